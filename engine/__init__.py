@@ -1,0 +1,20 @@
+"""Credit Reconciler: every user's credit ledger, aligned with the work that was really done.
+
+One way leads through the house, and a module imports only from floors below its own::
+
+    envelope -> match -> price -> decide -> post -> report
+
+    handler.py            [5] entry points: build once per container, hand over, answer
+    engine/cli/           [5] the ``reconciler`` command
+    engine/reconcile.py   [4] the conductor: one event, one batch, one scan slice
+    engine/decide.py      [3] the one idea: posting = desired(facts) - posted; pure
+    engine/ledger/        [3] all of DynamoDB; the client is passed in
+    engine/telemetry.py   [3] the JSON log line and the metrics in it
+    engine/policy/        [2] YAML -> Policy; all mistakes at once, each with its line
+    engine/anomalies.py   [2] detectors
+    engine/patterns.py    [1] EventBridge patterns -> predicates; knows nothing of credits
+    engine/paths.py       [1] JMESPath expressions, exact in decimals
+    engine/prices.py      [1] price books: effective dates, rates, rounding
+    engine/values.py      [0] envelopes, facts, entries, decisions: immutable
+    engine/errors.py      [0] what can go wrong, and what that means for the event
+"""

@@ -1,0 +1,70 @@
+"""What can go wrong, and what each kind means for the event at hand.
+
+``PolicyError``  the policy is wrong: nothing runs until it is mended.
+``EventError``   the event makes no sense under the policy: sending it again will not help, so it must be kept and shown.
+``LedgerError``  the database did not take the posting: nothing is half done, and sending the event again will help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+
+@frozen
+class Mistake:
+    """One thing that is wrong in a policy, and what would be right.
+
+    ``path`` leads from the root of what was checked to the wrong value: mapping keys and list indices. ``line`` and
+    ``column`` count from 1 and are known once the mistake has been placed in a file.
+    """
+
+    message: str
+    path: tuple[str | int, ...] = ()
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    excerpt: str | None = None
+
+    def __str__(self) -> str:
+        where = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        text = f"{where}: {self.message}" if where else self.message
+        return f"{text}\n{self.excerpt}" if self.excerpt else text
+
+
+class PolicyError(ValueError):
+    """A policy, or a part of one, that must not run. Carries every mistake that was found, in the order of the file."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+    @classmethod
+    def of(cls, message: str, *path: str | int) -> PolicyError:
+        """Return the error of a single mistake at ``path``, not yet placed in a file."""
+        return cls([Mistake(message, path)])
+
+    @property
+    def file(self) -> str | None:
+        return self.mistakes[0].file
+
+    @property
+    def line(self) -> int | None:
+        return self.mistakes[0].line
+
+    @property
+    def column(self) -> int | None:
+        return self.mistakes[0].column
+
+
+class EventError(ValueError):
+    """An event that a rule matches but that makes no sense. It moved nothing and must not be dropped."""
+
+    def __init__(self, event: str, rule: str, field: str, problem: str) -> None:
+        self.event, self.rule, self.field, self.problem = event, rule, field, problem
+        super().__init__(f"event {event}, rule {rule}, field {field}: {problem}")
+
+
+class LedgerError(RuntimeError):
+    """The database refused a request or did not answer in time. Nothing is half done; the event must come back."""

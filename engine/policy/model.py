@@ -1,0 +1,119 @@
+"""A policy, checked and compiled: what the rest of the house works with. Only the loader makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from attrs import frozen
+
+from engine.paths import Path
+from engine.prices import ChargeTerms, Money
+
+Predicate = Callable[[Mapping[str, Any]], bool]
+
+
+class Action(StrEnum):
+    """What a rule does with the events it matches."""
+
+    DEBIT = "debit"
+    REFUND = "refund"
+    FLAG = "flag"
+
+
+class Overdraft(StrEnum):
+    """What happens to a debit that the balance does not cover."""
+
+    ALLOW = "allow"
+    FLAG = "flag"
+    REFUSE = "refuse"
+
+
+class UnknownUser(StrEnum):
+    """What happens to a posting for a user who has no row in Credits."""
+
+    REFUSE = "refuse"
+    FLAG = "flag"
+
+
+@frozen
+class Fields:
+    """Where an envelope keeps what the engine must know."""
+
+    job: Path
+    user: Path
+    time: Path
+
+
+@frozen
+class Rule:
+    """One line of the policy: events that match, and what they mean. ``line`` is where it stands in the file."""
+
+    name: str
+    action: Action
+    matches: Predicate
+    line: int
+    charge: ChargeTerms | None = None
+    refund_percent: Decimal | None = None
+    reason: str | None = None
+
+
+@frozen
+class AnomalyRule:
+    """An anomaly found by a pattern over the envelope plus ``charge`` (``amount``, ``quantity``, ``rate``)."""
+
+    name: str
+    matches: Predicate
+    line: int
+    reason: str | None = None
+
+
+@frozen
+class CatchUp:
+    """How a row of Jobs becomes an event.
+
+    ``statuses`` are the exact values of ``status`` that ``when`` can match, or None where it does not say them. ``source`` and
+    ``detail_type`` become the event's; ``time`` finds the event's time in the row.
+    """
+
+    matches: Predicate
+    statuses: tuple[str, ...] | None
+    source: str
+    detail_type: str
+    time: Path
+    line: int
+
+
+@frozen
+class Explain:
+    """Which language model explains anomalies, and how often it may be asked."""
+
+    model: str = "gpt-4.1"
+    max_per_hour: int = 60
+
+
+@frozen
+class Policy:
+    """One policy file.
+
+    ``digest`` is the SHA-256 of the file's bytes, in hex; ``identity`` (name and the first 12 digits of it) is what entries
+    carry. ``row_attributes`` are the attributes of a row of Jobs that the policy can look at, or None for all of them.
+    """
+
+    name: str
+    digest: str
+    fields: Fields
+    money: Money
+    rules: tuple[Rule, ...]
+    overdraft: Overdraft
+    unknown_user: UnknownUser
+    anomalies: tuple[AnomalyRule, ...] = ()
+    catch_up: tuple[CatchUp, ...] = ()
+    explain: Explain = Explain()
+    row_attributes: frozenset[str] | None = None
+
+    @property
+    def identity(self) -> str:
+        return f"{self.name}@{self.digest[:12]}"
