@@ -7,13 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 ZERO = Decimal(0)
+
+EXACT = Context(prec=200)
+"""Sums and products of the ledger's 38-digit numbers without loss; Python's own context would round them to 28 digits."""
+
+CONFLICTING_CHARGE = "conflicting-charge"
+OVERDRAFT = "overdraft"
+UNKNOWN_USER = "unknown-user"
+BUILT_IN_ANOMALIES = (CONFLICTING_CHARGE, OVERDRAFT, UNKNOWN_USER)
+"""Anomalies that the engine itself finds while it decides; a policy cannot use these names for its own."""
 
 Document = Mapping[str, Any]
 """A JSON object: an EventBridge envelope, or a row of Jobs."""
@@ -47,7 +56,7 @@ class Outcome(StrEnum):
     """A new fact that moves nothing: remembered, so that no order of arrival can charge for it."""
     FLAGGED = "flagged"
     REFUSED = "refused"
-    """A charge that the balance does not cover; it stays due, and every scan tries it again."""
+    """The balance does not cover the charge: it stays due, and every scan tries it again."""
     DUPLICATE = "duplicate"
     IGNORED = "ignored"
     """No rule matches."""
@@ -127,13 +136,15 @@ class Facts:
     charge: Charge | None = None
     refund: Refund | None = None
     flags: tuple[tuple[str, datetime], ...] = ()
-    """Flag rules that matched, each with the latest instant it matched at; sorted by name."""
+    """Flags raised so far, each with the latest instant it was raised at; sorted by name."""
 
     def join(self, new: Facts) -> Facts:
         """Return these facts and the ``new`` ones together."""
         flags = dict(self.flags)
         for name, at in new.flags:
             flags[name] = max(at, flags.get(name, at))
+        if self.charge and new.charge and self.charge.conflicts_with(new.charge):
+            flags[CONFLICTING_CHARGE] = max(new.charge.at, flags.get(CONFLICTING_CHARGE, new.charge.at))
         return Facts(
             charge=self.charge.join(new.charge) if self.charge and new.charge else self.charge or new.charge,
             refund=self.refund.join(new.refund) if self.refund and new.refund else self.refund or new.refund,
@@ -175,6 +186,11 @@ class Assessment:
     time_is_assumed: bool = False
 
 
+def due(cost: Decimal, posted: Decimal) -> Decimal:
+    """Return the one line that everything here is: posting = desired - posted (a charge is desired as a negative)."""
+    return EXACT.subtract(EXACT.minus(cost), posted)
+
+
 @frozen
 class JobLog:
     """A job's entries, summed up. ``cost`` is what the job should have cost after the last entry (credits, >= 0)."""
@@ -188,16 +204,15 @@ class JobLog:
     @property
     def due(self) -> Decimal:
         """The amount that is still to be posted: not zero only after a refusal."""
-        return -self.cost - self.posted
+        return due(self.cost, self.posted)
 
 
 class Standing(StrEnum):
-    """What is known of the user's row in Credits. The first attempt assumes; a refused transaction teaches."""
+    """What is known of the user's row in Credits. The first attempt assumes; a cancelled transaction teaches."""
 
     ASSUMED_COVERED = "assumed-covered"
-    OVERDRAWN = "overdrawn"
+    NOT_COVERED = "not-covered"
     UNKNOWN_USER = "unknown-user"
-    REFUSED = "refused"
 
 
 class Guard(StrEnum):
@@ -238,9 +253,6 @@ class Entry:
     @property
     def reference(self) -> str:
         return f"job#{self.job}"
-
-    def flagged(self, anomaly: Anomaly) -> Entry:
-        return evolve(self, anomalies=(*self.anomalies, anomaly))
 
 
 @frozen

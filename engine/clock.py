@@ -1,0 +1,64 @@
+"""Time and chance, handed in from the top so that everything below can be run again and give the same answer."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from attrs import field, frozen
+
+BACKOFF_BASE_SECONDS = 0.025
+BACKOFF_CAP_SECONDS = 1.0
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@frozen
+class Clock:
+    """The wall clock, a steady clock, a way to wait and a source of chance."""
+
+    now: Callable[[], datetime] = _utc_now
+    steady: Callable[[], float] = time.monotonic
+    wait: Callable[[float], None] = time.sleep
+    uniform: Callable[[float, float], float] = random.uniform
+
+    def deadline(self, seconds: float) -> Deadline:
+        """Return the deadline that lies ``seconds`` ahead."""
+        return Deadline(self, self.steady() + seconds)
+
+
+@frozen
+class Deadline:
+    """The instant (on the steady clock) by which an answer must be there."""
+
+    clock: Clock = field(repr=False)
+    at: float
+
+    def left(self) -> float:
+        """Return the seconds that are left; negative when it has passed."""
+        return self.at - self.clock.steady()
+
+    def sooner(self, seconds: float) -> Deadline:
+        """Return the nearer of this deadline and one ``seconds`` ahead."""
+        return Deadline(self.clock, min(self.at, self.clock.steady() + seconds))
+
+    def attempts(self) -> Iterator[int]:
+        """Yield 1, 2, 3 ... and wait between them, until the next wait would pass the deadline.
+
+        Exponential backoff with full jitter: the wait before attempt n + 1 is uniform in [0, min(cap, base * 2^(n-1))].
+        Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+        """
+        attempt = 1
+        yield attempt
+        while True:
+            ceiling = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** (attempt - 1))
+            pause = self.clock.uniform(0.0, ceiling)
+            if pause >= self.left():
+                return
+            self.clock.wait(pause)
+            attempt += 1
+            yield attempt

@@ -1,0 +1,128 @@
+"""All of DynamoDB. A job's entries are an append-only log; each posting is one ``TransactWriteItems``."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from attrs import frozen
+
+from engine.clock import Clock, Deadline
+from engine.errors import LedgerError
+from engine.ledger.attributes import Item, decode_item, encode
+from engine.ledger.calls import Cancelled, ConditionFailed, DynamoDB, LedgerRefused, LedgerUnavailable, call
+from engine.ledger.entries import item_of, log_of
+from engine.ledger.jobs import Page, ScanSlice, scan_request
+from engine.ledger.postings import Posting, Receipt, Tables, Verdict, update_mark
+from engine.values import Entry, Guard, JobLog, Mark
+
+__all__ = [
+    "DynamoDB",
+    "Ledger",
+    "LedgerError",
+    "LedgerRefused",
+    "LedgerUnavailable",
+    "Page",
+    "Receipt",
+    "ScanSlice",
+    "Tables",
+    "Verdict",
+]
+
+LOG_ATTRIBUTES = {"#sequence": "sequence", "#user": "userId", "#amount": "amount", "#cost": "cost", "#facts": "facts"}
+
+
+@frozen
+class Ledger:
+    """The three tables, reached through a botocore client that is passed in."""
+
+    client: DynamoDB
+    tables: Tables
+    clock: Clock
+
+    def post(self, entry: Entry, guard: Guard, mark: Mark | None, deadline: Deadline) -> Receipt:
+        """Post an entry, its balance and its mark, all together or not at all. One round trip.
+
+        Raises LedgerUnavailable or LedgerRefused; either way nothing is half done.
+        """
+        posting = Posting(entry, item_of(entry, self.clock.now()), guard, mark)
+        request = {"TransactItems": posting.actions(self.tables), "ClientRequestToken": str(uuid.uuid4())}
+        try:
+            call(self.client.transact_write_items, request, deadline)
+        except Cancelled as cancelled:
+            return posting.receipt(cancelled.reasons)
+        return Receipt(Verdict.POSTED)
+
+    def read(self, job: str, deadline: Deadline) -> JobLog:
+        """Return a job's log as it stands now (strongly consistent)."""
+        request = {
+            "TableName": self.tables.ledger,
+            "KeyConditionExpression": "reference = :reference",
+            "ExpressionAttributeValues": {":reference": encode(f"job#{job}")},
+            "ProjectionExpression": ", ".join(LOG_ATTRIBUTES),
+            "ExpressionAttributeNames": LOG_ATTRIBUTES,
+            "ConsistentRead": True,
+        }
+        return log_of(self._items(self.client.query, request, deadline))
+
+    def mark(self, job: str, mark: Mark, deadline: Deadline) -> bool:
+        """Mark a job's row whose facts are posted already. False if the row is gone."""
+        try:
+            call(self.client.update_item, update_mark(self.tables, job, mark), deadline)
+        except ConditionFailed:
+            return False
+        return True
+
+    def due_jobs(
+        self, part: ScanSlice, statuses: Iterable[str] | None, attributes: frozenset[str] | None, deadline: Deadline
+    ) -> Page:
+        """Return the next page of a slice: rows not yet settled at their status. May be empty and yet not the last."""
+        answer = call(self.client.scan, scan_request(self.tables.jobs, part, statuses, attributes), deadline)
+        last = answer.get("LastEvaluatedKey")
+        rows = tuple(decode_item(item) for item in answer.get("Items", ()))
+        return Page(rows, next_after=last["jobId"]["S"] if last else None)
+
+    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[dict[str, Any]]:
+        """Yield a user's entries in order of posting (eventually consistent: the index trails by a moment)."""
+        request = {
+            "TableName": self.tables.ledger,
+            "IndexName": "UserIdIndex",
+            "KeyConditionExpression": "userId = :user",
+            "ExpressionAttributeValues": {":user": encode(user)},
+        }
+        yield from map(decode_item, self._items(self.client.query, request, deadline))
+
+    def balance(self, user: str, deadline: Deadline) -> dict[str, Any] | None:
+        """Return a user's row of Credits (strongly consistent), or None where there is none."""
+        request = {"TableName": self.tables.credits, "Key": {"userId": encode(user)}, "ConsistentRead": True}
+        item = call(self.client.get_item, request, deadline).get("Item")
+        return decode_item(item) if item else None
+
+    def entries(self, attributes: Iterable[str], deadline: Deadline) -> Iterator[dict[str, Any]]:
+        """Yield the given attributes of every entry of the ledger (strongly consistent)."""
+        yield from self._rows(self.tables.ledger, attributes, deadline)
+
+    def balances(self, deadline: Deadline) -> Iterator[dict[str, Any]]:
+        """Yield ``userId``, ``remaining`` and ``posted`` of every row of Credits (strongly consistent)."""
+        yield from self._rows(self.tables.credits, ("userId", "remaining", "posted"), deadline)
+
+    def _rows(self, table: str, attributes: Iterable[str], deadline: Deadline) -> Iterator[dict[str, Any]]:
+        names = {f"#a{index}": name for index, name in enumerate(attributes)}
+        request = {
+            "TableName": table,
+            "ProjectionExpression": ", ".join(names),
+            "ExpressionAttributeNames": names,
+            "ConsistentRead": True,
+        }
+        yield from map(decode_item, self._items(self.client.scan, request, deadline))
+
+    def _items(self, operation: Any, request: dict[str, Any], deadline: Deadline) -> Iterator[Item]:
+        """Yield the items of all pages, one page in memory at a time."""
+        while True:
+            answer = call(operation, request, deadline)
+            yield from answer.get("Items", ())
+            if not (last := answer.get("LastEvaluatedKey")):
+                return
+            request = {**request, "ExclusiveStartKey": last}
+

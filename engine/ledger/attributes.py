@@ -1,0 +1,72 @@
+"""Python values <-> DynamoDB attribute values. Numbers stay exact: never a binary float.
+
+boto3 has a serializer of its own; this one spares the hot function the import of boto3's resource layer.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+AttributeValue = Mapping[str, Any]
+Item = Mapping[str, AttributeValue]
+
+
+def encode(value: object) -> dict[str, Any]:
+    """Return ``value`` (str, bool, int, Decimal, None, mapping, list or tuple) as an attribute value."""
+    match value:
+        case str():
+            return {"S": value}
+        case bool():
+            return {"BOOL": value}
+        case int() | Decimal():
+            return {"N": str(value) if value else "0"}
+        case None:
+            return {"NULL": True}
+        case Mapping():
+            return {"M": encode_item(value)}
+        case list() | tuple():
+            return {"L": [encode(element) for element in value]}
+    raise TypeError(f"{type(value).__name__} has no form in DynamoDB")
+
+
+def encode_item(attributes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+    """Return an item; an attribute that is None is left out."""
+    return {name: encode(value) for name, value in attributes.items() if value is not None}
+
+
+def decode(attribute: AttributeValue) -> Any:
+    """Return an attribute value as JSON-like Python: whole numbers as int, others as Decimal; sets as sorted lists."""
+    ((kind, value),) = attribute.items()
+    return DECODERS[kind](value)
+
+
+def decode_item(item: Item) -> dict[str, Any]:
+    """Return all attributes of an item, decoded."""
+    return {name: decode(attribute) for name, attribute in item.items()}
+
+
+def _number(text: str) -> int | Decimal:
+    number = Decimal(text)
+    is_whole = number == number.to_integral_value() and number.adjusted() < 40  # noqa: PLR2004  beyond the 38 digits
+    return int(number) if is_whole else number
+
+
+def _binary(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+DECODERS: Mapping[str, Callable[[Any], Any]] = {
+    "S": str,
+    "N": _number,
+    "BOOL": bool,
+    "NULL": lambda _: None,
+    "M": decode_item,
+    "L": lambda values: [decode(value) for value in values],
+    "B": _binary,
+    "SS": sorted,
+    "NS": lambda values: sorted(_number(value) for value in values),
+    "BS": lambda values: sorted(_binary(value) for value in values),
+}

@@ -1,0 +1,267 @@
+"""The conductor: one event, one batch, one slice of a scan. It reads, lets ``decide`` decide, and posts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from attrs import asdict, evolve, frozen
+
+from engine.clock import Clock, Deadline
+from engine.decide import assess, decide
+from engine.errors import EventError
+from engine.ledger import Ledger, LedgerRefused, LedgerUnavailable, Receipt, ScanSlice, Verdict
+from engine.ledger.entries import instant_text
+from engine.policy.model import CatchUp, Policy
+from engine.telemetry import Failure, Report, Telemetry
+from engine.values import (
+    Assessment,
+    Decision,
+    Document,
+    Envelope,
+    JobLog,
+    Outcome,
+    Source,
+    Standing,
+)
+
+EVENT_SECONDS_MAX = 15.0
+"""How long one event may go on trying. Lambda's own retries and the dead-letter queue take over from there."""
+
+ROW_RESERVE_SECONDS = 2.0
+"""A scan begins no further row with less time than this left, so that the row it is at is always finished."""
+
+
+@frozen
+class ScanReport:
+    """What one run of a scan did, and the slices that are left over (none: the whole table was seen)."""
+
+    rows: int = 0
+    outcomes: Mapping[str, int] = {}
+    marked: int = 0
+    errors: int = 0
+    left_over: tuple[ScanSlice, ...] = ()
+
+    def answer(self) -> dict[str, Any]:
+        """Return the report as JSON-like values. ``slices`` is what is left over, and itself an event to go on with."""
+        return {
+            "rows": self.rows,
+            "outcomes": {str(outcome): count for outcome, count in self.outcomes.items()},
+            "marked": self.marked,
+            "errors": self.errors,
+            "adjustments": self.adjustments,
+            "slices": [asdict(part) for part in self.left_over],
+        }
+
+    @property
+    def adjustments(self) -> int:
+        """How many entries the scan posted: work that no event had told of."""
+        return sum(self.outcomes.get(outcome, 0) for outcome in POSTED)
+
+    def __add__(self, other: ScanReport) -> ScanReport:
+        """Return both reports together."""
+        outcomes = dict(self.outcomes)
+        for outcome, count in other.outcomes.items():
+            outcomes[outcome] = outcomes.get(outcome, 0) + count
+        return ScanReport(
+            rows=self.rows + other.rows,
+            outcomes=outcomes,
+            marked=self.marked + other.marked,
+            errors=self.errors + other.errors,
+            left_over=self.left_over + other.left_over,
+        )
+
+
+POSTED = (Outcome.DEBITED, Outcome.REFUNDED, Outcome.VOIDED, Outcome.FLAGGED)
+
+
+@frozen
+class Reconciler:
+    """A policy at work on a ledger."""
+
+    policy: Policy
+    ledger: Ledger
+    telemetry: Telemetry
+    clock: Clock
+
+    # --- one event ---
+
+    def event(self, document: Document, source: Source, deadline: Deadline) -> Report:
+        """Bring the ledger in line with one event.
+
+        Raises EventError (the event makes no sense) or LedgerError (it must be sent again); either way nothing moved.
+        """
+        return self.reconcile(Envelope(document, source), deadline)
+
+    def reconcile(self, envelope: Envelope, deadline: Deadline) -> Report:
+        """Bring the ledger in line with one envelope, and report on it."""
+        started = self.clock.steady()
+        try:
+            report = self._settle(envelope, deadline.sooner(EVENT_SECONDS_MAX))
+        except Exception as error:
+            self.telemetry.failed(Failure(envelope, error, self._milliseconds(started)))
+            raise
+        report = evolve(report, milliseconds=self._milliseconds(started))
+        self.telemetry.settled(report)
+        return report
+
+    def _settle(self, envelope: Envelope, deadline: Deadline) -> Report:
+        assessment = assess(envelope, self.policy)
+        if assessment is None:
+            return Report(envelope, Outcome.IGNORED)
+        return evolve(self._post(assessment, deadline), envelope=envelope)
+
+    def _post(self, assessment: Assessment, deadline: Deadline) -> Report:
+        """Decide and post until the database and the decision agree. Each turn has learned something from the last."""
+        log, standing, with_mark = self._first_look(assessment, deadline), Standing.ASSUMED_COVERED, True
+        for attempt in deadline.attempts():
+            decision = decide(assessment, log, standing, self.policy)
+            if decision.entry is None:
+                return self._known(decision, assessment, deadline)
+            mark = decision.mark if with_mark else None
+            receipt = self.ledger.post(decision.entry, decision.guard, mark, deadline)
+            if receipt.verdict is Verdict.POSTED:
+                return Report(None, decision.outcome, assessment, decision.entry, attempts=attempt)
+            with_mark = with_mark and receipt.verdict is not Verdict.NO_JOB_ROW
+            standing = receipt.standing or standing
+            if receipt.verdict is Verdict.SEQUENCE_TAKEN:
+                log = self._after_taken(assessment, receipt, deadline)
+        raise LedgerUnavailable(f"job {assessment.job}: others kept writing to it until the time was used up")
+
+    def _first_look(self, assessment: Assessment, deadline: Deadline) -> JobLog:
+        """A charge is most often a job's first fact, so it is posted without a look: the condition tells if that was wrong."""
+        is_likely_first = assessment.fact.charge is not None and not assessment.time_is_assumed
+        return JobLog() if is_likely_first else self.ledger.read(assessment.job, deadline)
+
+    def _after_taken(self, assessment: Assessment, receipt: Receipt, deadline: Deadline) -> JobLog:
+        """Return the log to decide on next.
+
+        What the first entry knows, all later ones know. So a fact that is in the first entry is a duplicate, and the rest
+        need not be read.
+        """
+        if receipt.log is not None:
+            known = decide(assessment, receipt.log, Standing.ASSUMED_COVERED, self.policy)
+            if known.outcome is Outcome.DUPLICATE:
+                return receipt.log
+        return self.ledger.read(assessment.job, deadline)
+
+    def _known(self, decision: Decision, assessment: Assessment, deadline: Deadline) -> Report:
+        """Nothing to post. A scan found the row unmarked all the same: mark it, so that the next scan passes it by."""
+        needs_mark = assessment.source is Source.SCAN and decision.mark is not None
+        marked = needs_mark and self.ledger.mark(assessment.job, decision.mark, deadline)
+        return Report(None, decision.outcome, assessment, marked=marked)
+
+    def _milliseconds(self, started: float) -> float:
+        return round((self.clock.steady() - started) * 1000, 3)
+
+    # --- a batch ---
+
+    def batch(self, records: Iterable[Mapping[str, Any]], deadline: Deadline) -> list[str]:
+        """Work through SQS records of EventBridge events, and return the message ids of those that must come back."""
+        return [record["messageId"] for record in records if not self._is_done(record, deadline)]
+
+    def _is_done(self, record: Mapping[str, Any], deadline: Deadline) -> bool:
+        if deadline.left() <= 0:
+            return False
+        try:
+            self.event(self._document(record), Source.QUEUE, deadline)
+        except Exception:  # noqa: BLE001  reported where it was raised; this record alone comes back
+            return False
+        return True
+
+    def _document(self, record: Mapping[str, Any]) -> Document:
+        try:
+            return read_document(record["body"])
+        except EventError as error:
+            self.telemetry.failed(Failure(Envelope({"id": record["messageId"]}, Source.QUEUE), error, 0.0))
+            raise
+
+    # --- a scan ---
+
+    def scan(self, slices: Iterable[ScanSlice], deadline: Deadline) -> ScanReport:
+        """Turn every row that is due into its event and reconcile it, until done or out of time.
+
+        What is left over when the time is used comes back as slices, each to be continued just where it stopped.
+        """
+        started = instant_text(self.clock.now())
+        report = ScanReport()
+        for part in slices:
+            report += self._scan_slice(evolve(part, started=part.started or started), deadline)
+        self.telemetry.scanned(report.answer())
+        return report
+
+    def _scan_slice(self, part: ScanSlice, deadline: Deadline) -> ScanReport:
+        report = ScanReport()
+        while has_time(deadline):
+            page = self.ledger.due_jobs(part, self._statuses(), self.policy.row_attributes, deadline)
+            for row in page.rows:
+                if not has_time(deadline):
+                    return evolve(report, left_over=(part,))
+                report += self._scan_row(row, part, deadline)
+                part = evolve(part, after=row["jobId"])
+            if page.next_after is None:
+                return report
+            part = evolve(part, after=page.next_after)
+        return evolve(report, left_over=(part,))
+
+    def _scan_row(self, row: Document, part: ScanSlice, deadline: Deadline) -> ScanReport:
+        """Reconcile one row. A row that makes no sense is reported, stays due, and holds up no other."""
+        envelope = self.row_event(row, part.started)
+        if envelope is None:
+            return ScanReport(rows=1)
+        try:
+            report = self.reconcile(envelope, deadline)
+        except (EventError, LedgerRefused):
+            return ScanReport(rows=1, errors=1)
+        return ScanReport(rows=1, outcomes={report.outcome: 1}, marked=int(report.marked))
+
+    def row_event(self, row: Document, started: str | None) -> Envelope | None:
+        """Return the event that a row of Jobs stands for by the policy's ``catch_up``, or None for a row it does not map."""
+        catch_up = next((catch_up for catch_up in self.policy.catch_up if catch_up.matches(row)), None)
+        return _row_event(catch_up, row, started) if catch_up else None
+
+    def _statuses(self) -> list[str] | None:
+        """Return the statuses that a row must have to be worth a look, or None where the policy does not tell."""
+        lists = [catch_up.statuses for catch_up in self.policy.catch_up]
+        return None if None in lists else [status for statuses in lists for status in statuses or ()]
+
+
+def _row_event(catch_up: CatchUp, row: Document, started: str | None) -> Envelope:
+    time = catch_up.time.search(row)
+    document = {
+        "source": catch_up.source,
+        "detail-type": catch_up.detail_type,
+        "time": started if time is None else time,
+        "detail": row,
+    }
+    status = row.get("status")
+    return Envelope(
+        document,
+        Source.SCAN,
+        status=status if isinstance(status, str) else None,
+        time_is_assumed=time is None,
+    )
+
+
+def has_time(deadline: Deadline) -> bool:
+    """Say whether another row can be finished before the deadline."""
+    return deadline.left() > ROW_RESERVE_SECONDS
+
+
+def whole_table(segments: int, first: int = 0) -> Iterator[ScanSlice]:
+    """Yield the slices of a scan of the whole table, beginning at segment ``first``."""
+    for index in range(segments):
+        yield ScanSlice((first + index) % segments, segments)
+
+
+def read_document(text: str | bytes) -> Document:
+    """Return a JSON object with its numbers exact (a fraction is a Decimal). Raises EventError for anything else."""
+    try:
+        document = json.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError) as error:
+        raise EventError("(unreadable)", "(none)", "body", f"is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise EventError("(unreadable)", "(none)", "body", f"is a JSON {type(document).__name__}; an object is needed")
+    return document

@@ -1,0 +1,137 @@
+"""One JSON log line for each outcome, with its CloudWatch metrics in it (embedded metric format, EMF).
+
+Source of the format: "Specification: Embedded metric format", Amazon CloudWatch User Guide.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import frozen
+
+from engine.clock import Clock
+from engine.values import Assessment, Entry, Envelope, Outcome, Source
+
+NAMESPACE = "Reconciler"
+
+METRICS: Mapping[Outcome, str] = {
+    Outcome.DEBITED: "Debits",
+    Outcome.REFUNDED: "Refunds",
+    Outcome.VOIDED: "Voids",
+    Outcome.FLAGGED: "Flags",
+    Outcome.REFUSED: "Refusals",
+    Outcome.DUPLICATE: "Duplicates",
+    Outcome.IGNORED: "Ignored",
+}
+"""The metric that counts each outcome. An entry with anomalies also counts among the ``Flags``."""
+
+
+@frozen
+class Report:
+    """How one event ended: the outcome and, where a rule matched, what was made of it and what was posted."""
+
+    envelope: Envelope | None
+    outcome: Outcome
+    assessment: Assessment | None = None
+    entry: Entry | None = None
+    marked: bool = False
+    attempts: int = 0
+    milliseconds: float = 0.0
+
+    def answer(self) -> dict[str, Any]:
+        """Return the report as JSON-like values."""
+        assessment, entry = self.assessment, self.entry
+        return {
+            "outcome": self.outcome.value,
+            "event": self.envelope.id if self.envelope else None,
+            "job": assessment.job if assessment else None,
+            "user": assessment.user if assessment else None,
+            "rule": assessment.rule if assessment else None,
+            "amount": format(entry.amount, "f") if entry else None,
+            "sequence": entry.sequence if entry else None,
+            "anomalies": [anomaly.name for anomaly in entry.anomalies] if entry else [],
+            "source": self.envelope.source.value if self.envelope else None,
+            "attempts": self.attempts,
+            "milliseconds": self.milliseconds,
+        }
+
+
+@frozen
+class Failure:
+    """An event that must come back, and why."""
+
+    envelope: Envelope
+    error: Exception
+    milliseconds: float
+
+
+@frozen
+class Telemetry:
+    """Writes one line for each outcome through ``write``; ``dimensions`` name the source of its metrics."""
+
+    write: Callable[[str], None]
+    clock: Clock
+    dimensions: Mapping[str, str] = {}
+    level: int = logging.INFO
+
+    def settled(self, report: Report) -> None:
+        """Report an event that has its place in the ledger (or needs none)."""
+        self._line(logging.INFO, "reconciled", report.answer(), settled_metrics(report))
+
+    def failed(self, failure: Failure) -> None:
+        """Report an event that must come back."""
+        error = failure.error
+        fields = {
+            "outcome": "error",
+            "event": failure.envelope.id,
+            "rule": getattr(error, "rule", None),
+            "field": getattr(error, "field", None),
+            "error": type(error).__name__,
+            "problem": str(error),
+            "source": failure.envelope.source.value,
+            "milliseconds": failure.milliseconds,
+        }
+        self._line(logging.ERROR, "failed", fields, {"Errors": 1})
+
+    def scanned(self, fields: Mapping[str, Any]) -> None:
+        """Report a run of the scan."""
+        self._line(logging.INFO, "scanned", fields, {})
+
+    def _line(self, level: int, message: str, fields: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Write one line. Metrics are never lost to the log level: below it the line carries nothing else."""
+        now = self.clock.now()
+        shown = {"level": logging.getLevelName(level), "message": message, **fields} if level >= self.level else {}
+        if shown or metrics:
+            self.write(json.dumps({**shown, **embedded(metrics, self.dimensions, now)}, default=str))
+
+
+def settled_metrics(report: Report) -> dict[str, float]:
+    """Return the metrics of one settled event."""
+    metrics: dict[str, float] = {METRICS[report.outcome]: 1}
+    entry = report.entry
+    if entry is None:
+        return metrics
+    if entry.anomalies:
+        metrics["Flags"] = 1
+    if entry.amount:
+        metrics["CreditsMoved"] = float(abs(entry.amount))
+    if entry.source is Source.SCAN:
+        metrics["Adjustments"] = 1
+    return metrics
+
+
+def embedded(metrics: Mapping[str, float], dimensions: Mapping[str, str], now: datetime) -> dict[str, Any]:
+    """Return the members that make a log line carry ``metrics``; none for no metrics."""
+    if not metrics:
+        return {}
+    definition = {
+        "Namespace": NAMESPACE,
+        "Dimensions": [list(dimensions)],
+        "Metrics": [{"Name": name, "Unit": "None" if name == "CreditsMoved" else "Count"} for name in metrics],
+    }
+    directive = {"Timestamp": int(now.timestamp() * 1000), "CloudWatchMetrics": [definition]}
+    return {"_aws": directive, **dimensions, **metrics}

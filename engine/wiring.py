@@ -1,0 +1,110 @@
+"""Puts the house together from the environment: settings, the DynamoDB client, the reconciler."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from engine.clock import Clock
+from engine.ledger import Ledger, Tables
+from engine.policy import load_policy
+from engine.reconcile import Reconciler
+from engine.telemetry import Telemetry
+
+HOME = Path(__file__).resolve().parent.parent
+"""Where ``policies/`` stands: the root of the project, and of the Lambda artifact."""
+
+CONNECT_SECONDS_MAX = 2
+READ_SECONDS_MAX = 5
+REGION_OF_A_LOCAL_ENDPOINT = "us-east-1"
+
+
+@frozen
+class Settings:
+    """What the environment says. ``endpoint`` is only compared, so that a changed environment gets a client of its own."""
+
+    tables: Tables = Tables()
+    policy_file: str = "policies/video.yaml"
+    log_level: str = "INFO"
+    function: str = "local"
+    endpoint: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Return the settings that the variables name; a variable that is missing or empty means its default."""
+        get = environment.get
+        return cls(
+            tables=Tables(
+                jobs=get("JOBS_TABLE") or "Jobs",
+                credits=get("CREDITS_TABLE") or "Credits",
+                ledger=get("LEDGER_TABLE") or "Ledger",
+            ),
+            policy_file=get("POLICY_FILE") or "policies/video.yaml",
+            log_level=get("LOG_LEVEL") or "INFO",
+            function=get("AWS_LAMBDA_FUNCTION_NAME") or "local",
+            endpoint=get("AWS_ENDPOINT_URL_DYNAMODB") or get("AWS_ENDPOINT_URL"),
+        )
+
+    def policy_path(self) -> Path:
+        """Return the policy file: as given if it is there, else beside the program."""
+        path = Path(self.policy_file)
+        return path if path.is_absolute() or path.exists() else HOME / path
+
+
+def build_client(region: str | None = None, endpoint: str | None = None, connections: int = 10) -> Any:
+    """Return botocore's DynamoDB client: credentials, region, profile and endpoint as every AWS tool finds them.
+
+    Retries are ours (``engine.ledger.calls``). A local endpoint without a region gets one, since it does not care.
+    """
+    from botocore.config import Config  # noqa: PLC0415  heavy, and not needed to validate or explain a policy
+    from botocore.session import get_session  # noqa: PLC0415  the same
+
+    session = get_session()
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 1},
+        connect_timeout=CONNECT_SECONDS_MAX,
+        read_timeout=READ_SECONDS_MAX,
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+    )
+    return session.create_client(
+        "dynamodb",
+        region_name=region or session.get_config_variable("region"),
+        endpoint_url=endpoint,
+        config=config,
+    )
+
+
+def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: str | None = None) -> Ledger:
+    """Return the ledger on the environment's DynamoDB, or on ``endpoint``."""
+    return Ledger(build_client(_region(), endpoint, connections), tables, clock)
+
+
+def build_reconciler(settings: Settings, write: Callable[[str], None], clock: Clock | None = None) -> Reconciler:
+    """Return the reconciler that the settings describe. Raises PolicyError for a policy that must not run."""
+    clock = clock or Clock()
+    telemetry = Telemetry(write, clock, {"FunctionName": settings.function}, log_level(settings.log_level))
+    return Reconciler(load_policy(settings.policy_path()), build_ledger(settings.tables, clock), telemetry, clock)
+
+
+def log_level(name: str) -> int:
+    """Return the level that ``name`` names; one that is unknown means INFO."""
+    return logging.getLevelNamesMapping().get(name.upper(), logging.INFO)
+
+
+def _region() -> str | None:
+    """Return the region where botocore would not find one by itself.
+
+    botocore reads AWS_DEFAULT_REGION and the profile, not AWS_REGION; a local endpoint needs none at all.
+    """
+    import os  # noqa: PLC0415  the environment enters here and nowhere below
+
+    if os.environ.get("AWS_REGION"):
+        return os.environ["AWS_REGION"]
+    is_local = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL")
+    has_default = os.environ.get("AWS_DEFAULT_REGION")
+    return REGION_OF_A_LOCAL_ENDPOINT if is_local and not has_default else None

@@ -1,0 +1,119 @@
+"""The Lambda entry points: build once per container, hand over, answer."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from engine.clock import Clock, Deadline
+from engine.decide import read_instant
+from engine.errors import EventError
+from engine.ledger import ScanSlice
+from engine.reconcile import Reconciler, whole_table
+from engine.values import Source
+from engine.wiring import Settings, build_reconciler
+
+Answer = dict[str, Any]
+
+SEGMENTS = 8
+"""Into how many segments a scan divides the table of jobs."""
+
+SCHEDULE_SECONDS = 6 * 60 * 60
+
+ANSWER_RESERVE_SECONDS = 0.5
+"""What is kept back of an invocation's time, so that an error is told rather than cut off."""
+
+SECONDS_WITHOUT_CONTEXT = 30.0
+
+
+def lambda_handler(event: Any, context: Any = None) -> Answer:
+    """Answer an EventBridge event, the scheduled event, an SQS batch of EventBridge events, or slices of a scan.
+
+    An event is answered with its outcome, a batch with ``{"batchItemFailures": [...]}``, a scan with its counts and the
+    slices that are left over. Raises EventError for an event that makes no sense, and LedgerError when the database did not
+    take it, so that Lambda's retry and the dead-letter queue keep it.
+    """
+    reconciler = _reconciler(Settings.from_environment(os.environ))
+    for is_this_kind, answer in KINDS:
+        if is_this_kind(event):
+            return answer(event, reconciler, _deadline(context, reconciler.clock))
+    raise EventError("(unknown)", "(none)", "event", "is no EventBridge event, SQS batch, schedule or scan slice")
+
+
+@functools.cache
+def _reconciler(settings: Settings) -> Reconciler:
+    return build_reconciler(settings, write=_write)
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _deadline(context: Any, clock: Clock) -> Deadline:
+    seconds = context.get_remaining_time_in_millis() / 1000 if context is not None else SECONDS_WITHOUT_CONTEXT
+    return clock.deadline(seconds - ANSWER_RESERVE_SECONDS)
+
+
+def _is_queue_batch(event: Any) -> bool:
+    records = event.get("Records") if isinstance(event, Mapping) else None
+    return isinstance(records, list) and all(record.get("eventSource") == "aws:sqs" for record in records)
+
+
+def _is_schedule(event: Any) -> bool:
+    return (
+        isinstance(event, Mapping)
+        and event.get("source") in {"aws.events", "aws.scheduler"}
+        and event.get("detail-type") == "Scheduled Event"
+    )
+
+
+def _is_scan(event: Any) -> bool:
+    return isinstance(event, Mapping) and isinstance(event.get("slices"), list)
+
+
+def _is_event(event: Any) -> bool:
+    return isinstance(event, Mapping) and "source" in event and "detail-type" in event
+
+
+def _answer_batch(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
+    failures = reconciler.batch(event["Records"], deadline)
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in failures]}
+
+
+def _answer_schedule(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
+    """Scan the whole table. Each run begins one segment further, so that no part of a large table is always the last."""
+    at: datetime = read_instant(event.get("time")) or reconciler.clock.now()
+    first = int(at.timestamp()) // SCHEDULE_SECONDS % SEGMENTS
+    return reconciler.scan(whole_table(SEGMENTS, first), deadline).answer()
+
+
+def _answer_scan(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
+    return reconciler.scan([_slice(part) for part in event["slices"]], deadline).answer()
+
+
+def _slice(part: Any) -> ScanSlice:
+    try:
+        return ScanSlice(**part)
+    except (TypeError, ValueError) as error:
+        raise EventError("scan", "(none)", "slices", f"{part!r} is no slice: {error}") from error
+
+
+def _answer_event(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
+    return reconciler.event(event, Source.EVENT, deadline).answer()
+
+
+KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Reconciler, Deadline], Answer]], ...] = (
+    (_is_queue_batch, _answer_batch),
+    (_is_schedule, _answer_schedule),
+    (_is_scan, _answer_scan),
+    (_is_event, _answer_event),
+)
+"""What an invocation can be: how it is recognised, and how it is answered. The first that fits counts."""
+
+
+if os.environ.get("AWS_LAMBDA_RUNTIME_API"):  # in Lambda, build during init: it is the part of a cold start that is fastest
+    _reconciler(Settings.from_environment(os.environ))

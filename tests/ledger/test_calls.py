@@ -1,0 +1,124 @@
+"""What is sent again and what is not: every kind of answer the database can give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+
+from engine.ledger.calls import Cancelled, ConditionFailed, LedgerRefused, LedgerUnavailable, call
+from tests.support.clock import ManualClock
+
+
+def client_error(code: str, status: int = 400, **more: Any) -> ClientError:
+    """Return an error as botocore raises it."""
+    response = {"Error": {"Code": code, "Message": "why"}, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
+    return ClientError(response, "TransactWriteItems")  # type: ignore[arg-type]
+
+
+def cancelled(*codes: str) -> ClientError:
+    """Return a cancelled transaction with one reason for each item."""
+    reasons = [{"Code": code, "Message": f"{code} it is"} for code in codes]
+    return client_error("TransactionCanceledException", CancellationReasons=reasons)
+
+
+class Database:
+    """Answers with each of the given errors in turn, then well."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors, self.requests = list(errors), []  # type: ignore[var-annotated]
+
+    def __call__(self, **request: Any) -> dict[str, Any]:
+        self.requests.append(request)
+        if self.errors:
+            raise self.errors.pop(0)
+        return {"fine": True}
+
+
+TRANSIENT = [
+    client_error("ThrottlingException"),
+    client_error("ProvisionedThroughputExceededException"),
+    client_error("RequestLimitExceeded"),
+    client_error("TransactionInProgressException"),
+    client_error("TransactionConflictException"),
+    client_error("InternalServerError", 500),
+    client_error("SomethingNew", 503),
+    cancelled("None", "TransactionConflict", "None"),
+    cancelled("ThrottlingError"),
+    cancelled("None", "ProvisionedThroughputExceeded"),
+    cancelled("ConditionalCheckFailed", "TransactionConflict", "None"),
+    cancelled("TransactionConflict", "ConditionalCheckFailed"),
+    ReadTimeoutError(endpoint_url="http://x"),
+    ConnectTimeoutError(endpoint_url="http://x"),
+    ConnectionClosedError(endpoint_url="http://x"),
+    EndpointConnectionError(endpoint_url="http://x"),
+]
+
+
+@pytest.mark.parametrize("error", TRANSIENT, ids=str)
+def test_a_passing_trouble_is_met_by_the_same_request_again(error: Exception) -> None:
+    """The token goes along unchanged, so that an answer that was lost is not posted twice."""
+    database = Database(error)
+
+    answer = call(database, {"ClientRequestToken": "t-1"}, ManualClock().clock().deadline(10))
+
+    assert {"fine": True} == answer
+    assert [{"ClientRequestToken": "t-1"}] * 2 == database.requests
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (cancelled("ConditionalCheckFailed", "None"), Cancelled),
+        (cancelled("None", "ConditionalCheckFailed"), Cancelled),
+        (client_error("ConditionalCheckFailedException"), ConditionFailed),
+        (cancelled("None", "ValidationError"), LedgerRefused),
+        (cancelled("ConditionalCheckFailed", "ValidationError"), LedgerRefused),
+        (cancelled("ItemCollectionSizeLimitExceeded"), LedgerRefused),
+        (client_error("AccessDeniedException"), LedgerRefused),
+        (client_error("ResourceNotFoundException"), LedgerRefused),
+        (client_error("ValidationException"), LedgerRefused),
+        (client_error("IdempotentParameterMismatchException"), LedgerRefused),
+        (NoCredentialsError(), LedgerRefused),
+    ],
+    ids=str,
+)
+def test_an_answer_that_will_not_change_is_not_asked_for_again(error: Exception, kind: type[Exception]) -> None:
+    """A failed condition is an answer; what the request itself is to blame for needs a person."""
+    database = Database(error, error)
+
+    with pytest.raises(kind):
+        call(database, {}, ManualClock().clock().deadline(10))
+    assert 1 == len(database.requests)
+
+
+def test_a_refusal_inside_a_cancellation_says_why() -> None:
+    """Which attribute cannot be added to, for one, is only told in the reason."""
+    with pytest.raises(LedgerRefused, match="ValidationError it is"):
+        call(Database(cancelled("None", "ValidationError")), {}, ManualClock().clock().deadline(10))
+
+
+def test_the_waits_double_up_to_a_second_and_end_before_the_deadline() -> None:
+    """Full jitter draws from [0, ceiling]; here chance always gives the ceiling."""
+    manual = ManualClock()
+
+    with pytest.raises(LedgerUnavailable, match="ThrottlingException"):
+        call(Database(*[client_error("ThrottlingException")] * 99), {}, manual.clock().deadline(4))
+
+    assert [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0] == manual.waits
+    assert manual.elapsed < 4
+
+
+def test_a_request_is_sent_at_least_once() -> None:
+    """Even with no time left: an answer may be quick, and a caller that has no time does not call."""
+    database = Database()
+
+    assert {"fine": True} == call(database, {}, ManualClock().clock().deadline(-1))

@@ -1,0 +1,1 @@
+"""What the tests share: events as EventBridge sends them, policies, and a ledger in memory for the pure core."""

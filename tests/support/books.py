@@ -1,0 +1,80 @@
+"""A ledger in memory that posts whatever ``decide`` decides: enough to run the pure core without a database."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from attrs import Factory, define
+
+from engine.decide import assess, decide
+from engine.policy import Policy
+from engine.values import EXACT, Decision, Entry, Envelope, Guard, JobLog, Outcome, Source, Standing
+
+
+@define
+class Books:
+    """Entries by job and balances by user. Guards are checked just as the database checks them."""
+
+    policy: Policy
+    balances: dict[str, Decimal]
+    entries: dict[str, list[Entry]] = Factory(dict)
+
+    def deliver(self, *documents: dict[str, Any], source: Source = Source.EVENT) -> list[Outcome]:
+        """Deliver events in the given order, and return how each ended."""
+        return [self.reconcile(Envelope(document, source)) for document in documents]
+
+    def reconcile(self, envelope: Envelope) -> Outcome:
+        """Assess, decide and post one envelope."""
+        assessment = assess(envelope, self.policy)
+        if assessment is None:
+            return Outcome.IGNORED
+        standing = Standing.ASSUMED_COVERED
+        while True:
+            decision = decide(assessment, self.log(assessment.job), standing, self.policy)
+            learned = self._learn(decision)
+            if learned is None:
+                return decision.outcome
+            standing = learned
+
+    def log(self, job: str) -> JobLog:
+        """Return a job's log as the database would sum it up."""
+        log = JobLog()
+        for entry in self.entries.get(job, []):
+            log = JobLog(entry.sequence, log.user or entry.user, entry.facts, entry.cost, EXACT.add(log.posted, entry.amount))
+        return log
+
+    def lines(self, job: str) -> list[tuple[str, str]]:
+        """Return a job's entries as (type, amount)."""
+        return [(entry.type.value, format(entry.amount, "f")) for entry in self.entries.get(job, [])]
+
+    def net(self, job: str) -> Decimal:
+        """Return the sum of a job's entries."""
+        return self.log(job).posted
+
+    def anomalies(self, job: str) -> list[str]:
+        """Return the names of all anomalies of a job's entries."""
+        return [anomaly.name for entry in self.entries.get(job, []) for anomaly in entry.anomalies]
+
+    def _learn(self, decision: Decision) -> Standing | None:
+        """Post the entry if its guard holds, else return what the user's row teaches."""
+        entry = decision.entry
+        if entry is None:
+            return None
+        if (learned := self._contradiction(entry, decision.guard)) is not None:
+            return learned
+        self.entries.setdefault(entry.job, []).append(entry)
+        if decision.guard is not Guard.NONE:
+            self.balances[entry.user] = self.balances.get(entry.user, Decimal(0)) + entry.amount
+        return None
+
+    def _contradiction(self, entry: Entry, guard: Guard) -> Standing | None:
+        balance = self.balances.get(entry.user)
+        if guard is Guard.NONE or (guard is Guard.MISSING and balance is None):
+            return None
+        if balance is None:
+            return Standing.UNKNOWN_USER
+        is_covered = balance + entry.amount >= 0
+        wrong = {Guard.MISSING: True, Guard.COVERED: not is_covered, Guard.NOT_COVERED: is_covered, Guard.EXISTS: False}
+        learned = Standing.NOT_COVERED if guard is Guard.COVERED else Standing.ASSUMED_COVERED
+        return learned if wrong[guard] else None
