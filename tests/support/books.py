@@ -9,7 +9,8 @@ from attrs import Factory, define
 
 from engine.decide import assess, decide
 from engine.policy import Policy
-from engine.values import EXACT, Decision, Entry, Envelope, Guard, JobLog, Outcome, Source, Standing
+from engine.values import Decision, Entry, Envelope, Guard, JobLog, Outcome, Source, Standing
+from tests.support.ledgers import contradiction, log_of
 
 
 @define
@@ -39,10 +40,7 @@ class Books:
 
     def log(self, job: str) -> JobLog:
         """Return a job's log as the database would sum it up."""
-        log = JobLog()
-        for entry in self.entries.get(job, []):
-            log = JobLog(entry.sequence, log.user or entry.user, entry.facts, entry.cost, EXACT.add(log.posted, entry.amount))
-        return log
+        return log_of(self.entries.get(job, []))
 
     def lines(self, job: str) -> list[tuple[str, str]]:
         """Return a job's entries as (type, amount)."""
@@ -61,20 +59,9 @@ class Books:
         entry = decision.entry
         if entry is None:
             return None
-        if (learned := self._contradiction(entry, decision.guard)) is not None:
+        if (learned := contradiction(self.balances.get(entry.user), entry, decision.guard)) is not None:
             return learned
         self.entries.setdefault(entry.job, []).append(entry)
         if decision.guard is not Guard.NONE:
             self.balances[entry.user] = self.balances.get(entry.user, Decimal(0)) + entry.amount
         return None
-
-    def _contradiction(self, entry: Entry, guard: Guard) -> Standing | None:
-        balance = self.balances.get(entry.user)
-        if guard is Guard.NONE or (guard is Guard.MISSING and balance is None):
-            return None
-        if balance is None:
-            return Standing.UNKNOWN_USER
-        is_covered = balance + entry.amount >= 0
-        wrong = {Guard.MISSING: True, Guard.COVERED: not is_covered, Guard.NOT_COVERED: is_covered, Guard.EXISTS: False}
-        learned = Standing.NOT_COVERED if guard is Guard.COVERED else Standing.ASSUMED_COVERED
-        return learned if wrong[guard] else None

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
+from decimal import Decimal
 from typing import Any
 
 _numbers = itertools.count(1)
@@ -37,3 +40,9 @@ def failed(job: str = "j-1", *, user: str = "u-1", at: str = "11:00", **more: An
 def instant(at: str) -> str:
     """Return a time of day on 2026-01-05 as an instant; what is one already is returned as it is."""
     return at if len(at) > len("00:00:00") else f"2026-01-05T{at}:00Z"
+
+
+def as_json(document: dict[str, Any]) -> str:
+    """Return an event as JSON text with every digit of its decimals."""
+    text = json.dumps(document, default=lambda number: f"<<{number}>>" if isinstance(number, Decimal) else number)
+    return re.sub(r'"<<(.*?)>>"', r"\1", text)

@@ -1,0 +1,245 @@
+"""The ``reconciler`` command as a person types it: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from engine.cli.app import app
+from engine.ledger import Tables
+from tests.support.events import failed, rendered
+from tests.support.policies import EXAMPLE, example_text
+from tests.support.world import World
+
+FINE, FAILED, MISUSED = 0, 1, 2
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """Return the example policy as a file."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(EXAMPLE)
+    return path
+
+
+@pytest.fixture
+def world(
+    dynamodb: Any, tables: Tables, local_aws: str, monkeypatch: pytest.MonkeyPatch, policy: Path
+) -> World:
+    """Return tables that the command finds through the environment."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", local_aws)
+    monkeypatch.setenv("JOBS_TABLE", tables.jobs)
+    monkeypatch.setenv("CREDITS_TABLE", tables.credits)
+    monkeypatch.setenv("LEDGER_TABLE", tables.ledger)
+    monkeypatch.setenv("POLICY_FILE", str(policy))
+    return World(dynamodb, tables).user("u-1", "1000")
+
+
+def reconciler(*arguments: Any) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def events_file(path: Path, *documents: Any) -> Path:
+    """Write events as JSON lines; a string is written as it is."""
+    lines = (document if isinstance(document, str) else json.dumps(document) for document in documents)
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+# --- validate ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_that_is_fine_says_so(policy: Path) -> None:
+    """With the name and the digest that its entries will carry."""
+    result = reconciler("validate", policy)
+
+    assert FINE == result.exit_code
+    assert f"{policy}: fine (video@" in result.stdout
+
+
+def test_a_broken_policy_shows_every_mistake_with_its_line(tmp_path: Path) -> None:
+    """Two mistakes, two places, and the exit status of a failed check."""
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(example_text(("action: debit", "action: debt"), ("percent: 100", "percent: 101")))
+
+    result = reconciler("validate", broken)
+
+    assert FAILED == result.exit_code
+    assert f"{broken}:16:" in result.stdout
+    assert f"{broken}:21:" in result.stdout
+
+
+def test_validate_speaks_json(policy: Path, tmp_path: Path) -> None:
+    """For an editor or a pipeline."""
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("version: 1\n")
+
+    result = reconciler("validate", policy, broken, "--json")
+
+    fine, wrong = json.loads(result.stdout)
+    assert FAILED == result.exit_code
+    assert [] == fine["mistakes"]
+    assert all(isinstance(mistake["line"], int) for mistake in wrong["mistakes"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("validate",), ("validate", "/no/such/file"), ("replay", "/no/such/file"), ("scan", "--segments", 0), ("fly",)],
+)
+def test_wrong_usage_ends_with_2(arguments: tuple[Any, ...]) -> None:
+    """And so can be told from a check that failed."""
+    assert MISUSED == reconciler(*arguments).exit_code
+
+
+# --- replay -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.local_aws
+def test_a_replay_posts_every_event_once_and_a_second_one_nothing(world: World, tmp_path: Path) -> None:
+    """The second run finds nothing but duplicates."""
+    file = events_file(tmp_path / "events.jsonl", rendered("j-1"), rendered("j-2"), "", failed("j-1"), {"source": "x"})
+
+    first = json.loads(reconciler("replay", file, "--json").stdout)
+    second = json.loads(reconciler("replay", file, "--json").stdout)
+
+    assert (4, 2, 1, 1, "2.4000") == tuple(
+        first[name] for name in ("events", "debited", "refunded", "ignored", "creditsMoved")
+    )
+    assert (4, 3, 1, "0") == tuple(second[name] for name in ("events", "duplicate", "ignored", "creditsMoved"))
+    assert "replay" == world.entries("j-1")[0]["source"]
+
+
+@pytest.mark.local_aws
+def test_a_packed_file_is_replayed_as_it_is(world: World, tmp_path: Path) -> None:
+    """Whatever its name."""
+    file = tmp_path / "events"
+    file.write_bytes(gzip.compress(json.dumps(rendered("j-1")).encode()))
+
+    assert FINE == reconciler("replay", file).exit_code
+    assert [("debit", Decimal("-0.8"))] == world.amounts("j-1")
+
+
+@pytest.mark.local_aws
+def test_events_that_make_no_sense_are_kept_with_their_reason(world: World, tmp_path: Path) -> None:
+    """Nothing is lost, the rest is posted, and the exit status says that a person should look."""
+    file = events_file(tmp_path / "events.jsonl", rendered("j-1"), rendered("j-2", seconds=-1), "no json", failed("j-1"))
+
+    result = reconciler("replay", file)
+
+    assert FAILED == result.exit_code
+    rejects = [json.loads(line) for line in (tmp_path / "events.jsonl.rejects.jsonl").read_text().splitlines()]
+    assert [(2, "detail.seconds"), (3, "body")] == [
+        (reject["line"], reject["problem"].split("field ")[1].split(":")[0]) for reject in rejects
+    ]
+    assert "j-2" == json.loads(rejects[0]["event"])["detail"]["jobId"]
+    assert [("debit", Decimal("-0.8")), ("refund", Decimal("0.8"))] == world.amounts("j-1")
+
+
+@pytest.mark.local_aws
+def test_a_checkpoint_of_something_else_is_refused(world: World, tmp_path: Path) -> None:
+    """Going on in the middle of another file would leave out its beginning."""
+    file = events_file(tmp_path / "events.jsonl", rendered("j-1"))
+    checkpoint = tmp_path / "events.jsonl.checkpoint"
+    checkpoint.write_text(json.dumps({"lines_done": 1, "target": {"sha256": "another"}}))
+
+    result = reconciler("replay", file)
+
+    assert MISUSED == result.exit_code
+    assert "belongs to another sha256" in result.stderr
+    assert [] == world.entries("j-1")
+
+
+# --- scan, audit, statement -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.local_aws
+def test_a_scan_catches_up_and_a_second_one_has_nothing_to_do(world: World) -> None:
+    """The same as the scheduled run, from a terminal."""
+    for number in range(5):
+        world.job(f"j-{number}")
+
+    first = reconciler("scan", "--json")
+    second = reconciler("scan", "--json")
+
+    assert FINE == first.exit_code
+    assert (5, 5) == tuple(json.loads(first.stdout)[name] for name in ("rows", "adjustments"))
+    assert (0, 0) == tuple(json.loads(second.stdout)[name] for name in ("rows", "adjustments"))
+
+
+@pytest.mark.local_aws
+def test_a_scan_that_meets_a_senseless_row_says_so(world: World) -> None:
+    """Its exit status is that of a failed check; ``--verbose`` shows the row's line."""
+    world.job("j-1", seconds="long").job("j-2")
+
+    result = reconciler("scan", "--verbose")
+
+    assert FAILED == result.exit_code
+    assert "errors" in result.stdout
+    assert 'is \\"long\\"' in result.stderr or "is 'long'" in result.stderr
+    assert [("debit", Decimal("-0.8"))] == world.amounts("j-2")
+
+
+@pytest.mark.local_aws
+def test_the_audit_finds_books_that_agree(world: World) -> None:
+    """After a debit and a refund."""
+    world.deliver(rendered("j-1"), failed("j-1"), rendered("j-2"))
+
+    result = reconciler("audit", "--json")
+
+    assert FINE == result.exit_code
+    assert {"entries": 3, "users": 1, "net": "-0.8", "drifts": []} == json.loads(result.stdout)
+
+
+@pytest.mark.local_aws
+def test_the_audit_names_every_user_whose_books_do_not_agree(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A balance that somebody changed by hand, and one whose row is gone."""
+    monkeypatch.setattr("engine.audit.SECONDS_BETWEEN_LOOKS", 0)
+    world.user("u-2").user("u-3")
+    world.deliver(rendered("j-1"), rendered("j-2", user="u-2"), rendered("j-3", user="u-3"))
+    world.client.update_item(
+        TableName=world.tables.credits,
+        Key={"userId": {"S": "u-2"}},
+        UpdateExpression="ADD posted :one",
+        ExpressionAttributeValues={":one": {"N": "1"}},
+    )
+    world.client.delete_item(TableName=world.tables.credits, Key={"userId": {"S": "u-3"}})
+
+    result = reconciler("audit", "--json")
+
+    assert FAILED == result.exit_code
+    drifts = {drift["user"]: (drift["ledger"], drift["posted"]) for drift in json.loads(result.stdout)["drifts"]}
+    assert {"u-2", "u-3"} == drifts.keys()
+    assert (Decimal("-0.8"), Decimal("0.2")) == tuple(map(Decimal, drifts["u-2"]))
+    assert "drift: u-2" in reconciler("audit").stdout
+
+
+@pytest.mark.local_aws
+def test_a_statement_leads_from_what_was_granted_to_the_balance(world: World) -> None:
+    """Line by line, in order of posting."""
+    world.deliver(rendered("j-1"), rendered("j-2", seconds=5), failed("j-1"))
+
+    statement = json.loads(reconciler("statement", "u-1", "--json").stdout)
+
+    assert (1000, Decimal("-0.5"), Decimal("999.5")) == tuple(
+        Decimal(statement[name]) for name in ("granted", "posted", "remaining")
+    )
+    assert [("j-1", "debit", "999.2"), ("j-2", "debit", "998.7"), ("j-1", "refund", "999.5")] == [
+        (line["job"], line["type"], line["balance"]) for line in statement["entries"]
+    ]
+    assert "Statement of u-1" in reconciler("statement", "u-1").stdout
+
+
+@pytest.mark.local_aws
+def test_a_statement_of_nobody_is_a_failed_check(world: World) -> None:
+    """The message names where it looked."""
+    result = reconciler("statement", "nobody")
+
+    assert FAILED == result.exit_code
+    assert f"no such user in {world.tables.credits}" in result.stderr

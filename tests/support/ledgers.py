@@ -1,0 +1,88 @@
+"""A fake of the ledger: the same answers as the tables give, from memory."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import Factory, define
+
+from engine.clock import Deadline
+from engine.ledger import LedgerRefused, Page, Receipt, ScanSlice, Verdict
+from engine.values import EXACT, Document, Entry, Guard, JobLog, Mark, Standing
+
+
+@define
+class MemoryLedger:
+    """Entries by job, balances by user and rows of jobs, with the conditions of the real postings."""
+
+    balances: dict[str, Decimal]
+    rows: dict[str, dict[str, object]] = Factory(dict)
+    entries: dict[str, list[Entry]] = Factory(dict)
+    broken_jobs: set[str] = Factory(set)
+    calls: list[str] = Factory(list)
+    page_size: int = 2
+
+    def post(self, entry: Entry, guard: Guard, mark: Mark | None, _deadline: Deadline) -> Receipt:
+        """Post all or nothing, and answer as the transaction would."""
+        self.calls.append("post")
+        if entry.job in self.broken_jobs:
+            raise LedgerRefused("ValidationException")
+        entries = self.entries.setdefault(entry.job, [])
+        if entry.sequence <= len(entries):
+            return Receipt(Verdict.SEQUENCE_TAKEN, log=log_of(entries[:1]) if entry.sequence == 1 else None)
+        if (learned := contradiction(self.balances.get(entry.user), entry, guard)) is not None:
+            return Receipt(Verdict.STANDING_LEARNED, standing=learned)
+        if mark is not None and not self.mark(entry.job, mark, _deadline):
+            return Receipt(Verdict.NO_JOB_ROW)
+        entries.append(entry)
+        if guard is not Guard.NONE:
+            self.balances[entry.user] = self.balances.get(entry.user, Decimal(0)) + entry.amount
+        return Receipt(Verdict.POSTED)
+
+    def read(self, job: str, _deadline: Deadline) -> JobLog:
+        """Return the job's log."""
+        self.calls.append("read")
+        return log_of(self.entries.get(job, []))
+
+    def mark(self, job: str, mark: Mark, _deadline: Deadline) -> bool:
+        """Mark the job's row if there is one."""
+        self.calls.append("mark")
+        if job not in self.rows:
+            return False
+        self.rows[job]["reconciled"] = mark.settled
+        if mark.settled:
+            self.rows[job]["reconciledStatus"] = mark.status
+        return True
+
+    def due_jobs(self, part: ScanSlice, _statuses: object, _attributes: object, _deadline: Deadline) -> Page:
+        """Return the next few rows of the first segment that are due."""
+        self.calls.append("scan")
+        names = [name for name in sorted(self.rows) if part.segment == 0 and (part.after is None or name > part.after)]
+        names, rest = names[: self.page_size], names[self.page_size :]
+        rows: list[Document] = [self.rows[name] for name in names if not is_settled(self.rows[name])]
+        return Page(tuple(rows), next_after=names[-1] if rest else None)
+
+
+def is_settled(row: dict[str, object]) -> bool:
+    """Say what the scan's filter says."""
+    return row.get("reconciled") is True and row.get("reconciledStatus") == row.get("status")
+
+
+def log_of(entries: list[Entry]) -> JobLog:
+    """Return a job's log as the database would sum it up."""
+    log = JobLog()
+    for entry in entries:
+        log = JobLog(entry.sequence, log.user or entry.user, entry.facts, entry.cost, EXACT.add(log.posted, entry.amount))
+    return log
+
+
+def contradiction(balance: Decimal | None, entry: Entry, guard: Guard) -> Standing | None:
+    """Return what the user's row teaches where the guard does not hold, else None."""
+    if guard is Guard.NONE or (guard is Guard.MISSING and balance is None):
+        return None
+    if balance is None:
+        return Standing.UNKNOWN_USER
+    is_covered = balance + entry.amount >= 0
+    wrong = {Guard.MISSING: True, Guard.COVERED: not is_covered, Guard.NOT_COVERED: is_covered, Guard.EXISTS: False}
+    learned = Standing.NOT_COVERED if guard is Guard.COVERED else Standing.ASSUMED_COVERED
+    return learned if wrong[guard] else None

@@ -1,0 +1,48 @@
+"""The conductor on a ledger in memory: what it calls, what it reports, what it leaves."""
+
+from __future__ import annotations
+
+import json
+import logging
+from decimal import Decimal
+from typing import Any, cast
+
+from engine.ledger import Ledger
+from engine.policy import Policy
+from engine.reconcile import Reconciler, ScanReport, whole_table
+from engine.telemetry import Report, Telemetry
+from engine.values import Envelope, Source
+from tests.support.clock import ManualClock
+from tests.support.ledgers import MemoryLedger
+
+
+class Steps:
+    """A reconciler over memory with a clock that moves by hand."""
+
+    def __init__(self, policy: Policy, balance: str = "1000", level: int = logging.INFO) -> None:
+        self.time = ManualClock()
+        self.lines: list[dict[str, Any]] = []
+        self.ledger = MemoryLedger({"u-1": Decimal(balance)})
+        clock = self.time.clock()
+        telemetry = Telemetry(lambda line: self.lines.append(json.loads(line)), clock, {"FunctionName": "f"}, level)
+        self.reconciler = Reconciler(policy, cast("Ledger", self.ledger), telemetry, clock)
+
+    def deliver(self, *documents: dict[str, Any]) -> list[Report]:
+        """Deliver events one after the other."""
+        return [self.reconciler.event(document, Source.EVENT, self._deadline()) for document in documents]
+
+    def reconcile(self, envelope: Envelope) -> Report:
+        """Reconcile one envelope."""
+        return self.reconciler.reconcile(envelope, self._deadline())
+
+    def batch(self, *bodies: str, seconds: float = 30) -> list[str]:
+        """Hand over a batch of a queue; the messages are called m-0, m-1 ..."""
+        records = [{"messageId": f"m-{n}", "eventSource": "aws:sqs", "body": body} for n, body in enumerate(bodies)]
+        return self.reconciler.batch(records, self._deadline(seconds))
+
+    def scan(self, segments: int = 2, seconds: float = 30) -> ScanReport:
+        """Scan the whole table of jobs."""
+        return self.reconciler.scan(whole_table(segments), self._deadline(seconds))
+
+    def _deadline(self, seconds: float = 30) -> Any:
+        return self.time.clock().deadline(seconds)
