@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from attrs import evolve, frozen
 
 from engine.anomalies import find_anomalies
-from engine.errors import EventError
+from engine.errors import EventError, shown
+from engine.instants import read_instant
 from engine.paths import Path, PathProblem
 from engine.policy.model import Action, Overdraft, Policy, Rule, UnknownUser
 from engine.prices import Money, PriceProblem, price_charge
@@ -134,7 +135,7 @@ class _Reader:
     def identifier(self, path: Path) -> str:
         value = self._search(path)
         if not isinstance(value, str):
-            raise self.error(path.text, f"is {_shown(value)}; a string is needed")
+            raise self.error(path.text, f"is {shown(value)}; a string is needed")
         if problem := _identifier_problem(value):
             raise self.error(path.text, problem)
         return value
@@ -142,7 +143,7 @@ class _Reader:
     def instant(self, path: Path) -> datetime:
         value = self._search(path)
         if (instant := read_instant(value)) is None:
-            raise self.error(path.text, f"is {_shown(value)}; an ISO 8601 instant with a zone is needed")
+            raise self.error(path.text, f"is {shown(value)}; an ISO 8601 instant with a zone is needed")
         return instant
 
     def effect(self, rule: Rule, at: datetime, money: Money) -> Effect:
@@ -165,33 +166,17 @@ def describe(envelope: Envelope) -> str:
     """Name an event for a person: its id where it has one, else what it is and where it came from."""
     if envelope.id:
         return envelope.id
-    return f"{_shown(envelope.document.get('detail-type'))} from {envelope.source}"
-
-
-def read_instant(value: object) -> datetime | None:
-    """Return an ISO 8601 instant with a zone as UTC, or None where ``value`` is not one."""
-    if not isinstance(value, str) or "T" not in value:
-        return None
-    try:
-        instant = datetime.fromisoformat(value)
-        return instant.astimezone(UTC) if instant.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
+    return f"{shown(envelope.document.get('detail-type'))} from {envelope.source}"
 
 
 def _identifier_problem(value: str) -> str | None:
     if not 1 <= len(value) <= IDENTIFIER_CHARACTERS_MAX:
         return f"has {len(value)} characters; 1 to {IDENTIFIER_CHARACTERS_MAX} are needed"
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
-        return f"is {_shown(value)}; control characters are not allowed"
+        return f"is {shown(value)}; control characters are not allowed"
     if len(value.encode()) > IDENTIFIER_BYTES_MAX:
         return f"takes {len(value.encode())} bytes as UTF-8; a key of DynamoDB takes at most {IDENTIFIER_BYTES_MAX}"
     return None
-
-
-def _shown(value: object) -> str:
-    text = "missing" if value is None else ascii(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004  a line of a log
 
 
 def _status(document: Document, policy: Policy) -> str | None:

@@ -68,3 +68,12 @@ class EventError(ValueError):
 
 class LedgerError(RuntimeError):
     """The database refused a request or did not answer in time. Nothing is half done; the event must come back."""
+
+
+SHOWN_CHARACTERS_MAX = 80
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: on one line, not too long, with nothing that a terminal would obey."""
+    text = "missing" if value is None else ascii(value)
+    return text if len(text) <= SHOWN_CHARACTERS_MAX else f"{text[: SHOWN_CHARACTERS_MAX - 3]}..."

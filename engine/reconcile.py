@@ -12,8 +12,8 @@ from attrs import asdict, evolve, frozen
 from engine.clock import Clock, Deadline
 from engine.decide import assess, decide
 from engine.errors import EventError
+from engine.instants import instant_text
 from engine.ledger import Ledger, LedgerRefused, LedgerUnavailable, Receipt, ScanSlice, Verdict
-from engine.ledger.entries import instant_text
 from engine.policy.model import CatchUp, Policy
 from engine.telemetry import Failure, Report, Telemetry
 from engine.values import (

@@ -7,18 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from engine.instants import instant_text, posting_text
 from engine.ledger.attributes import Item, decode_item, encode_item
 from engine.values import EXACT, ZERO, Anomaly, Charge, Entry, Facts, JobLog, Price, Refund
-
-
-def instant_text(instant: datetime) -> str:
-    """Return an instant in UTC as text: ``2026-01-05T10:00:00Z``, with a fraction only where there is one."""
-    return instant.isoformat().replace("+00:00", "Z")
-
-
-def posting_text(instant: datetime) -> str:
-    """Return an instant as sortable text of one width, with microseconds."""
-    return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def item_of(entry: Entry, posted_at: datetime) -> dict[str, Any]:

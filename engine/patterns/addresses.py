@@ -36,7 +36,7 @@ def _ipv6_bytes(text: str) -> bytes | None:
         packed = ipaddress.IPv6Address(text).packed
     except ValueError:
         return None
-    return packed[len(MAPPED_IPV4) :] if packed.startswith(MAPPED_IPV4) else packed
+    return packed.removeprefix(MAPPED_IPV4)
 
 
 def network_range(address: bytes, mask_bits: int) -> tuple[bytes, bytes]:

@@ -64,11 +64,12 @@ def _read_expression(expression: Mapping[Any, Any], path: Path) -> Test:
     operator, operand = next(iter(expression.items()))
     read = OPERATORS.get(operator) if isinstance(operator, str) else None
     if read is None:
-        raise PolicyError.of(_unknown_operator(operator, operand, OPERATORS), *path, _step(operator))
+        raise PolicyError.of(_unknown_operator(operator, operand, OPERATORS), *path, key_step(operator))
     return read(operand, (*path, operator))
 
 
-def _step(key: object) -> str | int:
+def key_step(key: object) -> str | int:
+    """Return ``key`` as a step of a path."""
     return key if isinstance(key, str | int) else str(key)
 
 
@@ -271,13 +272,11 @@ def _read_negated(operand: Mapping[Any, Any], path: Path) -> tuple[Negatable, ..
     operator, excluded = next(iter(operand.items()))
     read = NEGATABLE.get(operator) if isinstance(operator, str) else None
     if read is None:
-        raise PolicyError.of(_unknown_operator(operator, "", NEGATABLE), *path, _step(operator))
+        raise PolicyError.of(_unknown_operator(operator, "", NEGATABLE), *path, key_step(operator))
     return _read_negated_list(read, excluded, (*path, operator))
 
 
-def _read_negated_list(
-    read: Callable[[object, Path], Negatable], excluded: object, path: Path
-) -> tuple[Negatable, ...]:
+def _read_negated_list(read: Callable[[object, Path], Negatable], excluded: object, path: Path) -> tuple[Negatable, ...]:
     if not isinstance(excluded, list | tuple):
         return (read(excluded, path),)
     if not excluded:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 COMPLEXITY_REFUSED = 10
 """AWS publishes no figure. Its own example of a refused text, ``*:*:*:*:*:event-bus/*``, has this complexity."""

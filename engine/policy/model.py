@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
+from engine.errors import Mistake
 from engine.paths import Path
 from engine.prices import ChargeTerms, Money
 
@@ -113,6 +114,8 @@ class Policy:
     catch_up: tuple[CatchUp, ...] = ()
     explain: Explain = Explain()
     row_attributes: frozenset[str] | None = None
+    warnings: tuple[Mistake, ...] = ()
+    """What is allowed but most likely not meant."""
 
     @property
     def identity(self) -> str:

@@ -36,7 +36,7 @@ COURSES: list[tuple[str, list[dict[str, Any]], list[tuple[str, str]]]] = [
     (
         "rendered again later at the same cost",
         [rendered(at="10:00"), rendered(at="12:00")],
-        [("debit", "-0.8000"), ("void", "0.0000")],
+        [("debit", "-0.8000"), ("void", "0")],
     ),
     (
         "rendered again later, shorter",
@@ -232,7 +232,7 @@ def test_a_failure_after_a_refused_charge_clears_what_is_due() -> None:
     ledger = books(REFUSE, balance="0")
 
     assert [Outcome.REFUSED, Outcome.VOIDED, Outcome.DUPLICATE] == ledger.deliver(rendered(), failed(), rendered())
-    assert [("flag", "0"), ("void", "0.0000")] == ledger.lines("j-1")
+    assert [("flag", "0"), ("void", "0")] == ledger.lines("j-1")
 
 
 def test_a_refund_is_never_refused() -> None:
@@ -333,7 +333,7 @@ def test_an_event_that_names_another_user_than_the_first_entry_is_an_error() -> 
 
 def test_amounts_of_38_digits_are_exact() -> None:
     """Python's own decimal context would round them to 28."""
-    huge = (('"0.10"', "1"), ('maximum: "500"', 'maximum: "9999999999999999999999999999999999.9999"'))
+    huge = (('"0.10"', "1"), (', maximum: "500"', ""))
     ledger = books(*huge, balance="9999999999999999999999999999999999")
 
     ledger.deliver(rendered(seconds="1234567890123456789012345678901234.5678"))

@@ -44,7 +44,7 @@ class Books:
 
     def lines(self, job: str) -> list[tuple[str, str]]:
         """Return a job's entries as (type, amount)."""
-        return [(entry.type.value, format(entry.amount, "f")) for entry in self.entries.get(job, [])]
+        return [(entry.type.value, format(entry.amount, "f") if entry.amount else "0") for entry in self.entries.get(job, [])]
 
     def net(self, job: str) -> Decimal:
         """Return the sum of a job's entries."""

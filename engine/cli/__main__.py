@@ -1,0 +1,5 @@
+"""``python -m engine.cli`` is the ``reconciler`` command."""
+
+from engine.cli import main
+
+main()

@@ -1,0 +1,94 @@
+"""jmespath with decimals among its numbers. Imported only for expressions that are more than a plain dotted path."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Mapping
+from decimal import Context, Decimal
+from typing import Any
+
+from jmespath.functions import Functions, signature
+from jmespath.visitor import Options, TreeInterpreter
+
+from engine.values import EXACT, ZERO
+
+ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+    "lt": operator.lt,
+    "gt": operator.gt,
+    "lte": operator.le,
+    "gte": operator.ge,
+}
+
+MEAN = Context(prec=38)
+"""A mean is the one result that may have no end: it keeps what a number of DynamoDB holds."""
+
+
+class ExactFunctions(Functions):
+    """The functions of the specification; sums and means of decimals lose nothing."""
+
+    def _get_allowed_pytypes(self, types: Any) -> Any:
+        allowed, subtypes = super()._get_allowed_pytypes(types)
+        return _with_decimal(allowed), [_with_decimal(subtype) for subtype in subtypes]
+
+    def _convert_to_jmespath_type(self, pyobject: str) -> Any:
+        return "number" if pyobject == "Decimal" else super()._convert_to_jmespath_type(pyobject)
+
+    @signature({"types": ["number"]})
+    def _func_abs(self, number: Any) -> Any:
+        return number.copy_abs() if isinstance(number, Decimal) else abs(number)
+
+    @signature({"types": ["array-number"]})
+    def _func_sum(self, numbers: Any) -> Any:
+        return functools.reduce(EXACT.add, map(Decimal, numbers), ZERO)
+
+    @signature({"types": ["array-number"]})
+    def _func_avg(self, numbers: Any) -> Any:
+        return MEAN.divide(self._func_sum(numbers), Decimal(len(numbers))) if numbers else None
+
+    @signature({"types": []})
+    def _func_to_number(self, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+            return None
+        try:
+            number = Decimal(value)
+        except ArithmeticError:
+            return None
+        return number if number.is_finite() else None
+
+
+class ExactInterpreter(TreeInterpreter):
+    """The specification's interpreter; decimals have their place in the order of numbers."""
+
+    def visit_comparator(self, node: Any, value: Any) -> Any:
+        if node["value"] not in ORDER:
+            return super().visit_comparator(node, value)
+        left, right = (self.visit(child, value) for child in node["children"])
+        if not ((_is_number(left) and _is_number(right)) or (isinstance(left, str) and isinstance(right, str))):
+            return None
+        return ORDER[node["value"]](left, right)
+
+    def visit_literal(self, node: Any, _value: Any) -> Any:
+        return exact(node["value"])
+
+
+def interpreter() -> ExactInterpreter:
+    """Return an interpreter; it keeps nothing from one search to the next but belongs to one thread at a time."""
+    return ExactInterpreter(options=Options(custom_functions=ExactFunctions()))
+
+
+def exact(value: Any) -> Any:
+    """Return a document with every binary float as the decimal that it was written as."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, Mapping):
+        return {key: exact(member) for key, member in value.items()}
+    return [exact(element) for element in value] if isinstance(value, list | tuple) else value
+
+
+def _with_decimal(names: Any) -> Any:
+    return [*names, "Decimal"] if "float" in names else names
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)

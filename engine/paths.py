@@ -1,0 +1,138 @@
+"""JMESPath expressions, exact in decimals. A plain dotted path costs no import of jmespath.
+
+Source of the language: "JMESPath Specification". Numbers here may be Decimals, which the library does not know: sums and
+comparisons of them stay exact, and a binary float enters as the decimal that it was written as.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from engine.errors import PolicyError
+
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+ROW = "detail"
+"""The member of a catch-up event that is the job's row."""
+
+Search = Callable[[Any], Any]
+
+
+class PathProblem(ValueError):
+    """The expression cannot be worked out on this document (a sum over words, say)."""
+
+
+@frozen
+class Path:
+    """A compiled expression."""
+
+    text: str
+    _search: Search = field(repr=False, eq=False)
+
+    def search(self, document: Any) -> Any:
+        """Return what the expression finds in ``document``, or None. Raises PathProblem where it cannot be worked out."""
+        return self._search(document)
+
+    def row_attributes(self) -> frozenset[str] | None:
+        """Return the attributes of a job's row that the expression can look at, or None where that cannot be told."""
+        if PLAIN.fullmatch(self.text):
+            return _row_attributes_of(tuple(self.text.split(".")))
+        return _Attributes().of(_parse(self.text).parsed)
+
+
+def compile_path(text: str) -> Path:
+    """Return the compiled expression. Raises PolicyError for a wrong one."""
+    if PLAIN.fullmatch(text):
+        return Path(text, _plain(tuple(text.split("."))))
+    return Path(text, functools.partial(_search, _parse(text)))
+
+
+def _plain(names: tuple[str, ...]) -> Search:
+    def search(document: Any) -> Any:
+        for name in names:
+            if not isinstance(document, Mapping):
+                return None
+            document = document.get(name)
+        return document
+
+    return search
+
+
+def _parse(text: str) -> Any:
+    import jmespath  # noqa: PLC0415  only what is not a plain path pays for it
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415  the same
+
+    from engine.jmespath_exact import ExactFunctions  # noqa: PLC0415  the same
+
+    try:
+        expression = jmespath.compile(text)
+    except (JMESPathError, RecursionError) as error:
+        raise PolicyError.of(f"{text!r} is no JMESPath expression: {_first_line(error)}") from error
+    if unknown := sorted(_functions(expression.parsed) - ExactFunctions.FUNCTION_TABLE.keys()):
+        raise PolicyError.of(f"{text!r} calls {unknown[0]}(), which JMESPath does not have")
+    return expression
+
+
+def _functions(node: Mapping[str, Any]) -> set[str]:
+    """Return the names of all functions that a syntax tree calls."""
+    called = {node["value"]} if node["type"] == "function_expression" else set()
+    return called.union(*(_functions(child) for child in node["children"] if isinstance(child, Mapping)))
+
+
+def _search(expression: Any, document: Any) -> Any:
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415  loaded when the expression was compiled
+
+    from engine.jmespath_exact import exact, interpreter  # noqa: PLC0415  only what is not a plain path pays for it
+
+    try:
+        return interpreter().visit(expression.parsed, exact(document))
+    except (JMESPathError, TypeError, ArithmeticError) as error:
+        raise PathProblem(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+class _Attributes:
+    """Walks an expression's syntax tree for the members of ``detail`` that it can look at."""
+
+    def of(self, node: Mapping[str, Any]) -> frozenset[str] | None:
+        names = self._dotted(node)
+        if names is not None:
+            return _row_attributes_of(names)
+        found: frozenset[str] = frozenset()
+        if node["type"] == "current":
+            return None
+        for child in self._rooted(node):
+            attributes = self.of(child)
+            if attributes is None:
+                return None
+            found |= attributes
+        return found
+
+    def _dotted(self, node: Mapping[str, Any]) -> tuple[str, ...] | None:
+        if node["type"] == "field":
+            return (node["value"],)
+        if node["type"] in {"subexpression", "index_expression"}:
+            return self._dotted(node["children"][0]) and (
+                *(self._dotted(node["children"][0]) or ()),
+                *(self._dotted(node["children"][1]) or ("",)),
+            )
+        return None
+
+    def _rooted(self, node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Return the children that start from the document itself; the rest starts from what they found."""
+        from_left = {"projection", "filter_projection", "flatten", "value_projection", "pipe", "slice"}
+        children = [child for child in node["children"] if isinstance(child, Mapping)]
+        return children[:1] if node["type"] in from_left else children
+
+
+def _row_attributes_of(names: tuple[str, ...]) -> frozenset[str] | None:
+    if names[0] != ROW:
+        return frozenset()
+    return frozenset({names[1]}) if len(names) > 1 and names[1] else None

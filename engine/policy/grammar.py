@@ -1,0 +1,327 @@
+"""Shapes: what may stand where in a policy. Each reads a node, notes what is wrong with it, and returns its value or WRONG.
+
+A shape never stops at the first mistake. What is wrong is left out, and the rest is read on.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from engine.errors import PolicyError, shown
+from engine.instants import read_instant
+from engine.paths import compile_path
+from engine.patterns import compile_pattern
+from engine.policy.source import CORE_WORDS, Items, Members, Node, Notes, Place, Scalar
+
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+class _Wrong:
+    """The value of what could not be read."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+WRONG = _Wrong()
+
+
+class Shape(Protocol):
+    """What may stand at a place."""
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        """Return the node's value, or WRONG with a note of what is wrong and what would be right."""
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """Return the end of a message: the nearest right word, and all of them."""
+    allowed = list(allowed)
+    near = difflib.get_close_matches(word, allowed, n=1, cutoff=0.6)
+    return (f"; did you mean `{near[0]}`?" if near else ";") + f" allowed: {', '.join(allowed)}"
+
+
+def kind_of(node: Node) -> str:
+    """Name what stands at a node, for a message."""
+    match node:
+        case Items():
+            return "a list"
+        case Members():
+            return "a mapping"
+    return "empty" if node.is_empty else f"`{node.text}`" if "\n" not in node.text else "a text of several lines"
+
+
+def _scalar(node: Node, notes: Notes, wanted: str) -> str | None:
+    """Return the text of a scalar that says something."""
+    if isinstance(node, Scalar) and not node.is_empty:
+        return node.text
+    notes.mistake(node.place, f"is {kind_of(node)}; {wanted} is needed")
+    return None
+
+
+@frozen
+class Text:
+    """Words for people."""
+
+    wanted: str = "a text"
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        text = _scalar(node, notes, self.wanted)
+        return WRONG if text is None else text
+
+
+@frozen
+class Name:
+    """A name that entries, metrics and messages carry: lower case letters, digits and dashes."""
+
+    reserved: tuple[str, ...] = ()
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        text = _scalar(node, notes, "a name")
+        if text is None:
+            return WRONG
+        if not NAME.fullmatch(text):
+            notes.mistake(node.place, f"is `{text}`; a name has lower case letters, digits and dashes")
+            return WRONG
+        if text in self.reserved:
+            notes.mistake(node.place, f"`{text}` is a name of the engine's own; choose another")
+            return WRONG
+        return text
+
+
+@frozen
+class Word:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        text = _scalar(node, notes, f"one of {', '.join(self.words)}")
+        if text is None:
+            return WRONG
+        if text not in self.words:
+            notes.mistake(node.place, f"`{text}` is not known{did_you_mean(text, self.words)}")
+            return WRONG
+        return text
+
+
+@frozen
+class Number:
+    """A plain decimal, as a number or as text, taken digit by digit as it is written."""
+
+    low: Decimal
+    high: Decimal
+    whole: bool = False
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        wanted = f"a {'whole number' if self.whole else 'plain decimal'} from {self.low:f} to {self.high:f}"
+        text = _scalar(node, notes, wanted)
+        if text is None:
+            return WRONG
+        if not NUMBER.fullmatch(text) or (self.whole and "." in text) or not self.low <= Decimal(text) <= self.high:
+            notes.mistake(node.place, f"is {shown(text)}; {wanted} is needed")
+            return WRONG
+        return int(text) if self.whole else Decimal(text)
+
+
+@frozen
+class Instant:
+    """A point in time with its zone."""
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        wanted = "an instant with its zone, like 2026-07-01T00:00:00Z,"
+        text = _scalar(node, notes, wanted)
+        if text is None:
+            return WRONG
+        instant = read_instant(text)
+        if instant is None:
+            notes.mistake(node.place, f"is {shown(text)}; {wanted} is needed")
+            return WRONG
+        return instant
+
+
+@frozen
+class Expression:
+    """JMESPath over the envelope (or, in a catch-up, over the row)."""
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        text = _scalar(node, notes, "a JMESPath expression, like detail.jobId,")
+        if text is None:
+            return WRONG
+        try:
+            return compile_path(text)
+        except PolicyError as error:
+            notes.mistake(node.place, error.mistakes[0].message)
+            return WRONG
+
+
+@frozen
+class Matcher:
+    """A compiled pattern, and the pattern itself in plain values."""
+
+    matches: Callable[[Mapping[str, Any]], bool]
+    pattern: Mapping[str, Any]
+
+
+@frozen
+class EventPattern:
+    """An EventBridge event pattern."""
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        pattern = plain(node)
+        if not isinstance(pattern, dict):
+            notes.mistake(node.place, f"is {kind_of(node)}; an event pattern like {{source: [video.generation]}} is needed")
+            return WRONG
+        try:
+            return Matcher(compile_pattern(pattern), pattern)
+        except PolicyError as error:
+            for mistake in error.mistakes:
+                notes.mistake(place_of(node, mistake.path), mistake.message)
+            return WRONG
+
+
+def plain(node: Node) -> Any:
+    """Return a node as JSON-like values: quoted is text; a plain scalar is null, true, false, an exact number, or text."""
+    match node:
+        case Items():
+            return [plain(item) for item in node.nodes]
+        case Members():
+            return {key.text: plain(value) for key, value in node.pairs}
+    if node.quoted:
+        return node.text
+    if node.text in CORE_WORDS:
+        return CORE_WORDS[node.text]
+    return _number(node.text) if JSON_NUMBER.fullmatch(node.text) else node.text
+
+
+def _number(text: str) -> int | Decimal:
+    return int(text) if text.lstrip("-").isdigit() and len(text) <= 40 else Decimal(text)  # noqa: PLR2004  beyond 38 digits
+
+
+def place_of(node: Node, path: Iterable[str | int]) -> Place:
+    """Return where the value at ``path`` below ``node`` stands; of a path that ends early, where it ends."""
+    place = node.place
+    for step in path:
+        following = _below(node, step)
+        if following is None:
+            return place
+        place, node = following
+    return place
+
+
+def _below(node: Node, step: str | int) -> tuple[Place, Node] | None:
+    if isinstance(node, Items) and isinstance(step, int) and step < len(node.nodes):
+        return node.nodes[step].place, node.nodes[step]
+    if isinstance(node, Members):
+        return next(((key.place, value) for key, value in node.pairs if key.text == step), None)
+    return None
+
+
+@frozen
+class ListOf:
+    """A list of one shape, with at least ``least`` items."""
+
+    item: Shape
+    least: int = 1
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        if not isinstance(node, Items):
+            notes.mistake(node.place, f"is {kind_of(node)}; a list is needed")
+            return WRONG
+        if len(node.nodes) < self.least:
+            notes.mistake(node.place, f"has {len(node.nodes)} items; at least {self.least} is needed")
+            return WRONG
+        values = [self.item.read(item, notes) for item in node.nodes]
+        return WRONG if any(value is WRONG for value in values) else tuple(values)
+
+
+@frozen
+class MapOf:
+    """A mapping from names of the author's own to one shape."""
+
+    value: Shape
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        if not isinstance(node, Members) or not node.pairs:
+            notes.mistake(node.place, f"is {'empty' if isinstance(node, Members) else kind_of(node)}; a mapping is needed")
+            return WRONG
+        values = {key.text: self.value.read(value, notes) for key, value in node.pairs}
+        return WRONG if any(value is WRONG for value in values.values()) else values
+
+
+_REQUIRED: Any = object()
+
+
+@frozen
+class Key:
+    """What a key of a mapping holds. A key without a default must be there."""
+
+    shape: Shape
+    default: Any = _REQUIRED
+
+
+Build = Callable[[Mapping[str, Any], Members, Notes], Any]
+"""Makes a value of a mapping's values; may note a mistake and return WRONG. Called only when every value was read."""
+
+
+def _as_it_is(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Any:
+    return values
+
+
+@frozen
+class Keys:
+    """A mapping with known keys."""
+
+    keys: Mapping[str, Key]
+    build: Build = field(default=_as_it_is)
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        if not isinstance(node, Members):
+            notes.mistake(node.place, f"is {kind_of(node)}; a mapping with {', '.join(self.keys)} is needed")
+            return WRONG
+        values = {**self._defaults(), **self._present(node, notes)}
+        is_whole = self._all_there(node, notes) and not any(value is WRONG for value in values.values())
+        return self.build(values, node, notes) if is_whole else WRONG
+
+    def _defaults(self) -> dict[str, Any]:
+        return {name: key.default for name, key in self.keys.items() if key.default is not _REQUIRED}
+
+    def _present(self, node: Members, notes: Notes) -> dict[str, Any]:
+        values = {}
+        for name, value in node.pairs:
+            if name.text in self.keys:
+                values[name.text] = self.keys[name.text].shape.read(value, notes)
+            else:
+                notes.mistake(name.place, f"`{name.text}` is not known here{did_you_mean(name.text, self.keys)}")
+        return values
+
+    def _all_there(self, node: Members, notes: Notes) -> bool:
+        missing = [name for name, key in self.keys.items() if key.default is _REQUIRED and node.get(name) is None]
+        if missing:
+            notes.mistake(node.place, f"`{'`, `'.join(missing)}` {'is' if len(missing) == 1 else 'are'} missing")
+        return not missing
+
+
+__all__ = [
+    "WRONG",
+    "EventPattern",
+    "Expression",
+    "Instant",
+    "Key",
+    "Keys",
+    "ListOf",
+    "MapOf",
+    "Matcher",
+    "Name",
+    "Number",
+    "Shape",
+    "Text",
+    "Word",
+]

@@ -1,0 +1,52 @@
+"""Which attributes of a job's row a policy can look at: what a scan must fetch, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from engine.paths import PLAIN, ROW, Path
+
+
+def expression_attributes(path: Path) -> frozenset[str] | None:
+    """Return the row's attributes that a JMESPath over the envelope can look at, or None where that cannot be told."""
+    return path.row_attributes()
+
+
+def time_attributes(path: Path) -> frozenset[str] | None:
+    """Return the row's attributes that a JMESPath over the row itself can look at, or None where that cannot be told."""
+    return frozenset({path.text.split(".")[0]}) if PLAIN.fullmatch(path.text) else None
+
+
+def pattern_attributes(pattern: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return the row's attributes that an event pattern can look at, or None where it looks at the row as a whole."""
+    names: set[str] = set()
+    for key, value in pattern.items():
+        if key == "$or" and isinstance(value, list):
+            alternatives = [pattern_attributes(alternative) for alternative in value if isinstance(alternative, Mapping)]
+            if None in alternatives:
+                return None
+            names.update(*(alternative or () for alternative in alternatives))
+        elif key == ROW:
+            if not isinstance(value, Mapping):
+                return None
+            names.update(_members(value))
+        elif key.startswith(f"{ROW}."):
+            names.update(_spellings(key.removeprefix(f"{ROW}.")))
+    return frozenset(names)
+
+
+def _members(pattern: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the first steps of all fields of a pattern below the row."""
+    for key, value in pattern.items():
+        if key == "$or" and isinstance(value, list):
+            for alternative in value:
+                if isinstance(alternative, Mapping):
+                    yield from _members(alternative)
+        else:
+            yield from _spellings(key)
+
+
+def _spellings(key: str) -> tuple[str, str]:
+    """A dotted key may be a path, or the name of one attribute with a dot in it."""
+    return key, key.split(".", maxsplit=1)[0]

@@ -1,0 +1,234 @@
+"""YAML as a tree of nodes that know where they stand.
+
+Scalars stay text: nothing here guesses that ``no`` is false, ``010`` eight or ``0.10`` a binary float. Built from the parser's
+events, with bounds, so that no file can exhaust memory or stack (anchors that multiply, nesting without end).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import define, field, frozen
+
+from engine.errors import Mistake, PolicyError
+
+BYTES_MAX = 1_000_000
+NODES_MAX = 100_000
+DEPTH_MAX = 64
+
+CORE_WORDS: dict[str, object] = {"true": True, "false": False, "null": None, "~": None, "": None}
+"""The plain scalars of YAML 1.2 that are neither text nor number."""
+
+
+@frozen
+class Place:
+    """A position in the file: line and column count from 1."""
+
+    line: int
+    column: int
+
+
+@frozen
+class Scalar:
+    """One value as it is written. A quoted scalar is text, whatever it looks like."""
+
+    text: str
+    quoted: bool
+    place: Place
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing (or null) is written here."""
+        return not self.quoted and CORE_WORDS.get(self.text, "") is None
+
+
+@frozen
+class Items:
+    """A sequence."""
+
+    nodes: tuple[Node, ...]
+    place: Place
+
+
+@frozen
+class Members:
+    """A mapping; a key that is written twice has been reported already."""
+
+    pairs: tuple[tuple[Scalar, Node], ...]
+    place: Place
+
+    def get(self, name: str) -> Node | None:
+        """Return the value of a key, or None."""
+        return next((node for key, node in self.pairs if key.text == name), None)
+
+
+Node = Scalar | Items | Members
+
+
+@define
+class Notes:
+    """What is wrong in a file so far. Each mistake is placed, with an excerpt of its line and a caret below."""
+
+    file: str
+    lines: list[str]
+    mistakes: list[Mistake] = field(factory=list)
+    warnings: list[Mistake] = field(factory=list)
+
+    def mistake(self, place: Place, message: str) -> None:
+        """Note a mistake."""
+        self.mistakes.append(self._placed(place, message))
+
+    def warning(self, place: Place, message: str) -> None:
+        """Note something that is allowed but most likely not meant."""
+        self.warnings.append(self._placed(place, message))
+
+    def error(self) -> PolicyError:
+        """Return all mistakes in the order of the file."""
+        return PolicyError(sorted(self.mistakes, key=lambda mistake: (mistake.line or 0, mistake.column or 0)))
+
+    def _placed(self, place: Place, message: str) -> Mistake:
+        text = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
+        caret = " " * (place.column - 1) + "^"
+        return Mistake(message, file=self.file, line=place.line, column=place.column, excerpt=f"    {text}\n    {caret}")
+
+
+def read_yaml(data: bytes, file: str) -> tuple[Node, Notes]:
+    """Return a file's only document, and notes of what is wrong with it so far.
+
+    Raises PolicyError where there is no one document to go on with.
+    """
+    text = _decoded(data, file)
+    notes = Notes(file, text.splitlines())
+    return _Composer(_events(text, notes), notes).document(), notes
+
+
+def _decoded(data: bytes, file: str) -> str:
+    if len(data) > BYTES_MAX:
+        raise _at_the_top(file, f"the file has {len(data)} bytes; a policy has at most {BYTES_MAX}")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise PolicyError([Mistake("is not UTF-8", file=file, line=line, column=1)]) from error
+
+
+def _at_the_top(file: str, message: str) -> PolicyError:
+    return PolicyError([Mistake(message, file=file, line=1, column=1)])
+
+
+def _events(text: str, notes: Notes) -> Iterator[Any]:
+    import yaml  # noqa: PLC0415  a policy that is compiled beforehand never needs it
+
+    try:
+        yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        notes.mistake(_place(mark) if mark else Place(1, 1), f"is not YAML: {error.problem or error.context}")
+        raise notes.error() from error
+    except yaml.YAMLError as error:
+        position = getattr(error, "position", 0)
+        notes.mistake(Place(text.count("\n", 0, position) + 1, 1), f"is not YAML: {str(error).splitlines()[0]}")
+        raise notes.error() from error
+
+
+def _place(mark: Any) -> Place:
+    return Place(mark.line + 1, mark.column + 1)
+
+
+@define
+class _Composer:
+    """Puts the parser's events together, within bounds."""
+
+    events: Iterator[Any]
+    notes: Notes
+    anchors: dict[str, Node] = field(factory=dict)
+    nodes: int = 0
+
+    def document(self) -> Node:
+        """Return the only document of the stream."""
+        next(self.events)  # the stream's start
+        start = next(self.events)
+        if type(start).__name__ != "DocumentStartEvent":
+            raise self._stop(Place(1, 1), "the file is empty; a policy begins with `version: 1`")
+        node = self._node(next(self.events), depth=1)
+        next(self.events)  # the document's end
+        following = next(self.events)
+        if type(following).__name__ == "DocumentStartEvent":
+            raise self._stop(_place(following.start_mark), "a second document begins here; a policy is one document")
+        return node
+
+    def _node(self, event: Any, depth: int) -> Node:
+        place = _place(event.start_mark)
+        self._count(place, depth)
+        kind = type(event).__name__
+        if kind == "AliasEvent":
+            return self._aliased(event, place, depth)
+        if event.tag is not None and event.tag != "!":
+            self.notes.mistake(place, f"the tag {event.tag} means nothing here; leave it out")
+        node = self._built(kind, event, place, depth)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = node
+        return node
+
+    def _built(self, kind: str, event: Any, place: Place, depth: int) -> Node:
+        if kind == "ScalarEvent":
+            return Scalar(event.value, event.style in {"'", '"', "|", ">"}, place)
+        if kind == "SequenceStartEvent":
+            return Items(tuple(self._node(item, depth + 1) for item in self._until("SequenceEndEvent")), place)
+        return Members(tuple(self._pairs(depth)), place)
+
+    def _pairs(self, depth: int) -> Iterator[tuple[Scalar, Node]]:
+        seen: dict[str, Place] = {}
+        for event in self._until("MappingEndEvent"):
+            key = self._node(event, depth + 1)
+            value = self._node(next(self.events), depth + 1)
+            if not isinstance(key, Scalar):
+                self.notes.mistake(key.place, "a key is a word here, not a list or a mapping")
+            elif key.text in seen:
+                self.notes.mistake(key.place, f"`{key.text}` is here a second time; the first is in line {seen[key.text].line}")
+            else:
+                seen[key.text] = key.place
+                yield key, value
+
+    def _until(self, end: str) -> Iterator[Any]:
+        while type(event := next(self.events)).__name__ != end:
+            yield event
+
+    def _aliased(self, event: Any, place: Place, depth: int) -> Node:
+        """Return what an alias stands for. Its nodes count again: that is what makes a bomb of anchors."""
+        node = self.anchors.get(event.anchor)
+        if node is None:
+            raise self._stop(place, f"`*{event.anchor}` stands for nothing that is written above it")
+        self.nodes += _size(node)
+        self._count(place, depth + _depth(node) - 1)
+        return node
+
+    def _count(self, place: Place, depth: int) -> None:
+        self.nodes += 1
+        if depth > DEPTH_MAX:
+            raise self._stop(place, f"is nested deeper than {DEPTH_MAX} levels")
+        if self.nodes > NODES_MAX:
+            raise self._stop(place, f"has more than {NODES_MAX} values, aliases counted each time")
+
+    def _stop(self, place: Place, message: str) -> PolicyError:
+        self.notes.mistake(place, message)
+        return self.notes.error()
+
+
+def _size(node: Node) -> int:
+    match node:
+        case Items():
+            return 1 + sum(_size(item) for item in node.nodes)
+        case Members():
+            return 1 + sum(1 + _size(value) for _, value in node.pairs)
+    return 1
+
+
+def _depth(node: Node) -> int:
+    match node:
+        case Items():
+            return 1 + max((_depth(item) for item in node.nodes), default=0)
+        case Members():
+            return 1 + max((_depth(value) for _, value in node.pairs), default=0)
+    return 1

@@ -1,0 +1,262 @@
+"""``make demo``: deploy the real template, send a day of events, scan, and compare with what was worked out by hand.
+
+Ends with 0 when every value is as expected, with 1 when one differs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import yaml
+from attrs import Factory, define, frozen
+from rich.console import Console
+from rich.table import Table
+
+from engine.audit import Audit, audit
+from engine.clock import Clock
+from engine.ledger import Ledger, Tables
+from engine.ledger.attributes import encode_item
+from tools.deployment import Deployment, build, deployed
+from tools.local_aws import LocalAws, run_local_aws
+
+DAY = Path(__file__).with_name("day.yaml")
+SOURCE = "video.generation"
+PATIENCE_SECONDS = 60.0
+
+console = Console(highlight=False, width=120)
+
+
+@frozen
+class Value:
+    """One value of the day: what was worked out by hand, and what came out."""
+
+    name: str
+    expected: object
+    found: object
+
+    @property
+    def agrees(self) -> bool:
+        return self.expected == self.found
+
+
+@define
+class Day:
+    """The stack that is deployed, and the day that it is to go through."""
+
+    aws: LocalAws
+    stack: Deployment
+    script: dict[str, Any]
+    values: list[Value] = Factory(list)
+
+    @property
+    def expected(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.script["expected"]
+        return found
+
+    def ledger(self) -> Ledger:
+        """Return the ledger of the stack, to read it as the command line does."""
+        tables = Tables(self.stack.jobs_table, self.stack.credits_table, self.stack.ledger_table)
+        return Ledger(self.aws.client("dynamodb"), tables, Clock())
+
+    def check(self, name: str, expected: object, found: object) -> None:
+        """Keep a value beside the one that was worked out by hand."""
+        self.values.append(Value(name, expected, found))
+
+
+def main() -> int:
+    """Run the day, print it, and return the exit status."""
+    started = time.monotonic()
+    step("building the artifact (sam build)")
+    build()
+    with run_local_aws() as aws:
+        step("deploying template.yaml to a local AWS (sam deploy)")
+        with deployed(aws) as stack:
+            day = Day(aws, stack, yaml.safe_load(DAY.read_text()))
+            run(day)
+            show(day)
+    wrong = [value for value in day.values if not value.agrees]
+    show_values(day.values)
+    verdict = "every value is as worked out by hand" if not wrong else f"{len(wrong)} values differ"
+    step(f"{verdict}; {time.monotonic() - started:.0f} s in all, the local AWS is gone again")
+    return 1 if wrong else 0
+
+
+def step(text: str) -> None:
+    """Say what happens now."""
+    console.print(f"[bold]--[/bold] {text}")
+
+
+# --- the day ----------------------------------------------------------------------------------------------------------
+
+
+def run(day: Day) -> None:
+    """Let the day happen: the application's rows, the events, the scan."""
+    expected = day.expected
+    write_application_rows(day)
+    step(f"sending {len(day.script['events'])} events through EventBridge: duplicates, late, reordered, failed, malformed")
+    put_events(day)
+    entries = wait_for(lambda: entry_count(day), expected["entries_before_the_scan"])
+    day.check("entries before the scan", expected["entries_before_the_scan"], entries)
+    dead = wait_for(lambda: dead_letters(day), expected["dead_letters"])
+    day.check("dead letters", expected["dead_letters"], dead)
+    step("firing the scheduled scan: the last word of three jobs never came as an event")
+    check_scan(day, "scan", expected["scan"])
+    check_scan(day, "second scan", expected["second_scan"])
+
+
+def write_application_rows(day: Day) -> None:
+    """Write users and jobs as the video application does."""
+    dynamodb = day.aws.client("dynamodb")
+    for user, granted in day.script["users"].items():
+        row = {"userId": user, "remaining": Decimal(granted)}
+        dynamodb.put_item(TableName=day.stack.credits_table, Item=encode_item(row))
+    for job in day.script["jobs"]:
+        row = {**job, "seconds": Decimal(str(job["seconds"]))}
+        dynamodb.put_item(TableName=day.stack.jobs_table, Item=encode_item(row))
+
+
+def put_events(day: Day) -> None:
+    """Send the events as a producer does, each with the time at which it happened."""
+    events = day.aws.client("events")
+    for event in day.script["events"]:
+        answer = events.put_events(Entries=[entry_of(event)])
+        if answer["FailedEntryCount"]:
+            raise RuntimeError(f"EventBridge refused an event: {answer['Entries']}")
+
+
+def entry_of(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry of PutEvents; a rendered video has a result unless the day says otherwise."""
+    detail = {name: value for name, value in event.items() if name not in {"type", "at", "note"} and value is not None}
+    if event["type"] == "video.rendered" and "result_url" not in event:
+        detail["result_url"] = f"s3://renders/{event['jobId']}.mp4"
+    return {"Source": SOURCE, "DetailType": event["type"], "Time": event["at"], "Detail": json.dumps(detail)}
+
+
+def entry_count(day: Day) -> int:
+    """Return how many entries the ledger has."""
+    return sum(1 for _ in day.ledger().entries(("userId",), Clock().deadline(PATIENCE_SECONDS)))
+
+
+def dead_letters(day: Day) -> list[str]:
+    """Return the jobs of the events in the function's dead-letter queue, and leave them there."""
+    answer = day.aws.client("sqs").receive_message(
+        QueueUrl=day.stack.failed_events_queue, MaxNumberOfMessages=10, VisibilityTimeout=0
+    )
+    return sorted({job_in(json.loads(message["Body"])) for message in answer.get("Messages", [])})
+
+
+def job_in(letter: dict[str, Any]) -> str:
+    """Return the job of a dead letter: the event itself, or the event in the envelope of a destination."""
+    event = letter.get("requestPayload", letter)
+    return str(event["detail"]["jobId"])
+
+
+def wait_for(look: Callable[[], Any], expected: object) -> Any:
+    """Look until what is expected is there, or patience ends; return what was seen last."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while (found := look()) != expected and time.monotonic() < end:
+        time.sleep(0.2)
+    return found
+
+
+def check_scan(day: Day, name: str, expected: dict[str, int]) -> None:
+    """Invoke the function with the event that its schedule sends."""
+    payload = {
+        "version": "0",
+        "id": "89d1a02d-5ec7-412e-82f5-13505f849b41",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "000000000000",
+        "time": "2026-07-01T06:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": {},
+    }
+    answer = day.aws.client("lambda").invoke(FunctionName=day.stack.function, Payload=json.dumps(payload))
+    report = json.loads(answer["Payload"].read())
+    for figure, value in expected.items():
+        day.check(f"{name}: {figure}", value, report.get(figure))
+
+
+# --- what came of it --------------------------------------------------------------------------------------------------
+
+
+def show(day: Day) -> None:
+    """Print balances, a statement, the audit and the dead letters, and keep each beside what is expected."""
+    ledger = day.ledger()
+    show_balances(day, ledger)
+    show_statement(day, ledger, "cyd")
+    check_flags(day, ledger)
+    show_audit(day, audit(ledger, Clock().deadline(PATIENCE_SECONDS)))
+
+
+def show_balances(day: Day, ledger: Ledger) -> None:
+    """Print every user's balance."""
+    table = Table("user", "granted", "posted", "remaining", title="Balances", title_justify="left")
+    for user, (granted, posted, remaining) in day.expected["balances"].items():
+        row = ledger.balance(user, Clock().deadline(PATIENCE_SECONDS)) or {}
+        found = [Decimal(row["remaining"]) - Decimal(row["posted"]), Decimal(row["posted"]), Decimal(row["remaining"])]
+        table.add_row(user, *map(str, found))
+        day.check(f"balance of {user}", [Decimal(value) for value in (granted, posted, remaining)], found)
+    console.print(table)
+
+
+def show_statement(day: Day, ledger: Ledger, user: str) -> None:
+    """Print one user's entries."""
+    lines = list(statement(ledger, user))
+    table = Table("job", "type", "amount", "anomalies", title=f"Statement of {user}", title_justify="left")
+    for job, kind, amount, anomalies in lines:
+        table.add_row(job, kind, str(amount), anomalies)
+    console.print(table)
+    expected = [(job, kind, Decimal(amount), names) for job, kind, amount, names in day.expected["statement"]]
+    day.check(f"statement of {user}", sorted(expected), sorted(lines))
+
+
+def statement(ledger: Ledger, user: str) -> Iterator[tuple[str, str, Decimal, str]]:
+    """Yield a user's entries as (job, type, amount, anomalies)."""
+    for entry in ledger.entries_of_user(user, Clock().deadline(PATIENCE_SECONDS)):
+        names = ", ".join(anomaly["name"] for anomaly in entry["anomalies"])
+        yield entry["jobId"], entry["type"], Decimal(entry["amount"]), names
+
+
+def check_flags(day: Day, ledger: Ledger) -> None:
+    """Check which jobs were flagged, and as what."""
+    users = day.script["users"]
+    found = {job: names for user in users for job, _, _, names in statement(ledger, user) if names}
+    day.check("flagged", day.expected["flagged"], found)
+
+
+def show_audit(day: Day, result: Audit) -> None:
+    """Print the audit, and the dead letters with it."""
+    expected = day.expected["audit"]
+    console.print(f"Audit: {result.entries} entries of {result.users} users, net {result.net}, {len(result.drifts)} drift")
+    console.print(f"Dead letters: {', '.join(dead_letters(day))}")
+    day.check("audit: entries", expected["entries"], result.entries)
+    day.check("audit: users", expected["users"], result.users)
+    day.check("audit: net", Decimal(expected["net"]), result.net)
+    day.check("audit: drifts", expected["drifts"], len(result.drifts))
+
+
+def show_values(values: list[Value]) -> None:
+    """Print every value beside the one worked out by hand."""
+    table = Table("value", "by hand", "found", "", title="Worked out by hand, and found", title_justify="left")
+    for value in values:
+        table.add_row(value.name, shown(value.expected), shown(value.found), "ok" if value.agrees else "[red]DIFFERS[/red]")
+    console.print(table)
+
+
+def shown(value: object) -> str:
+    """Return a value as a person writes it."""
+    if isinstance(value, list | tuple):
+        return "; ".join(shown(element) for element in value)
+    return " ".join(f"{key}: {shown(element)}" for key, element in value.items()) if isinstance(value, dict) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
