@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from engine.clock import Clock, Deadline
-from engine.decide import read_instant
 from engine.errors import EventError
+from engine.instants import read_instant
 from engine.ledger import ScanSlice
 from engine.reconcile import Reconciler, whole_table
 from engine.values import Source

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from attrs import define, field, frozen
 
@@ -105,7 +105,7 @@ class Sandbox:
         }
         self.task_root = task_root
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.started = time.perf_counter()
         self.process = subprocess.Popen(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from engine.clock import Clock
 from engine.ledger import Ledger, Tables
@@ -27,7 +27,7 @@ REGION_OF_A_LOCAL_ENDPOINT = "us-east-1"
 class Settings:
     """What the environment says. ``endpoint`` is only compared, so that a changed environment gets a client of its own."""
 
-    tables: Tables = Tables()
+    tables: Tables = field(factory=Tables)
     policy_file: str = "policies/video.yaml"
     log_level: str = "INFO"
     function: str = "local"

@@ -97,9 +97,7 @@ def replay(
     *,
     policy: PolicyFile = DEFAULT_POLICY,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Events under way at once.")] = 8,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Where the progress is kept.  [default: FILE.checkpoint]")
-    ] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Where the progress is kept.  [default: FILE.checkpoint]")] = None,
     rejects: Annotated[
         Path | None, typer.Option(help="Where events that make no sense go.  [default: FILE.rejects.jsonl]")
     ] = None,
@@ -234,5 +232,3 @@ def _lines(entries: list[dict[str, Any]], balance: Decimal) -> Any:
             "rule": entry["rule"],
             "anomalies": ", ".join(anomaly["name"] for anomaly in entry.get("anomalies", [])),
         }
-
-

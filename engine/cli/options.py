@@ -30,9 +30,7 @@ Endpoint = Annotated[
 JobsTable = Annotated[str, typer.Option(envvar="JOBS_TABLE", help="Table of jobs.")]
 CreditsTable = Annotated[str, typer.Option(envvar="CREDITS_TABLE", help="Table of balances.")]
 LedgerTable = Annotated[str, typer.Option(envvar="LEDGER_TABLE", help="Table of entries.")]
-PolicyFile = Annotated[
-    Path, typer.Option("--policy", envvar="POLICY_FILE", help="Policy file.", exists=True, dir_okay=False)
-]
+PolicyFile = Annotated[Path, typer.Option("--policy", envvar="POLICY_FILE", help="Policy file.", exists=True, dir_okay=False)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Write the log line of each outcome to standard error.")]
 
 DEFAULT_POLICY = Path("policies/video.yaml")
@@ -86,5 +84,3 @@ def forever() -> Deadline:
 def patience() -> Deadline:
     """Return the deadline of one request."""
     return Clock().deadline(PATIENCE_SECONDS)
-
-

@@ -14,7 +14,7 @@ from engine.ledger.attributes import Item, decode_item, encode
 from engine.ledger.calls import Cancelled, ConditionFailed, DynamoDB, LedgerRefused, LedgerUnavailable, call
 from engine.ledger.entries import item_of, log_of
 from engine.ledger.jobs import Page, ScanSlice, scan_request
-from engine.ledger.postings import Posting, Receipt, Tables, Verdict, update_mark
+from engine.ledger.postings import REFERENCE_NAME, Posting, Receipt, Tables, Verdict, update_mark
 from engine.values import Entry, Guard, JobLog, Mark
 
 __all__ = [
@@ -58,10 +58,10 @@ class Ledger:
         """Return a job's log as it stands now (strongly consistent)."""
         request = {
             "TableName": self.tables.ledger,
-            "KeyConditionExpression": "reference = :reference",
+            "KeyConditionExpression": "#reference = :reference",
             "ExpressionAttributeValues": {":reference": encode(f"job#{job}")},
             "ProjectionExpression": ", ".join(LOG_ATTRIBUTES),
-            "ExpressionAttributeNames": LOG_ATTRIBUTES,
+            "ExpressionAttributeNames": {**LOG_ATTRIBUTES, **REFERENCE_NAME},
             "ConsistentRead": True,
         }
         return log_of(self._items(self.client.query, request, deadline))
@@ -125,4 +125,3 @@ class Ledger:
             if not (last := answer.get("LastEvaluatedKey")):
                 return
             request = {**request, "ExclusiveStartKey": last}
-

@@ -10,6 +10,11 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from engine.values import EXACT
+
+DIGITS_MAX = 38
+"""The significant digits of a number of DynamoDB."""
+
 AttributeValue = Mapping[str, Any]
 Item = Mapping[str, AttributeValue]
 
@@ -22,7 +27,7 @@ def encode(value: object) -> dict[str, Any]:
         case bool():
             return {"BOOL": value}
         case int() | Decimal():
-            return {"N": str(value) if value else "0"}
+            return {"N": _canonical(Decimal(value))}
         case None:
             return {"NULL": True}
         case Mapping():
@@ -48,9 +53,17 @@ def decode_item(item: Item) -> dict[str, Any]:
     return {name: decode(attribute) for name, attribute in item.items()}
 
 
+def _canonical(number: Decimal) -> str:
+    """Return a number as DynamoDB itself would give it back, so that what was stored equals what was sent."""
+    if not number:
+        return "0"
+    shortest = number.normalize(EXACT)
+    return format(shortest, "f") if abs(shortest.adjusted()) < DIGITS_MAX else str(shortest)
+
+
 def _number(text: str) -> int | Decimal:
     number = Decimal(text)
-    is_whole = number == number.to_integral_value() and number.adjusted() < 40  # noqa: PLR2004  beyond the 38 digits
+    is_whole = number == number.to_integral_value() and number.adjusted() < DIGITS_MAX
     return int(number) if is_whole else number
 
 

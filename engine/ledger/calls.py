@@ -47,15 +47,15 @@ class DynamoDB(Protocol):
     def scan(self, **request: Any) -> Response: ...
 
 
-class LedgerUnavailable(LedgerError):  # noqa: N818  it is an error's name in the field
+class LedgerUnavailable(LedgerError):
     """The database did not take the request before the deadline. Sending the event again will help."""
 
 
-class LedgerRefused(LedgerError):  # noqa: N818  it is an error's name in the field
+class LedgerRefused(LedgerError):
     """The database refuses this very request, whenever it is sent: a person has to look."""
 
 
-class Cancelled(Exception):  # noqa: N818  an answer rather than an error
+class Cancelled(Exception):
     """A transaction was cancelled by its conditions. ``reasons`` has one mapping for each item of the transaction."""
 
     def __init__(self, reasons: list[Mapping[str, Any]]) -> None:
@@ -63,7 +63,7 @@ class Cancelled(Exception):  # noqa: N818  an answer rather than an error
         self.reasons = reasons
 
 
-class ConditionFailed(Exception):  # noqa: N818  an answer rather than an error
+class ConditionFailed(Exception):
     """The condition of a single write does not hold."""
 
 

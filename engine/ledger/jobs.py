@@ -33,7 +33,9 @@ class ScanSlice:
     def __attrs_post_init__(self) -> None:
         is_whole = isinstance(self.segment, int) and isinstance(self.segments, int)
         if not is_whole or not 0 <= self.segment < self.segments <= SEGMENTS_MAX:
-            raise ValueError(f"segment {self.segment!r} of {self.segments!r}; 0 <= segment < segments <= {SEGMENTS_MAX} is needed")
+            raise ValueError(
+                f"segment {self.segment!r} of {self.segments!r}; 0 <= segment < segments <= {SEGMENTS_MAX} is needed"
+            )
         if not all(value is None or isinstance(value, str) for value in (self.after, self.started)):
             raise ValueError("after and started must be strings or null")
 
@@ -77,7 +79,7 @@ def _status_filter(statuses: Iterable[str] | None, values: dict[str, Any]) -> li
 
 
 def _projection(attributes: frozenset[str], names: dict[str, str]) -> str:
-    wanted = sorted(attributes | {"jobId"} - {"status"})
+    wanted = sorted((attributes | {"jobId"}) - {"status"})
     places = {f"#a{index}": name for index, name in enumerate(wanted)}
     names.update(places)
     return ", ".join(["#status", *places])

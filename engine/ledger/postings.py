@@ -8,7 +8,9 @@ from typing import Any
 
 from attrs import frozen
 
+from engine.errors import shown
 from engine.ledger.attributes import Item, encode, encode_item
+from engine.ledger.calls import LedgerRefused
 from engine.ledger.entries import log_of
 from engine.values import Entry, Guard, JobLog, Mark, Standing
 
@@ -55,18 +57,22 @@ STANDING_WHEN_ROW_EXISTS: Mapping[Guard, Standing] = {
     Guard.MISSING: Standing.ASSUMED_COVERED,
 }
 
+REFERENCE_NAME = {"#reference": "reference"}
+"""``reference`` is one of DynamoDB's reserved words."""
+
 JOB_MARKED = "SET reconciled = :settled, reconciledStatus = :status"
 JOB_STILL_DUE = "SET reconciled = :settled"
 
 
 def put_entry(tables: Tables, item: Item) -> dict[str, Any]:
     """Append an entry: the condition is the idempotency check and the compare-and-set in one."""
-    this_sequence_is_free = "attribute_not_exists(reference)"
+    this_sequence_is_free = "attribute_not_exists(#reference)"
     return {
         "Put": {
             "TableName": tables.ledger,
             "Item": item,
             "ConditionExpression": this_sequence_is_free,
+            "ExpressionAttributeNames": REFERENCE_NAME,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
     }
@@ -140,7 +146,11 @@ class Posting:
         return Receipt(Verdict.SEQUENCE_TAKEN, log=log_of([standing_entry]) if is_first and standing_entry else None)
 
     def _standing(self, row: Item | None) -> Standing:
-        return STANDING_WHEN_ROW_EXISTS.get(self.guard, Standing.UNKNOWN_USER) if row else Standing.UNKNOWN_USER
+        if not row:
+            return Standing.UNKNOWN_USER
+        if "N" not in row.get("remaining", {"N": "0"}):
+            raise LedgerRefused(f"the balance of user {shown(self.entry.user)} is no number: {shown(row['remaining'])}")
+        return STANDING_WHEN_ROW_EXISTS.get(self.guard, Standing.UNKNOWN_USER)
 
 
 def _failed(reason: Mapping[str, Any]) -> bool:

@@ -33,7 +33,7 @@ COMPARISONS = ("=", "<", "<=", ">", ">=")
 LOWER, UPPER = {">", ">="}, {"<", "<="}
 
 
-def read_test(value: Any, path: Path) -> Test:  # noqa: ANN401 - a policy may hold anything
+def read_test(value: Any, path: Path) -> Test:
     """Return the test that ``value`` stands for; ``path`` leads to it. Raises ``PolicyError``."""
     if isinstance(value, Mapping):
         return _read_expression(value, path)

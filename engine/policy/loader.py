@@ -102,7 +102,9 @@ def _money(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Money:
 def _price_row(values: Mapping[str, Any], node: Members, notes: Notes) -> Any:
     rates_node = node.get("rates") or node
     if values["by"] is None and set(values["rates"]) != {DEFAULT_RATE}:
-        notes.mistake(rates_node.place, "several rates need `by`, the JMESPath that selects one; without it only `default` counts")
+        notes.mistake(
+            rates_node.place, "several rates need `by`, the JMESPath that selects one; without it only `default` counts"
+        )
         return WRONG
     if DEFAULT_RATE not in values["rates"]:
         notes.warning(rates_node.place, "there is no `default`: an event that selects another rate is refused")
@@ -122,7 +124,9 @@ class _Book:
         places = [row.place for row in getattr(node, "nodes", ())]
         for earlier, later, place in zip(rows, rows[1:], places[1:], strict=False):
             if later.effective <= earlier.effective:
-                notes.mistake(place, f"is effective {later.effective:%Y-%m-%dT%H:%M:%SZ}, not after the row above; oldest first")
+                notes.mistake(
+                    place, f"is effective {later.effective:%Y-%m-%dT%H:%M:%SZ}, not after the row above; oldest first"
+                )
         return rows
 
 

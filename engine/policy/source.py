@@ -186,7 +186,9 @@ class _Composer:
             if not isinstance(key, Scalar):
                 self.notes.mistake(key.place, "a key is a word here, not a list or a mapping")
             elif key.text in seen:
-                self.notes.mistake(key.place, f"`{key.text}` is here a second time; the first is in line {seen[key.text].line}")
+                self.notes.mistake(
+                    key.place, f"`{key.text}` is here a second time; the first is in line {seen[key.text].line}"
+                )
             else:
                 seen[key.text] = key.place
                 yield key, value

@@ -40,9 +40,7 @@ def row(job: str, **columns: Any) -> dict[str, Any]:
         ([], [event("video.queued", {"jobId": "j-1"})], []),
     ],
 )
-def test_each_course_costs_just_these_calls(
-    before: list[dict[str, Any]], now: list[dict[str, Any]], calls: list[str]
-) -> None:
+def test_each_course_costs_just_these_calls(before: list[dict[str, Any]], now: list[dict[str, Any]], calls: list[str]) -> None:
     """A first debit is one transaction without a read, and so is the answer to its duplicate."""
     steps = Steps(example())
     steps.ledger.rows["j-1"] = row("j-1")
@@ -258,9 +256,7 @@ def test_slices_left_over_keep_the_start_of_the_scan() -> None:
     first = scan_some(steps, (ScanSlice(0, 1),), rows=1)
     scan_some(steps, first.left_over, rows=9)
 
-    assert {"2026-01-05T12:00:00+00:00"} == {
-        entries[0].occurred_at.isoformat() for entries in steps.ledger.entries.values()
-    }
+    assert {"2026-01-05T12:00:00+00:00"} == {entries[0].occurred_at.isoformat() for entries in steps.ledger.entries.values()}
 
 
 def test_an_outage_ends_the_scan() -> None:

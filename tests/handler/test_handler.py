@@ -121,9 +121,7 @@ def test_an_entry_tells_all_that_an_accountant_asks(world: World) -> None:
             "unit": "premium",
         },
         "quantity": Decimal("8.5"),
-        "facts": {
-            "charge": {"amount": Decimal("2.125"), "at": "2026-01-05T10:00:00Z", "content": ["8.5", "premium"]}
-        },
+        "facts": {"charge": {"amount": Decimal("2.125"), "at": "2026-01-05T10:00:00Z", "content": ["8.5", "premium"]}},
         "anomalies": [],
         "source": "event",
         "eventId": document["id"],
@@ -251,6 +249,6 @@ def test_a_balance_that_is_not_a_number_is_left_alone(world: World) -> None:
         TableName=world.tables.credits, Item={"userId": {"S": "u-1"}, "remaining": {"S": "lots"}, "posted": {"S": "0"}}
     )
 
-    with pytest.raises(LedgerError):
+    with pytest.raises(LedgerError, match="the balance of user 'u-1' is no number: {'S': 'lots'}"):
         handler.lambda_handler(rendered("j-1"), Context())
     assert [] == world.everything()["ledger"]

@@ -72,7 +72,8 @@ class World:
         """Return a job's entries in order."""
         answer = self.client.query(
             TableName=self.tables.ledger,
-            KeyConditionExpression="reference = :reference",
+            KeyConditionExpression="#reference = :reference",
+            ExpressionAttributeNames={"#reference": "reference"},
             ExpressionAttributeValues={":reference": {"S": f"job#{job}"}},
             ConsistentRead=True,
         )
