@@ -52,8 +52,12 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.dumps(event).encode()
         self.send_response(200)
         self.send_header("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
+        self.send_header(
+            "Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0"
+        )
         self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + INVOCATION_SECONDS) * 1000)))
         self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:f")
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -72,6 +76,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A sandbox that is killed resets its connections; that is no news."""
+
+
 class Sandbox:
     """One execution environment: a fresh process that runs ``handler`` from ``task_root``.
 
@@ -81,8 +92,7 @@ class Sandbox:
     def __init__(self, python: Path, task_root: Path, handler: str, environment: Mapping[str, str]) -> None:
         self.exchange = _Exchange()
         bound = type("Bound", (_Handler,), {"exchange": self.exchange})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), bound)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), bound)
         self.command = [str(python), "-m", "awslambdaric", handler]
         self.environment = {
             "PATH": os.defpath,
@@ -113,7 +123,7 @@ class Sandbox:
             cwd=self.task_root,
             env=self.environment,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         return self

@@ -18,7 +18,7 @@ from engine.errors import EventError, shown
 from engine.instants import read_instant
 from engine.paths import Path, PathProblem
 from engine.policy.model import Action, Overdraft, Policy, Rule, UnknownUser
-from engine.prices import Money, PriceProblem, price_charge
+from engine.prices import EVENT_TIME, Money, PriceProblem, price_charge
 from engine.values import (
     CONFLICTING_CHARGE,
     EXACT,
@@ -74,10 +74,10 @@ def assess(envelope: Envelope, policy: Policy) -> Assessment | None:
     flags = [rule for rule in matching if rule.action is Action.FLAG]
     if deciding is None and not flags:
         return None
-    reader = _Reader(envelope, (deciding or flags[0]).name)
+    reader = _Reader(envelope, (deciding or flags[0]).name, policy)
     job, user = reader.identifier(policy.fields.job), reader.identifier(policy.fields.user)
     at = reader.instant(policy.fields.time)
-    effect = reader.effect(deciding, at, policy.money) if deciding else Effect(Facts())
+    effect = reader.effect(deciding, at) if deciding else Effect(Facts())
     raised = tuple(sorted((rule.name, at) for rule in flags))
     return Assessment(
         job=job,
@@ -131,6 +131,7 @@ class _Reader:
 
     envelope: Envelope
     rule: str
+    policy: Policy
 
     def identifier(self, path: Path) -> str:
         value = self._search(path)
@@ -146,11 +147,12 @@ class _Reader:
             raise self.error(path.text, f"is {shown(value)}; an ISO 8601 instant with a zone is needed")
         return instant
 
-    def effect(self, rule: Rule, at: datetime, money: Money) -> Effect:
+    def effect(self, rule: Rule, at: datetime) -> Effect:
         try:
-            return EFFECTS[rule.action](rule, self.envelope.document, at, money)
+            return EFFECTS[rule.action](rule, self.envelope.document, at, self.policy.money)
         except PriceProblem as problem:
-            raise self.error(problem.field, problem.problem) from problem
+            field = self.policy.fields.time.text if problem.field == EVENT_TIME else problem.field
+            raise self.error(field, problem.problem) from problem
 
     def error(self, field: str, problem: str) -> EventError:
         return EventError(describe(self.envelope), self.rule, field, problem)

@@ -28,11 +28,11 @@ class ExactFunctions(Functions):
     """The functions of the specification; sums and means of decimals lose nothing."""
 
     def _get_allowed_pytypes(self, types: Any) -> Any:
-        allowed, subtypes = super()._get_allowed_pytypes(types)
+        allowed, subtypes = super()._get_allowed_pytypes(types)  # type: ignore[misc]
         return _with_decimal(allowed), [_with_decimal(subtype) for subtype in subtypes]
 
     def _convert_to_jmespath_type(self, pyobject: str) -> Any:
-        return "number" if pyobject == "Decimal" else super()._convert_to_jmespath_type(pyobject)
+        return "number" if pyobject == "Decimal" else super()._convert_to_jmespath_type(pyobject)  # type: ignore[misc]
 
     @signature({"types": ["number"]})
     def _func_abs(self, number: Any) -> Any:

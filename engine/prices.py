@@ -22,6 +22,9 @@ PLAIN_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 DEFAULT_RATE = "default"
 
+EVENT_TIME = "time"
+"""What a PriceProblem calls the event's time; where the time stands in the envelope is for the policy to say."""
+
 ROUNDINGS: Mapping[str, str] = {
     "half-even": ROUND_HALF_EVEN,
     "half-up": ROUND_HALF_UP,
@@ -103,7 +106,7 @@ def price_charge(terms: ChargeTerms, document: Document, at: datetime, money: Mo
     quantity = _quantity(terms.quantity, document)
     row = terms.book.row_at(at)
     if row is None:
-        raise PriceProblem("time", f"is before the first price of {terms.book.name} ({terms.book.rows[0].effective:%Y-%m-%d})")
+        raise PriceProblem(EVENT_TIME, f"is before the first price of {terms.book.name} ({terms.book.rows[0].effective:%Y-%m-%d})")
     selected = _selected(row, document)
     unit, rate = _rate(row, selected, terms.book.name)
     amount = _within(EXACT.multiply(quantity, rate), terms)

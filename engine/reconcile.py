@@ -149,8 +149,9 @@ class Reconciler:
 
     def _known(self, decision: Decision, assessment: Assessment, deadline: Deadline) -> Report:
         """Nothing to post. A scan found the row unmarked all the same: mark it, so that the next scan passes it by."""
-        needs_mark = assessment.source is Source.SCAN and decision.mark is not None
-        marked = needs_mark and self.ledger.mark(assessment.job, decision.mark, deadline)
+        if assessment.source is not Source.SCAN or decision.mark is None:
+            return Report(None, decision.outcome, assessment)
+        marked = self.ledger.mark(assessment.job, decision.mark, deadline)
         return Report(None, decision.outcome, assessment, marked=marked)
 
     def _milliseconds(self, started: float) -> float:

@@ -207,8 +207,9 @@ def statement(
         err.print(f"{user}: no such user in {credits_table} and no entry in {ledger_table}", markup=False)
         raise typer.Exit(FAILED)
     remaining, posted = (Decimal((row or {}).get(name, ZERO)) for name in ("remaining", "posted"))
-    answer = {"user": user, "granted": EXACT.subtract(remaining, posted), "posted": posted, "remaining": remaining}
-    lines = list(_lines(entries, answer["granted"]))
+    granted = EXACT.subtract(remaining, posted)
+    answer = {"user": user, "granted": granted, "posted": posted, "remaining": remaining}
+    lines = list(_lines(entries, granted))
     if as_json:
         print_json({**answer, "entries": lines})
         return

@@ -31,11 +31,11 @@ def print_json(value: Any) -> None:
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Print rows under their columns; numbers stand to the right."""
     table = Table(title=title, title_justify="left", header_style="bold")
-    rows = [list(row) for row in rows]
+    cells = [list(row) for row in rows]
     for index, column in enumerate(columns):
-        is_number = any(isinstance(row[index], int | Decimal) for row in rows)
+        is_number = any(isinstance(row[index], int | Decimal) for row in cells)
         table.add_column(column, justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
+    for row in cells:
         table.add_row(*(_plain(cell) for cell in row))
     out.print(table)
 

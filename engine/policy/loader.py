@@ -65,7 +65,7 @@ def parse_policy(text: str | bytes, file: str) -> Policy:
     node, notes = read_yaml(data, file)
     values = POLICY.read(node, notes)
     draft = _linked(values, notes) if values is not WRONG else WRONG
-    if notes.mistakes or draft is WRONG:
+    if notes.mistakes or not isinstance(draft, Policy):
         raise notes.error()
     return evolve(draft, digest=hashlib.sha256(data).hexdigest(), warnings=tuple(notes.warnings))
 

@@ -11,14 +11,16 @@ from engine.errors import EventError
 from engine.values import Outcome
 from tests.support.books import Books
 from tests.support.events import rendered
-from tests.support.malformed import MALFORMED, UNMATCHED, ids
+from tests.support.malformed import MALFORMED, MALFORMED_IN_A_FILE, TIME, UNMATCHED, ids
 from tests.support.policies import example
 
+CASES = [*MALFORMED, *MALFORMED_IN_A_FILE]
 
-@pytest.mark.parametrize(("document", "field", "problem"), [case[1:] for case in MALFORMED], ids=ids())
+
+@pytest.mark.parametrize(("document", "field", "problem"), [case[1:] for case in CASES], ids=ids(CASES))
 def test_an_event_that_makes_no_sense_is_refused(document: dict[str, Any], field: str, problem: str) -> None:
     """Nothing is posted, and the message says where to look."""
-    books = Books(example(), {"u-1": Decimal(100)})
+    books = Books(example(TIME), {"u-1": Decimal(100)})
 
     with pytest.raises(EventError) as caught:
         books.deliver(document)

@@ -11,8 +11,10 @@ import pytest
 import handler
 from engine.errors import EventError, LedgerError
 from engine.ledger import Tables
+from tests.support.eventbridge import delivered
 from tests.support.events import as_json, failed, rendered
-from tests.support.malformed import MALFORMED, ids
+from tests.support.malformed import MALFORMED, TIME, ids
+from tests.support.policies import example_text
 from tests.support.world import World
 
 pytestmark = pytest.mark.local_aws
@@ -44,15 +46,18 @@ class Context:
 @pytest.fixture
 def world(dynamodb: Any, tables: Tables, local_aws: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> World:
     """Return tables that the function finds through its environment alone."""
-    from tests.support.policies import EXAMPLE  # noqa: PLC0415  its text goes into a file
-
-    (tmp_path / "policy.yaml").write_text(EXAMPLE)
+    (tmp_path / "policy.yaml").write_text(example_text(TIME))
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", local_aws)
     monkeypatch.setenv("JOBS_TABLE", tables.jobs)
     monkeypatch.setenv("CREDITS_TABLE", tables.credits)
     monkeypatch.setenv("LEDGER_TABLE", tables.ledger)
     monkeypatch.setenv("POLICY_FILE", str(tmp_path / "policy.yaml"))
     return World(dynamodb, tables).user("u-1", "1000")
+
+
+def deliver(document: dict[str, Any], seconds: float = 60.0) -> dict[str, Any]:
+    """Invoke the function with an event as EventBridge delivers it by the template's rules."""
+    return dict(handler.lambda_handler(delivered(document), Context(seconds)))
 
 
 def as_message(body: str, number: int) -> dict[str, Any]:
@@ -74,8 +79,8 @@ def test_a_rendered_event_debits_and_a_failed_event_refunds(world: World) -> Non
     """The whole product in two invocations."""
     world.job("j-1")
 
-    debit = handler.lambda_handler(rendered("j-1", seconds=8), Context())
-    refund = handler.lambda_handler(failed("j-1"), Context())
+    debit = deliver(rendered("j-1", seconds=8))
+    refund = deliver(failed("j-1"))
 
     assert ("debited", "-0.8000", "refunded", "0.8000") == (
         debit["outcome"],
@@ -91,7 +96,7 @@ def test_the_answer_can_go_through_json(world: World) -> None:
     """Lambda writes it as JSON."""
     world.job("j-1")
 
-    assert "debited" == json.loads(json.dumps(handler.lambda_handler(rendered("j-1"), Context())))["outcome"]
+    assert "debited" == json.loads(json.dumps(deliver(rendered("j-1"))))["outcome"]
 
 
 def test_an_entry_tells_all_that_an_accountant_asks(world: World) -> None:
@@ -99,7 +104,7 @@ def test_an_entry_tells_all_that_an_accountant_asks(world: World) -> None:
     world.job("j-1")
     document = rendered("j-1", seconds=8.5, model="premium")
 
-    handler.lambda_handler(document, Context())
+    deliver(document)
 
     (entry,) = world.entries("j-1")
     assert 1 == entry.pop("postedAt").count("T")
@@ -133,7 +138,7 @@ def test_the_application_s_own_attributes_are_left_alone(world: World) -> None:
     world.job("j-1")
     before = world.job_row("j-1")
 
-    handler.lambda_handler(rendered("j-1"), Context())
+    deliver(rendered("j-1"))
 
     assert before is not None
     assert {**before, "reconciled": True, "reconciledStatus": "completed"} == world.job_row("j-1")
@@ -141,7 +146,7 @@ def test_the_application_s_own_attributes_are_left_alone(world: World) -> None:
 
 def test_a_job_that_has_no_row_does_not_get_one(world: World) -> None:
     """The table of jobs belongs to the application."""
-    handler.lambda_handler(rendered("j-1"), Context())
+    deliver(rendered("j-1"))
 
     assert world.job_row("j-1") is None
     assert [("debit", Decimal("-0.8"))] == world.amounts("j-1")
@@ -200,13 +205,13 @@ def test_a_batch_answers_with_what_must_come_back(world: World) -> None:
     assert [("debit", Decimal("-0.8")), ("refund", Decimal("0.8"))] == world.amounts("j-1")
 
 
-@pytest.mark.parametrize(("document", "field", "problem"), [case[1:] for case in MALFORMED], ids=ids())
+@pytest.mark.parametrize(("document", "field", "problem"), [case[1:] for case in MALFORMED], ids=ids(MALFORMED))
 def test_a_malformed_event_raises_and_moves_nothing_and_in_a_batch_fails_alone(
     world: World, document: dict[str, Any], field: str, problem: str
 ) -> None:
     """Alone it raises, so that Lambda keeps it; in a batch it comes back while its neighbour is posted."""
     with pytest.raises(EventError) as caught:
-        handler.lambda_handler(document, Context())
+        deliver(document)
     assert (document["id"], field) == (caught.value.event, caught.value.field)
     assert problem in str(caught.value)
     assert [] == world.everything()["ledger"]
@@ -231,7 +236,7 @@ def test_a_database_that_does_not_answer_is_an_error_that_brings_the_event_back(
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
 
     with pytest.raises(LedgerError, match="no answer in time"):
-        handler.lambda_handler(rendered("j-1"), Context(seconds=1.5))
+        deliver(rendered("j-1"), seconds=1.5)
     assert [] == world.everything()["ledger"]
 
 
@@ -240,7 +245,7 @@ def test_a_table_that_is_missing_is_named(world: World, monkeypatch: pytest.Monk
     monkeypatch.setenv("LEDGER_TABLE", "NoSuchLedger")
 
     with pytest.raises(LedgerError, match="ResourceNotFoundException"):
-        handler.lambda_handler(rendered("j-1"), Context())
+        deliver(rendered("j-1"))
 
 
 def test_a_balance_that_is_not_a_number_is_left_alone(world: World) -> None:
@@ -250,5 +255,5 @@ def test_a_balance_that_is_not_a_number_is_left_alone(world: World) -> None:
     )
 
     with pytest.raises(LedgerError, match="the balance of user 'u-1' is no number: {'S': 'lots'}"):
-        handler.lambda_handler(rendered("j-1"), Context())
+        deliver(rendered("j-1"))
     assert [] == world.everything()["ledger"]

@@ -1,0 +1,29 @@
+"""What may not become slower than this, each with its reason. Ratios are of medians within one interleaved run.
+
+``FLOOR`` is a function that does no more than ``import boto3; boto3.client("dynamodb")``, compiled, in the same runtime.
+"""
+
+from __future__ import annotations
+
+COLD_START_TO_FLOOR_MAX = 1.6
+"""Process start to first debit answered, policy loaded. The obvious good way (boto3 with Powertools) takes 1.4 of the floor
+without reading a policy; this bound catches an import that does not belong into the hot function."""
+
+COLD_START_MILLISECONDS_P95 = 600
+"""The promise to the user. Bare milliseconds mean nothing on a machine that is busy with something else, so it is judged only
+where the floor itself is quick; the ratio is judged always."""
+
+FLOOR_MILLISECONDS_QUIET = 360
+"""What the floor takes on two idle cores, with some room."""
+
+WARM_EVENT_MILLISECONDS_MAX = 2000
+"""The promise to the user for one event, all retries aside."""
+
+WARM_EVENT_TO_BARE_TRANSACTION_MAX = 2.0
+"""CPU of one debit through the handler, to that of boto3's bare ``transact_write_items`` with the same three items."""
+
+DECIDE_MICROSECONDS_MAX = 400
+"""Match, price and decide, for one event without a database: nothing beside the ten milliseconds of a transaction."""
+
+COLD_ROUNDS = 15
+"""Fewer do not tell a p95 from the maximum."""

@@ -1,0 +1,110 @@
+"""What the benchmarks stand on: the built artifact, the real runtime client, and a local AWS to answer it."""
+
+from __future__ import annotations
+
+import compileall
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.runtime_api import Sandbox
+from engine.ledger import Tables
+from engine.ledger.attributes import encode_item
+from tools import deployment, environments
+from tools.local_aws import LocalAws, create_tables, run_local_aws, tables_named
+
+FLOOR = """\
+import boto3
+client = boto3.client("dynamodb")
+def handler(event, context):
+    return {}
+"""
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that ``sam build`` makes for Lambda."""
+    return deployment.build(tmp_path_factory.mktemp("sam") / "build") / "ReconcilerFunction"
+
+
+@pytest.fixture(scope="session")
+def floor(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the same packages below a function that only makes a client."""
+    folder = tmp_path_factory.mktemp("floor") / "task"
+    shutil.copytree(artifact, folder)
+    (folder / "floor.py").write_text(FLOOR)
+    compileall.compile_file(folder / "floor.py", quiet=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """Return a running local AWS."""
+    with run_local_aws(tmp_path_factory.mktemp("local-aws")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def tables(aws: LocalAws) -> Tables:
+    """Return three tables with one user who has plenty."""
+    client = aws.client("dynamodb")
+    made = create_tables(client, tables_named(f"bench-{uuid.uuid4().hex[:8]}"))
+    client.put_item(TableName=made.credits, Item=encode_item({"userId": "u-1", "remaining": 1_000_000}))
+    client.close()
+    return made
+
+
+@pytest.fixture(scope="session")
+def environment(aws: LocalAws, tables: Tables) -> dict[str, str]:
+    """Return the variables of the function."""
+    return {
+        **aws.environment(),
+        "JOBS_TABLE": tables.jobs,
+        "CREDITS_TABLE": tables.credits,
+        "LEDGER_TABLE": tables.ledger,
+    }
+
+
+@pytest.fixture(scope="session")
+def sandbox(environment: dict[str, str]) -> Callable[[Path, str], Sandbox]:
+    """Return what starts a fresh execution environment of a folder's handler."""
+    environments.fill(environments.RIC)
+
+    def start(folder: Path, handler: str) -> Sandbox:
+        return Sandbox(environments.RIC.python, folder, handler, environment)
+
+    return start
+
+
+@pytest.fixture
+def new_event(aws: LocalAws, tables: Tables) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Return what makes an event of a job that was never seen; the application has written its row."""
+    client = aws.client("dynamodb")
+
+    def make() -> dict[str, Any]:
+        job = f"j-{uuid.uuid4().hex}"
+        client.put_item(TableName=tables.jobs, Item=encode_item({"jobId": job, "userId": "u-1", "status": "completed"}))
+        return {
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": "video.rendered",
+            "source": "video.generation",
+            "account": "123456789012",
+            "time": "2026-01-05T10:00:00Z",
+            "region": "us-east-1",
+            "resources": [],
+            "detail": {
+                "jobId": job,
+                "userId": "u-1",
+                "seconds": 8,
+                "model": "veo-3",
+                "result_url": f"s3://renders/{job}.mp4",
+            },
+        }
+
+    yield make
+    client.close()

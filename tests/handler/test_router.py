@@ -1,0 +1,66 @@
+"""Router and template cannot drift apart: what the rules of template.yaml deliver is what the shipped policy decides on."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from engine.decide import assess
+from engine.policy import load_policy
+from engine.policy.model import Action
+from engine.values import Envelope, Source
+from tests.support.eventbridge import delivered, rules
+from tests.support.events import failed, rendered
+from tools.environments import ROOT
+from tools.template import load, template_rules
+
+EVENTS = {"video.rendered": rendered(), "video.failed": failed()}
+
+
+@pytest.fixture(scope="module")
+def policy() -> Any:
+    """Return the policy that the template runs by default."""
+    return load_policy(ROOT / load()["Parameters"]["PolicyFile"]["Default"])
+
+
+def routed() -> set[tuple[str, str]]:
+    """Return every source and detail-type that a rule of the template delivers."""
+    return {kind for pattern in template_rules().values() for kind in product(pattern["source"], pattern["detail-type"])}
+
+
+def test_the_template_delivers_what_the_application_and_the_renderer_send() -> None:
+    """Both events, whatever is in their detail, reach the function."""
+    for document in EVENTS.values():
+        assert document == delivered(document)
+
+
+def test_every_event_that_the_template_delivers_is_decided_by_the_shipped_policy(policy: Any) -> None:
+    """No rule of the template feeds a function that has no opinion."""
+    for source, detail_type in routed():
+        document = {**EVENTS[detail_type], "source": source}
+        assert assess(Envelope(document, Source.EVENT), policy) is not None
+
+
+def test_every_debit_and_refund_rule_of_the_shipped_policy_is_fed_by_the_template(policy: Any) -> None:
+    """A rule whose events nobody delivers would lose them in silence."""
+    for rule in policy.rules:
+        if rule.action is not Action.FLAG:
+            fed = [kind for kind in routed() if rule.matches({**EVENTS[kind[1]], "source": kind[0]})]
+            assert fed, f"{rule.name} never sees an event"
+
+
+def test_the_catch_up_makes_only_events_that_the_template_would_deliver(policy: Any) -> None:
+    """A row that was not told of takes the same way as its event would have."""
+    for catch_up in policy.catch_up:
+        assert (catch_up.source, catch_up.detail_type) in routed()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"source": "aws.mediaconvert"}, {"detail-type": "video.queued"}, {"source": "Video.Generation"}, {"detail-type": ""}],
+)
+def test_the_template_delivers_nothing_else(change: dict[str, str]) -> None:
+    """Other events on the bus cost nothing."""
+    assert not any(matches({**rendered(), **change}) for matches in rules().values())
