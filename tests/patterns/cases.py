@@ -63,7 +63,7 @@ def disagreements(answer: Answer, cases: Iterable[Case]) -> dict[str, str]:
     return {case.name: given for case in cases if (given := answer(case)) != case.expected}
 
 
-def emulator_disagreements(client: Any, cases: Iterable[Case]) -> dict[str, str]:  # noqa: ANN401 - boto3 has no types
+def emulator_disagreements(client: Any, cases: Iterable[Case]) -> dict[str, str]:
     """Return the disagreements of the EventBridge behind a boto3 ``events`` client, asked with ``TestEventPattern``."""
 
     def answer(case: Case) -> str:

@@ -15,14 +15,14 @@ from engine.patterns import compile_pattern
 type Path = tuple[str | int, ...]
 
 
-def mistakes(pattern: Any) -> list[tuple[Path, str]]:  # noqa: ANN401 - a policy may hold anything
+def mistakes(pattern: Any) -> list[tuple[Path, str]]:
     """Return path and message of each mistake for which the pattern is refused."""
     with pytest.raises(PolicyError) as refusal:
         compile_pattern(pattern)
     return [(mistake.path, mistake.message) for mistake in refusal.value.mistakes]
 
 
-def mistake(pattern: Any) -> tuple[Path, str]:  # noqa: ANN401 - a policy may hold anything
+def mistake(pattern: Any) -> tuple[Path, str]:
     """Return path and message of the only mistake."""
     (only,) = mistakes(pattern)
     return only

@@ -1,0 +1,91 @@
+# Needs Python 3.12 and make, nothing else: every target first fills the virtual environments it uses.
+
+PYTHON ?= python3.12
+ENVIRONMENT ?= dev
+WORKERS ?= 2
+
+BIN := .venv/bin
+SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 MAKEFLAGS= sam
+CHECKED := engine handler.py tools tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test test-fast lint format build demo bench bench-gates deploy lock clean distclean build-ReconcilerFunction
+.DELETE_ON_ERROR:
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: ## fill the virtual environments (.venv and three more)
+	@$(PYTHON) tools/environments.py
+
+test: lint ## everything that must hold: lint, types, template, tests, coverage
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term
+
+test-fast: setup ## the tests alone, in one process
+	$(BIN)/python -m pytest
+
+lint: setup ## ruff, mypy and cfn-lint
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/mypy
+	$(BIN)/cfn-lint template.yaml
+
+format: setup ## let ruff put the code in shape
+	$(BIN)/ruff check --fix $(CHECKED)
+	$(BIN)/ruff format $(CHECKED)
+
+build: setup ## the SAM artifact, in .aws-sam/build
+	$(SAM) build
+
+demo: setup ## a day of events on a local AWS, checked against values worked out by hand
+	$(BIN)/python -m tools.demo
+
+bench: setup ## how fast everything is
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+bench-gates: setup ## fail where something has become too slow
+ifeq ($(wildcard benchmarks/test_*.py benchmarks/*/test_*.py),)
+	@echo "benchmarks/ has no gates yet"
+else
+	$(BIN)/python -m pytest benchmarks
+endif
+
+deploy: build ## to AWS, with your credentials (ENVIRONMENT=dev, staging or prod)
+	$(SAM) deploy --config-env $(if $(filter dev,$(ENVIRONMENT)),default,$(ENVIRONMENT))
+
+COMPILE := uv pip compile --quiet --generate-hashes --universal --python-version 3.12 --no-emit-index-url $(UPGRADE)
+
+lock: setup ## lock the requirements again (UPGRADE=--upgrade takes the newest)
+	$(BIN)/$(COMPILE) --all-extras --group dev pyproject.toml -o requirements.txt
+	$(BIN)/$(COMPILE) pyproject.toml -o requirements/lambda.txt
+	for name in build ministack ric sam; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+clean: ## remove what was built
+	rm -rf .aws-sam .local-aws .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis dist
+
+distclean: clean ## remove the virtual environments as well
+	rm -rf .venv .venv-sam .venv-ministack .venv-ric
+
+# What `sam build` calls, in this folder, with ARTIFACTS_DIR set. It works without `make setup`.
+#
+# /var/task is read-only, and its files have whatever time stamps the packer gave them: only bytecode that is never
+# compared with its source (unchecked-hash) spares each cold start compiling everything again.
+
+BUILD_PYTHON = $(if $(wildcard $(BIN)/pip),$(BIN)/python,$(PYTHON))
+BYTECODE = $(BUILD_PYTHON) -m compileall -q --invalidation-mode unchecked-hash
+PACKAGES := .aws-sam/packages/$(shell cksum < requirements/lambda.txt | cut -d ' ' -f 1)
+
+build-ReconcilerFunction: $(PACKAGES)
+	cp -R $(PACKAGES)/. "$(ARTIFACTS_DIR)"
+	cp -R engine handler.py policies "$(ARTIFACTS_DIR)"
+	rm -rf "$(ARTIFACTS_DIR)/engine/cli"
+	find "$(ARTIFACTS_DIR)/engine" "$(ARTIFACTS_DIR)/policies" -name __pycache__ -prune -exec rm -rf {} +
+	$(BYTECODE) -s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)/engine" "$(ARTIFACTS_DIR)/handler.py"
+
+$(PACKAGES): # the packages for Lambda's platform, kept until requirements/lambda.txt changes
+	rm -rf .aws-sam/packages
+	$(BUILD_PYTHON) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/lambda.txt \
+		--platform manylinux2014_x86_64 --implementation cp --python-version 3.12 --only-binary :all: --target $@.partial
+	rm -rf $@.partial/bin
+	$(BYTECODE) -s $@.partial -p /var/task $@.partial
+	mv $@.partial $@

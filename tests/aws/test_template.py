@@ -1,0 +1,194 @@
+"""The template: what no local AWS shows, and what must never drift from the design."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from tools.environments import ROOT
+from tools.template import function_events, load, resources, table_schemas, template_rules
+
+TEMPLATE = load()
+RESOURCES = TEMPLATE["Resources"]
+FUNCTION = RESOURCES["ReconcilerFunction"]["Properties"]
+TABLES = resources(TEMPLATE, "AWS::DynamoDB::Table")
+QUEUES = resources(TEMPLATE, "AWS::SQS::Queue")
+STATEMENTS = {
+    statement["Sid"]: statement
+    for policy in RESOURCES["ReconcilerRole"]["Properties"]["Policies"]
+    for statement in policy["PolicyDocument"]["Statement"]
+}
+FOURTEEN_DAYS = 14 * 24 * 60 * 60
+
+
+def strings(value: Any) -> list[str]:
+    """Return every string in a part of the template."""
+    match value:
+        case str():
+            return [value]
+        case dict():
+            return [text for item in value.items() for part in item for text in strings(part)]
+        case list():
+            return [text for part in value for text in strings(part)]
+        case _:
+            return []
+
+
+def actions(statement: dict[str, Any]) -> set[str]:
+    """Return what a statement permits."""
+    return {statement["Action"]} if isinstance(statement["Action"], str) else set(statement["Action"])
+
+
+@pytest.mark.parametrize("logical_id", ["JobsTable", "CreditsTable", "LedgerTable"])
+def test_a_table_outlives_its_stack_and_can_be_restored_to_any_second(logical_id: str) -> None:
+    """They hold money, or what proves it."""
+    table = TABLES[logical_id]
+
+    assert "Retain" == table["DeletionPolicy"] == table["UpdateReplacePolicy"]
+    assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
+    assert table["Properties"]["DeletionProtectionEnabled"] == {"Fn::If": ["Production", True, False]}
+    assert "PAY_PER_REQUEST" == table["Properties"]["BillingMode"]
+
+
+def test_the_tables_have_the_keys_that_the_stored_data_has() -> None:
+    """A changed key would be another table."""
+    keys = {
+        logical_id: {key["KeyType"]: key["AttributeName"] for key in schema["KeySchema"]}
+        for logical_id, schema in table_schemas(TEMPLATE).items()
+    }
+    types = {
+        attribute["AttributeName"]: attribute["AttributeType"]
+        for schema in table_schemas(TEMPLATE).values()
+        for attribute in schema["AttributeDefinitions"]
+    }
+
+    assert keys == {
+        "JobsTable": {"HASH": "jobId"},
+        "CreditsTable": {"HASH": "userId"},
+        "LedgerTable": {"HASH": "reference", "RANGE": "sequence"},
+    }
+    assert types == {"jobId": "S", "userId": "S", "reference": "S", "sequence": "N", "postedAt": "S"}
+
+
+def test_the_ledger_can_be_read_by_user() -> None:
+    """Statements and the audit need every attribute of an entry."""
+    (index,) = table_schemas(TEMPLATE)["LedgerTable"]["GlobalSecondaryIndexes"]
+
+    assert "UserIdIndex" == index["IndexName"]
+    assert ["userId", "postedAt"] == [key["AttributeName"] for key in index["KeySchema"]]
+    assert {"ProjectionType": "ALL"} == index["Projection"]
+
+
+@pytest.mark.parametrize("role", ["Jobs", "Credits", "Ledger"])
+def test_a_table_that_exists_already_takes_the_place_of_a_new_one(role: str) -> None:
+    """In the function's environment, in what it may do, and in the outputs."""
+    made, given = {"Ref": f"{role}Table"}, {"Ref": f"Existing{role}Table"}
+
+    assert f"Make{role}Table" == TABLES[f"{role}Table"]["Condition"]
+    assert {"Fn::If": [f"Make{role}Table", made, given]} == FUNCTION["Environment"]["Variables"][f"{role.upper()}_TABLE"]
+    assert {"Fn::If": [f"Make{role}Table", made, given]} == TEMPLATE["Outputs"][f"{role}TableName"]["Value"]
+    assert any(f"${{Existing{role}Table}}" in text for statement in STATEMENTS.values() for text in strings(statement))
+
+
+def test_the_function_may_do_what_its_requests_need_and_nothing_else() -> None:
+    """Nothing can be deleted, and no entry of the ledger changed."""
+    assert {sid: actions(statement) for sid, statement in STATEMENTS.items()} == {
+        "AppendToTheLedger": {"dynamodb:PutItem", "dynamodb:Query"},
+        "MoveBalances": {"dynamodb:UpdateItem"},
+        "FindAndMarkJobs": {"dynamodb:Scan", "dynamodb:UpdateItem"},
+        "KeepFailedEvents": {"sqs:SendMessage"},
+        "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
+    }
+
+
+def test_no_permission_has_a_wildcard() -> None:
+    """Each names its one resource."""
+    texts = [text for part in (STATEMENTS, RESOURCES["UndeliveredEventsPolicy"]) for text in strings(part)]
+
+    assert [] == [text for text in texts if "*" in text]
+
+
+def test_the_rule_takes_rendered_and_failed_videos_from_the_video_application() -> None:
+    """And nothing else, since every other event would be paid for and ignored."""
+    assert template_rules(TEMPLATE) == {
+        "VideoEvents": {"source": ["video.generation"], "detail-type": ["video.rendered", "video.failed"]}
+    }
+
+
+def test_the_catch_up_runs_every_six_hours() -> None:
+    """The longest that a lost event stays unnoticed."""
+    assert ["rate(6 hours)"] == [event["Schedule"] for event in function_events("Schedule", TEMPLATE).values()]
+
+
+def test_an_event_that_cannot_be_delivered_is_kept() -> None:
+    """For the rule and for the schedule alike; only these two may write to that queue."""
+    sources = function_events("EventBridgeRule", TEMPLATE) | function_events("Schedule", TEMPLATE)
+    (statement,) = RESOURCES["UndeliveredEventsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+
+    assert all(
+        {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]} == source["DeadLetterConfig"]["Arn"] for source in sources.values()
+    )
+    assert all(source["RetryPolicy"]["MaximumRetryAttempts"] > 0 for source in sources.values())
+    assert {"ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": [f"ReconcilerFunction{name}", "Arn"]} for name in sources]}} == (
+        statement["Condition"]
+    )
+
+
+def test_an_event_that_the_function_raises_on_is_retried_and_then_kept() -> None:
+    """Twice, then it waits for a person."""
+    assert 2 == FUNCTION["EventInvokeConfig"]["MaximumRetryAttempts"]
+    assert {"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["FailedEvents", "Arn"]}} == FUNCTION["DeadLetterQueue"]
+
+
+@pytest.mark.parametrize("logical_id", sorted(QUEUES))
+def test_a_dead_letter_queue_keeps_its_messages_as_long_as_it_can(logical_id: str) -> None:
+    """And encrypted."""
+    assert FOURTEEN_DAYS == QUEUES[logical_id]["Properties"]["MessageRetentionPeriod"]
+    assert QUEUES[logical_id]["Properties"]["SqsManagedSseEnabled"] is True
+
+
+def test_the_function_is_as_the_design_has_it() -> None:
+    """Handler, runtime, size, and an environment that names all it needs."""
+    assert ("handler.lambda_handler", "python3.12", 512) == tuple(
+        FUNCTION[key] for key in ("Handler", "Runtime", "MemorySize")
+    )
+    assert set(FUNCTION["Environment"]["Variables"]) == {
+        *("JOBS_TABLE", "CREDITS_TABLE", "LEDGER_TABLE", "POLICY_FILE", "LOG_LEVEL", "LLM_MODEL"),
+    }
+    assert (ROOT / TEMPLATE["Parameters"]["PolicyFile"]["Default"]).is_file()
+
+
+def test_logs_are_json_and_do_not_pile_up_for_ever() -> None:
+    """30 days in dev, longer where it matters."""
+    assert {"LogGroup": {"Ref": "ReconcilerLogs"}, "LogFormat": "JSON"} == FUNCTION["LoggingConfig"]
+    assert {"dev": 30, "staging": 90, "prod": 365} == TEMPLATE["Mappings"]["Logs"]["RetentionInDays"]
+
+
+def test_everything_with_a_name_is_named_by_its_environment() -> None:
+    """So that dev, staging and prod can share an account."""
+    named = {
+        f"{logical_id}.{key}": name
+        for logical_id, resource in RESOURCES.items()
+        for key, name in resource["Properties"].items()
+        if key in {"TableName", "QueueName", "FunctionName", "LogGroupName"}
+    }
+    named |= {name: event.get("RuleName") or event.get("Name") for name, event in function_events("EventBridgeRule").items()}
+
+    assert len(named) >= len(TABLES) + len(QUEUES) + 2
+    assert all("${Environment}" in name["Fn::Sub"] for name in named.values())
+
+
+@pytest.mark.parametrize("section", ["default", "staging", "prod"])
+def test_each_environment_is_one_word_to_deploy(section: str) -> None:
+    """samconfig.toml answers all that SAM would ask; only prod asks before it changes anything."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())[section]
+    environment = {"default": "dev"}.get(section, section)
+
+    assert f"cc-agent-reconciler-{environment}" == config["global"]["parameters"]["stack_name"]
+    assert f"Environment={environment}" == config["deploy"]["parameters"]["parameter_overrides"]
+    assert config["deploy"]["parameters"]["resolve_s3"] is True
+    assert (environment == "prod") is config["deploy"]["parameters"]["confirm_changeset"]
+    assert config["build"]["parameters"]["build_in_source"] is True

@@ -1,0 +1,160 @@
+"""What every test stands on: no network, no AWS account, and a local AWS for those that ask for one.
+
+``dynamodb`` and ``tables`` serve most tests; ``local_aws`` is the endpoint behind them, ``aws`` the whole local AWS, and
+``deployed`` the real template on another one, where the function may do only what its role permits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from pytest_socket import socket_allow_hosts
+
+from engine.ledger import Tables
+from engine.wiring import build_client
+from tools import deployment
+from tools.deployment import Deployment
+from tools.local_aws import REGION, LocalAws, create_tables, delete_tables, run_local_aws, tables_named
+
+ENDPOINT = os.environ.get("TEST_DYNAMODB_ENDPOINT")
+"""Another DynamoDB for the tests that need no more than that; it is reached with the user's own credentials."""
+
+HOSTS = ["127.0.0.1", "::1", "localhost", *([urlsplit(ENDPOINT).hostname or ""] if ENDPOINT else [])]
+RESOLVED: dict[str, set[str]] = {}
+
+CONNECTIONS = 32
+"""More than any test has threads."""
+
+NEEDS_LOCAL_AWS = {"aws", "local_aws", "dynamodb", "tables", "new_tables", "deployed"}
+NEEDS_BUILD = {"built", "artifact", "deployed"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the fixtures they use; those on the built artifact share one worker, so that it is built once."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & NEEDS_LOCAL_AWS:
+            item.add_marker(pytest.mark.local_aws)
+        if fixtures & NEEDS_BUILD:
+            item.add_marker(pytest.mark.xdist_group("build"))
+
+
+@pytest.fixture(autouse=True)
+def no_network() -> None:
+    """Let a test reach nothing but this machine."""
+    socket_allow_hosts(HOSTS, allow_unix_socket=True, resolution_cache=RESOLVED)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_aws_account() -> Iterator[None]:
+    """Hide the user's AWS configuration, credentials and API keys from every test, and this product's own settings too."""
+    own = ("JOBS_TABLE", "CREDITS_TABLE", "LEDGER_TABLE", "POLICY_FILE", "LLM_MODEL", "LOG_LEVEL", "OPENAI_")
+    hidden = own if ENDPOINT else (*own, "AWS_")
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith(hidden)]:
+            environment.delenv(name)
+        if not ENDPOINT:
+            for name, value in nobodys_environment().items():
+                environment.setenv(name, value)
+        yield
+
+
+def nobodys_environment() -> dict[str, str]:
+    """Return what an AWS SDK needs to talk to a local AWS, without saying where that is."""
+    environment = LocalAws("", Path()).environment()
+    del environment["AWS_ENDPOINT_URL"]
+    return environment
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """Return a running local AWS, one for each worker."""
+    with started(run_local_aws(tmp_path_factory.mktemp("local-aws"))) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def local_aws(request: pytest.FixtureRequest) -> str:
+    """Return the endpoint of a DynamoDB."""
+    if ENDPOINT:
+        return ENDPOINT
+    running: LocalAws = request.getfixturevalue("aws")
+    return running.endpoint
+
+
+@pytest.fixture(scope="session")
+def dynamodb(local_aws: str) -> Iterator[Any]:
+    """Return the product's own DynamoDB client, connected to the local AWS."""
+    client = build_client(REGION, local_aws, connections=CONNECTIONS)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def new_tables(dynamodb: Any) -> Iterator[Callable[[], Tables]]:
+    """Return a function that makes three fresh tables as template.yaml describes them; all go when the test ends."""
+    made: list[Tables] = []
+
+    def make() -> Tables:
+        made.append(create_tables(dynamodb, tables_named(f"test-{uuid.uuid4().hex[:12]}")))
+        return made[-1]
+
+    yield make
+    for tables in made:
+        delete_tables(dynamodb, tables)
+
+
+@pytest.fixture
+def tables(new_tables: Callable[[], Tables]) -> Tables:
+    """Return three fresh tables."""
+    return new_tables()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that ``sam build`` filled."""
+    with installed():
+        return deployment.build(tmp_path_factory.mktemp("sam") / "build")
+
+
+@pytest.fixture(scope="session")
+def artifact(built: Path) -> Path:
+    """Return the folder that Lambda gets."""
+    return built / "ReconcilerFunction"
+
+
+@pytest.fixture(scope="session")
+def deployed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Return the real template, deployed where the function may do only what its role permits. Tests bring their own users."""
+    local_aws = run_local_aws(tmp_path_factory.mktemp("deployed"), enforce_iam=True)
+    with started(local_aws) as running, deployment.deployed(running, built) as stack:
+        yield stack
+
+
+@contextlib.contextmanager
+def started(local_aws: contextlib.AbstractContextManager[LocalAws]) -> Iterator[LocalAws]:
+    """Enter ``local_aws``; where it cannot be installed, skip what needs it."""
+    with contextlib.ExitStack() as stack:
+        with installed():
+            running = stack.enter_context(local_aws)
+        yield running
+
+
+@contextlib.contextmanager
+def installed() -> Iterator[None]:
+    """Skip what needs a tool that cannot be installed here, but never where the result counts."""
+    try:
+        yield
+    except subprocess.CalledProcessError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"cannot be installed here: {' '.join(map(str, error.cmd))}")

@@ -1,0 +1,305 @@
+"""Build template.yaml with SAM and deploy it to the local AWS: the real template, the real artifact, real Lambda semantics.
+
+    build()
+    with run_local_aws() as aws, deployed(aws) as stack:
+        stack.send(envelope)
+
+Before the deployment a copy of the built template is made to fit: its functions run on AWS's own runtime client with
+nothing else to import, so that a package missing from the artifact is missing here too. After it, what the local
+CloudFormation drops is set through the API. Its EventBridge does not act on a target's retry policy or dead-letter queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from attrs import define
+
+from engine.ledger import Tables
+from tools import environments
+from tools.environments import ROOT
+from tools.local_aws import ACCOUNT, REGION, LocalAws, LocalAwsError
+from tools.template import load, resources
+
+STACK_NAME = "cc-agent-reconciler-dev"
+BUILD_DIR = ROOT / ".aws-sam" / "build"
+BUCKET = "local-deployments"
+EVENTS_PER_CALL_MAX = 10
+
+BOOTSTRAP = """#!/bin/sh
+export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 AWS_EXECUTION_ENV=AWS_Lambda_python3.12
+cd "$LAMBDA_TASK_ROOT" && exec {python} -m awslambdaric "$_HANDLER"
+"""
+
+
+@define(slots=False)
+class Deployment:
+    """A deployed stack: its outputs, and what one does with it."""
+
+    aws: LocalAws
+    name: str
+    outputs: Mapping[str, str]
+
+    @property
+    def function(self) -> str:
+        return self.outputs["FunctionName"]
+
+    @property
+    def jobs_table(self) -> str:
+        return self.outputs["JobsTableName"]
+
+    @property
+    def credits_table(self) -> str:
+        return self.outputs["CreditsTableName"]
+
+    @property
+    def ledger_table(self) -> str:
+        return self.outputs["LedgerTableName"]
+
+    @property
+    def tables(self) -> Tables:
+        return Tables(self.jobs_table, self.credits_table, self.ledger_table)
+
+    @property
+    def failed_events_queue(self) -> str:
+        return self.outputs["FailedEventsQueueUrl"]
+
+    @property
+    def log_group(self) -> str:
+        return self.outputs["LogGroupName"]
+
+    def send(self, *envelopes: Mapping[str, Any], bus: str = "default") -> list[str]:
+        """Put events on the bus and return the ids that EventBridge gave them; the envelopes' own ids do not get there."""
+        ids: list[str] = []
+        for start in range(0, len(envelopes), EVENTS_PER_CALL_MAX):
+            entries = [_entry(envelope, bus) for envelope in envelopes[start : start + EVENTS_PER_CALL_MAX]]
+            answer = self._events.put_events(Entries=entries)
+            if answer["FailedEntryCount"]:
+                raise LocalAwsError(f"EventBridge refused events: {answer['Entries']}")
+            ids += [entry["EventId"] for entry in answer["Entries"]]
+        return ids
+
+    def invoke(self, payload: object) -> Any:
+        """Invoke the function, wait for its answer and return it. Raises LocalAwsError if it raised."""
+        answer = self._lambda.invoke(FunctionName=self.function, Payload=json.dumps(payload).encode())
+        body = answer["Payload"].read().decode()
+        if "FunctionError" in answer:
+            raise LocalAwsError(f"{self.function} raised: {body}")
+        return json.loads(body)
+
+    def catch_up(self) -> Any:
+        """Do what the schedule does, now, and return the function's answer."""
+        return self.invoke(
+            {
+                "version": "0",
+                "id": str(uuid.uuid4()),
+                "detail-type": "Scheduled Event",
+                "source": "aws.events",
+                "account": ACCOUNT,
+                "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "region": REGION,
+                "resources": [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/credit-reconciler-dev-catch-up"],
+                "detail": {},
+            }
+        )
+
+    def failed_events(self) -> list[dict[str, Any]]:
+        """Return the messages in the function's dead-letter queue, and leave them there."""
+        request = {"QueueUrl": self.failed_events_queue, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0}
+        request["MessageAttributeNames"] = ["All"]
+        seen: dict[str, dict[str, Any]] = {}
+        while True:
+            messages = self._sqs.receive_message(**request).get("Messages", [])
+            new = {message["MessageId"]: message for message in messages if message["MessageId"] not in seen}
+            if not new:
+                return list(seen.values())
+            seen |= new
+
+    def log_lines(self) -> list[str]:
+        """Return the function's log, one message a line, oldest first."""
+        pages = self._logs.get_paginator("filter_log_events").paginate(logGroupName=self.log_group)
+        return [event["message"].rstrip("\n") for page in pages for event in page["events"]]
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in ("dynamodb", "_events", "_lambda", "_sqs", "_logs"):
+            if client in self.__dict__:
+                self.__dict__.pop(client).close()
+
+    @cached_property
+    def dynamodb(self) -> Any:
+        """The client that sees the stack's tables with the rights of the account's owner."""
+        return self.aws.client("dynamodb")
+
+    @cached_property
+    def _events(self) -> Any:
+        return self.aws.client("events")
+
+    @cached_property
+    def _lambda(self) -> Any:
+        return self.aws.client("lambda")
+
+    @cached_property
+    def _sqs(self) -> Any:
+        return self.aws.client("sqs")
+
+    @cached_property
+    def _logs(self) -> Any:
+        return self.aws.client("logs")
+
+
+@contextlib.contextmanager
+def deployed(aws: LocalAws, build_dir: Path = BUILD_DIR) -> Iterator[Deployment]:
+    """Deploy what ``build`` made, and close the connections at the end; the stack itself goes with the local AWS."""
+    deployment = deploy(aws, build_dir)
+    try:
+        yield deployment
+    finally:
+        deployment.close()
+
+
+def build(build_dir: Path = BUILD_DIR) -> Path:
+    """Run ``sam build`` into ``build_dir`` and return it. Raises LocalAwsError with what SAM said if it fails."""
+    sam("build", "--build-dir", build_dir, environment={})
+    return build_dir
+
+
+def deploy(
+    aws: LocalAws, build_dir: Path = BUILD_DIR, *, name: str = STACK_NAME, parameters: Mapping[str, str] | None = None
+) -> Deployment:
+    """Deploy what ``build`` made to the local AWS and return the stack. Run again, it updates the stack.
+
+    Raises LocalAwsError with what SAM said if it fails.
+    """
+    localized = localize(build_dir, aws.folder / f"{name}-localized")
+    _make_bucket(aws)
+    overrides = {"Environment": "dev", **(parameters or {})}
+    sam(
+        *("deploy", "--template-file", localized / "template.yaml", "--stack-name", name, "--s3-bucket", BUCKET),
+        *("--region", REGION, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset"),
+        *("--parameter-overrides", *(f"{key}={value}" for key, value in overrides.items())),
+        environment=aws.environment(),
+    )
+    _set_what_cloudformation_drops(aws, name, load(localized / "template.yaml"))
+    return Deployment(aws, name, _outputs(aws, name))
+
+
+def localize(build_dir: Path, target: Path) -> Path:
+    """Copy a build to ``target`` and let its functions run on AWS's own runtime client there; return ``target``.
+
+    Where that client cannot be installed (there is none for macOS) they run on the local AWS's own Python, which does not
+    notice a missing package.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(build_dir, target, copy_function=_link_or_copy)
+    template = load(build_dir / "template.yaml")
+    try:
+        environments.fill(environments.RIC)
+    except subprocess.CalledProcessError:
+        environments.say("AWS's runtime client cannot be installed here: functions run without it, a little less as on AWS")
+    else:
+        for function in resources(template, "AWS::Serverless::Function").values():
+            bootstrap = target / function["Properties"]["CodeUri"] / "bootstrap"
+            bootstrap.write_text(BOOTSTRAP.format(python=shlex.quote(str(environments.RIC.python))))
+            bootstrap.chmod(0o755)
+            function["Properties"]["Runtime"] = "provided.al2023"
+    (target / "template.yaml").unlink()  # it may be a link to the one that was built
+    (target / "template.yaml").write_text(yaml.safe_dump(template, sort_keys=False))
+    return target
+
+
+def sam(*arguments: str | Path, environment: Mapping[str, str]) -> None:
+    """Run the SAM CLI in the project's folder. Raises LocalAwsError with all that it said if it fails."""
+    environments.fill(environments.SAM)
+    path = os.pathsep.join([str(environments.SAM.python.parent), str(environments.DEV.python.parent), os.environ["PATH"]])
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_", "MAKE", "MFLAGS"))}
+    own = {"PATH": path, "SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.3"}
+    command = [environments.SAM.python.with_name("sam"), *arguments]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**inherited, **own, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise LocalAwsError(f"sam {arguments[0]} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    """Ask every 50 ms until ``holds()``; raises LocalAwsError, naming ``what`` was waited for, after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise LocalAwsError(f"waited {seconds:g} s in vain until {what}")
+        time.sleep(0.05)
+
+
+def _entry(envelope: Mapping[str, Any], bus: str) -> dict[str, Any]:
+    entry = {
+        "Source": envelope["source"],
+        "DetailType": envelope["detail-type"],
+        "Detail": json.dumps(envelope["detail"]),
+        "EventBusName": bus,
+    }
+    return entry | ({"Time": envelope["time"]} if "time" in envelope else {})
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _make_bucket(aws: LocalAws) -> None:
+    s3 = aws.client("s3")
+    if BUCKET not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
+        s3.create_bucket(Bucket=BUCKET)
+    s3.close()
+
+
+def _outputs(aws: LocalAws, name: str) -> dict[str, str]:
+    cloudformation = aws.client("cloudformation")
+    (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    cloudformation.close()
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def _set_what_cloudformation_drops(aws: LocalAws, name: str, template: dict[str, Any]) -> None:
+    """Set the functions' dead-letter queues and the tables' point-in-time recovery."""
+    cloudformation, functions, queues = aws.client("cloudformation"), aws.client("lambda"), aws.client("sqs")
+    dynamodb = aws.client("dynamodb")
+    made = {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for resource in cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+    }
+    for logical_id, function in resources(template, "AWS::Serverless::Function").items():
+        queue, _attribute = function["Properties"]["DeadLetterQueue"]["TargetArn"]["Fn::GetAtt"]
+        attributes = queues.get_queue_attributes(QueueUrl=made[queue], AttributeNames=["QueueArn"])["Attributes"]
+        functions.update_function_configuration(
+            FunctionName=made[logical_id], DeadLetterConfig={"TargetArn": attributes["QueueArn"]}
+        )
+    for logical_id, table in resources(template, "AWS::DynamoDB::Table").items():
+        if logical_id in made:
+            dynamodb.update_continuous_backups(
+                TableName=made[logical_id],
+                PointInTimeRecoverySpecification=table["Properties"]["PointInTimeRecoverySpecification"],
+            )
+    for client in (cloudformation, functions, queues, dynamodb):
+        client.close()

@@ -1,0 +1,107 @@
+"""The local AWS's server process: ministack, mended where it would show events that AWS does not.
+
+It runs on ministack's own Python and imports nothing of this project. The mends reach into ministack, which is why its
+version is pinned exactly; tests/aws/test_local_aws.py holds each of them to what AWS documents.
+
+- PutEvents keeps each entry's ``Time``; ministack stamps every event with the present.
+- EventBridge invokes a function asynchronously, with Lambda's retries and its dead-letter queue; ministack tries once.
+- A message in a function's dead-letter queue is the event itself with RequestID, ErrorCode and ErrorMessage as attributes;
+  ministack writes the envelope of an on-failure destination.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+import uuid
+from contextvars import ContextVar
+from typing import Any
+
+from ministack.services import eventbridge, lambda_svc, sqs  # type: ignore[import-not-found]
+
+# ruff: noqa: SLF001  mending means reaching into what is private
+
+ERROR_MESSAGE_CHARACTERS_MAX = 1024
+
+time_of_entry: ContextVar[float | None] = ContextVar("time_of_entry", default=None)
+
+
+def die_with_parent() -> None:
+    """Wait until the parent is gone, which closes our standard input, and take every function along."""
+    sys.stdin.read()
+    os.killpg(0, signal.SIGKILL)
+
+
+def put_events_keeping_time(data: dict[str, Any], **options: Any) -> Any:
+    """Put the entries one by one, each at its own time; ministack's answer for all of them where it refuses the request."""
+    entries = data.get("Entries", [])
+    if not 1 <= len(entries) <= 10:  # noqa: PLR2004 (the limit of PutEvents)
+        return put_events(data, **options)
+    answers = []
+    for entry in entries:
+        token = time_of_entry.set(entry.get("Time"))
+        try:
+            status, headers, body = put_events({**data, "Entries": [entry]}, **options)
+        finally:
+            time_of_entry.reset(token)
+        if status >= 400:  # noqa: PLR2004 (an HTTP error)
+            return status, headers, body
+        answers.append(json.loads(body))
+    whole = {
+        "FailedEntryCount": sum(answer["FailedEntryCount"] for answer in answers),
+        "Entries": [result for answer in answers for result in answer["Entries"]],
+    }
+    return status, headers, json.dumps(whole).encode()
+
+
+def now_or_time_of_entry() -> float:
+    """Return the time of the event being put, else the present."""
+    at = time_of_entry.get()
+    return time.time() if at is None else float(at)
+
+
+def invoke_asynchronously(arn: str, payload: str) -> None:
+    """Invoke a rule's target function as EventBridge does."""
+    function, configuration, _name = lambda_svc._get_func_record_for_ref(arn)
+    if function and configuration:
+        record = lambda_svc._execution_record_for_config(function, configuration)
+        lambda_svc.invoke_async_with_retry(record, json.loads(payload))
+
+
+def route_failure(target: str, name: str, event: dict[str, Any], result: dict[str, Any]) -> None:
+    """Send an event that failed for the last time where its function's configuration says."""
+    configuration = lambda_svc._functions.get(name, {}).get("config", {})
+    queue = sqs._queue_by_arn(target)
+    if queue is None or target != (configuration.get("DeadLetterConfig") or {}).get("TargetArn"):
+        route_to_destination(target, name, event, result)
+        return
+    body = result.get("body")
+    message = body.get("errorMessage") if isinstance(body, dict) else None
+    attributes = {
+        "RequestID": {"DataType": "String", "StringValue": str(uuid.uuid4())},
+        "ErrorCode": {"DataType": "Number", "StringValue": "200"},
+        "ErrorMessage": {
+            "DataType": "String",
+            "StringValue": str(message or "unknown")[:ERROR_MESSAGE_CHARACTERS_MAX],
+        },
+    }
+    *_, account, queue_name = target.split(":")
+    url = sqs._queue_url_for_account(account, queue_name)
+    sqs._act_send_message({"QueueUrl": url, "MessageBody": json.dumps(event), "MessageAttributes": attributes}, url)
+
+
+put_events, route_to_destination = eventbridge._put_events, lambda_svc._route_async_failure
+
+eventbridge._put_events = put_events_keeping_time
+eventbridge._now_ts = now_or_time_of_entry
+eventbridge._dispatch_to_lambda = invoke_asynchronously
+lambda_svc._route_async_failure = route_failure
+
+if __name__ == "__main__":
+    threading.Thread(target=die_with_parent, daemon=True).start()
+    runpy.run_module("ministack", run_name="__main__", alter_sys=True)

@@ -1,0 +1,73 @@
+"""Read template.yaml, so that tests, demo and benchmarks use its tables and its rules instead of copies of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools.environments import ROOT
+
+Template = dict[str, Any]
+
+TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+"""What of a table's properties decides how it answers; the rest (recovery, encryption, protection) only AWS shows."""
+
+
+TEMPLATE = ROOT / "template.yaml"
+
+
+def load(path: Path = TEMPLATE) -> Template:
+    """Return a CloudFormation template with its short tags written out: ``!Ref A`` is ``{"Ref": "A"}``."""
+    with path.open() as file:
+        template: Template = yaml.load(file, Loader=_Loader)  # noqa: S506 (a SafeLoader with constructors that make plain dicts)
+    return template
+
+
+def table_schemas(template: Template | None = None) -> dict[str, dict[str, Any]]:
+    """Return ``create_table``'s arguments, all but the name, for each table by its logical id."""
+    return {
+        logical_id: {name: resource["Properties"][name] for name in TABLE_PROPERTIES if name in resource["Properties"]}
+        for logical_id, resource in resources(template, "AWS::DynamoDB::Table").items()
+    }
+
+
+def template_rules(template: Template | None = None) -> dict[str, dict[str, Any]]:
+    """Return the event pattern of each EventBridge rule that calls the function, by the rule's name in the template."""
+    return {name: properties["Pattern"] for name, properties in function_events("EventBridgeRule", template).items()}
+
+
+def function_events(kind: str, template: Template | None = None) -> dict[str, dict[str, Any]]:
+    """Return the properties of ReconcilerFunction's event sources of one ``kind``, by name."""
+    function = (template or load())["Resources"]["ReconcilerFunction"]["Properties"]
+    return {name: event["Properties"] for name, event in function["Events"].items() if event["Type"] == kind}
+
+
+def resources(template: Template | None, kind: str) -> dict[str, Any]:
+    """Return a template's resources of one ``kind`` by logical id."""
+    found: Template = (template or load())["Resources"]
+    return {logical_id: resource for logical_id, resource in found.items() if resource["Type"] == kind}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as CloudFormation writes it."""
+
+
+def _long_form(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any = None
+    match node:
+        case yaml.ScalarNode():
+            value = loader.construct_scalar(node)
+        case yaml.SequenceNode():
+            value = loader.construct_sequence(node, deep=True)
+        case yaml.MappingNode():
+            value = loader.construct_mapping(node, deep=True)
+    if tag in {"Ref", "Condition"}:
+        return {tag: value}
+    if tag == "GetAtt" and isinstance(value, str):
+        value = value.split(".", maxsplit=1)
+    return {f"Fn::{tag}": value}
+
+
+_Loader.add_multi_constructor("!", _long_form)
