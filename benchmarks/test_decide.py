@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.budgets import DECIDE_MICROSECONDS_MAX
-from engine.decide import assess, decide
+from engine.assess import assess
+from engine.decide import decide
 from engine.policy import load_policy
 from engine.values import Decision, Envelope, JobLog, Source, Standing
 

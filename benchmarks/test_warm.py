@@ -12,8 +12,9 @@ import pytest
 
 import handler
 from benchmarks.budgets import WARM_EVENT_MILLISECONDS_MAX, WARM_EVENT_TO_BARE_TRANSACTION_MAX
+from engine.assess import assess
 from engine.clock import Clock
-from engine.decide import assess, decide
+from engine.decide import decide
 from engine.ledger import Tables
 from engine.ledger.entries import item_of
 from engine.ledger.postings import Posting

@@ -7,14 +7,19 @@ One way leads through the house, and a module imports only from floors below its
     handler.py            [5] entry points: build once per container, hand over, answer
     engine/cli/           [5] the ``reconciler`` command
     engine/reconcile.py   [4] the conductor: one event, one batch, one scan slice
+    engine/wiring.py      [4] settings from the environment, the client, the reconciler
+    engine/audit.py       [4] the ledger's entries against the balances
+    engine/assess.py      [3] what the policy makes of an event: match, price, anomalies; pure
     engine/decide.py      [3] the one idea: posting = desired(facts) - posted; pure
     engine/ledger/        [3] all of DynamoDB; the client is passed in
     engine/telemetry.py   [3] the JSON log line and the metrics in it
     engine/policy/        [2] YAML -> Policy; all mistakes at once, each with its line
     engine/anomalies.py   [2] detectors
-    engine/patterns.py    [1] EventBridge patterns -> predicates; knows nothing of credits
+    engine/patterns/      [1] EventBridge patterns -> predicates; knows nothing of credits
     engine/paths.py       [1] JMESPath expressions, exact in decimals
     engine/prices.py      [1] price books: effective dates, rates, rounding
+    engine/clock.py       [0] time and chance, handed in from the top
+    engine/instants.py    [0] instants as text and back
     engine/values.py      [0] envelopes, facts, entries, decisions: immutable
     engine/errors.py      [0] what can go wrong, and what that means for the event
 """

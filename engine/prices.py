@@ -106,7 +106,9 @@ def price_charge(terms: ChargeTerms, document: Document, at: datetime, money: Mo
     quantity = _quantity(terms.quantity, document)
     row = terms.book.row_at(at)
     if row is None:
-        raise PriceProblem(EVENT_TIME, f"is before the first price of {terms.book.name} ({terms.book.rows[0].effective:%Y-%m-%d})")
+        raise PriceProblem(
+            EVENT_TIME, f"is before the first price of {terms.book.name} ({terms.book.rows[0].effective:%Y-%m-%d})"
+        )
     selected = _selected(row, document)
     unit, rate = _rate(row, selected, terms.book.name)
     amount = _within(EXACT.multiply(quantity, rate), terms)

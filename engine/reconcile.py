@@ -9,8 +9,9 @@ from typing import Any
 
 from attrs import asdict, evolve, frozen
 
+from engine.assess import assess
 from engine.clock import Clock, Deadline
-from engine.decide import assess, decide
+from engine.decide import decide
 from engine.errors import EventError
 from engine.instants import instant_text
 from engine.ledger import Ledger, LedgerRefused, LedgerUnavailable, Receipt, ScanSlice, Verdict

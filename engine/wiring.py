@@ -18,8 +18,10 @@ from engine.telemetry import Telemetry
 HOME = Path(__file__).resolve().parent.parent
 """Where ``policies/`` stands: the root of the project, and of the Lambda artifact."""
 
-CONNECT_SECONDS_MAX = 2
-READ_SECONDS_MAX = 5
+CONNECT_SECONDS_MAX = 1
+READ_SECONDS_MAX = 2
+"""DynamoDB answers within milliseconds; whoever waits longer waits for an answer that was lost."""
+
 REGION_OF_A_LOCAL_ENDPOINT = "us-east-1"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.decide import assess
+from engine.assess import assess
 from engine.policy import Policy
 from engine.values import Assessment, Envelope, Source
 from tests.support.books import Books

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.decide import assess
+from engine.assess import assess
 from engine.policy import load_policy
 from engine.policy.model import Action
 from engine.values import Envelope, Source

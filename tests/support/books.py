@@ -7,7 +7,8 @@ from typing import Any
 
 from attrs import Factory, define
 
-from engine.decide import assess, decide
+from engine.assess import assess
+from engine.decide import decide
 from engine.policy import Policy
 from engine.values import Decision, Entry, Envelope, Guard, JobLog, Outcome, Source, Standing
 from tests.support.ledgers import contradiction, log_of
