@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from engine.cli.app import app
-from engine.ledger import Tables
+from engine.cli.app import app, main
+from engine.ledger import Ledger, LedgerUnavailable, Tables
 from tests.support.events import failed, rendered
 from tests.support.policies import EXAMPLE, example_text
 from tests.support.world import World
@@ -94,6 +94,35 @@ def test_validate_speaks_json(policy: Path, tmp_path: Path) -> None:
 def test_wrong_usage_ends_with_2(arguments: tuple[Any, ...]) -> None:
     """And so can be told from a check that failed."""
     assert MISUSED == reconciler(*arguments).exit_code
+
+
+def test_a_broken_policy_is_told_in_words_by_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not in a traceback."""
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("version: 3\n")
+    monkeypatch.setattr("sys.argv", ["reconciler", "scan", "--policy", str(broken)])
+
+    with pytest.raises(SystemExit) as caught:
+        main()
+
+    assert FAILED == caught.value.code
+    assert f"{broken}:1:10:" in capsys.readouterr().err
+
+
+def test_a_database_that_does_not_answer_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After the time that a request may take."""
+    monkeypatch.setattr("engine.cli.options.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("sys.argv", ["reconciler", "statement", "u-1", "--endpoint-url", "http://127.0.0.1:9"])
+
+    with pytest.raises(SystemExit) as caught:
+        main()
+
+    assert FAILED == caught.value.code
+    assert "DynamoDB gave no answer in time" in capsys.readouterr().err
 
 
 # --- replay -----------------------------------------------------------------------------------------------------------
@@ -241,3 +270,25 @@ def test_a_statement_of_nobody_is_a_failed_check(world: World) -> None:
 
     assert FAILED == result.exit_code
     assert f"no such user in {world.tables.credits}" in result.stderr
+
+
+@pytest.mark.local_aws
+def test_a_replay_that_meets_an_outage_keeps_its_place(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is settled stays settled; the same command goes on from there."""
+    file = events_file(tmp_path / "events.jsonl", *(rendered(f"j-{number}") for number in range(20)))
+    monkeypatch.setattr("engine.cli.options.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setenv("LEDGER_TABLE", world.tables.ledger)
+    post, posted = Ledger.post, iter(range(100))
+
+    def post_ten(ledger: Ledger, *arguments: Any) -> Any:
+        if next(posted) >= 10:
+            raise LedgerUnavailable("DynamoDB gave no answer in time")
+        return post(ledger, *arguments)
+
+    with monkeypatch.context() as outage:
+        outage.setattr(Ledger, "post", post_ten)
+        assert isinstance(reconciler("replay", file, "--workers", 1).exception, LedgerUnavailable)
+    resumed = json.loads(reconciler("replay", file, "--json").stdout)
+
+    assert 1 <= resumed["resumedAfterLine"] <= 10
+    assert all(1 == len(world.entries(f"j-{number}")) for number in range(20))
