@@ -8,7 +8,8 @@ from attrs import Factory, define
 
 from engine.clock import Deadline
 from engine.ledger import LedgerRefused, Page, Receipt, ScanSlice, Verdict
-from engine.values import EXACT, Document, Entry, Guard, JobLog, Mark, Standing
+from engine.rehearsal import contradiction, log_of
+from engine.values import Document, Entry, Guard, JobLog, Mark
 
 
 @define
@@ -66,23 +67,3 @@ class MemoryLedger:
 def is_settled(row: dict[str, object]) -> bool:
     """Say what the scan's filter says."""
     return row.get("reconciled") is True and row.get("reconciledStatus") == row.get("status")
-
-
-def log_of(entries: list[Entry]) -> JobLog:
-    """Return a job's log as the database would sum it up."""
-    log = JobLog()
-    for entry in entries:
-        log = JobLog(entry.sequence, log.user or entry.user, entry.facts, entry.cost, EXACT.add(log.posted, entry.amount))
-    return log
-
-
-def contradiction(balance: Decimal | None, entry: Entry, guard: Guard) -> Standing | None:
-    """Return what the user's row teaches where the guard does not hold, else None."""
-    if guard is Guard.NONE or (guard is Guard.MISSING and balance is None):
-        return None
-    if balance is None:
-        return Standing.UNKNOWN_USER
-    is_covered = balance + entry.amount >= 0
-    wrong = {Guard.MISSING: True, Guard.COVERED: not is_covered, Guard.NOT_COVERED: is_covered, Guard.EXISTS: False}
-    learned = Standing.NOT_COVERED if guard is Guard.COVERED else Standing.ASSUMED_COVERED
-    return learned if wrong[guard] else None
