@@ -210,7 +210,7 @@ class Reconciler:
 
     def _scan_row(self, row: Document, part: ScanSlice, deadline: Deadline) -> ScanReport:
         """Reconcile one row. A row that makes no sense is reported, stays due, and holds up no other."""
-        envelope = self.row_event(row, part.started)
+        envelope = row_event(self.policy, row, part.started)
         if envelope is None:
             return ScanReport(rows=1)
         try:
@@ -219,15 +219,19 @@ class Reconciler:
             return ScanReport(rows=1, errors=1)
         return ScanReport(rows=1, outcomes={report.outcome: 1}, marked=int(report.marked))
 
-    def row_event(self, row: Document, started: str | None) -> Envelope | None:
-        """Return the event that a row of Jobs stands for by the policy's ``catch_up``, or None for a row it does not map."""
-        catch_up = next((catch_up for catch_up in self.policy.catch_up if catch_up.matches(row)), None)
-        return _row_event(catch_up, row, started) if catch_up else None
-
     def _statuses(self) -> list[str] | None:
         """Return the statuses that a row must have to be worth a look, or None where the policy does not tell."""
         lists = [catch_up.statuses for catch_up in self.policy.catch_up]
         return None if None in lists else [status for statuses in lists for status in statuses or ()]
+
+
+def row_event(policy: Policy, row: Document, started: str | None) -> Envelope | None:
+    """Return the event that a row of Jobs stands for by the policy's ``catch_up``, or None for a row it does not map.
+
+    ``started`` is the start of the scan: it counts for a row that has no time of its own.
+    """
+    catch_up = next((catch_up for catch_up in policy.catch_up if catch_up.matches(row)), None)
+    return _row_event(catch_up, row, started) if catch_up else None
 
 
 def _row_event(catch_up: CatchUp, row: Document, started: str | None) -> Envelope:
