@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import json
 import operator
 from collections.abc import Callable, Mapping
-from decimal import Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
 from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
+from engine.paths import JSON_NUMBER
 from engine.values import EXACT, ZERO
 
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -38,6 +40,14 @@ class ExactFunctions(Functions):
     def _func_abs(self, number: Any) -> Any:
         return number.copy_abs() if isinstance(number, Decimal) else abs(number)
 
+    @signature({"types": ["number"]})
+    def _func_ceil(self, number: Any) -> Any:
+        return Decimal(number).to_integral_value(ROUND_CEILING)
+
+    @signature({"types": ["number"]})
+    def _func_floor(self, number: Any) -> Any:
+        return Decimal(number).to_integral_value(ROUND_FLOOR)
+
     @signature({"types": ["array-number"]})
     def _func_sum(self, numbers: Any) -> Any:
         return functools.reduce(EXACT.add, map(Decimal, numbers), ZERO)
@@ -48,13 +58,19 @@ class ExactFunctions(Functions):
 
     @signature({"types": []})
     def _func_to_number(self, value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-            return None
-        try:
-            number = Decimal(value)
-        except ArithmeticError:
-            return None
-        return number if number.is_finite() else None
+        if isinstance(value, str):
+            return Decimal(value) if JSON_NUMBER.fullmatch(value) else None
+        return value if _is_number(value) else None
+
+    @signature({"types": []})
+    def _func_to_string(self, value: Any) -> Any:
+        if isinstance(value, Decimal):
+            return format(value.normalize(EXACT), "f") if value else "0"
+        return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=float)
+
+    @signature({"types": []})
+    def _func_type(self, value: Any) -> Any:
+        return "number" if isinstance(value, Decimal) else super()._func_type(value)  # type: ignore[misc]
 
 
 class ExactInterpreter(TreeInterpreter):

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from attrs import field, frozen
 
-from engine.errors import PolicyError
+from engine.errors import PolicyError, shown
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+CHARACTERS_MAX = 1000
+LEVELS_MAX = 64
+"""What an expression may be at most, so that neither reading it nor working it out can exhaust the stack."""
+
 ROW = "detail"
 """The member of a catch-up event that is the job's row."""
 
@@ -46,6 +52,8 @@ class Path:
 
 def compile_path(text: str) -> Path:
     """Return the compiled expression. Raises PolicyError for a wrong one."""
+    if len(text) > CHARACTERS_MAX:
+        raise PolicyError.of(f"{shown(text)} has more than the {CHARACTERS_MAX} characters of an expression")
     if PLAIN.fullmatch(text):
         return Path(text, _plain(tuple(text.split("."))))
     return Path(text, functools.partial(_search, _parse(text)))
@@ -64,38 +72,45 @@ def _plain(names: tuple[str, ...]) -> Search:
 
 def _parse(text: str) -> Any:
     import jmespath  # noqa: PLC0415  only what is not a plain path pays for it
-    from jmespath.exceptions import JMESPathError  # noqa: PLC0415  the same
 
     from engine.jmespath_exact import ExactFunctions  # noqa: PLC0415  the same
 
     try:
         expression = jmespath.compile(text)
-    except (JMESPathError, RecursionError) as error:
-        raise PolicyError.of(f"{text!r} is no JMESPath expression: {_first_line(error)}") from error
-    if unknown := sorted(_functions(expression.parsed) - ExactFunctions.FUNCTION_TABLE.keys()):
-        raise PolicyError.of(f"{text!r} calls {unknown[0]}(), which JMESPath does not have")
+    except (ValueError, RecursionError) as error:
+        raise PolicyError.of(f"{shown(text)} is no JMESPath expression: {_first_line(error)}") from error
+    levels = list(_levels(expression.parsed))
+    if len(levels) > LEVELS_MAX:
+        raise PolicyError.of(f"{shown(text)} is nested deeper than {LEVELS_MAX} levels")
+    called = {node["value"] for level in levels for node in level if node["type"] == "function_expression"}
+    if unknown := sorted(called - ExactFunctions.FUNCTION_TABLE.keys()):
+        raise PolicyError.of(f"{shown(text)} calls {unknown[0]}(), which JMESPath does not have")
     return expression
 
 
-def _functions(node: Mapping[str, Any]) -> set[str]:
-    """Return the names of all functions that a syntax tree calls."""
-    called = {node["value"]} if node["type"] == "function_expression" else set()
-    return called.union(*(_functions(child) for child in node["children"] if isinstance(child, Mapping)))
+def _levels(tree: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
+    """Yield the nodes of a syntax tree, level by level."""
+    level = [tree]
+    while level:
+        yield level
+        level = [child for node in level for child in node["children"] if isinstance(child, Mapping)]
 
 
 def _search(expression: Any, document: Any) -> Any:
-    from jmespath.exceptions import JMESPathError  # noqa: PLC0415  loaded when the expression was compiled
-
     from engine.jmespath_exact import exact, interpreter  # noqa: PLC0415  only what is not a plain path pays for it
 
     try:
         return interpreter().visit(expression.parsed, exact(document))
-    except (JMESPathError, TypeError, ArithmeticError) as error:
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise PathProblem(_first_line(error)) from error
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    return str(error).strip().splitlines()[0].removesuffix(", for expression:").rstrip(":")
+
+
+FROM_LEFT = {"projection", "filter_projection", "flatten", "value_projection", "pipe"}
+"""Nodes of which only the first child starts from the document itself; the rest starts from what that has found."""
 
 
 class _Attributes:
@@ -106,7 +121,7 @@ class _Attributes:
         if names is not None:
             return _row_attributes_of(names)
         found: frozenset[str] = frozenset()
-        if node["type"] == "current":
+        if node["type"] in {"current", "identity"}:
             return None
         for child in self._rooted(node):
             attributes = self.of(child)
@@ -116,20 +131,23 @@ class _Attributes:
         return found
 
     def _dotted(self, node: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """Return the names that an expression begins with (an empty one for what is no name), or None where it has none."""
         if node["type"] == "field":
             return (node["value"],)
+        if node["type"] in FROM_LEFT:
+            return self._dotted(node["children"][0])
         if node["type"] in {"subexpression", "index_expression"}:
-            return self._dotted(node["children"][0]) and (
-                *(self._dotted(node["children"][0]) or ()),
-                *(self._dotted(node["children"][1]) or ("",)),
-            )
+            left = self._dotted(node["children"][0])
+            return left and (*left, *(self._dotted(node["children"][1]) or ("",)))
         return None
 
     def _rooted(self, node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """Return the children that start from the document itself; the rest starts from what they found."""
-        from_left = {"projection", "filter_projection", "flatten", "value_projection", "pipe", "slice"}
-        children = [child for child in node["children"] if isinstance(child, Mapping)]
-        return children[:1] if node["type"] in from_left else children
+        """Return the children that start from the document itself."""
+        return (
+            node["children"][:1]
+            if node["type"] in FROM_LEFT
+            else [child for child in node["children"] if isinstance(child, Mapping)]
+        )
 
 
 def _row_attributes_of(names: tuple[str, ...]) -> frozenset[str] | None:

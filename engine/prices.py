@@ -12,7 +12,7 @@ from attrs import frozen
 
 from engine.errors import shown
 from engine.paths import Path, PathProblem
-from engine.values import EXACT, Document, Price
+from engine.values import EXACT, ZERO, Document, Price
 
 DIGITS_MAX = 38
 EXPONENT_MIN, EXPONENT_MAX = -130, 125
@@ -102,7 +102,7 @@ def price_charge(terms: ChargeTerms, document: Document, at: datetime, money: Mo
     Raises PriceProblem for a quantity or a selected rate that makes no sense, and for an instant before all prices.
     """
     if terms.book is None or terms.quantity is None:
-        return Priced(_amount(terms.amount or Decimal(0), money, "charge.amount"))
+        return Priced(_amount(terms.amount or ZERO, money, "charge.amount"))
     quantity = _quantity(terms.quantity, document)
     row = terms.book.row_at(at)
     if row is None:
@@ -128,9 +128,14 @@ def read_number(value: Any) -> Decimal:
     number = _number(value)
     if number is None or not number.is_finite() or number < 0:
         raise ValueError(f"is {shown(value)}; a finite number >= 0 is needed")
-    if digits_of(number) > DIGITS_MAX or (number and not EXPONENT_MIN <= number.adjusted() <= EXPONENT_MAX):
+    if not fits(number):
         raise ValueError(f"is {shown(value)}; at most {DIGITS_MAX} digits fit into the ledger")
-    return number.copy_abs()  # -0 is 0
+    return number or ZERO  # -0 and 0E+300 are 0
+
+
+def fits(number: Decimal) -> bool:
+    """Say whether the ledger can hold a finite number without loss."""
+    return not number or (EXPONENT_MIN <= number.adjusted() <= EXPONENT_MAX and digits_of(number) <= DIGITS_MAX)
 
 
 def canonical(number: Decimal) -> str:
@@ -140,7 +145,7 @@ def canonical(number: Decimal) -> str:
 
 def digits_of(number: Decimal) -> int:
     """Return how many significant digits a number has, trailing zeros left out."""
-    return len(number.normalize(EXACT).as_tuple().digits)
+    return len(bytes(number.as_tuple().digits).rstrip(b"\0"))
 
 
 def _number(value: Any) -> Decimal | None:

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 
 from engine.errors import PolicyError, shown
 from engine.instants import read_instant
-from engine.paths import compile_path
+from engine.paths import JSON_NUMBER, compile_path
 from engine.patterns import compile_pattern
-from engine.policy.source import CORE_WORDS, Items, Members, Node, Notes, Place, Scalar
+from engine.policy.source import CORE_WORDS, WORD_CHARACTERS_MAX, Items, Members, Node, Notes, Place, Scalar, named
+from engine.prices import DIGITS_MAX, fits
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
-JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+WORDS_MAX = 40
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -42,10 +44,10 @@ class Shape(Protocol):
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """Return the end of a message: the nearest right word, and all of them."""
-    allowed = list(allowed)
-    near = difflib.get_close_matches(word, allowed, n=1, cutoff=0.6)
-    return (f"; did you mean `{near[0]}`?" if near else ";") + f" allowed: {', '.join(allowed)}"
+    """Return the end of a message: the nearest right word, and all of them (of very many the first)."""
+    allowed = [*islice(allowed, WORDS_MAX)]
+    near = difflib.get_close_matches(word[:WORD_CHARACTERS_MAX], allowed, n=1, cutoff=0.6)
+    return (f"; did you mean {named(near[0])}?" if near else ";") + f" allowed: {', '.join(allowed)}"
 
 
 def kind_of(node: Node) -> str:
@@ -55,12 +57,12 @@ def kind_of(node: Node) -> str:
             return "a list"
         case Members():
             return "a mapping"
-    return "empty" if node.is_empty else f"`{node.text}`" if "\n" not in node.text else "a text of several lines"
+    return "empty" if node.is_empty or not node.text.strip() else named(node.text)
 
 
 def _scalar(node: Node, notes: Notes, wanted: str) -> str | None:
     """Return the text of a scalar that says something."""
-    if isinstance(node, Scalar) and not node.is_empty:
+    if isinstance(node, Scalar) and not node.is_empty and node.text.strip():
         return node.text
     notes.mistake(node.place, f"is {kind_of(node)}; {wanted} is needed")
     return None
@@ -88,10 +90,10 @@ class Name:
         if text is None:
             return WRONG
         if not NAME.fullmatch(text):
-            notes.mistake(node.place, f"is `{text}`; a name has lower case letters, digits and dashes")
+            notes.mistake(node.place, f"is {named(text)}; a name has lower case letters, digits and dashes")
             return WRONG
         if text in self.reserved:
-            notes.mistake(node.place, f"`{text}` is a name of the engine's own; choose another")
+            notes.mistake(node.place, f"{named(text)} is a name of the engine's own; choose another")
             return WRONG
         return text
 
@@ -107,7 +109,7 @@ class Word:
         if text is None:
             return WRONG
         if text not in self.words:
-            notes.mistake(node.place, f"`{text}` is not known{did_you_mean(text, self.words)}")
+            notes.mistake(node.place, f"{named(text)} is not known{did_you_mean(text, self.words)}")
             return WRONG
         return text
 
@@ -128,7 +130,11 @@ class Number:
         if not NUMBER.fullmatch(text) or (self.whole and "." in text) or not self.low <= Decimal(text) <= self.high:
             notes.mistake(node.place, f"is {shown(text)}; {wanted} is needed")
             return WRONG
-        return int(text) if self.whole else Decimal(text)
+        number = Decimal(text)
+        if not fits(number):
+            notes.mistake(node.place, f"is {shown(text)}; at most {DIGITS_MAX} digits fit into the ledger")
+            return WRONG
+        return int(text) if self.whole else number or number.copy_abs()  # -0 is 0
 
 
 @frozen
@@ -202,7 +208,10 @@ def plain(node: Node) -> Any:
 
 
 def _number(text: str) -> int | Decimal:
-    return int(text) if text.lstrip("-").isdigit() and len(text) <= 40 else Decimal(text)  # noqa: PLR2004  beyond 38 digits
+    try:
+        return int(text) if text.lstrip("-").isdigit() and len(text) <= 40 else Decimal(text)  # noqa: PLR2004  beyond 38 digits
+    except ArithmeticError:  # an exponent that no Decimal has; no pattern takes it either
+        return Decimal("Infinity")
 
 
 def place_of(node: Node, path: Iterable[str | int]) -> Place:
@@ -224,12 +233,17 @@ def _below(node: Node, step: str | int) -> tuple[Place, Node] | None:
     return None
 
 
+def _nothing_more(_values: Any, _node: Any, _notes: Notes) -> None:
+    pass
+
+
 @frozen
 class ListOf:
-    """A list of one shape, with at least ``least`` items."""
+    """A list of one shape, with at least ``least`` items. ``check`` notes what is wrong between items; some may be WRONG."""
 
     item: Shape
     least: int = 1
+    check: Callable[[Sequence[Any], Items, Notes], None] = _nothing_more
 
     def read(self, node: Node, notes: Notes) -> Any:
         if not isinstance(node, Items):
@@ -239,6 +253,7 @@ class ListOf:
             notes.mistake(node.place, f"has {len(node.nodes)} items; at least {self.least} is needed")
             return WRONG
         values = [self.item.read(item, notes) for item in node.nodes]
+        self.check(values, node, notes)
         return WRONG if any(value is WRONG for value in values) else tuple(values)
 
 
@@ -270,6 +285,9 @@ class Key:
 Build = Callable[[Mapping[str, Any], Members, Notes], Any]
 """Makes a value of a mapping's values; may note a mistake and return WRONG. Called only when every value was read."""
 
+Check = Callable[[Mapping[str, Any], Members, Notes], None]
+"""Notes what is wrong between a mapping's values. A value may be WRONG, and one that must be there may be missing."""
+
 
 def _as_it_is(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Any:
     return values
@@ -280,13 +298,15 @@ class Keys:
     """A mapping with known keys."""
 
     keys: Mapping[str, Key]
-    build: Build = field(default=_as_it_is)
+    build: Build = _as_it_is
+    check: Check = _nothing_more
 
     def read(self, node: Node, notes: Notes) -> Any:
         if not isinstance(node, Members):
             notes.mistake(node.place, f"is {kind_of(node)}; a mapping with {', '.join(self.keys)} is needed")
             return WRONG
         values = {**self._defaults(), **self._present(node, notes)}
+        self.check(values, node, notes)
         is_whole = self._all_there(node, notes) and not any(value is WRONG for value in values.values())
         return self.build(values, node, notes) if is_whole else WRONG
 
@@ -299,7 +319,7 @@ class Keys:
             if name.text in self.keys:
                 values[name.text] = self.keys[name.text].shape.read(value, notes)
             else:
-                notes.mistake(name.place, f"`{name.text}` is not known here{did_you_mean(name.text, self.keys)}")
+                notes.mistake(name.place, f"{named(name.text)} is not known here{did_you_mean(name.text, self.keys)}")
         return values
 
     def _all_there(self, node: Members, notes: Notes) -> bool:

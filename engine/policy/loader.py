@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path as FilePath
 from typing import Any
 
 from attrs import evolve, frozen
 
 from engine.errors import Mistake, PolicyError
+from engine.instants import instant_text
 from engine.paths import Path
+from engine.patterns import parse_pattern, required_values
 from engine.policy.grammar import (
     WRONG,
     EventPattern,
@@ -40,7 +43,7 @@ from engine.policy.model import (
     UnknownUser,
 )
 from engine.policy.rows import expression_attributes, pattern_attributes, time_attributes
-from engine.policy.source import Members, Node, Notes, Place, Scalar, read_yaml
+from engine.policy.source import Items, Members, Node, Notes, Place, Scalar, named, read_yaml
 from engine.prices import DEFAULT_RATE, DIGITS_MAX, ROUNDINGS, ChargeTerms, Money, PriceBook, PriceRow
 from engine.values import BUILT_IN_ANOMALIES
 
@@ -61,13 +64,12 @@ def load_policy(path: FilePath | str) -> Policy:
 
 def parse_policy(text: str | bytes, file: str) -> Policy:
     """Return the policy written in ``text``; ``file`` is what messages call it. Raises PolicyError."""
-    data = text.encode() if isinstance(text, str) else text
+    data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     node, notes = read_yaml(data, file)
     values = POLICY.read(node, notes)
-    draft = _linked(values, notes) if values is not WRONG else WRONG
-    if notes.mistakes or not isinstance(draft, Policy):
+    if notes.mistakes:
         raise notes.error()
-    return evolve(draft, digest=hashlib.sha256(data).hexdigest(), warnings=tuple(notes.warnings))
+    return evolve(_linked(values), digest=hashlib.sha256(data).hexdigest(), warnings=tuple(notes.warnings))
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -75,15 +77,13 @@ def parse_policy(text: str | bytes, file: str) -> Policy:
 
 @frozen
 class DraftTerms:
-    """A charge whose price book is still a name, and where its parts stand."""
+    """A charge whose price book is still a name."""
 
-    place: Place
-    book: str | None = None
-    book_place: Place | None = None
-    quantity: Path | None = None
-    amount: Decimal | None = None
-    minimum: Decimal | None = None
-    maximum: Decimal | None = None
+    book: str | None
+    quantity: Path | None
+    amount: Decimal | None
+    minimum: Decimal | None
+    maximum: Decimal | None
 
 
 @frozen
@@ -99,64 +99,45 @@ def _money(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Money:
     return Money(**values)
 
 
-def _price_row(values: Mapping[str, Any], node: Members, notes: Notes) -> Any:
-    rates_node = node.get("rates") or node
-    if values["by"] is None and set(values["rates"]) != {DEFAULT_RATE}:
-        notes.mistake(
-            rates_node.place, "several rates need `by`, the JMESPath that selects one; without it only `default` counts"
-        )
-        return WRONG
-    if DEFAULT_RATE not in values["rates"]:
-        notes.warning(rates_node.place, "there is no `default`: an event that selects another rate is refused")
+def _price_row(values: Mapping[str, Any], _node: Members, _notes: Notes) -> PriceRow:
     return PriceRow(values["effective"], values["rates"], values["by"])
 
 
-@frozen
-class _Book:
-    """A price book: rows in ascending order of their effective dates."""
-
-    rows: ListOf
-
-    def read(self, node: Node, notes: Notes) -> Any:
-        rows = self.rows.read(node, notes)
-        if rows is WRONG:
-            return WRONG
-        places = [row.place for row in getattr(node, "nodes", ())]
-        for earlier, later, place in zip(rows, rows[1:], places[1:], strict=False):
-            if later.effective <= earlier.effective:
-                notes.mistake(
-                    place, f"is effective {later.effective:%Y-%m-%dT%H:%M:%SZ}, not after the row above; oldest first"
-                )
-        return rows
+def _check_rates(_values: Mapping[str, Any], row: Members, notes: Notes) -> None:
+    rates = row.get("rates")
+    if not isinstance(rates, Members) or not rates.pairs:
+        return
+    names = rates.names()
+    if row.get("by") is None and names != {DEFAULT_RATE}:
+        notes.mistake(rates.place, "several rates need `by`, the JMESPath that selects one; without it only `default` counts")
+    elif DEFAULT_RATE not in names:
+        notes.warning(rates.place, "there is no `default`: an event that selects another rate is refused")
 
 
-def _terms(values: Mapping[str, Any], node: Members, notes: Notes) -> Any:
-    given = {name: value for name, value in values.items() if value is not None}
+def _check_oldest_first(rows: Sequence[Any], node: Items, notes: Notes) -> None:
+    for (earlier, later), item in zip(pairwise(rows), node.nodes[1:], strict=True):
+        if earlier is not WRONG and later is not WRONG and later.effective <= earlier.effective:
+            notes.mistake(item.place, f"is effective {instant_text(later.effective)}, not after the row above; oldest first")
+
+
+def _terms(values: Mapping[str, Any], _node: Members, _notes: Notes) -> DraftTerms:
+    return DraftTerms(values["price"], values["quantity"], values["amount"], values["minimum"], values["maximum"])
+
+
+def _check_terms(values: Mapping[str, Any], charge: Members, notes: Notes) -> None:
+    given = charge.names()
     if ("amount" in given) == ("price" in given):
-        notes.mistake(node.place, "a charge is either `amount`, or `price` with `quantity`")
-        return WRONG
-    allowed = {"amount"} if "amount" in given else {"price", "quantity", "minimum", "maximum"}
-    for name in given.keys() - allowed:
-        notes.mistake((node.get(name) or node).place, f"`{name}` has no meaning beside `amount`")
-    if "price" in given and "quantity" not in given:
-        notes.mistake(node.place, "`quantity` is missing: the JMESPath of what the price is for")
-        return WRONG
-    return _bounded(given, node, notes)
-
-
-def _bounded(given: Mapping[str, Any], node: Members, notes: Notes) -> DraftTerms:
-    minimum, maximum = given.get("minimum"), given.get("maximum")
-    if minimum is not None and maximum is not None and minimum > maximum:
-        notes.mistake((node.get("minimum") or node).place, f"the minimum {minimum} is above the maximum {maximum}")
-    return DraftTerms(
-        place=node.place,
-        book=given.get("price"),
-        book_place=(node.get("price") or node).place,
-        quantity=given.get("quantity"),
-        amount=given.get("amount"),
-        minimum=minimum,
-        maximum=maximum,
-    )
+        notes.mistake(charge.place, "a charge is either `amount`, or `price` with `quantity`")
+    elif "amount" in given:
+        for key, value in charge.pairs:
+            if key.text in {"quantity", "minimum", "maximum"}:
+                notes.mistake(value.place, f"`{key.text}` has no meaning beside `amount`")
+    elif "quantity" not in given:
+        notes.mistake(charge.place, "`quantity` is missing: the JMESPath of what the price is for")
+    minimum, maximum = values["minimum"], values["maximum"]
+    if isinstance(minimum, Decimal) and isinstance(maximum, Decimal) and minimum > maximum:
+        place = (charge.get("minimum") or charge).place
+        notes.mistake(place, f"the minimum {minimum} is above the maximum {maximum}")
 
 
 ACTION_KEYS: Mapping[Action, tuple[str, ...]] = {
@@ -167,25 +148,30 @@ ACTION_KEYS: Mapping[Action, tuple[str, ...]] = {
 """What each action needs beside ``name``, ``match`` and ``action``; what the others need has no meaning for it."""
 
 
-def _rule(values: Mapping[str, Any], node: Members, notes: Notes) -> Any:
-    action = Action(values["action"])
-    needed = ACTION_KEYS[action]
-    for name in (name for keys in ACTION_KEYS.values() for name in keys):
-        value = node.get(name)
-        if value is None and name in needed:
-            notes.mistake(node.place, f"a {action} rule needs `{name}`")
-        if value is not None and name not in needed:
-            notes.mistake(value.place, f"`{name}` has no meaning in a {action} rule")
+def _rule(values: Mapping[str, Any], node: Members, _notes: Notes) -> DraftRule:
     refund = values["refund"] or {}
     rule = Rule(
         name=values["name"],
-        action=action,
+        action=Action(values["action"]),
         matches=values["match"].matches,
         line=node.place.line,
         refund_percent=refund.get("percent"),
         reason=values["reason"],
     )
     return DraftRule(rule, values["match"].pattern, values["charge"])
+
+
+def _check_rule(values: Mapping[str, Any], rule: Members, notes: Notes) -> None:
+    action = values.get("action", WRONG)
+    if action is WRONG:
+        return
+    needed = ACTION_KEYS[Action(action)]
+    for name in (name for keys in ACTION_KEYS.values() for name in keys):
+        value = rule.get(name)
+        if value is None and name in needed:
+            notes.mistake(rule.place, f"a {action} rule needs `{name}`")
+        if value is not None and name not in needed:
+            notes.mistake(value.place, f"`{name}` has no meaning in a {action} rule")
 
 
 @frozen
@@ -215,10 +201,63 @@ def _catch_up(values: Mapping[str, Any], node: Members, _notes: Notes) -> _Draft
 
 
 def _statuses(pattern: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Return the exact statuses that a row must have, or None where the pattern does not name them."""
-    statuses = pattern.get("status")
-    is_exact = isinstance(statuses, list) and all(isinstance(status, str) for status in statuses)
-    return tuple(statuses) if is_exact and statuses else None
+    """Return the exact statuses that a row must have, in the order they are written, or None where others can match."""
+    required = required_values(parse_pattern(pattern), "status")
+    if not required:
+        return None
+    written = pattern.get("status")
+    in_order = [status for status in written if isinstance(status, str)] if isinstance(written, list) else []
+    return tuple(dict.fromkeys([*(status for status in in_order if status in required), *sorted(required)]))
+
+
+# --- what parts say of each other -------------------------------------------------------------------------------------
+
+
+def _check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> None:
+    _check_names(policy, notes)
+    for charge in _charges(policy):
+        _check_book(charge, policy.get("prices"), notes)
+        _check_places(charge, values["money"], notes)
+
+
+def _check_names(policy: Members, notes: Notes) -> None:
+    """Rules and anomalies share one space of names: entries, metrics and messages show both."""
+    seen: dict[str, Place] = {}
+    for item in (*_mappings(policy.get("rules")), *_mappings(policy.get("anomalies"))):
+        name = item.get("name")
+        if not isinstance(name, Scalar) or name.is_empty:
+            continue
+        if name.text in seen:
+            notes.mistake(name.place, f"the name {named(name.text)} is taken; it is in line {seen[name.text].line} already")
+        seen.setdefault(name.text, name.place)
+
+
+def _check_book(charge: Members, prices: Node | None, notes: Notes) -> None:
+    book = charge.get("price")
+    books = [key.text for key, _ in prices.pairs] if isinstance(prices, Members) else []
+    if isinstance(book, Scalar) and not book.is_empty and book.text not in books:
+        known = did_you_mean(book.text, books) if books else "; `prices` has none"
+        notes.mistake(book.place, f"there is no price book {named(book.text)}{known}")
+
+
+def _check_places(charge: Members, money: Any, notes: Notes) -> None:
+    for key, node in charge.pairs:
+        if money is WRONG or key.text not in {"amount", "minimum", "maximum"}:
+            continue
+        value = AMOUNT.read(node, Notes("", [""]))  # what is wrong with it has been noted already
+        if value is not WRONG and money.round(value) != value:
+            notes.mistake(node.place, f"`{key.text}` {value} has more than the {money.places} places of `money`")
+
+
+def _charges(policy: Members) -> Iterator[Members]:
+    for rule in _mappings(policy.get("rules")):
+        charge = rule.get("charge")
+        if isinstance(charge, Members):
+            yield charge
+
+
+def _mappings(node: Node | None) -> list[Members]:
+    return [item for item in node.nodes if isinstance(item, Members)] if isinstance(node, Items) else []
 
 
 # --- the grammar ------------------------------------------------------------------------------------------------------
@@ -226,6 +265,7 @@ def _statuses(pattern: Mapping[str, Any]) -> tuple[str, ...] | None:
 PRICE_ROW = Keys(
     {"effective": Key(Instant()), "by": Key(Expression(), None), "rates": Key(MapOf(AMOUNT))},
     _price_row,
+    _check_rates,
 )
 
 CHARGE = Keys(
@@ -237,6 +277,7 @@ CHARGE = Keys(
         "maximum": Key(AMOUNT, None),
     },
     _terms,
+    _check_terms,
 )
 
 REFUND = Keys({"percent": Key(Number(Decimal(0), Decimal(100)))})
@@ -251,6 +292,7 @@ RULE = Keys(
         "reason": Key(Text(), None),
     },
     _rule,
+    _check_rule,
 )
 
 ANOMALY = Keys(
@@ -281,7 +323,7 @@ POLICY = Keys(
             ),
             Money(),
         ),
-        "prices": Key(MapOf(_Book(ListOf(PRICE_ROW))), {}),
+        "prices": Key(MapOf(ListOf(PRICE_ROW, check=_check_oldest_first)), {}),
         "rules": Key(ListOf(RULE)),
         "overdraft": Key(Word(tuple(Overdraft)), "flag"),
         "unknown_user": Key(Word(tuple(UnknownUser)), "refuse"),
@@ -298,29 +340,23 @@ POLICY = Keys(
             Explain(),
         ),
     },
-    lambda values, node, _notes: (values, node),
+    check=_check_policy,
 )
 """What may stand in a policy: a new construct is a line here and a function above."""
 
 
-# --- what parts say of each other -------------------------------------------------------------------------------------
+# --- the whole --------------------------------------------------------------------------------------------------------
 
 
-def _linked(read: tuple[Mapping[str, Any], Members], notes: Notes) -> Any:
-    """Return the policy, its parts linked to each other, or WRONG."""
-    values, node = read
+def _linked(values: Mapping[str, Any]) -> Policy:
+    """Return the policy, its parts linked to each other."""
     books = {name: PriceBook(name, rows) for name, rows in values["prices"].items()}
-    money: Money = values["money"]
-    _check_names(node, ("rules", "anomalies"), notes)
-    rules = [_linked_rule(draft, books, money, notes) for draft in values["rules"]]
-    if any(rule is WRONG for rule in rules):
-        return WRONG
     return Policy(
         name=values["name"],
         digest="",
         fields=Fields(**values["event"]),
-        money=money,
-        rules=tuple(rules),
+        money=values["money"],
+        rules=tuple(_linked_rule(draft, books) for draft in values["rules"]),
         overdraft=Overdraft(values["overdraft"]),
         unknown_user=UnknownUser(values["unknown_user"]),
         anomalies=tuple(draft.part for draft in values["anomalies"]),
@@ -330,42 +366,12 @@ def _linked(read: tuple[Mapping[str, Any], Members], notes: Notes) -> Any:
     )
 
 
-def _check_names(node: Members, lists: Iterable[str], notes: Notes) -> None:
-    """Rules and anomalies share one space of names: entries, metrics and messages show both."""
-    seen: dict[str, Place] = {}
-    for name in _names(node, lists):
-        if name.text in seen:
-            notes.mistake(name.place, f"the name `{name.text}` is taken; it is in line {seen[name.text].line} already")
-        seen.setdefault(name.text, name.place)
-
-
-def _names(node: Members, lists: Iterable[str]) -> Iterable[Scalar]:
-    for key in lists:
-        for item in getattr(node.get(key), "nodes", ()):
-            name = item.get("name") if isinstance(item, Members) else None
-            if isinstance(name, Scalar):
-                yield name
-
-
-def _linked_rule(draft: DraftRule, books: Mapping[str, PriceBook], money: Money, notes: Notes) -> Any:
-    if draft.terms is None:
-        return draft.rule
+def _linked_rule(draft: DraftRule, books: Mapping[str, PriceBook]) -> Rule:
     terms = draft.terms
-    _check_places(terms, money, notes)
-    if terms.book is not None and terms.book not in books:
-        place = terms.book_place or terms.place
-        notes.mistake(place, f"there is no price book `{terms.book}`{did_you_mean(terms.book, books)}")
-        return WRONG
+    if terms is None:
+        return draft.rule
     book = books[terms.book] if terms.book is not None else None
-    linked = ChargeTerms(terms.amount, book, terms.quantity, terms.minimum, terms.maximum)
-    return evolve(draft.rule, charge=linked)
-
-
-def _check_places(terms: DraftTerms, money: Money, notes: Notes) -> None:
-    for name in ("amount", "minimum", "maximum"):
-        value = getattr(terms, name)
-        if value is not None and money.round(value) != value:
-            notes.mistake(terms.place, f"`{name}` {value} has more than the {money.places} places of `money`")
+    return evolve(draft.rule, charge=ChargeTerms(terms.amount, book, terms.quantity, terms.minimum, terms.maximum))
 
 
 def _row_attributes(values: Mapping[str, Any], books: Mapping[str, PriceBook]) -> frozenset[str] | None:

@@ -6,6 +6,7 @@ events, with bounds, so that no file can exhaust memory or stack (anchors that m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,12 @@ from engine.errors import Mistake, PolicyError
 BYTES_MAX = 1_000_000
 NODES_MAX = 100_000
 DEPTH_MAX = 64
+MISTAKES_MAX = 500
+
+WORD_CHARACTERS_MAX = 60
+EXCERPT_CHARACTERS_MAX = 120
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What YAML takes for the end of a line."""
 
 CORE_WORDS: dict[str, object] = {"true": True, "false": False, "null": None, "~": None, "": None}
 """The plain scalars of YAML 1.2 that are neither text nor number."""
@@ -62,6 +69,10 @@ class Members:
         """Return the value of a key, or None."""
         return next((node for key, node in self.pairs if key.text == name), None)
 
+    def names(self) -> set[str]:
+        """Return all keys."""
+        return {key.text for key, _ in self.pairs}
+
 
 Node = Scalar | Items | Members
 
@@ -76,21 +87,41 @@ class Notes:
     warnings: list[Mistake] = field(factory=list)
 
     def mistake(self, place: Place, message: str) -> None:
-        """Note a mistake."""
+        """Note a mistake. Raises PolicyError where there are so many that no more will help."""
         self.mistakes.append(self._placed(place, message))
+        if len(self.mistakes) == MISTAKES_MAX:
+            self.mistakes.append(
+                self._placed(place, f"there are {MISTAKES_MAX} mistakes up to here; the rest has not been read")
+            )
+            raise self.error()
 
     def warning(self, place: Place, message: str) -> None:
         """Note something that is allowed but most likely not meant."""
         self.warnings.append(self._placed(place, message))
 
     def error(self) -> PolicyError:
-        """Return all mistakes in the order of the file."""
-        return PolicyError(sorted(self.mistakes, key=lambda mistake: (mistake.line or 0, mistake.column or 0)))
+        """Return all mistakes in the order of the file, each once, however often an alias repeats it."""
+        return PolicyError(sorted(dict.fromkeys(self.mistakes), key=lambda mistake: (mistake.line or 0, mistake.column or 0)))
 
     def _placed(self, place: Place, message: str) -> Mistake:
-        text = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
-        caret = " " * (place.column - 1) + "^"
-        return Mistake(message, file=self.file, line=place.line, column=place.column, excerpt=f"    {text}\n    {caret}")
+        if place.line > len(self.lines):  # where the parser puts the end of a file without a last line break
+            place = Place(len(self.lines), len(self.lines[-1]) + 1)
+        text = self.lines[place.line - 1]
+        start = max(0, place.column - EXCERPT_CHARACTERS_MAX // 2) if len(text) > EXCERPT_CHARACTERS_MAX else 0
+        part = "".join(sign if sign.isprintable() else " " for sign in text[start : start + EXCERPT_CHARACTERS_MAX])
+        caret = " " * (place.column - 1 - start) + "^"
+        excerpt = f"    {part}\n    {caret}"
+        return Mistake(_on_one_line(message), file=self.file, line=place.line, column=place.column, excerpt=excerpt)
+
+
+def named(text: str) -> str:
+    """Return a word of the file as a message names it."""
+    return f"`{text}`" if len(text) <= WORD_CHARACTERS_MAX else f"`{text[:WORD_CHARACTERS_MAX]}...`"
+
+
+def _on_one_line(text: str) -> str:
+    """Return a message with nothing in it that a terminal would obey, whatever the file says."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def read_yaml(data: bytes, file: str) -> tuple[Node, Notes]:
@@ -99,7 +130,7 @@ def read_yaml(data: bytes, file: str) -> tuple[Node, Notes]:
     Raises PolicyError where there is no one document to go on with.
     """
     text = _decoded(data, file)
-    notes = Notes(file, text.splitlines())
+    notes = Notes(file, LINE_BREAK.split(text))
     return _Composer(_events(text, notes), notes).document(), notes
 
 
@@ -127,9 +158,14 @@ def _events(text: str, notes: Notes) -> Iterator[Any]:
         notes.mistake(_place(mark) if mark else Place(1, 1), f"is not YAML: {error.problem or error.context}")
         raise notes.error() from error
     except yaml.YAMLError as error:
-        position = getattr(error, "position", 0)
-        notes.mistake(Place(text.count("\n", 0, position) + 1, 1), f"is not YAML: {str(error).splitlines()[0]}")
+        notes.mistake(_place_of_first(getattr(error, "character", 0), text), f"is not YAML: {str(error).splitlines()[0]}")
         raise notes.error() from error
+
+
+def _place_of_first(character: int, text: str) -> Place:
+    """Return where the reader stopped: at the first of the characters that it does not take."""
+    above = LINE_BREAK.split(text.partition(chr(character))[0])
+    return Place(len(above), len(above[-1]) + 1)
 
 
 def _place(mark: Any) -> Place:
@@ -165,7 +201,7 @@ class _Composer:
         if kind == "AliasEvent":
             return self._aliased(event, place, depth)
         if event.tag is not None and event.tag != "!":
-            self.notes.mistake(place, f"the tag {event.tag} means nothing here; leave it out")
+            self.notes.mistake(place, f"the tag {named(event.tag)} means nothing here; leave it out")
         node = self._built(kind, event, place, depth)
         if event.anchor is not None:
             self.anchors[event.anchor] = node
@@ -187,7 +223,7 @@ class _Composer:
                 self.notes.mistake(key.place, "a key is a word here, not a list or a mapping")
             elif key.text in seen:
                 self.notes.mistake(
-                    key.place, f"`{key.text}` is here a second time; the first is in line {seen[key.text].line}"
+                    key.place, f"{named(key.text)} is here a second time; the first is in line {seen[key.text].line}"
                 )
             else:
                 seen[key.text] = key.place
@@ -201,7 +237,7 @@ class _Composer:
         """Return what an alias stands for. Its nodes count again: that is what makes a bomb of anchors."""
         node = self.anchors.get(event.anchor)
         if node is None:
-            raise self._stop(place, f"`*{event.anchor}` stands for nothing that is written above it")
+            raise self._stop(place, f"{named('*' + event.anchor)} stands for nothing that is written above it")
         self.nodes += _size(node)
         self._count(place, depth + _depth(node) - 1)
         return node
