@@ -78,7 +78,7 @@ PACKAGES := .aws-sam/packages/$(shell cksum < requirements/lambda.txt | cut -d '
 build-ReconcilerFunction: $(PACKAGES)
 	cp -R $(PACKAGES)/. "$(ARTIFACTS_DIR)"
 	cp -R engine handler.py policies "$(ARTIFACTS_DIR)"
-	rm -rf "$(ARTIFACTS_DIR)/engine/cli"
+	rm -rf "$(ARTIFACTS_DIR)/engine/cli" "$(ARTIFACTS_DIR)/policies/tests"
 	find "$(ARTIFACTS_DIR)/engine" "$(ARTIFACTS_DIR)/policies" -name __pycache__ -prune -exec rm -rf {} +
 	$(BYTECODE) -s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)/engine" "$(ARTIFACTS_DIR)/handler.py"
 

@@ -32,6 +32,7 @@ from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, r
 from engine.errors import LedgerError, PolicyError
 from engine.ledger import Tables
 from engine.policy import load_policy
+from engine.policy_tests import Coverage, TestFile, load_tests, run_test
 from engine.reconcile import ScanReport, whole_table
 from engine.values import EXACT, ZERO
 
@@ -43,6 +44,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+POLICY_TESTS = Path("policies/tests")
 
 FAILED = 1
 MISUSED = 2
@@ -89,6 +92,51 @@ def _print_result(file: str, result: Mapping[str, Any]) -> None:
         out.print(f"warning: {warning}", markup=False, soft_wrap=True)
     if not result["mistakes"]:
         out.print(f"{file}: fine ({result['policy']})", markup=False, soft_wrap=True)
+
+
+@app.command("test")
+def run_policy_tests(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files of policy tests.  [default: policies/tests/*.yaml]")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Run policy tests: what given events must post. Shows what differs, and what no test reached."""
+    paths = files or sorted(POLICY_TESTS.glob("*.yaml"))
+    if not paths:
+        err.print(f"there are no policy tests in {POLICY_TESTS}", markup=False)
+        raise typer.Exit(MISUSED)
+    answers = [_tested(load_tests(path)) for path in paths]
+    if as_json:
+        print_json(answers)
+    else:
+        for answer in answers:
+            _print_tested(answer)
+    if any(test["differences"] for answer in answers for test in answer["tests"]):
+        raise typer.Exit(FAILED)
+
+
+def _tested(file: TestFile) -> dict[str, Any]:
+    coverage, tests = Coverage(), []
+    for policy_test in file.tests:
+        result = run_test(policy_test, file.policy)
+        coverage.add(result.entries)
+        tests.append({"name": policy_test.name, "line": policy_test.line, "differences": list(result.differences)})
+    answer = {"file": str(file.path), "policy": file.policy.identity, "tests": tests}
+    return {**answer, "notReached": coverage.missed(file.policy)}
+
+
+def _print_tested(answer: Mapping[str, Any]) -> None:
+    failed = [policy_test for policy_test in answer["tests"] if policy_test["differences"]]
+    for policy_test in failed:
+        place = f"{answer['file']}:{policy_test['line']}"
+        lines = [f"{place}: {policy_test['name']}", *(f"    {line}" for line in policy_test["differences"])]
+        out.print("\n".join(lines), markup=False, soft_wrap=True)
+    passed = len(answer["tests"]) - len(failed)
+    out.print(f"{answer['file']}: {passed} passed, {len(failed)} failed ({answer['policy']})", markup=False, soft_wrap=True)
+    for part in answer["notReached"]:
+        out.print(f"    no test reached: {part}", markup=False, soft_wrap=True)
 
 
 @app.command()

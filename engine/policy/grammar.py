@@ -259,12 +259,13 @@ class ListOf:
 
 @frozen
 class MapOf:
-    """A mapping from names of the author's own to one shape."""
+    """A mapping from names of the author's own to one shape, with at least ``least`` of them."""
 
     value: Shape
+    least: int = 1
 
     def read(self, node: Node, notes: Notes) -> Any:
-        if not isinstance(node, Members) or not node.pairs:
+        if not isinstance(node, Members) or len(node.pairs) < self.least:
             notes.mistake(node.place, f"is {'empty' if isinstance(node, Members) else kind_of(node)}; a mapping is needed")
             return WRONG
         values = {key.text: self.value.read(value, notes) for key, value in node.pairs}

@@ -87,6 +87,89 @@ def test_validate_speaks_json(policy: Path, tmp_path: Path) -> None:
     assert all(isinstance(mistake["line"], int) for mistake in wrong["mistakes"])
 
 
+# --- test -------------------------------------------------------------------------------------------------------------
+
+ONE_TEST = """\
+policy: policy.yaml
+tests:
+  - name: a rendered video is charged
+    given:
+      - {source: video.generation, detail-type: video.rendered, time: "2026-01-05T10:00:00Z",
+         detail: {jobId: j-1, userId: u-1, seconds: 8, model: veo-3, result_url: x}}
+    expect:
+      - {job: j-1, type: debit, amount: "-0.80"}
+"""
+
+
+def test_the_shipped_policy_passes_its_own_tests_and_they_reach_all_of_it() -> None:
+    """Every rule, every rate and every anomaly."""
+    result = reconciler("test", "--json")
+
+    (answer,) = json.loads(result.stdout)
+    assert FINE == result.exit_code
+    assert len(answer["tests"]) >= 16
+    assert [] == answer["notReached"]
+
+
+def test_a_price_that_was_changed_shows_what_differs(policy: Path, tmp_path: Path) -> None:
+    """The expected line beside the one that was found, and the line of the test."""
+    policy.write_text(example_text(('"0.10"', '"0.11"')))
+    (tmp_path / "tests.yaml").write_text(ONE_TEST)
+
+    result = reconciler("test", tmp_path / "tests.yaml")
+
+    assert FAILED == result.exit_code
+    assert "tests.yaml:3: a rendered video is charged" in result.stdout
+    assert "    - j-1 debit -0.80\n    + j-1 debit -0.8800 by debit-rendered\n" in result.stdout
+    assert "0 passed, 1 failed" in result.stdout
+    assert "no test reached: rule refund-failed" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "differences"),
+    [
+        (("type: debit", "type: refund"), ["- j-1 refund -0.80", "+ j-1 debit -0.8000 by debit-rendered"]),
+        (
+            ('    expect:\n      - {job: j-1, type: debit, amount: "-0.80"}', "    error: no such user"),
+            ["- an error that says: no such user", "+ no error"],
+        ),
+        (("seconds: 8", "seconds: x"), ["- no error", "detail.seconds: is 'x'"]),
+        (
+            ("    given:", "    users: {u-1: 5}\n    balances: {u-1: 5, u-2: 1}\n    given:"),
+            ["- u-1 has 5", "+ u-1 has 4.2", "- u-2 has 1", "+ u-2 has no row"],
+        ),
+        (('"-0.80"}', '"-0.80", anomalies: [no-result], rule: x}'), ["- j-1 debit -0.80 by x [no-result]", "+ j-1 debit"]),
+    ],
+)
+def test_each_kind_of_difference_is_shown(
+    policy: Path, tmp_path: Path, change: tuple[str, str], differences: list[str]
+) -> None:
+    """Entries, balances, rules, anomalies, errors that came and errors that did not."""
+    assert policy.exists()
+    (tmp_path / "tests.yaml").write_text(ONE_TEST.replace(*change))
+
+    result = reconciler("test", tmp_path / "tests.yaml")
+
+    assert FAILED == result.exit_code
+    assert all(difference in result.stdout for difference in differences), result.stdout
+
+
+def test_a_mistake_in_a_file_of_tests_is_said_where_it_is(tmp_path: Path) -> None:
+    """As in a policy."""
+    (tmp_path / "tests.yaml").write_text(ONE_TEST.replace("given:", "givn:"))
+
+    error = reconciler("test", tmp_path / "tests.yaml").exception
+
+    assert "tests.yaml:4:5: `givn` is not known here; did you mean `given`?" in str(error)
+
+
+def test_without_any_tests_there_is_nothing_to_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is wrong usage, not success."""
+    monkeypatch.chdir(tmp_path)
+
+    assert MISUSED == reconciler("test").exit_code
+
+
 @pytest.mark.parametrize(
     "arguments",
     [(), ("validate",), ("validate", "/no/such/file"), ("replay", "/no/such/file"), ("scan", "--segments", 0), ("fly",)],

@@ -1,0 +1,259 @@
+"""Policy tests: what given events must post under a policy, written in YAML beside it, and what no test has reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from attrs import Factory, define, frozen
+
+from engine.errors import EventError, Mistake, PolicyError
+from engine.instants import instant_text
+from engine.policy import Policy, load_policy
+from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, plain
+from engine.policy.source import Members, Node, Notes, read_yaml
+from engine.reconcile import row_event
+from engine.rehearsal import Rehearsal
+from engine.values import Entry, Envelope, Source
+
+CREDITS = Number(-(Decimal(10) ** 30), Decimal(10) ** 30)
+PLENTY = Decimal(10) ** 30
+"""What a user has who is not among a test's ``users``, where the test names none at all."""
+
+SCAN_STARTED = "2100-01-01T00:00:00Z"
+"""The start of the scan that reads a test's rows: it counts for a row without a time of its own."""
+
+
+@frozen
+class Expected:
+    """An entry that must be posted; what is None may be anything."""
+
+    job: str
+    type: str
+    amount: Decimal
+    rule: str | None = None
+    anomalies: tuple[str, ...] | None = None
+
+    def describes(self, entry: Entry) -> bool:
+        """Say whether an entry is the expected one."""
+        return (
+            (self.job, self.type, self.amount) == (entry.job, entry.type.value, entry.amount)
+            and self.rule in {None, entry.rule}
+            and self.anomalies in {None, names_of(entry)}
+        )
+
+    def __str__(self) -> str:
+        rule = f" by {self.rule}" if self.rule else ""
+        anomalies = f" [{', '.join(self.anomalies)}]" if self.anomalies else ""
+        return f"{self.job} {self.type} {self.amount:f}{rule}{anomalies}"
+
+
+@frozen
+class PolicyTest:
+    """One test: events and rows in, entries and balances out, or an error that says a certain text."""
+
+    name: str
+    line: int
+    given: tuple[Mapping[str, Any], ...]
+    expect: tuple[Expected, ...] = ()
+    users: Mapping[str, Decimal] | None = None
+    balances: Mapping[str, Decimal] = {}
+    error: str | None = None
+
+
+@frozen
+class TestFile:
+    """A file of tests, and the policy that they are about."""
+
+    __test__ = False
+
+    path: Path
+    policy: Policy
+    tests: tuple[PolicyTest, ...]
+
+
+@frozen
+class Result:
+    """How a test ended: nothing wrong, or lines that show what differs (``-`` expected, ``+`` found)."""
+
+    test: PolicyTest
+    differences: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.differences
+
+
+@frozen
+class Given:
+    """An event, or ``row:`` with a row of Jobs, in plain values with every digit of their numbers."""
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        value = plain(node)
+        if isinstance(value, dict) and value:
+            return value
+        notes.mistake(node.place, "each of `given` is an event, or `row:` with a row of Jobs")
+        return WRONG
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+def _expected(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Expected:
+    return Expected(**values)
+
+
+def _test(values: Mapping[str, Any], node: Members, notes: Notes) -> PolicyTest:
+    if values["error"] is not None and (values["expect"] or values["balances"]):
+        notes.mistake(node.place, "a test that expects an `error` expects no entries and no balances")
+    return PolicyTest(line=node.place.line, **values)
+
+
+EXPECTED = Keys(
+    {
+        "job": Key(Text("a job")),
+        "type": Key(Text("debit, refund, void or flag")),
+        "amount": Key(CREDITS),
+        "rule": Key(Text("the name of a rule"), None),
+        "anomalies": Key(ListOf(Text("the name of an anomaly"), least=0), None),
+    },
+    _expected,
+)
+
+TEST = Keys(
+    {
+        "name": Key(Text("what the test shows")),
+        "given": Key(ListOf(Given())),
+        "expect": Key(ListOf(EXPECTED, least=0), ()),
+        "users": Key(MapOf(CREDITS, least=0), None),
+        "balances": Key(MapOf(CREDITS), {}),
+        "error": Key(Text("what the error says"), None),
+    },
+    _test,
+)
+
+TESTS = Keys({"policy": Key(Text("the policy's file, beside this one")), "tests": Key(ListOf(TEST))})
+
+
+def load_tests(path: Path) -> TestFile:
+    """Return a file of tests with its policy. Raises PolicyError for a mistake in either."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PolicyError([Mistake(f"cannot be read: {error.strerror or error}", file=str(path))]) from error
+    node, notes = read_yaml(data, str(path))
+    values = TESTS.read(node, notes)
+    if notes.mistakes or values is WRONG:
+        raise notes.error()
+    return TestFile(path, load_policy(path.parent / values["policy"]), values["tests"])
+
+
+# --- a run ------------------------------------------------------------------------------------------------------------
+
+
+def run_test(test: PolicyTest, policy: Policy) -> Result:
+    """Rehearse what a test is given, and compare."""
+    rehearsal = Rehearsal(policy, dict(test.users) if test.users is not None else Plenty())
+    try:
+        for envelope in _envelopes(test, policy):
+            rehearsal.reconcile(envelope)
+    except EventError as error:
+        return _failed(test, rehearsal, error)
+    entries = tuple(entry for job in rehearsal.entries.values() for entry in job)
+    differences = [*_error_missing(test), *_entry_differences(test, entries), *_balance_differences(test, rehearsal)]
+    return Result(test, tuple(differences), entries)
+
+
+class Plenty(dict[str, Decimal]):
+    """Balances of users who all exist and have enough."""
+
+    def get(self, user: str, default: Any = None) -> Any:
+        """Return a balance; who was never heard of has plenty."""
+        del default
+        return super().get(user, PLENTY)
+
+
+def _envelopes(test: PolicyTest, policy: Policy) -> Iterator[Envelope]:
+    for given in test.given:
+        if "row" not in given:
+            yield Envelope(given, Source.EVENT)
+        elif (envelope := row_event(policy, given["row"], SCAN_STARTED)) is not None:
+            yield envelope
+
+
+def _failed(test: PolicyTest, rehearsal: Rehearsal, error: EventError) -> Result:
+    entries = tuple(entry for job in rehearsal.entries.values() for entry in job)
+    if test.error is not None and test.error in str(error):
+        return Result(test, (), entries)
+    wanted = f"- an error that says: {test.error}" if test.error is not None else "- no error"
+    return Result(test, (wanted, f"+ {error}"), entries)
+
+
+def _error_missing(test: PolicyTest) -> list[str]:
+    return [f"- an error that says: {test.error}", "+ no error"] if test.error is not None else []
+
+
+def _entry_differences(test: PolicyTest, entries: tuple[Entry, ...]) -> list[str]:
+    """Return what was expected and is missing, and what was found and not expected; of one job the order counts."""
+    left = list(entries)
+    missing = []
+    for expected in test.expect:
+        match = next((entry for entry in left if expected.describes(entry)), None)
+        if match is None:
+            missing.append(f"- {expected}")
+        else:
+            left.remove(match)
+    return [*missing, *(f"+ {_shown(entry)}" for entry in left)]
+
+
+def _balance_differences(test: PolicyTest, rehearsal: Rehearsal) -> Iterator[str]:
+    for user, expected in test.balances.items():
+        found = rehearsal.balances.get(user)
+        if found != expected:
+            yield f"- {user} has {expected:f}"
+            yield f"+ {user} has {found:f}" if found is not None else f"+ {user} has no row"
+
+
+def _shown(entry: Entry) -> str:
+    return str(Expected(entry.job, entry.type.value, entry.amount, entry.rule, names_of(entry)))
+
+
+def names_of(entry: Entry) -> tuple[str, ...]:
+    """Return the names of an entry's anomalies."""
+    return tuple(anomaly.name for anomaly in entry.anomalies)
+
+
+# --- what no test reached ---------------------------------------------------------------------------------------------
+
+
+@define
+class Coverage:
+    """The rules, rates and anomalies that tests have reached."""
+
+    reached: set[str] = Factory(set)
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Count what these entries came from."""
+        for entry in entries:
+            self.reached.add(f"rule {entry.rule}")
+            self.reached.update(f"{kind} {name}" for name in names_of(entry) for kind in ("rule", "anomaly"))
+            if entry.price is not None:
+                price = entry.price
+                self.reached.add(f"rate {price.book} {instant_text(price.effective)} {price.unit}")
+
+    def missed(self, policy: Policy) -> list[str]:
+        """Return what no test reached, in the policy's order."""
+        return [part for part in parts_of(policy) if part not in self.reached]
+
+
+def parts_of(policy: Policy) -> Iterator[str]:
+    """Yield everything in a policy that a test can reach: rates, rules, anomalies."""
+    books = {rule.charge.book.name: rule.charge.book for rule in policy.rules if rule.charge and rule.charge.book}
+    for book in books.values():
+        for row in book.rows:
+            yield from (f"rate {book.name} {instant_text(row.effective)} {unit}" for unit in row.rates)
+    yield from (f"rule {rule.name}" for rule in policy.rules)
+    yield from (f"anomaly {anomaly.name}" for anomaly in policy.anomalies)
