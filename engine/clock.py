@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import count
 
 from attrs import field, frozen
 
@@ -46,19 +47,18 @@ class Deadline:
         """Return the nearer of this deadline and one ``seconds`` ahead."""
         return Deadline(self.clock, min(self.at, self.clock.steady() + seconds))
 
-    def attempts(self) -> Iterator[int]:
+    def attempts(self, at_once: int = 1) -> Iterator[int]:
         """Yield 1, 2, 3 ... and wait between them, until the next wait would pass the deadline.
 
-        Exponential backoff with full jitter: the wait before attempt n + 1 is uniform in [0, min(cap, base * 2^(n-1))].
-        Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+        The first ``at_once`` attempts follow each other without a wait. Then exponential backoff with full jitter: the n-th
+        wait is uniform in [0, min(cap, base * 2^(n-1))]. Source: M. Brooker, "Exponential Backoff And Jitter", AWS
+        Architecture Blog, 2015.
         """
-        attempt = 1
-        yield attempt
-        while True:
-            ceiling = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** (attempt - 1))
+        yield from range(1, at_once + 1)
+        for attempt in count(at_once + 1):
+            ceiling = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** (attempt - at_once - 1))
             pause = self.clock.uniform(0.0, ceiling)
             if pause >= self.left():
                 return
             self.clock.wait(pause)
-            attempt += 1
             yield attempt

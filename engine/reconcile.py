@@ -31,6 +31,9 @@ from engine.values import (
 EVENT_SECONDS_MAX = 15.0
 """How long one event may go on trying. Lambda's own retries and the dead-letter queue take over from there."""
 
+LESSONS_MAX = 5
+"""What one posting can learn with nobody else at work: sequence, row, user, balance. Only more is contention, and waits."""
+
 ROW_RESERVE_SECONDS = 2.0
 """A scan begins no further row with less time than this left, so that the row it is at is always finished."""
 
@@ -117,7 +120,7 @@ class Reconciler:
     def _post(self, assessment: Assessment, deadline: Deadline) -> Report:
         """Decide and post until the database and the decision agree. Each turn has learned something from the last."""
         log, standing, with_mark = self._first_look(assessment, deadline), Standing.ASSUMED_COVERED, True
-        for attempt in deadline.attempts():
+        for attempt in deadline.attempts(at_once=LESSONS_MAX):
             decision = decide(assessment, log, standing, self.policy)
             if decision.entry is None:
                 return self._known(decision, assessment, deadline)
@@ -266,7 +269,7 @@ def read_document(text: str | bytes) -> Document:
     """Return a JSON object with its numbers exact (a fraction is a Decimal). Raises EventError for anything else."""
     try:
         document = json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise EventError("(unreadable)", "(none)", "body", f"is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise EventError("(unreadable)", "(none)", "body", f"is a JSON {type(document).__name__}; an object is needed")

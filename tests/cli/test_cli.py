@@ -216,7 +216,7 @@ def test_a_replay_posts_every_event_once_and_a_second_one_nothing(world: World, 
     """The second run finds nothing but duplicates."""
     file = events_file(tmp_path / "events.jsonl", rendered("j-1"), rendered("j-2"), "", failed("j-1"), {"source": "x"})
 
-    first = json.loads(reconciler("replay", file, "--json").stdout)
+    first = json.loads(reconciler("replay", file, "--workers", 1, "--json").stdout)
     second = json.loads(reconciler("replay", file, "--json").stdout)
 
     assert (4, 2, 1, 1, "2.4000") == tuple(
@@ -241,7 +241,7 @@ def test_events_that_make_no_sense_are_kept_with_their_reason(world: World, tmp_
     """Nothing is lost, the rest is posted, and the exit status says that a person should look."""
     file = events_file(tmp_path / "events.jsonl", rendered("j-1"), rendered("j-2", seconds=-1), "no json", failed("j-1"))
 
-    result = reconciler("replay", file)
+    result = reconciler("replay", file, "--workers", 1)
 
     assert FAILED == result.exit_code
     rejects = [json.loads(line) for line in (tmp_path / "events.jsonl.rejects.jsonl").read_text().splitlines()]
