@@ -156,7 +156,9 @@ def test_numbers_of_a_queue_stay_exact() -> None:
     assert "1234567890123456789.0001" == str(steps.ledger.entries["j-1"][0].quantity)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '"x"', "NaN", b"\xff", "[" * 100_000, '{"a": 1e99999999999999999999}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", "null", '"x"', "NaN", b"\xff", "[" * 100_000, '{"a": 1e99999999999999999999}']
+)
 def test_what_is_no_json_object_is_refused_in_words(text: str | bytes) -> None:
     """Whatever stands in a queue or a file, the answer is one kind of error."""
     with pytest.raises(EventError, match="field body: is"):
