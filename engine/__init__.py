@@ -8,6 +8,7 @@ One way leads through the house, and a module imports only from floors below its
     engine/cli/           [5] the ``reconciler`` command
     engine/reconcile.py   [4] the conductor: one event, one batch, one scan slice
     engine/wiring.py      [4] settings from the environment, the client, the reconciler
+    engine/reasons.py     [4] why an event costs what it costs
     engine/policy_tests.py [4] what given events must post, and what no test reached
     engine/rehearsal.py   [4] the engine on a ledger in memory: what a policy would do
     engine/audit.py       [4] the ledger's entries against the balances

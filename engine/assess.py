@@ -30,7 +30,6 @@ class Effect:
     fact: Facts
     price: Price | None = None
     quantity: Decimal | None = None
-    charge: Mapping[str, Any] | None = None
 
 
 def assess(envelope: Envelope, policy: Policy) -> Assessment | None:
@@ -61,7 +60,7 @@ def assess(envelope: Envelope, policy: Policy) -> Assessment | None:
         quantity=effect.quantity,
         anomalies=(
             *(Anomaly(rule.name, rule.reason) for rule in flags),
-            *find_anomalies(policy.anomalies, document, effect.charge),
+            *find_anomalies(policy.anomalies, document, charge_view(effect)),
         ),
         status=envelope.status if envelope.source is Source.SCAN else _status(document, policy),
         time_is_assumed=envelope.time_is_assumed,
@@ -71,21 +70,21 @@ def assess(envelope: Envelope, policy: Policy) -> Assessment | None:
 def _debit(rule: Rule, document: Document, at: datetime, money: Money) -> Effect:
     assert rule.charge is not None  # noqa: S101  the loader gives every debit rule its terms
     priced = price_charge(rule.charge, document, at, money)
-    return Effect(
-        fact=Facts(charge=Charge(priced.amount, at, priced.content)),
-        price=priced.price,
-        quantity=priced.quantity,
-        charge={
-            "amount": priced.amount,
-            "quantity": priced.quantity,
-            "rate": priced.price.rate if priced.price else None,
-        },
-    )
+    return Effect(Facts(charge=Charge(priced.amount, at, priced.content)), priced.price, priced.quantity)
 
 
 def _refund(rule: Rule, _document: Document, at: datetime, _money: Money) -> Effect:
     assert rule.refund_percent is not None  # noqa: S101  the loader gives every refund rule its percent
     return Effect(fact=Facts(refund=Refund(rule.refund_percent, at)))
+
+
+def charge_view(effect: Effect | Assessment) -> dict[str, Decimal | None] | None:
+    """Return the ``charge`` that anomalies see, or None for what charges nothing."""
+    charge = effect.fact.charge
+    if charge is None:
+        return None
+    rate = effect.price.rate if effect.price else None
+    return {"amount": charge.amount, "quantity": effect.quantity, "rate": rate}
 
 
 EFFECTS: Mapping[Action, Callable[[Rule, Document, datetime, Money], Effect]] = {

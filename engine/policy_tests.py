@@ -15,13 +15,10 @@ from engine.policy import Policy, load_policy
 from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, plain
 from engine.policy.source import Members, Node, Notes, read_yaml
 from engine.reconcile import row_event
-from engine.rehearsal import Rehearsal
+from engine.rehearsal import Plenty, Rehearsal
 from engine.values import Entry, Envelope, Source
 
 CREDITS = Number(-(Decimal(10) ** 30), Decimal(10) ** 30)
-PLENTY = Decimal(10) ** 30
-"""What a user has who is not among a test's ``users``, where the test names none at all."""
-
 SCAN_STARTED = "2100-01-01T00:00:00Z"
 """The start of the scan that reads a test's rows: it counts for a row without a time of its own."""
 
@@ -165,15 +162,6 @@ def run_test(test: PolicyTest, policy: Policy) -> Result:
     entries = tuple(entry for job in rehearsal.entries.values() for entry in job)
     differences = [*_error_missing(test), *_entry_differences(test, entries), *_balance_differences(test, rehearsal)]
     return Result(test, tuple(differences), entries)
-
-
-class Plenty(dict[str, Decimal]):
-    """Balances of users who all exist and have enough."""
-
-    def get(self, user: str, default: Any = None) -> Any:
-        """Return a balance; who was never heard of has plenty."""
-        del default
-        return super().get(user, PLENTY)
 
 
 def _envelopes(test: PolicyTest, policy: Policy) -> Iterator[Envelope]:

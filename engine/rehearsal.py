@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 from attrs import Factory, define
 
@@ -46,6 +47,18 @@ def contradiction(balance: Decimal | None, entry: Entry, guard: Guard) -> Standi
     is_wrong = {Guard.MISSING: True, Guard.COVERED: not is_covered, Guard.NOT_COVERED: is_covered, Guard.EXISTS: False}
     learned = Standing.NOT_COVERED if guard is Guard.COVERED else Standing.ASSUMED_COVERED
     return learned if is_wrong[guard] else None
+
+
+PLENTY = Decimal(10) ** 30
+
+
+class Plenty(dict[str, Decimal]):
+    """Balances of users who all exist and have enough."""
+
+    def get(self, user: str, default: Any = None) -> Any:
+        """Return a balance; who was never heard of has plenty."""
+        del default
+        return super().get(user, PLENTY)
 
 
 @define

@@ -29,11 +29,12 @@ from engine.cli.options import (
 )
 from engine.cli.output import err, out, print_counts, print_json, print_table, progress
 from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, replay_file
-from engine.errors import LedgerError, PolicyError
+from engine.errors import EventError, LedgerError, PolicyError
 from engine.ledger import Tables
 from engine.policy import load_policy
 from engine.policy_tests import Coverage, TestFile, load_tests, run_test
-from engine.reconcile import ScanReport, whole_table
+from engine.reasons import reasons_for
+from engine.reconcile import ScanReport, read_document, whole_table
 from engine.values import EXACT, ZERO
 
 app = typer.Typer(
@@ -55,7 +56,7 @@ def main() -> None:
     """Run the command. A policy that is broken or a database that does not answer is told in words, not in a traceback."""
     try:
         app()
-    except (PolicyError, LedgerError) as error:
+    except (PolicyError, EventError, LedgerError) as error:
         err.print(str(error), markup=False, soft_wrap=True)
         raise SystemExit(FAILED) from error
 
@@ -137,6 +138,20 @@ def _print_tested(answer: Mapping[str, Any]) -> None:
     out.print(f"{answer['file']}: {passed} passed, {len(failed)} failed ({answer['policy']})", markup=False, soft_wrap=True)
     for part in answer["notReached"]:
         out.print(f"    no test reached: {part}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def explain(
+    event: Annotated[Path, typer.Argument(help="An event as JSON.", exists=True, dir_okay=False)],
+    *,
+    policy: PolicyFile = DEFAULT_POLICY,
+    as_json: AsJson = False,
+) -> None:
+    """Show why an event costs what it costs: which rules matched, which price counted, and the arithmetic."""
+    reasons = reasons_for(read_document(event.read_bytes()), load_policy(policy))
+    print_json(reasons.answer()) if as_json else out.print("\n".join(reasons.lines()), markup=False, soft_wrap=True)
+    if reasons.problem is not None:
+        raise typer.Exit(FAILED)
 
 
 @app.command()

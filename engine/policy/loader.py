@@ -42,7 +42,7 @@ from engine.policy.model import (
     Rule,
     UnknownUser,
 )
-from engine.policy.rows import expression_attributes, pattern_attributes, time_attributes
+from engine.policy.rows import row_attributes
 from engine.policy.source import Items, Members, Node, Notes, Place, Scalar, named, read_yaml
 from engine.prices import DEFAULT_RATE, DIGITS_MAX, ROUNDINGS, ChargeTerms, Money, PriceBook, PriceRow
 from engine.values import BUILT_IN_ANOMALIES
@@ -91,7 +91,6 @@ class DraftRule:
     """A rule whose charge is not linked to its price book yet."""
 
     rule: Rule
-    pattern: Mapping[str, Any]
     terms: DraftTerms | None
 
 
@@ -154,11 +153,12 @@ def _rule(values: Mapping[str, Any], node: Members, _notes: Notes) -> DraftRule:
         name=values["name"],
         action=Action(values["action"]),
         matches=values["match"].matches,
+        pattern=values["match"].pattern,
         line=node.place.line,
         refund_percent=refund.get("percent"),
         reason=values["reason"],
     )
-    return DraftRule(rule, values["match"].pattern, values["charge"])
+    return DraftRule(rule, values["charge"])
 
 
 def _check_rule(values: Mapping[str, Any], rule: Members, notes: Notes) -> None:
@@ -174,30 +174,22 @@ def _check_rule(values: Mapping[str, Any], rule: Members, notes: Notes) -> None:
             notes.mistake(value.place, f"`{name}` has no meaning in a {action} rule")
 
 
-@frozen
-class _Draft:
-    """A part with a pattern: the part itself, and the pattern for what it looks at."""
-
-    part: Any
-    pattern: Mapping[str, Any]
-
-
-def _anomaly(values: Mapping[str, Any], node: Members, _notes: Notes) -> _Draft:
+def _anomaly(values: Mapping[str, Any], node: Members, _notes: Notes) -> AnomalyRule:
     matcher: Matcher = values["match"]
-    return _Draft(AnomalyRule(values["name"], matcher.matches, node.place.line, values["reason"]), matcher.pattern)
+    return AnomalyRule(values["name"], matcher.matches, matcher.pattern, node.place.line, values["reason"])
 
 
-def _catch_up(values: Mapping[str, Any], node: Members, _notes: Notes) -> _Draft:
+def _catch_up(values: Mapping[str, Any], node: Members, _notes: Notes) -> CatchUp:
     event, matcher = values["event"], values["when"]
-    catch_up = CatchUp(
+    return CatchUp(
         matches=matcher.matches,
+        pattern=matcher.pattern,
         statuses=_statuses(matcher.pattern),
         source=event["source"],
         detail_type=event["detail-type"],
         time=event["time"],
         line=node.place.line,
     )
-    return _Draft(catch_up, matcher.pattern)
 
 
 def _statuses(pattern: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -351,7 +343,7 @@ POLICY = Keys(
 def _linked(values: Mapping[str, Any]) -> Policy:
     """Return the policy, its parts linked to each other."""
     books = {name: PriceBook(name, rows) for name, rows in values["prices"].items()}
-    return Policy(
+    policy = Policy(
         name=values["name"],
         digest="",
         fields=Fields(**values["event"]),
@@ -359,11 +351,11 @@ def _linked(values: Mapping[str, Any]) -> Policy:
         rules=tuple(_linked_rule(draft, books) for draft in values["rules"]),
         overdraft=Overdraft(values["overdraft"]),
         unknown_user=UnknownUser(values["unknown_user"]),
-        anomalies=tuple(draft.part for draft in values["anomalies"]),
-        catch_up=tuple(draft.part for draft in values["catch_up"]),
+        anomalies=values["anomalies"],
+        catch_up=values["catch_up"],
         explain=values["explain"],
-        row_attributes=_row_attributes(values, books),
     )
+    return evolve(policy, row_attributes=row_attributes(policy))
 
 
 def _linked_rule(draft: DraftRule, books: Mapping[str, PriceBook]) -> Rule:
@@ -372,20 +364,6 @@ def _linked_rule(draft: DraftRule, books: Mapping[str, PriceBook]) -> Rule:
         return draft.rule
     book = books[terms.book] if terms.book is not None else None
     return evolve(draft.rule, charge=ChargeTerms(terms.amount, book, terms.quantity, terms.minimum, terms.maximum))
-
-
-def _row_attributes(values: Mapping[str, Any], books: Mapping[str, PriceBook]) -> frozenset[str] | None:
-    """Return the attributes of a row of Jobs that the policy can look at, or None where that cannot be told."""
-    drafts: list[DraftRule] = values["rules"]
-    paths = [*values["event"].values()]
-    paths += [draft.terms.quantity for draft in drafts if draft.terms and draft.terms.quantity]
-    paths += [row.by for book in books.values() for row in book.rows if row.by]
-    patterns = [draft.pattern for draft in (*drafts, *values["anomalies"])]
-    looks: list[frozenset[str] | None] = [expression_attributes(path) for path in paths]
-    looks += [pattern_attributes(pattern) for pattern in patterns]
-    looks += [pattern_attributes({"detail": draft.pattern}) for draft in values["catch_up"]]
-    looks += [time_attributes(draft.part.time) for draft in values["catch_up"]]
-    return None if None in looks else frozenset({"jobId", "status"}).union(*(look or () for look in looks))
 
 
 __all__ = ["load_policy", "parse_policy"]

@@ -50,11 +50,12 @@ class Fields:
 
 @frozen
 class Rule:
-    """One line of the policy: events that match, and what they mean. ``line`` is where it stands in the file."""
+    """One line of the policy: events that match ``pattern``, and what they mean. ``line`` is where it stands in the file."""
 
     name: str
     action: Action
     matches: Predicate
+    pattern: Mapping[str, Any]
     line: int
     charge: ChargeTerms | None = None
     refund_percent: Decimal | None = None
@@ -67,6 +68,7 @@ class AnomalyRule:
 
     name: str
     matches: Predicate
+    pattern: Mapping[str, Any]
     line: int
     reason: str | None = None
 
@@ -80,6 +82,7 @@ class CatchUp:
     """
 
     matches: Predicate
+    pattern: Mapping[str, Any]
     statuses: tuple[str, ...] | None
     source: str
     detail_type: str

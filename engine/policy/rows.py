@@ -6,6 +6,29 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.paths import PLAIN, ROW, Path
+from engine.policy.model import Policy
+
+
+def row_attributes(policy: Policy) -> frozenset[str] | None:
+    """Return the attributes of a row of Jobs that a policy can look at, or None where that cannot be told."""
+    looks = [*_at_paths(policy), *_at_patterns(policy)]
+    return None if None in looks else frozenset({"jobId", "status"}).union(*(look or () for look in looks))
+
+
+def _at_paths(policy: Policy) -> Iterator[frozenset[str] | None]:
+    yield from map(expression_attributes, (policy.fields.job, policy.fields.user, policy.fields.time))
+    for charge in (rule.charge for rule in policy.rules if rule.charge):
+        if charge.quantity is not None:
+            yield expression_attributes(charge.quantity)
+        yield from (expression_attributes(row.by) for row in (charge.book.rows if charge.book else ()) if row.by)
+
+
+def _at_patterns(policy: Policy) -> Iterator[frozenset[str] | None]:
+    yield from (pattern_attributes(rule.pattern) for rule in policy.rules)
+    yield from (pattern_attributes(anomaly.pattern) for anomaly in policy.anomalies)
+    for catch_up in policy.catch_up:
+        yield pattern_attributes({ROW: catch_up.pattern})
+        yield time_attributes(catch_up.time)
 
 
 def expression_attributes(path: Path) -> frozenset[str] | None:

@@ -87,6 +87,78 @@ def test_validate_speaks_json(policy: Path, tmp_path: Path) -> None:
     assert all(isinstance(mistake["line"], int) for mistake in wrong["mistakes"])
 
 
+# --- explain ----------------------------------------------------------------------------------------------------------
+
+
+def test_explain_shows_every_rule_the_price_and_the_arithmetic(policy: Path, tmp_path: Path) -> None:
+    """What matched, what did not and by which field, and how the amount came about."""
+    (tmp_path / "event.json").write_text(json.dumps(rendered("test-1", seconds=0.05)))
+
+    result = reconciler("explain", tmp_path / "event.json", "--policy", policy)
+
+    assert FINE == result.exit_code
+    assert [
+        "+ debit debit-rendered (line 14): matches",
+        '- refund refund-failed (line 18): `detail-type` is "video.rendered"; wanted: "video.failed"',
+        "+ flag flag-test-renders (line 22): matches",
+        "- anomaly costs-over-50 (line 29): `charge.amount` is 0.0100; wanted: a number > 50",
+        "- anomaly longer-than-5-minutes (line 30): `detail.seconds` is 0.05; wanted: a number > 300",
+        '- anomaly no-result (line 31): `detail.result_url` is "s3://renders/test-1.mp4"; wanted: no such field',
+        "  price book `render-second`: the row from 2025-01-01T00:00:00Z, until 2026-07-01T00:00:00Z",
+        "  detail.seconds is 0.05",
+        "  rate `default`: 0.10",
+        "  0.05 x 0.10 = 0.0050",
+        "  minimum 0.01 counts instead",
+        "  rounded half-even to 4 places: 0.0100",
+        "= debit of -0.0100 for u-1, job test-1 [flag-test-renders]",
+    ] == result.stdout.splitlines()
+
+
+def test_explain_speaks_json(policy: Path, tmp_path: Path) -> None:
+    """The same for machines, with exact amounts."""
+    (tmp_path / "event.json").write_text(json.dumps(rendered("j-1", seconds=9000, at="2026-08-01T00:00:00Z")))
+
+    answer = json.loads(reconciler("explain", tmp_path / "event.json", "--policy", policy, "--json").stdout)
+
+    assert ("debit", "-500.0000", ["costs-over-50", "longer-than-5-minutes"]) == tuple(
+        answer["entry"][name] for name in ("type", "amount", "anomalies")
+    )
+    assert "maximum 500 counts instead" in answer["steps"]
+    assert "price book `render-second`: the row from 2026-07-01T00:00:00Z" in answer["steps"]
+    assert [True, False, False] == [tried["matched"] for tried in answer["tried"][:3]]
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "last"),
+    [
+        (failed("j-1"), FINE, "= void of 0 for u-1, job j-1"),
+        ({"source": "other"}, FINE, "ignored: no rule matches"),
+        (rendered("j-1", seconds="x"), FAILED, "field detail.seconds: is 'x'; a finite number >= 0 is needed"),
+    ],
+)
+def test_explain_ends_with_what_would_be_posted_or_why_not(
+    policy: Path, tmp_path: Path, document: dict[str, Any], status: int, last: str
+) -> None:
+    """A void, nothing at all, or the error that the function would raise."""
+    (tmp_path / "event.json").write_text(json.dumps(document))
+
+    result = reconciler("explain", tmp_path / "event.json", "--policy", policy)
+
+    assert status == result.exit_code
+    assert result.stdout.splitlines()[-1].endswith(last)
+
+
+def test_explain_knows_flat_charges(policy: Path, tmp_path: Path) -> None:
+    """They need neither a price book nor a quantity."""
+    terms = 'charge: {price: render-second, quantity: detail.seconds, minimum: "0.01", maximum: "500"}'
+    policy.write_text(example_text((terms, 'charge: {amount: "1.50"}')))
+    (tmp_path / "event.json").write_text(json.dumps(rendered("j-1")))
+
+    lines = reconciler("explain", tmp_path / "event.json", "--policy", policy).stdout.splitlines()
+
+    assert ["  a flat charge of 1.50", "= debit of -1.5000 for u-1, job j-1"] == lines[-2:]
+
+
 # --- test -------------------------------------------------------------------------------------------------------------
 
 ONE_TEST = """\
