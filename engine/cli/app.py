@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ from engine.cli.options import (
 )
 from engine.cli.output import err, out, print_counts, print_json, print_table, progress
 from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, replay_file
-from engine.errors import EventError, LedgerError, PolicyError
+from engine.errors import EventError, LedgerError, Mistake, PolicyError
 from engine.ledger import Tables
 from engine.policy import load_policy
 from engine.policy_tests import Coverage, TestFile, load_tests, run_test
@@ -48,6 +49,14 @@ app = typer.Typer(
 
 POLICY_TESTS = Path("policies/tests")
 
+
+class Format(StrEnum):
+    """How ``validate`` speaks."""
+
+    TEXT = "text"
+    GITHUB = "github"
+
+
 FAILED = 1
 MISUSED = 2
 
@@ -65,6 +74,7 @@ def main() -> None:
 def validate(
     policies: Annotated[list[Path], typer.Argument(help="Policy files.", exists=True, dir_okay=False)],
     *,
+    output: Annotated[Format, typer.Option("--format", help="For people, or as annotations of a pull request.")] = Format.TEXT,
     as_json: AsJson = False,
 ) -> None:
     """Check policy files, and show every mistake with its line and what would be right."""
@@ -73,7 +83,7 @@ def validate(
         print_json([{"file": file, **result} for file, result in results.items()])
     else:
         for file, result in results.items():
-            _print_result(file, result)
+            PRINT_RESULT[output](file, result)
     if any(result["mistakes"] for result in results.values()):
         raise typer.Exit(FAILED)
 
@@ -82,15 +92,19 @@ def _mistakes(path: Path) -> dict[str, Any]:
     try:
         policy = load_policy(path)
     except PolicyError as error:
-        return {"mistakes": [asdict(mistake) | {"text": str(mistake)} for mistake in error.mistakes], "warnings": []}
-    return {"policy": policy.identity, "mistakes": [], "warnings": [str(warning) for warning in policy.warnings]}
+        return {"mistakes": [_plain_mistake(mistake) for mistake in error.mistakes], "warnings": []}
+    return {"policy": policy.identity, "mistakes": [], "warnings": [_plain_mistake(warning) for warning in policy.warnings]}
+
+
+def _plain_mistake(mistake: Mistake) -> dict[str, Any]:
+    return asdict(mistake) | {"text": str(mistake)}
 
 
 def _print_result(file: str, result: Mapping[str, Any]) -> None:
     for mistake in result["mistakes"]:
         out.print(mistake["text"], markup=False, soft_wrap=True)
     for warning in result["warnings"]:
-        out.print(f"warning: {warning}", markup=False, soft_wrap=True)
+        out.print(f"warning: {warning['text']}", markup=False, soft_wrap=True)
     if not result["mistakes"]:
         out.print(f"{file}: fine ({result['policy']})", markup=False, soft_wrap=True)
 
@@ -138,6 +152,24 @@ def _print_tested(answer: Mapping[str, Any]) -> None:
     out.print(f"{answer['file']}: {passed} passed, {len(failed)} failed ({answer['policy']})", markup=False, soft_wrap=True)
     for part in answer["notReached"]:
         out.print(f"    no test reached: {part}", markup=False, soft_wrap=True)
+
+
+def _annotate(_file: str, result: Mapping[str, Any]) -> None:
+    """Print workflow commands of GitHub Actions, which show each mistake beside its line."""
+    for level, mistakes in (("error", result["mistakes"]), ("warning", result["warnings"])):
+        for mistake in mistakes:
+            place = ",".join(f"{name}={mistake[key]}" for name, key in ANNOTATED.items() if mistake[key] is not None)
+            print(f"::{level} {place}::{_escaped(mistake['message'])}")
+
+
+ANNOTATED = {"file": "file", "line": "line", "col": "column"}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+PRINT_RESULT = {Format.TEXT: _print_result, Format.GITHUB: _annotate}
 
 
 @app.command()

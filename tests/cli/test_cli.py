@@ -87,6 +87,18 @@ def test_validate_speaks_json(policy: Path, tmp_path: Path) -> None:
     assert all(isinstance(mistake["line"], int) for mistake in wrong["mistakes"])
 
 
+def test_validate_annotates_a_pull_request(tmp_path: Path) -> None:
+    """Each mistake and each warning beside its line, as GitHub Actions wants them written."""
+    broken, odd = tmp_path / "broken.yaml", tmp_path / "odd.yaml"
+    broken.write_text(example_text(("action: debit", "action: debt")))
+    odd.write_text(example_text(('default: "0.12", ', "")))
+
+    lines = reconciler("validate", broken, odd, "--format", "github").stdout.splitlines()
+
+    assert lines[0].startswith(f"::error file={broken},line=16,col=13::`debt` is not known; did you mean `debit`?")
+    assert lines[1].startswith(f"::warning file={odd},line=12,col=14::there is no `default`")
+
+
 # --- explain ----------------------------------------------------------------------------------------------------------
 
 
