@@ -33,6 +33,7 @@ from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, r
 from engine.errors import EventError, LedgerError, Mistake, PolicyError
 from engine.ledger import Tables
 from engine.policy import load_policy
+from engine.policy.schema import policy_schema
 from engine.policy_tests import Coverage, TestFile, load_tests, run_test
 from engine.reasons import reasons_for
 from engine.reconcile import ScanReport, read_document, whole_table
@@ -152,6 +153,12 @@ def _print_tested(answer: Mapping[str, Any]) -> None:
     out.print(f"{answer['file']}: {passed} passed, {len(failed)} failed ({answer['policy']})", markup=False, soft_wrap=True)
     for part in answer["notReached"]:
         out.print(f"    no test reached: {part}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a policy file, for editors."""
+    print_json(policy_schema())
 
 
 def _annotate(_file: str, result: Mapping[str, Any]) -> None:

@@ -282,6 +282,10 @@ class Key:
     shape: Shape
     default: Any = _REQUIRED
 
+    @property
+    def is_required(self) -> bool:
+        return self.default is _REQUIRED
+
 
 Build = Callable[[Mapping[str, Any], Members, Notes], Any]
 """Makes a value of a mapping's values; may note a mistake and return WRONG. Called only when every value was read."""
@@ -312,7 +316,7 @@ class Keys:
         return self.build(values, node, notes) if is_whole else WRONG
 
     def _defaults(self) -> dict[str, Any]:
-        return {name: key.default for name, key in self.keys.items() if key.default is not _REQUIRED}
+        return {name: key.default for name, key in self.keys.items() if not key.is_required}
 
     def _present(self, node: Members, notes: Notes) -> dict[str, Any]:
         values = {}
@@ -324,7 +328,7 @@ class Keys:
         return values
 
     def _all_there(self, node: Members, notes: Notes) -> bool:
-        missing = [name for name, key in self.keys.items() if key.default is _REQUIRED and node.get(name) is None]
+        missing = [name for name, key in self.keys.items() if key.is_required and node.get(name) is None]
         if missing:
             notes.mistake(node.place, f"`{'`, `'.join(missing)}` {'is' if len(missing) == 1 else 'are'} missing")
         return not missing

@@ -1,0 +1,101 @@
+"""The JSON Schema that editors check with: from the same shapes as the loader, and never narrower than it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from engine.errors import PolicyError
+from engine.policy import parse_policy
+from engine.policy.schema import policy_schema
+from tests.support.policies import EXAMPLE, example_text
+
+POLICIES = Path(__file__).resolve().parents[2] / "policies"
+SHIPPED = sorted(POLICIES.glob("*.yaml"))
+
+
+def mistakes(text: str) -> list[str]:
+    """Return where the schema finds a mistake, as an editor would read the file."""
+    document = yaml.load(text, Loader=_EditorLoader)  # noqa: S506  a SafeLoader that leaves instants as text
+    return ["/".join(map(str, error.path)) for error in Draft202012Validator(policy_schema()).iter_errors(document)]
+
+
+class _EditorLoader(yaml.SafeLoader):
+    """YAML 1.2 has no timestamps."""
+
+
+_EditorLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def test_the_schema_is_a_schema() -> None:
+    """Of the draft that it names."""
+    Draft202012Validator.check_schema(policy_schema())
+
+
+def test_the_shipped_schema_is_the_one_that_the_command_prints() -> None:
+    """The policies point to it; `reconciler schema > policies/policy.schema.json` makes it anew."""
+    assert policy_schema() == json.loads((POLICIES / "policy.schema.json").read_text())
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_a_shipped_policy_has_no_mistake_and_points_to_the_schema(path: Path) -> None:
+    """So that an editor checks and completes it as one types."""
+    text = path.read_text()
+
+    assert [] == mistakes(text)
+    assert text.startswith("# yaml-language-server: $schema=policy.schema.json\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (("overdraft: flag", "overdaft: flag"), ""),
+        (("action: debit", "action: debt"), "rules/0/action"),
+        (("percent: 100", "percent: 101"), "rules/1/refund/percent"),
+        (("name: video", "name: Video Prices"), "name"),
+        (("places: 4", "places: 1.5"), "money/places"),
+        (("version: 1", "version: 2"), "version"),
+        (("rules:", "rules: []\nrulez:"), "rules"),
+        (("match: {source: [video.generation], detail-type: [video.failed]}", "match: {}"), "rules/1/match"),
+        (("event: {source: video.generation, detail-type: video.failed, time: updatedAt}", "event: {}"), "catch_up/1/event"),
+    ],
+)
+def test_a_mistake_is_marked_where_it_is(change: tuple[str, str], place: str) -> None:
+    """A red line under the right word."""
+    assert place in mistakes(example_text(change))
+
+
+CHANGES: list[Any] = [
+    ("overdraft: flag\n", ""),
+    ("places: 4", 'places: "4"'),
+    ("version: 1", 'version: "1"'),
+    ('"0.10"', "0.10"),
+    ("percent: 100", 'percent: "12.5"'),
+    ("reason: a test render reached production", "reason: 7"),
+    ("anomalies:", "anomalies: []\nexplain: {model: gpt-4.1, max_per_hour: 60}\nunused:"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_the_loader_takes_the_schema_takes_too(change: tuple[str, str]) -> None:
+    """An editor must not cry at what is right."""
+    text = example_text(change)
+    try:
+        parse_policy(text, "p.yaml")
+    except PolicyError:
+        assert mistakes(text)
+    else:
+        assert [] == mistakes(text)
+
+
+def test_the_example_is_right() -> None:
+    """Else the mistakes above would prove nothing."""
+    assert [] == mistakes(EXAMPLE)
