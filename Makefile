@@ -19,7 +19,7 @@ setup: ## fill the virtual environments (.venv and three more)
 	@$(PYTHON) tools/environments.py
 
 test: lint ## everything that must hold: lint, types, template, tests, coverage
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 test-fast: setup ## the tests alone, in one process
 	$(BIN)/python -m pytest

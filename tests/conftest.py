@@ -34,18 +34,14 @@ CONNECTIONS = 32
 """More than any test has threads."""
 
 NEEDS_LOCAL_AWS = {"aws", "local_aws", "dynamodb", "tables", "new_tables", "deployed"}
-NEEDS_BUILD = {"built", "artifact", "deployed"}
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures they use; those on the built artifact share one worker, so that it is built once."""
+    """Mark tests by the fixtures they use, and begin with the slow ones, so that no worker waits for them at the end."""
     for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
-        if fixtures & NEEDS_LOCAL_AWS:
+        if set(getattr(item, "fixturenames", ())) & NEEDS_LOCAL_AWS:
             item.add_marker(pytest.mark.local_aws)
-        if fixtures & NEEDS_BUILD:
-            item.add_marker(pytest.mark.xdist_group("build"))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(autouse=True)

@@ -172,8 +172,12 @@ def deployed(aws: LocalAws, build_dir: Path = BUILD_DIR) -> Iterator[Deployment]
 
 
 def build(build_dir: Path = BUILD_DIR) -> Path:
-    """Run ``sam build`` into ``build_dir`` and return it. Raises LocalAwsError with what SAM said if it fails."""
-    sam("build", "--build-dir", build_dir, environment={})
+    """Run ``sam build`` into ``build_dir`` and return it. Raises LocalAwsError with what SAM said if it fails.
+
+    One at a time: builds share the folder of packages for Lambda.
+    """
+    with environments.only_one_process(Path(".aws-sam")):
+        sam("build", "--build-dir", build_dir, environment={})
     return build_dir
 
 

@@ -55,7 +55,7 @@ def fill(environment: Environment) -> None:
     """
     if environment is not DEV and not is_filled(environment):
         fill(DEV)  # its uv and pip fill the others, which then need none of their own
-    with only_one_process(environment):
+    with only_one_process(environment.folder):
         if not is_filled(environment):
             say(f"filling {environment.folder} from {environment.requirements}")
             create(environment)
@@ -116,9 +116,9 @@ def install_project() -> None:
 
 
 @contextlib.contextmanager
-def only_one_process(environment: Environment) -> Iterator[None]:
-    """Hold ``environment``'s lock, so that two processes never fill it at once."""
-    folder = ROOT / environment.folder
+def only_one_process(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder below ``ROOT``, so that two processes never fill it at once."""
+    folder = ROOT / folder
     folder.mkdir(exist_ok=True)
     with (folder / ".filling").open("w") as lock:  # not .lock: that name is uv's own
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -147,7 +147,7 @@ def main() -> int:
         for name in names:
             fill(ENVIRONMENTS[name])
         if DEV.name in names:
-            with only_one_process(DEV):
+            with only_one_process(DEV.folder):
                 install_project()
     except subprocess.CalledProcessError as error:
         say(f"failed: {' '.join(map(str, error.cmd))}")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from engine.patterns.addresses import address_bytes
 
 type Scalar = str | Decimal | bool | None
 
 
+def _tell_booleans_from_numbers(value: Scalar) -> tuple[bool, Scalar]:
+    return isinstance(value, bool), value
+
+
 @frozen
 class Exact:
     """The value itself. A number is a ``Decimal`` and equals any notation of it; ``True`` never equals 1."""
 
-    value: Scalar
+    value: Scalar = field(eq=_tell_booleans_from_numbers)
 
 
 @frozen

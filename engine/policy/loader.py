@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -15,6 +15,7 @@ from engine.errors import Mistake, PolicyError
 from engine.instants import instant_text
 from engine.paths import Path
 from engine.patterns import parse_pattern, required_values
+from engine.patterns.cover import covers
 from engine.policy.grammar import (
     WRONG,
     EventPattern,
@@ -48,6 +49,9 @@ from engine.prices import DEFAULT_RATE, DIGITS_MAX, ROUNDINGS, ChargeTerms, Mone
 from engine.values import BUILT_IN_ANOMALIES
 
 PLACES_MAX = 10
+PAIRS_MAX = 50_000
+"""How many pairs of rules are compared: all of them up to 316 rules."""
+
 AMOUNT = Number(Decimal(0), Decimal(10) ** (DIGITS_MAX - PLACES_MAX))
 """Rates and bounds: with ten places still within the ledger's 38 digits."""
 
@@ -155,6 +159,7 @@ def _rule(values: Mapping[str, Any], node: Members, _notes: Notes) -> DraftRule:
         matches=values["match"].matches,
         pattern=values["match"].pattern,
         line=node.place.line,
+        column=node.place.column,
         refund_percent=refund.get("percent"),
         reason=values["reason"],
     )
@@ -210,6 +215,20 @@ def _check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> N
     for charge in _charges(policy):
         _check_book(charge, policy.get("prices"), notes)
         _check_places(charge, values["money"], notes)
+    if values.get("rules", WRONG) is not WRONG:
+        _check_reachable(values["rules"], notes)
+
+
+def _check_reachable(drafts: Sequence[DraftRule], notes: Notes) -> None:
+    """Of the rules that decide, the first that matches counts: one whose events an earlier one takes can never decide."""
+    deciding = [draft.rule for draft in drafts if draft.rule.action is not Action.FLAG]
+    patterns = [parse_pattern(rule.pattern) for rule in deciding]
+    pairs = ((earlier, later) for later in range(len(deciding)) for earlier in range(later))
+    for earlier, later in islice(pairs, PAIRS_MAX):
+        if covers(patterns[earlier], patterns[later]):
+            taken_by, rule = deciding[earlier], deciding[later]
+            place = Place(rule.line, rule.column)
+            notes.mistake(place, f"never decides: {named(taken_by.name)} in line {taken_by.line} takes all its events first")
 
 
 def _check_names(policy: Members, notes: Notes) -> None:

@@ -50,13 +50,14 @@ class Fields:
 
 @frozen
 class Rule:
-    """One line of the policy: events that match ``pattern``, and what they mean. ``line`` is where it stands in the file."""
+    """One line of the policy: events that match ``pattern``, and what they mean. It stands at ``line`` and ``column``."""
 
     name: str
     action: Action
     matches: Predicate
     pattern: Mapping[str, Any]
     line: int
+    column: int
     charge: ChargeTerms | None = None
     refund_percent: Decimal | None = None
     reason: str | None = None

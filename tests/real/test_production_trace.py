@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.local_aws,
     pytest.mark.timeout(1500),
     pytest.mark.skipif(not EVENTS.exists(), reason=f"the production trace is not at {EVENTS}"),
-    pytest.mark.xdist_group("production-trace"),
+    pytest.mark.slow,
 ]
 
 FLAT = """\
