@@ -156,8 +156,9 @@ def _print_tested(answer: Mapping[str, Any]) -> None:
 
 
 @app.command()
-def schema() -> None:
+def schema(*, as_json: AsJson = True) -> None:
     """Print the JSON Schema of a policy file, for editors."""
+    del as_json  # there is no other way to print it
     print_json(policy_schema())
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
 
+from engine.cli.app import app
 from engine.errors import PolicyError
 from engine.policy import parse_policy
 from engine.policy.schema import policy_schema
@@ -42,7 +44,9 @@ def test_the_schema_is_a_schema() -> None:
 
 def test_the_shipped_schema_is_the_one_that_the_command_prints() -> None:
     """The policies point to it; `reconciler schema > policies/policy.schema.json` makes it anew."""
-    assert policy_schema() == json.loads((POLICIES / "policy.schema.json").read_text())
+    for arguments in (["schema"], ["schema", "--json"]):
+        printed = CliRunner().invoke(app, arguments).stdout
+        assert policy_schema() == json.loads(printed) == json.loads((POLICIES / "policy.schema.json").read_text())
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
