@@ -14,7 +14,7 @@ COLD_START_MILLISECONDS_P95 = 600
 where the floor itself is quick; the ratio is judged always."""
 
 FLOOR_MILLISECONDS_QUIET = 360
-"""What the floor takes on two idle cores, with some room."""
+"""What the floor takes at its p95 on two idle cores, with some room."""
 
 WARM_EVENT_MILLISECONDS_MAX = 2000
 """The promise to the user for one event, all retries aside."""

@@ -49,7 +49,7 @@ def test_cold_start_to_the_first_debit(
     )
     print(f"\ncold start: {benchmark.extra_info}")
     assert ratio <= COLD_START_TO_FLOOR_MAX
-    if statistics.median(floors) <= FLOOR_MILLISECONDS_QUIET:
+    if statistics.quantiles(floors, n=20)[-1] <= FLOOR_MILLISECONDS_QUIET:
         assert p95 < COLD_START_MILLISECONDS_P95
     else:
         print("the p95 is not judged: the floor itself is slow, so this machine has other work")
