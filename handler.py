@@ -85,10 +85,13 @@ def _answer_batch(event: Any, reconciler: Reconciler, deadline: Deadline) -> Ans
 
 
 def _answer_schedule(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
-    """Scan the whole table. Each run begins one segment further, so that no part of a large table is always the last."""
+    """Renew the baselines and scan the whole table.
+
+    Each run begins one segment further, so that no part of a large table is always the last.
+    """
     at: datetime = read_instant(event.get("time")) or reconciler.clock.now()
     first = int(at.timestamp()) // SCHEDULE_SECONDS % SEGMENTS
-    return reconciler.scan(whole_table(SEGMENTS, first), deadline).answer()
+    return reconciler.scheduled(whole_table(SEGMENTS, first), deadline).answer()
 
 
 def _answer_scan(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:

@@ -2,24 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from engine.policy.model import AnomalyRule
-from engine.values import Anomaly, Document
+from attrs import frozen
+
+from engine.baselines import Baseline, Baselines
+from engine.decimals import EXPONENT_MAX, canonical, fits
+from engine.paths import Path, PathProblem
+from engine.policy.model import AnomalyRule, Outlier
+from engine.values import Anomaly, Document, Sample
+
+GROUP_BYTES_MAX = 256
+"""A longer name of a group comes from no list of models: it would only fill the table of baselines."""
 
 
-def find_anomalies(rules: tuple[AnomalyRule, ...], document: Document, charge: Mapping[str, Any] | None) -> Iterator[Anomaly]:
-    """Yield the anomalies of an event in the policy's order.
+@frozen
+class Found:
+    """The anomalies of an event in the policy's order, and the samples that outliers will be measured by."""
 
-    The patterns see the envelope plus ``charge`` (``amount``, ``quantity``, ``rate``), which is absent for an event that
-    charges nothing.
+    anomalies: tuple[Anomaly, ...] = ()
+    samples: tuple[Sample, ...] = ()
+
+
+@frozen
+class Looked:
+    """What one detector makes of an event. ``sample`` is set where it took one, ``note`` where it could not judge it."""
+
+    anomaly: Anomaly | None = None
+    sample: Sample | None = None
+    baseline: Baseline | None = None
+    note: str | None = None
+
+
+NOTHING = Looked()
+
+
+def find_anomalies(
+    rules: tuple[AnomalyRule, ...], document: Document, charge: Mapping[str, Any] | None, baselines: Baselines
+) -> Found:
+    """Return what the rules find in an event.
+
+    They see the envelope plus ``charge`` (``amount``, ``quantity``, ``rate``), which is absent for an event without a price.
     """
+    looks = [look(rule, document, charge, baselines) for rule in rules]
+    return Found(
+        tuple(looked.anomaly for looked in looks if looked.anomaly),
+        tuple(dict.fromkeys(looked.sample for looked in looks if looked.sample)),
+    )
+
+
+def look(rule: AnomalyRule, document: Document, charge: Mapping[str, Any] | None, baselines: Baselines) -> Looked:
+    """Return what one rule makes of an event."""
     seen = {**document, "charge": charge} if charge is not None else document
-    for rule in rules:
-        if rule.matches(seen):
-            yield Anomaly(rule.name, rule.reason, _figures(charge))
+    if not rule.matches(seen):
+        return NOTHING
+    if rule.outlier is not None:
+        return _measured(rule, rule.outlier, seen, baselines)
+    return Looked(Anomaly(rule.name, rule.reason, _figures(charge)))
+
+
+def _measured(rule: AnomalyRule, outlier: Outlier, seen: Document, baselines: Baselines) -> Looked:
+    sample = _sample(outlier, seen)
+    if sample is None:
+        return NOTHING
+    baseline = baselines.find(sample)
+    if baseline is None or baseline.samples < outlier.samples:
+        return Looked(sample=sample, baseline=baseline, note=_why_not(outlier, sample, baseline, baselines))
+    mads = baseline.mads(sample.value)
+    anomaly = Anomaly(rule.name, rule.reason, _distance(sample, baseline, mads)) if mads > outlier.mads else None
+    return Looked(anomaly, sample, baseline)
+
+
+def _why_not(outlier: Outlier, sample: Sample, baseline: Baseline | None, baselines: Baselines) -> str:
+    if baselines.problem is not None:
+        return f"the baseline is {baselines.problem}"
+    known = baseline.samples if baseline else 0
+    return f"{sample.group} has {known} samples of the {outlier.samples} that are needed"
+
+
+def _sample(outlier: Outlier, seen: Document) -> Sample | None:
+    value, group = _search(outlier.value, seen), _search(outlier.group, seen)
+    number = Decimal(repr(value)) if isinstance(value, float) else value
+    is_number = isinstance(number, int | Decimal) and not isinstance(number, bool)
+    if not is_number or not isinstance(group, str) or not 1 <= len(group.encode(errors="replace")) <= GROUP_BYTES_MAX:
+        return None
+    number = Decimal(number)
+    is_storable = number.is_finite() and fits(number) and number.adjusted() < EXPONENT_MAX
+    return Sample(outlier.of, group, number) if is_storable else None
+
+
+def _search(path: Path, seen: Document) -> Any:
+    """An anomaly never stops an event: what cannot be worked out is no sample."""
+    try:
+        return path.search(seen)
+    except PathProblem:
+        return None
+
+
+def _distance(sample: Sample, baseline: Baseline, mads: Decimal) -> tuple[tuple[str, str], ...]:
+    return (
+        ("value", canonical(sample.value)),
+        ("of", sample.of),
+        ("group", sample.group),
+        ("median", canonical(baseline.median)),
+        ("mad", canonical(baseline.spread)),
+        ("mads", f"{mads:.1f}" if mads.is_finite() else "infinite"),
+        ("samples", str(baseline.samples)),
+    )
 
 
 def _figures(charge: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:

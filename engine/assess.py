@@ -11,16 +11,30 @@ from typing import Any
 from attrs import evolve, frozen
 
 from engine.anomalies import find_anomalies
+from engine.baselines import NO_BASELINES, Baselines
 from engine.errors import EventError, shown
 from engine.instants import read_instant
 from engine.paths import Path, PathProblem
 from engine.policy.model import Action, Policy, Rule
-from engine.prices import EVENT_TIME, Money, PriceProblem, price_charge
-from engine.values import Anomaly, Assessment, Charge, Document, Envelope, Facts, Price, Refund, Source
+from engine.prices import EVENT_TIME, Priced, PriceProblem, price_charge
+from engine.values import (
+    GRANT,
+    JOB,
+    Anomaly,
+    Assessment,
+    Charge,
+    Document,
+    Envelope,
+    Facts,
+    Grant,
+    Price,
+    Refund,
+    Source,
+)
 
 IDENTIFIER_CHARACTERS_MAX = 1024
-IDENTIFIER_BYTES_MAX = 2044
-"""A DynamoDB key holds 2,048 bytes of UTF-8, four of which are the ledger's ``job#``."""
+KEY_BYTES_MAX = 2048
+"""What a key of DynamoDB holds, as UTF-8."""
 
 
 @frozen
@@ -32,10 +46,10 @@ class Effect:
     quantity: Decimal | None = None
 
 
-def assess(envelope: Envelope, policy: Policy) -> Assessment | None:
+def assess(envelope: Envelope, policy: Policy, baselines: Baselines = NO_BASELINES) -> Assessment | None:
     """Return what the policy makes of an event, or None when no rule matches it.
 
-    Raises EventError when a rule matches but the event makes no sense.
+    ``baselines`` are what outliers are measured by. Raises EventError when a rule matches but the event makes no sense.
     """
     document = envelope.document
     matching = [rule for rule in policy.rules if rule.matches(document)]
@@ -44,11 +58,14 @@ def assess(envelope: Envelope, policy: Policy) -> Assessment | None:
     if deciding is None and not flags:
         return None
     reader = _Reader(envelope, (deciding or flags[0]).name, policy)
-    job, user = reader.identifier(policy.fields.job), reader.identifier(policy.fields.user)
-    at = reader.instant(policy.fields.time)
+    is_grant = deciding is not None and deciding.action is Action.GRANT
+    reference, job = reader.grant() if is_grant else reader.job()
+    user, at = reader.identifier(policy.fields.user), reader.instant(policy.fields.time)
     effect = reader.effect(deciding, at) if deciding else Effect(Facts())
     raised = tuple(sorted((rule.name, at) for rule in flags))
+    found = find_anomalies(policy.anomalies, document, charge_view(effect), baselines)
     return Assessment(
+        reference=reference,
         job=job,
         user=user,
         at=at,
@@ -58,40 +75,50 @@ def assess(envelope: Envelope, policy: Policy) -> Assessment | None:
         event_id=envelope.id,
         price=effect.price,
         quantity=effect.quantity,
-        anomalies=(
-            *(Anomaly(rule.name, rule.reason) for rule in flags),
-            *find_anomalies(policy.anomalies, document, charge_view(effect)),
-        ),
+        anomalies=(*(Anomaly(rule.name, rule.reason) for rule in flags), *found.anomalies),
+        samples=found.samples,
         status=envelope.status if envelope.source is Source.SCAN else _status(document, policy),
         time_is_assumed=envelope.time_is_assumed,
     )
 
 
-def _debit(rule: Rule, document: Document, at: datetime, money: Money) -> Effect:
-    assert rule.charge is not None  # noqa: S101  the loader gives every debit rule its terms
-    priced = price_charge(rule.charge, document, at, money)
-    return Effect(Facts(charge=Charge(priced.amount, at, priced.content)), priced.price, priced.quantity)
+def _debit(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
+    priced = _priced(rule, envelope, at, policy)
+    charge = Charge(priced.amount, at, priced.content, policy.identity)
+    return Effect(Facts(charge=charge), priced.price, priced.quantity)
 
 
-def _refund(rule: Rule, _document: Document, at: datetime, _money: Money) -> Effect:
-    assert rule.refund_percent is not None  # noqa: S101  the loader gives every refund rule its percent
-    return Effect(fact=Facts(refund=Refund(rule.refund_percent, at)))
+def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
+    priced = _priced(rule, envelope, at, policy)
+    grant = Grant(priced.amount, at, priced.content, policy.identity)
+    return Effect(Facts(grant=grant), priced.price, priced.quantity)
+
+
+def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Priced:
+    assert rule.terms is not None  # noqa: S101  the loader gives every debit and grant rule its terms
+    return price_charge(rule.terms, envelope.document, at, policy.money)
+
+
+def _refund(rule: Rule, _envelope: Envelope, at: datetime, policy: Policy) -> Effect:
+    assert rule.refund is not None  # noqa: S101  the loader gives every refund rule its terms
+    return Effect(Facts(refund=Refund(rule.refund.percent, at, rule.refund.within, policy.identity)))
 
 
 def charge_view(effect: Effect | Assessment) -> dict[str, Decimal | None] | None:
-    """Return the ``charge`` that anomalies see, or None for what charges nothing."""
-    charge = effect.fact.charge
-    if charge is None:
+    """Return the ``charge`` that anomalies see (a grant's amount too), or None for what has no price."""
+    fact = effect.fact.charge or effect.fact.grant
+    if fact is None:
         return None
     rate = effect.price.rate if effect.price else None
-    return {"amount": charge.amount, "quantity": effect.quantity, "rate": rate}
+    return {"amount": fact.amount, "quantity": effect.quantity, "rate": rate}
 
 
-EFFECTS: Mapping[Action, Callable[[Rule, Document, datetime, Money], Effect]] = {
+EFFECTS: Mapping[Action, Callable[[Rule, Envelope, datetime, Policy], Effect]] = {
     Action.DEBIT: _debit,
     Action.REFUND: _refund,
+    Action.GRANT: _grant,
 }
-"""What each action that decides contributes to the facts of a job."""
+"""What each action that decides contributes to the facts of a job or a grant."""
 
 
 @frozen
@@ -102,11 +129,26 @@ class _Reader:
     rule: str
     policy: Policy
 
-    def identifier(self, path: Path) -> str:
+    def job(self) -> tuple[str, str]:
+        """Return the reference of the job's log, and the job."""
+        job = self.identifier(self.policy.fields.job, JOB)
+        return f"{JOB}{job}", job
+
+    def grant(self) -> tuple[str, str | None]:
+        """Return the reference of the grant's log, and the job where the event names one beside it."""
+        path = self.policy.fields.reference
+        assert path is not None  # noqa: S101  the loader refuses a grant rule without it
+        try:
+            job = self.identifier(self.policy.fields.job, JOB)
+        except EventError:
+            job = None
+        return f"{GRANT}{self.identifier(path, GRANT)}", job
+
+    def identifier(self, path: Path, prefix: str = "") -> str:
         value = self._search(path)
         if not isinstance(value, str):
             raise self.error(path.text, f"is {shown(value)}; a string is needed")
-        if problem := _identifier_problem(value):
+        if problem := _identifier_problem(value, prefix):
             raise self.error(path.text, problem)
         return value
 
@@ -118,7 +160,7 @@ class _Reader:
 
     def effect(self, rule: Rule, at: datetime) -> Effect:
         try:
-            return EFFECTS[rule.action](rule, self.envelope.document, at, self.policy.money)
+            return EFFECTS[rule.action](rule, self.envelope, at, self.policy)
         except PriceProblem as problem:
             field = self.policy.fields.time.text if problem.field == EVENT_TIME else problem.field
             raise self.error(field, problem.problem) from problem
@@ -140,14 +182,13 @@ def describe(envelope: Envelope) -> str:
     return f"{shown(envelope.document.get('detail-type'))} from {envelope.source}"
 
 
-def _identifier_problem(value: str) -> str | None:
+def _identifier_problem(value: str, prefix: str) -> str | None:
     if not 1 <= len(value) <= IDENTIFIER_CHARACTERS_MAX:
         return f"has {len(value)} characters; 1 to {IDENTIFIER_CHARACTERS_MAX} are needed"
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
         return f"is {shown(value)}; control characters are not allowed"
-    if len(value.encode()) > IDENTIFIER_BYTES_MAX:
-        return f"takes {len(value.encode())} bytes as UTF-8; a key of DynamoDB takes at most {IDENTIFIER_BYTES_MAX}"
-    return None
+    size, room = len(value.encode()), KEY_BYTES_MAX - len(prefix)
+    return f"takes {size} bytes as UTF-8; a key of DynamoDB has room for {room}" if size > room else None
 
 
 def _status(document: Document, policy: Policy) -> str | None:

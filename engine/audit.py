@@ -9,8 +9,8 @@ from decimal import Decimal
 from attrs import frozen
 
 from engine.clock import Deadline
+from engine.decimals import EXACT, ZERO
 from engine.ledger import Ledger
-from engine.values import EXACT, ZERO
 
 LOOKS_MAX = 5
 """How often a user whose sums differ is looked at again before it counts as drift."""

@@ -7,19 +7,19 @@ from decimal import Decimal
 
 from attrs import evolve
 
+from engine.decimals import EXACT, ZERO, Money
 from engine.errors import EventError
 from engine.paths import Path
 from engine.policy.model import Overdraft, Policy, UnknownUser
-from engine.prices import Money
 from engine.values import (
     CONFLICTING_CHARGE,
-    EXACT,
+    CONFLICTING_GRANT,
     OVERDRAFT,
     UNKNOWN_USER,
-    ZERO,
     Anomaly,
     Assessment,
     Charge,
+    Conflict,
     Decision,
     Entry,
     EntryType,
@@ -31,6 +31,7 @@ from engine.values import (
     Refund,
     Source,
     Standing,
+    agree,
     due,
 )
 
@@ -42,13 +43,13 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
     the job's first entry did, or a user who does not exist where the policy refuses those.
     """
     if log.user is not None and assessment.user != log.user:
-        raise _error(assessment, policy.fields.user, f"is {assessment.user!r}; the job's first entry names {log.user!r}")
+        raise _error(assessment, policy.fields.user, f"is {assessment.user!r}; {_whose(assessment)} names {log.user!r}")
     facts = log.facts if _says_nothing_new(assessment, log.facts) else log.facts.join(assessment.fact)
     known = facts == log.facts
     if known and log.due == ZERO:
         return Decision(Outcome.DUPLICATE, mark=_mark(assessment, facts))
     # A known cost is never worked out again: a later change of policy must not re-price it.
-    cost = log.cost if known else desired_charge(facts, policy.money)
+    cost = log.cost if known else desired_cost(facts, policy.money)
     entry = _entry(assessment, log, facts, cost, policy)
     if entry.amount == ZERO:
         return _settle(entry, Guard.NONE, assessment)
@@ -60,17 +61,20 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
     return _settle(entry, _guard(entry, standing, policy), assessment)
 
 
-def desired_charge(facts: Facts, money: Money) -> Decimal:
-    """Return what a job with these facts should have cost (credits, >= 0).
+def desired_cost(facts: Facts, money: Money) -> Decimal:
+    """Return what a job with these facts should have cost (credits, >= 0), or what a grant gave, as a negative.
 
     Nothing known: 0. The latest fact is the charge: its amount. The latest fact is the refund (also on equal times): what
     the refund leaves of the charge, and 0 where no charge is known.
     """
+    if facts.grant is not None:
+        return facts.grant.amount.copy_negate()
     if facts.charge is None:
         return ZERO
     latest = facts.latest()
     if isinstance(latest, Refund):
-        return money.round(EXACT.multiply(facts.charge.amount, EXACT.scaleb(100 - latest.percent, -2)))
+        rest = EXACT.scaleb(100 - latest.percent_of(facts.charge), -2)
+        return money.round(EXACT.multiply(facts.charge.amount, rest))
     return facts.charge.amount
 
 
@@ -83,50 +87,58 @@ def _says_nothing_new(assessment: Assessment, facts: Facts) -> bool:
         return False
     said, latest = assessment.fact.latest(), facts.latest()
     if isinstance(said, Charge) and isinstance(latest, Charge):
-        return said.content == latest.content
+        return agree(latest.content, said.content)
     return isinstance(said, Refund) and isinstance(latest, Refund) and said.percent == latest.percent
 
 
 def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, policy: Policy) -> Entry:
     amount = due(cost, log.posted)
     return Entry(
+        reference=assessment.reference,
         job=assessment.job,
         sequence=log.sequence + 1,
         user=assessment.user,
-        type=_type(amount, moves_nothing_known=_same_work(facts, log.facts)),
+        type=_type(amount, facts, log.facts),
         amount=amount,
         occurred_at=assessment.at,
         rule=assessment.rule,
         policy=policy.identity,
         facts=facts,
         cost=cost,
+        money=policy.money,
         source=assessment.source,
         price=assessment.price,
         quantity=assessment.quantity,
-        anomalies=(*assessment.anomalies, *_conflict(assessment, log)),
+        anomalies=(*assessment.anomalies, *_conflicts(assessment, log)),
+        samples=assessment.samples,
         event_id=assessment.event_id,
         time_is_assumed=assessment.time_is_assumed,
     )
 
 
-def _type(amount: Decimal, *, moves_nothing_known: bool) -> EntryType:
-    if amount < ZERO:
-        return EntryType.DEBIT
-    if amount > ZERO:
-        return EntryType.REFUND
-    return EntryType.FLAG if moves_nothing_known else EntryType.VOID
+def _type(amount: Decimal, facts: Facts, known: Facts) -> EntryType:
+    if amount == ZERO:
+        return EntryType.FLAG if facts.same_work(known) else EntryType.VOID
+    if facts.grant is not None:
+        return EntryType.GRANT
+    return EntryType.DEBIT if amount < ZERO else EntryType.REFUND
 
 
-def _same_work(facts: Facts, known: Facts) -> bool:
-    return facts.charge == known.charge and facts.refund == known.refund
+CONFLICT_REASONS: Mapping[str, str] = {
+    CONFLICTING_CHARGE: "two charges of one instant differ; the smaller counts",
+    CONFLICTING_GRANT: "two grants of one reference differ; the smaller counts",
+}
 
 
-def _conflict(assessment: Assessment, log: JobLog) -> tuple[Anomaly, ...]:
-    known, new = log.facts.charge, assessment.fact.charge
-    if known is None or new is None or not known.conflicts_with(new):
-        return ()
-    reason = "two charges of one instant differ; the smaller counts"
-    return (Anomaly(CONFLICTING_CHARGE, reason, (("known", str(known.amount)), ("new", str(new.amount)))),)
+def _conflicts(assessment: Assessment, log: JobLog) -> tuple[Anomaly, ...]:
+    return tuple(
+        Anomaly(conflict.name, CONFLICT_REASONS[conflict.name], _amounts(conflict))
+        for conflict in log.facts.conflicts(assessment.fact)
+    )
+
+
+def _amounts(conflict: Conflict) -> tuple[tuple[str, str], ...]:
+    return ("known", str(conflict.known.amount)), ("new", str(conflict.new.amount))
 
 
 def _standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]:
@@ -140,8 +152,9 @@ def _standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]
 
 
 def _is_refused(entry: Entry, standing: Standing, policy: Policy) -> bool:
+    """Only a charge waits for a balance: a grant that was too large is corrected at once, whatever is left."""
     is_covered = standing is Standing.ASSUMED_COVERED
-    return entry.amount < ZERO and not is_covered and policy.overdraft is Overdraft.REFUSE
+    return entry.type is EntryType.DEBIT and not is_covered and policy.overdraft is Overdraft.REFUSE
 
 
 def _guard(entry: Entry, standing: Standing, policy: Policy) -> Guard:
@@ -164,6 +177,7 @@ def _refuse(entry: Entry, assessment: Assessment, *, known: bool) -> Decision:
 OUTCOMES: Mapping[EntryType, Outcome] = {
     EntryType.DEBIT: Outcome.DEBITED,
     EntryType.REFUND: Outcome.REFUNDED,
+    EntryType.GRANT: Outcome.GRANTED,
     EntryType.FLAG: Outcome.FLAGGED,
     EntryType.VOID: Outcome.VOIDED,
 }
@@ -180,10 +194,14 @@ def _mark(assessment: Assessment, facts: Facts) -> Mark | None:
     """
     latest = facts.latest()
     is_latest = latest is None or assessment.at >= latest.at
-    speaks_for_the_row = assessment.source is Source.SCAN or is_latest
+    speaks_for_the_row = assessment.job is not None and (assessment.source is Source.SCAN or is_latest)
     return Mark(assessment.status) if assessment.status is not None and speaks_for_the_row else None
 
 
 def _error(assessment: Assessment, field: Path, problem: str) -> EventError:
-    event = assessment.event_id or f"of job {assessment.job} from {assessment.source}"
+    event = assessment.event_id or f"of {assessment.reference} from {assessment.source}"
     return EventError(event, assessment.rule, field.text, problem)
+
+
+def _whose(assessment: Assessment) -> str:
+    return f"the {'grant' if assessment.fact.grant else 'job'}'s first entry"

@@ -75,5 +75,8 @@ SHOWN_CHARACTERS_MAX = 80
 
 def shown(value: object) -> str:
     """Return a value as a message shows it: on one line, not too long, with nothing that a terminal would obey."""
-    text = "missing" if value is None else ascii(value)
+    try:
+        text = "missing" if value is None else ascii(value)
+    except ValueError:  # Python writes out no whole number of more than 4,300 digits
+        text = "a number of thousands of digits"
     return text if len(text) <= SHOWN_CHARACTERS_MAX else f"{text[: SHOWN_CHARACTERS_MAX - 3]}..."

@@ -12,8 +12,8 @@ from typing import Any
 from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
+from engine.decimals import EXACT, ZERO
 from engine.paths import JSON_NUMBER
-from engine.values import EXACT, ZERO
 
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,

@@ -9,14 +9,16 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
+from engine.baselines import Baseline, Baselines
 from engine.errors import EventError, Mistake, PolicyError
 from engine.instants import instant_text
 from engine.policy import Policy, load_policy
-from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, plain
+from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, Word, plain
 from engine.policy.source import Members, Node, Notes, read_yaml
+from engine.prices import Rates
 from engine.reconcile import row_event
 from engine.rehearsal import Plenty, Rehearsal
-from engine.values import Entry, Envelope, Source
+from engine.values import GRANT, JOB, Entry, EntryType, Envelope, Source
 
 CREDITS = Number(-(Decimal(10) ** 30), Decimal(10) ** 30)
 SCAN_STARTED = "2100-01-01T00:00:00Z"
@@ -27,7 +29,7 @@ SCAN_STARTED = "2100-01-01T00:00:00Z"
 class Expected:
     """An entry that must be posted; what is None may be anything."""
 
-    job: str
+    reference: str
     type: str
     amount: Decimal
     rule: str | None = None
@@ -36,7 +38,7 @@ class Expected:
     def describes(self, entry: Entry) -> bool:
         """Say whether an entry is the expected one."""
         return (
-            (self.job, self.type, self.amount) == (entry.job, entry.type.value, entry.amount)
+            (self.reference, self.type, self.amount) == (entry.reference, entry.type.value, entry.amount)
             and self.rule in {None, entry.rule}
             and self.anomalies in {None, names_of(entry)}
         )
@@ -44,7 +46,7 @@ class Expected:
     def __str__(self) -> str:
         rule = f" by {self.rule}" if self.rule else ""
         anomalies = f" [{', '.join(self.anomalies)}]" if self.anomalies else ""
-        return f"{self.job} {self.type} {self.amount:f}{rule}{anomalies}"
+        return f"{self.reference} {self.type} {self.amount:f}{rule}{anomalies}"
 
 
 @frozen
@@ -57,6 +59,7 @@ class PolicyTest:
     expect: tuple[Expected, ...] = ()
     users: Mapping[str, Decimal] | None = None
     balances: Mapping[str, Decimal] = {}
+    baselines: Mapping[str, Mapping[str, Baseline]] = {}
     error: str | None = None
 
 
@@ -99,8 +102,13 @@ class Given:
 # --- the file ---------------------------------------------------------------------------------------------------------
 
 
-def _expected(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Expected:
-    return Expected(**values)
+def _expected(values: Mapping[str, Any], node: Members, notes: Notes) -> Any:
+    job, grant = values["job"], values["grant"]
+    if (job is None) == (grant is None):
+        notes.mistake(node.place, "an entry is of a `job` or of a `grant`")
+        return WRONG
+    reference = f"{JOB}{job}" if job is not None else f"{GRANT}{grant}"
+    return Expected(reference, values["type"], values["amount"], values["rule"], values["anomalies"])
 
 
 def _test(values: Mapping[str, Any], node: Members, notes: Notes) -> PolicyTest:
@@ -111,13 +119,19 @@ def _test(values: Mapping[str, Any], node: Members, notes: Notes) -> PolicyTest:
 
 EXPECTED = Keys(
     {
-        "job": Key(Text("a job")),
-        "type": Key(Text("debit, refund, void or flag")),
+        "job": Key(Text("a job"), None),
+        "grant": Key(Text("the reference of a grant"), None),
+        "type": Key(Word(tuple(EntryType))),
         "amount": Key(CREDITS),
         "rule": Key(Text("the name of a rule"), None),
         "anomalies": Key(ListOf(Text("the name of an anomaly"), least=0), None),
     },
     _expected,
+)
+
+BASELINE = Keys(
+    {"median": Key(CREDITS), "mad": Key(CREDITS), "samples": Key(Number(Decimal(1), Decimal(10**6), whole=True))},
+    lambda values, _node, _notes: Baseline(values["median"], values["mad"], values["samples"]),
 )
 
 TEST = Keys(
@@ -127,6 +141,7 @@ TEST = Keys(
         "expect": Key(ListOf(EXPECTED, least=0), ()),
         "users": Key(MapOf(CREDITS, least=0), None),
         "balances": Key(MapOf(CREDITS), {}),
+        "baselines": Key(MapOf(MapOf(BASELINE)), {}),
         "error": Key(Text("what the error says"), None),
     },
     _test,
@@ -153,13 +168,14 @@ def load_tests(path: Path) -> TestFile:
 
 def run_test(test: PolicyTest, policy: Policy) -> Result:
     """Rehearse what a test is given, and compare."""
-    rehearsal = Rehearsal(policy, dict(test.users) if test.users is not None else Plenty())
+    balances = dict(test.users) if test.users is not None else Plenty()
+    rehearsal = Rehearsal(policy, balances, baselines=Baselines(test.baselines))
     try:
         for envelope in _envelopes(test, policy):
             rehearsal.reconcile(envelope)
     except EventError as error:
         return _failed(test, rehearsal, error)
-    entries = tuple(entry for job in rehearsal.entries.values() for entry in job)
+    entries = tuple(entry for log in rehearsal.entries.values() for entry in log)
     differences = [*_error_missing(test), *_entry_differences(test, entries), *_balance_differences(test, rehearsal)]
     return Result(test, tuple(differences), entries)
 
@@ -173,7 +189,7 @@ def _envelopes(test: PolicyTest, policy: Policy) -> Iterator[Envelope]:
 
 
 def _failed(test: PolicyTest, rehearsal: Rehearsal, error: EventError) -> Result:
-    entries = tuple(entry for job in rehearsal.entries.values() for entry in job)
+    entries = tuple(entry for log in rehearsal.entries.values() for entry in log)
     if test.error is not None and test.error in str(error):
         return Result(test, (), entries)
     wanted = f"- an error that says: {test.error}" if test.error is not None else "- no error"
@@ -206,7 +222,7 @@ def _balance_differences(test: PolicyTest, rehearsal: Rehearsal) -> Iterator[str
 
 
 def _shown(entry: Entry) -> str:
-    return str(Expected(entry.job, entry.type.value, entry.amount, entry.rule, names_of(entry)))
+    return str(Expected(entry.reference, entry.type.value, entry.amount, entry.rule, names_of(entry)))
 
 
 def names_of(entry: Entry) -> tuple[str, ...]:
@@ -228,8 +244,8 @@ class Coverage:
         for entry in entries:
             self.reached.add(f"rule {entry.rule}")
             self.reached.update(f"{kind} {name}" for name in names_of(entry) for kind in ("rule", "anomaly"))
-            if entry.price is not None:
-                price = entry.price
+            price = entry.price
+            if price is not None and price.effective is not None:
                 self.reached.add(f"rate {price.book} {instant_text(price.effective)} {price.unit}")
 
     def missed(self, policy: Policy) -> list[str]:
@@ -239,9 +255,14 @@ class Coverage:
 
 def parts_of(policy: Policy) -> Iterator[str]:
     """Yield everything in a policy that a test can reach: rates, rules, anomalies."""
-    books = {rule.charge.book.name: rule.charge.book for rule in policy.rules if rule.charge and rule.charge.book}
-    for book in books.values():
+    for book in policy.prices.values():
         for row in book.rows:
-            yield from (f"rate {book.name} {instant_text(row.effective)} {unit}" for unit in row.rates)
+            yield from (f"rate {book.name} {instant_text(row.effective)} {unit}" for unit in units(row.rates))
     yield from (f"rule {rule.name}" for rule in policy.rules)
     yield from (f"anomaly {anomaly.name}" for anomaly in policy.anomalies)
+
+
+def units(rates: Rates) -> Iterator[str]:
+    """Yield the keys that lead to each rate, joined as an entry's price has them."""
+    for key, rate in rates.items():
+        yield from ((key,) if isinstance(rate, tuple) else (f"{key}/{unit}" for unit in units(rate)))

@@ -1,37 +1,25 @@
-"""Price books: effective dates, rates, bounds, rounding. All in exact decimals."""
+"""Price books: effective dates, rates, tiers, bounds, rounding. All in exact decimals."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Decimal
-from typing import Any
+from decimal import Decimal
 
-from attrs import frozen
+from attrs import field, frozen
 
+from engine.decimals import DIGITS_MAX, EXACT, ZERO, Money, canonical, read_number
 from engine.errors import shown
 from engine.paths import Path, PathProblem
-from engine.values import EXACT, ZERO, Document, Price
-
-DIGITS_MAX = 38
-EXPONENT_MIN, EXPONENT_MAX = -130, 125
-"""What a number of DynamoDB holds: 38 significant digits, from 1E-130 up to 9.99...E+125."""
-
-PLAIN_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
+from engine.values import Content, Document, Price, Tier, TierModel
 
 DEFAULT_RATE = "default"
 
 EVENT_TIME = "time"
 """What a PriceProblem calls the event's time; where the time stands in the envelope is for the policy to say."""
 
-ROUNDINGS: Mapping[str, str] = {
-    "half-even": ROUND_HALF_EVEN,
-    "half-up": ROUND_HALF_UP,
-    "up": ROUND_UP,
-    "down": ROUND_DOWN,
-}
-"""The policy's words for rounding, and Python's. ``up`` is away from zero, ``down`` towards it."""
+Rates = Mapping[str, "tuple[Tier, ...] | Rates"]
+"""By each value of a selector: the tiers of a rate (a plain rate is a single one), or the rates by the next selector."""
 
 
 class PriceProblem(ValueError):
@@ -43,24 +31,13 @@ class PriceProblem(ValueError):
 
 
 @frozen
-class Money:
-    """How many decimal places a credit has, and how an amount gets there."""
-
-    places: int = 4
-    rounding: str = "half-even"
-
-    def round(self, amount: Decimal) -> Decimal:
-        """Return ``amount`` with just these places, without loss for any number of the ledger's 38 digits."""
-        return amount.quantize(Decimal(1).scaleb(-self.places), rounding=ROUNDINGS[self.rounding], context=EXACT)
-
-
-@frozen
 class PriceRow:
-    """The rates from ``effective`` on. ``by`` finds the value that selects the rate; None where there is only the default."""
+    """The rates from ``effective`` on. ``by`` finds the values that select the rate; none where there is only the default."""
 
     effective: datetime
-    rates: Mapping[str, Decimal]
-    by: Path | None = None
+    rates: Rates
+    by: tuple[Path, ...] = ()
+    tier_model: TierModel = TierModel.GRADUATED
 
 
 @frozen
@@ -77,7 +54,10 @@ class PriceBook:
 
 @frozen
 class ChargeTerms:
-    """What a debit costs: a flat ``amount``, or a quantity at the rate of a price book, within bounds (credits)."""
+    """What a debit costs or a grant is worth, within bounds (credits).
+
+    A flat ``amount``; or a quantity at the rate of a price book; or, without a book, the quantity itself.
+    """
 
     amount: Decimal | None = None
     book: PriceBook | None = None
@@ -88,74 +68,71 @@ class ChargeTerms:
 
 @frozen
 class Priced:
-    """A charge, and how it came about. ``content`` is what the event itself said, in canonical text."""
+    """An amount, and how it came about. ``content`` is what the event itself said, in canonical text."""
 
     amount: Decimal
+    price: Price = field(factory=Price)
     quantity: Decimal | None = None
-    price: Price | None = None
-    content: tuple[str, ...] = ()
+    content: Content = ()
 
 
 def price_charge(terms: ChargeTerms, document: Document, at: datetime, money: Money) -> Priced:
-    """Return what the event costs: quantity x rate, not less than the minimum, not more than the maximum, rounded last.
+    """Return what the event costs: the price in force at ``at`` times the quantity, within bounds, rounded last.
 
     Raises PriceProblem for a quantity or a selected rate that makes no sense, and for an instant before all prices.
     """
-    if terms.book is None or terms.quantity is None:
-        return Priced(_amount(terms.amount or ZERO, money, "charge.amount"))
+    bounds = Price(minimum=terms.minimum, maximum=terms.maximum)
+    if terms.quantity is None:
+        flat = Price(amount=terms.amount)
+        return Priced(_fitting(amount_of(flat, None, money), "charge.amount"), flat)
     quantity = _quantity(terms.quantity, document)
-    row = terms.book.row_at(at)
-    if row is None:
-        raise PriceProblem(
-            EVENT_TIME, f"is before the first price of {terms.book.name} ({terms.book.rows[0].effective:%Y-%m-%d})"
-        )
-    selected = _selected(row, document)
-    unit, rate = _rate(row, selected, terms.book.name)
-    amount = _within(EXACT.multiply(quantity, rate), terms)
+    price, selected = _selected(terms.book, document, at, quantity, bounds) if terms.book else (bounds, ())
     return Priced(
-        amount=_amount(amount, money, terms.quantity.text),
+        amount=_fitting(amount_of(price, quantity, money), terms.quantity.text),
+        price=price,
         quantity=quantity,
-        price=Price(terms.book.name, row.effective, rate, unit),
-        content=(canonical(quantity), *((selected,) if selected is not None else ())),
+        content=tuple(sorted({terms.quantity.text: canonical(quantity), **dict(selected)}.items())),
     )
 
 
-def read_number(value: Any) -> Decimal:
-    """Return a JSON number or a plain decimal string as an exact, finite number >= 0 that the ledger can hold.
+def amount_of(price: Price, quantity: Decimal | None, money: Money) -> Decimal:
+    """Return what ``quantity`` comes to at a price: not less than its minimum, not more than its maximum, rounded last.
 
-    A binary float counts as the decimal that it was written as. Raises ValueError with what is wrong and what would be right.
+    It needs nothing but what an entry of the ledger keeps, so that an amount can be worked out again for ever.
     """
-    number = _number(value)
-    if number is None or not number.is_finite() or number < 0:
-        raise ValueError(f"is {shown(value)}; a finite number >= 0 is needed")
-    if not fits(number):
-        raise ValueError(f"is {shown(value)}; at most {DIGITS_MAX} digits fit into the ledger")
-    return number or ZERO  # -0 and 0E+300 are 0
+    amount = price.amount if price.amount is not None else within(unbounded(price, quantity or ZERO), price)
+    return money.round(amount) if amount.adjusted() < DIGITS_MAX else amount
 
 
-def fits(number: Decimal) -> bool:
-    """Say whether the ledger can hold a finite number without loss."""
-    return not number or (EXPONENT_MIN <= number.adjusted() <= EXPONENT_MAX and digits_of(number) <= DIGITS_MAX)
+def unbounded(price: Price, quantity: Decimal) -> Decimal:
+    """Return quantity x rate: of graduated tiers the sum of what lies in each, of volume tiers all at the tier's rate."""
+    if price.rate is None:
+        return quantity
+    if price.tier_model is TierModel.VOLUME or not price.tiers:
+        return EXACT.multiply(quantity, price.rate)
+    total = ZERO
+    for part, tier in in_tiers(price.tiers, quantity):
+        total = EXACT.add(total, EXACT.multiply(part, tier.rate))
+    return total
 
 
-def canonical(number: Decimal) -> str:
-    """Return the one text of a number, however it was written: 8, 8.0 and 8.00 are ``8``."""
-    return format(number.normalize(EXACT), "f") if number else "0"
+def in_tiers(tiers: tuple[Tier, ...], quantity: Decimal) -> list[tuple[Decimal, Tier]]:
+    """Return how much of ``quantity`` lies in each tier that it reaches; a quantity of 0 lies in the first."""
+    parts, below = [], ZERO
+    for tier in tiers:
+        top = quantity if tier.up_to is None else min(quantity, tier.up_to)
+        parts.append((EXACT.subtract(top, below), tier))
+        if top == quantity:
+            break
+        below = top
+    return parts
 
 
-def digits_of(number: Decimal) -> int:
-    """Return how many significant digits a number has, trailing zeros left out."""
-    return len(bytes(number.as_tuple().digits).rstrip(b"\0"))
-
-
-def _number(value: Any) -> Decimal | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    if isinstance(value, str):
-        return Decimal(value) if PLAIN_DECIMAL.fullmatch(value) else None
-    return Decimal(value) if isinstance(value, int | Decimal) else None
+def within(amount: Decimal, price: Price) -> Decimal:
+    """Return ``amount`` within the bounds of a price."""
+    if price.minimum is not None and amount < price.minimum:
+        return price.minimum
+    return price.maximum if price.maximum is not None and amount > price.maximum else amount
 
 
 def _quantity(path: Path, document: Document) -> Decimal:
@@ -167,35 +144,66 @@ def _quantity(path: Path, document: Document) -> Decimal:
         raise PriceProblem(path.text, str(problem)) from problem
 
 
-def _selected(row: PriceRow, document: Document) -> str | None:
-    if row.by is None:
-        return None
+def _selected(book: PriceBook, document: Document, at: datetime, quantity: Decimal, bounds: Price) -> tuple[Price, Content]:
+    """Return the price of ``quantity`` at ``at``, and the values that selected it."""
+    row = book.row_at(at)
+    if row is None:
+        raise PriceProblem(EVENT_TIME, f"is before the first price of {book.name} ({book.rows[0].effective:%Y-%m-%d})")
+    tiers, unit, content = _tiers(row, document, book.name)
+    reached = in_tiers(tiers, quantity)[-1][1]
+    price = Price(
+        book=book.name,
+        effective=row.effective,
+        rate=reached.rate,
+        unit="/".join(unit),
+        tiers=tiers if len(tiers) > 1 else (),
+        tier_model=row.tier_model,
+        minimum=bounds.minimum,
+        maximum=bounds.maximum,
+    )
+    return price, content
+
+
+def _tiers(row: PriceRow, document: Document, book: str) -> tuple[tuple[Tier, ...], list[str], Content]:
+    """Return the tiers that the event selects, the keys that led there, and the values that the event gave.
+
+    A selector is asked only where the rates before it leave a choice.
+    """
+    rates: Rates = row.rates
+    keys: list[str] = []
+    content: list[tuple[str, str]] = []
+    for by in row.by:
+        value = _selector(by, document)
+        content.append((by.text, value))
+        keys.append(_key(rates, value, by.text, "/".join([book, *keys])))
+        found = rates[keys[-1]]
+        if isinstance(found, tuple):
+            return found, keys, tuple(content)
+        rates = found
+    default = rates[DEFAULT_RATE]
+    assert isinstance(default, tuple)  # noqa: S101  the loader lets rates be nested only as deep as there are selectors
+    return default, [DEFAULT_RATE], ()
+
+
+def _selector(by: Path, document: Document) -> str:
     try:
-        value = row.by.search(document)
+        value = by.search(document)
     except PathProblem as problem:
-        raise PriceProblem(row.by.text, f"cannot be worked out: {problem}") from problem
+        raise PriceProblem(by.text, f"cannot be worked out: {problem}") from problem
     if not isinstance(value, str):
-        raise PriceProblem(row.by.text, f"is {shown(value)}; a string that selects a rate is needed")
+        raise PriceProblem(by.text, f"is {shown(value)}; a string that selects a rate is needed")
     return value
 
 
-def _rate(row: PriceRow, selected: str | None, book: str) -> tuple[str, Decimal]:
-    unit = selected if selected in row.rates else DEFAULT_RATE
-    if unit is None or unit not in row.rates:
-        field = row.by.text if row.by else "charge"
-        known = ", ".join(sorted(row.rates))
-        raise PriceProblem(field, f"is {shown(selected)}; {book} has neither that rate nor a default, only: {known}")
-    return unit, row.rates[unit]
+def _key(rates: Rates, value: str, field: str, book: str) -> str:
+    key = value if value in rates else DEFAULT_RATE
+    if key not in rates:
+        known = ", ".join(sorted(rates))
+        raise PriceProblem(field, f"is {shown(value)}; {book} has neither that rate nor a default, only: {known}")
+    return key
 
 
-def _within(amount: Decimal, terms: ChargeTerms) -> Decimal:
-    if terms.minimum is not None and amount < terms.minimum:
-        return terms.minimum
-    return terms.maximum if terms.maximum is not None and amount > terms.maximum else amount
-
-
-def _amount(amount: Decimal, money: Money, field: str) -> Decimal:
-    rounded = money.round(amount) if amount.adjusted() < DIGITS_MAX else None
-    if rounded is None or len(rounded.as_tuple().digits) > DIGITS_MAX:
+def _fitting(amount: Decimal, field: str) -> Decimal:
+    if len(amount.as_tuple().digits) > DIGITS_MAX or amount.adjusted() >= DIGITS_MAX:
         raise PriceProblem(field, f"makes a charge of more than the {DIGITS_MAX} digits that fit into the ledger")
-    return rounded
+    return amount

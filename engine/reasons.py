@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from attrs import asdict, frozen
 
+from engine.anomalies import Looked, look
+from engine.arithmetic import price_steps
 from engine.assess import assess, charge_view
+from engine.baselines import NO_BASELINES, Baselines
+from engine.decimals import canonical
 from engine.errors import EventError
 from engine.instants import instant_text
 from engine.patterns.why import first_difference
-from engine.policy.model import Policy, Rule
-from engine.prices import ChargeTerms, PriceBook, canonical
+from engine.policy.model import AnomalyRule, Outlier, Policy
+from engine.prices import PriceBook
 from engine.rehearsal import Plenty, Rehearsal
-from engine.values import EXACT, Assessment, Document, Entry, Envelope, Price, Source
+from engine.values import Assessment, Document, Entry, Envelope, Source
 
 
 @frozen
 class Tried:
-    """A rule or an anomaly that was held against the event: it matched, or the first field that differs."""
+    """A rule or an anomaly that was held against the event: it matched, or the first field that differs.
+
+    ``figures`` are what an anomaly has seen.
+    """
 
     name: str
     kind: str
     line: int
     difference: str | None
+    figures: tuple[tuple[str, str], ...] = ()
 
     @property
     def matched(self) -> bool:
@@ -42,11 +51,16 @@ class Reasons:
     entry: Entry | None = None
     problem: str | None = None
 
+    @property
+    def failed(self) -> bool:
+        """Whether the event makes no sense under the policy."""
+        return self.problem is not None
+
     def answer(self) -> dict[str, Any]:
         """Return the reasons as JSON-like values; credits are exact strings."""
         entry = self.entry
         return {
-            "tried": [{**asdict(tried), "matched": tried.matched} for tried in self.tried],
+            "tried": [{**asdict(tried), "figures": dict(tried.figures), "matched": tried.matched} for tried in self.tried],
             "steps": list(self.steps),
             "entry": _described(entry) if entry else None,
             "problem": self.problem,
@@ -56,7 +70,8 @@ class Reasons:
         """Yield the reasons as a person reads them."""
         for tried in self.tried:
             sign = "+" if tried.matched else "-"
-            yield f"{sign} {tried.kind} {tried.name} (line {tried.line}): {tried.difference or 'matches'}"
+            figures = "".join(f", {name} {value}" for name, value in tried.figures)
+            yield f"{sign} {tried.kind} {tried.name} (line {tried.line}): {tried.difference or 'matches'}{figures}"
         yield from (f"  {step}" for step in self.steps)
         yield self._end()
 
@@ -67,11 +82,12 @@ class Reasons:
             return "ignored: no rule matches"
         described = _described(self.entry)
         flags = f" [{', '.join(described['anomalies'])}]" if described["anomalies"] else ""
-        return f"= {described['type']} of {described['amount']} for {described['user']}, job {described['job']}{flags}"
+        return f"= {described['type']} of {described['amount']} for {described['user']}, {described['reference']}{flags}"
 
 
 def _described(entry: Entry) -> dict[str, Any]:
     return {
+        "reference": entry.reference,
         "job": entry.job,
         "user": entry.user,
         "type": entry.type.value,
@@ -81,25 +97,27 @@ def _described(entry: Entry) -> dict[str, Any]:
     }
 
 
-def reasons_for(document: Document, policy: Policy, balance: Decimal | None = None) -> Reasons:
+def reasons_for(
+    document: Document, policy: Policy, balance: Decimal | None = None, baselines: Baselines = NO_BASELINES
+) -> Reasons:
     """Return why an event costs what it costs under a policy, as a job's first event.
 
     ``balance`` is what its user has; None means plenty.
     """
     envelope = Envelope(document, Source.EVENT)
     try:
-        assessment = assess(envelope, policy)
-        entry = _entry(envelope, policy, balance, assessment) if assessment else None
+        assessment = assess(envelope, policy, baselines)
+        entry = _entry(envelope, assessment, balance, Rehearsal(policy, {}, baselines=baselines)) if assessment else None
     except EventError as error:
         return Reasons(tuple(_rules(document, policy)), problem=str(error))
-    tried = (*_rules(document, policy), *_anomalies(document, policy, assessment))
+    tried = (*_rules(document, policy), *_anomalies(document, policy, assessment, baselines))
     return Reasons(tried, assessment, tuple(_steps(assessment, policy)) if assessment else (), entry)
 
 
-def _entry(envelope: Envelope, policy: Policy, balance: Decimal | None, assessment: Assessment) -> Entry | None:
-    rehearsal = Rehearsal(policy, Plenty() if balance is None else {assessment.user: balance})
+def _entry(envelope: Envelope, assessment: Assessment, balance: Decimal | None, rehearsal: Rehearsal) -> Entry | None:
+    rehearsal.balances = Plenty() if balance is None else {assessment.user: balance}
     rehearsal.reconcile(envelope)
-    return next(iter(rehearsal.entries.get(assessment.job, [])), None)
+    return next(iter(rehearsal.entries.get(assessment.reference, [])), None)
 
 
 def _rules(document: Document, policy: Policy) -> Iterator[Tried]:
@@ -107,48 +125,50 @@ def _rules(document: Document, policy: Policy) -> Iterator[Tried]:
         yield Tried(rule.name, rule.action.value, rule.line, first_difference(rule.pattern, document))
 
 
-def _anomalies(document: Document, policy: Policy, assessment: Assessment | None) -> Iterator[Tried]:
+def _anomalies(document: Document, policy: Policy, assessment: Assessment | None, baselines: Baselines) -> Iterator[Tried]:
     if assessment is None:
         return
     charge = charge_view(assessment)
-    seen: Mapping[str, Any] = {**document, "charge": charge} if charge else document
-    for anomaly in policy.anomalies:
-        yield Tried(anomaly.name, "anomaly", anomaly.line, first_difference(anomaly.pattern, seen))
+    for rule in policy.anomalies:
+        yield _anomaly(rule, document, charge, look(rule, document, charge, baselines))
 
 
-# --- the arithmetic, step by step -------------------------------------------------------------------------------------
+def _anomaly(rule: AnomalyRule, document: Document, charge: Mapping[str, Any] | None, looked: Looked) -> Tried:
+    if looked.anomaly is not None:
+        return Tried(rule.name, "anomaly", rule.line, None, looked.anomaly.figures)
+    seen = {**document, "charge": charge} if charge else document
+    difference = first_difference(rule.pattern, seen) if rule.pattern else None
+    if difference is None and rule.outlier is not None:
+        difference = looked.note or _usual(rule.outlier, looked)
+    return Tried(rule.name, "anomaly", rule.line, difference)
+
+
+def _usual(outlier: Outlier, looked: Looked) -> str:
+    if looked.sample is None or looked.baseline is None:
+        return f"the event has no {outlier.of}"
+    baseline, value = looked.baseline, looked.sample.value
+    return (
+        f"{canonical(value)} is {baseline.mads(value):.1f} MADs from the median {canonical(baseline.median)} of"
+        f" {baseline.samples} samples of {looked.sample.group}; more than {outlier.mads} would be flagged"
+    )
 
 
 def _steps(assessment: Assessment, policy: Policy) -> Iterator[str]:
     rule = next(rule for rule in policy.rules if rule.name == assessment.rule)
-    if rule.charge is None:
-        yield from _refund_steps(rule)
-    elif assessment.price is None:
-        yield f"a flat charge of {rule.charge.amount}"
-    else:
-        yield from _price_steps(rule.charge, assessment.price, assessment.quantity or Decimal(0), policy)
+    fact = assessment.fact
+    if assessment.price is not None:
+        if rule.terms and rule.terms.book and assessment.price.effective:
+            yield _in_force(rule.terms.book, assessment.price.effective, assessment.at)
+        if rule.terms and rule.terms.quantity and assessment.quantity is not None:
+            yield f"{rule.terms.quantity.text} is {canonical(assessment.quantity)}"
+        yield from price_steps(assessment.price, assessment.quantity, policy.money)
+    if fact.refund is not None:
+        limit = f", if it is not older than {fact.refund.within}" if fact.refund.within is not None else ""
+        percent = canonical(fact.refund.percent)
+        yield f"{percent} % of what the job was charged goes back{limit}; as its first event, of nothing"
 
 
-def _refund_steps(rule: Rule) -> Iterator[str]:
-    if rule.refund_percent is not None:
-        yield f"{rule.refund_percent} % of what the job was charged goes back; as its first event, of nothing"
-
-
-def _price_steps(terms: ChargeTerms, price: Price, quantity: Decimal, policy: Policy) -> Iterator[str]:
-    yield _in_force(terms.book, price) if terms.book else price.book
-    amount = EXACT.multiply(quantity, price.rate)
-    yield f"{terms.quantity.text if terms.quantity else 'quantity'} is {canonical(quantity)}"
-    yield f"rate `{price.unit}`: {price.rate}"
-    yield f"{canonical(quantity)} x {price.rate} = {amount:f}"
-    for name, bound in (("minimum", terms.minimum), ("maximum", terms.maximum)):
-        if bound is not None and (amount < bound if name == "minimum" else amount > bound):
-            yield f"{name} {bound} counts instead"
-            amount = bound
-    money = policy.money
-    yield f"rounded {money.rounding} to {money.places} places: {money.round(amount)}"
-
-
-def _in_force(book: PriceBook, price: Price) -> str:
-    later = next((row.effective for row in book.rows if row.effective > price.effective), None)
-    until = f", until {instant_text(later)}" if later else ""
-    return f"price book `{book.name}`: the row from {instant_text(price.effective)}{until}"
+def _in_force(book: PriceBook, effective: datetime, at: datetime) -> str:
+    later = next((row.effective for row in book.rows if row.effective > effective), None)
+    until = f" and before {instant_text(later)}, when the next counts" if later else "; it is the last one"
+    return f"{instant_text(at)} is not before {instant_text(effective)}{until}"

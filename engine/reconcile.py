@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, evolve, field, frozen
 
 from engine.assess import assess
 from engine.clock import Clock, Deadline
@@ -17,6 +17,7 @@ from engine.instants import instant_text
 from engine.ledger import Ledger, LedgerRefused, LedgerUnavailable, Receipt, ScanSlice, Verdict
 from engine.policy.model import CatchUp, Policy
 from engine.telemetry import Failure, Report, Telemetry
+from engine.usual import Usual
 from engine.values import (
     Assessment,
     Decision,
@@ -34,6 +35,9 @@ EVENT_SECONDS_MAX = 15.0
 LESSONS_MAX = 5
 """What one posting can learn with nobody else at work: sequence, row, user, balance. Only more is contention, and waits."""
 
+BASELINES_SHARE = 4
+"""A scheduled run spends at most a quarter of its time on baselines."""
+
 ROW_RESERVE_SECONDS = 2.0
 """A scan begins no further row with less time than this left, so that the row it is at is always finished."""
 
@@ -47,6 +51,8 @@ class ScanReport:
     marked: int = 0
     errors: int = 0
     left_over: tuple[ScanSlice, ...] = ()
+    baselines: Mapping[str, Any] | None = None
+    """What became of the baselines, where the run renewed them."""
 
     def answer(self) -> dict[str, Any]:
         """Return the report as JSON-like values. ``slices`` is what is left over, and itself an event to go on with."""
@@ -57,6 +63,7 @@ class ScanReport:
             "errors": self.errors,
             "adjustments": self.adjustments,
             "slices": [asdict(part) for part in self.left_over],
+            **({"baselines": dict(self.baselines)} if self.baselines is not None else {}),
         }
 
     @property
@@ -75,10 +82,11 @@ class ScanReport:
             marked=self.marked + other.marked,
             errors=self.errors + other.errors,
             left_over=self.left_over + other.left_over,
+            baselines=other.baselines if self.baselines is None else self.baselines,
         )
 
 
-POSTED = (Outcome.DEBITED, Outcome.REFUNDED, Outcome.VOIDED, Outcome.FLAGGED)
+POSTED = (Outcome.DEBITED, Outcome.REFUNDED, Outcome.GRANTED, Outcome.VOIDED, Outcome.FLAGGED)
 
 
 @frozen
@@ -89,6 +97,11 @@ class Reconciler:
     ledger: Ledger
     telemetry: Telemetry
     clock: Clock
+    usual: Usual = field(init=False, repr=False)
+
+    @usual.default
+    def _usual(self) -> Usual:
+        return Usual(self.policy, self.ledger, self.clock)
 
     # --- one event ---
 
@@ -112,7 +125,7 @@ class Reconciler:
         return report
 
     def _settle(self, envelope: Envelope, deadline: Deadline) -> Report:
-        assessment = assess(envelope, self.policy)
+        assessment = assess(envelope, self.policy, self.usual.now(deadline))
         if assessment is None:
             return Report(envelope, Outcome.IGNORED)
         return evolve(self._post(assessment, deadline), envelope=envelope)
@@ -132,12 +145,12 @@ class Reconciler:
             standing = receipt.standing or standing
             if receipt.verdict is Verdict.SEQUENCE_TAKEN:
                 log = self._after_taken(assessment, receipt, deadline)
-        raise LedgerUnavailable(f"job {assessment.job}: others kept writing to it until the time was used up")
+        raise LedgerUnavailable(f"{assessment.reference}: others kept writing to it until the time was used up")
 
     def _first_look(self, assessment: Assessment, deadline: Deadline) -> JobLog:
         """A charge is most often a job's first fact, so it is posted without a look: the condition tells if that was wrong."""
-        is_likely_first = assessment.fact.charge is not None and not assessment.time_is_assumed
-        return JobLog() if is_likely_first else self.ledger.read(assessment.job, deadline)
+        is_likely_first = (assessment.fact.charge or assessment.fact.grant) is not None and not assessment.time_is_assumed
+        return JobLog() if is_likely_first else self.ledger.read(assessment.reference, deadline)
 
     def _after_taken(self, assessment: Assessment, receipt: Receipt, deadline: Deadline) -> JobLog:
         """Return the log to decide on next.
@@ -149,11 +162,11 @@ class Reconciler:
             known = decide(assessment, receipt.log, Standing.ASSUMED_COVERED, self.policy)
             if known.outcome is Outcome.DUPLICATE:
                 return receipt.log
-        return self.ledger.read(assessment.job, deadline)
+        return self.ledger.read(assessment.reference, deadline)
 
     def _known(self, decision: Decision, assessment: Assessment, deadline: Deadline) -> Report:
         """Nothing to post. A scan found the row unmarked all the same: mark it, so that the next scan passes it by."""
-        if assessment.source is not Source.SCAN or decision.mark is None:
+        if assessment.source is not Source.SCAN or decision.mark is None or assessment.job is None:
             return Report(None, decision.outcome, assessment)
         marked = self.ledger.mark(assessment.job, decision.mark, deadline)
         return Report(None, decision.outcome, assessment, marked=marked)
@@ -185,13 +198,18 @@ class Reconciler:
 
     # --- a scan ---
 
-    def scan(self, slices: Iterable[ScanSlice], deadline: Deadline) -> ScanReport:
+    def scheduled(self, slices: Iterable[ScanSlice], deadline: Deadline) -> ScanReport:
+        """Do what is due at regular times: renew the baselines (in a share of the time), then scan."""
+        baselines = self.usual.renew(deadline.sooner(deadline.left() / BASELINES_SHARE))
+        return self.scan(slices, deadline, ScanReport(baselines=baselines))
+
+    def scan(self, slices: Iterable[ScanSlice], deadline: Deadline, report: ScanReport = ScanReport()) -> ScanReport:
         """Turn every row that is due into its event and reconcile it, until done or out of time.
 
-        What is left over when the time is used comes back as slices, each to be continued just where it stopped.
+        What is left over when the time is used comes back as slices, each to be continued just where it stopped. The counts
+        are added to ``report``.
         """
         started = instant_text(self.clock.now())
-        report = ScanReport()
         for part in slices:
             report += self._scan_slice(evolve(part, started=part.started or started), deadline)
         self.telemetry.scanned(report.answer())

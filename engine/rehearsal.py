@@ -12,11 +12,11 @@ from typing import Any
 from attrs import Factory, define
 
 from engine.assess import assess
+from engine.baselines import NO_BASELINES, Baselines
 from engine.decide import decide
+from engine.decimals import EXACT, ZERO
 from engine.policy.model import Policy
 from engine.values import (
-    EXACT,
-    ZERO,
     Decision,
     Document,
     Entry,
@@ -30,7 +30,7 @@ from engine.values import (
 
 
 def log_of(entries: Iterable[Entry]) -> JobLog:
-    """Return a job's entries, summed up as the database would sum them up."""
+    """Return the entries of one reference, summed up as the database would sum them up."""
     log = JobLog()
     for entry in entries:
         log = JobLog(entry.sequence, log.user or entry.user, entry.facts, entry.cost, EXACT.add(log.posted, entry.amount))
@@ -63,11 +63,12 @@ class Plenty(dict[str, Decimal]):
 
 @define
 class Rehearsal:
-    """A policy at work on entries by job and balances by user, both in memory."""
+    """A policy at work on entries by reference and balances by user, both in memory."""
 
     policy: Policy
     balances: dict[str, Decimal]
     entries: dict[str, list[Entry]] = Factory(dict)
+    baselines: Baselines = NO_BASELINES
 
     def deliver(self, *documents: Document, source: Source = Source.EVENT) -> list[Outcome]:
         """Deliver events in the given order, and return how each ended. Raises EventError for one that makes no sense."""
@@ -75,20 +76,20 @@ class Rehearsal:
 
     def reconcile(self, envelope: Envelope) -> Outcome:
         """Assess, decide and post one envelope."""
-        assessment = assess(envelope, self.policy)
+        assessment = assess(envelope, self.policy, self.baselines)
         if assessment is None:
             return Outcome.IGNORED
         standing = Standing.ASSUMED_COVERED
         while True:
-            decision = decide(assessment, self.log(assessment.job), standing, self.policy)
+            decision = decide(assessment, self.log(assessment.reference), standing, self.policy)
             learned = self._learn(decision)
             if learned is None:
                 return decision.outcome
             standing = learned
 
-    def log(self, job: str) -> JobLog:
-        """Return a job's log."""
-        return log_of(self.entries.get(job, []))
+    def log(self, reference: str) -> JobLog:
+        """Return the log of a reference."""
+        return log_of(self.entries.get(reference, []))
 
     def _learn(self, decision: Decision) -> Standing | None:
         """Post the entry if its guard holds, else return what the user's row teaches."""
@@ -97,7 +98,7 @@ class Rehearsal:
             return None
         if (learned := contradiction(self.balances.get(entry.user), entry, decision.guard)) is not None:
             return learned
-        self.entries.setdefault(entry.job, []).append(entry)
+        self.entries.setdefault(entry.reference, []).append(entry)
         if decision.guard is not Guard.NONE:
             self.balances[entry.user] = EXACT.add(self.balances.get(entry.user, ZERO), entry.amount)
         return None

@@ -21,6 +21,7 @@ NAMESPACE = "Reconciler"
 METRICS: Mapping[Outcome, str] = {
     Outcome.DEBITED: "Debits",
     Outcome.REFUNDED: "Refunds",
+    Outcome.GRANTED: "Grants",
     Outcome.VOIDED: "Voids",
     Outcome.FLAGGED: "Flags",
     Outcome.REFUSED: "Refusals",
@@ -48,6 +49,7 @@ class Report:
         return {
             "outcome": self.outcome.value,
             "event": self.envelope.id if self.envelope else None,
+            "reference": assessment.reference if assessment else None,
             "job": assessment.job if assessment else None,
             "user": assessment.user if assessment else None,
             "rule": assessment.rule if assessment else None,

@@ -5,27 +5,28 @@ Amounts are ``Decimal`` credits, signed from the user's side (a debit is negativ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from decimal import Context, Decimal
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from attrs import frozen
 
-ZERO = Decimal(0)
-
-EXACT = Context(prec=200)
-"""Sums and products of the ledger's 38-digit numbers without loss; Python's own context would round them to 28 digits."""
+from engine.decimals import EXACT, ZERO, Money
 
 CONFLICTING_CHARGE = "conflicting-charge"
+CONFLICTING_GRANT = "conflicting-grant"
 OVERDRAFT = "overdraft"
 UNKNOWN_USER = "unknown-user"
-BUILT_IN_ANOMALIES = (CONFLICTING_CHARGE, OVERDRAFT, UNKNOWN_USER)
+BUILT_IN_ANOMALIES = (CONFLICTING_CHARGE, CONFLICTING_GRANT, OVERDRAFT, UNKNOWN_USER)
 """Anomalies that the engine itself finds while it decides; a policy cannot use these names for its own."""
 
 Document = Mapping[str, Any]
 """A JSON object: an EventBridge envelope, or a row of Jobs."""
+
+Content = tuple[tuple[str, str], ...]
+"""What an event said: each expression that was asked, and the text of what it found."""
 
 
 class Source(StrEnum):
@@ -52,6 +53,7 @@ class Outcome(StrEnum):
 
     DEBITED = "debited"
     REFUNDED = "refunded"
+    GRANTED = "granted"
     VOIDED = "voided"
     """A new fact that moves nothing: remembered, so that no order of arrival can charge for it."""
     FLAGGED = "flagged"
@@ -81,75 +83,171 @@ class Envelope:
         return value if isinstance(value, str) else None
 
 
+class TierModel(StrEnum):
+    """How tiers apply to a quantity."""
+
+    GRADUATED = "graduated"
+    """Each part of the quantity at the rate of the tier that it lies in."""
+    VOLUME = "volume"
+    """The whole quantity at the rate of the tier that it reaches."""
+
+
+@frozen
+class Tier:
+    """A rate for quantities up to and including ``up_to``; None for all above the tier before."""
+
+    rate: Decimal
+    up_to: Decimal | None = None
+
+
 @frozen
 class Price:
-    """The row of a price book that counted, and its rate."""
+    """All that an amount follows from, beside the quantity: an entry keeps it, so that it can be worked out for ever.
 
-    book: str
-    effective: datetime
-    rate: Decimal
-    unit: str
-    """The key of ``rates`` that gave the rate: the selected value, or ``default``."""
+    A flat ``amount``; or ``rate`` credits a unit (with ``tiers``: the rate of the tier that was reached); or neither, where
+    the quantity itself is the amount. ``book`` and ``effective`` name the row of the price book, ``unit`` the keys of its
+    ``rates`` that led to the rate.
+    """
+
+    amount: Decimal | None = None
+    book: str | None = None
+    effective: datetime | None = None
+    rate: Decimal | None = None
+    unit: str | None = None
+    tiers: tuple[Tier, ...] = ()
+    tier_model: TierModel = TierModel.GRADUATED
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
 
 
 @frozen
 class Charge:
     """The fact "this job's work was done at ``at`` and costs ``amount``" (credits, >= 0).
 
-    ``amount`` is fixed when the charge is first seen. ``content`` is what the event itself said (quantity and the value that
-    selected the rate): two charges at one instant are one and the same if their content is.
+    ``amount`` is fixed when the charge is first seen, by ``policy`` (its identity). ``content`` is what the event said.
     """
 
     amount: Decimal
     at: datetime
-    content: tuple[str, ...] = ()
+    content: Content = ()
+    policy: str = ""
 
     def join(self, other: Charge) -> Charge:
         """Return the one that counts: the later; at one instant the known one if they are the same, else the smaller."""
         if self.at != other.at:
             return max(self, other, key=lambda charge: charge.at)
-        if self.content == other.content or self.amount <= other.amount:
-            return self
-        return other
+        return self if is_same(self, other) or self.amount <= other.amount else other
 
     def conflicts_with(self, other: Charge) -> bool:
-        """Say whether the two cannot both be true: one instant, different work, different amounts."""
-        return self.at == other.at and self.content != other.content and self.amount != other.amount
+        """Say whether the two cannot both be true: one instant, different amounts."""
+        return self.at == other.at and not is_same(self, other)
+
+
+@frozen
+class Grant:
+    """The fact "``amount`` credits were bought or given at ``at``" (>= 0), fixed when it is first seen, by ``policy``.
+
+    A grant is made once, so its instant plays no part in what counts.
+    """
+
+    amount: Decimal
+    at: datetime
+    content: Content = ()
+    policy: str = ""
+
+    def join(self, other: Grant) -> Grant:
+        """Return the one that counts: the known one if they are the same, else the smaller."""
+        return self if is_same(self, other) or self.amount <= other.amount else other
+
+
+def is_same(known: Charge | Grant, new: Charge | Grant) -> bool:
+    """Say whether two facts of one reference (and one instant) may come from one and the same event.
+
+    One policy prices one event but once, so different amounts are different events. Another policy may price it otherwise:
+    then they are the same as long as no expression that both asked found different things.
+    """
+    return known.amount == new.amount or (known.policy != new.policy and agree(known.content, new.content))
+
+
+def agree(known: Content, new: Content) -> bool:
+    """Say whether all expressions that were asked both times found the same."""
+    said = dict(known)
+    return all(said.get(expression, value) == value for expression, value in new)
 
 
 @frozen
 class Refund:
-    """The fact "this job failed at ``at``; ``percent`` (0 to 100) of its charge goes back"."""
+    """The fact "this job failed at ``at``; ``percent`` (0 to 100) of its charge goes back".
+
+    Nothing goes back where the charge is older than ``within`` (None: however old it is).
+    """
 
     percent: Decimal
     at: datetime
+    within: timedelta | None = None
+    policy: str = ""
 
     def join(self, other: Refund) -> Refund:
-        """Return the one that counts: the later; at one instant the larger."""
-        return max(self, other, key=lambda refund: (refund.at, refund.percent))
+        """Return the one that counts: the later; at one instant the more generous, as long as one policy says so.
+
+        At one instant under another policy it is the known refund again, and what it gives is fixed.
+        """
+        if self.at == other.at and self.policy != other.policy:
+            return self
+        return max(self, other, key=lambda refund: (refund.at, refund.percent, refund.within or timedelta.max))
+
+    def percent_of(self, charge: Charge) -> Decimal:
+        """Return how many percent of a charge go back."""
+        is_too_late = self.within is not None and self.at - charge.at > self.within
+        return ZERO if is_too_late else self.percent
+
+
+@frozen
+class Conflict:
+    """Two facts that cannot both be true; ``name`` is the anomaly's."""
+
+    name: str
+    known: Charge | Grant
+    new: Charge | Grant
+
+    @property
+    def at(self) -> datetime:
+        """The instant that does not depend on which of the two came first."""
+        return max(self.known.at, self.new.at)
 
 
 @frozen
 class Facts:
-    """All that is known of one job. A join-semilattice: any order and any repetition of facts ends in the same value."""
+    """All that is known of one job or one grant. A join-semilattice: any order and repetition of facts ends in one value."""
 
     charge: Charge | None = None
     refund: Refund | None = None
+    grant: Grant | None = None
     flags: tuple[tuple[str, datetime], ...] = ()
     """Flags raised so far, each with the latest instant it was raised at; sorted by name."""
 
     def join(self, new: Facts) -> Facts:
         """Return these facts and the ``new`` ones together."""
         flags = dict(self.flags)
-        for name, at in new.flags:
+        for name, at in (*new.flags, *((conflict.name, conflict.at) for conflict in self.conflicts(new))):
             flags[name] = max(at, flags.get(name, at))
-        if self.charge and new.charge and self.charge.conflicts_with(new.charge):
-            flags[CONFLICTING_CHARGE] = max(new.charge.at, flags.get(CONFLICTING_CHARGE, new.charge.at))
         return Facts(
             charge=self.charge.join(new.charge) if self.charge and new.charge else self.charge or new.charge,
             refund=self.refund.join(new.refund) if self.refund and new.refund else self.refund or new.refund,
+            grant=self.grant.join(new.grant) if self.grant and new.grant else self.grant or new.grant,
             flags=tuple(sorted(flags.items())),
         )
+
+    def conflicts(self, new: Facts) -> Iterator[Conflict]:
+        """Yield what of these facts and the ``new`` ones cannot both be true."""
+        if self.charge and new.charge and self.charge.conflicts_with(new.charge):
+            yield Conflict(CONFLICTING_CHARGE, self.charge, new.charge)
+        if self.grant and new.grant and not is_same(self.grant, new.grant):
+            yield Conflict(CONFLICTING_GRANT, self.grant, new.grant)
+
+    def same_work(self, other: Facts) -> bool:
+        """Say whether both know the same charge, refund and grant; they may differ in flags."""
+        return (self.charge, self.refund, self.grant) == (other.charge, other.refund, other.grant)
 
     def latest(self) -> Charge | Refund | None:
         """Return the fact that decides what the job costs: the latest one, a refund before a charge of the same instant."""
@@ -167,11 +265,28 @@ class Anomaly:
     figures: tuple[tuple[str, str], ...] = ()
 
 
+JOB, GRANT = "job#", "grant#"
+"""What a reference of the ledger begins with."""
+
+
+@frozen
+class Sample:
+    """A number that an outlier anomaly looked at: ``of`` says which, ``group`` what it is compared with."""
+
+    of: str
+    group: str
+    value: Decimal
+
+
 @frozen
 class Assessment:
-    """What the policy makes of one envelope, before the ledger is asked: whose, when, by which rule, and the fact in it."""
+    """What the policy makes of one envelope, before the ledger is asked: whose, when, by which rule, and the fact in it.
 
-    job: str
+    ``reference`` is the log it belongs to, a job's or a grant's; ``job`` is set where the event names one.
+    """
+
+    reference: str
+    job: str | None
     user: str
     at: datetime
     rule: str
@@ -181,19 +296,20 @@ class Assessment:
     price: Price | None = None
     quantity: Decimal | None = None
     anomalies: tuple[Anomaly, ...] = ()
+    samples: tuple[Sample, ...] = ()
     status: str | None = None
     """The status of the job that this event stands for, where the policy's ``catch_up`` maps one."""
     time_is_assumed: bool = False
 
 
 def due(cost: Decimal, posted: Decimal) -> Decimal:
-    """Return the one line that everything here is: posting = desired - posted (a charge is desired as a negative)."""
+    """Return the one line that everything here is: posting = desired - posted (what costs is desired as a negative)."""
     return EXACT.subtract(EXACT.minus(cost), posted)
 
 
 @frozen
 class JobLog:
-    """A job's entries, summed up. ``cost`` is what the job should have cost after the last entry (credits, >= 0)."""
+    """A job's or a grant's entries, summed up. ``cost`` is what it should have cost after the last one (a grant: < 0)."""
 
     sequence: int = 0
     user: str | None = None
@@ -233,7 +349,8 @@ class Guard(StrEnum):
 class Entry:
     """One line of the ledger. Never changed, never deleted."""
 
-    job: str
+    reference: str
+    job: str | None
     sequence: int
     user: str
     type: EntryType
@@ -243,16 +360,14 @@ class Entry:
     policy: str
     facts: Facts
     cost: Decimal
+    money: Money
     source: Source
     price: Price | None = None
     quantity: Decimal | None = None
     anomalies: tuple[Anomaly, ...] = ()
+    samples: tuple[Sample, ...] = ()
     event_id: str | None = None
     time_is_assumed: bool = False
-
-    @property
-    def reference(self) -> str:
-        return f"job#{self.job}"
 
 
 @frozen

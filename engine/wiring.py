@@ -44,6 +44,7 @@ class Settings:
                 jobs=get("JOBS_TABLE") or "Jobs",
                 credits=get("CREDITS_TABLE") or "Credits",
                 ledger=get("LEDGER_TABLE") or "Ledger",
+                state=get("STATE_TABLE") or "State",
             ),
             policy_file=get("POLICY_FILE") or "policies/video.yaml",
             log_level=get("LOG_LEVEL") or "INFO",
@@ -90,7 +91,8 @@ def build_reconciler(settings: Settings, write: Callable[[str], None], clock: Cl
     """Return the reconciler that the settings describe. Raises PolicyError for a policy that must not run."""
     clock = clock or Clock()
     telemetry = Telemetry(write, clock, {"FunctionName": settings.function}, log_level(settings.log_level))
-    return Reconciler(load_policy(settings.policy_path()), build_ledger(settings.tables, clock), telemetry, clock)
+    policy, ledger = load_policy(settings.policy_path()), build_ledger(settings.tables, clock)
+    return Reconciler(policy, ledger, telemetry, clock)
 
 
 def log_level(name: str) -> int:

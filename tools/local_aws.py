@@ -78,19 +78,33 @@ class LocalAws:
 
 
 def tables_named(suffix: str) -> Tables:
-    """Return names for the three tables, as template.yaml makes them for an Environment."""
-    return Tables(f"Jobs-{suffix}", f"Credits-{suffix}", f"Ledger-{suffix}")
+    """Return names for the tables, as template.yaml makes them for an Environment."""
+    return Tables(f"Jobs-{suffix}", f"Credits-{suffix}", f"Ledger-{suffix}", f"State-{suffix}")
 
 
 def tables_environment(tables: Tables) -> dict[str, str]:
     """Return the variables that name the tables to the function and to the command line."""
-    return {"JOBS_TABLE": tables.jobs, "CREDITS_TABLE": tables.credits, "LEDGER_TABLE": tables.ledger}
+    return {
+        "JOBS_TABLE": tables.jobs,
+        "CREDITS_TABLE": tables.credits,
+        "LEDGER_TABLE": tables.ledger,
+        "STATE_TABLE": tables.state,
+    }
+
+
+def table_names(tables: Tables) -> dict[str, str]:
+    """Return the name of each table by its logical id in template.yaml."""
+    return {
+        "JobsTable": tables.jobs,
+        "CreditsTable": tables.credits,
+        "LedgerTable": tables.ledger,
+        "StateTable": tables.state,
+    }
 
 
 def create_tables(dynamodb: Any, tables: Tables) -> Tables:
-    """Make the three tables as template.yaml describes them, wait until they can be used, and return their names."""
-    schemas = table_schemas()
-    names = {"JobsTable": tables.jobs, "CreditsTable": tables.credits, "LedgerTable": tables.ledger}
+    """Make the tables as template.yaml describes them, wait until they can be used, and return their names."""
+    schemas, names = table_schemas(), table_names(tables)
     for logical_id, name in names.items():
         dynamodb.create_table(TableName=name, **schemas[logical_id])
     for name in names.values():
@@ -99,8 +113,8 @@ def create_tables(dynamodb: Any, tables: Tables) -> Tables:
 
 
 def delete_tables(dynamodb: Any, tables: Tables) -> None:
-    """Delete the three tables with all that is in them."""
-    for name in (tables.jobs, tables.credits, tables.ledger):
+    """Delete the tables with all that is in them."""
+    for name in table_names(tables).values():
         dynamodb.delete_table(TableName=name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from enum import StrEnum
@@ -21,6 +21,7 @@ from engine.cli.options import (
     JobsTable,
     LedgerTable,
     PolicyFile,
+    StateTable,
     Target,
     Verbose,
     forever,
@@ -30,14 +31,15 @@ from engine.cli.options import (
 )
 from engine.cli.output import err, out, print_counts, print_json, print_table, progress
 from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, replay_file
+from engine.decimals import EXACT, ZERO
 from engine.errors import EventError, LedgerError, Mistake, PolicyError
-from engine.ledger import Tables
+from engine.ledger import Ledger, Tables
 from engine.policy import load_policy
 from engine.policy.schema import policy_schema
 from engine.policy_tests import Coverage, TestFile, load_tests, run_test
-from engine.reasons import reasons_for
+from engine.reasons import Reasons, reasons_for
 from engine.reconcile import ScanReport, read_document, whole_table
-from engine.values import EXACT, ZERO
+from engine.recount import Recount, recount
 
 app = typer.Typer(
     name="reconciler",
@@ -182,16 +184,39 @@ PRINT_RESULT = {Format.TEXT: _print_result, Format.GITHUB: _annotate}
 
 @app.command()
 def explain(
-    event: Annotated[Path, typer.Argument(help="An event as JSON.", exists=True, dir_okay=False)],
+    event: Annotated[Path | None, typer.Argument(help="An event as JSON.", exists=True, dir_okay=False)] = None,
     *,
+    entry: Annotated[
+        str | None, typer.Option(help="Instead of an event: a reference of the ledger (job#j-1) whose entries to count again.")
+    ] = None,
     policy: PolicyFile = DEFAULT_POLICY,
+    endpoint_url: Endpoint = None,
+    ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
-    """Show why an event costs what it costs: which rules matched, which price counted, and the arithmetic."""
-    reasons = reasons_for(read_document(event.read_bytes()), load_policy(policy))
-    print_json(reasons.answer()) if as_json else out.print("\n".join(reasons.lines()), markup=False, soft_wrap=True)
-    if reasons.problem is not None:
+    """Show why an event costs what it costs, or count the entries of a reference again, and say whether they agree."""
+    if (event is None) == (entry is None):
+        err.print("explain takes either an event's file or --entry", markup=False)
+        raise typer.Exit(MISUSED)
+    if event is not None:
+        answers: Sequence[Reasons | Recount] = [reasons_for(read_document(event.read_bytes()), load_policy(policy))]
+    else:
+        answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), endpoint_url).ledger())
+    if as_json:
+        print_json([answer.answer() for answer in answers] if entry else answers[0].answer())
+    else:
+        out.print("\n".join(line for answer in answers for line in answer.lines()), markup=False, soft_wrap=True)
+    if any(answer.failed for answer in answers):
         raise typer.Exit(FAILED)
+
+
+def _recounts(reference: str, ledger: Ledger) -> list[Recount]:
+    recounts = recount(ledger.entries_of(reference, patience()))
+    if not recounts:
+        known = f"no such reference in {ledger.tables.ledger}; a job's is job#<jobId>, a grant's grant#<id>"
+        err.print(f"{reference}: {known}", markup=False, soft_wrap=True)
+        raise typer.Exit(FAILED)
+    return recounts
 
 
 @app.command()
@@ -208,11 +233,12 @@ def replay(
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
+    state_table: StateTable = "State",
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
     """Send a file of events through the engine. Goes on where an earlier run stopped; a second run changes nothing."""
-    target = Target(Tables(jobs_table, credits_table, ledger_table), endpoint_url)
+    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), endpoint_url)
     reconciler = open_reconciler(target, policy, workers, reporter(verbose=verbose))
     source = ReplayFile.open(file)
     kept = Checkpoint(
@@ -249,18 +275,20 @@ def scan(
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
+    state_table: StateTable = "State",
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Catch up on every job that no event told of, from the table of jobs."""
-    target = Target(Tables(jobs_table, credits_table, ledger_table), endpoint_url)
+    """Catch up on every job that no event told of, from the table of jobs. Renews the baselines of outliers first."""
+    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), endpoint_url)
     with progress() as bar:
         task = bar.add_task("scan: rows that were due", total=None)
         write = reporter(verbose=verbose, then=lambda: bar.advance(task))
         reconciler = open_reconciler(target, policy, workers, write)
+        baselines = reconciler.usual.renew(patience())
         with ThreadPoolExecutor(workers) as pool:
             reports = list(pool.map(lambda part: reconciler.scan([part], forever()), whole_table(segments)))
-    total = sum(reports, start=ScanReport())
+    total = sum(reports, start=ScanReport(baselines=baselines))
     answer = {name: value for name, value in total.answer().items() if name != "slices"}
     print_json(answer) if as_json else print_counts("Scan", answer | answer.pop("outcomes"))
     if total.errors:

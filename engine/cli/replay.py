@@ -16,11 +16,12 @@ from typing import IO, Any
 
 from attrs import define, field, frozen
 
+from engine.decimals import ZERO
 from engine.errors import EventError
 from engine.ledger import LedgerRefused
 from engine.reconcile import read_document
 from engine.telemetry import Report
-from engine.values import ZERO, Document, Source
+from engine.values import Document, Source
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNDER_WAY_PER_WORKER = 4

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from attrs import frozen
 
+from engine.baselines import Baselines
 from engine.clock import Clock, Deadline
 from engine.errors import LedgerError
 from engine.ledger.attributes import Item, decode_item, encode
-from engine.ledger.calls import Cancelled, ConditionFailed, DynamoDB, LedgerRefused, LedgerUnavailable, call
-from engine.ledger.entries import item_of, log_of
+from engine.ledger.baselines import SEGMENTS, baselines_item, baselines_key, baselines_of, samples_request
+from engine.ledger.calls import (
+    Cancelled,
+    ConditionFailed,
+    DynamoDB,
+    LedgerRefused,
+    LedgerUnavailable,
+    Response,
+    call,
+)
+from engine.ledger.entries import entry_of, item_of, log_of, sample_of
 from engine.ledger.jobs import Page, ScanSlice, scan_request
 from engine.ledger.postings import REFERENCE_NAME, Posting, Receipt, Tables, Verdict, update_mark
-from engine.values import Entry, Guard, JobLog, Mark
+from engine.values import Entry, Guard, JobLog, Mark, Sample
 
 __all__ = [
     "DynamoDB",
@@ -30,12 +41,15 @@ __all__ = [
     "Verdict",
 ]
 
+STORE_RESERVE_SECONDS = 1.0
+"""No further samples are read with less time than this left, so that what was read can be stored."""
+
 LOG_ATTRIBUTES = {"#sequence": "sequence", "#user": "userId", "#amount": "amount", "#cost": "cost", "#facts": "facts"}
 
 
 @frozen
 class Ledger:
-    """The three tables, reached through a botocore client that is passed in."""
+    """The tables, reached through a botocore client that is passed in."""
 
     client: DynamoDB
     tables: Tables
@@ -54,17 +68,33 @@ class Ledger:
             return posting.receipt(cancelled.reasons)
         return Receipt(Verdict.POSTED)
 
-    def read(self, job: str, deadline: Deadline) -> JobLog:
-        """Return a job's log as it stands now (strongly consistent)."""
-        request = {
+    def read(self, reference: str, deadline: Deadline) -> JobLog:
+        """Return the log of a reference as it stands now (strongly consistent)."""
+        request = self._log_request(reference)
+        request["ProjectionExpression"] = ", ".join(LOG_ATTRIBUTES)
+        request["ExpressionAttributeNames"] |= LOG_ATTRIBUTES
+        return log_of(self._items(self.client.query, request, deadline))
+
+    def entries_of(self, reference: str, deadline: Deadline) -> list[Entry]:
+        """Return the entries of a reference, whole, in order of their sequence (strongly consistent)."""
+        items = self._items(self.client.query, self._log_request(reference), deadline)
+        return [self._entry(decode_item(item)) for item in items]
+
+    def _entry(self, stored: dict[str, Any]) -> Entry:
+        try:
+            return entry_of(stored)
+        except (KeyError, TypeError, ValueError) as error:
+            which = f"{stored['reference']}, entry {stored['sequence']}"
+            raise LedgerRefused(f"{which}: is no entry of this system ({type(error).__name__}: {error})") from error
+
+    def _log_request(self, reference: str) -> dict[str, Any]:
+        return {
             "TableName": self.tables.ledger,
             "KeyConditionExpression": "#reference = :reference",
-            "ExpressionAttributeValues": {":reference": encode(f"job#{job}")},
-            "ProjectionExpression": ", ".join(LOG_ATTRIBUTES),
-            "ExpressionAttributeNames": {**LOG_ATTRIBUTES, **REFERENCE_NAME},
+            "ExpressionAttributeNames": dict(REFERENCE_NAME),
+            "ExpressionAttributeValues": {":reference": encode(reference)},
             "ConsistentRead": True,
         }
-        return log_of(self._items(self.client.query, request, deadline))
 
     def mark(self, job: str, mark: Mark, deadline: Deadline) -> bool:
         """Mark a job's row whose facts are posted already. False if the row is gone."""
@@ -107,6 +137,32 @@ class Ledger:
         """Yield ``userId``, ``remaining`` and ``posted`` of every row of Credits (strongly consistent)."""
         yield from self._rows(self.tables.credits, ("userId", "remaining", "posted"), deadline)
 
+    # --- baselines ---
+
+    def load_baselines(self, policy: str, deadline: Deadline) -> Baselines:
+        """Return the stored baselines of a policy (its name). Raises ValueError or its kin for what are none."""
+        request = {"TableName": self.tables.state, "Key": baselines_key(policy)}
+        return baselines_of(call(self.client.get_item, request, deadline).get("Item"))
+
+    def store_baselines(self, policy: str, baselines: Baselines, deadline: Deadline) -> None:
+        """Store the baselines of a policy in the place of those before."""
+        request = {"TableName": self.tables.state, "Item": baselines_item(policy, baselines)}
+        call(self.client.put_item, request, deadline)
+
+    def samples(self, since: datetime, entries_max: int, deadline: Deadline) -> Iterator[Sample]:
+        """Yield the samples of entries posted ``since``, of about ``entries_max`` entries, or of what can be read in time."""
+        seen = 0
+        for page in self._sampled_pages(since, deadline):
+            for item in page.get("Items", ()):
+                yield from map(sample_of, decode_item(item)["samples"])
+            seen += page["ScannedCount"]
+            if seen >= entries_max or deadline.left() < STORE_RESERVE_SECONDS:
+                return
+
+    def _sampled_pages(self, since: datetime, deadline: Deadline) -> Iterator[Response]:
+        for segment in range(SEGMENTS):
+            yield from self._pages(self.client.scan, samples_request(self.tables.ledger, segment, since), deadline)
+
     def _rows(self, table: str, attributes: Iterable[str], deadline: Deadline) -> Iterator[dict[str, Any]]:
         names = {f"#a{index}": name for index, name in enumerate(attributes)}
         request = {
@@ -119,9 +175,13 @@ class Ledger:
 
     def _items(self, operation: Any, request: dict[str, Any], deadline: Deadline) -> Iterator[Item]:
         """Yield the items of all pages, one page in memory at a time."""
+        for page in self._pages(operation, request, deadline):
+            yield from page.get("Items", ())
+
+    def _pages(self, operation: Any, request: dict[str, Any], deadline: Deadline) -> Iterator[Response]:
         while True:
             answer = call(operation, request, deadline)
-            yield from answer.get("Items", ())
+            yield answer
             if not (last := answer.get("LastEvaluatedKey")):
                 return
             request = {**request, "ExclusiveStartKey": last}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from engine.values import EXACT
+from engine.decimals import EXACT
 
 DIGITS_MAX = 38
 """The significant digits of a number of DynamoDB."""

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from engine.decimals import EXACT, ZERO, Money
 from engine.instants import instant_text, posting_text
 from engine.ledger.attributes import Item, decode_item, encode_item
-from engine.values import EXACT, ZERO, Anomaly, Charge, Entry, Facts, JobLog, Price, Refund
+from engine.values import (
+    Anomaly,
+    Charge,
+    Content,
+    Entry,
+    EntryType,
+    Facts,
+    Grant,
+    JobLog,
+    Price,
+    Refund,
+    Sample,
+    Source,
+    Tier,
+    TierModel,
+)
 
 
 def item_of(entry: Entry, posted_at: datetime) -> dict[str, Any]:
@@ -23,8 +39,9 @@ def item_of(entry: Entry, posted_at: datetime) -> dict[str, Any]:
             "type": entry.type.value,
             "amount": entry.amount,
             "cost": entry.cost,
+            "money": {"places": entry.money.places, "rounding": entry.money.rounding},
             "occurredAt": instant_text(entry.occurred_at),
-            "occurredAtFrom": "scan-start" if entry.time_is_assumed else None,
+            "occurredAtFrom": ASSUMED if entry.time_is_assumed else None,
             "postedAt": posting_text(posted_at),
             "rule": entry.rule,
             "policy": entry.policy,
@@ -32,14 +49,19 @@ def item_of(entry: Entry, posted_at: datetime) -> dict[str, Any]:
             "quantity": entry.quantity,
             "facts": _facts(entry.facts),
             "anomalies": [_anomaly(anomaly) for anomaly in entry.anomalies],
+            "samples": [_sample(sample) for sample in entry.samples] or None,
             "source": entry.source.value,
             "eventId": entry.event_id,
         }
     )
 
 
+ASSUMED = "scan-start"
+"""Where the time of an entry is from, when the row of Jobs had none."""
+
+
 def log_of(items: Iterable[Item]) -> JobLog:
-    """Return a job's entries (in order of their sequence), summed up."""
+    """Return the entries of one reference (in order of their sequence), summed up."""
     log = JobLog()
     for item in items:
         entry = decode_item(item)
@@ -53,37 +75,133 @@ def log_of(items: Iterable[Item]) -> JobLog:
     return log
 
 
+def entry_of(stored: Mapping[str, Any]) -> Entry:
+    """Return the entry that a decoded item stores. Raises KeyError or ValueError for what is no entry of this system."""
+    return Entry(
+        reference=stored["reference"],
+        job=stored.get("jobId"),
+        sequence=stored["sequence"],
+        user=stored["userId"],
+        type=EntryType(stored["type"]),
+        amount=Decimal(stored["amount"]),
+        occurred_at=_instant(stored["occurredAt"]),
+        rule=stored["rule"],
+        policy=stored["policy"],
+        facts=_facts_of(stored["facts"]),
+        cost=Decimal(stored["cost"]),
+        money=Money(stored["money"]["places"], stored["money"]["rounding"]),
+        source=Source(stored["source"]),
+        price=_price_of(stored["price"]) if "price" in stored else None,
+        quantity=_decimal(stored.get("quantity")),
+        anomalies=tuple(_anomaly_of(anomaly) for anomaly in stored.get("anomalies", ())),
+        samples=tuple(sample_of(sample) for sample in stored.get("samples", ())),
+        event_id=stored.get("eventId"),
+        time_is_assumed=stored.get("occurredAtFrom") == ASSUMED,
+    )
+
+
+def sample_of(stored: Mapping[str, Any]) -> Sample:
+    """Return a stored sample."""
+    return Sample(stored["of"], stored["group"], Decimal(stored["value"]))
+
+
+# --- to an item -------------------------------------------------------------------------------------------------------
+
+
 def _price(price: Price) -> dict[str, object]:
-    return {"book": price.book, "effective": instant_text(price.effective), "rate": price.rate, "unit": price.unit}
+    """Return what a price is made of; what says nothing is left out."""
+    return {
+        "amount": price.amount,
+        "book": price.book,
+        "effective": instant_text(price.effective) if price.effective else None,
+        "rate": price.rate,
+        "unit": price.unit,
+        "tiers": [{"upTo": tier.up_to, "rate": tier.rate} for tier in price.tiers] or None,
+        "tierModel": price.tier_model.value if price.tiers else None,
+        "minimum": price.minimum,
+        "maximum": price.maximum,
+    }
 
 
 def _anomaly(anomaly: Anomaly) -> dict[str, object]:
     return {"name": anomaly.name, "reason": anomaly.reason, "figures": dict(anomaly.figures) or None}
 
 
+def _sample(sample: Sample) -> dict[str, object]:
+    return {"of": sample.of, "group": sample.group, "value": sample.value}
+
+
 def _facts(facts: Facts) -> dict[str, object]:
     return {
-        "charge": _charge(facts.charge) if facts.charge else None,
+        "charge": _claim(facts.charge) if facts.charge else None,
         "refund": _refund(facts.refund) if facts.refund else None,
+        "grant": _claim(facts.grant) if facts.grant else None,
         "flags": {name: instant_text(at) for name, at in facts.flags} or None,
     }
 
 
-def _charge(charge: Charge) -> dict[str, object]:
-    return {"amount": charge.amount, "at": instant_text(charge.at), "content": list(charge.content)}
+def _claim(claim: Charge | Grant) -> dict[str, object]:
+    return {
+        "amount": claim.amount,
+        "at": instant_text(claim.at),
+        "content": dict(claim.content) or None,
+        "policy": claim.policy or None,
+    }
 
 
 def _refund(refund: Refund) -> dict[str, object]:
-    return {"percent": refund.percent, "at": instant_text(refund.at)}
+    return {
+        "percent": refund.percent,
+        "at": instant_text(refund.at),
+        "withinSeconds": int(refund.within.total_seconds()) if refund.within is not None else None,
+        "policy": refund.policy or None,
+    }
+
+
+# --- and back ---------------------------------------------------------------------------------------------------------
+
+
+def _price_of(stored: Mapping[str, Any]) -> Price:
+    return Price(
+        amount=_decimal(stored.get("amount")),
+        book=stored.get("book"),
+        effective=_instant(stored["effective"]) if "effective" in stored else None,
+        rate=_decimal(stored.get("rate")),
+        unit=stored.get("unit"),
+        tiers=tuple(Tier(Decimal(tier["rate"]), _decimal(tier.get("upTo"))) for tier in stored.get("tiers", ())),
+        tier_model=TierModel(stored.get("tierModel", TierModel.GRADUATED)),
+        minimum=_decimal(stored.get("minimum")),
+        maximum=_decimal(stored.get("maximum")),
+    )
+
+
+def _anomaly_of(stored: Mapping[str, Any]) -> Anomaly:
+    return Anomaly(stored["name"], stored.get("reason"), tuple(sorted(stored.get("figures", {}).items())))
 
 
 def _facts_of(stored: Mapping[str, Any]) -> Facts:
-    charge, refund = stored.get("charge"), stored.get("refund")
+    charge, refund, grant = stored.get("charge"), stored.get("refund"), stored.get("grant")
     return Facts(
-        charge=Charge(Decimal(charge["amount"]), _instant(charge["at"]), tuple(charge["content"])) if charge else None,
-        refund=Refund(Decimal(refund["percent"]), _instant(refund["at"])) if refund else None,
+        charge=Charge(*_claimed(charge)) if charge else None,
+        refund=_refund_of(refund) if refund else None,
+        grant=Grant(*_claimed(grant)) if grant else None,
         flags=tuple(sorted((name, _instant(at)) for name, at in stored.get("flags", {}).items())),
     )
+
+
+def _claimed(stored: Mapping[str, Any]) -> tuple[Decimal, datetime, Content, str]:
+    content = tuple(sorted(stored.get("content", {}).items()))
+    return Decimal(stored["amount"]), _instant(stored["at"]), content, stored.get("policy", "")
+
+
+def _refund_of(stored: Mapping[str, Any]) -> Refund:
+    seconds = stored.get("withinSeconds")
+    within = timedelta(seconds=int(seconds)) if seconds is not None else None
+    return Refund(Decimal(stored["percent"]), _instant(stored["at"]), within, stored.get("policy", ""))
+
+
+def _decimal(stored: Any) -> Decimal | None:
+    return Decimal(stored) if stored is not None else None
 
 
 def _instant(text: str) -> datetime:

@@ -17,11 +17,13 @@ from engine.values import Entry, Guard, JobLog, Mark, Standing
 
 @frozen
 class Tables:
-    """The names of the three tables."""
+    """The names of the tables."""
 
     jobs: str = "Jobs"
     credits: str = "Credits"
     ledger: str = "Ledger"
+    state: str = "State"
+    """What can be worked out again (baselines): no credit depends on it."""
 
 
 class Verdict(StrEnum):
@@ -124,7 +126,7 @@ class Posting:
         actions = [put_entry(tables, self.item)]
         if self.guard is not Guard.NONE:
             actions.append(add_credits(tables, self.entry, self.guard))
-        if self.mark is not None:
+        if self.mark is not None and self.entry.job is not None:
             actions.append({"Update": update_mark(tables, self.entry.job, self.mark)})
         return actions
 

@@ -8,22 +8,25 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import Any, Protocol
 
 from attrs import frozen
 
+from engine.decimals import DIGITS_MAX, fits
 from engine.errors import PolicyError, shown
 from engine.instants import read_instant
 from engine.paths import JSON_NUMBER, compile_path
 from engine.patterns import compile_pattern
 from engine.policy.source import CORE_WORDS, WORD_CHARACTERS_MAX, Items, Members, Node, Notes, Place, Scalar, named
-from engine.prices import DIGITS_MAX, fits
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 WORDS_MAX = 40
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+DURATION = re.compile(r"(?P<count>[1-9][0-9]{0,4})(?P<unit>[smhd])")
+DURATION_UNITS: Mapping[str, str] = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class _Wrong:
@@ -154,6 +157,22 @@ class Instant:
 
 
 @frozen
+class Duration:
+    """A length of time: a whole number and its unit."""
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        wanted = "a length of time, like 30m, 36h or 7d,"
+        text = _scalar(node, notes, wanted)
+        if text is None:
+            return WRONG
+        match = DURATION.fullmatch(text)
+        if not match:
+            notes.mistake(node.place, f"is {shown(text)}; {wanted} is needed")
+            return WRONG
+        return timedelta(**{DURATION_UNITS[match["unit"]]: int(match["count"])})
+
+
+@frozen
 class Expression:
     """JMESPath over the envelope (or, in a catch-up, over the row)."""
 
@@ -272,6 +291,27 @@ class MapOf:
         return WRONG if any(value is WRONG for value in values.values()) else values
 
 
+@frozen
+class ByKind:
+    """One shape for a scalar, one for a list, one for a mapping; what has no shape may not stand there."""
+
+    wanted: str
+    scalar: Shape | None = None
+    items: Shape | None = None
+    members: Shape | None = None
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        shape = {Scalar: self.scalar, Items: self.items, Members: self.members}[type(node)]
+        if shape is None:
+            notes.mistake(node.place, f"is {kind_of(node)}; {self.wanted} is needed")
+            return WRONG
+        return shape.read(node, notes)
+
+    def shapes(self) -> tuple[Shape, ...]:
+        """Return the shapes that may stand there."""
+        return tuple(shape for shape in (self.scalar, self.items, self.members) if shape)
+
+
 _REQUIRED: Any = object()
 
 
@@ -336,6 +376,8 @@ class Keys:
 
 __all__ = [
     "WRONG",
+    "ByKind",
+    "Duration",
     "EventPattern",
     "Expression",
     "Instant",

@@ -5,26 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any
 
 from attrs import evolve, frozen
 
+from engine.decimals import Money
 from engine.errors import Mistake, PolicyError
-from engine.instants import instant_text
-from engine.paths import Path
 from engine.patterns import parse_pattern, required_values
 from engine.patterns.cover import covers
 from engine.policy.grammar import (
     WRONG,
+    Duration,
     EventPattern,
     Expression,
-    Instant,
     Key,
     Keys,
     ListOf,
-    MapOf,
     Matcher,
     Name,
     Number,
@@ -38,22 +36,21 @@ from engine.policy.model import (
     CatchUp,
     Explain,
     Fields,
+    Outlier,
     Overdraft,
     Policy,
+    RefundTerms,
     Rule,
     UnknownUser,
 )
+from engine.policy.pricing import AMOUNT, CHARGE, GRANT, MONEY, PRICES, DraftTerms
 from engine.policy.rows import row_attributes
 from engine.policy.source import Items, Members, Node, Notes, Place, Scalar, named, read_yaml
-from engine.prices import DEFAULT_RATE, DIGITS_MAX, ROUNDINGS, ChargeTerms, Money, PriceBook, PriceRow
+from engine.prices import PriceBook
 from engine.values import BUILT_IN_ANOMALIES
 
-PLACES_MAX = 10
 PAIRS_MAX = 50_000
 """How many pairs of rules are compared: all of them up to 316 rules."""
-
-AMOUNT = Number(Decimal(0), Decimal(10) ** (DIGITS_MAX - PLACES_MAX))
-"""Rates and bounds: with ten places still within the ledger's 38 digits."""
 
 
 def load_policy(path: FilePath | str) -> Policy:
@@ -80,79 +77,27 @@ def parse_policy(text: str | bytes, file: str) -> Policy:
 
 
 @frozen
-class DraftTerms:
-    """A charge whose price book is still a name."""
-
-    book: str | None
-    quantity: Path | None
-    amount: Decimal | None
-    minimum: Decimal | None
-    maximum: Decimal | None
-
-
-@frozen
 class DraftRule:
-    """A rule whose charge is not linked to its price book yet."""
+    """A rule whose charge or grant is not linked to its price book yet."""
 
     rule: Rule
     terms: DraftTerms | None
 
-
-def _money(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Money:
-    return Money(**values)
-
-
-def _price_row(values: Mapping[str, Any], _node: Members, _notes: Notes) -> PriceRow:
-    return PriceRow(values["effective"], values["rates"], values["by"])
-
-
-def _check_rates(_values: Mapping[str, Any], row: Members, notes: Notes) -> None:
-    rates = row.get("rates")
-    if not isinstance(rates, Members) or not rates.pairs:
-        return
-    names = rates.names()
-    if row.get("by") is None and names != {DEFAULT_RATE}:
-        notes.mistake(rates.place, "several rates need `by`, the JMESPath that selects one; without it only `default` counts")
-    elif DEFAULT_RATE not in names:
-        notes.warning(rates.place, "there is no `default`: an event that selects another rate is refused")
-
-
-def _check_oldest_first(rows: Sequence[Any], node: Items, notes: Notes) -> None:
-    for (earlier, later), item in zip(pairwise(rows), node.nodes[1:], strict=True):
-        if earlier is not WRONG and later is not WRONG and later.effective <= earlier.effective:
-            notes.mistake(item.place, f"is effective {instant_text(later.effective)}, not after the row above; oldest first")
-
-
-def _terms(values: Mapping[str, Any], _node: Members, _notes: Notes) -> DraftTerms:
-    return DraftTerms(values["price"], values["quantity"], values["amount"], values["minimum"], values["maximum"])
-
-
-def _check_terms(values: Mapping[str, Any], charge: Members, notes: Notes) -> None:
-    given = charge.names()
-    if ("amount" in given) == ("price" in given):
-        notes.mistake(charge.place, "a charge is either `amount`, or `price` with `quantity`")
-    elif "amount" in given:
-        for key, value in charge.pairs:
-            if key.text in {"quantity", "minimum", "maximum"}:
-                notes.mistake(value.place, f"`{key.text}` has no meaning beside `amount`")
-    elif "quantity" not in given:
-        notes.mistake(charge.place, "`quantity` is missing: the JMESPath of what the price is for")
-    minimum, maximum = values["minimum"], values["maximum"]
-    if isinstance(minimum, Decimal) and isinstance(maximum, Decimal) and minimum > maximum:
-        place = (charge.get("minimum") or charge).place
-        notes.mistake(place, f"the minimum {minimum} is above the maximum {maximum}")
+    def linked(self, books: Mapping[str, PriceBook]) -> Rule:
+        """Return the rule with its price book."""
+        return evolve(self.rule, terms=self.terms.linked(books)) if self.terms else self.rule
 
 
 ACTION_KEYS: Mapping[Action, tuple[str, ...]] = {
     Action.DEBIT: ("charge",),
     Action.REFUND: ("refund",),
+    Action.GRANT: ("grant",),
     Action.FLAG: ("reason",),
 }
 """What each action needs beside ``name``, ``match`` and ``action``; what the others need has no meaning for it."""
 
 
 def _rule(values: Mapping[str, Any], node: Members, _notes: Notes) -> DraftRule:
-    refund = values["refund"] or {}
     rule = Rule(
         name=values["name"],
         action=Action(values["action"]),
@@ -160,10 +105,10 @@ def _rule(values: Mapping[str, Any], node: Members, _notes: Notes) -> DraftRule:
         pattern=values["match"].pattern,
         line=node.place.line,
         column=node.place.column,
-        refund_percent=refund.get("percent"),
+        refund=values["refund"],
         reason=values["reason"],
     )
-    return DraftRule(rule, values["charge"])
+    return DraftRule(rule, values["charge"] or values["grant"])
 
 
 def _check_rule(values: Mapping[str, Any], rule: Members, notes: Notes) -> None:
@@ -179,9 +124,25 @@ def _check_rule(values: Mapping[str, Any], rule: Members, notes: Notes) -> None:
             notes.mistake(value.place, f"`{name}` has no meaning in a {action} rule")
 
 
+def _refund(values: Mapping[str, Any], _node: Members, _notes: Notes) -> RefundTerms:
+    return RefundTerms(**values)
+
+
 def _anomaly(values: Mapping[str, Any], node: Members, _notes: Notes) -> AnomalyRule:
-    matcher: Matcher = values["match"]
-    return AnomalyRule(values["name"], matcher.matches, matcher.pattern, node.place.line, values["reason"])
+    matcher: Matcher = values["match"] or EVERY_EVENT
+    return AnomalyRule(values["name"], matcher.matches, matcher.pattern, node.place.line, values["reason"], values["outlier"])
+
+
+EVERY_EVENT = Matcher(lambda _: True, {})
+
+
+def _check_anomaly(_values: Mapping[str, Any], anomaly: Members, notes: Notes) -> None:
+    if not {"match", "outlier"} & anomaly.names():
+        notes.mistake(anomaly.place, "an anomaly needs `match`, `outlier`, or both")
+
+
+def _outlier(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Outlier:
+    return Outlier(**values)
 
 
 def _catch_up(values: Mapping[str, Any], node: Members, _notes: Notes) -> CatchUp:
@@ -212,9 +173,11 @@ def _statuses(pattern: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 def _check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> None:
     _check_names(policy, notes)
-    for charge in _charges(policy):
-        _check_book(charge, policy.get("prices"), notes)
-        _check_places(charge, values["money"], notes)
+    for terms in _terms(policy):
+        _check_book(terms, policy.get("prices"), notes)
+        _check_places(terms, values["money"], notes)
+    _check_reference(policy, notes)
+    _check_prices_used(policy, notes)
     if values.get("rules", WRONG) is not WRONG:
         _check_reachable(values["rules"], notes)
 
@@ -260,11 +223,31 @@ def _check_places(charge: Members, money: Any, notes: Notes) -> None:
             notes.mistake(node.place, f"`{key.text}` {value} has more than the {money.places} places of `money`")
 
 
-def _charges(policy: Members) -> Iterator[Members]:
+def _check_reference(policy: Members, notes: Notes) -> None:
+    """A grant is made once for each reference, so the policy must say where that is."""
+    event = policy.get("event")
+    if not isinstance(event, Members) or event.get("reference"):
+        return
     for rule in _mappings(policy.get("rules")):
-        charge = rule.get("charge")
-        if isinstance(charge, Members):
-            yield charge
+        action = rule.get("action")
+        if isinstance(action, Scalar) and action.text == Action.GRANT:
+            notes.mistake(rule.place, "a grant rule needs `event.reference`, the JMESPath of the purchase's id")
+
+
+def _check_prices_used(policy: Members, notes: Notes) -> None:
+    prices = policy.get("prices")
+    used = {book.text for terms in _terms(policy) if isinstance(book := terms.get("price"), Scalar)}
+    for key, _ in prices.pairs if isinstance(prices, Members) else ():
+        if key.text not in used:
+            notes.warning(key.place, f"no rule uses the price book {named(key.text)}")
+
+
+def _terms(policy: Members) -> Iterator[Members]:
+    for rule in _mappings(policy.get("rules")):
+        for name in ("charge", "grant"):
+            terms = rule.get(name)
+            if isinstance(terms, Members):
+                yield terms
 
 
 def _mappings(node: Node | None) -> list[Members]:
@@ -273,25 +256,7 @@ def _mappings(node: Node | None) -> list[Members]:
 
 # --- the grammar ------------------------------------------------------------------------------------------------------
 
-PRICE_ROW = Keys(
-    {"effective": Key(Instant()), "by": Key(Expression(), None), "rates": Key(MapOf(AMOUNT))},
-    _price_row,
-    _check_rates,
-)
-
-CHARGE = Keys(
-    {
-        "price": Key(Text("the name of a price book"), None),
-        "quantity": Key(Expression(), None),
-        "amount": Key(AMOUNT, None),
-        "minimum": Key(AMOUNT, None),
-        "maximum": Key(AMOUNT, None),
-    },
-    _terms,
-    _check_terms,
-)
-
-REFUND = Keys({"percent": Key(Number(Decimal(0), Decimal(100)))})
+REFUND = Keys({"percent": Key(Number(Decimal(0), Decimal(100))), "within": Key(Duration(), None)}, _refund)
 
 RULE = Keys(
     {
@@ -300,15 +265,41 @@ RULE = Keys(
         "action": Key(Word(tuple(Action))),
         "charge": Key(CHARGE, None),
         "refund": Key(REFUND, None),
+        "grant": Key(GRANT, None),
         "reason": Key(Text(), None),
     },
     _rule,
     _check_rule,
 )
 
+OUTLIER = Keys(
+    {
+        "value": Key(Expression()),
+        "group": Key(Expression()),
+        "mads": Key(Number(Decimal(1), Decimal(1000))),
+        "samples": Key(Number(Decimal(5), Decimal(10_000), whole=True)),
+    },
+    _outlier,
+)
+
 ANOMALY = Keys(
-    {"name": Key(Name(reserved=BUILT_IN_ANOMALIES)), "match": Key(EventPattern()), "reason": Key(Text(), None)},
+    {
+        "name": Key(Name(reserved=BUILT_IN_ANOMALIES)),
+        "match": Key(EventPattern(), None),
+        "outlier": Key(OUTLIER, None),
+        "reason": Key(Text(), None),
+    },
     _anomaly,
+    _check_anomaly,
+)
+
+EVENT = Keys(
+    {
+        "job": Key(Expression()),
+        "user": Key(Expression()),
+        "time": Key(Expression()),
+        "reference": Key(Expression(), None),
+    }
 )
 
 CATCH_UP = Keys(
@@ -323,18 +314,9 @@ POLICY = Keys(
     {
         "version": Key(Word(("1",))),
         "name": Key(Name()),
-        "event": Key(Keys({"job": Key(Expression()), "user": Key(Expression()), "time": Key(Expression())})),
-        "money": Key(
-            Keys(
-                {
-                    "places": Key(Number(Decimal(0), Decimal(PLACES_MAX), whole=True), 4),
-                    "rounding": Key(Word(tuple(ROUNDINGS)), "half-even"),
-                },
-                _money,
-            ),
-            Money(),
-        ),
-        "prices": Key(MapOf(ListOf(PRICE_ROW, check=_check_oldest_first)), {}),
+        "event": Key(EVENT),
+        "money": Key(MONEY, Money()),
+        "prices": Key(PRICES, {}),
         "rules": Key(ListOf(RULE)),
         "overdraft": Key(Word(tuple(Overdraft)), "flag"),
         "unknown_user": Key(Word(tuple(UnknownUser)), "refuse"),
@@ -367,22 +349,15 @@ def _linked(values: Mapping[str, Any]) -> Policy:
         digest="",
         fields=Fields(**values["event"]),
         money=values["money"],
-        rules=tuple(_linked_rule(draft, books) for draft in values["rules"]),
+        rules=tuple(draft.linked(books) for draft in values["rules"]),
         overdraft=Overdraft(values["overdraft"]),
         unknown_user=UnknownUser(values["unknown_user"]),
         anomalies=values["anomalies"],
         catch_up=values["catch_up"],
         explain=values["explain"],
+        prices=books,
     )
     return evolve(policy, row_attributes=row_attributes(policy))
-
-
-def _linked_rule(draft: DraftRule, books: Mapping[str, PriceBook]) -> Rule:
-    terms = draft.terms
-    if terms is None:
-        return draft.rule
-    book = books[terms.book] if terms.book is not None else None
-    return evolve(draft.rule, charge=ChargeTerms(terms.amount, book, terms.quantity, terms.minimum, terms.maximum))
 
 
 __all__ = ["load_policy", "parse_policy"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from attrs import frozen
 
+from engine.decimals import Money
 from engine.errors import Mistake
 from engine.paths import Path
-from engine.prices import ChargeTerms, Money
+from engine.prices import ChargeTerms, PriceBook
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 
@@ -21,6 +23,7 @@ class Action(StrEnum):
 
     DEBIT = "debit"
     REFUND = "refund"
+    GRANT = "grant"
     FLAG = "flag"
 
 
@@ -46,6 +49,16 @@ class Fields:
     job: Path
     user: Path
     time: Path
+    reference: Path | None = None
+    """The id of a purchase or another grant."""
+
+
+@frozen
+class RefundTerms:
+    """How many percent of a charge go back, and how old the charge may be (None: as old as it likes)."""
+
+    percent: Decimal
+    within: timedelta | None = None
 
 
 @frozen
@@ -58,20 +71,43 @@ class Rule:
     pattern: Mapping[str, Any]
     line: int
     column: int
-    charge: ChargeTerms | None = None
-    refund_percent: Decimal | None = None
+    terms: ChargeTerms | None = None
+    """What a debit costs, or a grant is worth."""
+    refund: RefundTerms | None = None
     reason: str | None = None
 
 
 @frozen
+class Outlier:
+    """What is unusual: a value more than ``mads`` median absolute deviations from its group's median.
+
+    A group of fewer than ``samples`` samples flags nothing.
+    """
+
+    value: Path
+    group: Path
+    mads: Decimal
+    samples: int
+
+    @property
+    def of(self) -> str:
+        """What the samples are of. Anomalies that look at the same values share their samples."""
+        return f"{self.value.text} by {self.group.text}"
+
+
+@frozen
 class AnomalyRule:
-    """An anomaly found by a pattern over the envelope plus ``charge`` (``amount``, ``quantity``, ``rate``)."""
+    """An anomaly found by a pattern over the envelope plus ``charge`` (``amount``, ``quantity``, ``rate``).
+
+    With ``outlier`` it looks only at what the pattern matches (an empty one: at every event), and flags what is unusual.
+    """
 
     name: str
     matches: Predicate
     pattern: Mapping[str, Any]
     line: int
     reason: str | None = None
+    outlier: Outlier | None = None
 
 
 @frozen
@@ -117,6 +153,7 @@ class Policy:
     anomalies: tuple[AnomalyRule, ...] = ()
     catch_up: tuple[CatchUp, ...] = ()
     explain: Explain = Explain()
+    prices: Mapping[str, PriceBook] = {}
     row_attributes: frozenset[str] | None = None
     warnings: tuple[Mistake, ...] = ()
     """What is allowed but most likely not meant."""
@@ -124,3 +161,8 @@ class Policy:
     @property
     def identity(self) -> str:
         return f"{self.name}@{self.digest[:12]}"
+
+    @property
+    def outliers(self) -> tuple[Outlier, ...]:
+        """What needs a baseline."""
+        return tuple(anomaly.outlier for anomaly in self.anomalies if anomaly.outlier)

@@ -16,11 +16,14 @@ def row_attributes(policy: Policy) -> frozenset[str] | None:
 
 
 def _at_paths(policy: Policy) -> Iterator[frozenset[str] | None]:
-    yield from map(expression_attributes, (policy.fields.job, policy.fields.user, policy.fields.time))
-    for charge in (rule.charge for rule in policy.rules if rule.charge):
-        if charge.quantity is not None:
-            yield expression_attributes(charge.quantity)
-        yield from (expression_attributes(row.by) for row in (charge.book.rows if charge.book else ()) if row.by)
+    fields = policy.fields
+    looked_at = [fields.job, fields.user, fields.time, fields.reference]
+    for terms in (rule.terms for rule in policy.rules if rule.terms):
+        looked_at.append(terms.quantity)
+        looked_at.extend(by for row in (terms.book.rows if terms.book else ()) for by in row.by)
+    for outlier in policy.outliers:
+        looked_at.extend((outlier.value, outlier.group))
+    yield from (expression_attributes(path) for path in looked_at if path is not None)
 
 
 def _at_patterns(policy: Policy) -> Iterator[frozenset[str] | None]:

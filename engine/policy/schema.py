@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.policy.grammar import (
+    DURATION,
     NAME,
     NUMBER,
+    ByKind,
+    Duration,
     EventPattern,
     Expression,
     Instant,
@@ -25,6 +28,7 @@ from engine.policy.grammar import (
     Word,
 )
 from engine.policy.loader import POLICY
+from engine.policy.pricing import Rate, Selectors
 
 Schema = dict[str, Any]
 
@@ -84,5 +88,12 @@ SCHEMAS: Mapping[type, Callable[[Any], Schema]] = {
     ListOf: _list,
     MapOf: _map,
     Keys: _keys,
+    ByKind: lambda shape: {"anyOf": [schema_of(one) for one in shape.shapes()]},
+    Duration: lambda _: {
+        "type": "string",
+        "pattern": _whole(DURATION.pattern.replace("?P<count>", "").replace("?P<unit>", "")),
+    },
+    Rate: lambda shape: schema_of(shape.shape),
+    Selectors: lambda shape: schema_of(shape.shape),
 }
 """What each shape is in a schema: a new shape is a line here."""

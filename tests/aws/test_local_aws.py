@@ -19,7 +19,7 @@ import pytest
 from engine.ledger import Tables
 from tools.deployment import wait_until
 from tools.environments import ROOT
-from tools.local_aws import LocalAws
+from tools.local_aws import LocalAws, table_names
 from tools.template import table_schemas
 
 START_AND_WAIT = """
@@ -65,7 +65,7 @@ def zipped(source: str) -> bytes:
 
 def test_the_tables_are_those_of_the_template(dynamodb: Any, tables: Tables) -> None:
     """What every test of the ledger stands on."""
-    for logical_id, name in {"JobsTable": tables.jobs, "CreditsTable": tables.credits, "LedgerTable": tables.ledger}.items():
+    for logical_id, name in table_names(tables).items():
         table = dynamodb.describe_table(TableName=name)["Table"]
         schema = table_schemas()[logical_id]
         assert schema["KeySchema"] == table["KeySchema"]

@@ -69,8 +69,9 @@ def test_the_tables_have_the_keys_that_the_stored_data_has() -> None:
         "JobsTable": {"HASH": "jobId"},
         "CreditsTable": {"HASH": "userId"},
         "LedgerTable": {"HASH": "reference", "RANGE": "sequence"},
+        "StateTable": {"HASH": "id"},
     }
-    assert types == {"jobId": "S", "userId": "S", "reference": "S", "sequence": "N", "postedAt": "S"}
+    assert types == {"id": "S", "jobId": "S", "userId": "S", "reference": "S", "sequence": "N", "postedAt": "S"}
 
 
 def test_the_ledger_can_be_read_by_user() -> None:
@@ -156,7 +157,7 @@ def test_the_function_is_as_the_design_has_it() -> None:
         FUNCTION[key] for key in ("Handler", "Runtime", "MemorySize")
     )
     assert set(FUNCTION["Environment"]["Variables"]) == {
-        *("JOBS_TABLE", "CREDITS_TABLE", "LEDGER_TABLE", "POLICY_FILE", "LOG_LEVEL", "LLM_MODEL"),
+        *("JOBS_TABLE", "CREDITS_TABLE", "LEDGER_TABLE", "STATE_TABLE", "POLICY_FILE", "LOG_LEVEL", "LLM_MODEL"),
     }
     assert (ROOT / TEMPLATE["Parameters"]["PolicyFile"]["Default"]).is_file()
 

@@ -116,13 +116,13 @@ def test_explain_shows_every_rule_the_price_and_the_arithmetic(policy: Path, tmp
         "- anomaly costs-over-50 (line 29): `charge.amount` is 0.0100; wanted: a number > 50",
         "- anomaly longer-than-5-minutes (line 30): `detail.seconds` is 0.05; wanted: a number > 300",
         '- anomaly no-result (line 31): `detail.result_url` is "s3://renders/test-1.mp4"; wanted: no such field',
-        "  price book `render-second`: the row from 2025-01-01T00:00:00Z, until 2026-07-01T00:00:00Z",
+        "  2026-01-05T10:00:00Z is not before 2025-01-01T00:00:00Z and before 2026-07-01T00:00:00Z, when the next counts",
         "  detail.seconds is 0.05",
-        "  rate `default`: 0.10",
+        "  price book `render-second`, the row from 2025-01-01T00:00:00Z, rate `default`",
         "  0.05 x 0.10 = 0.0050",
         "  minimum 0.01 counts instead",
         "  rounded half-even to 4 places: 0.0100",
-        "= debit of -0.0100 for u-1, job test-1 [flag-test-renders]",
+        "= debit of -0.0100 for u-1, job#test-1 [flag-test-renders]",
     ] == result.stdout.splitlines()
 
 
@@ -136,14 +136,15 @@ def test_explain_speaks_json(policy: Path, tmp_path: Path) -> None:
         answer["entry"][name] for name in ("type", "amount", "anomalies")
     )
     assert "maximum 500 counts instead" in answer["steps"]
-    assert "price book `render-second`: the row from 2026-07-01T00:00:00Z" in answer["steps"]
+    assert "price book `render-second`, the row from 2026-07-01T00:00:00Z, rate `default`" in answer["steps"]
+    assert "2026-08-01T00:00:00Z is not before 2026-07-01T00:00:00Z; it is the last one" in answer["steps"]
     assert [True, False, False] == [tried["matched"] for tried in answer["tried"][:3]]
 
 
 @pytest.mark.parametrize(
     ("document", "status", "last"),
     [
-        (failed("j-1"), FINE, "= void of 0 for u-1, job j-1"),
+        (failed("j-1"), FINE, "= void of 0 for u-1, job#j-1"),
         ({"source": "other"}, FINE, "ignored: no rule matches"),
         (rendered("j-1", seconds="x"), FAILED, "field detail.seconds: is 'x'; a finite number >= 0 is needed"),
     ],
@@ -168,7 +169,11 @@ def test_explain_knows_flat_charges(policy: Path, tmp_path: Path) -> None:
 
     lines = reconciler("explain", tmp_path / "event.json", "--policy", policy).stdout.splitlines()
 
-    assert ["  a flat charge of 1.50", "= debit of -1.5000 for u-1, job j-1"] == lines[-2:]
+    assert [
+        "  a flat amount of 1.50",
+        "  rounded half-even to 4 places: 1.5000",
+        "= debit of -1.5000 for u-1, job#j-1",
+    ] == lines[-3:]
 
 
 # --- test -------------------------------------------------------------------------------------------------------------
@@ -204,7 +209,7 @@ def test_a_price_that_was_changed_shows_what_differs(policy: Path, tmp_path: Pat
 
     assert FAILED == result.exit_code
     assert "tests.yaml:3: a rendered video is charged" in result.stdout
-    assert "    - j-1 debit -0.80\n    + j-1 debit -0.8800 by debit-rendered\n" in result.stdout
+    assert "    - job#j-1 debit -0.80\n    + job#j-1 debit -0.8800 by debit-rendered\n" in result.stdout
     assert "0 passed, 1 failed" in result.stdout
     assert "no test reached: rule refund-failed" in result.stdout
 
@@ -212,7 +217,7 @@ def test_a_price_that_was_changed_shows_what_differs(policy: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "differences"),
     [
-        (("type: debit", "type: refund"), ["- j-1 refund -0.80", "+ j-1 debit -0.8000 by debit-rendered"]),
+        (("type: debit", "type: refund"), ["- job#j-1 refund -0.80", "+ job#j-1 debit -0.8000 by debit-rendered"]),
         (
             ('    expect:\n      - {job: j-1, type: debit, amount: "-0.80"}', "    error: no such user"),
             ["- an error that says: no such user", "+ no error"],
@@ -222,7 +227,10 @@ def test_a_price_that_was_changed_shows_what_differs(policy: Path, tmp_path: Pat
             ("    given:", "    users: {u-1: 5}\n    balances: {u-1: 5, u-2: 1}\n    given:"),
             ["- u-1 has 5", "+ u-1 has 4.2", "- u-2 has 1", "+ u-2 has no row"],
         ),
-        (('"-0.80"}', '"-0.80", anomalies: [no-result], rule: x}'), ["- j-1 debit -0.80 by x [no-result]", "+ j-1 debit"]),
+        (
+            ('"-0.80"}', '"-0.80", anomalies: [no-result], rule: x}'),
+            ["- job#j-1 debit -0.80 by x [no-result]", "+ job#j-1 debit"],
+        ),
     ],
 )
 def test_each_kind_of_difference_is_shown(

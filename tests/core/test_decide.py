@@ -145,7 +145,7 @@ def test_flag_rules_apply_beside_the_rule_that_decides() -> None:
 
     assert [("debit", "-0.8000")] == ledger.lines("test-1")
     assert [("flag-test-renders", "a test render reached production")] == [
-        (anomaly.name, anomaly.reason) for anomaly in ledger.entries["test-1"][0].anomalies
+        (anomaly.name, anomaly.reason) for anomaly in ledger.entries_of("test-1")[0].anomalies
     ]
 
 
@@ -296,7 +296,7 @@ def test_a_row_without_a_time_counts_as_of_the_start_of_the_scan() -> None:
     ledger.deliver(rendered(at="10:00"), failed(at="11:00"))
 
     assert Outcome.DEBITED is ledger.reconcile(row("18:00", rendered()))
-    assert ledger.entries["j-1"][-1].time_is_assumed
+    assert ledger.entries_of("j-1")[-1].time_is_assumed
 
 
 def test_a_refused_row_without_a_time_is_flagged_once() -> None:

@@ -72,7 +72,7 @@ def test_any_mixture_ends_in_the_same_books(overdraft: str, tenths: int, actions
     steps.deliver(*EVENTS)
     steps.scan()
 
-    entries = steps.ledger.entries["j-1"]
+    entries = steps.ledger.lines("j-1")
     assert Decimal("-0.45") == sum(entry.amount for entry in entries)
     assert granted - Decimal("0.45") == steps.ledger.balances["u-1"]
     assert list(range(1, len(entries) + 1)) == [entry.sequence for entry in entries]

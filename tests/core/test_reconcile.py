@@ -153,7 +153,7 @@ def test_numbers_of_a_queue_stay_exact() -> None:
 
     steps.batch(json.dumps(rendered("j-1", seconds="X")).replace('"X"', "1234567890123456789.0001"))
     assert "-500.0000" == steps.lines[0]["amount"]
-    assert "1234567890123456789.0001" == str(steps.ledger.entries["j-1"][0].quantity)
+    assert "1234567890123456789.0001" == str(steps.ledger.lines("j-1")[0].quantity)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,9 @@ def test_a_scan_that_is_out_of_time_says_where_to_go_on() -> None:
         slices = report.left_over
 
     assert 7 == seen
-    assert {f"j-{number}": 1 for number in range(7)} == {job: len(entries) for job, entries in steps.ledger.entries.items()}
+    assert {f"job#j-{number}": 1 for number in range(7)} == {
+        reference: len(entries) for reference, entries in steps.ledger.entries.items()
+    }
 
 
 def scan_some(steps: Steps, slices: tuple[ScanSlice, ...], rows: int) -> Any:

@@ -108,7 +108,8 @@ def test_an_entry_tells_all_that_an_accountant_asks(world: World) -> None:
 
     (entry,) = world.entries("j-1")
     assert 1 == entry.pop("postedAt").count("T")
-    assert entry.pop("policy").startswith("video@")
+    policy = entry.pop("policy")
+    assert policy.startswith("video@")
     assert {
         "reference": "job#j-1",
         "sequence": 1,
@@ -124,9 +125,19 @@ def test_an_entry_tells_all_that_an_accountant_asks(world: World) -> None:
             "effective": "2025-01-01T00:00:00Z",
             "rate": Decimal("0.25"),
             "unit": "premium",
+            "minimum": Decimal("0.01"),
+            "maximum": 500,
         },
+        "money": {"places": 4, "rounding": "half-even"},
         "quantity": Decimal("8.5"),
-        "facts": {"charge": {"amount": Decimal("2.125"), "at": "2026-01-05T10:00:00Z", "content": ["8.5", "premium"]}},
+        "facts": {
+            "charge": {
+                "amount": Decimal("2.125"),
+                "at": "2026-01-05T10:00:00Z",
+                "content": {"detail.model": "premium", "detail.seconds": "8.5"},
+                "policy": policy,
+            }
+        },
         "anomalies": [],
         "source": "event",
         "eventId": document["id"],

@@ -135,7 +135,7 @@ def test_a_correction_without_facts_counts_and_leaves_the_facts_as_they_are(dyna
     correction = {"reference": "job#j-1", "sequence": 2, "userId": "u-1", "amount": Decimal("0.3"), "postedAt": "2026"}
     dynamodb.put_item(TableName=tables.ledger, Item=encode_item({**correction, "type": "refund"}))
 
-    log = Ledger(dynamodb, tables, world.clock).read("j-1", world.deadline())
+    log = Ledger(dynamodb, tables, world.clock).read("job#j-1", world.deadline())
     assert (2, Decimal("-0.5"), Decimal("0.8")) == (log.sequence, log.posted, log.cost)
     assert log.facts == evolve(log).facts
 

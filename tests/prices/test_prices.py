@@ -8,21 +8,11 @@ from typing import Any
 
 import pytest
 
+from engine.decimals import Money, canonical, digits_of, read_number
 from engine.instants import instant_text, posting_text, read_instant
 from engine.paths import compile_path
-from engine.prices import (
-    ChargeTerms,
-    Money,
-    PriceBook,
-    Priced,
-    PriceProblem,
-    PriceRow,
-    canonical,
-    digits_of,
-    price_charge,
-    read_number,
-)
-from engine.values import Price
+from engine.prices import ChargeTerms, PriceBook, Priced, PriceProblem, PriceRow, price_charge
+from engine.values import Price, Tier
 
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 SECOND = datetime(2026, 7, 1, tzinfo=UTC)
@@ -31,10 +21,13 @@ BY_MODEL = compile_path("detail.model")
 
 def book(*rows: tuple[datetime, dict[str, str]], by: str | None = "detail.model") -> PriceBook:
     """Return a price book with these rates from these instants on."""
-    path = compile_path(by) if by else None
+    selectors = (compile_path(by),) if by else ()
     return PriceBook(
         "render-second",
-        tuple(PriceRow(effective, {unit: Decimal(rate) for unit, rate in rates.items()}, path) for effective, rates in rows),
+        tuple(
+            PriceRow(effective, {unit: (Tier(Decimal(rate)),) for unit, rate in rates.items()}, selectors)
+            for effective, rates in rows
+        ),
     )
 
 
@@ -150,7 +143,9 @@ def test_bounds_come_before_rounding(seconds, bounds, amount):
 
 def test_a_flat_charge_costs_its_amount():
     """Whatever the event says; it has no quantity and no price."""
-    assert Priced(Decimal("1.5000")) == price_charge(ChargeTerms(amount=Decimal("1.5")), {}, FIRST, Money())
+    flat = Price(amount=Decimal("1.5"))
+
+    assert Priced(Decimal("1.5000"), flat) == price_charge(ChargeTerms(amount=Decimal("1.5")), {}, FIRST, Money())
 
 
 def test_a_flat_charge_may_cost_nothing():
@@ -159,19 +154,22 @@ def test_a_flat_charge_may_cost_nothing():
 
 
 def test_a_charge_tells_how_it_came_about():
-    """The book, the row, the rate and the quantity are kept with the entry."""
+    """The book, the row, the rate, the bounds and the quantity are kept with the entry."""
     assert Priced(
         amount=Decimal("2.1250"),
         quantity=Decimal("8.5"),
-        price=Price("render-second", FIRST, Decimal("0.25"), "premium"),
-        content=("8.5", "premium"),
-    ) == priced("8.5", model="premium")
+        price=Price(book="render-second", effective=FIRST, rate=Decimal("0.25"), unit="premium", minimum=Decimal(1)),
+        content=(("detail.model", "premium"), ("detail.seconds", "8.5")),
+    ) == priced("8.5", model="premium", minimum="1")
 
 
 @pytest.mark.parametrize("seconds", [8, 8.0, "8", "8.0", "008.00", Decimal("8.000"), Decimal("0.8E+1")])
 def test_the_content_of_a_charge_does_not_depend_on_how_its_number_is_written(seconds):
     """A row of Jobs, a float and a text with the same number are the same charge."""
-    assert (("8", "veo-3"), "0.8000") == (priced(seconds).content, str(priced(seconds).amount))
+    assert ((("detail.model", "veo-3"), ("detail.seconds", "8")), "0.8000") == (
+        priced(seconds).content,
+        str(priced(seconds).amount),
+    )
 
 
 # --- the row in force -------------------------------------------------------------------------------------------------
@@ -242,7 +240,7 @@ def test_without_anything_that_selects_the_default_counts():
     """And what might have selected plays no part in the charge's content."""
     prices = book((FIRST, {"default": "0.10"}), by=None)
 
-    assert (Decimal("0.8"), ("8",), "default") == (
+    assert (Decimal("0.8"), (("detail.seconds", "8"),), "default") == (
         priced(8, prices=prices).amount,
         priced(8, prices=prices).content,
         priced(8, prices=prices, model=None).price.unit,
@@ -365,7 +363,8 @@ def test_a_quantity_may_be_worked_out():
     """0.1 and 0.2 seconds are 0.3 seconds, and cost 0.03."""
     result = priced([0.1, 0.2], quantity="sum(detail.seconds)")
 
-    assert (Decimal("0.0300"), ("0.3", "veo-3")) == (result.amount, result.content)
+    content = (("detail.model", "veo-3"), ("sum(detail.seconds)", "0.3"))
+    assert (Decimal("0.0300"), content) == (result.amount, result.content)
 
 
 @pytest.mark.parametrize(

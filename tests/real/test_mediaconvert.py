@@ -82,7 +82,7 @@ def test_a_cancelled_job_gets_back_what_it_was_charged() -> None:
     for order in ((complete, cancelled), (cancelled, complete)):
         ledger = Rehearsal(POLICY, {"u-1": Decimal(100)})
         ledger.deliver(*order)
-        assert Decimal(0) == ledger.log(complete["detail"]["jobId"]).posted
+        assert Decimal(0) == ledger.log(f"job#{complete['detail']['jobId']}").posted
 
 
 def test_the_numbers_of_an_envelope_are_read_exactly() -> None:

@@ -9,12 +9,12 @@ from attrs import Factory, define
 from engine.clock import Deadline
 from engine.ledger import LedgerRefused, Page, Receipt, ScanSlice, Verdict
 from engine.rehearsal import contradiction, log_of
-from engine.values import Document, Entry, Guard, JobLog, Mark
+from engine.values import JOB, Document, Entry, Guard, JobLog, Mark
 
 
 @define
 class MemoryLedger:
-    """Entries by job, balances by user and rows of jobs, with the conditions of the real postings."""
+    """Entries by reference, balances by user and rows of jobs, with the conditions of the real postings."""
 
     balances: dict[str, Decimal]
     rows: dict[str, dict[str, object]] = Factory(dict)
@@ -28,22 +28,26 @@ class MemoryLedger:
         self.calls.append("post")
         if entry.job in self.broken_jobs:
             raise LedgerRefused("ValidationException")
-        entries = self.entries.setdefault(entry.job, [])
+        entries = self.entries.setdefault(entry.reference, [])
         if entry.sequence <= len(entries):
             return Receipt(Verdict.SEQUENCE_TAKEN, log=log_of(entries[:1]) if entry.sequence == 1 else None)
         if (learned := contradiction(self.balances.get(entry.user), entry, guard)) is not None:
             return Receipt(Verdict.STANDING_LEARNED, standing=learned)
-        if mark is not None and not self.mark(entry.job, mark, _deadline):
+        if mark is not None and entry.job is not None and not self.mark(entry.job, mark, _deadline):
             return Receipt(Verdict.NO_JOB_ROW)
         entries.append(entry)
         if guard is not Guard.NONE:
             self.balances[entry.user] = self.balances.get(entry.user, Decimal(0)) + entry.amount
         return Receipt(Verdict.POSTED)
 
-    def read(self, job: str, _deadline: Deadline) -> JobLog:
-        """Return the job's log."""
+    def read(self, reference: str, _deadline: Deadline) -> JobLog:
+        """Return the log of a reference."""
         self.calls.append("read")
-        return log_of(self.entries.get(job, []))
+        return log_of(self.entries.get(reference, []))
+
+    def lines(self, job: str) -> list[Entry]:
+        """Return a job's entries."""
+        return self.entries.get(f"{JOB}{job}", [])
 
     def mark(self, job: str, mark: Mark, _deadline: Deadline) -> bool:
         """Mark the job's row if there is one."""

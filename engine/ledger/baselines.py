@@ -1,0 +1,56 @@
+"""Baselines in the State table, and the samples of the Ledger that they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from engine.baselines import Baseline, Baselines
+from engine.instants import instant_text, read_instant
+from engine.ledger.attributes import Item, decode_item, encode, encode_item
+
+SEGMENTS = 64
+"""References are hashed, so a segment of the Ledger is a fair sample of all entries, and so is the beginning of one."""
+
+
+def baselines_key(policy: str) -> dict[str, Any]:
+    """Return the key of a policy's baselines; ``policy`` is its name, so that an edit keeps them."""
+    return {"id": encode(f"baselines#{policy}")}
+
+
+def baselines_item(policy: str, baselines: Baselines) -> dict[str, Any]:
+    """Return the item that stores baselines."""
+    groups = {of: {name: _stored(group) for name, group in groups.items()} for of, groups in baselines.groups.items()}
+    computed_at = instant_text(baselines.computed_at) if baselines.computed_at else None
+    return {**baselines_key(policy), **encode_item({"computedAt": computed_at, "groups": groups})}
+
+
+def baselines_of(item: Item | None) -> Baselines:
+    """Return stored baselines. Raises KeyError, TypeError or ValueError for what are none."""
+    if not item:
+        return Baselines()
+    stored = decode_item(item)
+    groups = {of: {name: _baseline(group) for name, group in groups.items()} for of, groups in stored["groups"].items()}
+    return Baselines(groups, read_instant(stored["computedAt"]))
+
+
+def samples_request(table: str, segment: int, since: datetime) -> dict[str, Any]:
+    """Return the request for the samples of a segment's entries that were posted ``since``."""
+    return {
+        "TableName": table,
+        "Segment": segment,
+        "TotalSegments": SEGMENTS,
+        "FilterExpression": "attribute_exists(samples) AND postedAt >= :since",
+        "ExpressionAttributeValues": {":since": encode(instant_text(since))},
+        "ProjectionExpression": "samples",
+    }
+
+
+def _stored(baseline: Baseline) -> dict[str, object]:
+    return {"median": baseline.median, "mad": baseline.spread, "samples": baseline.samples}
+
+
+def _baseline(stored: Mapping[str, Any]) -> Baseline:
+    return Baseline(Decimal(stored["median"]), Decimal(stored["mad"]), int(stored["samples"]))
