@@ -20,10 +20,14 @@ GROUP_BYTES_MAX = 256
 
 @frozen
 class Found:
-    """The anomalies of an event in the policy's order, and the samples that outliers will be measured by."""
+    """The anomalies of an event in the policy's order, and the samples that outliers will be measured by.
+
+    ``unjudged`` says why samples could not be measured (``missing``, ``stale``, ``unreadable``), None where they could.
+    """
 
     anomalies: tuple[Anomaly, ...] = ()
     samples: tuple[Sample, ...] = ()
+    unjudged: str | None = None
 
 
 @frozen
@@ -47,10 +51,8 @@ def find_anomalies(
     They see the envelope plus ``charge`` (``amount``, ``quantity``, ``rate``), which is absent for an event without a price.
     """
     looks = [look(rule, document, charge, baselines) for rule in rules]
-    return Found(
-        tuple(looked.anomaly for looked in looks if looked.anomaly),
-        tuple(dict.fromkeys(looked.sample for looked in looks if looked.sample)),
-    )
+    samples = tuple(dict.fromkeys(looked.sample for looked in looks if looked.sample))
+    return Found(tuple(looked.anomaly for looked in looks if looked.anomaly), samples, baselines.problem if samples else None)
 
 
 def look(rule: AnomalyRule, document: Document, charge: Mapping[str, Any] | None, baselines: Baselines) -> Looked:

@@ -77,6 +77,7 @@ def assess(envelope: Envelope, policy: Policy, baselines: Baselines = NO_BASELIN
         quantity=effect.quantity,
         anomalies=(*(Anomaly(rule.name, rule.reason) for rule in flags), *found.anomalies),
         samples=found.samples,
+        unjudged=found.unjudged,
         status=envelope.status if envelope.source is Source.SCAN else _status(document, policy),
         time_is_assumed=envelope.time_is_assumed,
     )

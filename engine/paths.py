@@ -16,6 +16,9 @@ from attrs import field, frozen
 from engine.errors import PolicyError, shown
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+WITH_FALLBACK = re.compile(rf"(?P<path>{PLAIN.pattern}) *\|\| *'(?P<fallback>[^'\\]*)'")
+"""``detail.resolution || 'default'``, the one expression beside a plain path that prices often need."""
+
 JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 CHARACTERS_MAX = 1000
@@ -45,8 +48,10 @@ class Path:
 
     def row_attributes(self) -> frozenset[str] | None:
         """Return the attributes of a job's row that the expression can look at, or None where that cannot be told."""
-        if PLAIN.fullmatch(self.text):
-            return _row_attributes_of(tuple(self.text.split(".")))
+        with_fallback = WITH_FALLBACK.fullmatch(self.text)
+        path = with_fallback["path"] if with_fallback else self.text
+        if PLAIN.fullmatch(path):
+            return _row_attributes_of(tuple(path.split(".")))
         return _Attributes().of(_parse(self.text).parsed)
 
 
@@ -56,6 +61,8 @@ def compile_path(text: str) -> Path:
         raise PolicyError.of(f"{shown(text)} has more than the {CHARACTERS_MAX} characters of an expression")
     if PLAIN.fullmatch(text):
         return Path(text, _plain(tuple(text.split("."))))
+    if match := WITH_FALLBACK.fullmatch(text):
+        return Path(text, _or(_plain(tuple(match["path"].split("."))), match["fallback"]))
     return Path(text, functools.partial(_search, _parse(text)))
 
 
@@ -68,6 +75,17 @@ def _plain(names: tuple[str, ...]) -> Search:
         return document
 
     return search
+
+
+def _or(search: Search, fallback: str) -> Search:
+    """JMESPath's ``||``: what is missing, false or empty gives way. A number never is, not even 0."""
+
+    def search_or(document: Any) -> Any:
+        found = search(document)
+        gives_way = found is None or found is False or (isinstance(found, str | list | Mapping) and not found)
+        return fallback if gives_way else found
+
+    return search_or
 
 
 def _parse(text: str) -> Any:

@@ -57,6 +57,7 @@ class Report:
             "sequence": entry.sequence if entry else None,
             "anomalies": [anomaly.name for anomaly in entry.anomalies] if entry else [],
             "source": self.envelope.source.value if self.envelope else None,
+            **({"baselines": assessment.unjudged} if assessment and assessment.unjudged else {}),
             "attempts": self.attempts,
             "milliseconds": self.milliseconds,
         }
@@ -117,6 +118,8 @@ def settled_metrics(report: Report) -> dict[str, float]:
     entry = report.entry
     if entry is None:
         return metrics
+    if report.assessment and report.assessment.unjudged:
+        metrics["Unjudged"] = 1
     if entry.anomalies:
         metrics["Flags"] = 1
     if entry.amount:

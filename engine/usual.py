@@ -66,5 +66,5 @@ class Usual:
     def _read(self, deadline: Deadline) -> Baselines:
         try:
             return self.ledger.load_baselines(self.policy.name, deadline.sooner(READ_SECONDS_MAX))
-        except (LedgerError, KeyError, TypeError, ValueError):
+        except (LedgerError, AttributeError, KeyError, TypeError, ValueError):
             return evolve(NO_BASELINES, problem=UNREADABLE)

@@ -297,6 +297,8 @@ class Assessment:
     quantity: Decimal | None = None
     anomalies: tuple[Anomaly, ...] = ()
     samples: tuple[Sample, ...] = ()
+    unjudged: str | None = None
+    """Why the samples could not be measured by a baseline, where they could not."""
     status: str | None = None
     """The status of the job that this event stands for, where the policy's ``catch_up`` maps one."""
     time_is_assumed: bool = False

@@ -136,7 +136,8 @@ def _check_row(values: Mapping[str, Any], row: Members, notes: Notes) -> None:
     rates = row.get("rates")
     if isinstance(rates, Members) and values["by"] is not WRONG:
         _check_rates(rates, len(values["by"]), notes)
-    if (node := row.get("tiers")) and isinstance(rates, Members) and not any(_tier_lists(rates)):
+    node = row.get("tiers")
+    if node and values["tiers"] is not WRONG and isinstance(rates, Members) and not any(_tier_lists(rates)):
         notes.mistake(node.place, "`tiers` has no meaning: none of the rates is a list of tiers")
 
 
@@ -146,14 +147,13 @@ def _check_rates(rates: Members, selectors: int, notes: Notes) -> None:
     names = rates.names()
     if not selectors and names != {DEFAULT_RATE}:
         notes.mistake(rates.place, "several rates need `by`, the JMESPath that selects one; without it only `default` counts")
-    elif DEFAULT_RATE not in names:
+        return
+    if DEFAULT_RATE not in names:
         notes.warning(rates.place, "there is no `default`: an event that selects another rate is refused")
     for _, rate in rates.pairs:
-        if not isinstance(rate, Members):
-            continue
-        if selectors > 1:
+        if isinstance(rate, Members) and selectors > 1:
             _check_rates(rate, selectors - 1, notes)
-        elif selectors:
+        elif isinstance(rate, Members):
             notes.mistake(rate.place, "these rates need one more expression in `by` to select one")
 
 

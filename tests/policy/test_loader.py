@@ -279,6 +279,151 @@ PRICES: list[Case] = [
     ),
 ]
 
+TIERS: list[Case] = [
+    (
+        "overlapping",
+        [(RATES, 'rates: {default: [{up_to: 60, rate: "0.1"}, {up_to: 60, rate: "0.08"}, {rate: "0.05"}]}')],
+        ["9:59: up to 60 overlaps the tier before, which goes up to 60; smallest first"],
+    ),
+    (
+        "largest first",
+        [(RATES, 'rates: {default: [{up_to: 300, rate: "0.1"}, {up_to: 60, rate: "0.08"}, {rate: "0.05"}]}')],
+        ["9:60: up to 60 overlaps the tier before, which goes up to 300; smallest first"],
+    ),
+    (
+        "a gap at the end",
+        [(RATES, 'rates: {default: [{up_to: 60, rate: "0.1"}, {up_to: 300, rate: "0.08"}]}')],
+        ["9:51: leaves a gap: above 300 there is no rate; the last tier has no `up_to`"],
+    ),
+    (
+        "an end in the middle",
+        [(RATES, 'rates: {default: [{rate: "0.1"}, {up_to: 300, rate: "0.08"}, {rate: "0.05"}]}')],
+        ["9:25: a tier without `up_to` takes all that is above; only the last one may"],
+    ),
+    (
+        "a tier of nothing",
+        [(RATES, 'rates: {default: [{up_to: 0, rate: "0.1"}, {rate: "0.05"}]}')],
+        ["9:33: `up_to` is 0; a tier ends above 0"],
+    ),
+    ("no tiers", [(RATES, "rates: {default: []}")], ["9:24: has 0 items; at least 1 is needed"]),
+    (
+        "a tier that is a rate",
+        [(RATES, "rates: {default: [0.1]}")],
+        ["9:25: is `0.1`; a mapping with up_to, rate is needed"],
+    ),
+    ("a tier without a rate", [(RATES, "rates: {default: [{up_to: 5}]}")], ["9:25: `rate` is missing"]),
+    (
+        "another model",
+        [(RATES, "tiers: stairs\n      rates: {default: 1}")],
+        ["9:14: `stairs` is not known; allowed: graduated, volume"],
+    ),
+    (
+        "a model without tiers",
+        [(RATES, f"tiers: volume\n      {RATES}")],
+        ["9:14: `tiers` has no meaning: none of the rates is a list of tiers"],
+    ),
+]
+
+SELECTORS: list[Case] = [
+    (
+        "rates deeper than selectors",
+        [(RATES, "rates: {default: 1, veo: {default: 1, 4k: 2}}")],
+        ["9:32: these rates need one more expression in `by` to select one"],
+    ),
+    (
+        "rates by nothing",
+        [(f"by: detail.model\n      {RATES}", "rates: {default: {default: 1}}")],
+        ["8:24: these rates need one more expression in `by` to select one"],
+    ),
+    (
+        "too many selectors",
+        [("by: detail.model", "by: [a, b, c, d]")],
+        ["8:11: has 4 expressions; at most 3 select a rate", "11:11: has 4 expressions"],
+    ),
+    ("no selectors", [("by: detail.model", "by: []")], ["8:11: has 0 items; at least 1 is needed", "11:11: has 0 items"]),
+    (
+        "a mapping of selectors",
+        [("by: detail.model", "by: {a: b}")],
+        ["8:11: is a mapping; a JMESPath expression or a list of them is needed", "11:11: is a mapping"],
+    ),
+    (
+        "a wrong one among them",
+        [("by: detail.model", "by: [detail.model, detail..x]")],
+        ["8:26: 'detail..x' is no JMESPath expression", "11:26: 'detail..x' is no JMESPath expression"],
+    ),
+    (
+        "deeper than there can be selectors",
+        [("by: detail.model", "by: [a, b, c]"), (RATES, "rates: {default: {default: {default: {default: 1}}}}")],
+        ["9:44: is a mapping; a rate, a list of tiers is needed", "9:44: these rates need one more"],
+    ),
+]
+
+GRANT_RULE = (MATCH_TEST + "\n    action: flag\n" + REASON, MATCH_TEST + "\n    action: grant\n")
+REFERENCE = ("time: time}", "time: time, reference: detail.id}")
+
+GRANTS: list[Case] = [
+    (
+        "nothing to grant, under no reference",
+        [GRANT_RULE],
+        ["22:5: a grant rule needs `grant`", "22:5: a grant rule needs `event.reference`, the JMESPath of the purchase's id"],
+    ),
+    (
+        "neither amount nor quantity",
+        [REFERENCE, (GRANT_RULE[0], GRANT_RULE[1] + "    grant: {maximum: 5}\n")],
+        ["25:12: a grant is either `amount`, or `quantity` (of credits, or of what a `price` is for)"],
+    ),
+    (
+        "an amount with a bound",
+        [REFERENCE, (GRANT_RULE[0], GRANT_RULE[1] + "    grant: {amount: 1, maximum: 5}\n")],
+        ["25:33: `maximum` has no meaning beside `amount`"],
+    ),
+    (
+        "more places than money",
+        [REFERENCE, (GRANT_RULE[0], GRANT_RULE[1] + '    grant: {amount: "0.00001"}\n')],
+        ["25:21: `amount` 0.00001 has more than the 4 places of `money`"],
+    ),
+    (
+        "no such book",
+        [REFERENCE, (GRANT_RULE[0], GRANT_RULE[1] + "    grant: {price: packs, quantity: detail.packs}\n")],
+        ["25:20: there is no price book `packs`; allowed: render-second"],
+    ),
+    (
+        "a charge in a grant",
+        [REFERENCE, (GRANT_RULE[0], GRANT_RULE[1] + "    charge: {amount: 1}\n    grant: {amount: 1}\n")],
+        ["25:13: `charge` has no meaning in a grant rule"],
+    ),
+]
+
+WINDOWS: list[Case] = [
+    (
+        "a bare number",
+        [("percent: 100", "percent: 100, within: 7")],
+        ["21:36: is '7'; a length of time, like 30m, 36h or 7d, is needed"],
+    ),
+    ("no time at all", [("percent: 100", "percent: 100, within: 0d")], ["21:36: is '0d'; a length of time"]),
+    ("months", [("percent: 100", "percent: 100, within: 1M")], ["21:36: is '1M'; a length of time"]),
+    ("longer than a life", [("percent: 100", "percent: 100, within: 100000d")], ["21:36: is '100000d'; a length of time"]),
+    ("nothing", [("percent: 100", "percent: 100, within: ")], ["21:36: is empty; a length of time"]),
+]
+
+OUTLIERS: list[Case] = [
+    (
+        "neither match nor outlier",
+        [(NO_RESULT, "{name: no-result, reason: x}")],
+        ["31:5: an anomaly needs `match`, `outlier`, or both"],
+    ),
+    (
+        "parts missing",
+        [(NO_RESULT, "{name: unusual, outlier: {value: charge.amount, mads: 6}}")],
+        ["31:30: `group`, `samples` are missing"],
+    ),
+    (
+        "bounds that mean nothing",
+        [(NO_RESULT, "{name: unusual, outlier: {value: charge.amount, group: x, mads: 0.5, samples: 4}}")],
+        ["31:69: is '0.5'; a plain decimal from 1 to 1000 is needed", "31:83: is '4'; a whole number from 5 to 10000"],
+    ),
+]
+
 RULES: list[Case] = [
     (
         "amount and price",
@@ -424,6 +569,36 @@ def test_a_wrong_number_is_refused(changes, expected):
 @table(PRICES)
 def test_a_wrong_price_is_refused(changes, expected):
     """Rows have instants with a zone, oldest first; rates can be selected; a charge names a book that is there."""
+    assert expected == told(refused(example_text(*changes)), expected)
+
+
+@table(TIERS)
+def test_wrong_tiers_are_refused(changes, expected):
+    """Together they take every quantity, and each only once."""
+    assert expected == told(refused(example_text(*changes)), expected)
+
+
+@table(SELECTORS)
+def test_wrong_selectors_are_refused(changes, expected):
+    """As many expressions as there are levels of rates."""
+    assert expected == told(refused(example_text(*changes)), expected)
+
+
+@table(GRANTS)
+def test_a_wrong_grant_is_refused(changes, expected):
+    """It has something to give, and a reference under which it is given once."""
+    assert expected == told(refused(example_text(*changes)), expected)
+
+
+@table(WINDOWS)
+def test_a_wrong_window_is_refused(changes, expected):
+    """A whole number of seconds, minutes, hours or days."""
+    assert expected == told(refused(example_text(*changes)), expected)
+
+
+@table(OUTLIERS)
+def test_a_wrong_outlier_is_refused(changes, expected):
+    """It needs all that a judgement is made of."""
     assert expected == told(refused(example_text(*changes)), expected)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any
 
+import jmespath
 import pytest
 
 from engine.errors import PolicyError
@@ -355,3 +356,25 @@ def test_the_largest_expressions_are_worked_out(expression):
 def test_an_expression_tells_which_attributes_of_a_row_it_can_look_at(expression, attributes):
     """None where that cannot be told; rather too many than one too few."""
     assert attributes == compile_path(expression).row_attributes()
+
+
+@pytest.mark.parametrize("value", ["4k", "", " ", 0, 1, 0.0, Decimal(0), True, False, None, [], [0], {}, {"a": 1}, "x'"])
+@pytest.mark.parametrize("text", ["detail.x || 'default'", "detail.x||''", "detail.x  ||  'a b'"])
+def test_a_plain_path_with_a_fallback_finds_what_jmespath_finds(text, value):
+    """It is read without jmespath, and must not differ from it."""
+    document = {"detail": {"x": value}}
+
+    assert jmespath.search(text, document) == found(text, document)
+    assert jmespath.search(text, {}) == found(text, {})
+
+
+def test_a_plain_path_with_a_fallback_does_not_import_jmespath():
+    """Prices use it in the function that must start fast."""
+    code = (
+        "import sys; from engine.paths import compile_path\n"
+        "compile_path(\"detail.x || 'y'\").search({}); print('jmespath' in sys.modules)"
+    )
+
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert "False\n" == run.stdout

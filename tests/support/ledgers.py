@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 
 from attrs import Factory, define
 
+from engine.baselines import Baselines
 from engine.clock import Deadline
 from engine.ledger import LedgerRefused, Page, Receipt, ScanSlice, Verdict
 from engine.rehearsal import contradiction, log_of
-from engine.values import JOB, Document, Entry, Guard, JobLog, Mark
+from engine.values import JOB, Document, Entry, Guard, JobLog, Mark, Sample
 
 
 @define
@@ -22,6 +25,8 @@ class MemoryLedger:
     broken_jobs: set[str] = Factory(set)
     calls: list[str] = Factory(list)
     page_size: int = 2
+    baselines: Baselines = Baselines()  # noqa: RUF009  frozen
+    down: bool = False
 
     def post(self, entry: Entry, guard: Guard, mark: Mark | None, _deadline: Deadline) -> Receipt:
         """Post all or nothing, and answer as the transaction would."""
@@ -66,6 +71,23 @@ class MemoryLedger:
         names, rest = names[: self.page_size], names[self.page_size :]
         rows: list[Document] = [self.rows[name] for name in names if not is_settled(self.rows[name])]
         return Page(tuple(rows), next_after=names[-1] if rest else None)
+
+    def load_baselines(self, _policy: str, _deadline: Deadline) -> Baselines:
+        """Return the stored baselines."""
+        self.calls.append("load")
+        if self.down:
+            raise LedgerRefused("ResourceNotFoundException")
+        return self.baselines
+
+    def store_baselines(self, _policy: str, baselines: Baselines, _deadline: Deadline) -> None:
+        """Store baselines."""
+        if self.down:
+            raise LedgerRefused("ResourceNotFoundException")
+        self.baselines = baselines
+
+    def samples(self, _since: datetime, _entries_max: int, _deadline: Deadline) -> Iterator[Sample]:
+        """Yield the samples of all entries."""
+        yield from (sample for entries in self.entries.values() for entry in entries for sample in entry.samples)
 
 
 def is_settled(row: dict[str, object]) -> bool:

@@ -1,0 +1,232 @@
+"""Every amount can be worked out again from the ledger alone, however often the policy has changed since."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from engine.baselines import Baselines
+from engine.ledger.attributes import decode_item
+from engine.ledger.entries import entry_of, item_of
+from engine.policy import Policy, parse_policy
+from engine.recount import recount
+from engine.rehearsal import Rehearsal
+from engine.values import Entry, EntryType, Source
+from tests.support.books import Books
+from tests.support.events import event, failed, rendered
+from tests.support.policies import example
+
+ENTRIES_LEAST = 100_000
+
+POLICY = """\
+version: 1
+name: video
+event: {{job: detail.jobId, user: detail.userId, time: time, reference: detail.purchaseId}}
+money: {{places: {places}, rounding: {rounding}}}
+prices:
+  second:
+    - {{effective: 2025-01-01T00:00:00Z, by: detail.model, rates: {{default: "{a}", pro: [{{up_to: 10, rate: "{b}"}}, {{rate: "{c}"}}]}}}}
+    - effective: 2026-01-05T11:00:00Z
+      by: [detail.model, "detail.resolution || 'hd'"]
+      tiers: volume
+      rates:
+        default: "{b}"
+        pro: {{default: [{{up_to: 5, rate: "{c}"}}, {{up_to: 20, rate: "{a}"}}, {{rate: "{b}"}}], 4k: "{c}"}}
+rules:
+  - {{name: debit, match: {{detail-type: [video.rendered]}}, action: debit,
+     charge: {{price: second, quantity: detail.seconds, minimum: "{minimum}", maximum: "{maximum}"}}}}
+  - {{name: flat, match: {{detail-type: [video.copied]}}, action: debit, charge: {{amount: "{minimum}"}}}}
+  - {{name: slow, match: {{detail: {{error: [slow]}}}}, action: refund, refund: {{percent: "{percent}"}}}}
+  - {{name: refund, match: {{detail-type: [video.failed]}}, action: refund, refund: {{percent: 100, within: {hours}h}}}}
+  - {{name: grant, match: {{detail-type: [credits.purchased]}}, action: grant, grant: {{quantity: detail.credits}}}}
+  - {{name: flag-tests, match: {{detail: {{jobId: [{{prefix: test-}}]}}}}, action: flag, reason: a test}}
+overdraft: {overdraft}
+unknown_user: flag
+anomalies:
+  - {{name: unusual, outlier: {{value: charge.amount, group: detail.model, mads: 6, samples: 30}}}}
+"""
+
+EDITS: list[dict[str, Any]] = [
+    {"places": 4, "rounding": "half-even", "a": "0.1", "b": "0.25", "c": "0.0333", "minimum": "0.01", "maximum": "3",
+     "percent": "33.33", "hours": 2, "overdraft": "flag"},
+    {"places": 2, "rounding": "up", "a": "0.12", "b": "0.2", "c": "0.05", "minimum": "0.02", "maximum": "2.5",
+     "percent": "50", "hours": 1, "overdraft": "refuse"},
+    {"places": 6, "rounding": "down", "a": "0.077777", "b": "0.3", "c": "0.000123", "minimum": "0", "maximum": "100",
+     "percent": "99.99", "hours": 3, "overdraft": "allow"},
+    {"places": 0, "rounding": "half-up", "a": "1", "b": "0.5", "c": "7", "minimum": "1", "maximum": "50",
+     "percent": "10", "hours": 5, "overdraft": "flag"},
+]  # fmt: skip
+"""A policy and three changes of all its figures."""
+
+
+def random_event(chance: random.Random, number: int) -> dict[str, Any]:
+    """Return any event of one of some jobs, users and purchases."""
+    kind = chance.choices(["rendered", "failed", "copied", "purchased"], [10, 6, 1, 2])[0]
+    at = f"2026-01-05T{chance.randint(8, 14):02}:{chance.choice((0, 30)):02}:00Z"
+    job = f"{'test-' if chance.random() < 0.02 else 'j-'}{number % 9000 if chance.random() < 0.7 else chance.randint(0, 9000)}"
+    detail: dict[str, Any] = {"jobId": job, "userId": f"u-{hash_of(job) % 50}"}
+    if kind == "purchased":
+        credits_bought = f"{chance.randint(0, 500)}.{chance.randint(0, 99999)}"
+        return event("credits.purchased", {**detail, "purchaseId": f"p-{job}", "credits": credits_bought}, at)
+    if kind == "failed":
+        return event("video.failed", {**detail, "error": chance.choice(["slow", "gpu"])}, at)
+    seconds = f"{chance.randint(0, 40)}.{chance.randint(0, 999):03}"
+    model, resolution = chance.choice(["veo", "pro", "pro"]), chance.choice([{}, {"resolution": "4k"}, {"resolution": "sd"}])
+    return event(f"video.{kind}", {**detail, "seconds": seconds, "model": model, **resolution}, at)
+
+
+def hash_of(job: str) -> int:
+    """Return a number that belongs to a job: its owner."""
+    return int(job.rsplit("-", 1)[1])
+
+
+@cache
+def ledger_after_three_edits() -> dict[str, list[Entry]]:
+    """Return at least so many entries by reference, posted under four policies, as they come back from the table."""
+    chance = random.Random(20260105)
+    policies: list[Policy] = [parse_policy(POLICY.format(**edit), "policy.yaml") for edit in EDITS]
+    balances = {f"u-{number}": Decimal(200) for number in range(50)}
+    rehearsal = Rehearsal(policies[0], balances, baselines=Baselines({}))
+    number = 0
+    while (number % 100 or posted(rehearsal) < ENTRIES_LEAST) and number < 10 * ENTRIES_LEAST:
+        if number % 20 == 0:
+            rehearsal.policy = policies[min(3, number // 45_000)]
+        rehearsal.deliver(random_event(chance, number), source=Source.EVENT)
+        number += 1
+    return {reference: [stored(entry) for entry in entries] for reference, entries in rehearsal.entries.items()}
+
+
+def posted(rehearsal: Rehearsal) -> int:
+    """Return how many entries there are."""
+    return sum(map(len, rehearsal.entries.values()))
+
+
+def stored(entry: Entry) -> Entry:
+    """Return an entry as it comes back from the table."""
+    return entry_of(decode_item(item_of(entry, datetime(2026, 1, 6, tzinfo=UTC))))
+
+
+def test_a_hundred_thousand_entries_recount_to_the_last_digit() -> None:
+    """Of all types, under a policy that has changed three times, without any of the four policies at hand."""
+    ledger = ledger_after_three_edits()
+    recounts = [count for entries in ledger.values() for count in recount(entries)]
+
+    assert ENTRIES_LEAST <= len(recounts)
+    assert 4 == len({count.entry.policy for count in recounts})
+    assert set(EntryType) == {count.entry.type for count in recounts}
+    assert [] == [(count.entry, count.problems) for count in recounts if count.failed][:3]
+    assert all(count.amount == count.entry.amount for count in recounts)
+
+
+def test_what_an_entry_keeps_gives_the_amount_by_another_arithmetic() -> None:
+    """In fractions, written down here from the documentation alone, for every entry that brought in a charge or a grant."""
+    checked = 0
+    for entries in ledger_after_three_edits().values():
+        for entry, claim in told(entries):
+            assert by_hand(entry) == claim.amount
+            checked += 1
+
+    assert checked > ENTRIES_LEAST / 3
+
+
+def told(entries: list[Entry]) -> Iterator[tuple[Entry, Any]]:
+    """Yield each entry that brought in a charge or a grant, with it."""
+    known: set[Any] = {None}
+    for entry in entries:
+        for claim in (entry.facts.charge, entry.facts.grant):
+            if claim not in known and entry.price is not None:
+                yield entry, claim
+            known.add(claim)
+
+
+def by_hand(entry: Entry) -> Fraction:
+    """Return what an entry's quantity comes to at its price."""
+    price = entry.price
+    assert price is not None
+    if price.amount is not None:
+        return rounded(Fraction(price.amount), entry)
+    quantity = Fraction(entry.quantity or 0)
+    if not price.tiers or price.tier_model == "volume":
+        amount = quantity * Fraction(price.rate if price.rate is not None else 1)
+    else:
+        amount, below = Fraction(0), Fraction(0)
+        for tier in price.tiers:
+            above = Fraction(tier.up_to) if tier.up_to is not None else quantity
+            amount += max(Fraction(0), min(quantity, above) - below) * Fraction(tier.rate)
+            below = above
+    amount = max(amount, Fraction(price.minimum or 0))
+    return rounded(min(amount, Fraction(price.maximum)) if price.maximum is not None else amount, entry)
+
+
+def rounded(amount: Fraction, entry: Entry) -> Fraction:
+    """Return an amount >= 0 rounded as the entry's money says."""
+    scaled = amount * 10**entry.money.places
+    whole, rest = divmod(scaled, 1)
+    half = Fraction(1, 2)
+    up = {
+        "up": rest > 0,
+        "down": False,
+        "half-up": rest >= half,
+        "half-even": rest > half or (rest == half and whole % 2 == 1),
+    }[entry.money.rounding]
+    return Fraction(whole + up, 10**entry.money.places)
+
+
+# --- what does not agree ----------------------------------------------------------------------------------------------
+
+
+def course() -> list[Entry]:
+    """Return a debit and its refund."""
+    ledger = Books(example(("percent: 100", "percent: 50")), {"u-1": Decimal(100)})
+    ledger.deliver(rendered(seconds="8.123"), failed())
+    return [stored(entry) for entry in ledger.entries_of("j-1")]
+
+
+def spoilt(index: int, **changes: Any) -> list[list[str]]:
+    """Return the problems of each entry when one has been changed."""
+    entries = course()
+    entries[index] = evolve(entries[index], **changes)
+    return [list(count.problems) for count in recount(entries)]
+
+
+def test_a_course_agrees() -> None:
+    """0.8123 charged, half of it back: 0.40615 is 0.4062 to the even."""
+    assert [[], []] == [list(count.problems) for count in recount(course())]
+    assert ["-0.8123", "0.4061"] == [format(count.amount, "f") for count in recount(course())]
+
+
+@pytest.mark.parametrize(
+    ("index", "changes", "problems"),
+    [
+        (0, {"amount": Decimal("-0.8124")},
+         [["its amount is -0.8124; -0.8123 follows"], ["its amount is 0.4061; 0.4062 follows"]]),
+        (0, {"quantity": Decimal("8.124")}, [["its charge is 0.8123; 0.8124 follows"], []]),
+        (1, {"amount": Decimal("0.5")}, [[], ["its amount is 0.5; 0.4061 follows"]]),
+        (1, {"cost": Decimal("0.4")}, [[], ["its cost is 0.4; 0.4062 follows"]]),
+        (1, {"sequence": 3}, [[], ["its sequence is 3; 2 follows"]]),
+        (1, {"user": "u-2"}, [[], ["its user is u-2; the first entry names u-1"]]),
+        (1, {"type": EntryType.VOID}, [[], ["its amount is 0.4061; 0 follows", "0.4061 should have gone back with it"]]),
+        (0, {"type": EntryType.VOID, "amount": Decimal(0)},
+         [["0.8123 should have been charged with it"], ["its amount is 0.4061; -0.4062 follows"]]),
+        (0, {"price": None}, [["it knows a charge of 0.8123 that nothing tells of"], []]),
+    ],
+)  # fmt: skip
+def test_an_entry_that_was_changed_does_not_agree(index: int, changes: dict[str, Any], problems: list[list[str]]) -> None:
+    """The figure that is there, and the one that follows from the rest."""
+    assert problems == spoilt(index, **changes)
+
+
+def test_a_fact_that_was_taken_out_is_missed() -> None:
+    """The refund's entry no longer knows the charge."""
+    entries = course()
+    without = evolve(entries[1], facts=evolve(entries[1].facts, charge=None))
+
+    assert "the charge that was known is gone" in recount([entries[0], without])[1].problems

@@ -1,0 +1,94 @@
+"""Baselines on real tables: sampled from the Ledger, kept in State, and no reason to fail where that table is not there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from attrs import evolve
+
+from engine.baselines import Baseline, Baselines
+from engine.ledger import Ledger, Tables
+from engine.ledger.attributes import encode_item
+from engine.reconcile import whole_table
+from engine.values import Sample
+from tests.support.events import failed, rendered
+from tests.support.policies import example
+from tests.support.world import World
+
+UNUSUAL = (
+    "catch_up:\n",
+    "  - {name: unusual, outlier: {value: charge.amount, group: detail.model, mads: 6, samples: 30}}\ncatch_up:\n",
+)
+OF = "charge.amount by detail.model"
+
+
+def world_with_outliers(dynamodb: Any, tables: Tables) -> World:
+    """Return a world whose policy looks for outliers."""
+    return World(dynamodb, tables, policy=example(UNUSUAL)).user()
+
+
+def test_baselines_come_back_as_they_were_stored(dynamodb: Any, tables: Tables) -> None:
+    """Every digit, and the instant."""
+    ledger = Ledger(dynamodb, tables, World(dynamodb, tables).clock)
+    deadline = ledger.clock.deadline(20)
+    baselines = Baselines(
+        {OF: {"veo-3": Baseline(Decimal("0.812345678901"), Decimal("0.1"), 30), "a b/c": Baseline(Decimal(8), Decimal(0), 5)}},
+        datetime(2026, 1, 5, 10, tzinfo=UTC),
+    )
+
+    ledger.store_baselines("video", Baselines({}, datetime(2020, 1, 1, tzinfo=UTC)), deadline)
+    ledger.store_baselines("video", baselines, deadline)
+
+    assert baselines == ledger.load_baselines("video", deadline)
+    assert Baselines() == ledger.load_baselines("another", deadline)
+
+
+def test_samples_are_read_from_all_segments_and_only_from_recent_entries(dynamodb: Any, tables: Tables) -> None:
+    """An entry without a sample is passed by."""
+    world = world_with_outliers(dynamodb, tables)
+    world.deliver(*(rendered(f"j-{number}", seconds=number) for number in range(1, 41)), failed("j-1"))
+    ledger, deadline = world.reconciler().ledger, world.deadline()
+    now = datetime.now(UTC)
+
+    found = list(ledger.samples(now - timedelta(minutes=10), 10_000, deadline))
+
+    assert [Sample(OF, "veo-3", Decimal(number) / 10) for number in range(1, 41)] == sorted(found, key=lambda s: s.value)
+    assert [] == list(ledger.samples(now + timedelta(minutes=10), 10_000, deadline))
+    assert len(list(ledger.samples(now - timedelta(minutes=10), 5, deadline))) < 40
+
+
+def test_a_scheduled_run_learns_what_is_usual_and_the_next_container_knows_it(dynamodb: Any, tables: Tables) -> None:
+    """From entries to a flag, through both tables."""
+    world = world_with_outliers(dynamodb, tables)
+    world.deliver(*(rendered(f"j-{number}", seconds=8 + number % 3) for number in range(36)))
+
+    answer = world.reconciler().scheduled(whole_table(1), world.deadline()).answer()
+    (report,) = world.deliver(rendered("j-x", seconds=100))
+
+    assert {"groups": 1, "samples": 36} == answer["baselines"]
+    assert report.entry is not None
+    assert ["unusual"] == [anomaly.name for anomaly in report.entry.anomalies]
+
+
+def test_without_a_table_for_them_everything_else_works(dynamodb: Any, tables: Tables) -> None:
+    """A stack that has only the three tables of money."""
+    world = world_with_outliers(dynamodb, evolve(tables, state="NoSuchTable"))
+
+    (report,) = world.deliver(rendered(seconds=8))
+    answer = world.reconciler().scheduled(whole_table(1), world.deadline()).answer()
+
+    assert [("debit", Decimal("-0.8"))] == world.amounts("j-1")
+    assert "unreadable" == report.answer()["baselines"]
+    assert "ResourceNotFoundException" in answer["baselines"]["problem"]
+
+
+def test_what_is_no_baseline_is_none(dynamodb: Any, tables: Tables) -> None:
+    """Somebody wrote something else there."""
+    world = world_with_outliers(dynamodb, tables)
+    dynamodb.put_item(TableName=tables.state, Item=encode_item({"id": "baselines#video", "groups": "none"}))
+
+    (report,) = world.deliver(rendered(seconds=8))
+
+    assert "unreadable" == report.answer()["baselines"]
