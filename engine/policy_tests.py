@@ -15,7 +15,7 @@ from engine.instants import instant_text
 from engine.policy import Policy, load_policy
 from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, Word, plain
 from engine.policy.source import Members, Node, Notes, read_yaml
-from engine.prices import Rates
+from engine.prices import rates_by_unit
 from engine.reconcile import row_event
 from engine.rehearsal import Plenty, Rehearsal
 from engine.values import GRANT, JOB, Entry, EntryType, Envelope, Source
@@ -257,12 +257,6 @@ def parts_of(policy: Policy) -> Iterator[str]:
     """Yield everything in a policy that a test can reach: rates, rules, anomalies."""
     for book in policy.prices.values():
         for row in book.rows:
-            yield from (f"rate {book.name} {instant_text(row.effective)} {unit}" for unit in units(row.rates))
+            yield from (f"rate {book.name} {instant_text(row.effective)} {unit}" for unit, _ in rates_by_unit(row.rates))
     yield from (f"rule {rule.name}" for rule in policy.rules)
     yield from (f"anomaly {anomaly.name}" for anomaly in policy.anomalies)
-
-
-def units(rates: Rates) -> Iterator[str]:
-    """Yield the keys that lead to each rate, joined as an entry's price has them."""
-    for key, rate in rates.items():
-        yield from ((key,) if isinstance(rate, tuple) else (f"{key}/{unit}" for unit in units(rate)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -20,6 +20,15 @@ EVENT_TIME = "time"
 
 Rates = Mapping[str, "tuple[Tier, ...] | Rates"]
 """By each value of a selector: the tiers of a rate (a plain rate is a single one), or the rates by the next selector."""
+
+
+def rates_by_unit(rates: Rates) -> Iterator[tuple[str, tuple[Tier, ...]]]:
+    """Yield each rate with the keys that lead to it, joined as an entry's price has them."""
+    for key, rate in rates.items():
+        if isinstance(rate, tuple):
+            yield key, rate
+        else:
+            yield from ((f"{key}/{unit}", tiers) for unit, tiers in rates_by_unit(rate))
 
 
 class PriceProblem(ValueError):

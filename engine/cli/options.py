@@ -19,6 +19,12 @@ from engine.reconcile import Reconciler
 from engine.telemetry import Telemetry
 from engine.wiring import Settings, build_ledger
 
+FAILED = 1
+"""Exit status: a check failed (a broken policy, drift)."""
+
+MISUSED = 2
+"""Exit status: the command was used wrongly."""
+
 FOREVER_SECONDS = 10.0 * 365 * 24 * 60 * 60
 PATIENCE_SECONDS = 60.0
 """How long the command goes on trying one request before it gives up."""

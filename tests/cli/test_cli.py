@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine.cli.app import app, main
-from engine.ledger import Ledger, LedgerUnavailable, Tables
+from engine.ledger import Ledger, LedgerError, LedgerUnavailable, Tables
+from engine.ledger.attributes import encode_item
 from tests.support.events import failed, rendered
 from tests.support.policies import EXAMPLE, example_text
 from tests.support.world import World
@@ -35,6 +36,7 @@ def world(dynamodb: Any, tables: Tables, local_aws: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("JOBS_TABLE", tables.jobs)
     monkeypatch.setenv("CREDITS_TABLE", tables.credits)
     monkeypatch.setenv("LEDGER_TABLE", tables.ledger)
+    monkeypatch.setenv("STATE_TABLE", tables.state)
     monkeypatch.setenv("POLICY_FILE", str(policy))
     return World(dynamodb, tables).user("u-1", "1000")
 
@@ -176,6 +178,80 @@ def test_explain_knows_flat_charges(policy: Path, tmp_path: Path) -> None:
     ] == lines[-3:]
 
 
+def test_explain_counts_the_entries_of_a_reference_again(world: World, policy: Path) -> None:
+    """Each with its arithmetic, and whether it agrees; the policy that posted them plays no part."""
+    world.job("j-1").deliver(rendered("j-1", seconds="8.5", model="premium"), failed("j-1"))
+    policy.unlink()
+
+    result = reconciler("explain", "--entry", "job#j-1", "--policy", "policies/mediaconvert.yaml")
+
+    assert FINE == result.exit_code
+    assert [
+        f"job#j-1, entry 1: debit of -2.125 for u-1, by debit-rendered of {world.policy.identity}, 2026-01-05T10:00:00Z",
+        "  price book `render-second`, the row from 2025-01-01T00:00:00Z, rate `premium`",
+        "  8.5 x 0.25 = 2.125",
+        "  rounded half-even to 4 places: 2.1250",
+        "  charged 2.125 at 2026-01-05T10:00:00Z",
+        "  should cost 2.125 (half-even, 4 places)",
+        "  posted before 0",
+        "= -2.125: agrees",
+        f"job#j-1, entry 2: refund of 2.125 for u-1, by refund-failed of {world.policy.identity}, 2026-01-05T11:00:00Z",
+        "  charged 2.125 at 2026-01-05T10:00:00Z",
+        "  100 % back at 2026-01-05T11:00:00Z",
+        "  should cost 0.0000 (half-even, 4 places)",
+        "  posted before -2.125",
+        "= 2.1250: agrees",
+    ] == result.stdout.splitlines()
+
+
+def test_explain_says_where_an_entry_does_not_agree(world: World) -> None:
+    """Somebody has changed an amount by hand."""
+    world.job("j-1").deliver(rendered("j-1", seconds=8))
+    world.client.update_item(
+        TableName=world.tables.ledger,
+        Key=encode_item({"reference": "job#j-1", "sequence": 1}),
+        UpdateExpression="SET amount = :amount",
+        ExpressionAttributeValues=encode_item({":amount": Decimal("-0.7")}),
+    )
+
+    result = reconciler("explain", "--entry", "job#j-1", "--json")
+
+    (answer,) = json.loads(result.stdout)
+    assert FAILED == result.exit_code
+    assert (["its amount is -0.7; -0.8 follows"], "-0.8", False) == tuple(
+        answer[name] for name in ("problems", "recounted", "agrees")
+    )
+
+
+def test_explain_knows_no_such_reference(world: World) -> None:
+    """And says what one looks like."""
+    result = reconciler("explain", "--entry", "j-1")
+
+    assert FAILED == result.exit_code
+    assert f"no such reference in {world.tables.ledger}; a job's is job#<jobId>" in result.stderr
+
+
+def test_explain_of_an_entry_that_a_person_wrote_is_told_in_words(world: World) -> None:
+    """It has none of the figures that a count needs."""
+    item = {"reference": "job#j-1", "sequence": 1, "userId": "u-1", "type": "refund", "amount": Decimal(1), "postedAt": "2026"}
+    world.client.put_item(TableName=world.tables.ledger, Item=encode_item(item))
+
+    with pytest.raises(LedgerError, match="job#j-1, entry 1: is no entry of this system"):
+        raise reconciler("explain", "--entry", "job#j-1").exception
+
+
+@pytest.mark.parametrize("arguments", [[], ["event.json", "--entry", "job#j-1"]])
+def test_explain_takes_an_event_or_a_reference(tmp_path: Path, arguments: list[str]) -> None:
+    """Just one of them."""
+    (tmp_path / "event.json").write_text("{}")
+    arguments = [str(tmp_path / argument) if argument.endswith(".json") else argument for argument in arguments]
+
+    result = reconciler("explain", *arguments)
+
+    assert MISUSED == result.exit_code
+    assert "explain takes either an event's file or --entry" in result.stderr
+
+
 # --- test -------------------------------------------------------------------------------------------------------------
 
 ONE_TEST = """\
@@ -190,14 +266,15 @@ tests:
 """
 
 
-def test_the_shipped_policy_passes_its_own_tests_and_they_reach_all_of_it() -> None:
-    """Every rule, every rate and every anomaly."""
+def test_the_shipped_policies_pass_their_own_tests_and_these_reach_all_of_them() -> None:
+    """Every rule, every rate and every anomaly of every policy."""
     result = reconciler("test", "--json")
 
-    (answer,) = json.loads(result.stdout)
+    answers = json.loads(result.stdout)
     assert FINE == result.exit_code
-    assert len(answer["tests"]) >= 16
-    assert [] == answer["notReached"]
+    assert {path.name for path in Path("policies").glob("*.yaml")} == {Path(answer["file"]).name for answer in answers}
+    assert all(len(answer["tests"]) >= 10 for answer in answers)
+    assert [[]] * len(answers) == [answer["notReached"] for answer in answers]
 
 
 def test_a_price_that_was_changed_shows_what_differs(policy: Path, tmp_path: Path) -> None:

@@ -1,0 +1,179 @@
+"""Commands that work on the tables: catch up, replay, check the sums, show what a user has."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from attrs import asdict
+
+from engine.audit import audit as run_audit
+from engine.cli.options import (
+    DEFAULT_POLICY,
+    FAILED,
+    MISUSED,
+    AsJson,
+    CreditsTable,
+    Endpoint,
+    JobsTable,
+    LedgerTable,
+    PolicyFile,
+    StateTable,
+    Target,
+    Verbose,
+    forever,
+    open_reconciler,
+    patience,
+    reporter,
+)
+from engine.cli.output import err, out, print_counts, print_json, print_table, progress
+from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, replay_file
+from engine.decimals import EXACT, ZERO
+from engine.ledger import Tables
+from engine.reconcile import ScanReport, whole_table
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="Events, one JSON object a line; gzip too.", exists=True, dir_okay=False)],
+    *,
+    policy: PolicyFile = DEFAULT_POLICY,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Events under way at once.")] = 8,
+    checkpoint: Annotated[Path | None, typer.Option(help="Where the progress is kept.  [default: FILE.checkpoint]")] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Where events that make no sense go.  [default: FILE.rejects.jsonl]")
+    ] = None,
+    endpoint_url: Endpoint = None,
+    jobs_table: JobsTable = "Jobs",
+    credits_table: CreditsTable = "Credits",
+    ledger_table: LedgerTable = "Ledger",
+    state_table: StateTable = "State",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Send a file of events through the engine. Goes on where an earlier run stopped; a second run changes nothing."""
+    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), endpoint_url)
+    reconciler = open_reconciler(target, policy, workers, reporter(verbose=verbose))
+    source = ReplayFile.open(file)
+    kept = Checkpoint(
+        checkpoint or file.with_name(f"{file.name}.checkpoint"),
+        {"sha256": source.sha256, "policy": reconciler.policy.identity, **target.description()},
+    )
+    try:
+        with progress() as bar:
+            task = bar.add_task(f"replay {file.name}", total=source.lines)
+            summary = replay_file(
+                source,
+                lambda document, origin: reconciler.event(document, origin, patience()),
+                kept,
+                rejects or file.with_name(f"{file.name}.rejects.jsonl"),
+                workers=workers,
+                done=lambda lines: bar.update(task, completed=lines),
+            )
+    except CheckpointMismatchError as error:
+        err.print(str(error), markup=False, soft_wrap=True)
+        raise typer.Exit(MISUSED) from error
+    print_json(summary.answer()) if as_json else print_counts("Replay", summary.answer())
+    if summary.rejected:
+        err.print(f"{summary.rejected} rejected: see {summary.rejects}", markup=False, soft_wrap=True)
+        raise typer.Exit(FAILED)
+
+
+def scan(
+    *,
+    policy: PolicyFile = DEFAULT_POLICY,
+    segments: Annotated[int, typer.Option(min=1, max=1_000_000, help="Parts the table is read in.")] = 8,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Segments under way at once.")] = 4,
+    endpoint_url: Endpoint = None,
+    jobs_table: JobsTable = "Jobs",
+    credits_table: CreditsTable = "Credits",
+    ledger_table: LedgerTable = "Ledger",
+    state_table: StateTable = "State",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Catch up on every job that no event told of, from the table of jobs. Renews the baselines of outliers first."""
+    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), endpoint_url)
+    with progress() as bar:
+        task = bar.add_task("scan: rows that were due", total=None)
+        write = reporter(verbose=verbose, then=lambda: bar.advance(task))
+        reconciler = open_reconciler(target, policy, workers, write)
+        baselines = reconciler.usual.renew(patience())
+        with ThreadPoolExecutor(workers) as pool:
+            reports = list(pool.map(lambda part: reconciler.scan([part], forever()), whole_table(segments)))
+    total = sum(reports, start=ScanReport(baselines=baselines))
+    answer = {name: value for name, value in total.answer().items() if name != "slices"}
+    print_json(answer) if as_json else print_counts("Scan", answer | answer.pop("outcomes"))
+    if total.errors:
+        raise typer.Exit(FAILED)
+
+
+def audit(
+    *,
+    endpoint_url: Endpoint = None,
+    jobs_table: JobsTable = "Jobs",
+    credits_table: CreditsTable = "Credits",
+    ledger_table: LedgerTable = "Ledger",
+    as_json: AsJson = False,
+) -> None:
+    """Check that every user's entries add up to what Credits says was posted."""
+    ledger = Target(Tables(jobs_table, credits_table, ledger_table), endpoint_url).ledger()
+    with progress() as bar:
+        task = bar.add_task("audit: entries", total=None)
+        result = run_audit(ledger, forever(), seen=lambda count: bar.update(task, completed=count))
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print_counts("Audit", {"entries": result.entries, "users": result.users, "net": result.net})
+        for drift in result.drifts:
+            out.print(f"drift: {drift.user}: entries add up to {drift.ledger}, Credits says {drift.posted}", markup=False)
+        out.print("every user's entries add up" if not result.drifts else f"{len(result.drifts)} users drift")
+    if result.drifts:
+        raise typer.Exit(FAILED)
+
+
+def statement(
+    user: Annotated[str, typer.Argument(help="userId.")],
+    *,
+    endpoint_url: Endpoint = None,
+    jobs_table: JobsTable = "Jobs",
+    credits_table: CreditsTable = "Credits",
+    ledger_table: LedgerTable = "Ledger",
+    as_json: AsJson = False,
+) -> None:
+    """Show a user's entries in order of posting, with the balance after each."""
+    ledger = Target(Tables(jobs_table, credits_table, ledger_table), endpoint_url).ledger()
+    row = ledger.balance(user, patience())
+    entries = list(ledger.entries_of_user(user, patience()))
+    if row is None and not entries:
+        err.print(f"{user}: no such user in {credits_table} and no entry in {ledger_table}", markup=False)
+        raise typer.Exit(FAILED)
+    remaining, posted = (Decimal((row or {}).get(name, ZERO)) for name in ("remaining", "posted"))
+    granted = EXACT.subtract(remaining, posted)
+    answer = {"user": user, "granted": granted, "posted": posted, "remaining": remaining}
+    lines = list(_lines(entries, granted))
+    if as_json:
+        print_json({**answer, "entries": lines})
+        return
+    columns = ("occurredAt", "job", "type", "amount", "balance", "rule", "anomalies")
+    print_table(f"Statement of {user}", columns, ([line[column] for column in columns] for line in lines))
+    print_counts("Balance", {name: value for name, value in answer.items() if name != "user"})
+
+
+def _lines(entries: list[dict[str, Any]], balance: Decimal) -> Any:
+    """Yield a statement's lines; the balance begins at what the application granted."""
+    for entry in entries:
+        amount = Decimal(entry["amount"])
+        balance = EXACT.add(balance, amount)
+        yield {
+            "occurredAt": entry["occurredAt"],
+            "postedAt": entry["postedAt"],
+            "job": entry.get("jobId", ""),
+            "type": entry["type"],
+            "amount": amount,
+            "balance": balance,
+            "rule": entry["rule"],
+            "anomalies": ", ".join(anomaly["name"] for anomaly in entry.get("anomalies", [])),
+        }

@@ -1,0 +1,211 @@
+"""Commands about policies: check them, try them, explain what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from attrs import asdict
+
+from engine.cli.options import (
+    DEFAULT_POLICY,
+    FAILED,
+    MISUSED,
+    AsJson,
+    Endpoint,
+    LedgerTable,
+    PolicyFile,
+    Target,
+    patience,
+)
+from engine.cli.output import err, out, print_json, progress
+from engine.cli.plan import print_plan
+from engine.cli.replay import ReplayFile
+from engine.errors import Mistake, PolicyError
+from engine.ledger import Ledger, Tables
+from engine.plan import plan
+from engine.policy import load_policy
+from engine.policy.schema import policy_schema
+from engine.policy_tests import Coverage, TestFile, load_tests, run_test
+from engine.reasons import Reasons, reasons_for
+from engine.reconcile import read_document
+from engine.recount import Recount, recount
+
+POLICY_TESTS = Path("policies/tests")
+
+
+class Format(StrEnum):
+    """How ``validate`` speaks."""
+
+    TEXT = "text"
+    GITHUB = "github"
+
+
+def validate(
+    policies: Annotated[list[Path], typer.Argument(help="Policy files.", exists=True, dir_okay=False)],
+    *,
+    output: Annotated[Format, typer.Option("--format", help="For people, or as annotations of a pull request.")] = Format.TEXT,
+    as_json: AsJson = False,
+) -> None:
+    """Check policy files, and show every mistake with its line and what would be right."""
+    results = {str(path): _mistakes(path) for path in policies}
+    if as_json:
+        print_json([{"file": file, **result} for file, result in results.items()])
+    else:
+        for file, result in results.items():
+            PRINT_RESULT[output](file, result)
+    if any(result["mistakes"] for result in results.values()):
+        raise typer.Exit(FAILED)
+
+
+def _mistakes(path: Path) -> dict[str, Any]:
+    try:
+        policy = load_policy(path)
+    except PolicyError as error:
+        return {"mistakes": [_plain_mistake(mistake) for mistake in error.mistakes], "warnings": []}
+    return {"policy": policy.identity, "mistakes": [], "warnings": [_plain_mistake(warning) for warning in policy.warnings]}
+
+
+def _plain_mistake(mistake: Mistake) -> dict[str, Any]:
+    return asdict(mistake) | {"text": str(mistake)}
+
+
+def _print_result(file: str, result: Mapping[str, Any]) -> None:
+    for mistake in result["mistakes"]:
+        out.print(mistake["text"], markup=False, soft_wrap=True)
+    for warning in result["warnings"]:
+        out.print(f"warning: {warning['text']}", markup=False, soft_wrap=True)
+    if not result["mistakes"]:
+        out.print(f"{file}: fine ({result['policy']})", markup=False, soft_wrap=True)
+
+
+def run_policy_tests(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files of policy tests.  [default: policies/tests/*.yaml]")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Run policy tests: what given events must post. Shows what differs, and what no test reached."""
+    paths = files or sorted(POLICY_TESTS.glob("*.yaml"))
+    if not paths:
+        err.print(f"there are no policy tests in {POLICY_TESTS}", markup=False)
+        raise typer.Exit(MISUSED)
+    answers = [_tested(load_tests(path)) for path in paths]
+    if as_json:
+        print_json(answers)
+    else:
+        for answer in answers:
+            _print_tested(answer)
+    if any(test["differences"] for answer in answers for test in answer["tests"]):
+        raise typer.Exit(FAILED)
+
+
+def _tested(file: TestFile) -> dict[str, Any]:
+    coverage, tests = Coverage(), []
+    for policy_test in file.tests:
+        result = run_test(policy_test, file.policy)
+        coverage.add(result.entries)
+        tests.append({"name": policy_test.name, "line": policy_test.line, "differences": list(result.differences)})
+    answer = {"file": str(file.path), "policy": file.policy.identity, "tests": tests}
+    return {**answer, "notReached": coverage.missed(file.policy)}
+
+
+def _print_tested(answer: Mapping[str, Any]) -> None:
+    failed = [policy_test for policy_test in answer["tests"] if policy_test["differences"]]
+    for policy_test in failed:
+        place = f"{answer['file']}:{policy_test['line']}"
+        lines = [f"{place}: {policy_test['name']}", *(f"    {line}" for line in policy_test["differences"])]
+        out.print("\n".join(lines), markup=False, soft_wrap=True)
+    passed = len(answer["tests"]) - len(failed)
+    out.print(f"{answer['file']}: {passed} passed, {len(failed)} failed ({answer['policy']})", markup=False, soft_wrap=True)
+    for part in answer["notReached"]:
+        out.print(f"    no test reached: {part}", markup=False, soft_wrap=True)
+
+
+def schema(*, as_json: AsJson = True) -> None:
+    """Print the JSON Schema of a policy file, for editors."""
+    del as_json  # there is no other way to print it
+    print_json(policy_schema())
+
+
+def _annotate(_file: str, result: Mapping[str, Any]) -> None:
+    """Print workflow commands of GitHub Actions, which show each mistake beside its line."""
+    for level, mistakes in (("error", result["mistakes"]), ("warning", result["warnings"])):
+        for mistake in mistakes:
+            place = ",".join(f"{name}={mistake[key]}" for name, key in ANNOTATED.items() if mistake[key] is not None)
+            print(f"::{level} {place}::{_escaped(mistake['message'])}")
+
+
+ANNOTATED = {"file": "file", "line": "line", "col": "column"}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+PRINT_RESULT = {Format.TEXT: _print_result, Format.GITHUB: _annotate}
+
+
+def explain(
+    event: Annotated[Path | None, typer.Argument(help="An event as JSON.", exists=True, dir_okay=False)] = None,
+    *,
+    entry: Annotated[
+        str | None, typer.Option(help="Instead of an event: a reference of the ledger (job#j-1) whose entries to count again.")
+    ] = None,
+    policy: PolicyFile = DEFAULT_POLICY,
+    endpoint_url: Endpoint = None,
+    ledger_table: LedgerTable = "Ledger",
+    as_json: AsJson = False,
+) -> None:
+    """Show why an event costs what it costs, or count the entries of a reference again, and say whether they agree."""
+    if (event is None) == (entry is None):
+        err.print("explain takes either an event's file or --entry", markup=False)
+        raise typer.Exit(MISUSED)
+    if event is not None:
+        answers: Sequence[Reasons | Recount] = [reasons_for(read_document(event.read_bytes()), load_policy(policy))]
+    else:
+        answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), endpoint_url).ledger())
+    if as_json:
+        print_json([answer.answer() for answer in answers] if entry else answers[0].answer())
+    else:
+        out.print("\n".join(line for answer in answers for line in answer.lines()), markup=False, soft_wrap=True)
+    if any(answer.failed for answer in answers):
+        raise typer.Exit(FAILED)
+
+
+def _recounts(reference: str, ledger: Ledger) -> list[Recount]:
+    recounts = recount(ledger.entries_of(reference, patience()))
+    if not recounts:
+        known = f"no such reference in {ledger.tables.ledger}; a job's is job#<jobId>, a grant's grant#<id>"
+        err.print(f"{reference}: {known}", markup=False, soft_wrap=True)
+        raise typer.Exit(FAILED)
+    return recounts
+
+
+def show_plan(
+    edited: Annotated[Path, typer.Argument(help="The edited policy file.", exists=True, dir_okay=False)],
+    *,
+    events: Annotated[
+        Path,
+        typer.Option(help="Events to try both policies on, one JSON object a line; gzip too.", exists=True, dir_okay=False),
+    ],
+    policy: PolicyFile = DEFAULT_POLICY,
+    top: Annotated[int, typer.Option(min=0, help="How many of the jobs that would cost otherwise are shown.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an edit of the policy would do to given events. Touches no table; what a ledger knows is never re-priced."""
+    source = ReplayFile.open(events)
+    documents = (read_document(line) for _, line in source.lines_after(0))
+    with progress() as bar:
+        task = bar.add_task(f"plan {events.name}", total=source.lines)
+        result = plan(documents, load_policy(policy), load_policy(edited), lambda count: bar.update(task, completed=count))
+    if as_json:
+        print_json(result.answer())
+    else:
+        print_plan(result, top)
+    if result.refused:
+        raise typer.Exit(FAILED)
