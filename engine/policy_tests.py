@@ -13,7 +13,8 @@ from engine.baselines import Baseline, Baselines
 from engine.errors import EventError, Mistake, PolicyError
 from engine.instants import instant_text
 from engine.policy import Policy, load_policy
-from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, Word, plain
+from engine.policy.event_patterns import plain
+from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, Word
 from engine.policy.source import Members, Node, Notes, read_yaml
 from engine.prices import rates_by_unit
 from engine.reconcile import row_event

@@ -18,9 +18,8 @@ from attrs import frozen
 from engine.decimals import DIGITS_MAX, fits
 from engine.errors import PolicyError, shown
 from engine.instants import read_instant
-from engine.paths import JSON_NUMBER, compile_path
-from engine.patterns import compile_pattern
-from engine.policy.source import CORE_WORDS, WORD_CHARACTERS_MAX, Items, Members, Node, Notes, Place, Scalar, named
+from engine.paths import compile_path
+from engine.policy.source import WORD_CHARACTERS_MAX, Items, Members, Node, Notes, Scalar, named
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 WORDS_MAX = 40
@@ -187,71 +186,6 @@ class Expression:
             return WRONG
 
 
-@frozen
-class Matcher:
-    """A compiled pattern, and the pattern itself in plain values."""
-
-    matches: Callable[[Mapping[str, Any]], bool]
-    pattern: Mapping[str, Any]
-
-
-@frozen
-class EventPattern:
-    """An EventBridge event pattern."""
-
-    def read(self, node: Node, notes: Notes) -> Any:
-        pattern = plain(node)
-        if not isinstance(pattern, dict):
-            notes.mistake(node.place, f"is {kind_of(node)}; an event pattern like {{source: [video.generation]}} is needed")
-            return WRONG
-        try:
-            return Matcher(compile_pattern(pattern), pattern)
-        except PolicyError as error:
-            for mistake in error.mistakes:
-                notes.mistake(place_of(node, mistake.path), mistake.message)
-            return WRONG
-
-
-def plain(node: Node) -> Any:
-    """Return a node as JSON-like values: quoted is text; a plain scalar is null, true, false, an exact number, or text."""
-    match node:
-        case Items():
-            return [plain(item) for item in node.nodes]
-        case Members():
-            return {key.text: plain(value) for key, value in node.pairs}
-    if node.quoted:
-        return node.text
-    if node.text in CORE_WORDS:
-        return CORE_WORDS[node.text]
-    return _number(node.text) if JSON_NUMBER.fullmatch(node.text) else node.text
-
-
-def _number(text: str) -> int | Decimal:
-    try:
-        return int(text) if text.lstrip("-").isdigit() and len(text) <= 40 else Decimal(text)  # noqa: PLR2004  beyond 38 digits
-    except ArithmeticError:  # an exponent that no Decimal has; no pattern takes it either
-        return Decimal("Infinity")
-
-
-def place_of(node: Node, path: Iterable[str | int]) -> Place:
-    """Return where the value at ``path`` below ``node`` stands; of a path that ends early, where it ends."""
-    place = node.place
-    for step in path:
-        following = _below(node, step)
-        if following is None:
-            return place
-        place, node = following
-    return place
-
-
-def _below(node: Node, step: str | int) -> tuple[Place, Node] | None:
-    if isinstance(node, Items) and isinstance(step, int) and step < len(node.nodes):
-        return node.nodes[step].place, node.nodes[step]
-    if isinstance(node, Members):
-        return next(((key.place, value) for key, value in node.pairs if key.text == step), None)
-    return None
-
-
 def _nothing_more(_values: Any, _node: Any, _notes: Notes) -> None:
     pass
 
@@ -378,14 +312,12 @@ __all__ = [
     "WRONG",
     "ByKind",
     "Duration",
-    "EventPattern",
     "Expression",
     "Instant",
     "Key",
     "Keys",
     "ListOf",
     "MapOf",
-    "Matcher",
     "Name",
     "Number",
     "Shape",

@@ -15,15 +15,14 @@ from engine.decimals import Money
 from engine.errors import Mistake, PolicyError
 from engine.patterns import parse_pattern, required_values
 from engine.patterns.cover import covers
+from engine.policy.event_patterns import EventPattern, Matcher
 from engine.policy.grammar import (
     WRONG,
     Duration,
-    EventPattern,
     Expression,
     Key,
     Keys,
     ListOf,
-    Matcher,
     Name,
     Number,
     Text,

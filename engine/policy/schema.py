@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from engine.policy.event_patterns import EventPattern
 from engine.policy.grammar import (
     DURATION,
     NAME,
     NUMBER,
     ByKind,
     Duration,
-    EventPattern,
     Expression,
     Instant,
     Keys,

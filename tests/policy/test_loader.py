@@ -972,6 +972,29 @@ def test_anchors_save_writing():
     assert (Overdraft.FLAG, UnknownUser.FLAG) == (policy.overdraft, policy.unknown_user)
 
 
+@pytest.mark.parametrize(
+    ("change", "warnings"),
+    [
+        ((MATCH_TEST, "match: {detail: {free: [True]}}"), ["23:29: `True` is a text here"]),
+        ((MATCH_TEST, "match: {detail: {free: [{anything-but: [NULL, no]}]}}"), ["23:45: `NULL` is", "23:51: `no` is"]),
+        ((MATCH_TEST, 'match: {detail: {free: [true, null, "True"]}}'), []),
+        (
+            (MATCH_TEST, "match: {detail: {model: [a]}, detail.model: [b]}"),
+            ["23:35: `detail.model` is tested in line 23 too; the last test alone counts"],
+        ),
+        ((MATCH_TEST, "match: {$or: [{detail: {model: [a]}}, {detail.model: [b]}]}"), []),
+        (("prices:\n", "prices:\n  other: [{effective: 2025-01-01T00:00:00Z, rates: {default: 1}}]\n"),
+         ["6:3: no rule uses the price book `other`"]),
+        (('default: "0.10", ', ""), ["9:14: there is no `default`: an event that selects another rate is refused"]),
+    ],
+)  # fmt: skip
+def test_what_is_most_likely_not_meant_is_a_warning(change, warnings):
+    """The policy runs all the same."""
+    found = [f"{warning.line}:{warning.column}: {warning.message}" for warning in example(change).warnings]
+
+    assert warnings == [message[: len(start)] for message, start in zip_longest(found, warnings, fillvalue="")]
+
+
 def test_a_single_rate_needs_nothing_that_selects_it():
     """Without ``by`` the default counts."""
     book = example((f"by: detail.model\n      {RATES}", "rates: {default: 1}")).rules[0].terms.book
