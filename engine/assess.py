@@ -52,7 +52,7 @@ def assess(envelope: Envelope, policy: Policy, baselines: Baselines = NO_BASELIN
     ``baselines`` are what outliers are measured by. Raises EventError when a rule matches but the event makes no sense.
     """
     document = envelope.document
-    matching = [rule for rule in policy.rules if rule.matches(document)]
+    matching = policy.matching(document)
     deciding = next((rule for rule in matching if rule.action in EFFECTS), None)
     flags = [rule for rule in matching if rule.action is Action.FLAG]
     if deciding is None and not flags:

@@ -52,7 +52,7 @@ def steps_to(name: str) -> Steps:
 def matches_consistently(event: Mapping[str, Any], wanted: Sequence[Wanted]) -> bool:
     """Return whether all fields match without contradicting each other about an element of an array."""
     fields = sorted(wanted, key=lambda field: field.name)
-    leaves = [list(_leaves(event, field.steps)) for field in fields]
+    leaves = [list(leaves_with_places(event, field.steps)) for field in fields]
     needed = _arrays_still_needed(leaves)
     chosen: list[Place] = [{}]
     for field, found, later in zip(fields, leaves, needed, strict=True):
@@ -101,7 +101,12 @@ def _distinct(places: Iterable[Place], needed: set[Address]) -> list[Place]:
     return list({frozenset(place.items()): place for place in kept}.values())
 
 
-def _leaves(event: Mapping[str, Any], steps: Steps) -> Iterator[tuple[object, Place]]:
+def leaves_under(event: Mapping[str, Any], steps: Steps) -> Iterator[object]:
+    """Yield the leaves under a name."""
+    yield from (leaf for leaf, _ in leaves_with_places(event, steps))
+
+
+def leaves_with_places(event: Mapping[str, Any], steps: Steps) -> Iterator[tuple[object, Place]]:
     """Yield the leaves under a name, each with its place. Without recursion: events nest as deep as they like."""
     rest: list[tuple[object, Steps | None, Address, Place]] = [(event, steps, (), {})]
     while rest:

@@ -81,7 +81,8 @@ def _want(field: Field) -> Wanted:
 
 
 def _check(want: Wanted) -> Check:
-    read, accepts_string, accepts, absent = _reader(want.steps), want.test.accepts_string, want.test.accepts, want.test.absent
+    read, test = reader_of(want.steps), want.test
+    accepts_string, accepts, absent = test.accepts_string, test.accepts, test.absent
 
     def check(event: Mapping[str, Any]) -> bool | None:
         leaf = read(event)
@@ -92,7 +93,7 @@ def _check(want: Wanted) -> Check:
         if leaf is ABSENT or isinstance(leaf, Mapping):
             return absent
         if isinstance(leaf, ARRAY):
-            return _check_elements(leaf, want.test)
+            return _check_elements(leaf, test)
         return None if leaf is WINDING else accepts(leaf)
 
     return check
@@ -104,7 +105,7 @@ def _check_elements(elements: Sequence[object], test: LeafTest) -> bool | None:
     return any(map(test.accepts, elements)) if elements else test.absent
 
 
-def _reader(steps: Steps) -> Reader:
+def reader_of(steps: Steps) -> Reader:
     """Return the straight way to a leaf: through objects, by keys without a dot."""
     levels = _levels(steps)
 

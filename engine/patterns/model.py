@@ -117,14 +117,15 @@ def required_values(pattern: Pattern, name: str) -> frozenset[str] | None:
     """
     found: set[str] = set()
     for branch in pattern.branches:
-        values = _exact_strings(branch, name)
+        values = exact_strings(branch, name)
         if values is None:
             return None
         found |= values
     return frozenset(found)
 
 
-def _exact_strings(branch: Branch, name: str) -> set[str] | None:
+def exact_strings(branch: Branch, name: str) -> set[str] | None:
+    """Return the strings of which one must stand in a field for the branch to match, or None where other values can match."""
     tests = next((field.tests for field in branch.fields if field.name == name), ())
     values = {test.value for test in tests if isinstance(test, Exact) and isinstance(test.value, str)}
     # An address has several spellings, so its text alone does not tell which events hold it.

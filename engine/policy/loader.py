@@ -15,6 +15,7 @@ from engine.decimals import Money
 from engine.errors import Mistake, PolicyError
 from engine.patterns import parse_pattern, required_values
 from engine.patterns.cover import covers
+from engine.patterns.index import PatternIndex
 from engine.policy.event_patterns import EventPattern, Matcher
 from engine.policy.grammar import (
     WRONG,
@@ -343,12 +344,14 @@ POLICY = Keys(
 def _linked(values: Mapping[str, Any]) -> Policy:
     """Return the policy, its parts linked to each other."""
     books = {name: PriceBook(name, rows) for name, rows in values["prices"].items()}
+    rules = tuple(draft.linked(books) for draft in values["rules"])
     policy = Policy(
         name=values["name"],
         digest="",
         fields=Fields(**values["event"]),
         money=values["money"],
-        rules=tuple(draft.linked(books) for draft in values["rules"]),
+        rules=rules,
+        index=PatternIndex.of([rule.pattern for rule in rules], [rule.matches for rule in rules]),
         overdraft=Overdraft(values["overdraft"]),
         unknown_user=UnknownUser(values["unknown_user"]),
         anomalies=values["anomalies"],

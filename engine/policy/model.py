@@ -8,11 +8,12 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from engine.decimals import Money
 from engine.errors import Mistake
 from engine.paths import Path
+from engine.patterns.index import PatternIndex
 from engine.prices import ChargeTerms, PriceBook
 
 Predicate = Callable[[Mapping[str, Any]], bool]
@@ -153,6 +154,8 @@ class Policy:
     anomalies: tuple[AnomalyRule, ...] = ()
     catch_up: tuple[CatchUp, ...] = ()
     explain: Explain = Explain()
+    index: PatternIndex = field(default=PatternIndex.of(()), repr=False, eq=False)
+    """The rules' patterns, so that an event costs the same under a thousand rules."""
     prices: Mapping[str, PriceBook] = {}
     row_attributes: frozenset[str] | None = None
     warnings: tuple[Mistake, ...] = ()
@@ -161,6 +164,10 @@ class Policy:
     @property
     def identity(self) -> str:
         return f"{self.name}@{self.digest[:12]}"
+
+    def matching(self, event: Mapping[str, Any]) -> list[Rule]:
+        """Return the rules that match an event, in their order."""
+        return [self.rules[number] for number in self.index.matching(event)]
 
     @property
     def outliers(self) -> tuple[Outlier, ...]:

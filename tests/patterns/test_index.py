@@ -1,0 +1,122 @@
+"""The index finds exactly what asking every pattern finds, and asks few."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import PolicyError
+from engine.patterns import compile_pattern
+from engine.patterns.index import PatternIndex
+from tests.patterns.cases import REFUSED, load_cases
+from tests.patterns.test_properties import events, patterns
+from tests.support.events import rendered
+
+
+def asked_one_by_one(several: list[Mapping[str, Any]], event: Mapping[str, Any]) -> list[int]:
+    """Return the positions of the patterns that match, by asking each."""
+    return [number for number, pattern in enumerate(several) if compile_pattern(pattern)(event)]
+
+
+def valid(several: list[Any]) -> list[Any]:
+    """Return the patterns that are none of AWS's refusals."""
+    found = []
+    for pattern in several:
+        with suppress(PolicyError):
+            compile_pattern(pattern)
+            found.append(pattern)
+    return found
+
+
+def test_an_index_of_all_conformance_cases_answers_each_of_their_events() -> None:
+    """Hundreds of patterns at once: every operator, every nesting, arrays, dotted keys."""
+    cases = [case for case in load_cases() if case.expected != REFUSED]
+    several = [case.pattern for case in cases]
+    index = PatternIndex.of(several)
+
+    for case in cases:
+        assert asked_one_by_one(several, case.event) == index.matching(case.event), case.name
+
+
+exact_tests = st.lists(st.sampled_from(["a", "b", "c", "10.0.0.1", 1, None, True]), min_size=1, max_size=2)
+exact_patterns = st.dictionaries(
+    st.sampled_from(["a", "b", "a.b", "detail"]),
+    st.one_of(exact_tests, st.dictionaries(st.sampled_from(["a", "b", "a.b"]), exact_tests, min_size=1, max_size=2)),
+    min_size=1,
+    max_size=3,
+)
+small = st.sampled_from(["a", "b", "c", "10.0.0.1", 1, None, True])
+exact_events = st.dictionaries(
+    st.sampled_from(["a", "b", "a.b", "detail"]),
+    st.recursive(
+        small,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["a", "b", "a.b"]), inner, max_size=3)
+        ),
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(exact_patterns, max_size=14), exact_events)
+def test_exact_patterns_are_found_like_one_by_one(several: list[Any], event: dict[str, Any]) -> None:
+    """Few names and few values, so that everything meets everything: lists, nested lists, keys with dots."""
+    several = valid(several)
+
+    assert asked_one_by_one(several, event) == PatternIndex.of(several).matching(event)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(patterns, exact_patterns), max_size=10), st.one_of(events, exact_events))
+def test_any_patterns_are_found_like_one_by_one(several: list[Any], event: dict[str, Any]) -> None:
+    """Operators of all kinds among them."""
+    several = valid(several)
+
+    assert asked_one_by_one(several, event) == PatternIndex.of(several).matching(event)
+
+
+RULES = {
+    "one field differs": lambda n: {"source": ["video.generation"], "detail": {"model": [f"model-{n}"]}},
+    "two fields differ": lambda n: {"detail": {"model": [f"model-{n % 40}"], "resolution": [f"r-{n // 40}"]}},
+    "the source differs": lambda n: {
+        "source": [f"source-{n}" if n else "video.generation"],
+        "detail-type": ["video.rendered"],
+    },
+    "alternatives": lambda n: {"$or": [{"detail": {"model": [f"model-{n}"]}}, {"detail": {"userId": [f"user-{n}"]}}]},
+    "with an operator": lambda n: {"detail": {"model": [f"model-{n}"], "seconds": [{"numeric": [">", 5]}]}},
+}
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_of_a_thousand_patterns_few_are_asked(kind: str) -> None:
+    """Counted, not timed: the cost does not grow with the number of rules."""
+    asked: list[int] = []
+    several = [RULES[kind](number) for number in range(1000)]
+
+    def counting(number: int) -> Any:
+        predicate = compile_pattern(several[number])
+        return lambda event: asked.append(number) or predicate(event)
+
+    index = PatternIndex.of(several, [counting(number) for number in range(1000)])
+    event = rendered(model="model-7", resolution="r-3", user="user-3")
+
+    assert asked_one_by_one(several, event) == index.matching(event)
+    assert len(asked) <= 4
+
+
+def test_patterns_without_exact_fields_are_always_asked() -> None:
+    """There is nothing to look up."""
+    several = [{"detail": {"jobId": [{"prefix": f"{number}-"}]}} for number in range(20)]
+
+    assert [7] == PatternIndex.of(several).matching({"detail": {"jobId": "7-up"}})
+
+
+def test_an_empty_index_finds_nothing() -> None:
+    """A policy has at least one rule; an index need not."""
+    assert [] == PatternIndex.of([]).matching(rendered())
