@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -49,7 +50,7 @@ def ours(size: int) -> Engine:
 
 def moto(size: int) -> Engine:
     """Return moto's patterns, asked one after the other, as moto's event bus does."""
-    several = [moto_models.EventPattern.load(moto_models.json.dumps(rule)) for rule in rules(size)]
+    several = [moto_models.EventPattern.load(json.dumps(rule)) for rule in rules(size)]
     return lambda event: sum(pattern.matches_event(event) for pattern in several)
 
 
