@@ -24,7 +24,7 @@ from engine.policy.source import WORD_CHARACTERS_MAX, Items, Members, Node, Note
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 WORDS_MAX = 40
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-DURATION = re.compile(r"(?P<count>[1-9][0-9]{0,4})(?P<unit>[smhd])")
+DURATION = re.compile(r"([1-9][0-9]{0,4})([smhd])")
 DURATION_UNITS: Mapping[str, str] = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -168,7 +168,8 @@ class Duration:
         if not match:
             notes.mistake(node.place, f"is {shown(text)}; {wanted} is needed")
             return WRONG
-        return timedelta(**{DURATION_UNITS[match["unit"]]: int(match["count"])})
+        count, unit = match.groups()
+        return timedelta(**{DURATION_UNITS[unit]: int(count)})
 
 
 @frozen

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from engine.cli.app import app
 from engine.errors import PolicyError
 from engine.policy import parse_policy
-from engine.policy.schema import policy_schema
+from engine.policy.schema import key_paths, policy_schema
+from engine.policy.words import ABOUT
 from tests.support.policies import EXAMPLE, example_text
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
@@ -47,6 +48,11 @@ def test_the_shipped_schema_is_the_one_that_the_command_prints() -> None:
     for arguments in (["schema"], ["schema", "--json"]):
         printed = CliRunner().invoke(app, arguments).stdout
         assert policy_schema() == json.loads(printed) == json.loads((POLICIES / "policy.schema.json").read_text())
+
+
+def test_every_key_has_words_for_it_and_no_words_are_spare() -> None:
+    """An editor shows them beside the key."""
+    assert set(key_paths()) == ABOUT.keys()
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
