@@ -8,21 +8,27 @@ One way leads through the house, and a module imports only from floors below its
     engine/cli/           [5] the ``reconciler`` command
     engine/reconcile.py   [4] the conductor: one event, one batch, one scan slice
     engine/wiring.py      [4] settings from the environment, the client, the reconciler
+    engine/usual.py       [4] what is usual: renewed by the schedule, read at most once in ten minutes
     engine/reasons.py     [4] why an event costs what it costs
+    engine/recount.py     [4] an entry's amount, worked out again from the ledger alone
+    engine/plan.py        [4] what an edit of the policy would do
     engine/policy_tests.py [4] what given events must post, and what no test reached
     engine/rehearsal.py   [4] the engine on a ledger in memory: what a policy would do
     engine/audit.py       [4] the ledger's entries against the balances
     engine/assess.py      [3] what the policy makes of an event: match, price, anomalies; pure
     engine/decide.py      [3] the one idea: posting = desired(facts) - posted; pure
+    engine/arithmetic.py  [3] how an amount comes about, in words
     engine/ledger/        [3] all of DynamoDB; the client is passed in
     engine/telemetry.py   [3] the JSON log line and the metrics in it
     engine/policy/        [2] YAML -> Policy; all mistakes at once, each with its line
     engine/anomalies.py   [2] detectors
     engine/patterns/      [1] EventBridge patterns -> predicates; knows nothing of credits
     engine/paths.py       [1] JMESPath expressions, exact in decimals
-    engine/prices.py      [1] price books: effective dates, rates, rounding
+    engine/prices.py      [1] price books: effective dates, selected rates, tiers, bounds
+    engine/baselines.py   [1] what is usual: median and median absolute deviation
     engine/clock.py       [0] time and chance, handed in from the top
     engine/instants.py    [0] instants as text and back
+    engine/decimals.py    [0] exact numbers of the ledger, rounding
     engine/values.py      [0] envelopes, facts, entries, decisions: immutable
     engine/errors.py      [0] what can go wrong, and what that means for the event
 """
