@@ -18,6 +18,10 @@ GROUP_BYTES_MAX = 256
 """A longer name of a group comes from no list of models: it would only fill the table of baselines."""
 
 
+Priced = Mapping[str, Mapping[str, Decimal | None]]
+"""``charge`` or ``grant``, with its ``amount``, ``quantity`` and ``rate``; empty for what has no price."""
+
+
 @frozen
 class Found:
     """The anomalies of an event in the policy's order, and the samples that outliers will be measured by.
@@ -43,26 +47,24 @@ class Looked:
 NOTHING = Looked()
 
 
-def find_anomalies(
-    rules: tuple[AnomalyRule, ...], document: Document, charge: Mapping[str, Any] | None, baselines: Baselines
-) -> Found:
+def find_anomalies(rules: tuple[AnomalyRule, ...], document: Document, priced: Priced, baselines: Baselines) -> Found:
     """Return what the rules find in an event.
 
-    They see the envelope plus ``charge`` (``amount``, ``quantity``, ``rate``), which is absent for an event without a price.
+    They see the envelope plus ``charge`` of a debit or ``grant`` of a grant (``amount``, ``quantity``, ``rate``).
     """
-    looks = [look(rule, document, charge, baselines) for rule in rules]
+    looks = [look(rule, document, priced, baselines) for rule in rules]
     samples = tuple(dict.fromkeys(looked.sample for looked in looks if looked.sample))
     return Found(tuple(looked.anomaly for looked in looks if looked.anomaly), samples, baselines.problem if samples else None)
 
 
-def look(rule: AnomalyRule, document: Document, charge: Mapping[str, Any] | None, baselines: Baselines) -> Looked:
+def look(rule: AnomalyRule, document: Document, priced: Priced, baselines: Baselines) -> Looked:
     """Return what one rule makes of an event."""
-    seen = {**document, "charge": charge} if charge is not None else document
+    seen = {**document, **priced}
     if not rule.matches(seen):
         return NOTHING
     if rule.outlier is not None:
         return _measured(rule, rule.outlier, seen, baselines)
-    return Looked(Anomaly(rule.name, rule.reason, _figures(charge)))
+    return Looked(Anomaly(rule.name, rule.reason, _figures(priced)))
 
 
 def _measured(rule: AnomalyRule, outlier: Outlier, seen: Document, baselines: Baselines) -> Looked:
@@ -115,8 +117,9 @@ def _distance(sample: Sample, baseline: Baseline, mads: Decimal) -> tuple[tuple[
     )
 
 
-def _figures(charge: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
-    return tuple((name, _plain(value)) for name, value in (charge or {}).items() if value is not None)
+def _figures(priced: Priced) -> tuple[tuple[str, str], ...]:
+    figures = next(iter(priced.values()), {})
+    return tuple((name, _plain(value)) for name, value in figures.items() if value is not None)
 
 
 def _plain(value: object) -> str:

@@ -58,16 +58,18 @@ def cost_steps(facts: Facts, cost: Decimal, money: Money) -> Iterator[str]:
         return
     if facts.charge is not None:
         yield f"charged {facts.charge.amount} at {instant_text(facts.charge.at)}"
-    if facts.refund is not None:
-        yield from _refund_steps(facts.refund, facts.charge, facts.latest())
+    for refund in facts.refunds:
+        yield from _refund_steps(refund, facts.charge, facts.refund())
     yield f"should cost {cost:f} ({money.rounding}, {money.places} places)"
 
 
-def _refund_steps(refund: Refund, charge: Charge | None, latest: Charge | Refund | None) -> Iterator[str]:
+def _refund_steps(refund: Refund, charge: Charge | None, counting: Refund | None) -> Iterator[str]:
     yield f"{canonical(refund.percent)} % back at {instant_text(refund.at)}"
     if charge is None:
         yield "no charge is known, so nothing goes back"
-    elif latest is charge:
+    elif refund.at < charge.at:
         yield "the charge is later, so nothing goes back"
-    elif refund.within is not None and refund.percent_of(charge) != refund.percent:
+    elif not refund.counts_for(charge):
         yield f"that is {refund.at - charge.at} after the charge, later than {refund.within}: nothing goes back"
+    elif refund is not counting:
+        yield "a later refund counts instead"

@@ -63,7 +63,7 @@ def assess(envelope: Envelope, policy: Policy, baselines: Baselines = NO_BASELIN
     user, at = reader.identifier(policy.fields.user), reader.instant(policy.fields.time)
     effect = reader.effect(deciding, at) if deciding else Effect(Facts())
     raised = tuple(sorted((rule.name, at) for rule in flags))
-    found = find_anomalies(policy.anomalies, document, charge_view(effect), baselines)
+    found = find_anomalies(policy.anomalies, document, priced_view(effect), baselines)
     return Assessment(
         reference=reference,
         job=job,
@@ -102,16 +102,16 @@ def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Pri
 
 def _refund(rule: Rule, _envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     assert rule.refund is not None  # noqa: S101  the loader gives every refund rule its terms
-    return Effect(Facts(refund=Refund(rule.refund.percent, at, rule.refund.within, policy.identity)))
+    return Effect(Facts(refunds=(Refund(rule.refund.percent, at, rule.refund.within, policy.identity),)))
 
 
-def charge_view(effect: Effect | Assessment) -> dict[str, Decimal | None] | None:
-    """Return the ``charge`` that anomalies see (a grant's amount too), or None for what has no price."""
-    fact = effect.fact.charge or effect.fact.grant
-    if fact is None:
-        return None
-    rate = effect.price.rate if effect.price else None
-    return {"amount": fact.amount, "quantity": effect.quantity, "rate": rate}
+def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | None]]:
+    """Return what anomalies see beside the envelope: ``charge`` of a debit, ``grant`` of a grant, nothing of all else."""
+    for name, fact in (("charge", effect.fact.charge), ("grant", effect.fact.grant)):
+        if fact is not None:
+            rate = effect.price.rate if effect.price else None
+            return {name: {"amount": fact.amount, "quantity": effect.quantity, "rate": rate}}
+    return {}
 
 
 EFFECTS: Mapping[Action, Callable[[Rule, Envelope, datetime, Policy], Effect]] = {

@@ -64,18 +64,17 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
 def desired_cost(facts: Facts, money: Money) -> Decimal:
     """Return what a job with these facts should have cost (credits, >= 0), or what a grant gave, as a negative.
 
-    Nothing known: 0. The latest fact is the charge: its amount. The latest fact is the refund (also on equal times): what
-    the refund leaves of the charge, and 0 where no charge is known.
+    No charge known: 0. No refund counts for the charge: its amount. Else what the latest refund that counts leaves of it; at
+    equal times the refund is the later.
     """
     if facts.grant is not None:
         return facts.grant.amount.copy_negate()
     if facts.charge is None:
         return ZERO
-    latest = facts.latest()
-    if isinstance(latest, Refund):
-        rest = EXACT.scaleb(100 - latest.percent_of(facts.charge), -2)
-        return money.round(EXACT.multiply(facts.charge.amount, rest))
-    return facts.charge.amount
+    refund = facts.refund()
+    if refund is None:
+        return facts.charge.amount
+    return money.round(EXACT.multiply(facts.charge.amount, EXACT.scaleb(100 - refund.percent, -2)))
 
 
 def _says_nothing_new(assessment: Assessment, facts: Facts) -> bool:

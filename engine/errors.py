@@ -34,10 +34,13 @@ class Mistake:
 
 
 class PolicyError(ValueError):
-    """A policy, or a part of one, that must not run. Carries every mistake that was found, in the order of the file."""
+    """A policy, or a part of one, that must not run. Carries every mistake that was found, in the order of the file.
 
-    def __init__(self, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes = tuple(mistakes)
+    ``warnings`` are what is allowed but most likely not meant.
+    """
+
+    def __init__(self, mistakes: Iterable[Mistake], warnings: Iterable[Mistake] = ()) -> None:
+        self.mistakes, self.warnings = tuple(mistakes), tuple(warnings)
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 
     @classmethod

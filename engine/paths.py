@@ -46,6 +46,9 @@ class Path:
         """Return what the expression finds in ``document``, or None. Raises PathProblem where it cannot be worked out."""
         return self._search(document)
 
+    def __reduce__(self) -> tuple[Callable[[str], Path], tuple[str]]:
+        return compile_path, (self.text,)
+
     def row_attributes(self) -> frozenset[str] | None:
         """Return the attributes of a job's row that the expression can look at, or None where that cannot be told."""
         with_fallback = WITH_FALLBACK.fullmatch(self.text)

@@ -14,8 +14,8 @@ from engine.errors import EventError, Mistake, PolicyError
 from engine.instants import instant_text
 from engine.policy import Policy, load_policy
 from engine.policy.event_patterns import plain
-from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, Word
-from engine.policy.source import Members, Node, Notes, read_yaml
+from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, Word, did_you_mean
+from engine.policy.source import Items, Members, Node, Notes, named, read_yaml
 from engine.prices import rates_by_unit
 from engine.reconcile import row_event
 from engine.rehearsal import Plenty, Rehearsal
@@ -88,6 +88,10 @@ class Result:
         return not self.differences
 
 
+GIVEN_KEYS = ("row", "source", "detail-type", "time", "detail", "id", "version", "account", "region", "resources")
+"""What an envelope of EventBridge has, or ``row``."""
+
+
 @frozen
 class Given:
     """An event, or ``row:`` with a row of Jobs, in plain values with every digit of their numbers."""
@@ -95,6 +99,9 @@ class Given:
     def read(self, node: Node, notes: Notes) -> Any:
         value = plain(node)
         if isinstance(value, dict) and value:
+            for key, _ in node.pairs if isinstance(node, Members) else ():
+                if key.text not in GIVEN_KEYS:
+                    notes.mistake(key.place, f"{named(key.text)} is not known here{did_you_mean(key.text, GIVEN_KEYS)}")
             return value
         notes.mistake(node.place, "each of `given` is an event, or `row:` with a row of Jobs")
         return WRONG
@@ -161,7 +168,22 @@ def load_tests(path: Path) -> TestFile:
     values = TESTS.read(node, notes)
     if notes.mistakes or values is WRONG:
         raise notes.error()
-    return TestFile(path, load_policy(path.parent / values["policy"]), values["tests"])
+    policy = load_policy(path.parent / values["policy"])
+    _check_baselines(node, policy, notes)
+    if notes.mistakes:
+        raise notes.error()
+    return TestFile(path, policy, values["tests"])
+
+
+def _check_baselines(node: Node, policy: Policy, notes: Notes) -> None:
+    """A baseline of something that no anomaly looks at would make a test pass that shows nothing."""
+    known = [outlier.of for outlier in policy.outliers]
+    tests = node.get("tests") if isinstance(node, Members) else None
+    for test in tests.nodes if isinstance(tests, Items) else ():
+        baselines = test.get("baselines") if isinstance(test, Members) else None
+        for key, _ in baselines.pairs if isinstance(baselines, Members) else ():
+            if key.text not in known:
+                notes.mistake(key.place, f"no anomaly looks at {named(key.text)}{did_you_mean(key.text, known)}")
 
 
 # --- a run ------------------------------------------------------------------------------------------------------------
@@ -206,11 +228,11 @@ def _entry_differences(test: PolicyTest, entries: tuple[Entry, ...]) -> list[str
     left = list(entries)
     missing = []
     for expected in test.expect:
-        match = next((entry for entry in left if expected.describes(entry)), None)
-        if match is None:
-            missing.append(f"- {expected}")
+        following = next((entry for entry in left if entry.reference == expected.reference), None)
+        if following is not None and expected.describes(following):
+            left.remove(following)
         else:
-            left.remove(match)
+            missing.append(f"- {expected}")
     return [*missing, *(f"+ {_shown(entry)}" for entry in left)]
 
 

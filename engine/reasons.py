@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,7 @@ from attrs import asdict, frozen
 
 from engine.anomalies import Looked, look
 from engine.arithmetic import price_steps
-from engine.assess import assess, charge_view
+from engine.assess import assess, priced_view
 from engine.baselines import NO_BASELINES, Baselines
 from engine.decimals import canonical
 from engine.errors import EventError
@@ -128,15 +128,14 @@ def _rules(document: Document, policy: Policy) -> Iterator[Tried]:
 def _anomalies(document: Document, policy: Policy, assessment: Assessment | None, baselines: Baselines) -> Iterator[Tried]:
     if assessment is None:
         return
-    charge = charge_view(assessment)
+    priced = priced_view(assessment)
     for rule in policy.anomalies:
-        yield _anomaly(rule, document, charge, look(rule, document, charge, baselines))
+        yield _anomaly(rule, {**document, **priced}, look(rule, document, priced, baselines))
 
 
-def _anomaly(rule: AnomalyRule, document: Document, charge: Mapping[str, Any] | None, looked: Looked) -> Tried:
+def _anomaly(rule: AnomalyRule, seen: Document, looked: Looked) -> Tried:
     if looked.anomaly is not None:
         return Tried(rule.name, "anomaly", rule.line, None, looked.anomaly.figures)
-    seen = {**document, "charge": charge} if charge else document
     difference = first_difference(rule.pattern, seen) if rule.pattern else None
     if difference is None and rule.outlier is not None:
         difference = looked.note or _usual(rule.outlier, looked)
@@ -162,13 +161,13 @@ def _steps(assessment: Assessment, policy: Policy) -> Iterator[str]:
         if rule.terms and rule.terms.quantity and assessment.quantity is not None:
             yield f"{rule.terms.quantity.text} is {canonical(assessment.quantity)}"
         yield from price_steps(assessment.price, assessment.quantity, policy.money)
-    if fact.refund is not None:
-        limit = f", if it is not older than {fact.refund.within}" if fact.refund.within is not None else ""
-        percent = canonical(fact.refund.percent)
+    for refund in fact.refunds:
+        limit = f", if it is not older than {refund.within}" if refund.within is not None else ""
+        percent = canonical(refund.percent)
         yield f"{percent} % of what the job was charged goes back{limit}; as its first event, of nothing"
 
 
 def _in_force(book: PriceBook, effective: datetime, at: datetime) -> str:
     later = next((row.effective for row in book.rows if row.effective > effective), None)
-    until = f" and before {instant_text(later)}, when the next counts" if later else "; it is the last one"
-    return f"{instant_text(at)} is not before {instant_text(effective)}{until}"
+    until = f"the next one counts from {instant_text(later)} on" if later else "there is no later one"
+    return f"at {instant_text(at)} the row from {instant_text(effective)} counts; {until}"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import batched
 from typing import Any
 
 from attrs import asdict, evolve, field, frozen
 
 from engine.assess import assess
 from engine.clock import Clock, Deadline
+from engine.coalesce import EVENT_SECONDS_MAX, Coalescer
 from engine.decide import decide
 from engine.errors import EventError
 from engine.instants import instant_text
 from engine.ledger import Ledger, LedgerRefused, LedgerUnavailable, Receipt, ScanSlice, Verdict
+from engine.paths import PathProblem
 from engine.policy.model import CatchUp, Policy
 from engine.telemetry import Failure, Report, Telemetry
 from engine.usual import Usual
@@ -29,17 +32,17 @@ from engine.values import (
     Standing,
 )
 
-EVENT_SECONDS_MAX = 15.0
-"""How long one event may go on trying. Lambda's own retries and the dead-letter queue take over from there."""
-
 LESSONS_MAX = 5
 """What one posting can learn with nobody else at work: sequence, row, user, balance. Only more is contention, and waits."""
 
 BASELINES_SHARE = 4
 """A scheduled run spends at most a quarter of its time on baselines."""
 
+ROWS_TOGETHER = 25
+"""How many rows a scan posts together."""
+
 ROW_RESERVE_SECONDS = 2.0
-"""A scan begins no further row with less time than this left, so that the row it is at is always finished."""
+"""A scan begins no further rows with less time than this left, so that those it is at are always finished."""
 
 
 @frozen
@@ -128,15 +131,19 @@ class Reconciler:
         assessment = assess(envelope, self.policy, self.usual.now(deadline))
         if assessment is None:
             return Report(envelope, Outcome.IGNORED)
-        return evolve(self._post(assessment, deadline), envelope=envelope)
+        report = self.post(assessment, self.first_look(assessment, deadline), deadline)
+        return evolve(report, envelope=envelope)
 
-    def _post(self, assessment: Assessment, deadline: Deadline) -> Report:
-        """Decide and post until the database and the decision agree. Each turn has learned something from the last."""
-        log, standing, with_mark = self._first_look(assessment, deadline), Standing.ASSUMED_COVERED, True
+    def post(self, assessment: Assessment, log: JobLog, deadline: Deadline, *, with_mark: bool = True) -> Report:
+        """Decide and post until the database and the decision agree. Each turn has learned something from the last.
+
+        ``log`` is what is known or assumed of the reference. Raises EventError or LedgerError; either way nothing moved.
+        """
+        standing = Standing.ASSUMED_COVERED
         for attempt in deadline.attempts(at_once=LESSONS_MAX):
             decision = decide(assessment, log, standing, self.policy)
             if decision.entry is None:
-                return self._known(decision, assessment, deadline)
+                return self.known(decision, assessment, deadline)
             mark = decision.mark if with_mark else None
             receipt = self.ledger.post(decision.entry, decision.guard, mark, deadline)
             if receipt.verdict is Verdict.POSTED:
@@ -144,15 +151,15 @@ class Reconciler:
             with_mark = with_mark and receipt.verdict is not Verdict.NO_JOB_ROW
             standing = receipt.standing or standing
             if receipt.verdict is Verdict.SEQUENCE_TAKEN:
-                log = self._after_taken(assessment, receipt, deadline)
+                log = self.after_taken(assessment, receipt, deadline)
         raise LedgerUnavailable(f"{assessment.reference}: others kept writing to it until the time was used up")
 
-    def _first_look(self, assessment: Assessment, deadline: Deadline) -> JobLog:
+    def first_look(self, assessment: Assessment, deadline: Deadline) -> JobLog:
         """A charge is most often a job's first fact, so it is posted without a look: the condition tells if that was wrong."""
         is_likely_first = (assessment.fact.charge or assessment.fact.grant) is not None and not assessment.time_is_assumed
         return JobLog() if is_likely_first else self.ledger.read(assessment.reference, deadline)
 
-    def _after_taken(self, assessment: Assessment, receipt: Receipt, deadline: Deadline) -> JobLog:
+    def after_taken(self, assessment: Assessment, receipt: Receipt, deadline: Deadline) -> JobLog:
         """Return the log to decide on next.
 
         What the first entry knows, all later ones know. So a fact that is in the first entry is a duplicate, and the rest
@@ -164,7 +171,7 @@ class Reconciler:
                 return receipt.log
         return self.ledger.read(assessment.reference, deadline)
 
-    def _known(self, decision: Decision, assessment: Assessment, deadline: Deadline) -> Report:
+    def known(self, decision: Decision, assessment: Assessment, deadline: Deadline) -> Report:
         """Nothing to post. A scan found the row unmarked all the same: mark it, so that the next scan passes it by."""
         if assessment.source is not Source.SCAN or decision.mark is None or assessment.job is None:
             return Report(None, decision.outcome, assessment)
@@ -176,25 +183,23 @@ class Reconciler:
 
     # --- a batch ---
 
-    def batch(self, records: Iterable[Mapping[str, Any]], deadline: Deadline) -> list[str]:
+    def batch(self, records: Sequence[Mapping[str, Any]], deadline: Deadline) -> list[str]:
         """Work through SQS records of EventBridge events, and return the message ids of those that must come back."""
-        return [record["messageId"] for record in records if not self._is_done(record, deadline)]
+        readable = [(record["messageId"], document) for record in records if (document := self._document(record))]
+        results = self.many([Envelope(document, Source.QUEUE) for _, document in readable], deadline)
+        done = {message for (message, _), result in zip(readable, results, strict=True) if isinstance(result, Report)}
+        return [record["messageId"] for record in records if record["messageId"] not in done]
 
-    def _is_done(self, record: Mapping[str, Any], deadline: Deadline) -> bool:
-        if deadline.left() <= 0:
-            return False
-        try:
-            self.event(self._document(record), Source.QUEUE, deadline)
-        except Exception:  # noqa: BLE001  reported where it was raised; this record alone comes back
-            return False
-        return True
+    def many(self, envelopes: Sequence[Envelope], deadline: Deadline) -> list[Report | Exception]:
+        """Bring the ledger in line with many envelopes, and return for each its report, or the error it must come back for."""
+        return Coalescer(self, deadline).run(envelopes)
 
-    def _document(self, record: Mapping[str, Any]) -> Document:
+    def _document(self, record: Mapping[str, Any]) -> Document | None:
         try:
-            return read_document(record["body"])
+            return read_document(record.get("body", ""))
         except EventError as error:
             self.telemetry.failed(Failure(Envelope({"id": record["messageId"]}, Source.QUEUE), error, 0.0))
-            raise
+            return None
 
     # --- a scan ---
 
@@ -219,26 +224,34 @@ class Reconciler:
         report = ScanReport()
         while has_time(deadline):
             page = self.ledger.due_jobs(part, self._statuses(), self.policy.row_attributes, deadline)
-            for row in page.rows:
+            for rows in batched(page.rows, ROWS_TOGETHER):
                 if not has_time(deadline):
                     return evolve(report, left_over=(part,))
-                report += self._scan_row(row, part, deadline)
-                part = evolve(part, after=row["jobId"])
+                report += self._scan_rows(rows, part, deadline)
+                part = evolve(part, after=rows[-1]["jobId"])
             if page.next_after is None:
                 return report
             part = evolve(part, after=page.next_after)
         return evolve(report, left_over=(part,))
 
-    def _scan_row(self, row: Document, part: ScanSlice, deadline: Deadline) -> ScanReport:
-        """Reconcile one row. A row that makes no sense is reported, stays due, and holds up no other."""
-        envelope = row_event(self.policy, row, part.started)
-        if envelope is None:
-            return ScanReport(rows=1)
-        try:
-            report = self.reconcile(envelope, deadline)
-        except (EventError, LedgerRefused):
-            return ScanReport(rows=1, errors=1)
-        return ScanReport(rows=1, outcomes={report.outcome: 1}, marked=int(report.marked))
+    def _scan_rows(self, rows: Sequence[Document], part: ScanSlice, deadline: Deadline) -> ScanReport:
+        """Reconcile some rows. A row that makes no sense is reported, stays due, and holds up no other."""
+        report = ScanReport(rows=len(rows))
+        envelopes = []
+        for row in rows:
+            try:
+                envelopes += [envelope] if (envelope := row_event(self.policy, row, part.started)) else []
+            except EventError as error:
+                self.telemetry.failed(Failure(Envelope({"id": error.event}, Source.SCAN), error, 0.0))
+                report += ScanReport(errors=1)
+        for result in self.many(envelopes, deadline):
+            if isinstance(result, Report):
+                report += ScanReport(outcomes={result.outcome: 1}, marked=int(result.marked))
+            elif isinstance(result, EventError | LedgerRefused):
+                report += ScanReport(errors=1)
+            else:
+                raise result
+        return report
 
     def _statuses(self) -> list[str] | None:
         """Return the statuses that a row must have to be worth a look, or None where the policy does not tell."""
@@ -256,7 +269,11 @@ def row_event(policy: Policy, row: Document, started: str | None) -> Envelope | 
 
 
 def _row_event(catch_up: CatchUp, row: Document, started: str | None) -> Envelope:
-    time = catch_up.time.search(row)
+    """Raises EventError where the policy's time cannot be worked out from the row."""
+    try:
+        time = catch_up.time.search(row)
+    except PathProblem as problem:
+        raise EventError(f"row {row.get('jobId')}", "catch_up", catch_up.time.text, str(problem)) from problem
     document = {
         "source": catch_up.source,
         "detail-type": catch_up.detail_type,

@@ -188,18 +188,18 @@ class Refund:
     policy: str = ""
 
     def join(self, other: Refund) -> Refund:
-        """Return the one that counts: the later; at one instant the more generous, as long as one policy says so.
+        """Return which of two refunds of one instant counts: the more generous, as long as one policy says so.
 
-        At one instant under another policy it is the known refund again, and what it gives is fixed.
+        Under another policy it is the known refund again, and what it gives is fixed.
         """
-        if self.at == other.at and self.policy != other.policy:
+        if self.policy != other.policy:
             return self
-        return max(self, other, key=lambda refund: (refund.at, refund.percent, refund.within or timedelta.max))
+        return max(self, other, key=lambda refund: (refund.percent, refund.within or timedelta.max))
 
-    def percent_of(self, charge: Charge) -> Decimal:
-        """Return how many percent of a charge go back."""
-        is_too_late = self.within is not None and self.at - charge.at > self.within
-        return ZERO if is_too_late else self.percent
+    def counts_for(self, charge: Charge) -> bool:
+        """Say whether something of a charge goes back: the charge is not later, and not older than the window."""
+        age = self.at - charge.at
+        return age >= timedelta(0) and (self.within is None or age <= self.within)
 
 
 @frozen
@@ -221,7 +221,8 @@ class Facts:
     """All that is known of one job or one grant. A join-semilattice: any order and repetition of facts ends in one value."""
 
     charge: Charge | None = None
-    refund: Refund | None = None
+    refunds: tuple[Refund, ...] = ()
+    """The latest refund that counts for every charge, and those after it that count within a window; the oldest first."""
     grant: Grant | None = None
     flags: tuple[tuple[str, datetime], ...] = ()
     """Flags raised so far, each with the latest instant it was raised at; sorted by name."""
@@ -233,7 +234,7 @@ class Facts:
             flags[name] = max(at, flags.get(name, at))
         return Facts(
             charge=self.charge.join(new.charge) if self.charge and new.charge else self.charge or new.charge,
-            refund=self.refund.join(new.refund) if self.refund and new.refund else self.refund or new.refund,
+            refunds=_joined(self.refunds, new.refunds),
             grant=self.grant.join(new.grant) if self.grant and new.grant else self.grant or new.grant,
             flags=tuple(sorted(flags.items())),
         )
@@ -247,13 +248,29 @@ class Facts:
 
     def same_work(self, other: Facts) -> bool:
         """Say whether both know the same charge, refund and grant; they may differ in flags."""
-        return (self.charge, self.refund, self.grant) == (other.charge, other.refund, other.grant)
+        return (self.charge, self.refunds, self.grant) == (other.charge, other.refunds, other.grant)
 
     def latest(self) -> Charge | Refund | None:
-        """Return the fact that decides what the job costs: the latest one, a refund before a charge of the same instant."""
-        if self.charge is None or self.refund is None:
-            return self.charge or self.refund
-        return self.charge if self.charge.at > self.refund.at else self.refund
+        """Return the latest fact, a refund before a charge of the same instant."""
+        refund = self.refunds[-1] if self.refunds else None
+        if self.charge is None or refund is None:
+            return self.charge or refund
+        return self.charge if self.charge.at > refund.at else refund
+
+    def refund(self) -> Refund | None:
+        """Return the refund that counts: of those not before the charge and within their window the latest."""
+        charge = self.charge
+        counting = [refund for refund in self.refunds if charge is not None and refund.counts_for(charge)]
+        return counting[-1] if counting else None
+
+
+def _joined(known: tuple[Refund, ...], new: tuple[Refund, ...]) -> tuple[Refund, ...]:
+    """Return all refunds that may still count, by their instants. Before one without a window none ever does."""
+    by_instant = {refund.at: refund for refund in known}
+    for refund in new:
+        by_instant[refund.at] = by_instant[refund.at].join(refund) if refund.at in by_instant else refund
+    latest_for_all = max((refund.at for refund in by_instant.values() if refund.within is None), default=None)
+    return tuple(by_instant[at] for at in sorted(by_instant) if latest_for_all is None or at >= latest_for_all)
 
 
 @frozen

@@ -33,7 +33,10 @@ from engine.cli.output import err, out, print_counts, print_json, print_table, p
 from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, replay_file
 from engine.decimals import EXACT, ZERO
 from engine.ledger import Tables
+from engine.paths import PathProblem
+from engine.policy import Policy
 from engine.reconcile import ScanReport, whole_table
+from engine.values import Document, Envelope, Source
 
 
 def replay(
@@ -66,7 +69,8 @@ def replay(
             task = bar.add_task(f"replay {file.name}", total=source.lines)
             summary = replay_file(
                 source,
-                lambda document, origin: reconciler.event(document, origin, patience()),
+                lambda documents: reconciler.many([Envelope(d, Source.REPLAY) for d in documents], patience()),
+                lambda document: group_of(document, reconciler.policy),
                 kept,
                 rejects or file.with_name(f"{file.name}.rejects.jsonl"),
                 workers=workers,
@@ -79,6 +83,18 @@ def replay(
     if summary.rejected:
         err.print(f"{summary.rejected} rejected: see {summary.rejects}", markup=False, soft_wrap=True)
         raise typer.Exit(FAILED)
+
+
+def group_of(document: Document, policy: Policy) -> str:
+    """Return what names the job of an event, or else its purchase: events of one job keep their order."""
+    for path in (policy.fields.job, policy.fields.reference):
+        try:
+            value = path.search(document) if path else None
+        except PathProblem:
+            continue
+        if isinstance(value, str):
+            return value
+    return ""
 
 
 def scan(

@@ -65,7 +65,8 @@ def _mistakes(path: Path) -> dict[str, Any]:
     try:
         policy = load_policy(path)
     except PolicyError as error:
-        return {"mistakes": [_plain_mistake(mistake) for mistake in error.mistakes], "warnings": []}
+        found = {"mistakes": error.mistakes, "warnings": error.warnings}
+        return {kind: [_plain_mistake(mistake) for mistake in mistakes] for kind, mistakes in found.items()}
     return {"policy": policy.identity, "mistakes": [], "warnings": [_plain_mistake(warning) for warning in policy.warnings]}
 
 

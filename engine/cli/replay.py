@@ -7,10 +7,12 @@ import hashlib
 import json
 import os
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from itertools import batched
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,13 +23,21 @@ from engine.errors import EventError
 from engine.ledger import LedgerRefused
 from engine.reconcile import read_document
 from engine.telemetry import Report
-from engine.values import Document, Source
+from engine.values import Document
 
 GZIP_MAGIC = b"\x1f\x8b"
-UNDER_WAY_PER_WORKER = 4
 SECONDS_BETWEEN_CHECKPOINTS = 0.5
 
-Deliver = Callable[[Document, Source], Report]
+TOGETHER = 33
+"""How many events a worker posts together: with entry, balance and mark they just fill a transaction."""
+
+Line = tuple[int, bytes]
+Result = Report | Exception
+DeliverMany = Callable[[Sequence[Document]], Sequence[Result]]
+"""Delivers some events in their order, and returns for each its report or its error."""
+
+GroupOf = Callable[[Document], str]
+"""Says which events belong together and keep their order: those of one job."""
 
 
 class CheckpointMismatchError(ValueError):
@@ -127,79 +137,91 @@ class Summary:
 
 def replay_file(
     source: ReplayFile,
-    deliver: Deliver,
+    deliver: DeliverMany,
+    group_of: GroupOf,
     checkpoint: Checkpoint,
     rejects: Path,
     *,
     workers: int,
     done: Callable[[int], None],
 ) -> Summary:
-    """Deliver every event of the file, ``workers`` at a time, and return what came of it.
+    """Deliver every event of the file, many at once by each of ``workers``, and return what came of it.
 
-    Killed at any instant, the same call goes on: what lies behind the checkpoint is delivered again, which changes nothing.
-    An event that makes no sense is appended to ``rejects``. Raises LedgerUnavailable when the database does not answer; the
-    checkpoint then stands at the last line that is settled.
+    Events of one job keep their order: within a part of the file one worker has all of them, and the next part waits. Killed
+    at any instant, the same call goes on: what lies behind the checkpoint is delivered again, which changes nothing. An event
+    that makes no sense is appended to ``rejects``. Raises LedgerError when the database does not answer; the checkpoint then
+    stands at the end of the last part that is settled.
     """
     started = time.monotonic()
-    summary = Summary(checkpoint.lines_done(), rejects)
-    run = _Run(checkpoint, summary, done)
+    run = _Run(checkpoint, Summary(checkpoint.lines_done(), rejects))
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for number, line in source.lines_after(summary.resumed_after):
-                run.add(number, line, pool.submit(_deliver, deliver, line), limit=workers * UNDER_WAY_PER_WORKER)
-            run.finish()
+            for part in batched(source.lines_after(run.summary.resumed_after), workers * TOGETHER):
+                shares = _shares(part, group_of, workers)
+                results = dict(_together(zip(shares, pool.map(lambda share: _deliver(deliver, share), shares), strict=True)))
+                run.settle(part, results)
+                done(part[-1][0])
         finally:
             run.save()
-            pool.shutdown(cancel_futures=True)
     checkpoint.remove()
-    summary.seconds = time.monotonic() - started
-    return summary
+    run.summary.seconds = time.monotonic() - started
+    return run.summary
 
 
-def _deliver(deliver: Deliver, line: bytes) -> Report:
-    return deliver(read_document(line), Source.REPLAY)
+def _shares(part: Sequence[Line], group_of: GroupOf, workers: int) -> list[list[tuple[int, Document | EventError]]]:
+    """Return the lines of a part by worker, those of one group with the same."""
+    shares: dict[int, list[tuple[int, Document | EventError]]] = defaultdict(list)
+    for number, line in part:
+        try:
+            document = read_document(line)
+            shares[zlib.crc32(group_of(document).encode()) % workers].append((number, document))
+        except EventError as error:
+            shares[0].append((number, error))
+    return list(shares.values())
+
+
+def _deliver(deliver: DeliverMany, share: Sequence[tuple[int, Document | EventError]]) -> list[Result]:
+    results = iter(deliver([document for _, document in share if not isinstance(document, EventError)]))
+    return [document if isinstance(document, EventError) else next(results) for _, document in share]
+
+
+def _together[T](shares: Iterator[tuple[Sequence[tuple[int, T]], Sequence[Result]]]) -> Iterator[tuple[int, Result]]:
+    """Yield each line's number with its result."""
+    for share, results in shares:
+        yield from zip((number for number, _ in share), results, strict=True)
 
 
 @define
 class _Run:
-    """Events under way, settled in the order of the file, so that one number says how far it is done."""
+    """How far the file is settled: one number says it, since parts are settled in their order."""
 
     checkpoint: Checkpoint
     summary: Summary
-    done: Callable[[int], None]
-    under_way: deque[tuple[int, bytes, Future[Report]]] = field(factory=deque)
     lines_done: int = 0
     saved_at: float = field(factory=time.monotonic)
 
-    def add(self, number: int, line: bytes, future: Future[Report], limit: int) -> None:
-        self.under_way.append((number, line, future))
-        while len(self.under_way) > limit:
-            self._settle_oldest()
-
-    def finish(self) -> None:
-        while self.under_way:
-            self._settle_oldest()
+    def settle(self, part: Sequence[Line], results: Mapping[int, Result]) -> None:
+        """Count what came of a part. Raises the LedgerError of an event that the database did not take."""
+        for number, line in part:
+            self._count(number, line, results[number])
+            self.lines_done = number
+        if time.monotonic() - self.saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
+            self.save()
 
     def save(self) -> None:
         if self.lines_done:
             self.checkpoint.save(self.lines_done)
         self.saved_at = time.monotonic()
 
-    def _settle_oldest(self) -> None:
-        number, line, future = self.under_way.popleft()
-        try:
-            self._count(future.result())
-        except (EventError, LedgerRefused) as error:
-            self._reject(number, line, error)
-        self.lines_done = number
-        self.done(number)
-        if time.monotonic() - self.saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
-            self.save()
-
-    def _count(self, report: Report) -> None:
-        self.summary.outcomes[report.outcome.value] += 1
-        if report.entry is not None:
-            self.summary.credits_moved += abs(report.entry.amount)
+    def _count(self, number: int, line: bytes, result: Result) -> None:
+        if isinstance(result, EventError | LedgerRefused):
+            self._reject(number, line, result)
+            return
+        if isinstance(result, Exception):
+            raise result
+        self.summary.outcomes[result.outcome.value] += 1
+        if result.entry is not None:
+            self.summary.credits_moved += abs(result.entry.amount)
 
     def _reject(self, number: int, line: bytes, error: Exception) -> None:
         """Keep the event with its reason. Written before the checkpoint moves on, so it is never lost."""

@@ -134,7 +134,7 @@ def _sample(sample: Sample) -> dict[str, object]:
 def _facts(facts: Facts) -> dict[str, object]:
     return {
         "charge": _claim(facts.charge) if facts.charge else None,
-        "refund": _refund(facts.refund) if facts.refund else None,
+        "refunds": [_refund(refund) for refund in facts.refunds] or None,
         "grant": _claim(facts.grant) if facts.grant else None,
         "flags": {name: instant_text(at) for name, at in facts.flags} or None,
     }
@@ -180,10 +180,10 @@ def _anomaly_of(stored: Mapping[str, Any]) -> Anomaly:
 
 
 def _facts_of(stored: Mapping[str, Any]) -> Facts:
-    charge, refund, grant = stored.get("charge"), stored.get("refund"), stored.get("grant")
+    charge, grant = stored.get("charge"), stored.get("grant")
     return Facts(
         charge=Charge(*_claimed(charge)) if charge else None,
-        refund=_refund_of(refund) if refund else None,
+        refunds=tuple(_refund_of(refund) for refund in stored.get("refunds", ())),
         grant=Grant(*_claimed(grant)) if grant else None,
         flags=tuple(sorted((name, _instant(at)) for name, at in stored.get("flags", {}).items())),
     )

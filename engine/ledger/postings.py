@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from attrs import frozen
 
+from engine.decimals import EXACT, ZERO
 from engine.errors import shown
 from engine.ledger.attributes import Item, encode, encode_item
 from engine.ledger.calls import LedgerRefused
@@ -35,6 +37,10 @@ class Verdict(StrEnum):
     NO_JOB_ROW = "no-job-row"
     STANDING_LEARNED = "standing-learned"
     """The user's row is not as the guard has it."""
+    HELD_UP = "held-up"
+    """Nothing is wrong with this posting; another one of the same transaction was refused."""
+    ALONE = "alone"
+    """The user's postings together were refused: only one by one they can tell why."""
 
 
 @frozen
@@ -80,15 +86,15 @@ def put_entry(tables: Tables, item: Item) -> dict[str, Any]:
     }
 
 
-def add_credits(tables: Tables, entry: Entry, guard: Guard) -> dict[str, Any]:
-    """Move the balance and the sum of all postings by the entry's amount."""
-    values = {":amount": entry.amount}
+def add_credits(tables: Tables, user: str, amount: Decimal, debit: Decimal, guard: Guard) -> dict[str, Any]:
+    """Move a user's balance and the sum of all postings by ``amount``, under a guard that may ask for ``debit``."""
+    values = {":amount": amount}
     if guard in {Guard.COVERED, Guard.NOT_COVERED}:
-        values[":debit"] = entry.amount.copy_negate()
+        values[":debit"] = debit
     return {
         "Update": {
             "TableName": tables.credits,
-            "Key": encode_item({"userId": entry.user}),
+            "Key": encode_item({"userId": user}),
             "UpdateExpression": "ADD remaining :amount, posted :amount",
             "ConditionExpression": CREDITS_CONDITIONS[guard],
             "ExpressionAttributeValues": encode_item(values),
@@ -123,12 +129,15 @@ class Posting:
 
     def actions(self, tables: Tables) -> list[dict[str, Any]]:
         """Return the items of the transaction."""
-        actions = [put_entry(tables, self.item)]
+        own, amount = list(_own_actions(self, tables)), self.entry.amount
         if self.guard is not Guard.NONE:
-            actions.append(add_credits(tables, self.entry, self.guard))
-        if self.mark is not None and self.entry.job is not None:
-            actions.append({"Update": update_mark(tables, self.entry.job, self.mark)})
-        return actions
+            own.insert(1, add_credits(tables, self.entry.user, amount, amount.copy_negate(), self.guard))
+        return own
+
+    @property
+    def marked(self) -> tuple[str, Mark] | None:
+        """The job whose row is marked, and its mark."""
+        return (self.entry.job, self.mark) if self.mark is not None and self.entry.job is not None else None
 
     def receipt(self, reasons: list[Mapping[str, Any]]) -> Receipt:
         """Return what the failed conditions say, the ledger's first: it alone tells a duplicate."""
@@ -153,6 +162,92 @@ class Posting:
         if "N" not in row.get("remaining", {"N": "0"}):
             raise LedgerRefused(f"the balance of user {shown(self.entry.user)} is no number: {shown(row['remaining'])}")
         return STANDING_WHEN_ROW_EXISTS.get(self.guard, Standing.UNKNOWN_USER)
+
+
+ACTIONS_MAX = 100
+"""What a transaction of DynamoDB holds."""
+
+BATCHED_GUARDS = frozenset({Guard.NONE, Guard.EXISTS, Guard.COVERED})
+"""Guards that can be asked for several postings of one user at once."""
+
+
+@frozen
+class Batch:
+    """Postings of different references in one transaction, with one summed ``ADD`` for each user.
+
+    A transaction may hold an item but once, so the postings of a user share the update of the balance, and its condition: the
+    balance covers all their debits.
+    """
+
+    postings: tuple[Posting, ...]
+
+    def actions(self, tables: Tables) -> list[dict[str, Any]]:
+        """Return the items of the transaction: of each posting its entry and its mark, then the users in order."""
+        own = [action for posting in self.postings for action in _own_actions(posting, tables)]
+        return [*own, *(_add_sum(tables, user, list(postings)) for user, postings in self._by_user().items())]
+
+    def receipts(self, reasons: list[Mapping[str, Any]]) -> list[Receipt]:
+        """Return what the failed conditions say to each posting; one that nothing is wrong with was only held up."""
+        rest = iter(reasons)
+        own = [[next(rest) for _ in range(_own_count(posting))] for posting in self.postings]
+        refused_users = {user for user, reason in zip(self._by_user(), rest, strict=True) if _failed(reason)}
+        return [self._receipt(posting, said, refused_users) for posting, said in zip(self.postings, own, strict=True)]
+
+    def _receipt(self, posting: Posting, said: list[Mapping[str, Any]], refused_users: set[str]) -> Receipt:
+        if any(map(_failed, said)):
+            balance = [NOTHING_FAILED] if posting.guard is not Guard.NONE else []
+            return posting.receipt([said[0], *balance, *said[1:]])
+        is_refused = posting.guard is not Guard.NONE and posting.entry.user in refused_users
+        return Receipt(Verdict.ALONE if is_refused else Verdict.HELD_UP)
+
+    def _by_user(self) -> dict[str, list[Posting]]:
+        users: dict[str, list[Posting]] = {}
+        for posting in self.postings:
+            if posting.guard is not Guard.NONE:
+                users.setdefault(posting.entry.user, []).append(posting)
+        return users
+
+
+NOTHING_FAILED: Mapping[str, Any] = {"Code": "None"}
+
+
+def packed(postings: Iterable[Posting]) -> Iterator[Batch]:
+    """Yield postings of different references in as few transactions as hold them, in their order."""
+    held: list[Posting] = []
+    users: set[str] = set()
+    count = 0
+    for posting in postings:
+        moves = posting.guard is not Guard.NONE
+        more = _own_count(posting) + (moves and posting.entry.user not in users)
+        if count + more > ACTIONS_MAX:
+            yield Batch(tuple(held))
+            held, users, count = [], set(), 0
+            more = _own_count(posting) + moves
+        held.append(posting)
+        users |= {posting.entry.user} if moves else set()
+        count += more
+    if held:
+        yield Batch(tuple(held))
+
+
+def _own_actions(posting: Posting, tables: Tables) -> Iterator[dict[str, Any]]:
+    yield put_entry(tables, posting.item)
+    if posting.marked is not None:
+        yield {"Update": update_mark(tables, *posting.marked)}
+
+
+def _own_count(posting: Posting) -> int:
+    return 1 if posting.marked is None else 2
+
+
+def _add_sum(tables: Tables, user: str, postings: list[Posting]) -> dict[str, Any]:
+    amount, debit = ZERO, ZERO
+    for posting in postings:
+        amount = EXACT.add(amount, posting.entry.amount)
+        if posting.guard is Guard.COVERED:
+            debit = EXACT.subtract(debit, posting.entry.amount)
+    guard = Guard.COVERED if debit else Guard.EXISTS
+    return add_credits(tables, user, amount, debit, guard)
 
 
 def _failed(reason: Mapping[str, Any]) -> bool:

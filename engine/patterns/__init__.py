@@ -19,6 +19,9 @@ Numbers compare by value, whatever their notation or Python type; a boolean is n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from engine.patterns.compile import Predicate, compile_parsed, compile_pattern
 from engine.patterns.model import (
     AnythingBut,
@@ -36,7 +39,14 @@ from engine.patterns.model import (
     Wildcard,
     required_values,
 )
-from engine.patterns.parse import parse_pattern
+
+
+def parse_pattern(pattern: Mapping[str, Any]) -> Pattern:
+    """Return an event pattern as a value. Raises ``PolicyError`` for a pattern that AWS would refuse."""
+    from engine.patterns.parse import parse_pattern as parse  # noqa: PLC0415  a compiled policy needs no parser
+
+    return parse(pattern)
+
 
 __all__ = [
     "AnythingBut",

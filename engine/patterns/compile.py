@@ -11,9 +11,10 @@ from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from attrs import define, field
+
 from engine.patterns.arrays import ARRAY, CONTAINER, Steps, Wanted, matches_consistently, steps_to
 from engine.patterns.leaves import LeafTest, compile_tests
-from engine.patterns.parse import parse_pattern
 
 if TYPE_CHECKING:
     from engine.patterns.model import Field, Pattern
@@ -39,7 +40,25 @@ def compile_pattern(pattern: Mapping[str, Any]) -> Predicate:
     The predicate takes an event as JSON gives it, in any mapping; its numbers may be ``int``, ``float`` or ``Decimal``.
     It raises nothing on any such event.
     """
+    from engine.patterns.parse import parse_pattern  # noqa: PLC0415  a compiled policy needs no parser
+
     return compile_parsed(parse_pattern(pattern))
+
+
+@define
+class LazyPredicate:
+    """A parsed pattern that is compiled when the first event asks; it can be pickled."""
+
+    pattern: Pattern
+    _compiled: Predicate | None = field(default=None, init=False, repr=False, eq=False)
+
+    def __call__(self, event: Mapping[str, Any]) -> bool:
+        if self._compiled is None:
+            self._compiled = compile_parsed(self.pattern)
+        return self._compiled(event)
+
+    def __reduce__(self) -> tuple[type[LazyPredicate], tuple[Pattern]]:
+        return LazyPredicate, (self.pattern,)
 
 
 def compile_parsed(pattern: Pattern) -> Predicate:

@@ -12,12 +12,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
+from engine.patterns import parse_pattern
 from engine.patterns.arrays import ARRAY, CONTAINER, Steps, leaves_under, steps_to
-from engine.patterns.compile import WINDING, Predicate, Reader, compile_parsed, reader_of
+from engine.patterns.compile import WINDING, LazyPredicate, Predicate, Reader, reader_of
 from engine.patterns.model import Branch, Pattern, exact_strings
-from engine.patterns.parse import parse_pattern
 
 FEW = 2
 """So many predicates are asked sooner than a dictionary is."""
@@ -37,11 +37,23 @@ class Candidate:
 
 @frozen
 class Split:
-    """A look at one field: the value leads on to what is left."""
+    """A look at the field ``name``: the value leads on to what is left."""
 
-    read: Reader
-    steps: Steps
+    name: str
     by_value: Mapping[str, Node]
+    steps: Steps = field(init=False, repr=False)
+    read: Reader = field(init=False, repr=False, eq=False)
+
+    @steps.default
+    def _steps(self) -> Steps:
+        return steps_to(self.name)
+
+    @read.default
+    def _read(self) -> Reader:
+        return reader_of(self.steps)
+
+    def __reduce__(self) -> tuple[type[Split], tuple[str, Mapping[str, Node]]]:
+        return Split, (self.name, self.by_value)
 
 
 @frozen
@@ -64,7 +76,7 @@ class PatternIndex:
         """Return the index of patterns, whose predicates may be at hand. Raises PolicyError for one that AWS would refuse."""
         parsed = [parse_pattern(pattern) for pattern in patterns]
         candidates = [candidate for number, pattern in enumerate(parsed) for candidate in _candidates(number, pattern)]
-        return cls(tuple(predicates or map(compile_parsed, parsed)), _node(candidates))
+        return cls(tuple(predicates or map(LazyPredicate, parsed)), _node(candidates))
 
     def matching(self, event: Mapping[str, Any]) -> list[int]:
         """Return the positions of all patterns that match an event, in ascending order."""
@@ -131,8 +143,7 @@ def _split(name: str, candidates: list[Candidate]) -> Split:
     for candidate in candidates:
         for value in candidate.exact[name]:
             by_value[value].append(candidate.without(name))
-    steps = steps_to(name)
-    return Split(reader_of(steps), steps, {value: _node(left) for value, left in by_value.items()})
+    return Split(name, {value: _node(left) for value, left in by_value.items()})
 
 
 def _best_field(candidates: list[Candidate]) -> str | None:

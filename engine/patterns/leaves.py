@@ -157,7 +157,9 @@ def _found(find: Callable[[str], re.Match[str] | None]) -> StringTest:
 
 def _either_case(character: str) -> str:
     cases = sorted({character.lower(), character.upper()})
-    return f"(?:{'|'.join(map(re.escape, cases))})"
+    if len(cases) == 1 or max(map(len, cases)) > 1:
+        return f"(?:{'|'.join(map(re.escape, cases))})" if len(cases) > 1 else re.escape(cases[0])
+    return f"[{''.join(map(re.escape, cases))}]"
 
 
 # --- numbers, true, false, null ---------------------------------------------------------------------------------------

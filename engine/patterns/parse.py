@@ -107,7 +107,7 @@ class _Reading:
 
     def _tests(self, values: object, path: Path) -> tuple[Test, ...]:
         if not isinstance(values, list | tuple):
-            self._note(f"a field needs a list of values or an object of fields: write [{shown(values)}]", path)
+            self._note(f"a field needs a list of values or an object of fields: write [{_written(values)}]", path)
             return ()
         if not values:
             self._note("an empty list is not allowed: write what the field may be", path)
@@ -195,3 +195,8 @@ def _plain(value: object) -> object:
 
 def _too_long() -> str:
     return f"the pattern is longer than the {CHARACTERS_MAX} characters of JSON that AWS takes: split it"
+
+
+def _written(value: object) -> str:
+    """Return a value as one writes it in a pattern: a text that reads as a word needs no quotes."""
+    return value if isinstance(value, str) and value.replace(".", "").replace("-", "").isalnum() else shown(value)

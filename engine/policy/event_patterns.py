@@ -11,9 +11,13 @@ from attrs import frozen
 
 from engine.errors import PolicyError
 from engine.paths import JSON_NUMBER
-from engine.patterns import compile_pattern
+from engine.patterns import parse_pattern
+from engine.patterns.compile import LazyPredicate
 from engine.policy.grammar import WRONG, kind_of
 from engine.policy.source import CORE_WORDS, Items, Members, Node, Notes, Place, Scalar, named
+
+COMBINATIONS_MAX = 5000
+"""How many combinations of alternatives all patterns of a policy may have together; AWS takes 1,000 in each."""
 
 
 @frozen
@@ -35,8 +39,14 @@ class EventPattern:
             return WRONG
         _warn_of_words(node, notes)
         _warn_of_fields_tested_twice(node, notes)
+        if notes.combinations > COMBINATIONS_MAX:
+            return WRONG  # said already
         try:
-            return Matcher(compile_pattern(pattern), pattern)
+            parsed = parse_pattern(pattern)
+            notes.combinations += len(parsed.branches)
+            if notes.combinations > COMBINATIONS_MAX:
+                notes.mistake(node.place, f"with this pattern the policy has over {COMBINATIONS_MAX} combinations of `$or`")
+            return Matcher(LazyPredicate(parsed), pattern)
         except PolicyError as error:
             for mistake in error.mistakes:
                 notes.mistake(place_of(node, mistake.path), mistake.message)

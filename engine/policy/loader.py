@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -13,8 +12,8 @@ from attrs import evolve, frozen
 
 from engine.decimals import Money
 from engine.errors import Mistake, PolicyError
-from engine.patterns import parse_pattern, required_values
-from engine.patterns.cover import covers
+from engine.patterns import Pattern, parse_pattern, required_values
+from engine.patterns.cover import Extent
 from engine.patterns.index import PatternIndex
 from engine.policy.event_patterns import EventPattern, Matcher
 from engine.policy.grammar import (
@@ -42,6 +41,7 @@ from engine.policy.model import (
     RefundTerms,
     Rule,
     UnknownUser,
+    every_event,
 )
 from engine.policy.pricing import AMOUNT, CHARGE, GRANT, MONEY, PRICES, DraftTerms
 from engine.policy.rows import row_attributes
@@ -50,7 +50,7 @@ from engine.prices import PriceBook
 from engine.values import BUILT_IN_ANOMALIES
 
 PAIRS_MAX = 50_000
-"""How many pairs of rules are compared: all of them up to 316 rules."""
+"""How many pairs of rules (of their combinations of ``$or``, if they have any) are compared: all of them up to 316 rules."""
 
 
 def load_policy(path: FilePath | str) -> Policy:
@@ -133,12 +133,13 @@ def _anomaly(values: Mapping[str, Any], node: Members, _notes: Notes) -> Anomaly
     return AnomalyRule(values["name"], matcher.matches, matcher.pattern, node.place.line, values["reason"], values["outlier"])
 
 
-EVERY_EVENT = Matcher(lambda _: True, {})
+EVERY_EVENT = Matcher(every_event, {})
 
 
 def _check_anomaly(_values: Mapping[str, Any], anomaly: Members, notes: Notes) -> None:
     if not {"match", "outlier"} & anomaly.names():
         notes.mistake(anomaly.place, "an anomaly needs `match`, `outlier`, or both")
+    _check_priced_members(anomaly, notes)
 
 
 def _outlier(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Outlier:
@@ -180,18 +181,66 @@ def _check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> N
     _check_prices_used(policy, notes)
     if values.get("rules", WRONG) is not WRONG:
         _check_reachable(values["rules"], notes)
+        _check_catch_ups(values, policy, notes)
 
 
 def _check_reachable(drafts: Sequence[DraftRule], notes: Notes) -> None:
     """Of the rules that decide, the first that matches counts: one whose events an earlier one takes can never decide."""
     deciding = [draft.rule for draft in drafts if draft.rule.action is not Action.FLAG]
-    patterns = [parse_pattern(rule.pattern) for rule in deciding]
-    pairs = ((earlier, later) for later in range(len(deciding)) for earlier in range(later))
-    for earlier, later in islice(pairs, PAIRS_MAX):
-        if covers(patterns[earlier], patterns[later]):
+    extents = [Extent(parse_pattern(rule.pattern)) for rule in deciding]
+    effort = 0
+    for later, earlier in _with_earlier(len(deciding)):
+        effort += extents[earlier].effort(extents[later])
+        if effort > PAIRS_MAX:
+            return
+        if extents[earlier].covers(extents[later]):
             taken_by, rule = deciding[earlier], deciding[later]
             place = Place(rule.line, rule.column)
             notes.mistake(place, f"never decides: {named(taken_by.name)} in line {taken_by.line} takes all its events first")
+
+
+def _with_earlier(count: int) -> Iterator[tuple[int, int]]:
+    """Yield each position with each one before it."""
+    return ((later, earlier) for later in range(count) for earlier in range(later))
+
+
+def _check_catch_ups(values: Mapping[str, Any], policy: Members, notes: Notes) -> None:
+    """A row that no rule takes, or that an earlier part has taken, would never be charged, and nobody would know."""
+    if values["catch_up"] is WRONG:
+        return
+    deciding = [draft.rule for draft in values["rules"] if draft.rule.action is not Action.FLAG]
+    patterns = [parse_pattern(rule.pattern) for rule in deciding]
+    seen: list[Extent] = []
+    for catch_up, node in zip(values["catch_up"], _mappings(policy.get("catch_up")), strict=True):
+        extent = Extent(parse_pattern(catch_up.pattern))
+        if any(earlier.covers(extent) for earlier in seen):
+            notes.mistake(node.place, "never counts: an earlier part of `catch_up` takes all its rows first")
+        seen.append(extent)
+        for key, value in (("source", catch_up.source), ("detail-type", catch_up.detail_type)):
+            _check_taken(key, value, patterns, node, notes)
+
+
+def _check_taken(key: str, value: str, patterns: Sequence[Pattern], node: Members, notes: Notes) -> None:
+    """Some rule that decides must be able to take an event with this value."""
+    taken = [required_values(pattern, key) for pattern in patterns]
+    event = node.get("event")
+    if taken and all(values is not None and value not in values for values in taken) and isinstance(event, Members):
+        known = sorted({word for values in taken for word in values or ()})
+        place = (event.get(key) or event).place
+        notes.mistake(place, f"no rule takes events of {key} {named(value)}{did_you_mean(value, known)}")
+
+
+PRICED_MEMBERS = ("amount", "quantity", "rate")
+
+
+def _check_priced_members(anomaly: Members, notes: Notes) -> None:
+    """What anomalies see beside the envelope has just these members."""
+    match = anomaly.get("match")
+    for name in ("charge", "grant"):
+        priced = match.get(name) if isinstance(match, Members) else None
+        for key, _ in priced.pairs if isinstance(priced, Members) else ():
+            if key.text not in PRICED_MEMBERS:
+                notes.mistake(key.place, f"`{name}` has no {named(key.text)}{did_you_mean(key.text, PRICED_MEMBERS)}")
 
 
 def _check_names(policy: Members, notes: Notes) -> None:

@@ -19,6 +19,11 @@ from engine.prices import ChargeTerms, PriceBook
 Predicate = Callable[[Mapping[str, Any]], bool]
 
 
+def every_event(_event: Mapping[str, Any]) -> bool:
+    """Match whatever there is."""
+    return True
+
+
 class Action(StrEnum):
     """What a rule does with the events it matches."""
 

@@ -135,7 +135,11 @@ def _price_row(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Pric
 def _check_row(values: Mapping[str, Any], row: Members, notes: Notes) -> None:
     rates = row.get("rates")
     if isinstance(rates, Members) and values["by"] is not WRONG:
-        _check_rates(rates, len(values["by"]), notes)
+        selectors, levels = len(values["by"]), _levels(rates)
+        _check_rates(rates, selectors, notes)
+        if selectors > max(levels, 1):
+            place = (row.get("by") or row).place
+            notes.warning(place, f"`by` has {selectors} expressions, and only {levels} of them can select a rate")
     node = row.get("tiers")
     if node and values["tiers"] is not WRONG and isinstance(rates, Members) and not any(_tier_lists(rates)):
         notes.mistake(node.place, "`tiers` has no meaning: none of the rates is a list of tiers")
@@ -155,6 +159,10 @@ def _check_rates(rates: Members, selectors: int, notes: Notes) -> None:
             _check_rates(rate, selectors - 1, notes)
         elif isinstance(rate, Members):
             notes.mistake(rate.place, "these rates need one more expression in `by` to select one")
+
+
+def _levels(rates: Members) -> int:
+    return 1 + max((_levels(rate) for _, rate in rates.pairs if isinstance(rate, Members)), default=0)
 
 
 def _tier_lists(rates: Members) -> Iterator[bool]:

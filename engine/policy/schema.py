@@ -1,12 +1,12 @@
 """The grammar as a JSON Schema (draft 2020-12), for editors: made of the same shapes that the loader reads with.
 
-It is a little wider than the loader: what parts say of each other (a price book that is named, a minimum below its maximum)
-only the loader checks.
+It is a little wider than the loader: what distant parts say of each other (a price book that is named, a minimum below its
+maximum) only the loader checks. ``errorMessage`` is no word of the draft: yaml-language-server shows it instead of a pattern.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.policy.event_patterns import EventPattern
@@ -18,6 +18,7 @@ from engine.policy.grammar import (
     Duration,
     Expression,
     Instant,
+    Key,
     Keys,
     ListOf,
     MapOf,
@@ -27,8 +28,8 @@ from engine.policy.grammar import (
     Text,
     Word,
 )
-from engine.policy.loader import POLICY
-from engine.policy.pricing import Rate, Selectors
+from engine.policy.loader import ACTION_KEYS, POLICY
+from engine.policy.pricing import TERMS_KEYS, Rate, Selectors
 from engine.policy.words import ABOUT
 
 Schema = dict[str, Any]
@@ -38,7 +39,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 def policy_schema() -> Schema:
     """Return the JSON Schema of a policy file."""
-    return {"$schema": DRAFT, "title": "Policy of the Credit Reconciler", **schema_of(POLICY, "")}
+    return {"$schema": DRAFT, "description": "A policy of the Credit Reconciler.", **schema_of(POLICY, "")}
 
 
 def schema_of(shape: Shape, path: str) -> Schema:
@@ -65,8 +66,11 @@ PARTS: Mapping[type, Callable[[Any], tuple[Shape, ...]]] = {
 
 
 def _word(shape: Word, _path: str) -> Schema:
-    """A word of digits may be written without quotes, and is a number then."""
-    return {"enum": [*shape.words, *(int(word) for word in shape.words if word.isdigit())]}
+    """A word of digits may be written without quotes, and is a number then: so an editor offers it."""
+    numbers = [int(word) for word in shape.words if word.isdigit()]
+    if not numbers:
+        return {"enum": list(shape.words)}
+    return {"anyOf": [{"enum": numbers}, {"type": "string", "pattern": _whole("|".join(shape.words))}]}
 
 
 def _number(shape: Number, _path: str) -> Schema:
@@ -86,13 +90,17 @@ def _map(shape: MapOf, path: str) -> Schema:
 def _keys(shape: Keys, path: str) -> Schema:
     return {
         "type": "object",
-        "properties": {
-            name: {"description": ABOUT[f"{path}{name}"], **schema_of(key.shape, f"{path}{name}.")}
-            for name, key in shape.keys.items()
-        },
+        "properties": {name: _key(key, f"{path}{name}") for name, key in shape.keys.items()},
         "required": [name for name, key in shape.keys.items() if key.is_required],
         "additionalProperties": False,
+        **BETWEEN_KEYS.get(path, {}),
     }
+
+
+def _key(key: Key, path: str) -> Schema:
+    """A default is what an editor writes behind a key that it completes."""
+    default = {"default": key.default} if isinstance(key.default, str | int) else {}
+    return {"description": ABOUT[path], **default, **schema_of(key.shape, f"{path}.")}
 
 
 def _by_kind(shape: ByKind, path: str) -> Schema:
@@ -105,12 +113,28 @@ def _whole(pattern: str) -> str:
 
 SCHEMAS: Mapping[type, Callable[[Any, str], Schema]] = {
     Text: lambda _shape, _path: {"type": ["string", "number"]},
-    Name: lambda _shape, _path: {"type": "string", "pattern": _whole(NAME.pattern)},
+    Name: lambda _shape, _path: {
+        "type": ["string", "integer"],
+        "pattern": _whole(NAME.pattern),
+        "errorMessage": "A name has lower case letters, digits and dashes.",
+    },
     Word: _word,
     Number: _number,
-    Instant: lambda _shape, _path: {"type": "string", "format": "date-time"},
-    Duration: lambda _shape, _path: {"type": "string", "pattern": _whole(DURATION.pattern)},
-    Expression: lambda _shape, _path: {"type": "string", "minLength": 1},
+    Instant: lambda _shape, _path: {
+        "type": "string",
+        "format": "date-time",
+        "errorMessage": "An instant with its zone is needed, like 2026-07-01T00:00:00Z.",
+    },
+    Duration: lambda _shape, _path: {
+        "type": "string",
+        "pattern": _whole(DURATION.pattern),
+        "errorMessage": "A length of time is needed, like 30m, 36h or 7d.",
+    },
+    Expression: lambda _shape, _path: {
+        "type": "string",
+        "minLength": 1,
+        "errorMessage": "A JMESPath expression is needed, like detail.jobId.",
+    },
     EventPattern: lambda _shape, _path: {"type": "object", "minProperties": 1},
     ListOf: _list,
     MapOf: _map,
@@ -120,3 +144,31 @@ SCHEMAS: Mapping[type, Callable[[Any, str], Schema]] = {
     Selectors: lambda shape, path: schema_of(shape.shape, path),
 }
 """What each shape is in a schema: a new shape is a line here."""
+
+
+def _rule_of(action: str, needed: Sequence[str]) -> Schema:
+    """Return what the keys of a rule must be when it has this action."""
+    others = [name for names in ACTION_KEYS.values() for name in names if name not in needed]
+    return {
+        "if": {"properties": {"action": {"const": action}}, "required": ["action"]},
+        "then": {"required": list(needed), **_without(others)},
+    }
+
+
+def _flat_or(*needed: str) -> Schema:
+    """Return what the keys of a charge or a grant must be: ``amount`` alone, or these."""
+    others = [name for name in TERMS_KEYS if name != "amount"]
+    return {"if": {"required": ["amount"]}, "then": _without(others), "else": {"required": list(needed)}}
+
+
+def _without(names: Iterable[str]) -> Schema:
+    return {"properties": dict.fromkeys(names, False)}
+
+
+BETWEEN_KEYS: Mapping[str, Schema] = {
+    "rules.": {"allOf": [_rule_of(action.value, needed) for action, needed in ACTION_KEYS.items()]},
+    "rules.charge.": _flat_or("price", "quantity"),
+    "rules.grant.": _flat_or("quantity"),
+    "anomalies.": {"anyOf": [{"required": ["match"]}, {"required": ["outlier"]}]},
+}
+"""What the keys of one mapping say of each other, by the keys that lead to it."""

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from engine.errors import Mistake, PolicyError
 
-BYTES_MAX = 1_000_000
+BYTES_MAX = 200_000
 NODES_MAX = 100_000
 DEPTH_MAX = 64
 MISTAKES_MAX = 500
@@ -85,6 +85,8 @@ class Notes:
     lines: list[str]
     mistakes: list[Mistake] = field(factory=list)
     warnings: list[Mistake] = field(factory=list)
+    combinations: int = 0
+    """Of alternatives (``$or``) in all patterns so far."""
 
     def mistake(self, place: Place, message: str) -> None:
         """Note a mistake. Raises PolicyError where there are so many that no more will help."""
@@ -101,7 +103,8 @@ class Notes:
 
     def error(self) -> PolicyError:
         """Return all mistakes in the order of the file, each once, however often an alias repeats it."""
-        return PolicyError(sorted(dict.fromkeys(self.mistakes), key=lambda mistake: (mistake.line or 0, mistake.column or 0)))
+        mistakes = sorted(dict.fromkeys(self.mistakes), key=lambda mistake: (mistake.line or 0, mistake.column or 0))
+        return PolicyError(mistakes, self.warnings)
 
     def _placed(self, place: Place, message: str) -> Mistake:
         if place.line > len(self.lines):  # where the parser puts the end of a file without a last line break

@@ -156,9 +156,11 @@ def test_a_grant_tells_the_job_where_there_is_one() -> None:
 
 
 def test_anomalies_see_what_a_grant_is_worth() -> None:
-    """``charge.amount`` is the amount of whatever has a price."""
-    ledger = books()
+    """``grant.amount``; what looks at ``charge`` does not see a purchase."""
+    large = "  - {name: large-purchase, match: {grant: {amount: [{numeric: ['>', 50]}]}}}\ncatch_up:\n"
+    ledger = books(("catch_up:\n", large))
 
-    ledger.deliver(purchased(credits_bought=51))
+    ledger.deliver(purchased(credits_bought=51), rendered("j-1", seconds=510))
 
-    assert ["costs-over-50"] == ledger.anomalies("grant#p-1")
+    assert ["large-purchase"] == ledger.anomalies("grant#p-1")
+    assert ["costs-over-50", "longer-than-5-minutes"] == ledger.anomalies("j-1")

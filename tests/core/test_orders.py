@@ -93,7 +93,7 @@ def test_facts_join_in_any_grouping(policy: Policy) -> None:
         for b in facts:
             for c in facts:
                 left, right = a.join(b).join(c), a.join(b.join(c))
-                assert (left.charge, left.refund) == (right.charge, right.refund)
+                assert (left.charge, left.refunds) == (right.charge, right.refunds)
 
 
 def assessed(document: dict[str, Any], policy: Policy) -> Assessment:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -85,6 +85,17 @@ def test_a_refund_counts_within_its_window(at: str, net: str, refund_first: bool
     ledger.deliver(*(reversed(events) if refund_first else events))
 
     assert Decimal(net) == ledger.net("j-1")
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_failure_that_comes_too_late_does_not_take_back_what_was_refunded(order: tuple[int, ...]) -> None:
+    """The one in time still counts, in whatever order they are told."""
+    events = [rendered(at="10:00"), failed(at="11:00"), failed(at="18:00")]
+    ledger = Books(example(WINDOW), {"u-1": Decimal(100)})
+
+    ledger.deliver(*(events[number] for number in order))
+
+    assert Decimal(0) == ledger.net("j-1")
 
 
 def test_a_charge_that_comes_late_may_be_within_the_window_of_a_known_refund() -> None:

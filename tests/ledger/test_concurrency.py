@@ -65,17 +65,18 @@ def test_sixteen_threads_on_one_user_lose_nothing_and_post_nothing_twice(dynamod
     reconciler = world.reconciler(DisturbedClient(dynamodb, hot))
     events = [rendered(f"j-{number}", seconds=number) for number in range(JOBS)]
     events += [failed(f"j-{number}") for number in range(0, JOBS, 3)]
-    surfaced = 0
+    surfaced: list[dict[str, Any]] = []
 
     def deliver(document: dict[str, Any]) -> None:
-        nonlocal surfaced
         try:
             reconciler.event(document, Source.EVENT, world.deadline(15))
         except LedgerError:
-            surfaced += 1
+            surfaced.append(document)
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(deliver, [document for document in events for _ in range(2)]))
+    for document in tuple(surfaced):  # as the queue would: what surfaced comes again
+        reconciler.event(document, Source.EVENT, world.deadline(60))
 
     expected = -sum((max(Decimal(number) / 10, Decimal("0.01")) for number in range(JOBS) if number % 3), Decimal(0))
     row = world.user_row()
@@ -83,4 +84,4 @@ def test_sixteen_threads_on_one_user_lose_nothing_and_post_nothing_twice(dynamod
     assert (expected, 1000 + expected) == (row["posted"], row["remaining"])
     assert all(len(world.entries(f"j-{number}")) == (1 if number % 3 else 2) for number in range(JOBS))
     assert hot.conflicts > JOBS, "the test is void unless transactions really met"
-    assert surfaced <= SURFACED_ERRORS_MAX * 2 * len(events)
+    assert len(surfaced) <= SURFACED_ERRORS_MAX * 2 * len(events)

@@ -6,18 +6,47 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.decimals import ROUNDINGS
-from engine.policy.model import Action, Overdraft
+from engine.policy.model import Action, Overdraft, UnknownUser
 from engine.policy.words import ABOUT
+from engine.values import TierModel
 from tests.support.language_server import Editor, running_editor
 from tools.language_server import LanguageServerMissingError, language_server
 
 POLICIES = Path(__file__).parents[2] / "policies"
-VIDEO = POLICIES / "video.yaml"
 ERROR = 1
+
+TYPED = """# yaml-language-server: $schema=policy.schema.json
+version: 1
+name: video
+event: {job: detail.jobId, user: detail.userId, time: time}
+money: {places: 4, rounding: half-even}
+prices:
+  render-second:
+    - effective: 2026-01-01T00:00:00Z
+      tiers: volume
+      rates:
+        default: [{up_to: 60, rate: "0.10"}, {rate: "0.08"}]
+rules:
+  - name: debit-rendered
+    match: {detail-type: [video.rendered]}
+    action: debit
+    charge: {price: render-second, quantity: detail.seconds}
+  - name: refund-failed
+    match: {detail-type: [video.failed]}
+    action: refund
+    refund: {percent: 100}
+overdraft: flag
+unknown_user: refuse
+anomalies:
+  - name: costs-over-50
+    match: {charge: {amount: [{numeric: [">", 50]}]}}
+"""
+"""What stands in the editor before somebody types on."""
 
 
 @pytest.fixture(scope="module")
@@ -31,77 +60,161 @@ def editor() -> Iterator[Editor]:
         yield running
 
 
-def draft(text: str) -> tuple[Path, str]:
+@pytest.fixture
+def draft() -> Path:
     """Return a file beside the shipped policies that nobody has saved yet."""
-    return POLICIES / f"draft-{uuid.uuid4().hex}.yaml", text
+    return POLICIES / f"draft-{uuid.uuid4().hex}.yaml"
 
 
 def place_of(text: str, words: str) -> tuple[int, int]:
-    """Return line and column (from 0) just behind ``words``."""
-    before = text[: text.index(words) + len(words)]
+    """Return line and column, both from 0, where ``words`` begin."""
+    before = text[: text.index(words)]
     return before.count("\n"), len(before) - before.rfind("\n") - 1
+
+
+def changed(right: str, typed: str) -> str:
+    """Return the policy with one place typed otherwise."""
+    assert TYPED.count(right) == 1
+    return TYPED.replace(right, typed)
+
+
+def under(text: str, words: str) -> dict[str, Any]:
+    """Return the range of a mark under ``words``, from their first letter to their last."""
+    line, column = place_of(text, words)
+    return {"start": {"line": line, "character": column}, "end": {"line": line, "character": column + len(words)}}
 
 
 @pytest.mark.parametrize("path", sorted(POLICIES.glob("*.yaml")), ids=lambda path: path.name)
 def test_a_shipped_policy_has_no_red_line(editor: Editor, path: Path) -> None:
     """Its first line points to the schema beside it."""
-    assert [] == editor.open(path, path.read_text())
+    editor.open(path, path.read_text())
+
+    assert [] == editor.marks(path)
+
+
+def test_the_policy_that_is_typed_on_has_no_red_line(editor: Editor, draft: Path) -> None:
+    """Else the marks below would prove nothing."""
+    editor.open(draft, TYPED)
+
+    assert [] == editor.marks(draft)
 
 
 @pytest.mark.parametrize(
     ("right", "typed", "offered"),
     [
-        ("    action: refund", "    action: ", set(Action)),
-        ("overdraft: flag", "overdraft: ", set(Overdraft)),
-        ("places: 4, rounding: half-even", "places: 4, rounding: ", set(ROUNDINGS)),
+        ("action: refund", "action: ", [*Action]),
+        ("action: refund", "action: re", [*Action]),
+        ("overdraft: flag", "overdraft: ", [*Overdraft]),
+        ("unknown_user: refuse", "unknown_user: ", [*UnknownUser]),
+        ("rounding: half-even", "rounding: ", [*ROUNDINGS]),
+        ("tiers: volume", "tiers: ", [*TierModel]),
+        ("version: 1", "version: ", ["1"]),
     ],
 )
-def test_a_word_is_completed(editor: Editor, right: str, typed: str, offered: set[str]) -> None:
-    """All that the grammar allows there, and nothing else."""
-    text = re.sub(" +#.*", "", VIDEO.read_text())
-    line, column = place_of(text, right)
-    path, text = draft(text.replace(right, typed, 1))
-    editor.open(path, text)
+def test_a_word_is_completed(editor: Editor, draft: Path, right: str, typed: str, offered: list[str]) -> None:
+    """With all that the grammar allows there, and nothing else; the editor itself sorts out what has begun."""
+    text = changed(right, typed)
+    editor.open(draft, text)
+    line, column = place_of(text, typed)
 
-    assert {str(word) for word in offered} == set(editor.complete(path, line, column - len(right) + len(typed)))
+    assert sorted(map(str, offered)) == sorted(editor.complete(draft, line, column + len(typed)))
+
+
+@pytest.mark.parametrize(
+    ("above", "indent", "offered"),
+    [
+        ("    refund: {percent: 100}\n", "    ", {"charge", "grant", "reason"}),
+        ("unknown_user: refuse\n", "", {"catch_up", "explain"}),
+    ],
+)
+def test_a_key_is_completed(editor: Editor, draft: Path, above: str, indent: str, offered: set[str]) -> None:
+    """With those that are not there yet."""
+    text = changed(above, f"{above}{indent}\n")
+    editor.open(draft, text)
+    line, _ = place_of(text, above)
+
+    assert offered == set(editor.complete(draft, line + 1, len(indent)))
 
 
 @pytest.mark.parametrize(
     ("right", "wrong"),
-    [("\n    charge:", "\n    chrage:"), ("\noverdraft:", "\noverdraught:"), ("percent: 100", "per_cent: 100")],
+    [
+        ("\n    charge:", "chrage"),
+        ("\noverdraft:", "overdraught"),
+        ("percent: 100", "per_cent"),
+        ("up_to: 60", "upto"),
+        ("job: detail", "jbo"),
+    ],
 )
-def test_a_misspelt_key_has_a_red_line_under_it(editor: Editor, right: str, wrong: str) -> None:
+def test_a_misspelt_key_has_a_red_line_under_it(editor: Editor, draft: Path, right: str, wrong: str) -> None:
     """Just under the key, from its first letter to its last."""
-    path, text = draft(VIDEO.read_text().replace(right, wrong, 1))
-    key = wrong.split(":", maxsplit=1)[0].strip()
-    line, end = place_of(text, wrong.split(":", maxsplit=1)[0])
+    text = changed(right, re.sub(r"\w+(?=:)", wrong, right))
 
-    marks = [mark for mark in editor.open(path, text) if key in mark["message"]]
+    editor.open(draft, text)
+    marks = [mark for mark in editor.marks(draft) if wrong in mark["message"]]
 
-    under_the_key = {"start": {"line": line, "character": end - len(key)}, "end": {"line": line, "character": end}}
-    assert [(ERROR, under_the_key)] == [(mark["severity"], mark["range"]) for mark in marks]
+    assert [(ERROR, under(text, wrong))] == [(mark["severity"], mark["range"]) for mark in marks]
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong"),
-    [("action: debit", "action: debt"), ("overdraft: flag", "overdraft: flog"), ("percent: 100", "percent: 101")],
+    ("right", "wrong", "message"),
+    [
+        ("action: debit", "debt", 'Value is not accepted. Valid values: "debit", "refund", "grant", "flag".'),
+        ("overdraft: flag", "flog", 'Value is not accepted. Valid values: "allow", "flag", "refuse".'),
+        ("percent: 100", "101", "Value is above the maximum of 100."),
+        ("name: debit-rendered", "Debit", "A name has lower case letters, digits and dashes."),
+        ("effective: 2026-01-01T00:00:00Z", "yesterday", "An instant with its zone is needed, like 2026-07-01T00:00:00Z."),
+    ],
 )
-def test_a_wrong_value_has_a_red_line_under_it(editor: Editor, right: str, wrong: str) -> None:
-    """On its own line, and nowhere else."""
-    path, text = draft(VIDEO.read_text().replace(right, wrong, 1))
+def test_a_wrong_value_has_a_red_line_under_it(editor: Editor, draft: Path, right: str, wrong: str, message: str) -> None:
+    """Just under the value, and it says in words what would be right."""
+    text = changed(right, f"{right.split(': ', maxsplit=1)[0]}: {wrong}")
 
-    marks = editor.open(path, text)
+    editor.open(draft, text)
+    marks = editor.marks(draft)
 
-    assert {place_of(text, wrong)[0]} == {mark["range"]["start"]["line"] for mark in marks}
-    assert {ERROR} == {mark["severity"] for mark in marks}
+    assert [(ERROR, under(text, wrong), message)] == [(mark["severity"], mark["range"], mark["message"]) for mark in marks]
 
 
-@pytest.mark.parametrize("key", ["overdraft", "catch_up", "\n    refund", "minimum", "effective", "mads"])
-def test_a_key_says_what_it_is_for(editor: Editor, key: str) -> None:
+@pytest.mark.parametrize(
+    ("right", "typed", "messages"),
+    [
+        ("    charge: {price: render-second, quantity: detail.seconds}\n", "", ['Missing property "charge".']),
+        ("    refund: {percent: 100}\n", "    refund: {percent: 100}\n    reason: x\n", ["Property reason is not allowed."]),
+        ("quantity: detail.seconds}", "minimum: 1}", ['Missing property "quantity".']),
+        ("price: render-second, quantity: detail.seconds", "amount: 5, minimum: 1", ["Property minimum is not allowed."]),
+        ('    match: {charge: {amount: [{numeric: [">", 50]}]}}\n', "", ['Missing property "match".']),
+    ],
+)
+def test_what_keys_say_of_each_other_is_marked(
+    editor: Editor, draft: Path, right: str, typed: str, messages: list[str]
+) -> None:
+    """What an action needs, and what has no meaning beside another key."""
+    editor.open(draft, changed(right, typed))
+    marks = editor.marks(draft)
+
+    assert [(ERROR, message) for message in messages] == [(mark["severity"], mark["message"]) for mark in marks]
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("overdraft", "overdraft:"),
+        ("event.job", "job:"),
+        ("prices.effective", "effective:"),
+        ("prices.rates.up_to", "up_to:"),
+        ("rules.action", "action: debit"),
+        ("rules.charge.quantity", "quantity:"),
+        ("rules.refund", "refund: {"),
+        ("rules.refund.percent", "percent:"),
+        ("anomalies.match", "match: {charge"),
+    ],
+)
+def test_a_key_says_what_it_is_for(editor: Editor, draft: Path, key: str, place: str) -> None:
     """To whoever rests on it with the mouse."""
-    path, text = draft(VIDEO.read_text())
-    editor.open(path, text)
-    line, end = place_of(text, key)
+    editor.open(draft, TYPED)
+    line, column = place_of(TYPED, place)
 
-    (about,) = {words for name, words in ABOUT.items() if name.rsplit(".", 1)[-1] == key.strip() and "refund." not in name}
-    assert about in editor.hover(path, line, end - 1).replace("\\", "")
+    said = editor.hover(draft, line, column + 1)
+
+    assert said.replace("\\", "").startswith(ABOUT[key])

@@ -1,32 +1,42 @@
-"""What holds for every file: it is a policy, or it is refused with mistakes that have a place."""
+"""What holds for every file: it is a policy, or it is refused with mistakes that have a place, in time and within memory.
+
+Only a file that cannot be read at all is refused without a line and a column.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import Mistake, PolicyError
+from engine.errors import PolicyError
 from engine.paths import compile_path
-from engine.policy import Policy, parse_policy
+from engine.policy import load_policy
+from tests.policy.fuzzing.huge import HUGE
+from tests.policy.fuzzing.limits import FILE, MEGABYTES_MAX, SECONDS_MAX, read
+from tests.policy.fuzzing.trees import ODD
 
-SHIPPED = (Path(__file__).parents[2] / "policies" / "video.yaml").read_bytes()
+ROOT = Path(__file__).parents[2]
+SHIPPED = (ROOT / "policies" / "video.yaml").read_bytes()
 SETTINGS = settings(max_examples=300, deadline=timedelta(seconds=3))
 """The deadline is for one file: it bounds the time in which even the oddest is refused."""
 
+POLICIES = int(os.environ.get("FUZZED_POLICIES", "10000"))
+SHARES = 4
+"""How many odd policies are read, and by how many processes, so that the workers of a test run share them."""
+
 SCALAR = re.compile(rb"[^\s{}\[\],:#]+")
-ODD = [
-    b"", b"~", b"null", b"true", b"no", b"0", b"-0", b"-1", b"010", b"1e3", b"1e99999999999999999999", b".5", b".inf", b".nan",
-    b"9" * 50, b"0." + b"0" * 200 + b"1", b"[]", b"{}", b"[[]]", b"{a: b}", b"*a", b"&a b", b"!!str x", b"!!python/object:x y",
-    b"<<", b"? x", b"- x", b"|", b">", b"'", b'"', b'"\\e[2J"', b'"\\ud800"', b"@", b"`", b"%", b"\xef\xbb\xbf", b"$or",
-    b"detail..x", b"sum(@)", b"a" * 2000, b"2026-01-01", b"2026-01-01T00:00:00Z", b"9999-12-31T23:59:59-23:59", b"exists",
-]  # fmt: skip
 
 type Mutation = Callable[[bytes], bytes]
 
@@ -83,11 +93,12 @@ def splice(index: int, gone: int, put: bytes) -> Mutation:
     return mutate
 
 
+odd = st.sampled_from([text.encode() for text in ODD])
 anywhere = st.integers(0, 1_000_000)
 mutations = st.one_of(
     *(st.builds(on_lines(change), anywhere, anywhere) for change in (drop, repeat, swap)),
-    st.builds(replace_scalar, anywhere, st.sampled_from(ODD)),
-    st.builds(splice, anywhere, st.integers(0, 3), st.one_of(st.just(b""), st.binary(max_size=3), st.sampled_from(ODD))),
+    st.builds(replace_scalar, anywhere, odd),
+    st.builds(splice, anywhere, st.integers(0, 3), st.one_of(st.just(b""), st.binary(max_size=3), odd)),
 )
 signs = st.sampled_from(
     [*"abc019.-:,?![]{}&*#|>'\"%@` \n\t", ": ", "- ", "  ", "\n- ", "version: 1\n", "<<: ", "é", "\u2028", "\ud800", "\0"]
@@ -102,18 +113,18 @@ expressions = st.lists(
 
 def check(text: str | bytes) -> None:
     """Assert that a file gives a policy, or mistakes that have a file, a line and a column each."""
-    mistakes: tuple[Mistake, ...] = ()
-    try:
-        assert isinstance(parse_policy(text, "video.yaml"), Policy)
-    except PolicyError as error:
-        mistakes = error.mistakes
-        if not mistakes:
-            raise
-    places = [(mistake.line or 0, mistake.column or 0) for mistake in mistakes]
+    _, wrong = read(text)
 
-    assert sorted(places) == places
-    assert all(line >= 1 and column >= 1 for line, column in places)
-    assert all(mistake.file == "video.yaml" and mistake.message.isprintable() for mistake in mistakes)
+    assert [] == wrong
+
+
+def fuzzed(*options: str) -> dict[str, Any]:
+    """Return the figures of a fresh process that reads odd policies."""
+    command = [sys.executable, "-m", "tests.policy.fuzzing", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (0, "") == (done.returncode, done.stderr)
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
 
 
 @SETTINGS
@@ -149,3 +160,34 @@ def test_an_expression_is_read_or_refused(text):
     with suppress(PolicyError):
         attributes = compile_path(text).row_attributes()
         assert attributes is None or isinstance(attributes, frozenset)
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_ten_thousand_odd_policies_are_read_or_refused_in_time_and_within_memory(share):
+    """Of parts dropped, repeated, swapped, buried, shared, swollen: each within a second of the processor and 200 MB."""
+    count = POLICIES // SHARES
+
+    figures = fuzzed("--first", str(share * count), "--count", str(count))
+
+    assert {} == figures["faults"]
+    assert count == sum(figures["counts"].values())
+    assert all(figures["counts"][kind] for kind in ("read", "refused", "not YAML"))
+    assert figures["seconds_max"] <= SECONDS_MAX
+    assert figures["megabytes_max"] <= MEGABYTES_MAX
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_the_largest_policies_are_read_or_refused_in_time_and_within_memory(name):
+    """About as much of each thing as a file can hold."""
+    figures = fuzzed("--huge", name)
+
+    assert {} == figures["faults"]
+    assert figures["megabytes_max"] <= MEGABYTES_MAX
+
+
+def test_only_a_file_that_cannot_be_read_is_refused_without_a_place(tmp_path):
+    """There is nothing in it to point at."""
+    with pytest.raises(PolicyError, match="cannot be read: No such file or directory") as refusal:
+        load_policy(tmp_path / FILE)
+
+    assert [(str(tmp_path / FILE), None, None)] == [(one.file, one.line, one.column) for one in refusal.value.mistakes]

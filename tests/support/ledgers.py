@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -44,6 +45,26 @@ class MemoryLedger:
         if guard is not Guard.NONE:
             self.balances[entry.user] = self.balances.get(entry.user, Decimal(0)) + entry.amount
         return Receipt(Verdict.POSTED)
+
+    def post_all(self, postings: Iterable[tuple[Entry, Guard, Mark | None]], _deadline: Deadline) -> Iterator[Receipt]:
+        """Post all of them or none, and say whose fault it was."""
+        several = list(postings)
+        self.calls.append(f"post {len(several)}")
+        if any(entry.job in self.broken_jobs for entry, _, _ in several):
+            raise LedgerRefused("ValidationException")
+        before = copy.deepcopy((self.entries, self.balances, self.rows))
+        calls = list(self.calls)
+        receipts = [self.post(*posting, _deadline) for posting in several]
+        self.calls = calls
+        if any(receipt.verdict is not Verdict.POSTED for receipt in receipts):
+            self.entries, self.balances, self.rows = before
+            receipts = [self._held_up(receipt) for receipt in receipts]
+        yield from receipts
+
+    def _held_up(self, receipt: Receipt) -> Receipt:
+        if receipt.verdict is Verdict.POSTED:
+            return Receipt(Verdict.HELD_UP)
+        return Receipt(Verdict.ALONE) if receipt.verdict is Verdict.STANDING_LEARNED else receipt
 
     def read(self, reference: str, _deadline: Deadline) -> JobLog:
         """Return the log of a reference."""

@@ -1,0 +1,21 @@
+"""``python -m tests.policy.mutation``: the table of each shipped policy, and of all together."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.policy.mutation.run import SHIPPED, Judged, judge_all, report
+
+
+def main() -> None:
+    """Print the tables."""
+    together: list[Judged] = []
+    for path in SHIPPED:
+        judged = judge_all(path)
+        together += judged
+        sys.stdout.write(f"{path.name}\n{report(judged)}\n\n")
+    sys.stdout.write(f"all policies\n{report(together)}\n")
+
+
+if __name__ == "__main__":
+    main()

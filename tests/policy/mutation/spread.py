@@ -1,0 +1,122 @@
+"""A policy that has every construct, each in lines of its own."""
+
+SPREAD = """\
+version: 1
+name: spread
+
+event:
+  job: detail.jobId
+  user: detail.userId
+  time: time
+  reference: detail.purchase.id
+
+money:
+  places: 2
+  rounding: down
+
+prices:
+  second:
+    - effective: 2025-01-01T00:00:00Z
+      by:
+        - detail.model
+        - detail.resolution
+      tiers: volume
+      rates:
+        default: "0.10"
+        premium:
+          default:
+            - up_to: 60
+              rate: "0.30"
+            - up_to: 600
+              rate: "0.20"
+            - rate: "0.10"
+          4k: "0.50"
+    - effective: 2026-01-01T00:00:00Z
+      rates:
+        default: "0.12"
+  credit:
+    - effective: 2025-01-01T00:00:00Z
+      rates: {default: 1}
+
+rules:
+  - name: debit-made
+    match:
+      source:
+        - video
+      detail:
+        status:
+          - made
+        kind:
+          - prefix: "x-"
+          - anything-but:
+              - y
+    action: debit
+    charge:
+      price: second
+      quantity: sum(detail.parts[].seconds)
+      minimum: "0.01"
+      maximum: "500"
+  - name: refund-lost
+    match:
+      detail:
+        status:
+          - lost
+    action: refund
+    refund:
+      percent: 50
+      within: 7d
+  - name: grant-bought
+    match:
+      detail-type:
+        - bought
+    action: grant
+    grant:
+      price: credit
+      quantity: detail.purchase.credits
+  - name: flag-made
+    match:
+      $or:
+        - detail:
+            seconds:
+              - numeric:
+                  - ">"
+                  - 10
+                  - "<="
+                  - 20
+        - detail:
+            address:
+              - cidr: 10.0.0.0/8
+    action: flag
+    reason: look at it
+
+overdraft: refuse
+unknown_user: flag
+
+anomalies:
+  - name: no-result
+    match:
+      detail:
+        result:
+          - exists: false
+    reason: there should be one
+  - name: unusual
+    outlier:
+      value: charge.amount
+      group: detail.model
+      mads: 6
+      samples: 30
+
+catch_up:
+  - when:
+      status:
+        - made
+    event:
+      source: video
+      detail-type: made
+      time: updatedAt
+
+explain:
+  model: gpt-4.1
+  max_per_hour: 60
+"""
+"""A message that names a line beside the right one shows here."""
