@@ -16,12 +16,12 @@ from engine.patterns.index import PatternIndex
 rule_engine = pytest.importorskip("rule_engine")
 moto_models = pytest.importorskip("moto.events.models")
 
-type Engine = Callable[[Mapping[str, Any]], int]
-"""Says how many rules match."""
+type Engine = Callable[[Mapping[str, Any]], list[int]]
+"""Says which rules match, by their numbers."""
 
 SIZES = (10, 100, 1000)
 ROUNDS = 15
-EVENT = {
+EVENT: dict[str, Any] = {
     "version": "0",
     "id": "7bf73129-1428-4cd3-a780-95db273d1602",
     "detail-type": "video.rendered",
@@ -32,6 +32,14 @@ EVENT = {
     "resources": [],
     "detail": {"jobId": "j-1", "userId": "u-1", "seconds": 8, "model": "model-7", "result_url": "s3://renders/j-1.mp4"},
 }
+ANSWERS = [
+    (EVENT, [7]),
+    ({**EVENT, "detail": {**EVENT["detail"], "model": "model-9"}}, [9]),
+    ({**EVENT, "detail": {**EVENT["detail"], "model": "unknown"}}, []),
+    ({**EVENT, "source": "audio.generation"}, []),
+    ({**EVENT, "detail-type": "video.failed"}, []),
+]
+"""What every engine must say before it is timed."""
 
 
 def rules(size: int) -> list[dict[str, Any]]:
@@ -44,14 +52,13 @@ def rules(size: int) -> list[dict[str, Any]]:
 
 def ours(size: int) -> Engine:
     """Return our index."""
-    index = PatternIndex.of(rules(size))
-    return lambda event: len(index.matching(event))
+    return PatternIndex.of(rules(size)).matching
 
 
 def moto(size: int) -> Engine:
     """Return moto's patterns, asked one after the other, as moto's event bus does."""
     several = [moto_models.EventPattern.load(json.dumps(rule)) for rule in rules(size)]
-    return lambda event: sum(pattern.matches_event(event) for pattern in several)
+    return lambda event: [number for number, pattern in enumerate(several) if pattern.matches_event(event)]
 
 
 def rule_engine_loop(size: int) -> Engine:
@@ -61,11 +68,11 @@ def rule_engine_loop(size: int) -> Engine:
         for number in range(size)
     ]
 
-    def count(event: Mapping[str, Any]) -> int:
+    def matching(event: Mapping[str, Any]) -> list[int]:
         thing = {"source": event["source"], "kind": event["detail-type"], "detail": event["detail"]}
-        return sum(rule.matches(thing) for rule in several)
+        return [number for number, rule in enumerate(several) if rule.matches(thing)]
 
-    return count
+    return matching
 
 
 ENGINES: dict[str, Callable[[int], Engine]] = {"ours": ours, "moto": moto, "rule-engine": rule_engine_loop}
@@ -82,7 +89,8 @@ def microseconds(engine: Engine, events: int) -> float:
 def measure() -> dict[tuple[str, int], float]:
     """Return the median microseconds per event of each engine and size, all of them in turn in each round."""
     engines = {(name, size): make(size) for name, make in ENGINES.items() for size in SIZES}
-    assert {1} == {engine(EVENT) for engine in engines.values()}
+    for key, engine in engines.items():
+        assert [answer for _, answer in ANSWERS] == [engine(event) for event, _ in ANSWERS], key
     taken: dict[tuple[str, int], list[float]] = {key: [] for key in engines}
     for _ in range(ROUNDS):
         for (name, size), engine in engines.items():

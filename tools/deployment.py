@@ -300,7 +300,7 @@ def _set_what_cloudformation_drops(aws: LocalAws, name: str, template: dict[str,
             FunctionName=made[logical_id], DeadLetterConfig={"TargetArn": attributes["QueueArn"]}
         )
     for logical_id, table in resources(template, "AWS::DynamoDB::Table").items():
-        if logical_id in made:
+        if logical_id in made and "PointInTimeRecoverySpecification" in table["Properties"]:
             dynamodb.update_continuous_backups(
                 TableName=made[logical_id],
                 PointInTimeRecoverySpecification=table["Properties"]["PointInTimeRecoverySpecification"],

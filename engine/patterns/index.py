@@ -9,7 +9,7 @@ that rules out most.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -22,17 +22,30 @@ from engine.patterns.model import Branch, Pattern, exact_strings
 FEW = 2
 """So many predicates are asked sooner than a dictionary is."""
 
+LEVELS_MAX = 8
+"""So many looks one below the other leave few of any thousand rules. More only cost: a pattern may test 256 fields."""
+
+COPIES_MAX = 32
+"""In how many places of the tree one branch of a pattern may stand, or in as many as its longest list has values. Lists of
+several fields multiply: without a bound, 300 rules with ten values in each of four fields make a tree of 168,000 nodes."""
+
 
 @frozen
 class Candidate:
-    """One branch of a pattern: the strings of which each of its exact fields must hold one."""
+    """One branch of a pattern: the strings of which each of its exact fields must hold one.
+
+    ``room`` says in how many places below here it may stand; fields with more values than that are not among ``exact``.
+    """
 
     pattern: int
     exact: Mapping[str, frozenset[str]]
+    room: int
 
-    def without(self, name: str) -> Candidate:
-        """Return the candidate with one field less to be looked at."""
-        return Candidate(self.pattern, {field: values for field, values in self.exact.items() if field != name})
+    def below(self, name: str) -> Candidate:
+        """Return the candidate as it stands below a look at one of its fields."""
+        room = self.room // len(self.exact[name])
+        fields = {field: values for field, values in self.exact.items() if field != name and len(values) <= room}
+        return Candidate(self.pattern, fields, room)
 
 
 @frozen
@@ -121,7 +134,8 @@ def _strings(leaf: object, event: Mapping[str, Any], steps: Steps) -> Iterator[s
 
 def _candidates(number: int, pattern: Pattern) -> Iterator[Candidate]:
     for branch in pattern.branches:
-        yield Candidate(number, _exact_fields(branch))
+        exact = _exact_fields(branch)
+        yield Candidate(number, exact, max(COPIES_MAX, *map(len, exact.values())) if exact else COPIES_MAX)
 
 
 def _exact_fields(branch: Branch) -> dict[str, frozenset[str]]:
@@ -129,31 +143,47 @@ def _exact_fields(branch: Branch) -> dict[str, frozenset[str]]:
     return {name: frozenset(values) for name, values in fields.items() if values is not None}
 
 
-def _node(candidates: list[Candidate]) -> Node:
-    """Return the tree of candidates: one field after the other is looked at, as long as that rules enough of them out."""
-    splits = []
-    while len(candidates) > FEW and (name := _best_field(candidates)) is not None:
-        splits.append(_split(name, [candidate for candidate in candidates if name in candidate.exact]))
-        candidates = [candidate for candidate in candidates if name not in candidate.exact]
-    return Node(tuple(dict.fromkeys(candidate.pattern for candidate in candidates)), tuple(splits))
+def _node(candidates: list[Candidate], levels: int = LEVELS_MAX) -> Node:
+    """Return the tree of candidates, at most so many levels deep. Its size grows with the patterns, never with products."""
+    left: list[Candidate] = []
+    splits: list[Split] = []
+    for name, group in _by_best_field(candidates).items():
+        if name is None or levels == 0 or len(group) <= FEW:
+            left += group
+        else:
+            splits.append(_split(name, group, levels - 1))
+    return Node(tuple(dict.fromkeys(candidate.pattern for candidate in left)), tuple(splits))
 
 
-def _split(name: str, candidates: list[Candidate]) -> Split:
+def _split(name: str, candidates: list[Candidate], levels: int) -> Split:
     by_value: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
+        below = candidate.below(name)
         for value in candidate.exact[name]:
-            by_value[value].append(candidate.without(name))
-    return Split(name, {value: _node(left) for value, left in by_value.items()})
+            by_value[value].append(below)
+    return Split(name, {value: _node(left, levels) for value, left in by_value.items()})
 
 
-def _best_field(candidates: list[Candidate]) -> str | None:
-    """Return the field whose most common value leaves fewest of those who ask for it, or None where none rules out any."""
+def _by_best_field(candidates: list[Candidate]) -> dict[str | None, list[Candidate]]:
+    """Return the candidates by the field, of those they ask for, that rules out most; None where they ask for none.
+
+    A field that rules none out among them still serves: it rules all of them out for the events of others.
+    """
+    if len(candidates) <= FEW:
+        return {None: candidates}
+    rank = _ranks(candidates)
+    groups: dict[str | None, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        groups[max(candidate.exact, key=rank.__getitem__, default=None)].append(candidate)
+    return groups
+
+
+def _ranks(candidates: list[Candidate]) -> dict[str, tuple[int, str]]:
+    """Return for each field how many of those who ask for it its most common value rules out; for fields of few, -1."""
     asked: dict[str, Counter[str]] = defaultdict(Counter)
     totals: Counter[str] = Counter()
     for candidate in candidates:
+        totals.update(candidate.exact.keys())
         for name, values in candidate.exact.items():
-            totals[name] += 1
             asked[name].update(values)
-    ruled_out: Callable[[str], int] = lambda name: totals[name] - max(asked[name].values())  # noqa: E731  a key
-    best = max(totals, key=lambda name: (ruled_out(name), name), default=None)
-    return best if best is not None and ruled_out(best) > 0 else None
+    return {name: (total - max(asked[name].values()) if total > FEW else -1, name) for name, total in totals.items()}

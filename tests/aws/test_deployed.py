@@ -40,7 +40,7 @@ def rendered(user: str, job: str, **detail: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def beside_the_application(deployed: Deployment, built: Path) -> Iterator[Deployment]:
     """Return a second stack that uses the tables and the bus that the video application has already."""
-    tables = create_tables(deployed.dynamodb, Tables("app.jobs", "app.credits", "Ledger-kept"))
+    tables = create_tables(deployed.dynamodb, Tables("app.jobs", "app.credits", "Ledger-kept", "app.state"))
     events = deployed.aws.client("events")
     events.create_event_bus(Name="video")
     events.close()
@@ -94,13 +94,13 @@ def test_the_catch_up_charges_a_job_that_no_event_told_of(deployed: Deployment) 
 
 
 def test_the_applications_own_tables_and_bus_are_used_where_they_are_named(beside_the_application: Deployment) -> None:
-    """Nothing new is made beside them, and the role reaches them."""
+    """No other tables of the kind are made, only the stack's own State, and the role reaches them."""
     stack = beside_the_application
     give(stack, "u-app", "100")
 
     stack.send(rendered("u-app", "j-app"), bus="video")
 
     wait_until(lambda: balance(stack, "u-app") == Decimal("99.2"), "the job is charged")
-    assert {"app.jobs", "app.credits", "Ledger-kept", "Jobs-dev", "Credits-dev", "Ledger-dev"} == set(
-        stack.dynamodb.list_tables()["TableNames"]
-    )
+    given = {"app.jobs", "app.credits", "Ledger-kept", "app.state"}
+    made = {"Jobs-dev", "Credits-dev", "Ledger-dev", "State-dev", "State-staging"}
+    assert given | made == set(stack.dynamodb.list_tables()["TableNames"])

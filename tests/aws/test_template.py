@@ -97,9 +97,10 @@ def test_a_table_that_exists_already_takes_the_place_of_a_new_one(role: str) -> 
 def test_the_function_may_do_what_its_requests_need_and_nothing_else() -> None:
     """Nothing can be deleted, and no entry of the ledger changed."""
     assert {sid: actions(statement) for sid, statement in STATEMENTS.items()} == {
-        "AppendToTheLedger": {"dynamodb:PutItem", "dynamodb:Query"},
+        "AppendToTheLedger": {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"},
         "MoveBalances": {"dynamodb:UpdateItem"},
         "FindAndMarkJobs": {"dynamodb:Scan", "dynamodb:UpdateItem"},
+        "KeepBaselines": {"dynamodb:GetItem", "dynamodb:PutItem"},
         "KeepFailedEvents": {"sqs:SendMessage"},
         "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
     }

@@ -55,7 +55,9 @@ def test_events_that_would_be_refused_are_named() -> None:
 
 def test_events_that_would_be_ignored_are_counted() -> None:
     """A rule that no longer matches."""
-    result = plan(EVENTS, example(), example(("detail-type: [video.failed]", "detail-type: [video.broken]")))
+    result = plan(
+        EVENTS, example(), example(("detail-type: [video.failed]", "detail-type: [video.failed], detail: {never: [there]}"))
+    )
 
     assert {("debited", "debited"): 3, ("refunded", "ignored"): 1} == dict(result.outcomes)
 

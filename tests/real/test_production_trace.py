@@ -24,7 +24,7 @@ import pytest
 from attrs import frozen
 
 from engine.ledger import Tables
-from engine.ledger.attributes import encode_item
+from engine.ledger.attributes import decode_item, encode_item
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data"))
@@ -102,8 +102,9 @@ class Store:
             assert not answer.get("UnprocessedItems")
 
     def balances(self) -> bytes:
-        """Return every user's row, to the last byte."""
-        rows = sorted(self._all(self.tables.credits), key=lambda row: row["userId"]["S"])
+        """Return every user's row, to the last byte; a number as DynamoDB writes it (the local AWS keeps ``-4.0``)."""
+        stored = [encode_item(decode_item(row)) for row in self._all(self.tables.credits)]
+        rows = sorted(stored, key=lambda row: row["userId"]["S"])
         return "\n".join(json.dumps(row, sort_keys=True) for row in rows).encode()
 
     def ledger(self) -> list[dict[str, Any]]:

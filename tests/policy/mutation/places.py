@@ -42,6 +42,9 @@ WORDS: Mapping[str, Iterable[str | StrEnum]] = {
 USES_OF_PRICES = ("rules.*.charge|grant.price",)
 AMOUNTS = ("rules.*.charge|grant.amount|minimum|maximum",)
 
+TAKEN = "catch_up.*.event.source|detail-type"
+"""What some rule that decides must take."""
+
 FELT: Mapping[str, tuple[str, ...]] = {
     "prices": USES_OF_PRICES,
     "prices.*": USES_OF_PRICES,  # there is no such book
@@ -54,10 +57,10 @@ FELT: Mapping[str, tuple[str, ...]] = {
     "money.places": AMOUNTS,
     "event": ("rules.*",),  # a grant rule needs `event.reference`
     "event.*": ("rules.*",),
-    "rules": ("rules.*",),
-    "rules.*": ("rules.*",),  # a rule that an earlier one leaves nothing to
-    "rules.*.match.**": ("rules.*",),
-    "rules.*.action": ("rules.*", "rules.=.*"),  # what one action needs has no meaning in another
+    "rules": ("rules.*", TAKEN),
+    "rules.*": ("rules.*", TAKEN),  # a rule that an earlier one leaves nothing to
+    "rules.*.match.**": ("rules.*", TAKEN),
+    "rules.*.action": ("rules.*", "rules.=.*", TAKEN),  # what one action needs has no meaning in another
     "rules.*.charge|grant|refund": ("rules.=",),
     "rules.*.charge|grant.*": ("rules.=.charge|grant", "rules.=.charge|grant.*"),  # the minimum is above the maximum
 }
