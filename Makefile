@@ -78,14 +78,11 @@ PACKAGES := .aws-sam/packages/$(shell cksum < requirements/lambda.txt | cut -d '
 build-ReconcilerFunction: $(PACKAGES)
 	cp -R $(PACKAGES)/. "$(ARTIFACTS_DIR)"
 	cp -R engine handler.py policies "$(ARTIFACTS_DIR)"
-	rm -rf "$(ARTIFACTS_DIR)/engine/cli" "$(ARTIFACTS_DIR)/policies/tests"
-	find "$(ARTIFACTS_DIR)/engine" "$(ARTIFACTS_DIR)/policies" -name __pycache__ -prune -exec rm -rf {} +
-	$(BYTECODE) -s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)/engine" "$(ARTIFACTS_DIR)/handler.py"
+	$(BUILD_PYTHON) tools/artifact.py "$(ARTIFACTS_DIR)"
+	$(BYTECODE) -s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)"
 
 $(PACKAGES): # the packages for Lambda's platform, kept until requirements/lambda.txt changes
 	rm -rf .aws-sam/packages
 	$(BUILD_PYTHON) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/lambda.txt \
 		--platform manylinux2014_x86_64 --implementation cp --python-version 3.12 --only-binary :all: --target $@.partial
-	rm -rf $@.partial/bin
-	$(BYTECODE) -s $@.partial -p /var/task $@.partial
 	mv $@.partial $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import py_compile
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from benchmarks.runtime_api import Sandbox
 from engine.ledger import Tables
 from engine.ledger.attributes import encode_item
 from tools import deployment, environments
+from tools.environments import ROOT
 from tools.local_aws import LocalAws, create_tables, run_local_aws, tables_named
 
 FLOOR = """\
@@ -33,11 +35,14 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def floor(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the same packages below a function that only makes a client."""
+    """Return the packages as they are installed, compiled, below a function that only makes a client."""
+    assert artifact.is_dir()  # the build has installed them
     folder = tmp_path_factory.mktemp("floor") / "task"
-    shutil.copytree(artifact, folder)
+    (packages,) = (path for path in (ROOT / ".aws-sam" / "packages").iterdir() if path.suffix != ".partial")
+    shutil.copytree(packages, folder)
     (folder / "floor.py").write_text(FLOOR)
-    compileall.compile_file(folder / "floor.py", quiet=1)
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    assert compileall.compile_dir(folder, quiet=2, invalidation_mode=unchecked)
     return folder
 
 

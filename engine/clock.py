@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -18,6 +17,12 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _uniform(low: float, high: float) -> float:
+    import random  # noqa: PLC0415  most containers never wait
+
+    return random.uniform(low, high)  # noqa: S311  spreads retries, guards nothing
+
+
 @frozen
 class Clock:
     """The wall clock, a steady clock, a way to wait and a source of chance."""
@@ -25,7 +30,7 @@ class Clock:
     now: Callable[[], datetime] = _utc_now
     steady: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
-    uniform: Callable[[float, float], float] = random.uniform
+    uniform: Callable[[float, float], float] = _uniform
 
     def deadline(self, seconds: float) -> Deadline:
         """Return the deadline that lies ``seconds`` ahead."""

@@ -106,6 +106,10 @@ class Reconciler:
     def _usual(self) -> Usual:
         return Usual(self.policy, self.ledger, self.clock)
 
+    def prime(self, deadline: Deadline) -> None:
+        """Open the connection to the database, and read what events will need. Never fails: an event would say why."""
+        self.usual.prime(deadline)
+
     # --- one event ---
 
     def event(self, document: Document, source: Source, deadline: Deadline) -> Report:

@@ -45,6 +45,11 @@ class Usual:
             self.read_at = self.clock.steady()
         return self.known.as_of(self.clock.now())
 
+    def prime(self, deadline: Deadline) -> None:
+        """Read the baselines even where no anomaly needs them: the connection stays open for what does."""
+        self.known = self._read(deadline)
+        self.read_at = self.clock.steady()
+
     def renew(self, deadline: Deadline) -> dict[str, Any] | None:
         """Compute the baselines from the ledger and store them; return what was done, or None where nothing needs them."""
         if not self.policy.outliers:

@@ -11,7 +11,11 @@ from attrs import field, frozen
 
 from engine.clock import Clock
 from engine.ledger import Ledger, Tables
+from engine.ledger.choice import Wire, choose_wire
+from engine.ledger.signing import Signer
+from engine.ledger.wire import WireClient
 from engine.policy import load_policy
+from engine.policy.compiled import load_compiled
 from engine.reconcile import Reconciler
 from engine.telemetry import Telemetry
 
@@ -84,14 +88,25 @@ def build_client(region: str | None = None, endpoint: str | None = None, connect
 
 def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: str | None = None) -> Ledger:
     """Return the ledger on the environment's DynamoDB, or on ``endpoint``."""
-    return Ledger(build_client(_region(), endpoint, connections), tables, clock)
+    import os  # noqa: PLC0415  the environment enters here and nowhere below
+
+    wire = choose_wire(os.environ) if endpoint is None else None
+    client = build_wire_client(wire, clock) if wire else build_client(_region(), endpoint, connections)
+    return Ledger(client, tables, clock)
+
+
+def build_wire_client(wire: Wire, clock: Clock) -> WireClient:
+    """Return the client that needs no botocore."""
+    signer = Signer(wire.credentials, wire.region)
+    return WireClient(wire.endpoint, signer, clock.now, CONNECT_SECONDS_MAX, READ_SECONDS_MAX)
 
 
 def build_reconciler(settings: Settings, write: Callable[[str], None], clock: Clock | None = None) -> Reconciler:
     """Return the reconciler that the settings describe. Raises PolicyError for a policy that must not run."""
     clock = clock or Clock()
     telemetry = Telemetry(write, clock, {"FunctionName": settings.function}, log_level(settings.log_level))
-    policy, ledger = load_policy(settings.policy_path()), build_ledger(settings.tables, clock)
+    path = settings.policy_path()
+    policy, ledger = load_compiled(path) or load_policy(path), build_ledger(settings.tables, clock)
     return Reconciler(policy, ledger, telemetry, clock)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
@@ -56,6 +56,9 @@ __all__ = [
 SAMPLED_PAGES_MAX = 300
 """300 MB of entries: some 38,000 read units, half a cent."""
 
+TOKEN_BYTES = 18
+"""A token has at most 36 characters."""
+
 STORE_RESERVE_SECONDS = 1.0
 """No further samples are read with less time than this left, so that what was read can be stored."""
 
@@ -76,7 +79,7 @@ class Ledger:
         Raises LedgerUnavailable or LedgerRefused; either way nothing is half done.
         """
         posting = Posting(entry, item_of(entry, self.clock.now()), guard, mark)
-        request = {"TransactItems": posting.actions(self.tables), "ClientRequestToken": str(uuid.uuid4())}
+        request = {"TransactItems": posting.actions(self.tables), "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
         try:
             call(self.client.transact_write_items, request, deadline)
         except Cancelled as cancelled:
@@ -94,7 +97,7 @@ class Ledger:
             yield from self._post_batch(batch, deadline)
 
     def _post_batch(self, batch: Batch, deadline: Deadline) -> list[Receipt]:
-        request = {"TransactItems": batch.actions(self.tables), "ClientRequestToken": str(uuid.uuid4())}
+        request = {"TransactItems": batch.actions(self.tables), "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
         try:
             call(self.client.transact_write_items, request, deadline)
         except Cancelled as cancelled:

@@ -67,8 +67,9 @@ def _number(text: str) -> int | Decimal:
     return int(number) if is_whole else number
 
 
-def _binary(value: bytes) -> str:
-    return base64.b64encode(value).decode()
+def _binary(value: bytes | str) -> str:
+    """Botocore decodes binary values, the wire leaves them as they come."""
+    return value if isinstance(value, str) else base64.b64encode(value).decode()
 
 
 DECODERS: Mapping[str, Callable[[Any], Any]] = {

@@ -6,13 +6,15 @@ deadline. A repeated transaction carries its ClientRequestToken, so that a lost 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004  botocore's name
+from attrs import frozen
 
 from engine.clock import Deadline
 from engine.errors import LedgerError
+from engine.ledger.wire import NoAnswerError, ServiceError
 
 Response = dict[str, Any]
 
@@ -78,36 +80,66 @@ def call(operation: Callable[..., Response], request: Mapping[str, Any], deadlin
     for _ in deadline.attempts():
         try:
             return operation(**request)
-        except ClientError as error:
-            _raise_unless_transient(error)
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            _raise_unless_transient(fault, error)
             last = error
-        except (ConnectionError, HTTPClientError) as error:
-            last = error
-        except BotoCoreError as error:
-            raise LedgerRefused(str(error)) from error
     raise LedgerUnavailable(f"DynamoDB gave no answer in time; the last one was: {last}") from last
 
 
-def _raise_unless_transient(error: ClientError) -> None:
-    code = error.response.get("Error", {}).get("Code", "")
-    if code == "TransactionCanceledException":
-        _raise_unless_conflict(error)
-    elif code == "ConditionalCheckFailedException":
+@frozen
+class Fault:
+    """What went wrong with a request, whichever client sent it. Without a ``code`` no answer came."""
+
+    code: str = ""
+    status: int = 0
+    reasons: tuple[Mapping[str, Any], ...] = ()
+
+
+NO_ANSWER = Fault()
+SENSELESS = "RequestCannotBeSent"
+"""The client itself refuses the request: it never left."""
+
+
+def fault_of(error: Exception) -> Fault | None:
+    """Return what an error of a client means, or None for an error of another kind."""
+    if isinstance(error, ServiceError):
+        return Fault(error.code, error.status, tuple(error.reasons))
+    if isinstance(error, NoAnswerError):
+        return NO_ANSWER
+    return _botocore_fault(error, sys.modules.get("botocore.exceptions"))
+
+
+def _botocore_fault(error: Exception, botocore: Any) -> Fault | None:
+    """Botocore's errors are known where botocore is at work; importing it for their sake would cost every cold start."""
+    if botocore is None:
+        return None
+    if isinstance(error, botocore.ClientError):
+        answer = error.response
+        status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return Fault(answer.get("Error", {}).get("Code", ""), status, tuple(answer.get("CancellationReasons", ())))
+    if isinstance(error, botocore.ConnectionError | botocore.HTTPClientError):
+        return NO_ANSWER
+    return Fault(SENSELESS) if isinstance(error, botocore.BotoCoreError) else None
+
+
+def _raise_unless_transient(fault: Fault, error: Exception) -> None:
+    if fault.code == "TransactionCanceledException":
+        _raise_unless_conflict(fault, error)
+    elif fault.code == "ConditionalCheckFailedException":
         raise ConditionFailed from error
-    elif code not in TRANSIENT and _status(error) < SERVER_ERROR:
+    elif fault.code and fault.code not in TRANSIENT and fault.status < SERVER_ERROR:
         raise LedgerRefused(str(error)) from error
 
 
-def _raise_unless_conflict(error: ClientError) -> None:
+def _raise_unless_conflict(fault: Fault, error: Exception) -> None:
     """A mix of a failed condition and a conflict is a conflict: what the condition saw may be what the other undid."""
-    reasons = error.response.get("CancellationReasons", [])
-    codes = {reason.get("Code") for reason in reasons}
+    codes = {reason.get("Code") for reason in fault.reasons}
     if codes & TRANSIENT:
         return
     if codes <= {"None", "ConditionalCheckFailed"}:
-        raise Cancelled(reasons) from error
-    raise LedgerRefused(str(error) + "".join(f"; {r['Message']}" for r in reasons if r.get("Message"))) from error
-
-
-def _status(error: ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        raise Cancelled(list(fault.reasons)) from error
+    messages = "".join(f"; {reason['Message']}" for reason in fault.reasons if reason.get("Message"))
+    raise LedgerRefused(f"{error}{messages}") from error

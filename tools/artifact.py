@@ -1,0 +1,65 @@
+"""Make of installed packages what the hot function needs, and nothing else. Runs with the standard library alone.
+
+    python3.12 tools/artifact.py FOLDER
+
+``FOLDER`` holds the packages, the engine and the policies. The policies are compiled, then what only the build needed goes:
+YAML, boto3's resource layer, and botocore's descriptions of every service but DynamoDB (27 of its 28 MB, of which a cold
+start would list the directories).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+DATA_KEPT = ("dynamodb", "_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
+"""What botocore reads to make a client of DynamoDB."""
+
+ONLY_FOR_THE_BUILD = ("yaml", "_yaml", "boto3", "s3transfer", "bin")
+ONLY_FOR_A_LAPTOP = ("engine/cli", "policies/tests", "engine/policy/words.py", "engine/policy/schema.py")
+
+SAME_EVERY_TIME = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+"""Sets are written in the order of their hashes; two builds of one source are to be equal."""
+
+
+def compile_policies(folder: Path) -> None:
+    """Write the compiled form of every policy beside it. Raises CalledProcessError where one is broken."""
+    policies = sorted(str(path) for path in (folder / "policies").glob("*.yaml"))
+    environment = {**os.environ, **SAME_EVERY_TIME, "PYTHONPATH": str(folder)}
+    subprocess.run([sys.executable, "-S", "-m", "engine.policy.compiled", *policies], cwd=folder, env=environment, check=True)
+
+
+def trim(folder: Path) -> None:
+    """Remove what the function never imports or reads."""
+    for name in (*ONLY_FOR_THE_BUILD, *ONLY_FOR_A_LAPTOP):
+        remove(folder / name)
+    for path in folder.glob("*.dist-info"):
+        if path.name.split("-")[0].lower() in {"pyyaml", "boto3", "s3transfer"}:
+            remove(path)
+    for path in (folder / "botocore" / "data").iterdir():
+        if path.name not in DATA_KEPT:
+            remove(path)
+    for path in sorted(folder.rglob("__pycache__")):
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def main() -> None:
+    """Trim the folder that was given."""
+    folder = Path(sys.argv[1]).resolve()
+    compile_policies(folder)
+    trim(folder)
+
+
+if __name__ == "__main__":
+    main()
