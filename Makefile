@@ -78,7 +78,7 @@ PACKAGES := .aws-sam/packages/$(shell cksum < requirements/lambda.txt | cut -d '
 build-ReconcilerFunction: $(PACKAGES)
 	cp -R $(PACKAGES)/. "$(ARTIFACTS_DIR)"
 	cp -R engine handler.py policies "$(ARTIFACTS_DIR)"
-	$(BUILD_PYTHON) tools/artifact.py "$(ARTIFACTS_DIR)"
+	$(BUILD_PYTHON) -m tools.artifact "$(ARTIFACTS_DIR)"
 	$(BYTECODE) -s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)"
 
 $(PACKAGES): # the packages for Lambda's platform, kept until requirements/lambda.txt changes

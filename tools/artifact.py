@@ -1,6 +1,6 @@
 """Make of installed packages what the hot function needs, and nothing else. Runs with the standard library alone.
 
-    python3.12 tools/artifact.py FOLDER
+    python3.12 -m tools.artifact FOLDER
 
 ``FOLDER`` holds the packages, the engine and the policies. The policies are compiled, then what only the build needed goes:
 YAML, boto3's resource layer, and botocore's descriptions of every service but DynamoDB (27 of its 28 MB, of which a cold
@@ -14,6 +14,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from tools.roots import write_roots
 
 DATA_KEPT = ("dynamodb", "_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
 """What botocore reads to make a client of DynamoDB."""
@@ -58,6 +60,7 @@ def main() -> None:
     """Trim the folder that was given."""
     folder = Path(sys.argv[1]).resolve()
     compile_policies(folder)
+    write_roots(folder / "botocore" / "cacert.pem", folder / "engine" / "ledger" / "amazon-roots.pem")
     trim(folder)
 
 

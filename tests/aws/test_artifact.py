@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from engine.ledger import Tables
+from engine.policy.compiled import load_compiled
+from tests.support.events import rendered
+from tests.support.world import World
+from tools.artifact import DATA_KEPT
+from tools.deployment import build
 from tools.environments import DEV
+from tools.local_aws import tables_environment
+from tools.roots import amazon_roots
 from tools.template import load
+
+MEGABYTES_MAX = 12
 
 UNCHECKED_HASH = (0b01).to_bytes(4, "little")
 """The flags of bytecode that is taken as it is, without a look at its source (PEP 552)."""
@@ -40,18 +54,81 @@ def test_it_holds_the_product_and_what_that_needs(artifact: Path) -> None:
     """No tests, no tools, no command line, nothing for the laptop only."""
     names = {path.name for path in artifact.iterdir()}
 
-    assert {"handler.py", "engine", "policies", "boto3", "botocore", "attrs", "yaml", "jmespath"} <= names
+    assert {"handler.py", "engine", "policies", "botocore", "attrs", "jmespath"} <= names
     assert names.isdisjoint({"tests", "tools", "benchmarks", "bin", "openai", "typer", "rich", "pytest", "moto"})
+    assert names.isdisjoint({"boto3", "s3transfer", "yaml"})
     assert not (artifact / "engine" / "cli").exists()
+    assert {path.name for path in (artifact / "botocore" / "data").iterdir()} == set(DATA_KEPT)
+    assert sum(path.stat().st_size for path in artifact.rglob("*") if path.is_file()) < MEGABYTES_MAX * 2**20
+
+
+def test_every_policy_comes_compiled(artifact: Path) -> None:
+    """And its text stays beside it."""
+    texts = sorted((artifact / "policies").glob("*.yaml"))
+
+    assert texts
+    assert all(load_compiled(text) is not None for text in texts)
+
+
+def test_it_trusts_amazons_roots(artifact: Path) -> None:
+    """Five certificates, taken from botocore's bundle by their fingerprints."""
+    roots = (artifact / "engine" / "ledger" / "amazon-roots.pem").read_text()
+
+    assert roots == amazon_roots((artifact / "botocore" / "cacert.pem").read_text())
+    assert 5 == roots.count("BEGIN CERTIFICATE")
+
+
+def test_a_bundle_without_one_of_them_breaks_the_build() -> None:
+    """Rather than a function that cannot reach its database."""
+    with pytest.raises(ValueError, match="the bundle has no Amazon Root CA 1"):
+        amazon_roots("")
+
+
+def test_two_builds_are_equal(artifact: Path, tmp_path: Path) -> None:
+    """Byte for byte, so that a deployment shows whether anything has changed."""
+    again = build(tmp_path / "build") / "ReconcilerFunction"
+
+    assert contents(artifact) == contents(again)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file with its digest."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).digest() for path in files}
+
+
+def test_botocore_still_reaches_the_database_with_what_was_left_of_it(
+    artifact: Path, local_aws: str, dynamodb: Any, tables: Tables
+) -> None:
+    """With credentials that only it can serve: an upgrade that needs more of its data is noticed here."""
+    world = World(dynamodb, tables).user()
+    environment = {
+        **tables_environment(tables),
+        "PATH": os.defpath,
+        "AWS_ENDPOINT_URL": local_aws,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    code = (
+        "import json, sys; sys.path.insert(0, '.'); import handler\n"
+        "print(handler.lambda_handler(json.loads(sys.argv[1]))['outcome'], 'botocore' in sys.modules)"
+    )
+    command = [str(DEV.python), "-S", "-c", code, json.dumps(rendered())]
+    done = subprocess.run(command, cwd=artifact, env=environment, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stderr
+    assert "debited True" == done.stdout.splitlines()[-1]
+    assert 1 == len(world.entries())
 
 
 def test_it_is_built_for_the_processor_that_the_template_asks_for(artifact: Path) -> None:
     """A library for another processor would be ignored in silence, or fail at the first import."""
     (architecture,) = load()["Resources"]["ReconcilerFunction"]["Properties"]["Architectures"]
     machine = {"x86_64": "x86_64", "arm64": "aarch64"}[architecture]
-    libraries = [path.name for path in artifact.rglob("*.so")]
+    libraries = [path.name for path in artifact.rglob("*.so")]  # none, as long as all that is left is pure Python
 
-    assert libraries
     assert [] == [name for name in libraries if f"-{machine}-linux-gnu" not in name]
 
 

@@ -1,0 +1,105 @@
+"""A policy compiled beforehand: the same policy, tied to its text, and nothing of YAML or the grammar imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.errors import PolicyError
+from engine.plan import changes
+from engine.policy import load_policy
+from engine.policy.compiled import compile_policy, compiled_path, load_compiled
+from engine.wiring import HOME
+from tests.policy.mutation.spread import SPREAD
+from tests.support.events import failed, rendered
+
+SHIPPED = sorted((HOME / "policies").glob("*.yaml"))
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """Return a policy file that has every construct, compiled."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(SPREAD)
+    compile_policy(path)
+    return path
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_a_compiled_policy_is_the_policy(path: Path, tmp_path: Path) -> None:
+    """Part by part, and for every event."""
+    copy = tmp_path / path.name
+    copy.write_bytes(path.read_bytes())
+    compile_policy(copy)
+
+    compiled, read = load_compiled(copy), load_policy(path)
+
+    assert compiled is not None
+    assert (read.identity, []) == (compiled.identity, list(changes(read, compiled)))
+    for document in (rendered(), failed(), rendered("test-1"), {"source": "other"}):
+        assert [rule.name for rule in read.matching(document)] == [rule.name for rule in compiled.matching(document)]
+
+
+def test_every_construct_can_be_compiled(policy: Path) -> None:
+    """Tiers, selectors, grants, windows, outliers, alternatives."""
+    compiled = load_compiled(policy)
+
+    assert compiled is not None
+    assert [] == list(changes(load_policy(policy), compiled))
+
+
+def test_without_a_compiled_form_the_text_counts(tmp_path: Path) -> None:
+    """On a laptop there is none."""
+    assert load_compiled(tmp_path / "policy.yaml") is None
+
+
+@pytest.mark.parametrize("edit", ["# edited\n", None])
+def test_a_policy_that_was_edited_after_the_build_does_not_start(policy: Path, edit: str | None) -> None:
+    """What runs must be what is shown; a text that is gone shows nothing."""
+    policy.write_text(edit + policy.read_text()) if edit else policy.unlink()
+
+    with pytest.raises(PolicyError, match="was compiled from another text; build the artifact again"):
+        load_compiled(policy)
+
+
+@pytest.mark.parametrize("packed", [b"", b"garbage", b"\x80\x05cengine.gone\nName\n."])
+def test_what_another_version_compiled_does_not_start(policy: Path, packed: bytes) -> None:
+    """Cut short, damaged, or with classes that are no more."""
+    compiled_path(policy).write_bytes(packed)
+
+    with pytest.raises(PolicyError, match="cannot be read .*build the artifact again"):
+        load_compiled(policy)
+
+
+def test_two_compilations_are_equal(policy: Path, tmp_path: Path) -> None:
+    """Byte for byte, whatever the order of hashes in a process, with the seed that the build sets."""
+    command = [sys.executable, "-m", "engine.policy.compiled", str(policy)]
+    made = []
+    for _ in range(2):
+        subprocess.run(command, check=True, cwd=HOME, env={"PYTHONHASHSEED": "0", "PATH": str(tmp_path)})
+        made.append(compiled_path(policy).read_bytes())
+
+    assert made[0] == made[1]
+
+
+HEAVY = ("yaml", "botocore", "boto3", "jmespath", "openai", "aws_xray_sdk", "engine.policy.loader", "engine.patterns.parse")
+
+
+def test_a_compiled_policy_imports_neither_yaml_nor_the_grammar_nor_botocore(tmp_path: Path) -> None:
+    """The shipped one, in a process of its own, up to the first match."""
+    path = tmp_path / "video.yaml"
+    path.write_bytes((HOME / "policies" / "video.yaml").read_bytes())
+    compile_policy(path)
+    code = (
+        "import sys, handler; from pathlib import Path\n"
+        "from engine.policy.compiled import load_compiled\n"
+        f"load_compiled(Path({str(path)!r})).matching({{'source': 'video.generation', 'detail-type': 'video.rendered'}})\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+
+    run = subprocess.run([sys.executable, "-c", code], check=True, cwd=HOME, capture_output=True, text=True)
+
+    assert "[]\n" == run.stdout
