@@ -7,7 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.budgets import COLD_ROUNDS, COLD_START_MILLISECONDS_P95, COLD_START_TO_FLOOR_MAX, FLOOR_MILLISECONDS_QUIET
+from benchmarks.budgets import (
+    COLD_ROUNDS,
+    COLD_START_MILLISECONDS_P95,
+    COLD_START_TO_FLOOR_MAX,
+    FLOOR_MILLISECONDS_QUIET,
+    MEMORY_MIB_MAX,
+)
 from benchmarks.runtime_api import Sandbox
 
 Start = Callable[[Path, str], Sandbox]
@@ -49,6 +55,7 @@ def test_cold_start_to_the_first_debit(
     )
     print(f"\ncold start: {benchmark.extra_info}")
     assert ratio <= COLD_START_TO_FLOOR_MAX
+    assert statistics.median(memory) / 1024 <= MEMORY_MIB_MAX
     if statistics.quantiles(floors, n=20)[-1] <= FLOOR_MILLISECONDS_QUIET:
         assert p95 < COLD_START_MILLISECONDS_P95
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 import uuid
@@ -11,7 +12,12 @@ from typing import Any
 import pytest
 
 import handler
-from benchmarks.budgets import WARM_EVENT_MILLISECONDS_MAX, WARM_EVENT_TO_BARE_TRANSACTION_MAX
+from benchmarks.budgets import (
+    BATCH_EVENT_TO_BARE_TRANSACTION_MAX,
+    BATCH_EVENTS_PER_SECOND_TO_BARE_MIN,
+    WARM_EVENT_MILLISECONDS_MAX,
+    WARM_EVENT_TO_BARE_TRANSACTION_MAX,
+)
 from engine.assess import assess
 from engine.clock import Clock
 from engine.decide import decide
@@ -35,8 +41,7 @@ def test_warm_debit(
     """CPU of the handler's debit and of boto3's bare transaction with the same items, in interleaved blocks."""
     import boto3  # noqa: PLC0415  the peer, with its default settings
 
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    as_in_lambda(environment, monkeypatch)
     peer = boto3.client("dynamodb", endpoint_url=environment["AWS_ENDPOINT_URL"])
     policy = load_policy(POLICY)
     bare: list[float] = []
@@ -72,6 +77,72 @@ def test_warm_debit(
     print(f"\nwarm debit: {benchmark.extra_info}")
     assert ratio <= WARM_EVENT_TO_BARE_TRANSACTION_MAX
     assert max(wall) * 1000 < WARM_EVENT_MILLISECONDS_MAX
+
+
+def as_in_lambda(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the handler find what it finds there, and so the client that it has there."""
+    for name, value in {**environment, "AWS_LAMBDA_FUNCTION_NAME": f"bench-{uuid.uuid4().hex[:8]}"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_warm_batch(
+    benchmark: Any,
+    environment: dict[str, str],
+    tables: Tables,
+    new_event: Callable[[], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A queue's batch of 48 events against the same events one by one: CPU of each event, and events a second."""
+    as_in_lambda(environment, monkeypatch)
+    import boto3  # noqa: PLC0415  the peer, with its default settings
+
+    peer = boto3.client("dynamodb", endpoint_url=environment["AWS_ENDPOINT_URL"])
+    policy = load_policy(POLICY)
+    taken: dict[str, list[tuple[float, float]]] = {"bare": [], "single": [], "batch": []}
+
+    def timed(name: str, work: Callable[[], None]) -> None:
+        cpu, wall = time.process_time(), time.perf_counter()
+        work()
+        taken[name].append(((time.process_time() - cpu) / BATCH, (time.perf_counter() - wall) / BATCH))
+
+    def others() -> None:
+        requests = [bare_request(tables, new_event(), policy) for _ in range(BATCH)]
+        timed("bare", lambda: [peer.transact_write_items(**request) for request in requests])  # type: ignore[arg-type,return-value]
+        events = [new_event() for _ in range(BATCH)]
+        timed("single", lambda: [handler.lambda_handler(event) for event in events])  # type: ignore[arg-type,return-value]
+
+    def batch() -> None:
+        records = [record(new_event()) for _ in range(BATCH)]
+        answers: list[Any] = []
+        timed("batch", lambda: answers.append(handler.lambda_handler({"Records": records})))
+        assert answers == [{"batchItemFailures": []}]
+
+    others(), batch()
+    for times in taken.values():
+        times.clear()
+    benchmark.pedantic(batch, setup=others, rounds=BLOCKS, iterations=1)
+
+    peer.close()
+    cpu = {name: statistics.median(times[0] for times in values) for name, values in taken.items()}
+    wall = {name: statistics.median(times[1] for times in values) for name, values in taken.items()}
+    benchmark.extra_info.update(
+        cpu_microseconds={name: round(value * 1e6) for name, value in cpu.items()},
+        cpu_to_bare_transaction=round(cpu["batch"] / cpu["bare"], 2),
+        events_per_second_to_bare=round(wall["bare"] / wall["batch"], 1),
+        events_per_second_to_single=round(wall["single"] / wall["batch"], 1),
+    )
+    print(f"\nwarm batch: {benchmark.extra_info}")
+    assert cpu["batch"] / cpu["bare"] <= BATCH_EVENT_TO_BARE_TRANSACTION_MAX
+    assert wall["bare"] / wall["batch"] >= BATCH_EVENTS_PER_SECOND_TO_BARE_MIN
+
+
+BATCH = 48
+"""As many debits of one user as a transaction holds, with their marks."""
+
+
+def record(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event as SQS hands it over."""
+    return {"messageId": event["id"], "eventSource": "aws:sqs", "body": json.dumps(event)}
 
 
 def bare_request(tables: Tables, event: dict[str, Any], policy: Policy) -> dict[str, Any]:
