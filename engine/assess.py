@@ -70,7 +70,7 @@ def assess(envelope: Envelope, policy: Policy, baselines: Baselines = NO_BASELIN
         user=user,
         at=at,
         rule=reader.rule,
-        fact=evolve(effect.fact, flags=raised),
+        fact=evolve(effect.fact, flags=raised) if raised else effect.fact,
         source=envelope.source,
         event_id=envelope.id,
         price=effect.price,

@@ -55,7 +55,8 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
         return _settle(entry, Guard.NONE, assessment)
     if standing is Standing.UNKNOWN_USER and policy.unknown_user is UnknownUser.REFUSE:
         raise _error(assessment, policy.fields.user, f"is {assessment.user!r}; there is no such user in Credits")
-    entry = evolve(entry, anomalies=(*entry.anomalies, *_standing_anomalies(entry, standing)))
+    if found := _standing_anomalies(entry, standing):
+        entry = evolve(entry, anomalies=(*entry.anomalies, *found))
     if _is_refused(entry, standing, policy):
         return _refuse(entry, assessment, known=known)
     return _settle(entry, _guard(entry, standing, policy), assessment)
