@@ -40,8 +40,9 @@ build: setup ## the SAM artifact, in .aws-sam/build
 demo: setup ## a day of events on a local AWS, checked against values worked out by hand
 	$(BIN)/python -m tools.demo
 
-bench: setup ## how fast everything is
-	$(BIN)/python -m pytest benchmarks --benchmark-only
+bench: setup ## how fast everything is, written to docs/performance.md
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-json=.benchmarks/latest.json
+	$(BIN)/python -m benchmarks.report .benchmarks/latest.json
 
 bench-gates: setup ## fail where something has become too slow
 ifeq ($(wildcard benchmarks/test_*.py benchmarks/*/test_*.py),)

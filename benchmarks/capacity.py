@@ -1,0 +1,107 @@
+"""What postings cost on AWS: write units by DynamoDB's documented rules, from the real items, and dollars a million events.
+
+Emulators count the units of transactions wrongly, so nothing is measured here. Sources: "DynamoDB item sizes and formats",
+"Managing complex workflows with DynamoDB transactions" (a transactional write takes two units for each KB) and the published
+prices of us-east-1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import frozen
+
+from engine.ledger import Tables
+from engine.ledger.entries import item_of
+from engine.ledger.postings import Posting
+from engine.policy import Policy
+from engine.rehearsal import Plenty, Rehearsal
+from engine.values import Entry, Guard, Mark
+
+KB = 1024
+TRANSACTIONAL = 2
+
+WRITE_UNITS_PER_MILLION = 0.625
+"""Dollars, on demand."""
+
+EVENTBRIDGE_PER_MILLION = 1.00
+LAMBDA_PER_MILLION = 0.20
+LAMBDA_GB_SECOND = 0.0000166667
+LAMBDA_SECONDS, LAMBDA_GB = 0.015, 0.5
+"""A warm event: some 2 ms of CPU at 0.29 vCPU and a transaction of about 10 ms (assumed)."""
+
+LOGS_PER_GB = 0.50
+LOG_LINE_BYTES = 700
+
+
+def size_of(attribute: Mapping[str, Any]) -> int:
+    """Return the bytes that an attribute value takes."""
+    ((kind, value),) = attribute.items()
+    return SIZES[kind](value)
+
+
+def _number(text: str) -> int:
+    digits = text.replace("-", "").replace(".", "").strip("0")
+    return (len(digits) + 1) // 2 + 1 + text.startswith("-")
+
+
+SIZES: Mapping[str, Any] = {
+    "S": lambda value: len(value.encode()),
+    "N": _number,
+    "BOOL": lambda _: 1,
+    "NULL": lambda _: 1,
+    "M": lambda value: 3 + sum(len(name.encode()) + size_of(inner) + 1 for name, inner in value.items()),
+    "L": lambda value: 3 + sum(size_of(inner) + 1 for inner in value),
+}
+
+
+def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return the bytes that an item takes: its names and its values."""
+    return sum(len(name.encode()) + size_of(value) for name, value in item.items())
+
+
+@frozen
+class Cost:
+    """What one kind of event writes: units by table, and dollars a million of them, all services together."""
+
+    kind: str
+    entry_bytes: int
+    units: Mapping[str, int]
+
+    @property
+    def write_units(self) -> int:
+        return sum(self.units.values())
+
+    @property
+    def dollars(self) -> float:
+        compute = LAMBDA_PER_MILLION + LAMBDA_SECONDS * LAMBDA_GB * LAMBDA_GB_SECOND * 1e6
+        logs = LOG_LINE_BYTES / 1e9 * LOGS_PER_GB * 1e6
+        return self.write_units * WRITE_UNITS_PER_MILLION + EVENTBRIDGE_PER_MILLION + compute + logs
+
+
+def cost_of(entry: Entry, guard: Guard, job_row_bytes: int, user_row_bytes: int = 200, kind: str | None = None) -> Cost:
+    """Return what posting an entry writes. A row of Jobs or Credits counts whole, whatever of it is changed."""
+    mark = Mark("completed")
+    posting = Posting(entry, item_of(entry, datetime(2026, 1, 5, tzinfo=UTC)), guard, mark)
+    entry_bytes = item_bytes(posting.item)
+    tables = Tables()
+    units = {
+        "Ledger": TRANSACTIONAL * math.ceil(entry_bytes / KB),
+        "UserIdIndex": math.ceil(entry_bytes / KB),
+        "Credits": TRANSACTIONAL * math.ceil(user_row_bytes / KB) if guard is not Guard.NONE else 0,
+        "Jobs": TRANSACTIONAL * math.ceil(job_row_bytes / KB) if len(posting.actions(tables)) > 1 else 0,
+    }
+    return Cost(kind or entry.type.value, entry_bytes, units)
+
+
+def costs(policy: Policy, events: list[dict[str, Any]], job_row_bytes: int = 1000) -> Iterator[Cost]:
+    """Yield the cost of each entry that events post, then of a duplicate: a cancelled transaction costs what it asked for."""
+    rehearsal = Rehearsal(policy, Plenty())
+    rehearsal.deliver(*events)
+    entries = [entry for log in rehearsal.entries.values() for entry in log]
+    for entry in entries:
+        yield cost_of(entry, Guard.EXISTS if entry.amount else Guard.NONE, job_row_bytes)
+    yield cost_of(entries[0], Guard.EXISTS, job_row_bytes, kind="duplicate")
