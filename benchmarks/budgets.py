@@ -22,7 +22,7 @@ FLOOR_MILLISECONDS_QUIET = 360
 WARM_EVENT_MILLISECONDS_MAX = 2000
 """The promise to the user for one event, all retries aside."""
 
-WARM_EVENT_TO_BARE_TRANSACTION_MAX = 0.6
+WARM_EVENT_TO_BARE_TRANSACTION_MAX = 0.55
 """CPU of one debit through the handler, to that of boto3's bare ``transact_write_items`` with the same three items. botocore's
 client could not get below 1; the wire client alone takes 0.2."""
 

@@ -12,7 +12,8 @@ from benchmarks import report
 
 FIGURES = {
     "test_cold_start_to_the_first_debit": {
-        "to_floor": 0.61, "memory_mib": 29.3, "milliseconds_median": 158, "milliseconds_p95": 240, "floor_milliseconds_median": 259,
+        "to_floor": 0.61, "memory_mib": 29.3,
+        "milliseconds_median": 158, "milliseconds_p95": 240, "floor_milliseconds_median": 259,
     },
     "test_warm_debit": {"to_bare_transaction": 0.44},
     "test_warm_batch": {"cpu_to_bare_transaction": 0.14, "events_per_second_to_bare": 4.8},

@@ -6,8 +6,11 @@ import logging
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ProfileNotFound
 
 from engine.ledger import Tables
+from engine.ledger.signing import Credentials
+from engine.ledger.wire import Endpoint, WireClient
 from engine.wiring import HOME, Settings, build_client, build_ledger, log_level
 from tests.support.clock import ManualClock
 
@@ -72,6 +75,54 @@ def test_the_region_is_found_as_lambda_and_the_aws_tools_name_it(
     ledger = build_ledger(Tables(), ManualClock().clock())
 
     assert region == ledger.client.meta.region_name  # type: ignore[attr-defined]
+
+
+OF_LAMBDA = {
+    "AWS_LAMBDA_FUNCTION_NAME": "f",
+    "AWS_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "AKID",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_SESSION_TOKEN": "token",
+    "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",
+}
+
+
+def test_within_lambda_the_ledger_stands_on_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the role's credentials and botocore's patience: a second to connect, two to answer."""
+    for name, value in OF_LAMBDA.items():
+        monkeypatch.setenv(name, value)
+
+    client = build_ledger(Tables(), ManualClock().clock()).client
+
+    assert isinstance(client, WireClient)
+    assert Endpoint("127.0.0.1", 9, is_tls=False) == client.endpoint
+    assert (Credentials("AKID", "secret", "token"), "eu-west-1") == (client.signer.credentials, client.signer.region)
+    assert (1, 2) == (client.connect_seconds, client.read_seconds)
+
+
+@pytest.mark.parametrize(
+    "more", [{"AWS_PROFILE": "none-such"}, {"AWS_LAMBDA_FUNCTION_NAME": ""}, {"HTTPS_PROXY": "http://127.0.0.1:9"}]
+)
+def test_what_the_wire_does_not_serve_botocore_does(more: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one is built or the other; a profile that does not exist is botocore's to complain of."""
+    for name, value in (OF_LAMBDA | more).items():
+        monkeypatch.setenv(name, value)
+
+    if "AWS_PROFILE" in more:
+        with pytest.raises(ProfileNotFound):
+            build_ledger(Tables(), ManualClock().clock())
+    else:
+        assert not isinstance(build_ledger(Tables(), ManualClock().clock()).client, WireClient)
+
+
+def test_an_endpoint_that_is_handed_in_is_botocores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line names one; it is no part of a function."""
+    for name, value in OF_LAMBDA.items():
+        monkeypatch.setenv(name, value)
+
+    client = build_ledger(Tables(), ManualClock().clock(), endpoint="http://127.0.0.1:8").client
+
+    assert "http://127.0.0.1:8" == client.meta.endpoint_url  # type: ignore[attr-defined]
 
 
 def test_the_client_leaves_retries_to_the_ledger_and_gives_up_on_lost_answers() -> None:

@@ -1,0 +1,100 @@
+"""The gates can fail: three changes for the worse, each caught by its own."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import handler
+from benchmarks.budgets import (
+    COLD_START_TO_FLOOR_MAX,
+    MATCHING_THOUSAND_TO_TEN_MAX,
+    WARM_EVENT_TO_BARE_TRANSACTION_MAX,
+)
+from benchmarks.runtime_api import Sandbox
+from benchmarks.test_matching import ROUNDS, microseconds, rules
+from benchmarks.test_warm import CALLS, as_in_lambda, bare_request
+from engine.ledger import Tables
+from engine.patterns import compile_pattern
+from engine.policy import load_policy
+from engine.reconcile import Reconciler
+
+FEW_ROUNDS = 7
+EAGER = "import botocore.session, botocore.client, botocore.httpsession\n"
+
+
+def test_an_eager_import_is_caught(
+    artifact: Path,
+    floor: Path,
+    sandbox: Callable[[Path, str], Sandbox],
+    new_event: Callable[[], dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    """One line at the top of the handler, of what the function does not need."""
+    worse = tmp_path / "task"
+    shutil.copytree(artifact, worse)
+    text = (artifact / "handler.py").read_text()
+    (worse / "handler.py").write_text(text.replace("import gc\n", f"import gc\n{EAGER}", 1))
+    shutil.rmtree(worse / "__pycache__")
+    floors, ours = [], []
+
+    for _ in range(FEW_ROUNDS):
+        with sandbox(floor, "floor.handler") as box:
+            floors.append(box.milliseconds_to(box.invoke({})))
+        event = new_event()
+        with sandbox(worse, "handler.lambda_handler") as box:
+            ours.append(box.milliseconds_to(box.invoke(event)))
+
+    assert statistics.median(ours) / statistics.median(floors) > COLD_START_TO_FLOOR_MAX
+
+
+def test_a_loop_over_the_rules_is_caught() -> None:
+    """Without the index a thousand rules cost a hundred times what ten cost."""
+    several = {size: [compile_pattern(rule) for rule in rules(size)] for size in (10, 1000)}
+    loops = {
+        size: lambda event, predicates=predicates: [n for n, matches in enumerate(predicates) if matches(event)]
+        for size, predicates in several.items()
+    }
+    medians = {size: statistics.median(microseconds(loop, 20) for _ in range(ROUNDS)) for size, loop in loops.items()}
+
+    assert medians[1000] / medians[10] > MATCHING_THOUSAND_TO_TEN_MAX
+
+
+def test_a_read_before_the_first_debit_is_caught(
+    environment: dict[str, str],
+    tables: Tables,
+    new_event: Callable[[], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second call for each event, as if the condition could not tell a duplicate."""
+    import boto3  # noqa: PLC0415  the peer, with its default settings
+
+    as_in_lambda(environment, monkeypatch)
+    monkeypatch.setattr(
+        Reconciler, "first_look", lambda self, assessment, deadline: self.ledger.read(assessment.reference, deadline)
+    )
+    peer = boto3.client("dynamodb", endpoint_url=environment["AWS_ENDPOINT_URL"])
+    policy = load_policy("policies/video.yaml")
+    ours: list[float] = []
+    bare: list[float] = []
+
+    for _ in range(FEW_ROUNDS + 1):
+        requests = [bare_request(tables, new_event(), policy) for _ in range(CALLS)]
+        bare.append(_cpu(lambda: [peer.transact_write_items(**request) for request in requests]))  # noqa: B023  at once
+        events = [new_event() for _ in range(CALLS)]
+        ours.append(_cpu(lambda: [handler.lambda_handler(event) for event in events]))  # noqa: B023  at once
+
+    peer.close()
+    assert statistics.median(ours[1:]) / statistics.median(bare[1:]) > WARM_EVENT_TO_BARE_TRANSACTION_MAX
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
