@@ -91,9 +91,9 @@ def call(operation: Callable[..., Response], request: Mapping[str, Any], deadlin
 
 @frozen
 class Fault:
-    """What went wrong with a request, whichever client sent it. Without a ``code`` no answer came."""
+    """What went wrong with a request, whichever client sent it. Where ``code`` is None no answer came."""
 
-    code: str = ""
+    code: str | None = None
     status: int = 0
     reasons: tuple[Mapping[str, Any], ...] = ()
 
@@ -130,7 +130,7 @@ def _raise_unless_transient(fault: Fault, error: Exception) -> None:
         _raise_unless_conflict(fault, error)
     elif fault.code == "ConditionalCheckFailedException":
         raise ConditionFailed from error
-    elif fault.code and fault.code not in TRANSIENT and fault.status < SERVER_ERROR:
+    elif fault.code is not None and fault.code not in TRANSIENT and fault.status < SERVER_ERROR:
         raise LedgerRefused(str(error)) from error
 
 

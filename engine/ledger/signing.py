@@ -33,8 +33,7 @@ class Signer:
 
     credentials: Credentials
     region: str
-    _day: str = ""
-    _key: bytes = field(default=b"", repr=False)
+    _derived: tuple[str, bytes] = field(default=("", b""), repr=False)
 
     def headers(self, host: str, target: str, body: bytes, now: datetime) -> dict[str, str]:
         """Return the headers of a ``POST /``; ``host`` has its port where that is not the scheme's own, ``now`` is in UTC."""
@@ -57,9 +56,17 @@ class Signer:
         return f"{ALGORITHM} Credential={self.credentials.access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
 
     def _key_of(self, day: str) -> bytes:
-        if day != self._day:
-            key = f"AWS4{self.credentials.secret_key}".encode()
-            for part in (day, self.region, SERVICE, "aws4_request"):
-                key = hmac.digest(key, part.encode(), "sha256")
-            self._day, self._key = day, key
-        return self._key
+        """Day and key change in one step, so that no thread ever sees the key of another day."""
+        known_day, key = self._derived
+        if day != known_day:
+            key = derive_key(self.credentials.secret_key, day, self.region, SERVICE)
+            self._derived = (day, key)
+        return key
+
+
+def derive_key(secret_key: str, day: str, region: str, service: str) -> bytes:
+    """Return the key that signs the requests of a day (``YYYYMMDD``, in UTC) to a Region's service."""
+    key = f"AWS4{secret_key}".encode()
+    for part in (day, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key

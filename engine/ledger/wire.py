@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl  # http.client brings it anyway; what costs is reading roots, which waits for the first connection
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,12 @@ from engine.ledger.signing import Signer
 API = "DynamoDB_20120810"
 ROOTS = Path(__file__).with_name("amazon-roots.pem")
 """The five roots that AWS's certificates end in; the build puts them here. Reading all of the web's takes 20 ms."""
+
+AWS_DOMAIN = ".amazonaws.com"
+"""Where those five vouch for every host. An endpoint of the user's own may end in any root of the web."""
+
+CLOSED_MEANWHILE = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""How a kept connection says that the server had closed it; ``http.client.RemoteDisconnected`` is a reset."""
 
 SUCCESS = 200
 
@@ -42,7 +50,7 @@ class NoAnswerError(Exception):
 
 
 class _StaleConnectionError(Exception):
-    """The server had closed a kept connection before the request came."""
+    """The server had closed a kept connection before the answer began."""
 
 
 @frozen
@@ -71,7 +79,7 @@ class WireClient:
     connect_seconds: float
     read_seconds: float
     _idle: list[HTTPConnection] = Factory(list)
-    _context: Any = field(default=None, repr=False)
+    _context: ssl.SSLContext | None = field(default=None, repr=False)
 
     def transact_write_items(self, **request: Any) -> Response:
         return self._call("TransactWriteItems", request)
@@ -93,19 +101,20 @@ class WireClient:
 
     def close(self) -> None:
         """Close the kept connections."""
-        while self._idle:
-            self._idle.pop().close()
+        while (connection := self._kept()) is not None:
+            connection.close()
 
     def _call(self, operation: str, request: dict[str, Any]) -> Response:
         """Send a request, and return the answer. Raises ServiceError or NoAnswerError."""
         body = json.dumps(request, separators=(",", ":")).encode()
         target = f"{API}.{operation}"
-        while self._idle:
-            try:
-                return self._exchange(self._idle.pop(), target, body, is_kept=True)
-            except (_StaleConnectionError, IndexError):
-                # Sent again at once: a transaction carries its token, and every other call may be repeated.
-                continue
+        kept = self._kept()
+        if kept is not None:
+            with suppress(_StaleConnectionError):
+                return self._exchange(kept, target, body, is_kept=True)
+            # Sent again at once on a new connection, even if the first was carried out: a transaction carries its
+            # ClientRequestToken, and every other call may be repeated. What is idle longer is closed as well.
+            self.close()
         return self._exchange(self._connected(), target, body, is_kept=False)
 
     def _exchange(self, connection: HTTPConnection, target: str, body: bytes, *, is_kept: bool) -> Response:
@@ -115,7 +124,7 @@ class WireClient:
             response = connection.getresponse()
         except (HTTPException, OSError) as error:
             connection.close()
-            if is_kept and isinstance(error, ConnectionError | HTTPException):
+            if is_kept and isinstance(error, CLOSED_MEANWHILE):
                 raise _StaleConnectionError from error
             raise NoAnswerError(f"{type(error).__name__}: {error}") from error
         return self._received(connection, response)
@@ -134,8 +143,19 @@ class WireClient:
 
     # --- connections ---
 
+    def _kept(self) -> HTTPConnection | None:
+        """Return the connection that was used last, for its own, or None. One step, so that no two threads get the same."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
     def _connected(self) -> HTTPConnection:
-        connection = self._new_connection()
+        """Return a new connection. Roots that cannot be read are no answer too, as with botocore."""
+        try:
+            connection = self._new_connection()
+        except OSError as error:
+            raise NoAnswerError(f"the trusted roots cannot be read: {error}") from error
         try:
             connection.connect()
             _tune(connection.sock, self.read_seconds)
@@ -148,19 +168,19 @@ class WireClient:
         endpoint = self.endpoint
         if not endpoint.is_tls:
             return HTTPConnection(endpoint.host, endpoint.port, timeout=self.connect_seconds)
-        from http.client import HTTPSConnection  # noqa: PLC0415  local runs need no TLS
-
         if self._context is None:
-            self._context = _tls(endpoint.bundle)
+            self._context = _tls(endpoint)
         return HTTPSConnection(endpoint.host, endpoint.port, timeout=self.connect_seconds, context=self._context)
 
 
-def _tls(bundle: str | None) -> Any:
-    """Return what verifies the server: against the user's roots, or Amazon's, or else the system's."""
-    import ssl  # noqa: PLC0415  local runs need no TLS
+def roots_of(endpoint: Endpoint) -> str | None:
+    """Return the file of roots to trust: the user's, or Amazon's own for AWS itself; None for the system's."""
+    is_aws = endpoint.host.endswith(AWS_DOMAIN)
+    return endpoint.bundle or (str(ROOTS) if is_aws and ROOTS.exists() else None)
 
-    roots = bundle or (str(ROOTS) if ROOTS.exists() else None)
-    context = ssl.create_default_context(cafile=roots)
+
+def _tls(endpoint: Endpoint) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=roots_of(endpoint))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -174,14 +194,16 @@ def _tune(sock: socket.socket, read_seconds: float) -> None:
 
 def _read(response: HTTPResponse, body: bytes) -> Response:
     checksum = response.headers.get("x-amz-crc32")
-    if checksum is not None and int(checksum) != zlib.crc32(body):
+    if checksum is not None and checksum != str(zlib.crc32(body)):
         raise NoAnswerError("the answer is damaged: its checksum differs")
     if response.status != SUCCESS:
         raise _error(response.status, body)
     try:
-        answer: Response = json.loads(body)
+        answer = json.loads(body)
     except ValueError as error:
         raise NoAnswerError(f"the answer is not JSON: {error}") from error
+    if not isinstance(answer, dict):
+        raise NoAnswerError(f"the answer is a JSON {type(answer).__name__}, not an object")
     return answer
 
 

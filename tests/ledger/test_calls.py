@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from botocore.exceptions import (
 )
 
 from engine.ledger.calls import Cancelled, ConditionFailed, LedgerRefused, LedgerUnavailable, call
+from engine.ledger.wire import NoAnswerError, ServiceError
 from tests.support.clock import ManualClock
 
 
@@ -30,6 +33,18 @@ def cancelled(*codes: str) -> ClientError:
     return client_error("TransactionCanceledException", CancellationReasons=reasons)
 
 
+def as_the_wire_raises_it(error: ClientError) -> ServiceError:
+    """Return the same error as the other client has it."""
+    answer: dict[str, Any] = dict(error.response)
+    status = answer["ResponseMetadata"]["HTTPStatusCode"]
+    return ServiceError(answer["Error"]["Code"], "why", status, answer.get("CancellationReasons", []))
+
+
+def by_both_clients(*errors: ClientError) -> list[Exception]:
+    """Return each error as botocore and as the wire raise it."""
+    return [same for error in errors for same in (error, as_the_wire_raises_it(error))]
+
+
 class Database:
     """Answers with each of the given errors in turn, then well."""
 
@@ -43,7 +58,7 @@ class Database:
         return {"fine": True}
 
 
-TRANSIENT = [
+PASSING = by_both_clients(
     client_error("ThrottlingException"),
     client_error("ProvisionedThroughputExceededException"),
     client_error("RequestLimitExceeded"),
@@ -56,6 +71,11 @@ TRANSIENT = [
     cancelled("None", "ProvisionedThroughputExceeded"),
     cancelled("ConditionalCheckFailed", "TransactionConflict", "None"),
     cancelled("TransactionConflict", "ConditionalCheckFailed"),
+)
+
+TRANSIENT = [
+    *PASSING,
+    NoAnswerError("TimeoutError: timed out"),
     ReadTimeoutError(endpoint_url="http://x"),
     ConnectTimeoutError(endpoint_url="http://x"),
     ConnectionClosedError(endpoint_url="http://x"),
@@ -74,21 +94,24 @@ def test_a_passing_trouble_is_met_by_the_same_request_again(error: Exception) ->
     assert [{"ClientRequestToken": "t-1"}] * 2 == database.requests
 
 
+FINAL = [
+    (cancelled("ConditionalCheckFailed", "None"), Cancelled),
+    (cancelled("None", "ConditionalCheckFailed"), Cancelled),
+    (client_error("ConditionalCheckFailedException"), ConditionFailed),
+    (cancelled("None", "ValidationError"), LedgerRefused),
+    (cancelled("ConditionalCheckFailed", "ValidationError"), LedgerRefused),
+    (cancelled("ItemCollectionSizeLimitExceeded"), LedgerRefused),
+    (client_error("AccessDeniedException"), LedgerRefused),
+    (client_error("ResourceNotFoundException"), LedgerRefused),
+    (client_error("ValidationException"), LedgerRefused),
+    (client_error("IdempotentParameterMismatchException"), LedgerRefused),
+    (client_error(""), LedgerRefused),
+]
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
-    [
-        (cancelled("ConditionalCheckFailed", "None"), Cancelled),
-        (cancelled("None", "ConditionalCheckFailed"), Cancelled),
-        (client_error("ConditionalCheckFailedException"), ConditionFailed),
-        (cancelled("None", "ValidationError"), LedgerRefused),
-        (cancelled("ConditionalCheckFailed", "ValidationError"), LedgerRefused),
-        (cancelled("ItemCollectionSizeLimitExceeded"), LedgerRefused),
-        (client_error("AccessDeniedException"), LedgerRefused),
-        (client_error("ResourceNotFoundException"), LedgerRefused),
-        (client_error("ValidationException"), LedgerRefused),
-        (client_error("IdempotentParameterMismatchException"), LedgerRefused),
-        (NoCredentialsError(), LedgerRefused),
-    ],
+    [*((same, kind) for error, kind in FINAL for same in by_both_clients(error)), (NoCredentialsError(), LedgerRefused)],
     ids=str,
 )
 def test_an_answer_that_will_not_change_is_not_asked_for_again(error: Exception, kind: type[Exception]) -> None:
@@ -100,10 +123,40 @@ def test_an_answer_that_will_not_change_is_not_asked_for_again(error: Exception,
     assert 1 == len(database.requests)
 
 
-def test_a_refusal_inside_a_cancellation_says_why() -> None:
+@pytest.mark.parametrize("error", by_both_clients(cancelled("None", "ValidationError")), ids=repr)
+def test_a_refusal_inside_a_cancellation_says_why(error: Exception) -> None:
     """Which attribute cannot be added to, for one, is only told in the reason."""
     with pytest.raises(LedgerRefused, match="ValidationError it is"):
-        call(Database(cancelled("None", "ValidationError")), {}, ManualClock().clock().deadline(10))
+        call(Database(error), {}, ManualClock().clock().deadline(10))
+
+
+@pytest.mark.parametrize("error", by_both_clients(cancelled("None", "ConditionalCheckFailed")), ids=repr)
+def test_a_cancellation_hands_on_its_reasons(error: Exception) -> None:
+    """One for each item of the transaction, as the database gave them."""
+    with pytest.raises(Cancelled) as raised:
+        call(Database(error), {}, ManualClock().clock().deadline(10))
+
+    failed = {"Code": "ConditionalCheckFailed", "Message": "ConditionalCheckFailed it is"}
+    assert [{"Code": "None", "Message": "None it is"}, failed] == raised.value.reasons
+
+
+def test_an_error_of_the_program_is_none_of_the_database() -> None:
+    """It comes through as it is, at once."""
+    database = Database(TypeError("a bug"), TypeError("a bug"))
+
+    with pytest.raises(TypeError, match="a bug"):
+        call(database, {}, ManualClock().clock().deadline(10))
+    assert 1 == len(database.requests)
+
+
+def test_no_call_imports_botocore() -> None:
+    """Its import costs a cold start more than all the rest; where it is not loaded, none of its errors can be met."""
+    program = "import engine.wiring, engine.ledger.calls, sys; print(sorted({n.split('.')[0] for n in sys.modules}))"
+
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+
+    assert "'engine'" in loaded
+    assert not {name for name in ("botocore", "boto3", "urllib3") if f"'{name}'" in loaded}
 
 
 def test_the_waits_double_up_to_a_second_and_end_before_the_deadline() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from unittest import mock
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -10,7 +11,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.ledger.signing import Credentials, Signer
+from engine.ledger.signing import Credentials, Signer, derive_key
 
 HOSTS = st.sampled_from(["dynamodb.eu-central-1.amazonaws.com", "127.0.0.1:4566", "localhost:8000"])
 KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
@@ -19,32 +20,33 @@ INSTANTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1)).map(lambda a
 CREDENTIALS = st.builds(Credentials, KEYS, KEYS, st.one_of(st.none(), KEYS))
 
 
-def botocores(host: str, credentials: Credentials, region: str, headers: dict[str, str], body: bytes) -> str:
-    """Return the signature that botocore makes of the same request."""
-    request = AWSRequest("POST", f"http://{host}/", data=body)
-    for name, value in headers.items():
-        if name not in {"authorization", "x-amz-security-token"}:
-            request.headers[name] = value
-    request.context["timestamp"] = headers["x-amz-date"]
-    auth = SigV4Auth(
-        BotocoreCredentials(credentials.access_key, credentials.secret_key, credentials.token), "dynamodb", region
-    )
-    if credentials.token:
-        request.headers["x-amz-security-token"] = credentials.token
-    canonical = auth.canonical_request(request)
-    signature = auth.signature(auth.string_to_sign(request, canonical), request)
-    signed = auth.signed_headers(auth.headers_to_sign(request))
-    scope = auth.scope(request)
-    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={signed}, Signature={signature}"
+TARGET = "DynamoDB_20120810.TransactWriteItems"
+
+
+def botocores(host: str, credentials: Credentials, region: str, body: bytes, now: datetime) -> dict[str, str]:
+    """Return the headers that botocore makes of the same request, with everything that it adds to them by itself."""
+    own = {"content-type": "application/x-amz-json-1.0", "host": host, "x-amz-target": TARGET}
+    request = AWSRequest("POST", f"http://{host}/", headers=own, data=body)
+    keys = BotocoreCredentials(credentials.access_key, credentials.secret_key, credentials.token)
+    with mock.patch("botocore.auth.get_current_datetime", return_value=now.replace(tzinfo=None)):
+        SigV4Auth(keys, "dynamodb", region).add_auth(request)
+    return {name.lower(): value for name, value in request.headers.items()}
 
 
 @settings(max_examples=300, deadline=None)
 @given(HOSTS, CREDENTIALS, st.sampled_from(["eu-central-1", "us-gov-west-1"]), st.binary(), INSTANTS)
 def test_a_signature_is_the_one_that_botocore_makes(host, credentials, region, body, now):
     """Any body, any key, with and without a session's token, on any host and day."""
-    headers = Signer(credentials, region).headers(host, "DynamoDB_20120810.GetItem", body, now)
+    headers = Signer(credentials, region).headers(host, TARGET, body, now)
 
-    assert botocores(host, credentials, region, headers, body) == headers["authorization"]
+    assert botocores(host, credentials, region, body, now) == headers
+
+
+def test_the_key_of_a_day_is_the_one_that_aws_publishes():
+    """Source: "Examples of how to derive a signing key for Signature Version 4", AWS General Reference."""
+    key = derive_key("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20120215", "us-east-1", "iam")
+
+    assert "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d" == key.hex()
 
 
 def test_the_key_of_a_day_is_derived_once_and_the_next_day_has_its_own():

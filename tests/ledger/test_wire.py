@@ -17,6 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from attrs import astuple, frozen
+from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,7 +28,8 @@ from engine.clock import Clock
 from engine.ledger import Ledger, LedgerRefused, LedgerUnavailable, Tables
 from engine.ledger.choice import choose_wire
 from engine.ledger.signing import Credentials, Signer
-from engine.ledger.wire import Endpoint, NoAnswerError, ServiceError, WireClient
+from engine.ledger.wire import Endpoint, NoAnswerError, ServiceError, WireClient, roots_of
+from engine.values import Mark
 from tests.support.events import failed, rendered
 from tests.support.policies import example
 from tests.support.world import World
@@ -100,14 +103,48 @@ def run_course(world: World) -> list[str]:
     return [*outcomes, json.dumps(world.scan().answer()), json.dumps(world.scan().answer())]
 
 
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
 def test_the_wire_leaves_what_botocore_leaves(wire: WireClient, dynamodb: Any, new_tables: Callable[[], Tables]) -> None:
-    """Outcomes, scans and every byte of all tables."""
-    policy = example()
-    by_wire = World(_Both(wire, dynamodb), new_tables(), policy=policy)
-    by_botocore = World(dynamodb, new_tables(), policy=policy)
+    """Outcomes, scans and every byte of all tables, down to the instants of posting."""
+    policy, clock = example(), Clock(now=lambda: NOON)
+    by_wire = World(_Both(wire, dynamodb), new_tables(), policy=policy, clock=clock)
+    by_botocore = World(dynamodb, new_tables(), policy=policy, clock=clock)
 
     assert run_course(by_botocore) == run_course(by_wire)
-    assert by_botocore.everything() == by_wire.everything()
+    assert stored(dynamodb, by_botocore.tables) == stored(dynamodb, by_wire.tables)
+
+
+def stored(dynamodb: Any, tables: Tables) -> list[list[str]]:
+    """Return the rows of each table as DynamoDB has them, undecoded."""
+    pages = [dynamodb.scan(TableName=name, ConsistentRead=True) for name in astuple(tables)]
+    return [sorted(json.dumps(item, sort_keys=True) for item in page["Items"]) for page in pages]
+
+
+def test_a_cancellation_has_the_same_reasons(wire: WireClient, dynamodb: Any, tables: Tables) -> None:
+    """What stands there already comes along (``ALL_OLD``), and is how a duplicate and an overdraft are told apart."""
+    World(dynamodb, tables).user().deliver(rendered())
+    put = {"TableName": tables.ledger, "Item": {"reference": {"S": "job#j-1"}, "sequence": {"N": "1"}}}
+    is_free = {"ConditionExpression": "attribute_not_exists(userId)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    new = {"Put": {"TableName": tables.credits, "Item": {"userId": {"S": "u-2"}}}}
+
+    with pytest.raises(ServiceError) as of_wire:
+        wire.transact_write_items(TransactItems=[{"Put": put | is_free}, new])
+    with pytest.raises(ClientError) as of_botocore:
+        dynamodb.transact_write_items(TransactItems=[{"Put": put | is_free}, new])
+
+    said = of_botocore.value.response
+    assert said["CancellationReasons"] == of_wire.value.reasons
+    assert "-0.8" == of_wire.value.reasons[0]["Item"]["amount"]["N"]
+    assert ("TransactionCanceledException", 400) == (of_wire.value.code, of_wire.value.status)
+
+
+def test_a_single_write_whose_condition_fails_says_so(wire: WireClient, tables: Tables) -> None:
+    """A mark on a job whose row is gone."""
+    ledger = Ledger(wire, tables, Clock())
+
+    assert False is ledger.mark("j-gone", Mark(status="completed", settled=True), Clock().deadline(5))
 
 
 def test_pages_and_entries_are_read_to_their_end(wire: WireClient, dynamodb: Any, tables: Tables) -> None:
@@ -143,6 +180,7 @@ def test_sixteen_threads_share_a_client(wire: WireClient, dynamodb: Any, tables:
 
 # --- trouble on real sockets ------------------------------------------------------------------------------------------
 
+HALF = b'HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\n{"Item": '
 FINE = b'{"Item": {"id": {"S": "x"}}}'
 
 
@@ -156,49 +194,77 @@ def answer(status: int, body: bytes, **headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-class Server:
-    """Answers each request with the next of its answers: bytes, ``None`` to close without one, or seconds to wait first."""
+@frozen
+class Last:
+    """The last bytes of a connection: it is closed behind them, over TLS with or without a word (``close_notify``)."""
 
-    def __init__(self, answers: list[Any], context: ssl.SSLContext | None = None) -> None:
+    data: bytes = b""
+    is_told: bool = False
+
+
+SILENCE = b""
+"""The request is read, and the connection stays open."""
+
+
+class Server:
+    """Answers each request with the next of its answers: bytes, after which the connection stays open, or ``Last`` bytes.
+
+    Each connection has a thread of its own, and is counted in ``connections``; ``closed`` says that one was closed.
+    """
+
+    def __init__(self, answers: list[bytes | Last], context: ssl.SSLContext | None = None) -> None:
         self.answers, self.context, self.connections = iter(answers), context, 0
+        self.closed = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         OPENED.append(self._stop)
         self.port = self.listener.getsockname()[1]
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
+        self.threads = [threading.Thread(target=self._serve, daemon=True)]
+        self.threads[0].start()
 
     def _stop(self) -> None:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        self.thread.join(5)
+        for thread in self.threads:
+            thread.join(5)
 
     def _serve(self) -> None:
-        while True:
-            try:
+        with contextlib.suppress(OSError):
+            while True:
                 connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            with connection, contextlib.suppress(OSError, StopIteration):
-                self._answer(self.context.wrap_socket(connection, server_side=True) if self.context else connection)
+                self.connections += 1
+                self.threads.append(threading.Thread(target=self._talk, args=(connection,), daemon=True))
+                self.threads[-1].start()
 
-    def _answer(self, connection: Any) -> None:
-        reader = connection.makefile("rb")
-        while reader.readline():
-            length = 0
-            while line := reader.readline().strip().lower():
-                length = int(line.split(b":")[1]) if line.startswith(b"content-length:") else length
-            reader.read(length)
-            following = next(self.answers)
-            if following is None:
-                return
-            connection.sendall(following)
-            if not following.startswith(b"HTTP") or b"cut" in following:
-                return
+    def _talk(self, plain: socket.socket) -> None:
+        with contextlib.suppress(OSError, StopIteration):
+            connection = self.context.wrap_socket(plain, server_side=True) if self.context else plain
+            with connection, connection.makefile("rb") as reader:
+                while reader.readline():
+                    self._read_rest(reader)
+                    following = next(self.answers)
+                    if isinstance(following, Last):
+                        self._close(connection, following)
+                        break
+                    connection.sendall(following)
+        self.closed.set()
+
+    def _read_rest(self, reader: Any) -> None:
+        """Read the headers that are left, and the body."""
+        length = 0
+        while line := reader.readline().strip().lower():
+            length = int(line.split(b":")[1]) if line.startswith(b"content-length:") else length
+        reader.read(length)
+
+    def _close(self, connection: Any, last: Last) -> None:
+        connection.sendall(last.data)
+        if last.is_told:
+            connection.settimeout(0.05)  # its peer need not answer
+            with contextlib.suppress(OSError):
+                connection.unwrap()
 
 
-def asked(*answers: Any, read_seconds: float = 5, times: int = 1) -> tuple[list[Any], Server]:
+def asked(*answers: bytes | Last, read_seconds: float = 5, times: int = 1) -> tuple[list[Any], Server]:
     """Ask a server so many times, and return what came of each: an answer or an error."""
     server = Server(list(answers))
     client = client_of("127.0.0.1", server.port, read_seconds=read_seconds)
@@ -220,11 +286,55 @@ def test_a_connection_is_kept() -> None:
 
 
 def test_a_kept_connection_that_was_closed_meanwhile_is_made_anew() -> None:
-    """The request goes again at once, and the caller never knows."""
-    results, server = asked(answer(200, FINE), None, answer(200, FINE), times=2)
+    """Before the second request came, while it was idle: it goes again at once, and the caller never knows."""
+    server = Server([Last(answer(200, FINE)), answer(200, FINE)])
+    client = client_of("127.0.0.1", server.port)
+
+    first = client.get_item(Key={})
+    assert server.closed.wait(5)
+    second = client.get_item(Key={})
+
+    assert [json.loads(FINE)] * 2 == [first, second]
+    assert 2 == server.connections
+
+
+def test_a_kept_connection_that_is_closed_at_a_request_is_made_anew() -> None:
+    """The server may even have carried it out: the token, or the nature of the request, makes that harmless."""
+    results, server = asked(answer(200, FINE), Last(), answer(200, FINE), times=2)
 
     assert [json.loads(FINE)] * 2 == results
     assert 2 == server.connections
+
+
+def test_a_new_connection_that_is_closed_is_no_answer() -> None:
+    """It was not idle; whoever closes it will close the next as well."""
+    results, server = asked(answer(200, FINE), Last(), Last(), times=2)
+
+    assert [dict, NoAnswerError] == [type(result) for result in results]
+    assert 2 == server.connections
+
+
+def test_all_that_lay_idle_with_it_is_closed() -> None:
+    """What was used longer ago was closed by the server too: no request is lost to each of them in turn."""
+    server = Server([Last(), answer(200, FINE)])
+    client = client_of("127.0.0.1", server.port)
+    client._idle[:] = [client._connected(), client._connected()]  # noqa: SLF001  as two threads leave them
+
+    assert json.loads(FINE) == client.get_item(Key={})
+    assert (3, 1) == (server.connections, len(client._idle))  # noqa: SLF001  the same
+
+
+@pytest.mark.parametrize(
+    ("trouble", "read_seconds"),
+    [(b"garbage\r\n\r\n", 5.0), (Last(HALF), 5.0), (SILENCE, 0.2)],
+    ids=["no HTTP", "half an answer", "no answer in time"],
+)
+def test_once_an_answer_has_begun_or_is_late_a_kept_connection_is_as_any(trouble: bytes | Last, read_seconds: float) -> None:
+    """Only the ledger's loop sends it again: it knows the deadline, and waits."""
+    results, server = asked(answer(200, FINE), trouble, read_seconds=read_seconds, times=2)
+
+    assert [dict, NoAnswerError] == [type(result) for result in results]
+    assert 1 == server.connections
 
 
 def test_an_answer_that_asks_to_close_closes() -> None:
@@ -238,13 +348,16 @@ def test_an_answer_that_asks_to_close_closes() -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        None,
-        b"HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\n{cut",
+        Last(),
+        Last(HALF),
         b"garbage\r\n\r\n",
         answer(200, b"<html>"),
+        answer(200, b"[]"),
         answer(200, FINE, x_amz_crc32="1"),
+        answer(200, FINE, x_amz_crc32="none"),
+        answer(500, b'{"__type": "x#InternalServerError"}', x_amz_crc32="1"),
     ],
-    ids=["no answer", "half an answer", "no HTTP", "no JSON", "a wrong checksum"],
+    ids=["no answer", "half an answer", "no HTTP", "no JSON", "no object", "a wrong checksum", "no number", "an error's"],
 )
 def test_what_is_no_whole_answer_is_none(broken: Any) -> None:
     """The request may have been carried out: it is for the caller to send it again, with its token."""
@@ -348,30 +461,55 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-ENDS_ROUGHLY = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""The standard library's server socket, when its client leaves without a word."""
-
-
-def served(certificate: Path) -> Server:
+def served(certificate: Path, *answers: bytes | Last) -> Server:
     """Return a server that speaks TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    return Server([answer(200, FINE)] * 3, context)
+    return Server(list(answers), context)
 
 
-@ENDS_ROUGHLY
+def test_amazons_roots_vouch_for_aws_alone(monkeypatch: pytest.MonkeyPatch, certificate: Path) -> None:
+    """An endpoint of one's own may have a certificate from anybody whom the system trusts."""
+    monkeypatch.setattr("engine.ledger.wire.ROOTS", certificate)
+
+    assert str(certificate) == roots_of(Endpoint("dynamodb.eu-central-1.amazonaws.com", 443))
+    assert str(certificate) == roots_of(Endpoint("vpce-1.dynamodb.eu-west-1.vpce.amazonaws.com", 443))
+    assert None is roots_of(Endpoint("amazonaws.com.example.org", 443))
+    assert "/etc/own.pem" == roots_of(Endpoint("dynamodb.eu-central-1.amazonaws.com", 443, bundle="/etc/own.pem"))
+
+
+@pytest.mark.parametrize("bundle", ["/no/such.pem", __file__], ids=["missing", "no roots"])
+def test_roots_that_cannot_be_read_are_no_answer(bundle: str) -> None:
+    """Nobody is trusted instead, and the error says what is wrong."""
+    with pytest.raises(NoAnswerError, match="the trusted roots cannot be read"):
+        client_of("localhost", 9, is_tls=True, bundle=bundle).get_item(Key={})
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["with a close_notify", "without a word"])
+def test_a_kept_tls_connection_that_was_closed_meanwhile_is_made_anew(certificate: Path, is_told: bool) -> None:  # noqa: FBT001
+    """TLS has words of its own for it."""
+    server = served(certificate, Last(answer(200, FINE), is_told=is_told), answer(200, FINE))
+    client = client_of("localhost", server.port, is_tls=True, bundle=str(certificate))
+
+    first = client.get_item(Key={})
+    assert server.closed.wait(5)
+    second = client.get_item(Key={})
+
+    assert [json.loads(FINE)] * 2 == [first, second]
+    assert 2 == server.connections
+
+
 def test_tls_is_verified_against_the_users_roots(certificate: Path) -> None:
     """``AWS_CA_BUNDLE``, as every AWS tool has it."""
-    server = served(certificate)
+    server = served(certificate, answer(200, FINE))
 
     assert json.loads(FINE) == client_of("localhost", server.port, is_tls=True, bundle=str(certificate)).get_item(Key={})
 
 
-@ENDS_ROUGHLY
 @pytest.mark.parametrize(("host", "trusted"), [("localhost", False), ("127.0.0.1", True)])
 def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path, host: str, trusted: bool) -> None:  # noqa: FBT001
     """An unknown root, or another name than the one that was asked for."""
-    server = served(certificate)
+    server = served(certificate, answer(200, FINE))
     client = client_of(host, server.port, is_tls=True, bundle=str(certificate) if trusted else None)
 
     with pytest.raises(NoAnswerError, match="CERTIFICATE_VERIFY_FAILED"):
