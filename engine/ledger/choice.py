@@ -11,6 +11,10 @@ from engine.ledger.wire import Endpoint
 
 ASKS_FOR_BOTOCORE = (
     "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_DATA_PATH",
+    "AWS_ACCOUNT_ID_ENDPOINT_MODE",
+    "AWS_CREDENTIAL_EXPIRATION",
     "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -26,10 +30,13 @@ ASKS_FOR_BOTOCORE = (
 
 NOTHING = (None, "", "/dev/null")
 
-SWITCHES = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+SWITCHES = ("AWS_CSM_ENABLED", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 
-OTHER_SUFFIXES = ("cn-", "us-iso", "eu-isoe", "eusc-", "us-isob", "us-isof")
-"""What Regions begin with whose endpoints do not end in amazonaws.com."""
+AREAS = frozenset({"af", "ap", "ca", "eu", "il", "me", "mx", "sa", "us"})
+"""What Regions begin with whose endpoints end in amazonaws.com, if they have three parts, or are those of GovCloud."""
+
+NO_HOST = frozenset("@?#[]\\ \t")
+"""What a URL may have before its path, and a plain host has not."""
 
 
 @frozen
@@ -52,19 +59,24 @@ def choose_wire(environment: Mapping[str, str]) -> Wire | None:
     endpoint = _endpoint(environment, region)
     if asks_for_more or endpoint is None:
         return None
-    return Wire(endpoint, region, Credentials(access_key, secret_key, get("AWS_SESSION_TOKEN") or None))
+    token = get("AWS_SECURITY_TOKEN") or get("AWS_SESSION_TOKEN") or None  # the old name counts first, as with botocore
+    return Wire(endpoint, region, Credentials(access_key, secret_key, token))
+
+
+def _is_plain(region: str) -> bool:
+    area, *rest = region.split("-")
+    return area in AREAS and (len(rest) == 2 or rest[:1] == ["gov"])  # noqa: PLR2004  eu-central-1
 
 
 def _endpoint(environment: Mapping[str, str], region: str) -> Endpoint | None:
-    bundle = environment.get("AWS_CA_BUNDLE") or None
+    bundle = environment.get("AWS_CA_BUNDLE") or environment.get("REQUESTS_CA_BUNDLE") or None
     url = environment.get("AWS_ENDPOINT_URL_DYNAMODB") or environment.get("AWS_ENDPOINT_URL")
     if not url:
-        is_plain = not region.startswith(OTHER_SUFFIXES)
-        return Endpoint(f"dynamodb.{region}.amazonaws.com", 443, bundle=bundle) if is_plain else None
+        return Endpoint(f"dynamodb.{region}.amazonaws.com", 443, bundle=bundle) if _is_plain(region) else None
     scheme, _, rest = url.partition("://")
     authority, _, path = rest.partition("/")
     host, _, port = authority.partition(":")
-    if scheme not in {"http", "https"} or path or not host or host.startswith("[") or not (port or "0").isdigit():
+    if scheme not in {"http", "https"} or path or not host or NO_HOST & set(authority) or not (port or "0").isdigit():
         return None
     is_tls = scheme == "https"
     return Endpoint(host, int(port) if port else (443 if is_tls else 80), is_tls, bundle)

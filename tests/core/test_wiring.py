@@ -89,6 +89,7 @@ OF_LAMBDA = {
 
 def test_within_lambda_the_ledger_stands_on_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the role's credentials and botocore's patience: a second to connect, two to answer."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     for name, value in OF_LAMBDA.items():
         monkeypatch.setenv(name, value)
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 from attrs import astuple, frozen
 from botocore.exceptions import ClientError
+from botocore.session import get_session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -547,6 +548,25 @@ def test_an_endpoint_is_taken_as_botocore_reads_it(more: dict[str, str], authori
     assert authority == wire.endpoint.authority
 
 
+def test_every_region_has_the_endpoint_that_botocore_gives_it() -> None:
+    """Or none, in the partitions whose names end otherwise."""
+    session = get_session()
+    for partition in session.get_available_partitions():
+        for region in session.get_available_regions("dynamodb", partition):
+            wire = choose_wire(OF_LAMBDA | {"AWS_REGION": region})
+            botocores = session.create_client("dynamodb", region, aws_access_key_id="AKID", aws_secret_access_key="s")  # noqa: S106
+            expected = botocores.meta.endpoint_url if partition in {"aws", "aws-us-gov"} else None
+            assert expected == (f"https://{wire.endpoint.authority}" if wire else None)
+
+
+def test_roots_and_token_have_the_names_that_botocore_reads() -> None:
+    """Also the older ones."""
+    wire = choose_wire(OF_LAMBDA | {"REQUESTS_CA_BUNDLE": "/etc/own.pem", "AWS_SECURITY_TOKEN": "first"})
+
+    assert wire is not None
+    assert ("/etc/own.pem", "first") == (wire.endpoint.bundle, wire.credentials.token)
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -557,7 +577,13 @@ def test_an_endpoint_is_taken_as_botocore_reads_it(more: dict[str, str], authori
         {"AWS_REGION": "cn-north-1"},
         {"AWS_REGION": "us-iso-east-1"},
         {"AWS_PROFILE": "p"},
+        {"AWS_DEFAULT_PROFILE": "p"},
         {"AWS_CONFIG_FILE": "/etc/aws"},
+        {"AWS_DATA_PATH": "/etc/models"},
+        {"AWS_ACCOUNT_ID_ENDPOINT_MODE": "required"},
+        {"AWS_CREDENTIAL_EXPIRATION": "2026-01-05T12:00:00Z"},
+        {"AWS_CSM_ENABLED": "true"},
+        {"AWS_REGION": "local"},
         {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.169.254/x"},
         {"AWS_USE_FIPS_ENDPOINT": "true"},
         {"AWS_USE_DUALSTACK_ENDPOINT": "True"},
@@ -565,6 +591,8 @@ def test_an_endpoint_is_taken_as_botocore_reads_it(more: dict[str, str], authori
         {"https_proxy": "http://proxy:3128"},
         {"AWS_ENDPOINT_URL": "http://host/path"},
         {"AWS_ENDPOINT_URL": "http://[::1]:4566"},
+        {"AWS_ENDPOINT_URL": "http://user@host"},
+        {"AWS_ENDPOINT_URL": "http://host?query"},
         {"AWS_ENDPOINT_URL": "ftp://host"},
     ],
     ids=str,
