@@ -15,8 +15,7 @@ from engine.assess import assess
 from engine.clock import Deadline
 from engine.decide import decide
 from engine.decimals import EXACT
-from engine.errors import LedgerError
-from engine.ledger import BATCHED_GUARDS, LedgerRefused, LedgerUnavailable, Receipt, Verdict
+from engine.ledger import BATCHED_GUARDS, LedgerUnavailable, Receipt, Verdict
 from engine.telemetry import Failure, Report
 from engine.values import Assessment, Decision, Entry, Envelope, Guard, JobLog, Mark, Outcome, Standing
 
@@ -122,15 +121,18 @@ class Coalescer:
         return again
 
     def _receipts(self, batched: list[Item]) -> Iterator[tuple[Item, Receipt]]:
-        """Yield what became of each posting. Of a request that is refused as a whole each goes on alone."""
+        """Yield what became of each posting.
+
+        Of a request that is refused, or that cannot even be made, each goes on alone: one of them may be to blame.
+        """
         waiting = iter(batched)
         try:
             for receipt in self.reconciler.ledger.post_all(map(_posting, batched), self._soon()):
                 yield next(waiting), receipt
-        except LedgerRefused:
-            yield from ((item, Receipt(Verdict.ALONE)) for item in waiting)
-        except LedgerError as error:
+        except LedgerUnavailable as error:
             self.results.update((item.position, error) for item in waiting)
+        except Exception:  # noqa: BLE001  what it is shows where each is alone
+            yield from ((item, Receipt(Verdict.ALONE)) for item in waiting)
 
     def _goes_again(self, item: Item, receipt: Receipt) -> bool:
         item.attempts += 1

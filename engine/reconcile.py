@@ -231,7 +231,12 @@ class Reconciler:
             for rows in batched(page.rows, ROWS_TOGETHER):
                 if not has_time(deadline):
                     return evolve(report, left_over=(part,))
-                report += self._scan_rows(rows, part, deadline)
+                try:
+                    report += self._scan_rows(rows, part, deadline)
+                except LedgerUnavailable:
+                    if has_time(deadline):
+                        raise
+                    return evolve(report, left_over=(part,))  # the rows of this turn again: what is posted is known
                 part = evolve(part, after=rows[-1]["jobId"])
             if page.next_after is None:
                 return report

@@ -232,16 +232,19 @@ def test_a_scan_that_is_out_of_time_says_where_to_go_on() -> None:
     }
 
 
-def scan_some(steps: Steps, slices: tuple[ScanSlice, ...], rows: int) -> Any:
-    """Scan with just the time for some rows: each posting takes a second."""
+def scan_some(steps: Steps, slices: tuple[ScanSlice, ...], rows: int, seconds_each: int = 1) -> Any:
+    """Scan with just the time for some rows: each posting takes a second, or more; what is too late is not posted."""
     post = steps.ledger.post
+    deadline = steps.time.clock().deadline(rows + 2)
 
     def slow_post(*arguments: Any) -> Receipt:
-        steps.time.elapsed += 1
+        steps.time.elapsed += seconds_each
+        if deadline.left() < 0:
+            raise LedgerUnavailable("no answer in time")
         return post(*arguments)
 
     ledger = Slow(steps.ledger, slow_post)
-    return evolve(steps.reconciler, ledger=ledger).scan(slices, steps.time.clock().deadline(rows + 2))  # type: ignore[arg-type]
+    return evolve(steps.reconciler, ledger=ledger).scan(slices, deadline)  # type: ignore[arg-type]
 
 
 class Slow:
@@ -279,3 +282,35 @@ def test_an_outage_ends_the_scan() -> None:
 
     with pytest.raises(LedgerUnavailable):
         steps.scan()
+
+
+def test_a_scan_whose_time_runs_out_within_a_turn_does_that_turn_again() -> None:
+    """Rows that are posted already are known, and none is passed over."""
+    steps = Steps(example())
+    for number in range(6):
+        steps.ledger.rows[f"j-{number}"] = row(f"j-{number}")
+    steps.ledger.page_size = 6
+
+    first = scan_some(steps, (ScanSlice(0, 1),), rows=1, seconds_each=2)
+    assert (ScanSlice(0, 1, started=first.left_over[0].started),) == first.left_over
+    scan_some(steps, first.left_over, rows=99)
+
+    assert {f"job#j-{number}": 1 for number in range(6)} == {
+        reference: len(entries) for reference, entries in steps.ledger.entries.items()
+    }
+
+
+def test_what_nobody_foresaw_in_a_batch_leaves_each_event_to_itself() -> None:
+    """The neighbours of whatever is to blame are posted."""
+    steps = Steps(example())
+    post = steps.ledger.post
+
+    def fail_for_one(entry: Any, *arguments: Any) -> Receipt:
+        if entry.job == "j-1":
+            raise ZeroDivisionError
+        return post(entry, *arguments)
+
+    steps.reconciler = evolve(steps.reconciler, ledger=Slow(steps.ledger, fail_for_one))  # type: ignore[arg-type]
+
+    assert ["m-1"] == steps.batch(*(json.dumps(rendered(f"j-{number}")) for number in range(3)))
+    assert {"job#j-0", "job#j-2"} == steps.ledger.entries.keys()

@@ -17,8 +17,8 @@ from tests.support.world import DisturbedClient, World
 
 pytestmark = pytest.mark.local_aws
 
-CALLS_MAX = 12
-"""More than any course of one event makes."""
+CALLS_MAX = 20
+"""More than any course of events here makes."""
 
 
 class CrashError(BaseException):
@@ -84,6 +84,16 @@ def poor(world: World) -> None:
     world.job("j-1").user("u-1", "0.5")
 
 
+SEVERAL = [rendered(f"j-{number}", user=f"u-{number % 3}", seconds=9) for number in range(6)]
+
+
+def several_users(world: World) -> None:
+    """Prepare three users, one of whom has next to nothing, and rows of some jobs."""
+    world.user("u-0").user("u-1").user("u-2", "1")
+    for number in range(0, 6, 2):
+        world.job(f"j-{number}", userId=f"u-{number % 3}")
+
+
 def stranger(world: World) -> None:
     """Prepare a job of a user who has no row."""
     world.job("j-1", userId="u-9")
@@ -106,6 +116,8 @@ ACTIONS: dict[str, tuple[tuple[tuple[str, str], ...], Callable[[World], None], S
     "unknown user, created": ((CREATE,), stranger, deliver(rendered(user="u-9"))),
     "duplicate": ((), with_charge, deliver(rendered())),
     "batch": ((), with_row, batch(rendered("j-1"), rendered("j-2"), failed("j-2"))),
+    "batch of several users, one of them poor": ((), several_users, batch(*SEVERAL, failed("j-1", user="u-1"), SEVERAL[0])),
+    "batch, refused": ((REFUSE,), several_users, batch(*SEVERAL)),
     "replay": ((), with_row, deliver(rendered(), failed(), source=Source.REPLAY)),
     "scan of a lost render": ((), with_row, scan),
     "scan of a lost failure": ((), with_lost_failure, scan),
