@@ -90,11 +90,19 @@ def _sample(outlier: Outlier, seen: Document) -> Sample | None:
     value, group = _search(outlier.value, seen), _search(outlier.group, seen)
     number = Decimal(repr(value)) if isinstance(value, float) else value
     is_number = isinstance(number, int | Decimal) and not isinstance(number, bool)
-    if not is_number or not isinstance(group, str) or not 1 <= len(group.encode(errors="replace")) <= GROUP_BYTES_MAX:
+    if not is_number or not isinstance(group, str) or not _is_name(group):
         return None
     number = Decimal(number)
     is_storable = number.is_finite() and fits(number) and number.adjusted() < EXPONENT_MAX
     return Sample(outlier.of, group, number) if is_storable else None
+
+
+def _is_name(group: str) -> bool:
+    """Say whether a table can hold the name of a group: half a surrogate has no UTF-8."""
+    try:
+        return 1 <= len(group.encode()) <= GROUP_BYTES_MAX
+    except UnicodeEncodeError:
+        return False
 
 
 def _search(path: Path, seen: Document) -> Any:

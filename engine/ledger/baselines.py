@@ -53,4 +53,7 @@ def _stored(baseline: Baseline) -> dict[str, object]:
 
 
 def _baseline(stored: Mapping[str, Any]) -> Baseline:
-    return Baseline(Decimal(stored["median"]), Decimal(stored["mad"]), int(stored["samples"]))
+    median, spread = Decimal(stored["median"]), Decimal(stored["mad"])
+    if not median.is_finite() or not spread.is_finite():
+        raise ValueError(f"{median} and {spread} measure nothing")
+    return Baseline(median, spread, int(stored["samples"]))

@@ -109,8 +109,9 @@ def test_the_figures_say_what_was_seen() -> None:
         (Books(example(UNUSUAL), {"u-1": Decimal(1000)}), rendered(seconds=200)),
         (books(), failed()),
         (books(), rendered(seconds=200, model="premium" * 50)),
+        (books(("by: detail.model", "by: time")), rendered(seconds=200, model="\ud800")),
     ],
-    ids=["too few samples", "an unknown group", "no baseline", "no charge", "a group of senseless length"],
+    ids=["too few samples", "an unknown group", "no baseline", "no charge", "a group of senseless length", "half a surrogate"],
 )
 def test_without_a_baseline_nothing_is_unusual(ledger: Books, document: dict[str, Any]) -> None:
     """Nobody is woken by what cannot be judged."""
@@ -240,5 +241,14 @@ def test_baselines_that_cannot_be_renewed_do_not_stop_the_scan() -> None:
 
     report = steps.reconciler.scheduled(whole_table(1), steps.time.clock().deadline(60))
 
-    assert {"problem": "ResourceNotFoundException"} == report.answer()["baselines"]
+    assert {"problem": "LedgerRefused: ResourceNotFoundException"} == report.answer()["baselines"]
     assert 1 == report.rows
+
+
+def test_a_group_that_no_table_can_hold_is_no_sample() -> None:
+    """Half a surrogate: the entry must not be refused for the sake of an anomaly."""
+    ledger = books(("by: detail.model", "by: time"))
+
+    ledger.deliver(rendered(model="\ud800"))
+
+    assert [()] == [entry.samples for entry in ledger.entries_of("j-1")]

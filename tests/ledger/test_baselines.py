@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from attrs import evolve
 
 from engine.baselines import Baseline, Baselines
@@ -84,11 +85,36 @@ def test_without_a_table_for_them_everything_else_works(dynamodb: Any, tables: T
     assert "ResourceNotFoundException" in answer["baselines"]["problem"]
 
 
-def test_what_is_no_baseline_is_none(dynamodb: Any, tables: Tables) -> None:
-    """Somebody wrote something else there."""
+@pytest.mark.parametrize(
+    "groups",
+    [
+        "none",
+        {OF: "none"},
+        {OF: {"veo-3": {"median": "much", "mad": 1, "samples": 50}}},
+        {OF: {"veo-3": {"median": 1, "mad": "NaN", "samples": 50}}},
+        {OF: {"veo-3": {"median": 1}}},
+    ],
+    ids=str,
+)
+def test_what_is_no_baseline_is_none(dynamodb: Any, tables: Tables, groups: Any) -> None:
+    """Somebody wrote something else there; the debit is posted all the same."""
     world = world_with_outliers(dynamodb, tables)
-    dynamodb.put_item(TableName=tables.state, Item=encode_item({"id": "baselines#video", "groups": "none"}))
+    item = {"id": "baselines#video", "computedAt": datetime.now(UTC).isoformat(), "groups": groups}
+    dynamodb.put_item(TableName=tables.state, Item=encode_item(item))
 
     (report,) = world.deliver(rendered(seconds=8))
 
     assert "unreadable" == report.answer()["baselines"]
+
+
+def test_an_entry_with_senseless_samples_does_not_stop_the_scheduled_run(dynamodb: Any, tables: Tables) -> None:
+    """Somebody wrote it by hand: the scan goes on, and the answer says what is wrong."""
+    world = world_with_outliers(dynamodb, tables)
+    item = {"reference": "job#j-1", "sequence": 1, "userId": "u-1", "amount": 0, "postedAt": "2999", "samples": [{"of": 1}]}
+    dynamodb.put_item(TableName=tables.ledger, Item=encode_item(item))
+    world.job("j-2")
+
+    answer = world.reconciler().scheduled(whole_table(1), world.deadline()).answer()
+
+    assert "KeyError" in answer["baselines"]["problem"]
+    assert {"debited": 1} == answer["outcomes"]
