@@ -183,14 +183,20 @@ def _facts_of(stored: Mapping[str, Any]) -> Facts:
     charge, grant = stored.get("charge"), stored.get("grant")
     return Facts(
         charge=Charge(*_claimed(charge)) if charge else None,
-        refunds=tuple(_refund_of(refund) for refund in stored.get("refunds", ())),
+        refunds=tuple(_refund_of(refund) for refund in stored.get("refunds", _first_form(stored))),
         grant=Grant(*_claimed(grant)) if grant else None,
         flags=tuple(sorted((name, _instant(at)) for name, at in stored.get("flags", {}).items())),
     )
 
 
+def _first_form(stored: Mapping[str, Any]) -> list[Any]:
+    """The first form of entries kept the latest refund alone."""
+    return [stored["refund"]] if "refund" in stored else []
+
+
 def _claimed(stored: Mapping[str, Any]) -> tuple[Decimal, datetime, Content, str]:
-    content = tuple(sorted(stored.get("content", {}).items()))
+    said = stored.get("content", {})
+    content = tuple(sorted(said.items())) if isinstance(said, dict) else ()  # the first form kept values without expressions
     return Decimal(stored["amount"]), _instant(stored["at"]), content, stored.get("policy", "")
 
 

@@ -141,3 +141,31 @@ def test_a_correction_without_facts_counts_and_leaves_the_facts_as_they_are(dyna
 
     world.deliver(failed())
     assert Decimal("0.5") == world.entries()[-1]["amount"]
+
+
+def test_entries_of_the_first_form_are_still_known(dynamodb: Any, tables: Tables) -> None:
+    """They had one refund, and what the event said without the expressions; the same events change nothing."""
+    world = World(dynamodb, tables).user().job()
+    world.deliver(rendered(), failed())
+    for sequence, facts in (
+        (1, {"charge": {"amount": Decimal("0.8"), "at": "2026-01-05T10:00:00Z", "content": ["8", "veo-3"]}}),
+        (
+            2,
+            {
+                "charge": {"amount": Decimal("0.8"), "at": "2026-01-05T10:00:00Z", "content": ["8", "veo-3"]},
+                "refund": {"percent": 100, "at": "2026-01-05T11:00:00Z"},
+            },
+        ),
+    ):
+        dynamodb.update_item(
+            TableName=tables.ledger,
+            Key=encode_item({"reference": "job#j-1", "sequence": sequence}),
+            UpdateExpression="SET facts = :facts",
+            ExpressionAttributeValues=encode_item({":facts": facts}),
+        )
+    before = world.everything()
+
+    outcomes = [report.outcome.value for report in world.deliver(rendered(), failed())]
+
+    assert ["duplicate", "duplicate"] == outcomes
+    assert before == world.everything()
