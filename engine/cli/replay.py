@@ -174,7 +174,7 @@ def _shares(part: Sequence[Line], group_of: GroupOf, workers: int) -> list[list[
     for number, line in part:
         try:
             document = read_document(line)
-            shares[zlib.crc32(group_of(document).encode()) % workers].append((number, document))
+            shares[zlib.crc32(group_of(document).encode(errors="surrogatepass")) % workers].append((number, document))
         except EventError as error:
             shares[0].append((number, error))
     return list(shares.values())

@@ -525,6 +525,16 @@ def test_a_statement_of_nobody_is_a_failed_check(world: World) -> None:
 
 
 @pytest.mark.local_aws
+def test_half_a_surrogate_does_not_end_a_replay(world: World, tmp_path: Path) -> None:
+    """JSON can say it, UTF-8 and the database cannot: it is kept aside like whatever makes no sense."""
+    file = events_file(tmp_path / "events.jsonl", rendered("j-1"), rendered("\ud800"), rendered("j-2"))
+
+    result = reconciler("replay", file, "--json")
+
+    assert FAILED == result.exit_code
+    assert (2, 1) == tuple(json.loads(result.stdout)[name] for name in ("debited", "rejected"))
+
+
 def test_a_replay_that_meets_an_outage_keeps_its_place(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is settled stays settled; the same command goes on from there."""
     file = events_file(tmp_path / "events.jsonl", *(rendered(f"j-{number}") for number in range(20)))
