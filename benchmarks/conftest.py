@@ -55,7 +55,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 @pytest.fixture(scope="session")
 def tables(aws: LocalAws) -> Tables:
-    """Return three tables with one user who has plenty."""
+    """Return tables with one user who has plenty."""
     client = aws.client("dynamodb")
     made = create_tables(client, tables_named(f"bench-{uuid.uuid4().hex[:8]}"))
     client.put_item(TableName=made.credits, Item=encode_item({"userId": "u-1", "remaining": 1_000_000}))
@@ -112,4 +112,16 @@ def new_event(aws: LocalAws, tables: Tables) -> Iterator[Callable[[], dict[str, 
         }
 
     yield make
+    client.close()
+
+
+@pytest.fixture
+def peer(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return boto3's client with its default settings, and let the handler find what it finds in Lambda."""
+    import boto3  # noqa: PLC0415  the floor imports nothing before its time
+
+    for name, value in {**environment, "AWS_LAMBDA_FUNCTION_NAME": f"bench-{uuid.uuid4().hex[:8]}"}.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("dynamodb", endpoint_url=environment["AWS_ENDPOINT_URL"])
+    yield client
     client.close()

@@ -19,7 +19,7 @@ from benchmarks.budgets import (
 )
 from benchmarks.runtime_api import Sandbox
 from benchmarks.test_matching import ROUNDS, microseconds, rules
-from benchmarks.test_warm import CALLS, as_in_lambda, bare_request
+from benchmarks.test_warm import CALLS, bare_request
 from engine.ledger import Tables
 from engine.patterns import compile_pattern
 from engine.policy import load_policy
@@ -67,19 +67,12 @@ def test_a_loop_over_the_rules_is_caught() -> None:
 
 
 def test_a_read_before_the_first_debit_is_caught(
-    environment: dict[str, str],
-    tables: Tables,
-    new_event: Callable[[], dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
+    peer: Any, tables: Tables, new_event: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second call for each event, as if the condition could not tell a duplicate."""
-    import boto3  # noqa: PLC0415  the peer, with its default settings
-
-    as_in_lambda(environment, monkeypatch)
     monkeypatch.setattr(
         Reconciler, "first_look", lambda self, assessment, deadline: self.ledger.read(assessment.reference, deadline)
     )
-    peer = boto3.client("dynamodb", endpoint_url=environment["AWS_ENDPOINT_URL"])
     policy = load_policy("policies/video.yaml")
     ours: list[float] = []
     bare: list[float] = []
@@ -90,7 +83,6 @@ def test_a_read_before_the_first_debit_is_caught(
         events = [new_event() for _ in range(CALLS)]
         ours.append(_cpu(lambda: [handler.lambda_handler(event) for event in events]))  # noqa: B023  at once
 
-    peer.close()
     assert statistics.median(ours[1:]) / statistics.median(bare[1:]) > WARM_EVENT_TO_BARE_TRANSACTION_MAX
 
 

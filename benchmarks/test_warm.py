@@ -9,8 +9,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 import handler
 from benchmarks.budgets import (
     BATCH_EVENT_TO_BARE_TRANSACTION_MAX,
@@ -31,18 +29,8 @@ BLOCKS, CALLS = 15, 20
 POLICY = "policies/video.yaml"
 
 
-def test_warm_debit(
-    benchmark: Any,
-    environment: dict[str, str],
-    tables: Tables,
-    new_event: Callable[[], dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_warm_debit(benchmark: Any, peer: Any, tables: Tables, new_event: Callable[[], dict[str, Any]]) -> None:
     """CPU of the handler's debit and of boto3's bare transaction with the same items, in interleaved blocks."""
-    import boto3  # noqa: PLC0415  the peer, with its default settings
-
-    as_in_lambda(environment, monkeypatch)
-    peer = boto3.client("dynamodb", endpoint_url=environment["AWS_ENDPOINT_URL"])
     policy = load_policy(POLICY)
     bare: list[float] = []
     ours: list[float] = []
@@ -67,7 +55,6 @@ def test_warm_debit(
     bare.clear(), ours.clear(), wall.clear()
     benchmark.pedantic(our_block, setup=bare_block, rounds=BLOCKS, iterations=1)
 
-    peer.close()
     ratio = statistics.median(ours) / statistics.median(bare)
     benchmark.extra_info.update(
         cpu_microseconds=round(statistics.median(ours) * 1e6),
@@ -79,24 +66,8 @@ def test_warm_debit(
     assert max(wall) * 1000 < WARM_EVENT_MILLISECONDS_MAX
 
 
-def as_in_lambda(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the handler find what it finds there, and so the client that it has there."""
-    for name, value in {**environment, "AWS_LAMBDA_FUNCTION_NAME": f"bench-{uuid.uuid4().hex[:8]}"}.items():
-        monkeypatch.setenv(name, value)
-
-
-def test_warm_batch(
-    benchmark: Any,
-    environment: dict[str, str],
-    tables: Tables,
-    new_event: Callable[[], dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_warm_batch(benchmark: Any, peer: Any, tables: Tables, new_event: Callable[[], dict[str, Any]]) -> None:
     """A queue's batch of 48 events against the same events one by one: CPU of each event, and events a second."""
-    as_in_lambda(environment, monkeypatch)
-    import boto3  # noqa: PLC0415  the peer, with its default settings
-
-    peer = boto3.client("dynamodb", endpoint_url=environment["AWS_ENDPOINT_URL"])
     policy = load_policy(POLICY)
     taken: dict[str, list[tuple[float, float]]] = {"bare": [], "single": [], "batch": []}
 
@@ -122,7 +93,6 @@ def test_warm_batch(
         times.clear()
     benchmark.pedantic(batch, setup=others, rounds=BLOCKS, iterations=1)
 
-    peer.close()
     cpu = {name: statistics.median(times[0] for times in values) for name, values in taken.items()}
     wall = {name: statistics.median(times[1] for times in values) for name, values in taken.items()}
     benchmark.extra_info.update(
