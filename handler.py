@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import os
 
+from engine import precompiled
+
 if os.environ.get("AWS_LAMBDA_RUNTIME_API"):
     gc.disable()  # until init is done: see _initialise
+    precompiled.recall(os.path.dirname(__file__))  # noqa: PTH120  pathlib is not imported yet
 
 import functools
 import sys
@@ -133,6 +136,7 @@ def _initialise() -> None:
     """
     reconciler = _reconciler(Settings.from_environment(os.environ))
     reconciler.prime(reconciler.clock.deadline(INIT_SECONDS_MAX))
+    precompiled.forget()
     gc.freeze()
     gc.enable()
 

@@ -34,6 +34,12 @@ def compile_policies(folder: Path) -> None:
     subprocess.run([sys.executable, "-S", "-m", "engine.policy.compiled", *policies], cwd=folder, env=environment, check=True)
 
 
+def precompile(folder: Path) -> None:
+    """Note the methods that attrs writes when the handler is imported. Raises CalledProcessError where there are none."""
+    environment = {**os.environ, **SAME_EVERY_TIME, "PYTHONPATH": str(folder)}
+    subprocess.run([sys.executable, "-S", "-m", "engine.precompiled", str(folder)], cwd=folder, env=environment, check=True)
+
+
 def trim(folder: Path) -> None:
     """Remove what the function never imports or reads."""
     for name in (*ONLY_FOR_THE_BUILD, *ONLY_FOR_A_LAPTOP):
@@ -62,6 +68,7 @@ def main() -> None:
     compile_policies(folder)
     write_roots(folder / "botocore" / "cacert.pem", folder / "engine" / "ledger" / "amazon-roots.pem")
     trim(folder)
+    precompile(folder)
 
 
 if __name__ == "__main__":

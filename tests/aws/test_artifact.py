@@ -123,6 +123,27 @@ def test_botocore_still_reaches_the_database_with_what_was_left_of_it(
     assert 1 == len(world.entries())
 
 
+WHAT_ATTRS_COMPILES_IN_A_COLD_START = """
+import sys
+from engine import precompiled
+
+precompiled.recall(".")
+compiled = []
+sys.addaudithook(lambda event, arguments: compiled.append(str(arguments[1])) if event == "compile" else None)
+import handler
+
+print([name for name in compiled if name.startswith(precompiled.WRITTEN_BY_ATTRS)])
+"""
+
+
+def test_the_methods_that_attrs_writes_come_compiled(artifact: Path) -> None:
+    """All of them: an upgrade of attrs that names its texts otherwise is noticed here."""
+    command = [str(DEV.python), "-S", "-c", WHAT_ATTRS_COMPILES_IN_A_COLD_START]
+    done = subprocess.run(command, cwd=artifact, env={"PATH": os.defpath}, capture_output=True, text=True, check=False)
+
+    assert "[]\n" == done.stdout, done.stderr
+
+
 def test_it_is_built_for_the_processor_that_the_template_asks_for(artifact: Path) -> None:
     """A library for another processor would be ignored in silence, or fail at the first import."""
     (architecture,) = load()["Resources"]["ReconcilerFunction"]["Properties"]["Architectures"]
