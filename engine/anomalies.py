@@ -52,14 +52,18 @@ def find_anomalies(rules: tuple[AnomalyRule, ...], document: Document, priced: P
 
     They see the envelope plus ``charge`` of a debit or ``grant`` of a grant (``amount``, ``quantity``, ``rate``).
     """
-    looks = [look(rule, document, priced, baselines) for rule in rules]
+    seen = {**document, **priced}
+    looks = [_look(rule, seen, priced, baselines) for rule in rules]
     samples = tuple(dict.fromkeys(looked.sample for looked in looks if looked.sample))
     return Found(tuple(looked.anomaly for looked in looks if looked.anomaly), samples, baselines.problem if samples else None)
 
 
 def look(rule: AnomalyRule, document: Document, priced: Priced, baselines: Baselines) -> Looked:
     """Return what one rule makes of an event."""
-    seen = {**document, **priced}
+    return _look(rule, {**document, **priced}, priced, baselines)
+
+
+def _look(rule: AnomalyRule, seen: Document, priced: Priced, baselines: Baselines) -> Looked:
     if not rule.matches(seen):
         return NOTHING
     if rule.outlier is not None:

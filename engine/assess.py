@@ -186,6 +186,8 @@ def describe(envelope: Envelope) -> str:
 def _identifier_problem(value: str, prefix: str) -> str | None:
     if not 1 <= len(value) <= IDENTIFIER_CHARACTERS_MAX:
         return f"has {len(value)} characters; 1 to {IDENTIFIER_CHARACTERS_MAX} are needed"
+    if value.isascii() and value.isprintable():
+        return None  # as nearly all are: no control character, and a byte for each character
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
         return f"is {shown(value)}; control characters are not allowed"
     size, room = len(value.encode()), KEY_BYTES_MAX - len(prefix)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import Factory, define, evolve, field
+from attrs import Factory, define, field
 
 from engine.assess import assess
 from engine.clock import Deadline
@@ -68,9 +68,9 @@ class Coalescer:
     def _assessed(self, envelopes: Sequence[Envelope]) -> dict[str, list[Item]]:
         """Return the events that a rule matches, by reference; what is ignored or makes no sense is settled at once."""
         waiting: dict[str, list[Item]] = {}
+        baselines = self.reconciler.usual.now(self.deadline)
         for position, envelope in enumerate(envelopes):
             try:
-                baselines = self.reconciler.usual.now(self.deadline)
                 assessment = assess(envelope, self.reconciler.policy, baselines)
             except Exception as error:  # noqa: BLE001  this event alone comes back
                 self.results[position] = error
@@ -113,11 +113,13 @@ class Coalescer:
 
     def _post(self, together: list[Item]) -> list[Item]:
         """Post what can go together, and return what must be tried again together; the rest has gone on alone."""
-        batched = [item for item in together if item.decision and item.decision.guard in BATCHED_GUARDS]
-        again = [item for item, receipt in self._receipts(batched) if self._goes_again(item, receipt)]
+        batched: list[Item] = []
+        single: list[Item] = []
         for item in together:
-            if item not in batched:
-                self._alone(item)
+            (batched if item.decision and item.decision.guard in BATCHED_GUARDS else single).append(item)
+        again = [item for item, receipt in self._receipts(batched) if self._goes_again(item, receipt)]
+        for item in single:
+            self._alone(item)
         return again
 
     def _receipts(self, batched: list[Item]) -> Iterator[tuple[Item, Receipt]]:
@@ -173,7 +175,7 @@ class Coalescer:
         if isinstance(result, Exception):
             telemetry.failed(Failure(envelope, result, round(milliseconds, 3)))
             return result
-        report = evolve(result, envelope=envelope, milliseconds=round(milliseconds, 3))
+        report = result.told(envelope, round(milliseconds, 3))
         telemetry.settled(report)
         return report
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Context, Decimal
@@ -40,7 +41,12 @@ class Money:
 
     def round(self, amount: Decimal) -> Decimal:
         """Return ``amount`` with just these places, without loss for any number of the ledger's 38 digits."""
-        return amount.quantize(Decimal(1).scaleb(-self.places), rounding=ROUNDINGS[self.rounding], context=EXACT)
+        return amount.quantize(_place(self.places), rounding=ROUNDINGS[self.rounding], context=EXACT)
+
+
+@functools.cache
+def _place(places: int) -> Decimal:
+    return Decimal(1).scaleb(-places)
 
 
 def read_number(value: Any) -> Decimal:

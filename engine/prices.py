@@ -90,12 +90,11 @@ def price_charge(terms: ChargeTerms, document: Document, at: datetime, money: Mo
 
     Raises PriceProblem for a quantity or a selected rate that makes no sense, and for an instant before all prices.
     """
-    bounds = Price(minimum=terms.minimum, maximum=terms.maximum)
     if terms.quantity is None:
         flat = Price(amount=terms.amount)
         return Priced(_fitting(amount_of(flat, None, money), "charge.amount"), flat)
     quantity = _quantity(terms.quantity, document)
-    price, selected = _selected(terms.book, document, at, quantity, bounds) if terms.book else (bounds, ())
+    price, selected = _selected(terms, terms.book, document, at, quantity) if terms.book else (_unpriced(terms), ())
     return Priced(
         amount=_fitting(amount_of(price, quantity, money), terms.quantity.text),
         price=price,
@@ -153,7 +152,13 @@ def _quantity(path: Path, document: Document) -> Decimal:
         raise PriceProblem(path.text, str(problem)) from problem
 
 
-def _selected(book: PriceBook, document: Document, at: datetime, quantity: Decimal, bounds: Price) -> tuple[Price, Content]:
+def _unpriced(terms: ChargeTerms) -> Price:
+    return Price(minimum=terms.minimum, maximum=terms.maximum)
+
+
+def _selected(
+    terms: ChargeTerms, book: PriceBook, document: Document, at: datetime, quantity: Decimal
+) -> tuple[Price, Content]:
     """Return the price of ``quantity`` at ``at``, and the values that selected it."""
     row = book.row_at(at)
     if row is None:
@@ -167,8 +172,8 @@ def _selected(book: PriceBook, document: Document, at: datetime, quantity: Decim
         unit="/".join(unit),
         tiers=tiers if len(tiers) > 1 else (),
         tier_model=row.tier_model,
-        minimum=bounds.minimum,
-        maximum=bounds.maximum,
+        minimum=terms.minimum,
+        maximum=terms.maximum,
     )
     return price, content
 

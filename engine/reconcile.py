@@ -127,7 +127,7 @@ class Reconciler:
         except Exception as error:
             self.telemetry.failed(Failure(envelope, error, self._milliseconds(started)))
             raise
-        report = evolve(report, milliseconds=self._milliseconds(started))
+        report = report.told(envelope, self._milliseconds(started))
         self.telemetry.settled(report)
         return report
 
@@ -135,8 +135,7 @@ class Reconciler:
         assessment = assess(envelope, self.policy, self.usual.now(deadline))
         if assessment is None:
             return Report(envelope, Outcome.IGNORED)
-        report = self.post(assessment, self.first_look(assessment, deadline), deadline)
-        return evolve(report, envelope=envelope)
+        return self.post(assessment, self.first_look(assessment, deadline), deadline)
 
     def post(self, assessment: Assessment, log: JobLog, deadline: Deadline, *, with_mark: bool = True) -> Report:
         """Decide and post until the database and the decision agree. Each turn has learned something from the last.
@@ -309,10 +308,13 @@ def whole_table(segments: int, first: int = 0) -> Iterator[ScanSlice]:
         yield ScanSlice((first + index) % segments, segments)
 
 
+EXACT_JSON = json.JSONDecoder(parse_float=Decimal)
+
+
 def read_document(text: str | bytes) -> Document:
     """Return a JSON object with its numbers exact (a fraction is a Decimal). Raises EventError for anything else."""
     try:
-        document = json.loads(text, parse_float=Decimal)
+        document = EXACT_JSON.decode(text) if isinstance(text, str) else json.loads(text, parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise EventError("(unreadable)", "(none)", "body", f"is not JSON: {error}") from error
     if not isinstance(document, dict):

@@ -17,6 +17,7 @@ from engine.clock import Clock
 from engine.values import Assessment, Entry, Envelope, Outcome, Source
 
 NAMESPACE = "Reconciler"
+LINE = json.JSONEncoder(default=str)
 
 METRICS: Mapping[Outcome, str] = {
     Outcome.DEBITED: "Debits",
@@ -42,6 +43,10 @@ class Report:
     marked: bool = False
     attempts: int = 0
     milliseconds: float = 0.0
+
+    def told(self, envelope: Envelope, milliseconds: float) -> Report:
+        """Return the report on ``envelope``, which took ``milliseconds``."""
+        return Report(envelope, self.outcome, self.assessment, self.entry, self.marked, self.attempts, milliseconds)
 
     def answer(self) -> dict[str, Any]:
         """Return the report as JSON-like values."""
@@ -109,7 +114,7 @@ class Telemetry:
         now = self.clock.now()
         shown = {"level": logging.getLevelName(level), "message": message, **fields} if level >= self.level else {}
         if shown or metrics:
-            self.write(json.dumps({**shown, **embedded(metrics, self.dimensions, now)}, default=str))
+            self.write(LINE.encode({**shown, **embedded(metrics, self.dimensions, now)}))
 
 
 def settled_metrics(report: Report) -> dict[str, float]:

@@ -229,6 +229,8 @@ class Facts:
 
     def join(self, new: Facts) -> Facts:
         """Return these facts and the ``new`` ones together."""
+        if self == NOTHING_KNOWN:
+            return new
         flags = dict(self.flags)
         for name, at in (*new.flags, *((conflict.name, conflict.at) for conflict in self.conflicts(new))):
             flags[name] = max(at, flags.get(name, at))
@@ -262,6 +264,9 @@ class Facts:
         charge = self.charge
         counting = [refund for refund in self.refunds if charge is not None and refund.counts_for(charge)]
         return counting[-1] if counting else None
+
+
+NOTHING_KNOWN = Facts()
 
 
 def _joined(known: tuple[Refund, ...], new: tuple[Refund, ...]) -> tuple[Refund, ...]:

@@ -35,7 +35,11 @@ def _encoder_of(value: object) -> Callable[[Any], dict[str, Any]]:
 
 def encode_item(attributes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
     """Return an item; an attribute that is None is left out."""
-    return {name: encode(value) for name, value in attributes.items() if value is not None}
+    return {
+        name: {"S": value} if value.__class__ is str else encode(value)  # most are strings
+        for name, value in attributes.items()
+        if value is not None
+    }
 
 
 def decode(attribute: AttributeValue) -> Any:
@@ -54,7 +58,8 @@ def _canonical(number: Decimal) -> str:
     if not number:
         return "0"
     shortest = number.normalize(EXACT)
-    return format(shortest, "f") if abs(shortest.adjusted()) < DIGITS_MAX else str(shortest)
+    text = str(shortest)
+    return format(shortest, "f") if "E" in text and abs(shortest.adjusted()) < DIGITS_MAX else text
 
 
 def _encode_number(number: int | Decimal) -> dict[str, Any]:
