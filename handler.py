@@ -135,10 +135,27 @@ def _initialise() -> None:
     The garbage collector sleeps meanwhile, and never again looks at what was made: all of it stays.
     """
     reconciler = _reconciler(Settings.from_environment(os.environ))
-    reconciler.prime(reconciler.clock.deadline(INIT_SECONDS_MAX))
+    _prime(reconciler)
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        _live_through_snapshots(reconciler)
     precompiled.forget()
     gc.freeze()
     gc.enable()
+
+
+def _prime(reconciler: Reconciler) -> None:
+    reconciler.prime(reconciler.clock.deadline(INIT_SECONDS_MAX))
+
+
+def _live_through_snapshots(reconciler: Reconciler) -> None:
+    """No connection goes into SnapStart's snapshot; each environment made from it opens one, and reads State, anew.
+
+    Its credentials come from the container's endpoint, which botocore asks again when they have run out.
+    """
+    import snapshot_restore_py  # noqa: PLC0415  only the runtime has it
+
+    snapshot_restore_py.register_before_snapshot(reconciler.rest)
+    snapshot_restore_py.register_after_restore(_prime, reconciler)
 
 
 if os.environ.get("AWS_LAMBDA_RUNTIME_API"):

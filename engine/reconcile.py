@@ -110,6 +110,10 @@ class Reconciler:
         """Open the connection to the database, and read what events will need. Never fails: an event would say why."""
         self.usual.prime(deadline)
 
+    def rest(self) -> None:
+        """Close the connections to the database: what comes after a rest may find the other end gone."""
+        self.ledger.close()
+
     # --- one event ---
 
     def event(self, document: Document, source: Source, deadline: Deadline) -> Report:

@@ -173,6 +173,10 @@ class Ledger:
         """Yield ``userId``, ``remaining`` and ``posted`` of every row of Credits (strongly consistent)."""
         yield from self._rows(self.tables.credits, ("userId", "remaining", "posted"), deadline)
 
+    def close(self) -> None:
+        """Close the connections to the database; the next call opens one again."""
+        self.client.close()
+
     # --- baselines ---
 
     def load_baselines(self, policy: str, deadline: Deadline) -> Baselines:
