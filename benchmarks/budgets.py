@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-COLD_START_TO_FLOOR_MAX = 0.75
+COLD_START_TO_FLOOR_MAX = 0.6
 """Process start to first debit answered, policy loaded. The obvious good way (boto3 with Powertools) takes 1.4 of the floor
 without reading a policy; this bound catches an import that does not belong into the hot function."""
 
@@ -26,10 +26,10 @@ WARM_EVENT_TO_BARE_TRANSACTION_MAX = 0.55
 """CPU of one debit through the handler, to that of boto3's bare ``transact_write_items`` with the same three items. botocore's
 client could not get below 1; the wire client alone takes 0.2."""
 
-BATCH_EVENT_TO_BARE_TRANSACTION_MAX = 0.3
+BATCH_EVENT_TO_BARE_TRANSACTION_MAX = 0.15
 """CPU of one event of a full batch, to that of boto3's bare transaction for it."""
 
-BATCH_EVENTS_PER_SECOND_TO_BARE_MIN = 2.5
+BATCH_EVENTS_PER_SECOND_TO_BARE_MIN = 3.5
 """Events a second in a batch, to boto3's bare transactions one after the other. Prototypes reached 4.1 to 4.7."""
 
 DECIDE_MICROSECONDS_MAX = 400
