@@ -43,3 +43,14 @@ MATCHING_THOUSAND_TO_TEN_MAX = 2.5
 
 MATCHING_MICROSECONDS_MAX = 10
 """A thousand rules on one event; Event Ruler (Java, warm, with parsing) takes 21. A loop over predicates takes a thousand."""
+
+LAMBDA_MEGABYTES = 512
+"""The function's memory (``template.yaml``), and with it 0.29 of a vCPU in each invocation. Init is not held to that."""
+
+FIRST_TO_SECOND_INVOCATION_MAX = 1.5
+"""The first invocation after init, to the second: with TLS and a throttled processor a function that leaves its connection,
+its roots and its imports to the first event takes 25 times as long for that."""
+
+LAMBDA_MILLISECONDS_P95 = 400
+"""Start of the process to the first debit answered, with TLS and a throttled invocation. The user's promise is 600; judged
+where the floor is quick, as above."""

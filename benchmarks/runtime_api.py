@@ -19,6 +19,8 @@ from typing import Any, Self
 
 from attrs import define, field, frozen
 
+from benchmarks.throttle import Throttle
+
 ANSWER_SECONDS_MAX = 30.0
 INVOCATION_SECONDS = 60
 
@@ -36,6 +38,8 @@ class Answer:
 class _Exchange:
     events: queue.Queue[Any] = field(factory=queue.Queue)
     answers: queue.Queue[Answer] = field(factory=queue.Queue)
+    asked: queue.Queue[float] = field(factory=queue.Queue)
+    """When the runtime asked for an event: the first time when init was done."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -45,6 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
     exchange: _Exchange
 
     def do_GET(self) -> None:
+        self.exchange.asked.put(time.perf_counter())
         event = self.exchange.events.get()
         if event is None:
             self.close_connection = True
@@ -138,6 +143,17 @@ class Sandbox:
         if answer.kind == "error":
             raise RuntimeError(f"the function failed: {answer.body}")
         return answer
+
+    def initialised(self) -> float:
+        """Wait until init is done, and return how many milliseconds it took from the start of the process."""
+        return (self.exchange.asked.get(timeout=ANSWER_SECONDS_MAX) - self.started) * 1000
+
+    def throttled(self, event: Any, share: float) -> tuple[Answer, float]:
+        """Hand over an event to a process that has ``share`` of a processor; return the answer and its milliseconds."""
+        with Throttle(self.process.pid, share):
+            begun = time.perf_counter()
+            answer = self.invoke(event)
+        return answer, (answer.arrived - begun) * 1000
 
     def milliseconds_to(self, answer: Answer) -> float:
         """Return the time from the start of the process to an answer."""
