@@ -48,7 +48,7 @@ bench-gates: setup ## fail where something has become too slow
 ifeq ($(wildcard benchmarks/test_*.py benchmarks/*/test_*.py),)
 	@echo "benchmarks/ has no gates yet"
 else
-	$(BIN)/python -m pytest benchmarks
+	$(BIN)/python -m pytest benchmarks -m "not peers"
 endif
 
 deploy: build ## to AWS, with your credentials (ENVIRONMENT=dev, staging or prod)
@@ -59,13 +59,13 @@ COMPILE := uv pip compile --quiet --generate-hashes --universal --python-version
 lock: setup ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(BIN)/$(COMPILE) --all-extras --group dev pyproject.toml -o requirements.txt
 	$(BIN)/$(COMPILE) pyproject.toml -o requirements/lambda.txt
-	for name in build ministack node ric sam; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in build ministack node peers ric sam; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## remove what was built
 	rm -rf .aws-sam .local-aws .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis dist
 
 distclean: clean ## remove the virtual environments as well
-	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .editor
+	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .venv-peers .editor
 
 # What `sam build` calls, in this folder, with ARTIFACTS_DIR set. It works without `make setup`.
 #

@@ -38,6 +38,12 @@ DECIDE_MICROSECONDS_MAX = 400
 COLD_ROUNDS = 15
 """Fewer do not tell a p95 from the maximum."""
 
+BLOCKS, CALLS = 15, 20
+"""How many blocks are taken by turns, and how many calls a block has."""
+
+PLANTED_ROUNDS = 7
+"""Enough to catch what is planted."""
+
 MATCHING_THOUSAND_TO_TEN_MAX = 2.5
 """A policy with a rule for each of a thousand models, to one with ten. Prototypes with an index had 1.8; a loop has 100."""
 
@@ -54,3 +60,11 @@ its roots and its imports to the first event takes 25 times as long for that."""
 LAMBDA_MILLISECONDS_P95 = 400
 """Start of the process to the first debit answered, with TLS and a throttled invocation. The user's promise is 600; judged
 where the floor is quick, as above."""
+
+POST_TO_BARE_TRANSACTION_MAX = 0.35
+"""CPU of posting a decided debit, to boto3's ``transact_write_items`` with the same items, both against a database that
+answers at once. Prototypes with a signer and ``http.client`` took 0.2, without the entry's being made."""
+
+SCAN_ROW_TO_BOTO3_CLIENT_MAX = 0.4
+"""CPU of a row of a scan until it can be looked at, to that of boto3's client, which leaves it undecoded. A page of 1 MB must
+not take the two seconds of an invocation."""

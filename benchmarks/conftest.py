@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import gates
 from benchmarks.runtime_api import Sandbox
 from engine.ledger import Tables
 from engine.ledger.attributes import encode_item
@@ -25,6 +26,17 @@ client = boto3.client("dynamodb")
 def handler(event, context):
     return {}
 """
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--tiny``."""
+    parser.addoption("--tiny", action="store_true", help="run every benchmark once or twice, and judge nothing")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the benchmarks tiny before they are imported."""
+    if config.getoption("--tiny"):
+        gates.make_tiny()
 
 
 @pytest.fixture(scope="session")

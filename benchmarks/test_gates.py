@@ -13,19 +13,23 @@ import pytest
 
 import handler
 from benchmarks.budgets import (
+    BLOCKS,
+    CALLS,
     COLD_START_TO_FLOOR_MAX,
     MATCHING_THOUSAND_TO_TEN_MAX,
+    PLANTED_ROUNDS,
     WARM_EVENT_TO_BARE_TRANSACTION_MAX,
 )
 from benchmarks.runtime_api import Sandbox
-from benchmarks.test_matching import ROUNDS, microseconds, rules
-from benchmarks.test_warm import CALLS, bare_request
+from benchmarks.test_matching import microseconds, rules
+from benchmarks.test_warm import bare_request
 from engine.ledger import Tables
 from engine.patterns import compile_pattern
 from engine.policy import load_policy
 from engine.reconcile import Reconciler
 
-FEW_ROUNDS = 7
+pytestmark = pytest.mark.planted
+
 EAGER = "import botocore.session, botocore.client, botocore.httpsession\n"
 
 
@@ -44,7 +48,7 @@ def test_an_eager_import_is_caught(
     shutil.rmtree(worse / "__pycache__")
     floors, ours = [], []
 
-    for _ in range(FEW_ROUNDS):
+    for _ in range(PLANTED_ROUNDS):
         with sandbox(floor, "floor.handler") as box:
             floors.append(box.milliseconds_to(box.invoke({})))
         event = new_event()
@@ -61,7 +65,7 @@ def test_a_loop_over_the_rules_is_caught() -> None:
         size: lambda event, predicates=predicates: [n for n, matches in enumerate(predicates) if matches(event)]
         for size, predicates in several.items()
     }
-    medians = {size: statistics.median(microseconds(loop, 20) for _ in range(ROUNDS)) for size, loop in loops.items()}
+    medians = {size: statistics.median(microseconds(loop, 20) for _ in range(BLOCKS)) for size, loop in loops.items()}
 
     assert medians[1000] / medians[10] > MATCHING_THOUSAND_TO_TEN_MAX
 
@@ -77,7 +81,7 @@ def test_a_read_before_the_first_debit_is_caught(
     ours: list[float] = []
     bare: list[float] = []
 
-    for _ in range(FEW_ROUNDS + 1):
+    for _ in range(PLANTED_ROUNDS + 1):
         requests = [bare_request(tables, new_event(), policy) for _ in range(CALLS)]
         bare.append(_cpu(lambda: [peer.transact_write_items(**request) for request in requests]))  # noqa: B023  at once
         events = [new_event() for _ in range(CALLS)]

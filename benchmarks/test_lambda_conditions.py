@@ -17,14 +17,15 @@ from benchmarks.budgets import (
     FLOOR_MILLISECONDS_QUIET,
     LAMBDA_MEGABYTES,
     LAMBDA_MILLISECONDS_P95,
+    PLANTED_ROUNDS,
 )
+from benchmarks.gates import at_most
 from benchmarks.runtime_api import Sandbox
 from benchmarks.throttle import share_of
 from benchmarks.tls import make_certificates, terminated
 from tools import environments
 from tools.local_aws import LocalAws
 
-FEW_ROUNDS = 7
 LATER = 3
 """How many invocations after the first are taken together: one alone may meet another process."""
 
@@ -79,13 +80,14 @@ def test_first_invocation_under_lambda_s_conditions(
         floor_milliseconds_p95=round(statistics.quantiles(floors, n=20)[-1]),
     )
     print(f"\nLambda's conditions: {benchmark.extra_info}")
-    assert ratio <= FIRST_TO_SECOND_INVOCATION_MAX
+    at_most(ratio, FIRST_TO_SECOND_INVOCATION_MAX)
     if statistics.quantiles(floors, n=20)[-1] <= FLOOR_MILLISECONDS_QUIET:
-        assert p95 < LAMBDA_MILLISECONDS_P95
+        at_most(p95, LAMBDA_MILLISECONDS_P95)
     else:
         print("the p95 is not judged: the floor itself is slow, so this machine has other work")
 
 
+@pytest.mark.planted
 def test_a_function_that_prepares_nothing_is_caught(artifact: Path, over_tls: Start, new_event: Event, tmp_path: Path) -> None:
     """Without the read in init the first event waits for roots, handshake and connection."""
     worse = tmp_path / "task"
@@ -94,7 +96,9 @@ def test_a_function_that_prepares_nothing_is_caught(artifact: Path, over_tls: St
     (worse / "handler.py").write_text(text.replace("    _prime(reconciler)\n", "", 1))
     shutil.rmtree(worse / "__pycache__")
 
-    assert first_to_later([one_start(over_tls, worse, new_event) for _ in range(FEW_ROUNDS)]) > FIRST_TO_SECOND_INVOCATION_MAX
+    assert (
+        first_to_later([one_start(over_tls, worse, new_event) for _ in range(PLANTED_ROUNDS)]) > FIRST_TO_SECOND_INVOCATION_MAX
+    )
 
 
 def one_start(start: Start, folder: Path, new_event: Event) -> dict[str, float]:

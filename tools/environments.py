@@ -35,6 +35,10 @@ class Environment:
     def python(self) -> Path:
         return ROOT / self.folder / "bin" / "python"
 
+    @property
+    def packages(self) -> Path:
+        return ROOT / self.folder / "lib" / f"python{LAMBDA_PYTHON[0]}.{LAMBDA_PYTHON[1]}" / "site-packages"
+
     def run(self, *arguments: str | Path) -> None:
         """Run this environment's Python in ``ROOT``; raises ``CalledProcessError`` if it fails."""
         subprocess.run([self.python, *arguments], cwd=ROOT, check=True)
@@ -46,6 +50,8 @@ MINISTACK = Environment("ministack", Path(".venv-ministack"), Path("requirements
 RIC = Environment("ric", Path(".venv-ric"), Path("requirements/ric.txt"))
 NODE = Environment("node", Path(".venv-node"), Path("requirements/node.txt"))
 """Filled only where it is needed: 61 MB that a machine with a node of its own can do without."""
+PEERS = Environment("peers", Path(".venv-peers"), Path("requirements/peers.txt"))
+"""What the benchmarks compare us with; filled by ``make bench``."""
 
 ENVIRONMENTS = {environment.name: environment for environment in (DEV, SAM, MINISTACK, RIC)}
 
