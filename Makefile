@@ -9,7 +9,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast lint format build demo bench bench-gates deploy lock clean distclean build-ReconcilerFunction
+.PHONY: help setup test test-fast lint format build demo bench bench-gates bench-save deploy lock clean distclean build-ReconcilerFunction
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -41,15 +41,18 @@ demo: setup ## a day of events on a local AWS, checked against values worked out
 	$(BIN)/python -m tools.demo
 
 bench: setup ## how fast everything is, written to docs/performance.md
+	@mkdir -p .benchmarks
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-json=.benchmarks/latest.json
 	$(BIN)/python -m benchmarks.report .benchmarks/latest.json
+	-$(BIN)/python -m benchmarks.compare .benchmarks/latest.json
 
-bench-gates: setup ## fail where something has become too slow
-ifeq ($(wildcard benchmarks/test_*.py benchmarks/*/test_*.py),)
-	@echo "benchmarks/ has no gates yet"
-else
-	$(BIN)/python -m pytest benchmarks -m "not peers"
-endif
+bench-save: ## save the figures of the last `make bench`, for later commits to be compared with
+	$(BIN)/python -m benchmarks.compare .benchmarks/latest.json --save
+
+bench-gates: setup ## fail where something is too slow, or has become slower than the saved figures
+	@mkdir -p .benchmarks
+	$(BIN)/python -m pytest benchmarks -m "not peers" --benchmark-json=.benchmarks/gates.json
+	$(BIN)/python -m benchmarks.compare .benchmarks/gates.json
 
 deploy: build ## to AWS, with your credentials (ENVIRONMENT=dev, staging or prod)
 	$(SAM) deploy --config-env $(if $(filter dev,$(ENVIRONMENT)),default,$(ENVIRONMENT))

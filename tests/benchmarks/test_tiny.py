@@ -1,0 +1,32 @@
+"""Every benchmark still runs: once or twice, on few events, and nothing is judged."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tools.environments import DEV, ROOT
+
+
+@pytest.mark.slow
+@pytest.mark.local_aws
+def test_the_benchmarks_run() -> None:
+    """All that the gates are made of, from the real build to the real runtime client."""
+    command = [
+        DEV.python,
+        "-m",
+        "pytest",
+        "benchmarks",
+        "--tiny",
+        "-m",
+        "not peers and not planted",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stdout
+    assert "failed" not in done.stdout
+    assert " skipped" not in done.stdout
