@@ -92,13 +92,19 @@ def _why_not(outlier: Outlier, sample: Sample, baseline: Baseline | None, baseli
 
 def _sample(outlier: Outlier, seen: Document) -> Sample | None:
     value, group = _search(outlier.value, seen), _search(outlier.group, seen)
-    number = Decimal(repr(value)) if isinstance(value, float) else value
-    is_number = isinstance(number, int | Decimal) and not isinstance(number, bool)
-    if not is_number or not isinstance(group, str) or not _is_name(group):
+    number = _number(value)
+    if number is None or not isinstance(group, str) or not _is_name(group):
         return None
-    number = Decimal(number)
     is_storable = number.is_finite() and fits(number) and number.adjusted() < EXPONENT_MAX
     return Sample(outlier.of, group, number) if is_storable else None
+
+
+def _number(value: object) -> Decimal | None:
+    if value.__class__ is Decimal:
+        return value
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    return Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
 
 
 def _is_name(group: str) -> bool:

@@ -72,7 +72,7 @@ def compile_path(text: str) -> Path:
 def _plain(names: tuple[str, ...]) -> Search:
     def search(document: Any) -> Any:
         for name in names:
-            if not isinstance(document, Mapping):
+            if document.__class__ is not dict and not isinstance(document, Mapping):
                 return None
             document = document.get(name)
         return document

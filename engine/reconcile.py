@@ -107,7 +107,8 @@ class Reconciler:
         return Usual(self.policy, self.ledger, self.clock)
 
     def prime(self, deadline: Deadline) -> None:
-        """Open the connection to the database, and read what events will need. Never fails: an event would say why."""
+        """Open the connection to the database, and read and compile what events need. Never fails: an event would say why."""
+        self.policy.prepare()
         self.usual.prime(deadline)
 
     def rest(self) -> None:

@@ -5,6 +5,7 @@ Source of the format: "Specification: Embedded metric format", Amazon CloudWatch
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -134,14 +135,15 @@ def settled_metrics(report: Report) -> dict[str, float]:
     return metrics
 
 
+@functools.cache
+def _definitions(names: tuple[str, ...]) -> list[dict[str, str]]:
+    return [{"Name": name, "Unit": "None" if name == "CreditsMoved" else "Count"} for name in names]
+
+
 def embedded(metrics: Mapping[str, float], dimensions: Mapping[str, str], now: datetime) -> dict[str, Any]:
     """Return the members that make a log line carry ``metrics``; none for no metrics."""
     if not metrics:
         return {}
-    definition = {
-        "Namespace": NAMESPACE,
-        "Dimensions": [list(dimensions)],
-        "Metrics": [{"Name": name, "Unit": "None" if name == "CreditsMoved" else "Count"} for name in metrics],
-    }
+    definition = {"Namespace": NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": _definitions(tuple(metrics))}
     directive = {"Timestamp": int(now.timestamp() * 1000), "CloudWatchMetrics": [definition]}
     return {"_aws": directive, **dimensions, **metrics}

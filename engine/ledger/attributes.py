@@ -15,6 +15,8 @@ from engine.decimals import EXACT
 DIGITS_MAX = 38
 """The significant digits of a number of DynamoDB."""
 
+INT_END = 10**DIGITS_MAX
+
 AttributeValue = Mapping[str, Any]
 Item = Mapping[str, AttributeValue]
 
@@ -62,8 +64,12 @@ def _canonical(number: Decimal) -> str:
     return format(shortest, "f") if "E" in text and abs(shortest.adjusted()) < DIGITS_MAX else text
 
 
-def _encode_number(number: int | Decimal) -> dict[str, Any]:
-    return {"N": _canonical(number if number.__class__ is Decimal else Decimal(number))}
+def _encode_decimal(number: Decimal) -> dict[str, Any]:
+    return {"N": _canonical(number)}
+
+
+def _encode_int(number: int) -> dict[str, Any]:
+    return {"N": str(number) if -INT_END < number < INT_END else _canonical(Decimal(number))}
 
 
 def _encode_list(values: list[object] | tuple[object, ...]) -> dict[str, Any]:
@@ -73,8 +79,8 @@ def _encode_list(values: list[object] | tuple[object, ...]) -> dict[str, Any]:
 ENCODERS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     str: lambda value: {"S": value},
     bool: lambda value: {"BOOL": value},
-    int: _encode_number,
-    Decimal: _encode_number,
+    int: _encode_int,
+    Decimal: _encode_decimal,
     type(None): lambda _: {"NULL": True},
     dict: lambda value: {"M": encode_item(value)},
     list: _encode_list,

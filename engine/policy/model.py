@@ -94,10 +94,11 @@ class Outlier:
     group: Path
     mads: Decimal
     samples: int
+    of: str = field(init=False)
+    """What the samples are of. Anomalies that look at the same values share their samples."""
 
-    @property
-    def of(self) -> str:
-        """What the samples are of. Anomalies that look at the same values share their samples."""
+    @of.default
+    def _of(self) -> str:
         return f"{self.value.text} by {self.group.text}"
 
 
@@ -141,6 +142,10 @@ class Explain:
     max_per_hour: int = 60
 
 
+PREPARED_MAX = 50
+"""How many patterns are compiled beforehand, at a tenth of a millisecond each."""
+
+
 @frozen
 class Policy:
     """One policy file.
@@ -173,6 +178,12 @@ class Policy:
     def matching(self, event: Mapping[str, Any]) -> list[Rule]:
         """Return the rules that match an event, in their order."""
         return [self.rules[number] for number in self.index.matching(event)]
+
+    def prepare(self) -> None:
+        """Compile what the first event would wait for; of very many rules the first, the rest waits for its own event."""
+        predicates = (*self.index.predicates, *(anomaly.matches for anomaly in self.anomalies))
+        for predicate in predicates[:PREPARED_MAX]:
+            predicate({})
 
     @property
     def outliers(self) -> tuple[Outlier, ...]:
