@@ -29,8 +29,9 @@ class Figure:
     gate: float
     aim: str
     is_least: bool = False
-    drift_max: float = 0.25
-    """By what share it may be worse than the saved one: ratios of two commits differ by a tenth for no reason at all."""
+    drift_max: float = 0.5
+    """By what share it may be worse than the saved one. Ratios differ by a tenth or two for no reason at all, and by more on
+    another processor; what creeps in below this is seen by whoever reads the table of ``make bench``."""
 
     def seen(self, notes: Notes) -> float | None:
         """Return what a run has seen, None where its benchmark did not run."""
@@ -124,7 +125,6 @@ FIGURES = (
         "against 10 rules",
         budgets.MATCHING_THOUSAND_TO_TEN_MAX,
         "<= 2.5",
-        drift_max=0.5,
     ),
     Figure(
         "test_matching_hardly_grows_with_the_number_of_rules",
