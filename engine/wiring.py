@@ -62,8 +62,10 @@ class Settings:
         return path if path.is_absolute() or path.exists() else HOME / path
 
 
-def build_client(region: str | None = None, endpoint: str | None = None, connections: int = 10) -> Any:
-    """Return botocore's DynamoDB client: credentials, region, profile and endpoint as every AWS tool finds them.
+def build_client(
+    region: str | None = None, endpoint: str | None = None, connections: int = 10, service: str = "dynamodb"
+) -> Any:
+    """Return botocore's client of a service: credentials, region, profile and endpoint as every AWS tool finds them.
 
     Retries are ours (``engine.ledger.calls``). A local endpoint without a region gets one, since it does not care.
     """
@@ -79,7 +81,7 @@ def build_client(region: str | None = None, endpoint: str | None = None, connect
         tcp_keepalive=True,
     )
     return session.create_client(
-        "dynamodb",
+        service,
         region_name=region or session.get_config_variable("region"),
         endpoint_url=endpoint,
         config=config,

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from engine.cli import ledger, policies
+from engine.cli import dead_letters, ledger, policies
 from engine.cli.options import FAILED
 from engine.cli.output import err
 from engine.errors import EventError, LedgerError, PolicyError
@@ -34,6 +34,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+GROUPS: Mapping[str, typer.Typer] = {"dead-letters": dead_letters.app}
+"""Commands that have commands of their own."""
+
+for _name, _group in GROUPS.items():
+    app.add_typer(_group, name=_name)
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 

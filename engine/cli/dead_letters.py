@@ -1,0 +1,228 @@
+"""Dead letters: list what could not be reconciled, say why, send it through again, or drop it and keep a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from attrs import Factory, define
+
+from engine.cli.options import (
+    DEFAULT_POLICY,
+    FAILED,
+    MISUSED,
+    AsJson,
+    CreditsTable,
+    Endpoint,
+    JobsTable,
+    LedgerTable,
+    PolicyFile,
+    StateTable,
+    Target,
+    Verbose,
+    open_reconciler,
+    patience,
+    reporter,
+)
+from engine.cli.output import err, out, print_counts, print_json, print_table
+from engine.dead_letters import NO_RULE, DeadLetterQueue, Letter, letter_line, problem_now
+from engine.errors import EventError, LedgerError
+from engine.ledger import Tables
+from engine.policy import load_policy
+from engine.reconcile import Reconciler
+from engine.values import Outcome, Source
+from engine.wiring import build_client
+
+Queues = Annotated[
+    list[str],
+    typer.Option("--queue", envvar="DEAD_LETTER_QUEUES", help="Name or URL of a dead-letter queue; repeat it for several."),
+]
+Ids = Annotated[list[str] | None, typer.Argument(help="Message ids, as `list` shows them.")]
+Everything = Annotated[bool, typer.Option("--all", help="All letters of the queues.")]
+
+app = typer.Typer(
+    name="dead-letters",
+    help="List, show, replay or drop the events that could not be delivered or reconciled.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("list")
+def show_list(
+    *, queue: Queues, policy: PolicyFile = DEFAULT_POLICY, endpoint_url: Endpoint = None, as_json: AsJson = False
+) -> None:
+    """List the letters: why each is there, and whether the policy as it is now would take it."""
+    loaded = load_policy(policy)
+    with _opened(queue, endpoint_url) as desk:
+        rows = [(letter, problem_now(letter, loaded)) for letter in desk.letters()]
+    if as_json:
+        print_json([letter.answer() | {"now": problem or "ready"} for letter, problem in rows])
+        return
+    cells = (
+        (letter.id, letter.queue, letter.way, letter.since or "", letter.reason, problem or "ready")
+        for letter, problem in rows
+    )
+    print_table(f"{len(rows)} dead letters", ("id", "queue", "way", "since", "reason", "now"), cells)
+
+
+@app.command()
+def show(
+    ids: Ids = None,
+    *,
+    queue: Queues,
+    policy: PolicyFile = DEFAULT_POLICY,
+    endpoint_url: Endpoint = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show letters whole."""
+    loaded = load_policy(policy)
+    with _opened(queue, endpoint_url) as desk:
+        chosen = list(_chosen(desk, ids or [], everything=not ids))
+    answers = [letter.answer() | {"now": problem_now(letter, loaded) or "ready", "body": letter.body} for letter in chosen]
+    if as_json:
+        print_json(answers)
+        return
+    for answer in answers:
+        print_counts(answer["id"], {name: value for name, value in answer.items() if name not in {"id", "events"}})
+
+
+@app.command()
+def replay(
+    ids: Ids = None,
+    *,
+    everything: Everything = False,
+    queue: Queues,
+    policy: PolicyFile = DEFAULT_POLICY,
+    endpoint_url: Endpoint = None,
+    jobs_table: JobsTable = "Jobs",
+    credits_table: CreditsTable = "Credits",
+    ledger_table: LedgerTable = "Ledger",
+    state_table: StateTable = "State",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Send letters through the engine. What is settled is deleted; all else stays, and says why."""
+    _one_of(ids, everything=everything)
+    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), endpoint_url)
+    reconciler = open_reconciler(target, policy, 1, reporter(verbose=verbose))
+    results: list[dict[str, Any]] = []
+    with _opened(queue, endpoint_url) as desk:
+        for letter in _chosen(desk, ids or [], everything=everything):
+            outcomes, problem = settle(letter, reconciler)
+            if problem is None:
+                desk.delete(letter)
+            results.append({"id": letter.id, "outcomes": outcomes, "problem": problem})
+    if as_json:
+        print_json(results)
+    else:
+        cells = ((r["id"], ", ".join(r["outcomes"]), r["problem"] or "deleted") for r in results)
+        print_table(f"{len(results)} letters", ("id", "outcomes", "then"), cells)
+    if any(result["problem"] for result in results):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def drop(
+    ids: Ids = None,
+    *,
+    everything: Everything = False,
+    queue: Queues,
+    to: Annotated[Path, typer.Option(help="Where a copy of each goes, one JSON object a line.")] = Path(
+        "dropped-letters.jsonl"
+    ),
+    endpoint_url: Endpoint = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove letters for good. Each is written to a file before it is deleted."""
+    _one_of(ids, everything=everything)
+    dropped = []
+    with _opened(queue, endpoint_url) as desk, to.open("a") as copies:
+        for letter in _chosen(desk, ids or [], everything=everything):
+            copies.write(f"{letter_line(letter)}\n")
+            copies.flush()
+            desk.delete(letter)
+            dropped.append(letter.id)
+    if as_json:
+        print_json({"dropped": dropped, "copies": str(to)})
+    else:
+        out.print(f"{len(dropped)} dropped; copies in {to}", markup=False)
+
+
+def settle(letter: Letter, reconciler: Reconciler) -> tuple[list[str], str | None]:
+    """Send a letter's events through the engine; return their outcomes, and what was wrong with the first that failed.
+
+    An event that no rule matches is not settled: it was here for a reason, and only a person can say that it is none.
+    """
+    if not letter.repeats and not letter.events:
+        return [], "there is no event in it: drop it once it is understood"
+    outcomes: list[str] = []
+    for event in letter.events:
+        try:
+            report = reconciler.event(event, Source.REPLAY, patience())
+        except (EventError, LedgerError) as error:
+            return outcomes, str(error)
+        outcomes.append(report.outcome.value)
+        if report.outcome is Outcome.IGNORED:
+            return outcomes, f"{NO_RULE}: drop it if that is right"
+    return outcomes, None
+
+
+@define
+class Desk:
+    """The letters that are under way: hidden from others until they are deleted, or put back."""
+
+    client: Any
+    queues: list[str]
+    held: dict[str, tuple[DeadLetterQueue, Letter]] = Factory(dict)
+
+    def letters(self) -> Iterator[Letter]:
+        """Yield the letters of all queues."""
+        for name in (name for queue in self.queues for name in queue.split(",") if name):
+            queue = DeadLetterQueue.named(self.client, name)
+            for letter in queue.letters():
+                self.held[letter.id] = queue, letter
+                yield letter
+
+    def delete(self, letter: Letter) -> None:
+        """Remove a letter for good."""
+        queue, _ = self.held[letter.id]
+        queue.delete(letter)
+        del self.held[letter.id]
+
+    def put_back(self) -> None:
+        """Let others see again what was not deleted."""
+        for queue, letter in self.held.values():
+            queue.release(letter)
+        self.client.close()
+
+
+@contextmanager
+def _opened(queues: list[str], endpoint: str | None) -> Iterator[Desk]:
+    """Yield the letters of the queues; those that are still there at the end are put back, whatever happens."""
+    desk = Desk(build_client(endpoint=endpoint, service="sqs"), queues)
+    try:
+        yield desk
+    finally:
+        desk.put_back()
+
+
+def _chosen(desk: Desk, ids: list[str], *, everything: bool) -> Iterator[Letter]:
+    """Yield the letters that are asked for. Exits where one of them is not there."""
+    missing = set(ids)
+    for letter in desk.letters():
+        if everything or letter.id in missing:
+            missing.discard(letter.id)
+            yield letter
+    if missing:
+        err.print(f"no such letter: {', '.join(sorted(missing))}", markup=False)
+        raise typer.Exit(FAILED)
+
+
+def _one_of(ids: list[str] | None, *, everything: bool) -> None:
+    if bool(ids) == everything:
+        err.print("name message ids, or say --all", markup=False)
+        raise typer.Exit(MISUSED)

@@ -1,0 +1,265 @@
+"""Dead letters: every envelope that they come in, why each is there, and that a replay posts once and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from engine.cli.app import app
+from engine.dead_letters import read_letter
+from engine.ledger import Tables
+from tests.support.events import failed, rendered
+from tests.support.policies import EXAMPLE
+from tests.support.world import World
+from tools.local_aws import LocalAws
+
+FINE, FAILED, MISUSED = 0, 1, 2
+
+ARN = "arn:aws:events:us-east-1:123456789012:rule/credit-reconciler-dev-video"
+SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "time": "2026-01-05T12:00:00Z", "detail": {}}
+
+
+def by_rule(event: Any) -> dict[str, Any]:
+    """Return what EventBridge sends to a target's dead-letter queue."""
+    said = {
+        "RULE_ARN": ARN,
+        "TARGET_ARN": "arn:aws:lambda:us-east-1:123456789012:function:credit-reconciler-dev",
+        "ERROR_CODE": "NO_PERMISSIONS",
+        "ERROR_MESSAGE": "User is not authorized to perform: lambda:InvokeFunction",
+        "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts",
+        "RETRY_ATTEMPTS": "185",
+    }
+    return message(event, said)
+
+
+def by_function(event: Any, problem: str) -> dict[str, Any]:
+    """Return what Lambda sends to a function's dead-letter queue."""
+    return message(event, {"RequestID": str(uuid.uuid4()), "ErrorCode": "200", "ErrorMessage": problem})
+
+
+def by_destination(payload: Any, problem: str) -> dict[str, Any]:
+    """Return what Lambda sends to a function's on-failure destination."""
+    context = {"requestId": str(uuid.uuid4()), "condition": "RetriesExhausted", "approximateInvokeCount": 3}
+    response = {"errorMessage": problem, "errorType": "EventError", "stackTrace": []}
+    return message({"version": "1.0", "requestContext": context, "requestPayload": payload, "responsePayload": response})
+
+
+def by_stream() -> dict[str, Any]:
+    """Return what Lambda sends to the on-failure destination of a stream."""
+    batch = {"shardId": "shardId-1", "startSequenceNumber": "1", "endSequenceNumber": "9", "batchSize": 9}
+    context = {"requestId": str(uuid.uuid4()), "condition": "RetryAttemptsExhausted", "approximateInvokeCount": 3}
+    return message({"version": "1.0", "requestContext": context, "DDBStreamBatchInfo": batch})
+
+
+def message(body: Any, attributes: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return what ``send_message`` takes; a string is the body itself. Without attributes: what a queue redrives."""
+    said = {name: {"DataType": "String", "StringValue": value} for name, value in (attributes or {}).items()}
+    return {"MessageBody": body if isinstance(body, str) else json.dumps(body), "MessageAttributes": said}
+
+
+def received(sent: dict[str, Any]) -> dict[str, Any]:
+    """Return a message as the queue hands it over."""
+    counts = {"SentTimestamp": "1767607200000", "ApproximateReceiveCount": "4"}
+    attributes = sent["MessageAttributes"]
+    return {
+        "MessageId": "m-1", "ReceiptHandle": "r", "Body": sent["MessageBody"],
+        "Attributes": counts, "MessageAttributes": attributes,
+    }  # fmt: skip
+
+
+# --- what a letter says -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "way", "reason", "events"),
+    [
+        (
+            by_rule(rendered()), "rule",
+            "EventBridge could not deliver it after 185 retries: NO_PERMISSIONS "
+            "User is not authorized to perform: lambda:InvokeFunction", 1,
+        ),
+        (by_function(rendered(), "no such user"), "function", "the function raised on it: no such user", 1),
+        (by_destination(rendered(), "no such user"), "destination", "RetriesExhausted after 3 attempts: no such user", 1),
+        (
+            by_destination({"Records": [{"body": json.dumps(rendered(job))} for job in "ab"]}, "late"),
+            "destination", "RetriesExhausted after 3 attempts: late", 2,
+        ),
+        (
+            by_destination({"Records": [{"eventSource": "aws:sqs", "body": "{"}]}, "x"),
+            "destination", "RetriesExhausted after 3 attempts: x; a record of its batch is unreadable: ", 0,
+        ),
+        (by_stream(), "stream", "RetryAttemptsExhausted: 9 records of the ledger's stream", 0),
+        (message(rendered()), "queue", "received 4 times, and never settled", 1),
+        (message("no json"), "queue", "received 4 times, and never settled; the message is not JSON: ", 0),
+        (message({"hello": 1}), "queue", "received 4 times, and never settled; it is no EventBridge event", 0),
+        (by_rule(SCHEDULED), "rule", "EventBridge could not deliver it after 185 retries: NO_PERMISSIONS ", 0),
+    ],
+)  # fmt: skip
+def test_each_envelope_says_why_it_is_there(sent: dict[str, Any], way: str, reason: str, events: int) -> None:
+    """By the rule, the function, a destination, a stream, a queue; and what is none of them."""
+    letter = read_letter(received(sent), "dead")
+
+    assert (way, events) == (letter.way, len(letter.events))
+    assert letter.reason.startswith(reason)
+    assert letter.since is not None
+    assert "2026-01-05T10:00:00+00:00" == letter.since.isoformat()
+    assert (sent["MessageBody"] == json.dumps(SCHEDULED)) == letter.repeats
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+class Queue:
+    """A dead-letter queue of the local AWS."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.url = client.create_queue(QueueName=f"dead-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+
+    def put(self, *messages: dict[str, Any]) -> list[str]:
+        """Send letters, and return their ids."""
+        return [self.client.send_message(QueueUrl=self.url, **sent)["MessageId"] for sent in messages]
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """Return the example policy as a file."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(EXAMPLE)
+    return path
+
+
+@pytest.fixture
+def queue(aws: LocalAws, dynamodb: Any, tables: Tables, policy: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
+    """Return a queue that the command finds through the environment."""
+    client = aws.client("sqs")
+    made = Queue(client)
+    monkeypatch.setattr("engine.dead_letters.WAIT_SECONDS", 0)  # the local queue answers for all of itself
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws.endpoint,
+        "JOBS_TABLE": tables.jobs,
+        "CREDITS_TABLE": tables.credits,
+        "LEDGER_TABLE": tables.ledger,
+        "STATE_TABLE": tables.state,
+        "POLICY_FILE": str(policy),
+        "DEAD_LETTER_QUEUES": made.url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield made
+    client.close()
+
+
+@pytest.fixture
+def world(queue: Queue, dynamodb: Any, tables: Tables) -> World:
+    """Return the tables."""
+    assert queue
+    return World(dynamodb, tables).user("u-1", "1000")
+
+
+def dead_letters(*arguments: Any) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(app, ["dead-letters", *(str(argument) for argument in arguments)])
+
+
+def listed() -> dict[str, dict[str, Any]]:
+    """Return the letters by their ids."""
+    return {letter["id"]: letter for letter in json.loads(dead_letters("list", "--json").stdout)}
+
+
+def test_what_was_fixed_is_posted_once_and_what_was_not_stays(world: World, queue: Queue) -> None:
+    """Ten kinds of poison; then the user appears, and the rest says what is still wrong."""
+    world.deliver(rendered("j-theirs", user="u-1"))
+    fine, nobody, nothing, senseless, unread, foreign, again, batch, ignored, theirs = queue.put(
+        by_rule(rendered("j-fine")),
+        by_function(rendered("j-nobody", user="u-new"), "there is no such user in Credits"),
+        by_destination(rendered("j-negative", seconds=-1), "is -1"),
+        message(rendered("j-late", at="yesterday")),
+        message("no json"),
+        message({"hello": 1}),
+        by_rule(SCHEDULED),
+        by_destination({"Records": [{"body": json.dumps(event)} for event in (rendered("j-b"), failed("j-b"))]}, "timeout"),
+        message({**rendered("j-other"), "source": "audio.generation"}),
+        by_function(rendered("j-theirs", user="u-2", at="12:00"), "names another user"),
+    )
+    wrong = {nothing, senseless, unread, foreign, ignored, theirs}
+
+    before = listed()
+    first = dead_letters("replay", "--all", "--json")
+    world.user("u-new", "100")
+    second = dead_letters("replay", "--all", "--json")
+    third = dead_letters("replay", "--all", "--json")
+
+    assert {fine, nobody, again, batch, theirs} == {id_ for id_, letter in before.items() if letter["now"] == "ready"}
+    assert FAILED == first.exit_code == second.exit_code == third.exit_code
+    assert wrong | {nobody} == {result["id"] for result in json.loads(first.stdout) if result["problem"]}
+    assert ["debited"] == next(r["outcomes"] for r in json.loads(second.stdout) if r["id"] == nobody)
+    assert wrong == listed().keys()
+    assert wrong == {result["id"] for result in json.loads(third.stdout)}
+    assert all(result["problem"] for result in json.loads(third.stdout))
+    assert [1, 1, 2] == [len(world.entries(job)) for job in ("j-fine", "j-nobody", "j-b")]
+    assert 1 == len(world.entries("j-theirs"))
+    assert "replay" == world.entries("j-fine")[0]["source"]
+
+
+def test_a_letter_that_is_chosen_is_replayed_alone(world: World, queue: Queue) -> None:
+    """The other stays as it was."""
+    chosen, other = queue.put(message(rendered("j-1")), message(rendered("j-2")))
+
+    result = dead_letters("replay", chosen)
+
+    assert FINE == result.exit_code
+    assert "deleted" in result.stdout
+    assert [other] == list(listed())
+    assert [] == world.entries("j-2")
+
+
+def test_what_is_dropped_is_kept_in_a_file_first(world: World, queue: Queue, tmp_path: Path) -> None:
+    """Nothing is lost that a person might ask for later."""
+    (dropped,) = queue.put(message("no json"))
+
+    other, *_ = queue.put(message("no json either"))
+
+    result = dead_letters("drop", dropped, "--to", tmp_path / "dropped.jsonl", "--json")
+
+    assert FINE == result.exit_code
+    assert [dropped] == json.loads(result.stdout)["dropped"]
+    assert "no json" == json.loads((tmp_path / "dropped.jsonl").read_text())["body"]
+    assert [other] == list(listed())
+    assert "1 dropped" in dead_letters("drop", "--all", "--to", tmp_path / "dropped.jsonl").stdout
+    assert [] == world.entries()
+
+
+def test_a_letter_is_shown_whole(world: World, queue: Queue) -> None:
+    """With its events, its body as it was, and what the policy says of it now."""
+    assert world
+    (sent,) = queue.put(by_function(rendered("j-1"), "timeout"))
+
+    (shown,) = json.loads(dead_letters("show", sent, "--json").stdout)
+
+    assert "j-1" == shown["events"][0]["detail"]["jobId"]
+    assert ("function", "ready") == (shown["way"], shown["now"])
+    assert "the function raised on it: timeout" == listed()[sent]["reason"]
+    assert "timeout" in dead_letters("show").stdout
+    assert "1 dead letters" in dead_letters("list").stdout
+
+
+@pytest.mark.parametrize("arguments", [("replay",), ("drop",), ("replay", "--all", "some-id"), ("drop", "--all", "some-id")])
+def test_either_letters_are_named_or_all_are_meant(queue: Queue, arguments: tuple[str, ...]) -> None:
+    """Nothing is deleted by leaving something out."""
+    assert queue
+    assert MISUSED == dead_letters(*arguments).exit_code
+
+
+def test_a_letter_that_is_not_there_is_told(world: World, queue: Queue) -> None:
+    """By its id; the queue is named by name as well as by URL."""
+    assert world
+    result = dead_letters("show", "no-such", "--queue", queue.url.rsplit("/", 1)[-1])
+
+    assert FAILED == result.exit_code
+    assert "no such letter: no-such" in result.stderr
