@@ -9,7 +9,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast lint format build demo bench bench-gates bench-save deploy lock clean distclean build-ReconcilerFunction
+.PHONY: help setup test test-fast lint format build demo bench bench-gates bench-save deploy lock clean distclean build-ReconcilerFunction build-CatchUpFunction
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -79,7 +79,7 @@ BUILD_PYTHON = $(if $(wildcard $(BIN)/pip),$(BIN)/python,$(PYTHON))
 BYTECODE = $(BUILD_PYTHON) -m compileall -q --invalidation-mode unchecked-hash
 PACKAGES := .aws-sam/packages/$(shell cksum < requirements/lambda.txt | cut -d ' ' -f 1)
 
-build-ReconcilerFunction: $(PACKAGES)
+build-ReconcilerFunction build-CatchUpFunction: $(PACKAGES)
 	cp -R $(PACKAGES)/. "$(ARTIFACTS_DIR)"
 	cp -R engine handler.py policies "$(ARTIFACTS_DIR)"
 	$(BUILD_PYTHON) -m tools.artifact "$(ARTIFACTS_DIR)"

@@ -32,7 +32,7 @@ from engine.ledger import Tables
 from tools import environments
 from tools.environments import ROOT
 from tools.local_aws import ACCOUNT, REGION, LocalAws, LocalAwsError
-from tools.template import load, resources
+from tools.template import function_properties, load, resources
 
 STACK_NAME = "cc-agent-reconciler-dev"
 BUILD_DIR = ROOT / ".aws-sam" / "build"
@@ -56,6 +56,10 @@ class Deployment:
     @property
     def function(self) -> str:
         return self.outputs["FunctionName"]
+
+    @property
+    def catch_up_function(self) -> str:
+        return self.outputs["CatchUpFunctionName"]
 
     @property
     def jobs_table(self) -> str:
@@ -92,12 +96,13 @@ class Deployment:
             ids += [entry["EventId"] for entry in answer["Entries"]]
         return ids
 
-    def invoke(self, payload: object) -> Any:
-        """Invoke the function, wait for its answer and return it. Raises LocalAwsError if it raised."""
-        answer = self._lambda.invoke(FunctionName=self.function, Payload=json.dumps(payload).encode())
+    def invoke(self, payload: object, function: str | None = None) -> Any:
+        """Invoke a function, wait for its answer and return it. Raises LocalAwsError if it raised."""
+        name = function or self.function
+        answer = self._lambda.invoke(FunctionName=name, Payload=json.dumps(payload).encode())
         body = answer["Payload"].read().decode()
         if "FunctionError" in answer:
-            raise LocalAwsError(f"{self.function} raised: {body}")
+            raise LocalAwsError(f"{name} raised: {body}")
         return json.loads(body)
 
     def catch_up(self) -> Any:
@@ -113,7 +118,8 @@ class Deployment:
                 "region": REGION,
                 "resources": [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/credit-reconciler-dev-catch-up"],
                 "detail": {},
-            }
+            },
+            self.catch_up_function,
         )
 
     def failed_events(self) -> list[dict[str, Any]]:
@@ -293,8 +299,8 @@ def _set_what_cloudformation_drops(aws: LocalAws, name: str, template: dict[str,
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
         for resource in cloudformation.describe_stack_resources(StackName=name)["StackResources"]
     }
-    for logical_id, function in resources(template, "AWS::Serverless::Function").items():
-        queue, _attribute = function["Properties"]["DeadLetterQueue"]["TargetArn"]["Fn::GetAtt"]
+    for logical_id in resources(template, "AWS::Serverless::Function"):
+        queue, _attribute = function_properties(logical_id, template)["DeadLetterQueue"]["TargetArn"]["Fn::GetAtt"]
         attributes = queues.get_queue_attributes(QueueUrl=made[queue], AttributeNames=["QueueArn"])["Attributes"]
         functions.update_function_configuration(
             FunctionName=made[logical_id], DeadLetterConfig={"TargetArn": attributes["QueueArn"]}

@@ -39,9 +39,16 @@ def template_rules(template: Template | None = None) -> dict[str, dict[str, Any]
 
 
 def function_events(kind: str, template: Template | None = None) -> dict[str, dict[str, Any]]:
-    """Return the properties of ReconcilerFunction's event sources of one ``kind``, by name."""
-    function = (template or load())["Resources"]["ReconcilerFunction"]["Properties"]
-    return {name: event["Properties"] for name, event in function["Events"].items() if event["Type"] == kind}
+    """Return the properties of the functions' event sources of one ``kind``, by name."""
+    functions = resources(template, "AWS::Serverless::Function").values()
+    events = [event for function in functions for event in function["Properties"].get("Events", {}).items()]
+    return {name: event["Properties"] for name, event in events if event["Type"] == kind}
+
+
+def function_properties(logical_id: str, template: Template | None = None) -> dict[str, Any]:
+    """Return a function's properties, with what it shares with all others."""
+    whole = template or load()
+    return {**whole["Globals"]["Function"], **whole["Resources"][logical_id]["Properties"]}
 
 
 def resources(template: Template | None, kind: str) -> dict[str, Any]:

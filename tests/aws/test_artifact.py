@@ -146,7 +146,7 @@ def test_the_methods_that_attrs_writes_come_compiled(artifact: Path) -> None:
 
 def test_it_is_built_for_the_processor_that_the_template_asks_for(artifact: Path) -> None:
     """A library for another processor would be ignored in silence, or fail at the first import."""
-    (architecture,) = load()["Resources"]["ReconcilerFunction"]["Properties"]["Architectures"]
+    (architecture,) = load()["Globals"]["Function"]["Architectures"]
     machine = {"x86_64": "x86_64", "arm64": "aarch64"}[architecture]
     libraries = [path.name for path in artifact.rglob("*.so")]  # none, as long as all that is left is pure Python
 

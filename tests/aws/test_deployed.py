@@ -12,7 +12,7 @@ import pytest
 
 from engine.ledger import Tables
 from tools.deployment import Deployment, deploy, wait_until
-from tools.local_aws import create_tables
+from tools.local_aws import LocalAwsError, create_tables
 
 
 def give(stack: Deployment, user: str, credits_given: str) -> None:
@@ -91,6 +91,14 @@ def test_the_catch_up_charges_a_job_that_no_event_told_of(deployed: Deployment) 
     deployed.catch_up()
 
     assert Decimal("99.2") == balance(deployed, "u-lost")
+
+
+def test_what_serves_events_may_not_read_whole_tables(deployed: Deployment) -> None:
+    """A scan that is sent to it is refused by its role; the catch-up has one of its own."""
+    with pytest.raises(LocalAwsError, match=r"not authorized to perform: dynamodb:Scan"):
+        deployed.invoke({"slices": [{"segment": 0, "segments": 1}]})
+
+    assert "rows" in deployed.invoke({"slices": [{"segment": 0, "segments": 1}]}, deployed.catch_up_function)
 
 
 def test_the_applications_own_tables_and_bus_are_used_where_they_are_named(beside_the_application: Deployment) -> None:

@@ -8,17 +8,21 @@ from typing import Any
 import pytest
 
 from tools.environments import ROOT
-from tools.template import function_events, load, resources, table_schemas, template_rules
+from tools.template import function_events, function_properties, load, resources, table_schemas, template_rules
 
 TEMPLATE = load()
 RESOURCES = TEMPLATE["Resources"]
-FUNCTION = RESOURCES["ReconcilerFunction"]["Properties"]
+FUNCTIONS = {name: function_properties(name, TEMPLATE) for name in resources(TEMPLATE, "AWS::Serverless::Function")}
+FUNCTION = FUNCTIONS["ReconcilerFunction"]
 TABLES = resources(TEMPLATE, "AWS::DynamoDB::Table")
 QUEUES = resources(TEMPLATE, "AWS::SQS::Queue")
-STATEMENTS = {
-    statement["Sid"]: statement
-    for policy in RESOURCES["ReconcilerRole"]["Properties"]["Policies"]
-    for statement in policy["PolicyDocument"]["Statement"]
+ROLES = {
+    role: {
+        statement["Sid"]: statement
+        for policy in properties["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    }
+    for role, properties in resources(TEMPLATE, "AWS::IAM::Role").items()
 }
 FOURTEEN_DAYS = 14 * 24 * 60 * 60
 
@@ -91,24 +95,53 @@ def test_a_table_that_exists_already_takes_the_place_of_a_new_one(role: str) -> 
     assert f"Make{role}Table" == TABLES[f"{role}Table"]["Condition"]
     assert {"Fn::If": [f"Make{role}Table", made, given]} == FUNCTION["Environment"]["Variables"][f"{role.upper()}_TABLE"]
     assert {"Fn::If": [f"Make{role}Table", made, given]} == TEMPLATE["Outputs"][f"{role}TableName"]["Value"]
-    assert any(f"${{Existing{role}Table}}" in text for statement in STATEMENTS.values() for text in strings(statement))
+    for statements in ROLES.values():
+        assert any(f"${{Existing{role}Table}}" in text for statement in statements.values() for text in strings(statement))
 
 
-def test_the_function_may_do_what_its_requests_need_and_nothing_else() -> None:
-    """Nothing can be deleted, and no entry of the ledger changed."""
-    assert {sid: actions(statement) for sid, statement in STATEMENTS.items()} == {
-        "AppendToTheLedger": {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"},
+def test_what_serves_events_may_do_what_a_posting_needs_and_nothing_else() -> None:
+    """No table can be scanned, nothing deleted, and no entry of the ledger changed."""
+    assert permitted("ReconcilerRole") == {
+        "AppendToTheLedger": {"dynamodb:PutItem", "dynamodb:Query"},
         "MoveBalances": {"dynamodb:UpdateItem"},
-        "FindAndMarkJobs": {"dynamodb:Scan", "dynamodb:UpdateItem"},
-        "KeepBaselines": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "MarkJobs": {"dynamodb:UpdateItem"},
+        "ReadBaselines": {"dynamodb:GetItem"},
         "KeepFailedEvents": {"sqs:SendMessage"},
         "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
     }
 
 
+def test_the_catch_up_may_read_whole_tables_as_well() -> None:
+    """Jobs for what is due, the ledger for the baselines; and nothing can be deleted here either."""
+    assert permitted("CatchUpRole") == {
+        "AppendToTheLedger": {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"},
+        "MoveBalances": {"dynamodb:UpdateItem"},
+        "FindAndMarkJobs": {"dynamodb:Scan", "dynamodb:UpdateItem"},
+        "KeepBaselines": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "KeepFailedRuns": {"sqs:SendMessage"},
+        "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
+    }
+
+
+def permitted(role: str) -> dict[str, set[str]]:
+    """Return what a role's statements permit."""
+    return {sid: actions(statement) for sid, statement in ROLES[role].items()}
+
+
+def test_each_function_has_a_role_of_its_own() -> None:
+    """And a log of its own."""
+    roles = {name: function["Role"]["Fn::GetAtt"][0] for name, function in FUNCTIONS.items()}
+
+    assert {"ReconcilerFunction": "ReconcilerRole", "CatchUpFunction": "CatchUpRole"} == roles
+    assert set(ROLES) == set(roles.values())
+    for function in FUNCTIONS.values():
+        (log,) = ROLES[function["Role"]["Fn::GetAtt"][0]]["WriteLogs"]["Resource"]["Fn::GetAtt"][:1]
+        assert {"LogGroup": {"Ref": log}, "LogFormat": "JSON"} == function["LoggingConfig"]
+
+
 def test_no_permission_has_a_wildcard() -> None:
     """Each names its one resource."""
-    texts = [text for part in (STATEMENTS, RESOURCES["UndeliveredEventsPolicy"]) for text in strings(part)]
+    texts = [text for part in (ROLES, RESOURCES["UndeliveredEventsPolicy"]) for text in strings(part)]
 
     assert [] == [text for text in texts if "*" in text]
 
@@ -134,15 +167,16 @@ def test_an_event_that_cannot_be_delivered_is_kept() -> None:
         {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]} == source["DeadLetterConfig"]["Arn"] for source in sources.values()
     )
     assert all(source["RetryPolicy"]["MaximumRetryAttempts"] > 0 for source in sources.values())
-    assert {"ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": [f"ReconcilerFunction{name}", "Arn"]} for name in sources]}} == (
-        statement["Condition"]
-    )
+    rules = ["ReconcilerFunctionVideoEvents", "CatchUpFunctionCatchUp"]
+    assert len(rules) == len(sources)
+    assert {"ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": [rule, "Arn"]} for rule in rules]}} == statement["Condition"]
 
 
 def test_an_event_that_the_function_raises_on_is_retried_and_then_kept() -> None:
     """Twice, then it waits for a person."""
-    assert 2 == FUNCTION["EventInvokeConfig"]["MaximumRetryAttempts"]
-    assert {"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["FailedEvents", "Arn"]}} == FUNCTION["DeadLetterQueue"]
+    for function in FUNCTIONS.values():
+        assert 2 == function["EventInvokeConfig"]["MaximumRetryAttempts"]
+        assert {"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["FailedEvents", "Arn"]}} == function["DeadLetterQueue"]
 
 
 @pytest.mark.parametrize("logical_id", sorted(QUEUES))
@@ -165,7 +199,10 @@ def test_the_function_is_as_the_design_has_it() -> None:
 
 def test_logs_are_json_and_do_not_pile_up_for_ever() -> None:
     """30 days in dev, longer where it matters."""
-    assert {"LogGroup": {"Ref": "ReconcilerLogs"}, "LogFormat": "JSON"} == FUNCTION["LoggingConfig"]
+    groups = resources(TEMPLATE, "AWS::Logs::LogGroup").values()
+    retention = {"Fn::FindInMap": ["Logs", "RetentionInDays", {"Ref": "Environment"}]}
+
+    assert all(retention == group["Properties"]["RetentionInDays"] for group in groups)
     assert {"dev": 30, "staging": 90, "prod": 365} == TEMPLATE["Mappings"]["Logs"]["RetentionInDays"]
 
 

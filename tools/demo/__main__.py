@@ -166,7 +166,7 @@ def wait_for(look: Callable[[], Any], expected: object) -> Any:
 
 
 def check_scan(day: Day, name: str, expected: dict[str, int]) -> None:
-    """Invoke the function with the event that its schedule sends."""
+    """Invoke the catch-up with the event that its schedule sends."""
     payload = {
         "version": "0",
         "id": "89d1a02d-5ec7-412e-82f5-13505f849b41",
@@ -178,7 +178,7 @@ def check_scan(day: Day, name: str, expected: dict[str, int]) -> None:
         "resources": [],
         "detail": {},
     }
-    answer = day.aws.client("lambda").invoke(FunctionName=day.stack.function, Payload=json.dumps(payload))
+    answer = day.aws.client("lambda").invoke(FunctionName=day.stack.catch_up_function, Payload=json.dumps(payload))
     report = json.loads(answer["Payload"].read())
     for figure, value in expected.items():
         day.check(f"{name}: {figure}", value, report.get(figure))
