@@ -13,6 +13,7 @@ import pytest
 from engine.ledger import Tables
 from tools.deployment import Deployment, deploy, wait_until
 from tools.local_aws import LocalAwsError, create_tables
+from tools.template import resources
 
 
 def give(stack: Deployment, user: str, credits_given: str) -> None:
@@ -99,6 +100,20 @@ def test_what_serves_events_may_not_read_whole_tables(deployed: Deployment) -> N
         deployed.invoke({"slices": [{"segment": 0, "segments": 1}]})
 
     assert "rows" in deployed.invoke({"slices": [{"segment": 0, "segments": 1}]}, deployed.catch_up_function)
+
+
+def test_the_alarms_are_there_and_tell_the_topic(deployed: Deployment) -> None:
+    """Each with its action both ways."""
+    cloudwatch = deployed.aws.client("cloudwatch")
+    alarms = {alarm["AlarmName"]: alarm for alarm in cloudwatch.describe_alarms()["MetricAlarms"]}
+    cloudwatch.close()
+
+    expected = {alarm["Properties"]["AlarmName"]["Fn::Sub"] for alarm in resources(None, "AWS::CloudWatch::Alarm").values()}
+    assert {name.replace("${Environment}", "dev") for name in expected} <= alarms.keys()
+    topic = deployed.outputs["AlarmsTopicArn"]
+    assert all(
+        [topic] == alarm["AlarmActions"] == alarm["OKActions"] for alarm in alarms.values() if "-dev-" in alarm["AlarmName"]
+    )
 
 
 def test_the_applications_own_tables_and_bus_are_used_where_they_are_named(beside_the_application: Deployment) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from engine.decimals import Money
+from engine.telemetry import Report, settled_metrics
+from engine.values import Entry, EntryType, Facts, Outcome, Source
 from tools.environments import ROOT
 from tools.template import function_events, function_properties, load, resources, table_schemas, template_rules
 
@@ -24,6 +29,7 @@ ROLES = {
     }
     for role, properties in resources(TEMPLATE, "AWS::IAM::Role").items()
 }
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 FOURTEEN_DAYS = 14 * 24 * 60 * 60
 
 
@@ -206,13 +212,79 @@ def test_logs_are_json_and_do_not_pile_up_for_ever() -> None:
     assert {"dev": 30, "staging": 90, "prod": 365} == TEMPLATE["Mappings"]["Logs"]["RetentionInDays"]
 
 
+ALARMS = resources(TEMPLATE, "AWS::CloudWatch::Alarm")
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+
+
+@pytest.mark.parametrize("logical_id", sorted(ALARMS))
+def test_an_alarm_tells_a_person_what_to_do(logical_id: str) -> None:
+    """When it begins and when it is over, with a section of the runbook: what it means, look, fix, verify."""
+    alarm = ALARMS[logical_id]["Properties"]
+    section = alarm["AlarmName"]["Fn::Sub"].removeprefix("credit-reconciler-${Environment}-")
+    page = RUNBOOK.split(f"\n## {section}\n")[1].split("\n## ")[0]
+
+    assert [{"Ref": "Alarms"}] == alarm["AlarmActions"] == alarm["OKActions"]
+    assert alarm["AlarmDescription"].endswith(f". docs/runbook.md#{section}")
+    assert all(f"**{word}**" in page for word in ("Means", "Look", "Fix", "Verify"))
+
+
+def test_the_runbook_has_no_section_of_an_alarm_that_is_gone() -> None:
+    """Its first sections are those of the alarms."""
+    sections = [line.removeprefix("## ") for line in RUNBOOK.splitlines() if line.startswith("## ")]
+
+    assert {alarm["Properties"]["AlarmName"]["Fn::Sub"].split("}-")[1] for alarm in ALARMS.values()} == set(
+        sections[: len(ALARMS)]
+    )
+
+
+def test_an_alarm_looks_at_something_that_is_there() -> None:
+    """A function or queue of this stack, or a metric that the function's own lines carry."""
+    filters = {
+        transformation["MetricName"]
+        for metric_filter in resources(TEMPLATE, "AWS::Logs::MetricFilter").values()
+        for transformation in metric_filter["Properties"]["MetricTransformations"]
+    }
+    entry = Entry(
+        reference="job#j", job="j", sequence=1, user="u", type=EntryType.DEBIT, amount=Decimal(-1), occurred_at=NOON,
+        rule="r", policy="p", facts=Facts(), cost=Decimal(1), money=Money(), source=Source.SCAN,
+    )  # fmt: skip
+    own = settled_metrics(Report(None, Outcome.DEBITED, entry=entry)).keys()
+
+    for alarm in ALARMS.values():
+        properties = alarm["Properties"]
+        match properties["Namespace"]:
+            case "Reconciler":
+                assert properties["MetricName"] in own
+                assert ["FunctionName"] == [dimension["Name"] for dimension in properties["Dimensions"]]
+            case {"Fn::Sub": "Reconciler/${Environment}"}:
+                assert properties["MetricName"] in filters
+            case "AWS/Lambda" | "AWS/SQS":
+                (dimension,) = properties["Dimensions"]
+                (target,) = [text.split(".")[0] for text in strings(dimension["Value"]) if text in RESOURCES]
+                assert RESOURCES[target]["Type"] in {"AWS::Serverless::Function", "AWS::SQS::Queue"}
+            case other:
+                pytest.fail(f"{other} is no namespace of ours")
+
+
+@pytest.mark.parametrize("logical_id", sorted(QUEUES))
+def test_every_dead_letter_queue_has_an_alarm(logical_id: str) -> None:
+    """One letter is enough."""
+    watched = [
+        alarm["Properties"]
+        for alarm in ALARMS.values()
+        if {"Fn::GetAtt": [logical_id, "QueueName"]} in [d["Value"] for d in alarm["Properties"].get("Dimensions", [])]
+    ]
+
+    assert [0] == [alarm["Threshold"] for alarm in watched]
+
+
 def test_everything_with_a_name_is_named_by_its_environment() -> None:
     """So that dev, staging and prod can share an account."""
     named = {
         f"{logical_id}.{key}": name
         for logical_id, resource in RESOURCES.items()
         for key, name in resource["Properties"].items()
-        if key in {"TableName", "QueueName", "FunctionName", "LogGroupName"}
+        if key in {"TableName", "QueueName", "FunctionName", "LogGroupName", "AlarmName", "TopicName"} and "Ref" not in name
     }
     named |= {name: event.get("RuleName") or event.get("Name") for name, event in function_events("EventBridgeRule").items()}
 
