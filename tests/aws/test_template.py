@@ -232,9 +232,9 @@ def test_the_runbook_has_no_section_of_an_alarm_that_is_gone() -> None:
     """Its first sections are those of the alarms."""
     sections = [line.removeprefix("## ") for line in RUNBOOK.splitlines() if line.startswith("## ")]
 
-    assert {alarm["Properties"]["AlarmName"]["Fn::Sub"].split("}-")[1] for alarm in ALARMS.values()} == set(
-        sections[: len(ALARMS)]
-    )
+    alarms = {alarm["Properties"]["AlarmName"]["Fn::Sub"].split("}-")[1] for alarm in ALARMS.values()}
+
+    assert alarms == set(sections[: len(ALARMS)])
 
 
 def test_an_alarm_looks_at_something_that_is_there() -> None:
