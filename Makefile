@@ -2,6 +2,7 @@
 
 PYTHON ?= python3.12
 ENVIRONMENT ?= dev
+FORMAT ?= text
 WORKERS ?= 2
 
 BIN := .venv/bin
@@ -9,7 +10,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast lint format build demo bench bench-gates bench-save deploy lock clean distclean build-ReconcilerFunction build-CatchUpFunction
+.PHONY: help setup test test-fast lint format build demo bench bench-gates bench-save policies deploy lock clean distclean build-ReconcilerFunction build-CatchUpFunction
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -54,8 +55,11 @@ bench-gates: setup ## fail where something is too slow, or has become slower tha
 	$(BIN)/python -m pytest benchmarks -m "not peers" --benchmark-json=.benchmarks/gates.json
 	$(BIN)/python -m benchmarks.compare .benchmarks/gates.json
 
+policies: setup ## every mistake in the policies (FORMAT=github annotates a pull request)
+	$(BIN)/reconciler validate --format $(FORMAT) policies/*.yaml
+
 deploy: build ## to AWS, with your credentials (ENVIRONMENT=dev, staging or prod)
-	$(SAM) deploy --config-env $(if $(filter dev,$(ENVIRONMENT)),default,$(ENVIRONMENT))
+	$(SAM) deploy --config-env $(if $(filter dev,$(ENVIRONMENT)),default,$(ENVIRONMENT)) $(DEPLOY_OPTIONS)
 
 COMPILE := uv pip compile --quiet --generate-hashes --universal --python-version 3.12 --no-emit-index-url $(UPGRADE)
 
