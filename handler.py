@@ -96,13 +96,14 @@ def _answer_batch(event: Any, reconciler: Reconciler, deadline: Deadline) -> Ans
 
 
 def _answer_schedule(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
-    """Renew the baselines and scan the whole table.
+    """Renew the baselines, scan the whole table, and check the books.
 
     Each run begins one segment further, so that no part of a large table is always the last.
     """
     at: datetime = read_instant(event.get("time")) or reconciler.clock.now()
     first = int(at.timestamp()) // SCHEDULE_SECONDS % SEGMENTS
-    return reconciler.scheduled(whole_table(SEGMENTS, first), deadline).answer()
+    report = reconciler.scheduled(whole_table(SEGMENTS, first), deadline)
+    return {**report.answer(), "audit": reconciler.check_books(deadline)}
 
 
 def _answer_scan(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:

@@ -10,12 +10,13 @@ from attrs import frozen
 
 from engine.clock import Deadline
 from engine.decimals import EXACT, ZERO
-from engine.ledger import Ledger
+from engine.ledger import Ledger, LedgerUnavailable
 
 LOOKS_MAX = 5
 """How often a user whose sums differ is looked at again before it counts as drift."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
+ENTRIES_BETWEEN_LOOKS_AT_THE_CLOCK = 500
 
 
 @frozen
@@ -41,6 +42,8 @@ class Audit:
 def audit(ledger: Ledger, deadline: Deadline, seen: Callable[[int], None] = lambda _: None) -> Audit:
     """Compare every user's entries with Credits. ``seen`` is told how many entries were read so far.
 
+    Raises LedgerUnavailable where the deadline comes first: half an audit says nothing.
+
     The two tables are read one after the other, so a posting in between makes them differ. A user that differs is looked at
     again, alone, until the sums agree or stay apart without a posting in between.
     """
@@ -61,6 +64,8 @@ def _sums(ledger: Ledger, deadline: Deadline, seen: Callable[[int], None]) -> tu
     for count, entry in enumerate(ledger.entries(("userId", "amount"), deadline), start=1):
         sums[entry["userId"]] = EXACT.add(sums[entry["userId"]], Decimal(entry["amount"]))
         seen(count)
+        if count % ENTRIES_BETWEEN_LOOKS_AT_THE_CLOCK == 0:
+            _check_time(deadline)
     return dict(sums), count
 
 
@@ -78,12 +83,18 @@ def _look_again(ledger: Ledger, user: str, deadline: Deadline) -> Drift | None:
 
 def _looks(ledger: Ledger, user: str, deadline: Deadline) -> Iterator[Drift]:
     for look in range(LOOKS_MAX):
+        _check_time(deadline)
         if look:
             ledger.clock.wait(SECONDS_BETWEEN_LOOKS)
         amounts = (Decimal(entry["amount"]) for entry in ledger.entries_of_user(user, deadline))
         total = _total(amounts)
         row = ledger.balance(user, deadline) or {}
         yield Drift(user, total, Decimal(row.get("posted", ZERO)))
+
+
+def _check_time(deadline: Deadline) -> None:
+    if deadline.left() <= 0:
+        raise LedgerUnavailable("the audit's time was used up")
 
 
 def _total(amounts: Iterable[Decimal]) -> Decimal:

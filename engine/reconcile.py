@@ -38,6 +38,12 @@ LESSONS_MAX = 5
 BASELINES_SHARE = 4
 """A scheduled run spends at most a quarter of its time on baselines."""
 
+AUDIT_RESERVE_SECONDS = 2.0
+"""What an audit leaves of the time, so that its run can answer."""
+
+DRIFTS_TOLD_MAX = 20
+"""More users than this are counted, and found by ``reconciler audit``."""
+
 ROWS_TOGETHER = 25
 """How many rows a scan posts together."""
 
@@ -215,6 +221,21 @@ class Reconciler:
         """Do what is due at regular times: renew the baselines (in a share of the time), then scan."""
         baselines = self.usual.renew(deadline.sooner(deadline.left() / BASELINES_SHARE))
         return self.scan(slices, deadline, ScanReport(baselines=baselines))
+
+    def check_books(self, deadline: Deadline) -> dict[str, Any]:
+        """Audit every user's entries, as far as the time allows, and return what was seen. Never fails: the scan is done."""
+        from engine.audit import audit  # noqa: PLC0415  what serves events needs none
+
+        try:
+            seen = audit(self.ledger, deadline.sooner(deadline.left() - AUDIT_RESERVE_SECONDS))
+        except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
+            fields: dict[str, Any] = {"problem": f"{type(error).__name__}: {error}"}
+            self.telemetry.audited(fields, None)
+            return fields
+        drifts = [drift.user for drift in seen.drifts[:DRIFTS_TOLD_MAX]]
+        fields = {"users": seen.users, "entries": seen.entries, "drifts": drifts}
+        self.telemetry.audited(fields, len(seen.drifts))
+        return fields
 
     def scan(self, slices: Iterable[ScanSlice], deadline: Deadline, report: ScanReport = ScanReport()) -> ScanReport:
         """Turn every row that is due into its event and reconcile it, until done or out of time.

@@ -110,6 +110,12 @@ class Telemetry:
         """Report a run of the scan."""
         self._line(logging.INFO, "scanned", fields, {})
 
+    def audited(self, fields: Mapping[str, Any], drifts: int | None) -> None:
+        """Report an audit: how many users' books do not agree, or None where it was not finished."""
+        level = logging.ERROR if drifts else logging.INFO
+        metrics = {"AuditsUnfinished": 1} if drifts is None else {"Drift": drifts}
+        self._line(level, "audited", fields, metrics)
+
     def _line(self, level: int, message: str, fields: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Write one line. Metrics are never lost to the log level: below it the line carries nothing else."""
         now = self.clock.now()

@@ -89,9 +89,22 @@ def test_the_catch_up_charges_a_job_that_no_event_told_of(deployed: Deployment) 
     row |= {"model": {"S": "veo-3"}, "updatedAt": {"S": "2026-01-05T10:00:00Z"}}
     deployed.dynamodb.put_item(TableName=deployed.tables.jobs, Item=row)
 
-    deployed.catch_up()
+    answer = deployed.catch_up()
 
     assert Decimal("99.2") == balance(deployed, "u-lost")
+    assert [] == answer["audit"]["drifts"]
+
+
+def test_the_catch_up_names_whose_books_do_not_agree(deployed: Deployment) -> None:
+    """By the role's own rights: somebody has written ``posted``, and then put it right."""
+    item = {"userId": {"S": "u-drift"}, "remaining": {"N": "10"}, "posted": {"N": "-5"}}
+    deployed.dynamodb.put_item(TableName=deployed.tables.credits, Item=item)
+
+    found = deployed.catch_up()["audit"]
+    give(deployed, "u-drift", "10")
+
+    assert ["u-drift"] == found["drifts"]
+    assert [] == deployed.catch_up()["audit"]["drifts"]
 
 
 def test_what_serves_events_may_not_read_whole_tables(deployed: Deployment) -> None:

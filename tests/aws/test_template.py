@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from engine.clock import Clock
 from engine.decimals import Money
-from engine.telemetry import Report, settled_metrics
+from engine.telemetry import Report, Telemetry, settled_metrics
 from engine.values import Entry, EntryType, Facts, Outcome, Source
 from tools.environments import ROOT
 from tools.template import function_events, function_properties, load, resources, table_schemas, template_rules
@@ -121,7 +123,8 @@ def test_the_catch_up_may_read_whole_tables_as_well() -> None:
     """Jobs for what is due, the ledger for the baselines; and nothing can be deleted here either."""
     assert permitted("CatchUpRole") == {
         "AppendToTheLedger": {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"},
-        "MoveBalances": {"dynamodb:UpdateItem"},
+        "ReadStatements": {"dynamodb:Query"},
+        "MoveAndReadBalances": {"dynamodb:UpdateItem", "dynamodb:GetItem", "dynamodb:Scan"},
         "FindAndMarkJobs": {"dynamodb:Scan", "dynamodb:UpdateItem"},
         "KeepBaselines": {"dynamodb:GetItem", "dynamodb:PutItem"},
         "KeepFailedRuns": {"sqs:SendMessage"},
@@ -248,7 +251,9 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
         reference="job#j", job="j", sequence=1, user="u", type=EntryType.DEBIT, amount=Decimal(-1), occurred_at=NOON,
         rule="r", policy="p", facts=Facts(), cost=Decimal(1), money=Money(), source=Source.SCAN,
     )  # fmt: skip
-    own = settled_metrics(Report(None, Outcome.DEBITED, entry=entry)).keys()
+    lines: list[str] = []
+    Telemetry(lines.append, Clock()).audited({}, 0)
+    own = settled_metrics(Report(None, Outcome.DEBITED, entry=entry)).keys() | json.loads(lines[0]).keys()
 
     for alarm in ALARMS.values():
         properties = alarm["Properties"]

@@ -11,6 +11,7 @@ import pytest
 import handler
 from engine.errors import EventError, LedgerError
 from engine.ledger import Tables
+from engine.ledger.attributes import encode_item
 from tests.support.eventbridge import delivered
 from tests.support.events import as_json, failed, rendered
 from tests.support.malformed import MALFORMED, TIME, ids
@@ -176,6 +177,25 @@ def test_the_schedule_catches_up_and_then_has_nothing_to_do(world: World) -> Non
     assert ({"debited": 15, "voided": 5}, 20, []) == (first["outcomes"], first["adjustments"], first["slices"])
     assert ({}, 0, 0, []) == (second["outcomes"], second["adjustments"], second["marked"], second["slices"])
     assert before == world.everything()
+
+
+def test_the_schedule_checks_the_books(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Users whose entries do not add up are named, and counted for the alarm."""
+    world.job("j-1")
+    fine = handler.lambda_handler(SCHEDULED, Context())["audit"]
+    world.client.put_item(
+        TableName=world.tables.credits, Item=encode_item({"userId": "u-9", "remaining": 5, "posted": Decimal(-3)})
+    )
+
+    drifting = handler.lambda_handler(SCHEDULED, Context())["audit"]
+    unfinished = handler.lambda_handler(SCHEDULED, Context(seconds=1))["audit"]
+
+    assert ([], 1) == (fine["drifts"], fine["entries"])
+    assert ["u-9"] == drifting["drifts"]
+    assert "LedgerUnavailable: the audit's time was used up" == unfinished["problem"]
+    lines = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if line.get("message") == "audited"]
+    assert [("INFO", 0), ("ERROR", 1), ("INFO", None)] == [(line["level"], line.get("Drift")) for line in lines]
+    assert 1 == lines[2]["AuditsUnfinished"]
 
 
 def test_a_scan_without_time_answers_with_the_slices_to_go_on_with(world: World) -> None:
