@@ -538,7 +538,6 @@ def test_half_a_surrogate_does_not_end_a_replay(world: World, tmp_path: Path) ->
 def test_a_replay_that_meets_an_outage_keeps_its_place(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is settled stays settled; the same command goes on from there."""
     file = events_file(tmp_path / "events.jsonl", *(rendered(f"j-{number}") for number in range(20)))
-    monkeypatch.setattr("engine.cli.options.PATIENCE_SECONDS", 0.1)
     monkeypatch.setenv("LEDGER_TABLE", world.tables.ledger)
     post, calls = Ledger._post_batch, iter(range(100))  # noqa: SLF001  the one place where a batch is sent
 
