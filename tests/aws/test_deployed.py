@@ -115,6 +115,18 @@ def test_what_serves_events_may_not_read_whole_tables(deployed: Deployment) -> N
     assert "rows" in deployed.invoke({"slices": [{"segment": 0, "segments": 1}]}, deployed.catch_up_function)
 
 
+def test_the_dashboard_names_the_stacks_own_things(deployed: Deployment) -> None:
+    """Every name in it was filled in."""
+    cloudwatch = deployed.aws.client("cloudwatch")
+    body = cloudwatch.get_dashboard(DashboardName="credit-reconciler-dev")["DashboardBody"]
+    cloudwatch.close()
+
+    assert "${" not in body
+    for name in (deployed.function, deployed.catch_up_function, deployed.ledger_table, deployed.log_group):
+        assert name in body
+    assert json.loads(body)["widgets"]
+
+
 def test_the_alarms_are_there_and_tell_the_topic(deployed: Deployment) -> None:
     """Each with its action both ways."""
     cloudwatch = deployed.aws.client("cloudwatch")

@@ -12,7 +12,7 @@ import pytest
 
 from engine.clock import Clock
 from engine.decimals import Money
-from engine.telemetry import Report, Telemetry, settled_metrics
+from engine.telemetry import METRICS, Report, Telemetry, settled_metrics
 from engine.values import Entry, EntryType, Facts, Outcome, Source
 from tools.environments import ROOT
 from tools.template import function_events, function_properties, load, resources, table_schemas, template_rules
@@ -213,6 +213,28 @@ def test_logs_are_json_and_do_not_pile_up_for_ever() -> None:
 
     assert all(retention == group["Properties"]["RetentionInDays"] for group in groups)
     assert {"dev": 30, "staging": 90, "prod": 365} == TEMPLATE["Mappings"]["Logs"]["RetentionInDays"]
+
+
+def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
+    """It is well-formed, and no two widgets share a place."""
+    text, _ = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    widgets = json.loads(text)["widgets"]
+    shown = {name for widget in widgets for name in own_metrics(widget["properties"].get("metrics", []))}
+
+    assert {*METRICS.values(), "Errors", "CreditsMoved", "Adjustments", "Drift", "AuditsUnfinished"} == shown
+    assert len(widgets) == len({(widget["x"], widget["y"]) for widget in widgets})
+
+
+def own_metrics(metrics: list[list[Any]]) -> set[str]:
+    """Return the names of our own metrics; a dot repeats what stands above it, three of them the whole line."""
+    names, namespace, name = set(), "", ""
+    for metric in metrics:
+        if metric[0] != "..." and len(metric) > 1:
+            namespace = namespace if metric[0] == "." else metric[0]
+            name = name if metric[1] == "." else metric[1]
+        if namespace == "Reconciler":
+            names.add(name)
+    return names
 
 
 ALARMS = resources(TEMPLATE, "AWS::CloudWatch::Alarm")
