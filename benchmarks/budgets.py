@@ -26,8 +26,9 @@ WARM_EVENT_TO_BARE_TRANSACTION_MAX = 0.55
 """CPU of one debit through the handler, to that of boto3's bare ``transact_write_items`` with the same three items. botocore's
 client could not get below 1; the wire client alone takes 0.2."""
 
-BATCH_EVENT_TO_BARE_TRANSACTION_MAX = 0.15
-"""CPU of one event of a full batch, to that of boto3's bare transaction for it."""
+BATCH_EVENT_TO_BARE_TRANSACTION_MAX = 0.18
+"""CPU of one event of a full batch, to that of boto3's bare transaction for it. Between 0.10 and 0.13 was seen of one and the
+same code: both sides depend on what the processor's caches still hold."""
 
 BATCH_EVENTS_PER_SECOND_TO_BARE_MIN = 3.5
 """Events a second in a batch, to boto3's bare transactions one after the other. Prototypes reached 4.1 to 4.7."""
