@@ -16,7 +16,7 @@ VCPU_MEGABYTES = 1769
 """At this memory a function has one vCPU. Source: "Configure Lambda function memory", AWS Lambda Developer Guide."""
 
 PERIOD_SECONDS = 0.020
-"""The period of Linux's bandwidth controller that functions have been seen to run under."""
+"""The period of Linux's bandwidth controller that functions have been seen to run under: observed, not promised."""
 
 LOOK_SECONDS = 0.0003
 
@@ -51,20 +51,20 @@ class Throttle:
         self.thread.join()
 
     def _run(self) -> None:
-        owed = 0.0
+        limit = cpu_seconds(self.pid)
         while not self.ended.is_set():
-            owed = max(0.0, self._period(owed) - self.quota)
+            # What was left over lapses. What was used too much, even between a look and the stop after it, stays owed.
+            limit = min(limit, cpu_seconds(self.pid)) + self.quota
+            self._period(limit)
 
-    def _period(self, owed: float) -> float:
-        """Let the process run for one period, and return what it used, debts included."""
-        ends, before, used = time.perf_counter() + PERIOD_SECONDS, cpu_seconds(self.pid), owed
+    def _period(self, limit: float) -> None:
+        """Let the process run for one period, or until it has used ``limit`` seconds in its life."""
+        ends = time.perf_counter() + PERIOD_SECONDS
         while time.perf_counter() < ends and not self.ended.is_set():
-            used = owed + cpu_seconds(self.pid) - before
-            if used >= self.quota:
+            if cpu_seconds(self.pid) >= limit:
                 self._stop_until(ends)
-                break
+                return
             time.sleep(LOOK_SECONDS)
-        return used
 
     def _stop_until(self, instant: float) -> None:
         os.kill(self.pid, signal.SIGSTOP)
