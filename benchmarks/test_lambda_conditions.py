@@ -23,8 +23,10 @@ from benchmarks.gates import at_most
 from benchmarks.runtime_api import Sandbox
 from benchmarks.throttle import share_of
 from benchmarks.tls import make_certificates, terminated
+from engine.ledger import Tables
+from engine.ledger.choice import choose_wire
 from tools import environments
-from tools.local_aws import LocalAws
+from tools.local_aws import LocalAws, tables_environment
 
 LATER = 3
 """How many invocations after the first are taken together: one alone may meet another process."""
@@ -34,15 +36,19 @@ Event = Callable[[], dict[str, Any]]
 
 
 @pytest.fixture
-def over_tls(aws: LocalAws, environment: dict[str, str], artifact: Path, tmp_path: Path) -> Iterator[Start]:
-    """Return what starts a folder's handler with TLS to the database; it reads the roots of Lambda and one more."""
+def over_tls(aws: LocalAws, environment: dict[str, str], tables: Tables, artifact: Path, tmp_path: Path) -> Iterator[Start]:
+    """Return what starts a folder's handler with TLS to the database; it reads the roots of Lambda and one more.
+
+    All tables are named, as in a deployment: what init reads is an answer, not an error.
+    """
     environments.fill(environments.RIC)
     certificates = make_certificates(tmp_path)
     bundle = tmp_path / "bundle.pem"
     roots = (artifact / "engine" / "ledger" / "amazon-roots.pem").read_text()
     bundle.write_text(roots + certificates.authority.read_text())
     with terminated(certificates, urlsplit(aws.endpoint).port or 80) as endpoint:
-        variables = {**environment, "AWS_ENDPOINT_URL": endpoint, "AWS_CA_BUNDLE": str(bundle)}
+        database = {"AWS_ENDPOINT_URL_DYNAMODB": endpoint, "AWS_CA_BUNDLE": str(bundle)}
+        variables = {**environment, **tables_environment(tables), **database}
         yield lambda folder: Sandbox(environments.RIC.python, folder, "handler.lambda_handler", variables)
 
 
@@ -73,6 +79,7 @@ def test_first_invocation_under_lambda_s_conditions(
     benchmark.extra_info.update(
         milliseconds_init=round(statistics.median(start["init"] for start in seen)),
         milliseconds_first=round(statistics.median(start["first"] for start in seen), 1),
+        milliseconds_second=round(statistics.median(start["second"] for start in seen), 1),
         milliseconds_later=round(statistics.median(start["later"] for start in seen), 1),
         first_to_second=round(ratio, 2),
         milliseconds_total_median=round(statistics.median(totals)),
@@ -102,17 +109,24 @@ def test_a_function_that_prepares_nothing_is_caught(artifact: Path, over_tls: St
 
 
 def one_start(start: Start, folder: Path, new_event: Event) -> dict[str, float]:
-    """Return the milliseconds of init, of the first invocation, and of the median of those after it."""
+    """Return the milliseconds of init, of the first and second invocation, and of the median of those after the first."""
     share = share_of(LAMBDA_MEGABYTES)
     events = [new_event() for _ in range(1 + LATER)]
-    with start(folder) as box:
+    box = start(folder)
+    wire = choose_wire(box.environment)
+    assert wire is not None, "botocore's client would be measured"
+    assert wire.endpoint.is_tls
+    with box:
         init = box.initialised()
         answers = [box.throttled(event, share) for event in events]
     assert {answer.body["outcome"] for answer, _ in answers} == {"debited"}
     first, *later = (milliseconds for _, milliseconds in answers)
-    return {"init": init, "first": first, "later": statistics.median(later)}
+    return {"init": init, "first": first, "second": later[0], "later": statistics.median(later)}
 
 
 def first_to_later(seen: list[dict[str, float]]) -> float:
-    """Return how much longer the first invocation takes than those after it: the median over all starts."""
+    """Return how much longer the first invocation takes than those after it: the median over all starts.
+
+    Several together are steadier than the second alone, and a little quicker, so the bound is no easier to meet.
+    """
     return statistics.median(start["first"] / start["later"] for start in seen)

@@ -24,7 +24,7 @@ CHUNK_BYTES = 65536
 
 @frozen
 class Certificates:
-    """The files of an authority, and of the certificate and key that it has made for ``localhost``."""
+    """The files of an authority, and of the certificate for ``localhost``, with the one between them, and its key."""
 
     authority: Path
     certificate: Path
@@ -32,34 +32,37 @@ class Certificates:
 
 
 def make_certificates(folder: Path) -> Certificates:
-    """Make an authority and what it vouches for: keys as short as AWS's own, so that a handshake costs the same."""
+    """Make an authority, one below it, and what that one vouches for: AWS too has one between."""
     from cryptography import x509  # noqa: PLC0415  the terminator does without it
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415  the same
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415  the same
 
     now = datetime.now(UTC)
-    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in ("benchmark authority", HOST)]
+    chain = ("benchmark authority", "benchmark intermediate", HOST)
+    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in chain]
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in names]
-    made = Certificates(folder / "authority.pem", folder / "certificate.pem", folder / "key.pem")
-    for subject, key, path, is_authority in (
-        (names[0], keys[0], made.authority, True),
-        (names[1], keys[1], made.certificate, False),
-    ):
+    encoding, encryption = serialization.Encoding.PEM, serialization.NoEncryption()
+    issued = []
+    for index, (subject, key) in enumerate(zip(names, keys, strict=True)):
+        issuer = max(index - 1, 0)
         certificate = (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(names[0])
+            .issuer_name(names[issuer])
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            .add_extension(x509.BasicConstraints(ca=subject != names[-1], path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-            .sign(keys[0], hashes.SHA256())
+            .sign(keys[issuer], hashes.SHA256())
         )
-        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    encoding, encryption = serialization.Encoding.PEM, serialization.NoEncryption()
-    made.key.write_bytes(keys[1].private_bytes(encoding, serialization.PrivateFormat.PKCS8, encryption))
+        issued.append(certificate.public_bytes(encoding))
+    authority, intermediate, leaf = issued
+    made = Certificates(folder / "authority.pem", folder / "certificate.pem", folder / "key.pem")
+    made.authority.write_bytes(authority)
+    made.certificate.write_bytes(leaf + intermediate)
+    made.key.write_bytes(keys[-1].private_bytes(encoding, serialization.PrivateFormat.PKCS8, encryption))
     return made
 
 
