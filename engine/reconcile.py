@@ -230,7 +230,7 @@ class Reconciler:
             seen = audit(self.ledger, deadline.sooner(deadline.left() - AUDIT_RESERVE_SECONDS))
         except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
             fields: dict[str, Any] = {"problem": f"{type(error).__name__}: {error}"}
-            self.telemetry.audited(fields, None)
+            self.telemetry.audit_unfinished(fields, is_out_of_time=isinstance(error, LedgerUnavailable))
             return fields
         drifts = [drift.user for drift in seen.drifts[:DRIFTS_TOLD_MAX]]
         fields = {"users": seen.users, "entries": seen.entries, "drifts": drifts}

@@ -110,11 +110,13 @@ class Telemetry:
         """Report a run of the scan."""
         self._line(logging.INFO, "scanned", fields, {})
 
-    def audited(self, fields: Mapping[str, Any], drifts: int | None) -> None:
-        """Report an audit: how many users' books do not agree, or None where it was not finished."""
-        level = logging.ERROR if drifts else logging.INFO
-        metrics = {"AuditsUnfinished": 1} if drifts is None else {"Drift": drifts}
-        self._line(level, "audited", fields, metrics)
+    def audited(self, fields: Mapping[str, Any], drifts: int) -> None:
+        """Report an audit, and how many users' books do not agree."""
+        self._line(logging.ERROR if drifts else logging.INFO, "audited", fields, {"Drift": drifts})
+
+    def audit_unfinished(self, fields: Mapping[str, Any], *, is_out_of_time: bool) -> None:
+        """Report an audit that did not come to its end. Time that was too short is no error yet; four in a row alarm."""
+        self._line(logging.WARNING if is_out_of_time else logging.ERROR, "audited", fields, {"AuditsUnfinished": 1})
 
     def _line(self, level: int, message: str, fields: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Write one line. Metrics are never lost to the log level: below it the line carries nothing else."""

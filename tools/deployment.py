@@ -116,7 +116,7 @@ class Deployment:
                 "account": ACCOUNT,
                 "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "region": REGION,
-                "resources": [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/credit-reconciler-dev-catch-up"],
+                "resources": [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/credit-reconciler-dev-schedule"],
                 "detail": {},
             },
             self.catch_up_function,

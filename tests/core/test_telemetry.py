@@ -118,6 +118,17 @@ def test_a_log_level_never_silences_a_metric() -> None:
     assert "job" not in steps.lines[0]
 
 
+def test_an_audit_that_breaks_is_an_error_and_one_without_time_a_warning() -> None:
+    """Both count for the alarm; only the first asks for a look at once."""
+    lines: list[dict[str, Any]] = []
+    telemetry = Telemetry(lambda line: lines.append(json.loads(line)), ManualClock().clock())
+
+    telemetry.audit_unfinished({"problem": "no such table"}, is_out_of_time=False)
+    telemetry.audit_unfinished({"problem": "no time"}, is_out_of_time=True)
+
+    assert [("ERROR", 1), ("WARNING", 1)] == [(line["level"], line["AuditsUnfinished"]) for line in lines]
+
+
 def test_a_line_of_a_scan_has_no_metrics_of_its_own() -> None:
     """Its rows have told theirs already."""
     lines: list[dict[str, Any]] = []
