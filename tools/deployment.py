@@ -5,7 +5,8 @@
         stack.send(envelope)
 
 Before the deployment a copy of the built template is made to fit: its functions run on AWS's own runtime client with
-nothing else to import, so that a package missing from the artifact is missing here too. After it, what the local
+nothing else to import, so that a package missing from the artifact is missing here too; and what fails comes back to a
+queue after seconds, not minutes. After it, what the local
 CloudFormation drops is set through the API. Its EventBridge does not act on a target's retry policy or dead-letter queue.
 """
 
@@ -38,6 +39,9 @@ STACK_NAME = "cc-agent-reconciler-dev"
 BUILD_DIR = ROOT / ".aws-sam" / "build"
 BUCKET = "local-deployments"
 EVENTS_PER_CALL_MAX = 10
+
+VISIBILITY_SECONDS = 3
+"""After how long a queue hands an event over again that failed. The template's minutes are for nobody to wait for."""
 
 BOOTSTRAP = """#!/bin/sh
 export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 AWS_EXECUTION_ENV=AWS_Lambda_python3.12
@@ -76,6 +80,10 @@ class Deployment:
     @property
     def tables(self) -> Tables:
         return Tables(self.jobs_table, self.credits_table, self.ledger_table)
+
+    @property
+    def events_queue(self) -> str:
+        return self.outputs["EventsQueueUrl"]
 
     @property
     def failed_events_queue(self) -> str:
@@ -226,6 +234,9 @@ def localize(build_dir: Path, target: Path) -> Path:
             bootstrap.write_text(BOOTSTRAP.format(python=shlex.quote(str(environments.RIC.python))))
             bootstrap.chmod(0o755)
             function["Properties"]["Runtime"] = "provided.al2023"
+    for queue in resources(template, "AWS::SQS::Queue").values():
+        if "VisibilityTimeout" in queue["Properties"]:
+            queue["Properties"]["VisibilityTimeout"] = VISIBILITY_SECONDS
     (target / "template.yaml").unlink()  # it may be a link to the one that was built
     (target / "template.yaml").write_text(yaml.safe_dump(template, sort_keys=False))
     return target
@@ -284,6 +295,14 @@ def _make_bucket(aws: LocalAws) -> None:
     s3.close()
 
 
+def delete(aws: LocalAws, name: str) -> None:
+    """Delete a stack, and wait until it is gone."""
+    cloudformation = aws.client("cloudformation")
+    cloudformation.delete_stack(StackName=name)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    cloudformation.close()
+
+
 def _outputs(aws: LocalAws, name: str) -> dict[str, str]:
     cloudformation = aws.client("cloudformation")
     (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
@@ -292,7 +311,7 @@ def _outputs(aws: LocalAws, name: str) -> dict[str, str]:
 
 
 def _set_what_cloudformation_drops(aws: LocalAws, name: str, template: dict[str, Any]) -> None:
-    """Set the functions' dead-letter queues and the tables' point-in-time recovery."""
+    """Set the functions' dead-letter queues and the tables' point-in-time recovery, and a number that arrived as a text."""
     cloudformation, functions, queues = aws.client("cloudformation"), aws.client("lambda"), aws.client("sqs")
     dynamodb = aws.client("dynamodb")
     made = {
@@ -305,6 +324,8 @@ def _set_what_cloudformation_drops(aws: LocalAws, name: str, template: dict[str,
         functions.update_function_configuration(
             FunctionName=made[logical_id], DeadLetterConfig={"TargetArn": attributes["QueueArn"]}
         )
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=mapping["ScalingConfig"])
     for logical_id, table in resources(template, "AWS::DynamoDB::Table").items():
         if logical_id in made and "PointInTimeRecoverySpecification" in table["Properties"]:
             dynamodb.update_continuous_backups(

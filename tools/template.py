@@ -34,8 +34,8 @@ def table_schemas(template: Template | None = None) -> dict[str, dict[str, Any]]
 
 
 def template_rules(template: Template | None = None) -> dict[str, dict[str, Any]]:
-    """Return the event pattern of each EventBridge rule that calls the function, by the rule's name in the template."""
-    return {name: properties["Pattern"] for name, properties in function_events("EventBridgeRule", template).items()}
+    """Return the event pattern of each EventBridge rule, by its logical id."""
+    return {name: rule["Properties"]["EventPattern"] for name, rule in resources(template, "AWS::Events::Rule").items()}
 
 
 def function_events(kind: str, template: Template | None = None) -> dict[str, dict[str, Any]]:

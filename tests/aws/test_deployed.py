@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from engine.dead_letters import problem_now, read_letter
 from engine.ledger import Tables
-from tools.deployment import Deployment, deploy, wait_until
+from engine.policy import load_policy
+from tools.deployment import Deployment, delete, deploy, wait_until
+from tools.environments import ROOT
 from tools.local_aws import LocalAwsError, create_tables
-from tools.template import resources
+from tools.template import load, resources
 
 
 def give(stack: Deployment, user: str, credits_given: str) -> None:
@@ -40,12 +46,12 @@ def rendered(user: str, job: str, **detail: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def beside_the_application(deployed: Deployment, built: Path) -> Iterator[Deployment]:
-    """Return a second stack that uses the tables and the bus that the video application has already."""
+    """Return a second stack that uses the tables and the bus that the video application has already, without a queue."""
     tables = create_tables(deployed.dynamodb, Tables("app.jobs", "app.credits", "Ledger-kept", "app.state"))
     events = deployed.aws.client("events")
     events.create_event_bus(Name="video")
     events.close()
-    parameters = {"Environment": "staging", "EventBusName": "video"}
+    parameters = {"Environment": "staging", "EventBusName": "video", "Delivery": "direct"}
     parameters |= {
         "ExistingJobsTable": tables.jobs,
         "ExistingCreditsTable": tables.credits,
@@ -70,16 +76,30 @@ def kept(stack: Deployment, job: str) -> list[dict[str, Any]]:
     return [message for message in stack.failed_events() if json.loads(message["Body"])["detail"]["jobId"] == job]
 
 
-def test_an_event_that_makes_no_sense_is_kept_with_the_reason(deployed: Deployment) -> None:
-    """It moves nothing, and names what is wrong."""
+def test_an_event_that_makes_no_sense_is_kept_and_holds_up_no_other(deployed: Deployment) -> None:
+    """It moves nothing, comes back to the queue until that gives it up, and the letter says what is wrong."""
     give(deployed, "u-wrong", "100")
 
-    deployed.send(rendered("u-wrong", "j-wrong", seconds="eight"))
+    deployed.send(rendered("u-wrong", "j-wrong", seconds="eight"), rendered("u-wrong", "j-right"))
 
-    wait_until(lambda: bool(kept(deployed, "j-wrong")), "the event is in the dead-letter queue")
+    wait_until(lambda: bool(kept(deployed, "j-wrong")), "the event is in the dead-letter queue", seconds=60)
     (message,) = kept(deployed, "j-wrong")
-    assert "seconds" in message["MessageAttributes"]["ErrorMessage"]["StringValue"]
-    assert Decimal(100) == balance(deployed, "u-wrong")
+    letter = read_letter(message, "failed-events")
+    assert "queue" == letter.way
+    assert "seconds" in (problem_now(letter, load_policy(ROOT / "policies" / "video.yaml")) or "")
+    assert Decimal("99.2") == balance(deployed, "u-wrong")
+
+
+def test_events_come_in_batches(deployed: Deployment) -> None:
+    """Twenty events of one user: each is charged, and the ledger knows that a queue has brought them."""
+    give(deployed, "u-many", "100")
+
+    deployed.send(*(rendered("u-many", f"j-many-{number}") for number in range(20)))
+
+    wait_until(lambda: balance(deployed, "u-many") == Decimal(84), "twenty jobs are charged")
+    key = {"reference": {"S": "job#j-many-7"}, "sequence": {"N": "1"}}
+    entry = deployed.dynamodb.get_item(TableName=deployed.tables.ledger, Key=key)["Item"]
+    assert {"S": "queue"} == entry["source"]
 
 
 def test_the_catch_up_charges_a_job_that_no_event_told_of(deployed: Deployment) -> None:
@@ -148,6 +168,65 @@ def test_the_applications_own_tables_and_bus_are_used_where_they_are_named(besid
     stack.send(rendered("u-app", "j-app"), bus="video")
 
     wait_until(lambda: balance(stack, "u-app") == Decimal("99.2"), "the job is charged")
+    key = {"reference": {"S": "job#j-app"}, "sequence": {"N": "1"}}
+    assert {"S": "event"} == stack.dynamodb.get_item(TableName=stack.tables.ledger, Key=key)["Item"]["source"]
     given = {"app.jobs", "app.credits", "Ledger-kept", "app.state"}
     made = {"Jobs-dev", "Credits-dev", "Ledger-dev", "State-dev", "State-staging"}
     assert given | made == set(stack.dynamodb.list_tables()["TableNames"])
+
+
+def test_an_event_that_makes_no_sense_is_kept_with_the_reason_where_there_is_no_queue(
+    beside_the_application: Deployment,
+) -> None:
+    """Lambda's own dead-letter queue, with the error that the function raised."""
+    stack = beside_the_application
+    give(stack, "u-app-wrong", "100")
+
+    stack.send(rendered("u-app-wrong", "j-app-wrong", seconds="eight"), bus="video")
+
+    wait_until(lambda: bool(kept(stack, "j-app-wrong")), "the event is in the dead-letter queue")
+    (message,) = kept(stack, "j-app-wrong")
+    assert "seconds" in message["MessageAttributes"]["ErrorMessage"]["StringValue"]
+    assert Decimal(100) == balance(stack, "u-app-wrong")
+
+
+def release_before(built: Path, folder: Path) -> Path:
+    """Return a build whose rule calls the function: how events were delivered before there was a queue."""
+    shutil.copytree(built, folder, copy_function=os.link)
+    template = load(built / "template.yaml")
+    (target,) = template["Resources"]["VideoEvents"]["Properties"]["Targets"]
+    target["Arn"] = {"Fn::GetAtt": ["ReconcilerFunction", "Arn"]}
+    del template["Resources"]["EventBatches"]
+    (folder / "template.yaml").unlink()
+    (folder / "template.yaml").write_text(yaml.safe_dump(template, sort_keys=False))
+    return folder
+
+
+def test_a_stack_in_use_is_updated_and_deleted_and_no_credit_is_lost(
+    deployed: Deployment, built: Path, tmp_path: Path
+) -> None:
+    """From direct delivery to the queue; then everything goes but the tables with money in them."""
+    name, parameters = "cc-agent-reconciler-prod", {"Environment": "prod", "EventBusName": "prod"}
+    bus = deployed.aws.client("events")
+    bus.create_event_bus(Name="prod")
+    before = release_before(built, tmp_path / "before")
+    stack = deploy(deployed.aws, before, name=name, parameters=parameters | {"Delivery": "direct"})
+    give(stack, "u-prod", "100")
+    stack.send(rendered("u-prod", "j-before"), bus="prod")
+    wait_until(lambda: balance(stack, "u-prod") == Decimal("99.2"), "the job before the update is charged")
+
+    deploy(deployed.aws, built, name=name, parameters=parameters | {"Delivery": "queue"})
+    (target,) = bus.list_targets_by_rule(Rule="credit-reconciler-prod-events", EventBusName="prod")["Targets"]
+    stack.send(rendered("u-prod", "j-after"), rendered("u-prod", "j-before"), bus="prod")
+    wait_until(lambda: balance(stack, "u-prod") == Decimal("98.4"), "the job after the update is charged")
+    delete(deployed.aws, name)
+
+    assert target["Arn"].endswith(":credit-reconciler-prod-events")
+    left = {table for table in deployed.dynamodb.list_tables()["TableNames"] if table.endswith("-prod")}
+    assert {"Jobs-prod", "Credits-prod", "Ledger-prod"} == left
+    assert Decimal("98.4") == balance(stack, "u-prod")
+    for table in left:
+        deployed.dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
+        deployed.dynamodb.delete_table(TableName=table)
+    bus.close()
+    stack.close()

@@ -12,6 +12,7 @@ import pytest
 
 from engine.clock import Clock
 from engine.decimals import Money
+from engine.ledger.postings import ACTIONS_MAX
 from engine.telemetry import METRICS, Report, Telemetry, settled_metrics
 from engine.values import Entry, EntryType, Facts, Outcome, Source
 from tools.environments import ROOT
@@ -21,6 +22,7 @@ TEMPLATE = load()
 RESOURCES = TEMPLATE["Resources"]
 FUNCTIONS = {name: function_properties(name, TEMPLATE) for name in resources(TEMPLATE, "AWS::Serverless::Function")}
 FUNCTION = FUNCTIONS["ReconcilerFunction"]
+POLICIES = resources(TEMPLATE, "AWS::SQS::QueuePolicy")
 TABLES = resources(TEMPLATE, "AWS::DynamoDB::Table")
 QUEUES = resources(TEMPLATE, "AWS::SQS::Queue")
 ROLES = {
@@ -32,6 +34,8 @@ ROLES = {
     for role, properties in resources(TEMPLATE, "AWS::IAM::Role").items()
 }
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+BALANCE_ACTIONS, ACTIONS_OF_A_JOB = 1, 2
+"""What a transaction of a single user takes: the balance, and for each job its entry and its mark."""
 FOURTEEN_DAYS = 14 * 24 * 60 * 60
 
 
@@ -114,6 +118,7 @@ def test_what_serves_events_may_do_what_a_posting_needs_and_nothing_else() -> No
         "MoveBalances": {"dynamodb:UpdateItem"},
         "MarkJobs": {"dynamodb:UpdateItem"},
         "ReadBaselines": {"dynamodb:GetItem"},
+        "TakeEvents": {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
         "KeepFailedEvents": {"sqs:SendMessage"},
         "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
     }
@@ -150,7 +155,7 @@ def test_each_function_has_a_role_of_its_own() -> None:
 
 def test_no_permission_has_a_wildcard() -> None:
     """Each names its one resource."""
-    texts = [text for part in (ROLES, RESOURCES["UndeliveredEventsPolicy"]) for text in strings(part)]
+    texts = [text for part in (ROLES, POLICIES) for text in strings(part)]
 
     assert [] == [text for text in texts if "*" in text]
 
@@ -169,14 +174,15 @@ def test_the_catch_up_runs_every_six_hours() -> None:
 
 def test_an_event_that_cannot_be_delivered_is_kept() -> None:
     """For the rule and for the schedule alike; only these two may write to that queue."""
-    sources = function_events("EventBridgeRule", TEMPLATE) | function_events("Schedule", TEMPLATE)
+    (target,) = RESOURCES["VideoEvents"]["Properties"]["Targets"]
+    sources = {"VideoEvents": target} | function_events("Schedule", TEMPLATE)
     (statement,) = RESOURCES["UndeliveredEventsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
 
     assert all(
         {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]} == source["DeadLetterConfig"]["Arn"] for source in sources.values()
     )
     assert all(source["RetryPolicy"]["MaximumRetryAttempts"] > 0 for source in sources.values())
-    rules = ["ReconcilerFunctionVideoEvents", "CatchUpFunctionCatchUp"]
+    rules = ["VideoEvents", "CatchUpFunctionCatchUp"]
     assert len(rules) == len(sources)
     assert {"ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": [rule, "Arn"]} for rule in rules]}} == statement["Condition"]
 
@@ -188,8 +194,41 @@ def test_an_event_that_the_function_raises_on_is_retried_and_then_kept() -> None
         assert {"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["FailedEvents", "Arn"]}} == function["DeadLetterQueue"]
 
 
+def test_events_come_by_the_queue_or_directly() -> None:
+    """One parameter; either way the rule's target may be reached by the rule alone."""
+    (target,) = RESOURCES["VideoEvents"]["Properties"]["Targets"]
+    (statement,) = RESOURCES["EventsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    permission = RESOURCES["VideoEventsPermission"]
+    by_queue, directly = {"Fn::GetAtt": ["Events", "Arn"]}, {"Fn::GetAtt": ["ReconcilerFunction", "Arn"]}
+    rule = {"Fn::GetAtt": ["VideoEvents", "Arn"]}
+
+    assert "queue" == TEMPLATE["Parameters"]["Delivery"]["Default"]
+    assert {"Fn::If": ["ByQueue", by_queue, directly]} == target["Arn"]
+    assert ("Directly", rule) == (permission["Condition"], permission["Properties"]["SourceArn"])
+    assert (by_queue, {"ArnEquals": {"aws:SourceArn": rule}}) == (statement["Resource"], statement["Condition"])
+
+
+def test_the_queue_is_in_step_with_the_function() -> None:
+    """What the Lambda Developer Guide asks for: six times the timeout, and five attempts before an event is put aside."""
+    queue, batches = RESOURCES["Events"]["Properties"], RESOURCES["EventBatches"]["Properties"]
+
+    assert queue["VisibilityTimeout"] >= 6 * FUNCTION["Timeout"] + batches["MaximumBatchingWindowInSeconds"]
+    assert {"deadLetterTargetArn": {"Fn::GetAtt": ["FailedEvents", "Arn"]}, "maxReceiveCount": 5} == queue["RedrivePolicy"]
+    assert ["ReportBatchItemFailures"] == batches["FunctionResponseTypes"]
+    assert BALANCE_ACTIONS + ACTIONS_OF_A_JOB * batches["BatchSize"] <= ACTIONS_MAX
+    assert {"MaximumConcurrency": {"Ref": "BatchesAtOnceMax"}} == batches["ScalingConfig"]
+
+
+def test_concurrency_can_be_reserved() -> None:
+    """None is by default: a reserve is taken from all other functions of the account."""
+    reserved = {"Fn::If": ["Reserve", {"Ref": "ReservedConcurrency"}, {"Ref": "AWS::NoValue"}]}
+
+    assert reserved == FUNCTION["ReservedConcurrentExecutions"]
+    assert 0 == TEMPLATE["Parameters"]["ReservedConcurrency"]["Default"]
+
+
 @pytest.mark.parametrize("logical_id", sorted(QUEUES))
-def test_a_dead_letter_queue_keeps_its_messages_as_long_as_it_can(logical_id: str) -> None:
+def test_a_queue_keeps_its_messages_as_long_as_it_can(logical_id: str) -> None:
     """And encrypted."""
     assert FOURTEEN_DAYS == QUEUES[logical_id]["Properties"]["MessageRetentionPeriod"]
     assert QUEUES[logical_id]["Properties"]["SqsManagedSseEnabled"] is True
@@ -296,16 +335,16 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
                 pytest.fail(f"{other} is no namespace of ours")
 
 
-@pytest.mark.parametrize("logical_id", sorted(QUEUES))
-def test_every_dead_letter_queue_has_an_alarm(logical_id: str) -> None:
-    """One letter is enough."""
+@pytest.mark.parametrize(("logical_id", "threshold"), [("FailedEvents", 0), ("UndeliveredEvents", 0), ("Events", 600)])
+def test_every_queue_has_an_alarm(logical_id: str, threshold: int) -> None:
+    """One dead letter is enough; of the others the oldest counts, by the seconds it has waited."""
     watched = [
         alarm["Properties"]
         for alarm in ALARMS.values()
         if {"Fn::GetAtt": [logical_id, "QueueName"]} in [d["Value"] for d in alarm["Properties"].get("Dimensions", [])]
     ]
 
-    assert [0] == [alarm["Threshold"] for alarm in watched]
+    assert [threshold] == [alarm["Threshold"] for alarm in watched]
 
 
 def test_everything_with_a_name_is_named_by_its_environment() -> None:
@@ -316,7 +355,8 @@ def test_everything_with_a_name_is_named_by_its_environment() -> None:
         for key, name in resource["Properties"].items()
         if key in {"TableName", "QueueName", "FunctionName", "LogGroupName", "AlarmName", "TopicName"} and "Ref" not in name
     }
-    named |= {name: event.get("RuleName") or event.get("Name") for name, event in function_events("EventBridgeRule").items()}
+    named |= {name: rule["Properties"]["Name"] for name, rule in resources(TEMPLATE, "AWS::Events::Rule").items()}
+    named |= {name: event["Name"] for name, event in function_events("Schedule", TEMPLATE).items()}
 
     assert len(named) >= len(TABLES) + len(QUEUES) + 2
     assert all("${Environment}" in name["Fn::Sub"] for name in named.values())
