@@ -27,6 +27,7 @@ One way leads through the house, and a module imports only from floors below its
     engine/patterns/      [1] EventBridge patterns -> predicates; knows nothing of credits
     engine/paths.py       [1] JMESPath expressions, exact in decimals
     engine/prices.py      [1] price books: effective dates, selected rates, tiers, bounds
+    engine/documents.py   [1] JSON from outside, with its numbers exact
     engine/baselines.py   [1] what is usual: median and median absolute deviation
     engine/precompiled.py [0] the methods that attrs writes, compiled by the build
     engine/clock.py       [0] time and chance, handed in from the top

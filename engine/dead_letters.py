@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from engine.assess import assess
+from engine.documents import read_document
 from engine.errors import EventError
 from engine.policy import Policy
-from engine.reconcile import read_document
 from engine.values import Document, Envelope, Source
 
 HIDDEN_SECONDS = 300
@@ -222,8 +222,25 @@ class DeadLetterQueue:
         self.client.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt)
 
     def release(self, letter: Letter) -> None:
-        """Let others see a letter again, at once."""
-        self.client.change_message_visibility(QueueUrl=self.url, ReceiptHandle=letter.receipt, VisibilityTimeout=0)
+        """Let others see a letter again, at once. One that was held for too long they see already."""
+        try:
+            self.client.change_message_visibility(QueueUrl=self.url, ReceiptHandle=letter.receipt, VisibilityTimeout=0)
+        except Exception as error:
+            if code_of(error) not in NOT_HELD:
+                raise
+
+
+NOT_HELD = {
+    *("MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"),
+    *("ReceiptHandleIsInvalid", "InvalidParameterValue"),
+}
+"""What SQS answers about a letter that was given back already, by its two protocols."""
+
+
+def code_of(error: Exception) -> str | None:
+    """Return the code of a botocore ClientError, or None for another error."""
+    code: str | None = getattr(error, "response", {}).get("Error", {}).get("Code")
+    return code
 
 
 def letter_line(letter: Letter) -> str:

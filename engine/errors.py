@@ -73,6 +73,10 @@ class LedgerError(RuntimeError):
     """The database refused a request or did not answer in time. Nothing is half done; the event must come back."""
 
 
+class QueueError(RuntimeError):
+    """A queue refused a request or did not answer. What was not deleted is still in it."""
+
+
 SHOWN_CHARACTERS_MAX = 80
 
 

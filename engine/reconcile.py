@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from itertools import batched
 from typing import Any
 
@@ -14,6 +12,7 @@ from engine.assess import assess
 from engine.clock import Clock, Deadline
 from engine.coalesce import EVENT_SECONDS_MAX, Coalescer
 from engine.decide import decide
+from engine.documents import read_document
 from engine.errors import EventError
 from engine.instants import instant_text
 from engine.ledger import Ledger, LedgerRefused, LedgerUnavailable, Receipt, ScanSlice, Verdict
@@ -332,17 +331,3 @@ def whole_table(segments: int, first: int = 0) -> Iterator[ScanSlice]:
     """Yield the slices of a scan of the whole table, beginning at segment ``first``."""
     for index in range(segments):
         yield ScanSlice((first + index) % segments, segments)
-
-
-EXACT_JSON = json.JSONDecoder(parse_float=Decimal)
-
-
-def read_document(text: str | bytes) -> Document:
-    """Return a JSON object with its numbers exact (a fraction is a Decimal). Raises EventError for anything else."""
-    try:
-        document = EXACT_JSON.decode(text) if isinstance(text, str) else json.loads(text, parse_float=Decimal)
-    except (ValueError, ArithmeticError, RecursionError) as error:
-        raise EventError("(unreadable)", "(none)", "body", f"is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise EventError("(unreadable)", "(none)", "body", f"is a JSON {type(document).__name__}; an object is needed")
-    return document

@@ -10,7 +10,7 @@ import typer
 from engine.cli import dead_letters, ledger, policies
 from engine.cli.options import FAILED
 from engine.cli.output import err
-from engine.errors import EventError, LedgerError, PolicyError
+from engine.errors import EventError, LedgerError, PolicyError, QueueError
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "validate": policies.validate,
@@ -44,9 +44,9 @@ for _name, _command in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command. A policy that is broken or a database that does not answer is told in words, not in a traceback."""
+    """Run the command. A broken policy, and a database or a queue that does not answer, are told in words, not in a traceback."""
     try:
         app()
-    except (PolicyError, EventError, LedgerError) as error:
+    except (PolicyError, EventError, LedgerError, QueueError) as error:
         err.print(str(error), markup=False, soft_wrap=True)
         raise SystemExit(FAILED) from error

@@ -29,7 +29,7 @@ from engine.cli.options import (
 )
 from engine.cli.output import err, out, print_counts, print_json, print_table
 from engine.dead_letters import NO_RULE, DeadLetterQueue, Letter, letter_line, problem_now
-from engine.errors import EventError, LedgerError
+from engine.errors import EventError, LedgerError, QueueError
 from engine.ledger import Tables
 from engine.policy import load_policy
 from engine.reconcile import Reconciler
@@ -195,19 +195,29 @@ class Desk:
 
     def put_back(self) -> None:
         """Let others see again what was not deleted."""
-        for queue, letter in self.held.values():
-            queue.release(letter)
-        self.client.close()
+        try:
+            for queue, letter in self.held.values():
+                queue.release(letter)
+        finally:
+            self.client.close()
 
 
 @contextmanager
 def _opened(queues: list[str], endpoint: str | None) -> Iterator[Desk]:
-    """Yield the letters of the queues; those that are still there at the end are put back, whatever happens."""
+    """Yield the letters of the queues; those that are still there at the end are put back, whatever happens.
+
+    Raises QueueError where a queue is not there, may not be read, or does not answer.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  heavy, and not needed to say what went wrong
+
     desk = Desk(build_client(endpoint=endpoint, service="sqs"), queues)
     try:
-        yield desk
-    finally:
-        desk.put_back()
+        try:
+            yield desk
+        finally:
+            desk.put_back()
+    except (BotoCoreError, ClientError) as error:
+        raise QueueError(f"{', '.join(queues)}: {error}") from error
 
 
 def _chosen(desk: Desk, ids: list[str], *, everything: bool) -> Iterator[Letter]:

@@ -24,6 +24,7 @@ from engine.cli.options import (
 from engine.cli.output import err, out, print_json, progress
 from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
+from engine.documents import read_document
 from engine.errors import Mistake, PolicyError
 from engine.ledger import Ledger, Tables
 from engine.plan import plan
@@ -31,7 +32,6 @@ from engine.policy import load_policy
 from engine.policy.schema import policy_schema
 from engine.policy_tests import Coverage, TestFile, load_tests, run_test
 from engine.reasons import Reasons, reasons_for
-from engine.reconcile import read_document
 from engine.recount import Recount, recount
 
 POLICY_TESTS = Path("policies/tests")

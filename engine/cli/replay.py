@@ -19,9 +19,9 @@ from typing import IO, Any
 from attrs import define, field, frozen
 
 from engine.decimals import ZERO
+from engine.documents import read_document
 from engine.errors import EventError
 from engine.ledger import LedgerRefused
-from engine.reconcile import read_document
 from engine.telemetry import Report
 from engine.values import Document
 

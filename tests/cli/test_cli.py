@@ -15,18 +15,10 @@ from engine.cli.app import app, main
 from engine.ledger import Ledger, LedgerError, LedgerUnavailable, Tables
 from engine.ledger.attributes import encode_item
 from tests.support.events import failed, rendered
-from tests.support.policies import EXAMPLE, example_text
+from tests.support.policies import example_text
 from tests.support.world import World
 
 FINE, FAILED, MISUSED = 0, 1, 2
-
-
-@pytest.fixture
-def policy(tmp_path: Path) -> Path:
-    """Return the example policy as a file."""
-    path = tmp_path / "policy.yaml"
-    path.write_text(EXAMPLE)
-    return path
 
 
 @pytest.fixture

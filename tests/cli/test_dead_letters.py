@@ -11,17 +11,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from engine.cli.app import app
-from engine.dead_letters import read_letter
+from engine.cli.app import app, main
+from engine.dead_letters import DeadLetterQueue, read_letter
 from engine.ledger import Tables
 from tests.support.events import failed, rendered
-from tests.support.policies import EXAMPLE
 from tests.support.world import World
 from tools.local_aws import LocalAws
 
 FINE, FAILED, MISUSED = 0, 1, 2
 
-ARN = "arn:aws:events:us-east-1:123456789012:rule/credit-reconciler-dev-video"
+ARN = "arn:aws:events:us-east-1:123456789012:rule/credit-reconciler-dev-events"
 SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "time": "2026-01-05T12:00:00Z", "detail": {}}
 
 
@@ -125,14 +124,6 @@ class Queue:
     def put(self, *messages: dict[str, Any]) -> list[str]:
         """Send letters, and return their ids."""
         return [self.client.send_message(QueueUrl=self.url, **sent)["MessageId"] for sent in messages]
-
-
-@pytest.fixture
-def policy(tmp_path: Path) -> Path:
-    """Return the example policy as a file."""
-    path = tmp_path / "policy.yaml"
-    path.write_text(EXAMPLE)
-    return path
 
 
 @pytest.fixture
@@ -263,3 +254,60 @@ def test_a_letter_that_is_not_there_is_told(world: World, queue: Queue) -> None:
 
     assert FAILED == result.exit_code
     assert "no such letter: no-such" in result.stderr
+
+
+def test_a_replay_that_dies_before_it_deletes_posts_nothing_when_it_comes_again(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The letter comes back by itself; the ledger knows its event."""
+    (letter,) = queue.put(message(rendered("j-1")))
+    with monkeypatch.context() as dying:
+        dying.setattr("engine.dead_letters.HIDDEN_SECONDS", 0)  # it is seen again at once, not after five minutes
+        dying.setattr("engine.cli.dead_letters.Desk.delete", killed)
+        dying.setattr("engine.cli.dead_letters.Desk.put_back", lambda _: None)
+        first = dead_letters("replay", letter)
+
+    second = dead_letters("replay", letter, "--json")
+
+    assert isinstance(first.exception, KeyboardInterrupt | SystemExit)
+    assert [{"id": letter, "outcomes": ["duplicate"], "problem": None}] == json.loads(second.stdout)
+    assert 1 == len(world.entries("j-1"))
+    assert {} == listed()
+
+
+def killed(*_: Any) -> None:
+    """End the process, as a person or a machine does."""
+    raise KeyboardInterrupt
+
+
+def test_a_letter_that_was_held_for_too_long_is_no_error(world: World, queue: Queue) -> None:
+    """Somebody else has settled it meanwhile."""
+    assert world
+    queue.put(message(rendered("j-1")))
+    opened = DeadLetterQueue(queue.client, queue.url)
+    (letter,) = opened.letters()
+    opened.delete(letter)
+
+    opened.release(letter)
+
+    assert {} == listed()
+
+
+@pytest.mark.parametrize("command", [("list",), ("show",), ("replay", "--all"), ("drop", "--all")])
+def test_a_queue_that_is_not_there_is_told_in_words(
+    world: World,
+    command: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By its name, with what the service says; no traceback."""
+    assert world
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["reconciler", "dead-letters", *command, "--queue", "no-such-queue"])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert FAILED == ended.value.code
+    assert "no-such-queue: " in capsys.readouterr().err

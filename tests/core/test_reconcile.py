@@ -9,9 +9,9 @@ import pytest
 from attrs import evolve
 
 from engine.clock import Deadline
+from engine.documents import read_document
 from engine.errors import EventError
 from engine.ledger import LedgerUnavailable, Receipt, ScanSlice, Verdict
-from engine.reconcile import read_document
 from engine.values import Entry, Guard, Mark, Outcome, Standing
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example

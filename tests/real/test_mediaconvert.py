@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from engine.documents import read_document
 from engine.errors import EventError
 from engine.policy import load_policy
-from engine.reconcile import read_document
 from engine.rehearsal import Rehearsal
 from engine.values import Outcome
 
