@@ -5,8 +5,8 @@
         stack.send(envelope)
 
 Before the deployment a copy of the built template is made to fit: its functions run on AWS's own runtime client with
-nothing else to import, so that a package missing from the artifact is missing here too; and what fails comes back to a
-queue after seconds, not minutes. After it, what the local
+nothing else to import, so that a package missing from the artifact is missing here too; what fails comes back to a queue
+after seconds, not minutes; and a new version serves all events at once, since there is no CodeDeploy. After it, what the local
 CloudFormation drops is set through the API. Its EventBridge does not act on a target's retry policy or dead-letter queue.
 """
 
@@ -224,12 +224,15 @@ def localize(build_dir: Path, target: Path) -> Path:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(build_dir, target, copy_function=_link_or_copy)
     template = load(build_dir / "template.yaml")
+    functions = list(resources(template, "AWS::Serverless::Function").values())
+    for function in functions:
+        function["Properties"].pop("DeploymentPreference", None)
     try:
         environments.fill(environments.RIC)
     except subprocess.CalledProcessError:
         environments.say("AWS's runtime client cannot be installed here: functions run without it, a little less as on AWS")
     else:
-        for function in resources(template, "AWS::Serverless::Function").values():
+        for function in functions:
             bootstrap = target / function["Properties"]["CodeUri"] / "bootstrap"
             bootstrap.write_text(BOOTSTRAP.format(python=shlex.quote(str(environments.RIC.python))))
             bootstrap.chmod(0o755)
@@ -324,6 +327,9 @@ def _set_what_cloudformation_drops(aws: LocalAws, name: str, template: dict[str,
         functions.update_function_configuration(
             FunctionName=made[logical_id], DeadLetterConfig={"TargetArn": attributes["QueueArn"]}
         )
+        if alias := function_properties(logical_id, template).get("AutoPublishAlias"):
+            version = functions.publish_version(FunctionName=made[logical_id])["Version"]
+            functions.update_alias(FunctionName=made[logical_id], Name=alias, FunctionVersion=version)
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
         functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=mapping["ScalingConfig"])
     for logical_id, table in resources(template, "AWS::DynamoDB::Table").items():

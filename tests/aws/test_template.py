@@ -199,7 +199,7 @@ def test_events_come_by_the_queue_or_directly() -> None:
     (target,) = RESOURCES["VideoEvents"]["Properties"]["Targets"]
     (statement,) = RESOURCES["EventsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     permission = RESOURCES["VideoEventsPermission"]
-    by_queue, directly = {"Fn::GetAtt": ["Events", "Arn"]}, {"Fn::GetAtt": ["ReconcilerFunction", "Arn"]}
+    by_queue, directly = {"Fn::GetAtt": ["Events", "Arn"]}, {"Ref": "ReconcilerFunction.Alias"}
     rule = {"Fn::GetAtt": ["VideoEvents", "Arn"]}
 
     assert "queue" == TEMPLATE["Parameters"]["Delivery"]["Default"]
@@ -217,6 +217,25 @@ def test_the_queue_is_in_step_with_the_function() -> None:
     assert ["ReportBatchItemFailures"] == batches["FunctionResponseTypes"]
     assert BALANCE_ACTIONS + ACTIONS_OF_A_JOB * batches["BatchSize"] <= ACTIONS_MAX
     assert {"MaximumConcurrency": {"Ref": "BatchesAtOnceMax"}} == batches["ScalingConfig"]
+
+
+def test_events_move_to_a_new_version_bit_by_bit_and_back_when_an_alarm_begins() -> None:
+    """By the alias, which is all that the queue and the rule call; a changed parameter is a new version as well."""
+    preference = FUNCTION["DeploymentPreference"]
+    alias = {"Ref": "ReconcilerFunction.Alias"}
+
+    assert ("live", True) == (FUNCTION["AutoPublishAlias"], FUNCTION["AutoPublishAliasAllProperties"])
+    assert {"Ref": "Rollout"} == preference["Type"]
+    assert TEMPLATE["Parameters"]["Rollout"]["Default"].startswith("Canary")
+    assert {"ErrorsAlarm", "SlowEventsAlarm"} == {alarm["Ref"] for alarm in preference["Alarms"]} <= ALARMS.keys()
+    assert alias == RESOURCES["EventBatches"]["Properties"]["FunctionName"]
+    assert alias == RESOURCES["VideoEventsPermission"]["Properties"]["FunctionName"]
+
+
+def test_snapshots_can_be_switched_on() -> None:
+    """They cost, and without them a cold start keeps its promise."""
+    assert {"ApplyOn": {"Fn::If": ["Snapshots", "PublishedVersions", "None"]}} == FUNCTION["SnapStart"]
+    assert "off" == TEMPLATE["Parameters"]["SnapStart"]["Default"]
 
 
 def test_concurrency_can_be_reserved() -> None:
