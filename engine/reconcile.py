@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import batched
 from typing import Any
 
 from attrs import asdict, evolve, field, frozen
@@ -61,6 +61,8 @@ class ScanReport:
     left_over: tuple[ScanSlice, ...] = ()
     baselines: Mapping[str, Any] | None = None
     """What became of the baselines, where the run renewed them."""
+    is_capped: bool = False
+    """More was due than a run may post."""
 
     def answer(self) -> dict[str, Any]:
         """Return the report as JSON-like values. ``slices`` is what is left over, and itself an event to go on with."""
@@ -70,6 +72,7 @@ class ScanReport:
             "marked": self.marked,
             "errors": self.errors,
             "adjustments": self.adjustments,
+            "capped": self.is_capped,
             "slices": [asdict(part) for part in self.left_over],
             **({"baselines": dict(self.baselines)} if self.baselines is not None else {}),
         }
@@ -91,6 +94,7 @@ class ScanReport:
             errors=self.errors + other.errors,
             left_over=self.left_over + other.left_over,
             baselines=other.baselines if self.baselines is None else self.baselines,
+            is_capped=self.is_capped or other.is_capped,
         )
 
 
@@ -105,6 +109,8 @@ class Reconciler:
     ledger: Ledger
     telemetry: Telemetry
     clock: Clock
+    adjustments_max: int | None = None
+    """How many entries one run of a scan may post. A mistake (a policy, lost marks) ends there, and a person is told."""
     usual: Usual = field(init=False, repr=False)
 
     @usual.default
@@ -237,24 +243,31 @@ class Reconciler:
         return fields
 
     def scan(self, slices: Iterable[ScanSlice], deadline: Deadline, report: ScanReport = ScanReport()) -> ScanReport:
-        """Turn every row that is due into its event and reconcile it, until done or out of time.
+        """Turn every row that is due into its event and reconcile it, until done, out of time, or at the most a run may post.
 
-        What is left over when the time is used comes back as slices, each to be continued just where it stopped. The counts
-        are added to ``report``.
+        What is left over then comes back as slices, each to be continued just where it stopped. The counts are added to
+        ``report``.
         """
         started = instant_text(self.clock.now())
         for part in slices:
-            report += self._scan_slice(evolve(part, started=part.started or started), deadline)
-        self.telemetry.scanned(report.answer())
+            report += self._scan_slice(evolve(part, started=part.started or started), deadline, self._allowance(report))
+        self.telemetry.scanned(report.answer(), is_capped=report.is_capped)
         return report
 
-    def _scan_slice(self, part: ScanSlice, deadline: Deadline) -> ScanReport:
+    def _allowance(self, report: ScanReport) -> int:
+        """Return how many entries a run may still post."""
+        return sys.maxsize if self.adjustments_max is None else self.adjustments_max - report.adjustments
+
+    def _scan_slice(self, part: ScanSlice, deadline: Deadline, allowance: int) -> ScanReport:
         report = ScanReport()
         while has_time(deadline):
             page = self.ledger.due_jobs(part, self._statuses(), self.policy.row_attributes, deadline)
-            for rows in batched(page.rows, ROWS_TOGETHER):
-                if not has_time(deadline):
-                    return evolve(report, left_over=(part,))
+            due = page.rows
+            while due:
+                together = min(ROWS_TOGETHER, allowance - report.adjustments)
+                if together <= 0 or not has_time(deadline):
+                    return evolve(report, left_over=(part,), is_capped=together <= 0)
+                rows, due = due[:together], due[together:]
                 try:
                     report += self._scan_rows(rows, part, deadline)
                 except LedgerUnavailable:

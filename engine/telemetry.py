@@ -106,9 +106,9 @@ class Telemetry:
         }
         self._line(logging.ERROR, "failed", fields, {"Errors": 1})
 
-    def scanned(self, fields: Mapping[str, Any]) -> None:
-        """Report a run of the scan."""
-        self._line(logging.INFO, "scanned", fields, {})
+    def scanned(self, fields: Mapping[str, Any], *, is_capped: bool = False) -> None:
+        """Report a run of the scan; one that found more to post than it may is for a person to look at."""
+        self._line(logging.ERROR if is_capped else logging.INFO, "scanned", fields, {"ScansCapped": 1} if is_capped else {})
 
     def audited(self, fields: Mapping[str, Any], drifts: int) -> None:
         """Report an audit, and how many users' books do not agree."""

@@ -38,6 +38,7 @@ class Settings:
     log_level: str = "INFO"
     function: str = "local"
     endpoint: str | None = None
+    adjustments_max: int | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -54,6 +55,7 @@ class Settings:
             log_level=get("LOG_LEVEL") or "INFO",
             function=get("AWS_LAMBDA_FUNCTION_NAME") or "local",
             endpoint=get("AWS_ENDPOINT_URL_DYNAMODB") or get("AWS_ENDPOINT_URL"),
+            adjustments_max=_whole_number(get("ADJUSTMENTS_CAP"), "ADJUSTMENTS_CAP"),
         )
 
     def policy_path(self) -> Path:
@@ -109,7 +111,16 @@ def build_reconciler(settings: Settings, write: Callable[[str], None], clock: Cl
     telemetry = Telemetry(write, clock, {"FunctionName": settings.function}, log_level(settings.log_level))
     path = settings.policy_path()
     policy, ledger = load_compiled(path) or load_policy(path), build_ledger(settings.tables, clock)
-    return Reconciler(policy, ledger, telemetry, clock)
+    return Reconciler(policy, ledger, telemetry, clock, settings.adjustments_max)
+
+
+def _whole_number(text: str | None, name: str) -> int | None:
+    """Return the number that a variable holds, or None where it is missing or empty."""
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise ValueError(f"{name} is {text!r}; a whole number is needed, or nothing for no limit")
+    return int(text)
 
 
 def log_level(name: str) -> int:

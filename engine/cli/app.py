@@ -44,7 +44,7 @@ for _name, _command in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command. A broken policy, and a database or a queue that does not answer, are told in words, not in a traceback."""
+    """Run the command. A broken policy, or a database or queue that does not answer, is told in words, with no traceback."""
     try:
         app()
     except (PolicyError, EventError, LedgerError, QueueError) as error:

@@ -260,6 +260,7 @@ def test_the_function_is_as_the_design_has_it() -> None:
     )
     assert set(FUNCTION["Environment"]["Variables"]) == {
         *("JOBS_TABLE", "CREDITS_TABLE", "LEDGER_TABLE", "STATE_TABLE", "POLICY_FILE", "LOG_LEVEL", "LLM_MODEL"),
+        "ADJUSTMENTS_CAP",
     }
     assert (ROOT / TEMPLATE["Parameters"]["PolicyFile"]["Default"]).is_file()
 
@@ -279,7 +280,7 @@ def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
     widgets = json.loads(text)["widgets"]
     shown = {name for widget in widgets for name in own_metrics(widget["properties"].get("metrics", []))}
 
-    assert {*METRICS.values(), "Errors", "CreditsMoved", "Adjustments", "Drift", "AuditsUnfinished"} == shown
+    assert {*METRICS.values(), "Errors", "CreditsMoved", "Adjustments", "Drift", "AuditsUnfinished", "ScansCapped"} == shown
     assert len(widgets) == len({(widget["x"], widget["y"]) for widget in widgets})
 
 
@@ -333,6 +334,7 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     )  # fmt: skip
     lines: list[str] = []
     Telemetry(lines.append, Clock()).audited({}, 0)
+    Telemetry(lines.append, Clock()).scanned({}, is_capped=True)
     Telemetry(lines.append, Clock()).audit_unfinished({}, is_out_of_time=True)
     own = settled_metrics(Report(None, Outcome.DEBITED, entry=entry)).keys() | {
         key for line in lines for key in json.loads(line)

@@ -37,10 +37,18 @@ def test_every_variable_is_heard() -> None:
             "AWS_LAMBDA_FUNCTION_NAME": "f",
             "AWS_ENDPOINT_URL": "http://all",
             "AWS_ENDPOINT_URL_DYNAMODB": "http://dynamodb",
+            "ADJUSTMENTS_CAP": "7",
         }
     )
 
-    assert Settings(Tables("j", "c", "l"), "p.yaml", "DEBUG", "f", "http://dynamodb") == settings
+    assert Settings(Tables("j", "c", "l"), "p.yaml", "DEBUG", "f", "http://dynamodb", 7) == settings
+
+
+@pytest.mark.parametrize("text", ["many", "-1", "1.5", "1e3"])
+def test_a_cap_that_is_no_whole_number_is_refused(text: str) -> None:
+    """A limit that is misread would be none."""
+    with pytest.raises(ValueError, match=r"ADJUSTMENTS_CAP is '.*'; a whole number is needed"):
+        Settings.from_environment({"ADJUSTMENTS_CAP": text})
 
 
 def test_the_policy_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,6 +209,27 @@ def test_a_scan_without_time_answers_with_the_slices_to_go_on_with(world: World)
     assert (1, []) == (done["rows"], done["slices"])
 
 
+def test_a_run_posts_no_more_than_it_may_and_the_next_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seven at a time of twenty, exactly; jobs that an event has charged already do not count."""
+    monkeypatch.setenv("ADJUSTMENTS_CAP", "7")
+    world.deliver(rendered("j-known"))
+    world.job("j-known")
+    for number in range(20):
+        world.job(f"j-{number}")
+
+    runs = [handler.lambda_handler(SCHEDULED, Context()) for _ in range(4)]
+
+    assert [(7, True), (7, True), (6, False), (0, False)] == [(run["adjustments"], run["capped"]) for run in runs]
+    assert [True, True, False, False] == [bool(run["slices"]) for run in runs]
+    assert [8, 15, 21, 21] == [run["audit"]["entries"] for run in runs]
+    lines = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if line.get("message") == "scanned"]
+    assert [("ERROR", 1), ("ERROR", 1), ("INFO", None), ("INFO", None)] == [
+        (line["level"], line.get("ScansCapped")) for line in lines
+    ]
+
+
 @pytest.mark.parametrize(("hour", "first"), [("00", 0), ("06", 1), ("12", 2), ("18", 3)])
 def test_each_scheduled_run_begins_one_segment_further(world: World, hour: str, first: int) -> None:
     """So that the end of a large table is not always what a run has no time for."""
