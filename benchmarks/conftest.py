@@ -19,7 +19,7 @@ from engine.ledger import Tables
 from engine.ledger.attributes import encode_item
 from tools import deployment, environments
 from tools.environments import ROOT
-from tools.local_aws import LocalAws, create_tables, run_local_aws, tables_named
+from tools.local_aws import LocalAws, create_tables, run_local_aws, tables_environment, tables_named
 
 FLOOR = """\
 import boto3
@@ -79,21 +79,23 @@ def tables(aws: LocalAws) -> Tables:
 @pytest.fixture(scope="session")
 def environment(aws: LocalAws, tables: Tables) -> dict[str, str]:
     """Return the variables of the function."""
-    return {
-        **aws.environment(),
-        "JOBS_TABLE": tables.jobs,
-        "CREDITS_TABLE": tables.credits,
-        "LEDGER_TABLE": tables.ledger,
-    }
+    return {**aws.environment(), **tables_environment(tables)}
 
 
 @pytest.fixture(scope="session")
-def sandbox(environment: dict[str, str]) -> Callable[[Path, str], Sandbox]:
-    """Return what starts a fresh execution environment of a folder's handler."""
+def runtime_python() -> Path:
+    """Return the Python that has Lambda's runtime client, with bytecode, as in Lambda."""
     environments.fill(environments.RIC)
+    compileall.compile_dir(ROOT / environments.RIC.folder / "lib", quiet=2)
+    return environments.RIC.python
+
+
+@pytest.fixture(scope="session")
+def sandbox(environment: dict[str, str], runtime_python: Path) -> Callable[[Path, str], Sandbox]:
+    """Return what starts a fresh execution environment of a folder's handler."""
 
     def start(folder: Path, handler: str) -> Sandbox:
-        return Sandbox(environments.RIC.python, folder, handler, environment)
+        return Sandbox(runtime_python, folder, handler, environment)
 
     return start
 

@@ -23,10 +23,8 @@ from benchmarks.gates import at_most
 from benchmarks.runtime_api import Sandbox
 from benchmarks.throttle import share_of
 from benchmarks.tls import make_certificates, terminated
-from engine.ledger import Tables
 from engine.ledger.choice import choose_wire
-from tools import environments
-from tools.local_aws import LocalAws, tables_environment
+from tools.local_aws import LocalAws
 
 LATER = 3
 """How many invocations after the first are taken together: one alone may meet another process."""
@@ -36,20 +34,18 @@ Event = Callable[[], dict[str, Any]]
 
 
 @pytest.fixture
-def over_tls(aws: LocalAws, environment: dict[str, str], tables: Tables, artifact: Path, tmp_path: Path) -> Iterator[Start]:
-    """Return what starts a folder's handler with TLS to the database; it reads the roots of Lambda and one more.
-
-    All tables are named, as in a deployment: what init reads is an answer, not an error.
-    """
-    environments.fill(environments.RIC)
+def over_tls(
+    aws: LocalAws, environment: dict[str, str], runtime_python: Path, artifact: Path, tmp_path: Path
+) -> Iterator[Start]:
+    """Return what starts a folder's handler with TLS to the database; it reads the roots of Lambda and one more."""
     certificates = make_certificates(tmp_path)
     bundle = tmp_path / "bundle.pem"
     roots = (artifact / "engine" / "ledger" / "amazon-roots.pem").read_text()
     bundle.write_text(roots + certificates.authority.read_text())
     with terminated(certificates, urlsplit(aws.endpoint).port or 80) as endpoint:
         database = {"AWS_ENDPOINT_URL_DYNAMODB": endpoint, "AWS_CA_BUNDLE": str(bundle)}
-        variables = {**environment, **tables_environment(tables), **database}
-        yield lambda folder: Sandbox(environments.RIC.python, folder, "handler.lambda_handler", variables)
+        variables = {**environment, **database}
+        yield lambda folder: Sandbox(runtime_python, folder, "handler.lambda_handler", variables)
 
 
 def test_first_invocation_under_lambda_s_conditions(
