@@ -66,13 +66,13 @@ COMPILE := uv pip compile --quiet --generate-hashes --universal --python-version
 lock: setup ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(BIN)/$(COMPILE) --all-extras --group dev pyproject.toml -o requirements.txt
 	$(BIN)/$(COMPILE) pyproject.toml -o requirements/lambda.txt
-	for name in build ministack node peers ric sam; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in build checkov ministack node peers ric sam; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## remove what was built
 	rm -rf .aws-sam .local-aws .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis dist
 
 distclean: clean ## remove the virtual environments as well
-	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .venv-peers .editor
+	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .venv-peers .venv-checkov .editor
 
 # What `sam build` calls, in this folder, with ARTIFACTS_DIR set. It works without `make setup`.
 #

@@ -20,7 +20,7 @@ from pytest_socket import socket_allow_hosts
 
 from engine.ledger import Tables
 from engine.wiring import build_client
-from tools import deployment
+from tools import deployment, environments
 from tools.deployment import Deployment
 from tools.local_aws import REGION, LocalAws, create_tables, delete_tables, run_local_aws, tables_named
 
@@ -120,6 +120,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder that ``sam build`` filled."""
     with installed():
         return deployment.build(tmp_path_factory.mktemp("sam") / "build")
+
+
+@pytest.fixture(scope="session")
+def checkov() -> Path:
+    """Return the command of checkov, which checks templates."""
+    with installed():
+        environments.fill(environments.CHECKOV)
+    return environments.CHECKOV.python.with_name("checkov")
 
 
 @pytest.fixture(scope="session")

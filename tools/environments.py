@@ -52,6 +52,8 @@ NODE = Environment("node", Path(".venv-node"), Path("requirements/node.txt"))
 """Filled only where it is needed: 61 MB that a machine with a node of its own can do without."""
 PEERS = Environment("peers", Path(".venv-peers"), Path("requirements/peers.txt"))
 """What the benchmarks compare us with; filled by ``make bench``."""
+CHECKOV = Environment("checkov", Path(".venv-checkov"), Path("requirements/checkov.txt"))
+"""Checks the template; filled by the test that does."""
 
 ENVIRONMENTS = {environment.name: environment for environment in (DEV, SAM, MINISTACK, RIC)}
 
