@@ -69,7 +69,7 @@ def build_client(
 ) -> Any:
     """Return botocore's client of a service: credentials, region, profile and endpoint as every AWS tool finds them.
 
-    Retries are ours (``engine.ledger.calls``). A local endpoint without a region gets one, since it does not care.
+    Retries are ours (``engine.ledger.calls``). Raises botocore's own errors for a profile or a region that is not there.
     """
     from botocore.config import Config  # noqa: PLC0415  heavy, and not needed to validate or explain a policy
     from botocore.session import get_session  # noqa: PLC0415  the same
@@ -84,10 +84,22 @@ def build_client(
     )
     return session.create_client(
         service,
-        region_name=region or session.get_config_variable("region"),
+        region_name=region or _region(session, service, endpoint),
         endpoint_url=endpoint,
         config=config,
     )
+
+
+def _region(session: Any, service: str, endpoint: str | None) -> str | None:
+    """Return AWS_REGION, which botocore does not read, or what it finds itself; an endpoint without any gets one.
+
+    A local endpoint does not care for its region.
+    """
+    import os  # noqa: PLC0415  the environment enters here and nowhere below
+
+    endpoint = endpoint or os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
+    region: str | None = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    return region or (REGION_OF_A_LOCAL_ENDPOINT if endpoint else None)
 
 
 def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: str | None = None) -> Ledger:
@@ -95,7 +107,7 @@ def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: 
     import os  # noqa: PLC0415  the environment enters here and nowhere below
 
     wire = choose_wire(os.environ) if endpoint is None else None
-    client = build_wire_client(wire, clock) if wire else build_client(_region(), endpoint, connections)
+    client = build_wire_client(wire, clock) if wire else build_client(None, endpoint, connections)
     return Ledger(client, tables, clock)
 
 
@@ -126,17 +138,3 @@ def _whole_number(text: str | None, name: str) -> int | None:
 def log_level(name: str) -> int:
     """Return the level that ``name`` names; one that is unknown means INFO."""
     return logging.getLevelNamesMapping().get(name.upper(), logging.INFO)
-
-
-def _region() -> str | None:
-    """Return the region where botocore would not find one by itself.
-
-    botocore reads AWS_DEFAULT_REGION and the profile, not AWS_REGION; a local endpoint needs none at all.
-    """
-    import os  # noqa: PLC0415  the environment enters here and nowhere below
-
-    if os.environ.get("AWS_REGION"):
-        return os.environ["AWS_REGION"]
-    is_local = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL")
-    has_default = os.environ.get("AWS_DEFAULT_REGION")
-    return REGION_OF_A_LOCAL_ENDPOINT if is_local and not has_default else None

@@ -47,6 +47,15 @@ def main() -> None:
     """Run the command. A broken policy, or a database or queue that does not answer, is told in words, with no traceback."""
     try:
         app()
-    except (PolicyError, EventError, LedgerError, QueueError) as error:
+    except SystemExit:
+        raise
+    except _told_in_words() as error:
         err.print(str(error), markup=False, soft_wrap=True)
         raise SystemExit(FAILED) from error
+
+
+def _told_in_words() -> tuple[type[Exception], ...]:
+    """Return what a person can mend without seeing where in the code it was found; asked for only when something is wrong."""
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415  no region, no credentials, no such profile
+
+    return PolicyError, EventError, LedgerError, QueueError, BotoCoreError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -367,6 +368,40 @@ def test_a_database_that_does_not_answer_is_told_in_words(
 
     assert FAILED == caught.value.code
     assert "DynamoDB gave no answer in time" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("statement", "u-1"), ("dead-letters", "list", "--queue", "q")])
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, "You must specify a region."),
+        ({"AWS_PROFILE": "no-such"}, "The config profile (no-such) could not be found"),
+        ({"AWS_REGION": "eu-west-1"}, "Unable to locate credentials"),
+    ],
+)
+def test_an_aws_that_is_not_set_up_is_told_in_words(
+    *,
+    command: tuple[str, ...],
+    variables: dict[str, str],
+    said: str,
+    policy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No region, no such profile, no credentials: for tables and for queues."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
+    for name, value in (nowhere | variables).items():
+        monkeypatch.setenv(name, value)
+    policed = ("--policy", str(policy)) if command[0] == "dead-letters" else ()
+    monkeypatch.setattr("sys.argv", ["reconciler", *command, *policed])
+
+    with pytest.raises(SystemExit) as caught:
+        main()
+
+    assert FAILED == caught.value.code
+    assert said in capsys.readouterr().err
 
 
 # --- replay -----------------------------------------------------------------------------------------------------------
