@@ -13,8 +13,8 @@ import pytest
 from engine.clock import Clock
 from engine.decimals import Money
 from engine.ledger.postings import ACTIONS_MAX
-from engine.telemetry import METRICS, Report, Telemetry, settled_metrics
-from engine.values import Entry, EntryType, Facts, Outcome, Source
+from engine.telemetry import METRICS, Failure, Report, Telemetry, settled_metrics
+from engine.values import Entry, EntryType, Envelope, Facts, Outcome, Source
 from tools.environments import ROOT
 from tools.template import function_events, function_properties, load, resources, table_schemas, template_rules
 
@@ -36,6 +36,7 @@ ROLES = {
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 BALANCE_ACTIONS, ACTIONS_OF_A_JOB = 1, 2
 """What a transaction of a single user takes: the balance, and for each job its entry and its mark."""
+SHORTEST_CANARY_SECONDS = 5 * 60
 FOURTEEN_DAYS = 14 * 24 * 60 * 60
 
 
@@ -227,7 +228,9 @@ def test_events_move_to_a_new_version_bit_by_bit_and_back_when_an_alarm_begins()
     assert ("live", True) == (FUNCTION["AutoPublishAlias"], FUNCTION["AutoPublishAliasAllProperties"])
     assert {"Ref": "Rollout"} == preference["Type"]
     assert TEMPLATE["Parameters"]["Rollout"]["Default"].startswith("Canary")
-    assert {"ErrorsAlarm", "SlowEventsAlarm"} == {alarm["Ref"] for alarm in preference["Alarms"]} <= ALARMS.keys()
+    assert ["ErrorsAlarm", "RejectedEventsAlarm", "SlowEventsAlarm"] == [alarm["Ref"] for alarm in preference["Alarms"]]
+    for alarm in (ALARMS[alarm["Ref"]]["Properties"] for alarm in preference["Alarms"]):
+        assert alarm["Period"] * alarm["EvaluationPeriods"] < SHORTEST_CANARY_SECONDS, "it would begin when all is over"
     assert alias == RESOURCES["EventBatches"]["Properties"]["FunctionName"]
     assert alias == RESOURCES["VideoEventsPermission"]["Properties"]["FunctionName"]
 
@@ -333,12 +336,13 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
         rule="r", policy="p", facts=Facts(), cost=Decimal(1), money=Money(), source=Source.SCAN,
     )  # fmt: skip
     lines: list[str] = []
-    Telemetry(lines.append, Clock()).audited({}, 0)
-    Telemetry(lines.append, Clock()).scanned({}, is_capped=True)
-    Telemetry(lines.append, Clock()).audit_unfinished({}, is_out_of_time=True)
-    own = settled_metrics(Report(None, Outcome.DEBITED, entry=entry)).keys() | {
-        key for line in lines for key in json.loads(line)
-    }
+    telemetry = Telemetry(lines.append, Clock())
+    telemetry.failed(Failure(Envelope({}, Source.QUEUE), ValueError(), 0.0))
+    telemetry.audited({}, 0)
+    telemetry.scanned({}, is_capped=True)
+    telemetry.audit_unfinished({}, is_out_of_time=True)
+    own = settled_metrics(Report(None, Outcome.DEBITED, entry=entry)).keys()
+    own |= {key for line in lines for key in json.loads(line)}
 
     for alarm in ALARMS.values():
         properties = alarm["Properties"]
