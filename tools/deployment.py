@@ -215,6 +215,14 @@ def deploy(
     return Deployment(aws, name, _outputs(aws, name))
 
 
+def delete(aws: LocalAws, name: str) -> None:
+    """Delete a stack, and wait until it is gone."""
+    cloudformation = aws.client("cloudformation")
+    cloudformation.delete_stack(StackName=name)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    cloudformation.close()
+
+
 def localize(build_dir: Path, target: Path) -> Path:
     """Copy a build to ``target`` and let its functions run on AWS's own runtime client there; return ``target``.
 
@@ -298,14 +306,6 @@ def _make_bucket(aws: LocalAws) -> None:
     s3.close()
 
 
-def delete(aws: LocalAws, name: str) -> None:
-    """Delete a stack, and wait until it is gone."""
-    cloudformation = aws.client("cloudformation")
-    cloudformation.delete_stack(StackName=name)
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-    cloudformation.close()
-
-
 def _outputs(aws: LocalAws, name: str) -> dict[str, str]:
     cloudformation = aws.client("cloudformation")
     (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
@@ -330,8 +330,9 @@ def _set_what_cloudformation_drops(aws: LocalAws, name: str, template: dict[str,
         if alias := function_properties(logical_id, template).get("AutoPublishAlias"):
             version = functions.publish_version(FunctionName=made[logical_id])["Version"]
             functions.update_alias(FunctionName=made[logical_id], Name=alias, FunctionVersion=version)
-    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
-        functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=mapping["ScalingConfig"])
+    for logical_id in resources(template, "AWS::Lambda::EventSourceMapping"):
+        scaling = functions.get_event_source_mapping(UUID=made[logical_id])["ScalingConfig"]
+        functions.update_event_source_mapping(UUID=made[logical_id], ScalingConfig=scaling)
     for logical_id, table in resources(template, "AWS::DynamoDB::Table").items():
         if logical_id in made and "PointInTimeRecoverySpecification" in table["Properties"]:
             dynamodb.update_continuous_backups(
