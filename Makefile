@@ -61,7 +61,7 @@ policies: setup ## every mistake in the policies (FORMAT=github annotates a pull
 deploy: build ## to AWS, with your credentials (ENVIRONMENT=dev, staging or prod)
 	$(SAM) deploy --config-env $(if $(filter dev,$(ENVIRONMENT)),default,$(ENVIRONMENT)) $(DEPLOY_OPTIONS)
 
-COMPILE := uv pip compile --quiet --generate-hashes --universal --python-version 3.12 --no-emit-index-url $(UPGRADE)
+COMPILE := uv pip compile --quiet --generate-hashes --universal --python-version 3.12 --no-emit-index-url --no-strip-extras $(UPGRADE)
 
 lock: setup ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(BIN)/$(COMPILE) --all-extras --group dev pyproject.toml -o requirements.txt
