@@ -20,17 +20,11 @@ from typing import Any
 from engine.clock import Clock, Deadline
 from engine.errors import EventError
 from engine.instants import read_instant
-from engine.ledger import ScanSlice
-from engine.reconcile import Reconciler, whole_table
+from engine.reconcile import Reconciler
 from engine.values import Source
 from engine.wiring import Settings, build_reconciler
 
 Answer = dict[str, Any]
-
-SEGMENTS = 8
-"""Into how many segments a scan divides the table of jobs."""
-
-SCHEDULE_SECONDS = 6 * 60 * 60
 
 ANSWER_RESERVE_SECONDS = 0.5
 """What is kept back of an invocation's time, so that an error is told rather than cut off."""
@@ -42,17 +36,17 @@ INIT_SECONDS_MAX = 2.0
 
 
 def lambda_handler(event: Any, context: Any = None) -> Answer:
-    """Answer an EventBridge event, the scheduled event, an SQS batch of EventBridge events, or slices of a scan.
+    """Answer an EventBridge event, an SQS batch of EventBridge events, the scheduled event, or a step of a scheduled run.
 
     An event is answered with its outcome, a batch with ``{"batchItemFailures": [...]}``, a scan with its counts and the
-    slices that are left over. Raises EventError for an event that makes no sense, and LedgerError when the database did not
-    take it, so that Lambda's retry and the dead-letter queue keep it.
+    slices that are left over; ``engine.scheduled`` has the steps. Raises EventError for an event that makes no sense, and
+    LedgerError when the database did not take it, so that Lambda's retry and the dead-letter queue keep it.
     """
     reconciler = _reconciler(Settings.from_environment(os.environ))
     for is_this_kind, answer in KINDS:
         if is_this_kind(event):
             return answer(event, reconciler, _deadline(context, reconciler.clock))
-    raise EventError("(unknown)", "(none)", "event", "is no EventBridge event, SQS batch, schedule or scan slice")
+    raise EventError("(unknown)", "(none)", "event", "is no EventBridge event, SQS batch, schedule or step of a scan")
 
 
 @functools.cache
@@ -86,6 +80,15 @@ def _is_scan(event: Any) -> bool:
     return isinstance(event, Mapping) and isinstance(event.get("slices"), list)
 
 
+def _is_begin(event: Any) -> bool:
+    return isinstance(event, Mapping) and isinstance(event.get("begin"), str)
+
+
+def _is_finish(event: Any) -> bool:
+    parts = event.get("parts") if isinstance(event, Mapping) else None
+    return isinstance(parts, list) and all(isinstance(part, Mapping) for part in parts)
+
+
 def _is_event(event: Any) -> bool:
     return isinstance(event, Mapping) and "source" in event and "detail-type" in event
 
@@ -96,25 +99,31 @@ def _answer_batch(event: Any, reconciler: Reconciler, deadline: Deadline) -> Ans
 
 
 def _answer_schedule(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
-    """Renew the baselines, scan the whole table, and check the books.
+    from engine.scheduled import everything  # noqa: PLC0415  what serves events needs none
 
-    Each run begins one segment further, so that no part of a large table is always the last.
-    """
-    at: datetime = read_instant(event.get("time")) or reconciler.clock.now()
-    first = int(at.timestamp()) // SCHEDULE_SECONDS % SEGMENTS
-    report = reconciler.scheduled(whole_table(SEGMENTS, first), deadline)
-    return {**report.answer(), "audit": reconciler.check_books(deadline)}
+    return everything(reconciler, _time_of(event, reconciler), deadline)
 
 
 def _answer_scan(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
-    return reconciler.scan([_slice(part) for part in event["slices"]], deadline).answer()
+    from engine.scheduled import work  # noqa: PLC0415  the same
+
+    return work(reconciler, event, deadline)
 
 
-def _slice(part: Any) -> ScanSlice:
-    try:
-        return ScanSlice(**part)
-    except (TypeError, ValueError) as error:
-        raise EventError("scan", "(none)", "slices", f"{part!r} is no slice: {error}") from error
+def _answer_begin(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
+    from engine.scheduled import begin  # noqa: PLC0415  the same
+
+    return begin(reconciler, event["begin"], _time_of(event, reconciler), deadline)
+
+
+def _answer_finish(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
+    from engine.scheduled import finish  # noqa: PLC0415  the same
+
+    return finish(reconciler, event, deadline)
+
+
+def _time_of(event: Any, reconciler: Reconciler) -> datetime:
+    return read_instant(event.get("time")) or reconciler.clock.now()
 
 
 def _answer_event(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
@@ -125,6 +134,8 @@ KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Reconciler, Deadline], 
     (_is_queue_batch, _answer_batch),
     (_is_schedule, _answer_schedule),
     (_is_scan, _answer_scan),
+    (_is_begin, _answer_begin),
+    (_is_finish, _answer_finish),
     (_is_event, _answer_event),
 )
 """What an invocation can be: how it is recognised, and how it is answered. The first that fits counts."""

@@ -6,7 +6,9 @@ One way leads through the house, and a module imports only from floors below its
 
     handler.py            [5] entry points: build once per container, hand over, answer
     engine/cli/           [5] the ``reconciler`` command
-    engine/reconcile.py   [4] the conductor: one event, one batch, one scan slice
+    engine/scheduled.py   [4] what is due at regular times: baselines, scan, books; whole or in steps
+    engine/scan.py        [4] every job that no event told of, slice by slice
+    engine/reconcile.py   [4] the conductor: one event, one batch
     engine/coalesce.py    [4] many events in few transactions
     engine/wiring.py      [4] settings from the environment, the client, the reconciler
     engine/usual.py       [4] what is usual: renewed by the schedule, read at most once in ten minutes

@@ -17,8 +17,8 @@ from engine.policy.event_patterns import plain
 from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, Word, did_you_mean
 from engine.policy.source import Items, Members, Node, Notes, named, read_yaml
 from engine.prices import rates_by_unit
-from engine.reconcile import row_event
 from engine.rehearsal import Plenty, Rehearsal
+from engine.scan import row_event
 from engine.values import GRANT, JOB, Entry, EntryType, Envelope, Source
 
 CREDITS = Number(-(Decimal(10) ** 30), Decimal(10) ** 30)

@@ -35,7 +35,8 @@ from engine.decimals import EXACT, ZERO
 from engine.ledger import Tables
 from engine.paths import PathProblem
 from engine.policy import Policy
-from engine.reconcile import ScanReport, whole_table
+from engine.scan import ScanReport, whole_table
+from engine.scan import scan as run_scan
 from engine.values import Document, Envelope, Source
 
 
@@ -118,9 +119,10 @@ def scan(
         reconciler = open_reconciler(target, policy, workers, write)
         baselines = reconciler.usual.renew(patience())
         with ThreadPoolExecutor(workers) as pool:
-            reports = list(pool.map(lambda part: reconciler.scan([part], forever()), whole_table(segments)))
-    total = sum(reports, start=ScanReport(baselines=baselines))
+            reports = list(pool.map(lambda part: run_scan(reconciler, [part], forever()), whole_table(segments)))
+    total = sum(reports, start=ScanReport())
     answer = {name: value for name, value in total.answer().items() if name != "slices"}
+    answer |= {"baselines": baselines} if baselines is not None else {}
     print_json(answer) if as_json else print_counts("Scan", answer | answer.pop("outcomes"))
     if total.errors:
         raise typer.Exit(FAILED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -37,6 +38,7 @@ from engine.ledger.postings import (
     packed,
     update_mark,
 )
+from engine.ledger.runs import change_request, entries_left, run_item, run_request
 from engine.values import Entry, Guard, JobLog, Mark, Sample
 
 __all__ = [
@@ -176,6 +178,43 @@ class Ledger:
     def close(self) -> None:
         """Close the connections to the database; the next call opens one again."""
         self.client.close()
+
+    # --- the run of the scan that is under way ---
+
+    def begin_run(self, run: str, entries_max: int, deadline: Deadline) -> None:
+        """Let ``run`` be the one under way, with so many entries to post; the one before is over."""
+        call(self.client.put_item, {"TableName": self.tables.state, "Item": run_item(run, entries_max)}, deadline)
+
+    def run_left(self, run: str, deadline: Deadline) -> int:
+        """Return how many entries ``run`` may still post. Raises LedgerRefused where another run is under way."""
+        item = call(self.client.get_item, run_request(self.tables.state), deadline).get("Item")
+        if (left := entries_left(item, run)) is None:
+            raise LedgerRefused(f"the run {run} of the scan is over: another one has begun")
+        return left
+
+    def take_from_run(self, run: str, entries: int, deadline: Deadline) -> int:
+        """Take ``entries`` of what ``run`` may still post, and return what is left: below 0, some of them were not there.
+
+        Where the answer is lost, it takes them twice: fewer are posted than might be, never more. Raises like ``run_left``.
+        """
+        request = {**change_request(self.tables.state, run, -entries), "ReturnValues": "UPDATED_NEW"}
+        try:
+            changed = call(self.client.update_item, request, deadline)["Attributes"]
+        except ConditionFailed as error:
+            raise LedgerRefused(f"the run {run} of the scan is over: another one has begun") from error
+        return int(decode_item(changed)["entriesLeft"])
+
+    def give_back_to_run(self, run: str, entries: int, deadline: Deadline) -> None:
+        """Give back what was taken and not used. A transaction, whose token keeps it from being given twice."""
+        action = {"Update": change_request(self.tables.state, run, entries)}
+        request = {"TransactItems": [action], "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
+        with suppress(Cancelled):  # another run has begun
+            call(self.client.transact_write_items, request, deadline)
+
+    def jobs_bytes(self, deadline: Deadline) -> int:
+        """Return the size of the table of jobs in bytes, as DynamoDB knows it: some six hours old."""
+        answer = call(self.client.describe_table, {"TableName": self.tables.jobs}, deadline)
+        return int(answer["Table"].get("TableSizeBytes", 0))
 
     # --- baselines ---
 

@@ -99,6 +99,9 @@ class WireClient:
     def scan(self, **request: Any) -> Response:
         return self._call("Scan", request)
 
+    def describe_table(self, **request: Any) -> Response:
+        return self._call("DescribeTable", request)
+
     def close(self) -> None:
         """Close the kept connections."""
         while (connection := self._kept()) is not None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from engine.baselines import GROUPS_MAX, Baseline, Baselines, baseline_of, compute_baselines
-from engine.reconcile import whole_table
 from engine.values import Outcome, Sample
 from tests.support.books import Books
 from tests.support.clock import START
@@ -225,10 +224,10 @@ def test_the_scheduled_run_renews_the_baselines() -> None:
     for number in range(40):
         steps.deliver(rendered(f"j-{number}", seconds=8 + number % 3))
 
-    report = steps.reconciler.scheduled(whole_table(1), steps.time.clock().deadline(60))
+    answer = steps.scheduled()
     steps.deliver(rendered("j-x", seconds=60))
 
-    assert {"groups": 1, "samples": 40} == report.answer()["baselines"]
+    assert {"groups": 1, "samples": 40} == answer["baselines"]
     assert Baseline(Decimal("0.9"), Decimal("0.1"), 40) == steps.ledger.baselines.groups[OF]["veo-3"]
     assert ["unusual"] == [anomaly.name for anomaly in steps.ledger.lines("j-x")[0].anomalies]
 
@@ -239,10 +238,10 @@ def test_baselines_that_cannot_be_renewed_do_not_stop_the_scan() -> None:
     steps.ledger.down = True
     steps.ledger.rows["j-1"] = {"jobId": "j-1", "userId": "u-1", "status": "failed", "updatedAt": "2026-01-05T10:00:00Z"}
 
-    report = steps.reconciler.scheduled(whole_table(1), steps.time.clock().deadline(60))
+    answer = steps.scheduled()
 
-    assert {"problem": "LedgerRefused: ResourceNotFoundException"} == report.answer()["baselines"]
-    assert 1 == report.rows
+    assert {"problem": "LedgerRefused: ResourceNotFoundException"} == answer["baselines"]
+    assert 1 == answer["rows"]
 
 
 def test_a_group_that_no_table_can_hold_is_no_sample() -> None:

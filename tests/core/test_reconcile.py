@@ -12,6 +12,7 @@ from engine.clock import Deadline
 from engine.documents import read_document
 from engine.errors import EventError
 from engine.ledger import LedgerUnavailable, Receipt, ScanSlice, Verdict
+from engine.scan import scan
 from engine.values import Entry, Guard, Mark, Outcome, Standing
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example
@@ -244,7 +245,7 @@ def scan_some(steps: Steps, slices: tuple[ScanSlice, ...], rows: int, seconds_ea
         return post(*arguments)
 
     ledger = Slow(steps.ledger, slow_post)
-    return evolve(steps.reconciler, ledger=ledger).scan(slices, deadline)  # type: ignore[arg-type]
+    return scan(evolve(steps.reconciler, ledger=ledger), slices, deadline)  # type: ignore[arg-type]
 
 
 class Slow:

@@ -12,7 +12,6 @@ from attrs import evolve
 from engine.baselines import Baseline, Baselines
 from engine.ledger import Ledger, Tables
 from engine.ledger.attributes import encode_item
-from engine.reconcile import whole_table
 from engine.values import Sample
 from tests.support.events import failed, rendered
 from tests.support.policies import example
@@ -65,7 +64,7 @@ def test_a_scheduled_run_learns_what_is_usual_and_the_next_container_knows_it(dy
     world = world_with_outliers(dynamodb, tables)
     world.deliver(*(rendered(f"j-{number}", seconds=8 + number % 3) for number in range(36)))
 
-    answer = world.reconciler().scheduled(whole_table(1), world.deadline()).answer()
+    answer = world.scheduled()
     (report,) = world.deliver(rendered("j-x", seconds=100))
 
     assert {"groups": 1, "samples": 36} == answer["baselines"]
@@ -78,7 +77,7 @@ def test_without_a_table_for_them_everything_else_works(dynamodb: Any, tables: T
     world = world_with_outliers(dynamodb, evolve(tables, state="NoSuchTable"))
 
     (report,) = world.deliver(rendered(seconds=8))
-    answer = world.reconciler().scheduled(whole_table(1), world.deadline()).answer()
+    answer = world.scheduled()
 
     assert [("debit", Decimal("-0.8"))] == world.amounts("j-1")
     assert "unreadable" == report.answer()["baselines"]
@@ -114,7 +113,7 @@ def test_an_entry_with_senseless_samples_does_not_stop_the_scheduled_run(dynamod
     dynamodb.put_item(TableName=tables.ledger, Item=encode_item(item))
     world.job("j-2")
 
-    answer = world.reconciler().scheduled(whole_table(1), world.deadline()).answer()
+    answer = world.scheduled()
 
     assert "KeyError" in answer["baselines"]["problem"]
     assert {"debited": 1} == answer["outcomes"]

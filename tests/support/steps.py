@@ -9,10 +9,12 @@ from typing import Any, cast
 
 from engine.ledger import Ledger
 from engine.policy import Policy
-from engine.reconcile import Reconciler, ScanReport, whole_table
+from engine.reconcile import Reconciler
+from engine.scan import ScanReport, scan, whole_table
+from engine.scheduled import everything
 from engine.telemetry import Report, Telemetry
 from engine.values import Envelope, Source
-from tests.support.clock import ManualClock
+from tests.support.clock import START, ManualClock
 from tests.support.ledgers import MemoryLedger
 
 
@@ -42,7 +44,11 @@ class Steps:
 
     def scan(self, segments: int = 2, seconds: float = 30) -> ScanReport:
         """Scan the whole table of jobs."""
-        return self.reconciler.scan(whole_table(segments), self._deadline(seconds))
+        return scan(self.reconciler, whole_table(segments), self._deadline(seconds))
+
+    def scheduled(self) -> dict[str, Any]:
+        """Do what the schedule does."""
+        return everything(self.reconciler, START, self._deadline(60))
 
     def _deadline(self, seconds: float = 30) -> Any:
         return self.time.clock().deadline(seconds)

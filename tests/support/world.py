@@ -13,7 +13,9 @@ from engine.clock import Clock, Deadline
 from engine.ledger import Ledger, Tables
 from engine.ledger.attributes import decode_item, encode_item
 from engine.policy import Policy
-from engine.reconcile import Reconciler, ScanReport, whole_table
+from engine.reconcile import Reconciler
+from engine.scan import ScanReport, scan, whole_table
+from engine.scheduled import everything
 from engine.telemetry import Report, Telemetry
 from engine.values import Source
 from tests.support.policies import example
@@ -45,7 +47,11 @@ class World:
 
     def scan(self, client: Any = None, segments: int = 2, seconds: float = 60.0) -> ScanReport:
         """Scan the whole table of jobs."""
-        return self.reconciler(client).scan(whole_table(segments), self.deadline(seconds))
+        return scan(self.reconciler(client), whole_table(segments), self.deadline(seconds))
+
+    def scheduled(self) -> dict[str, Any]:
+        """Do what the schedule does, in one invocation."""
+        return everything(self.reconciler(), self.clock.now(), self.deadline(60))
 
     def user(self, user: str = "u-1", remaining: str | None = "1000") -> World:
         """Write a user's row as the application does."""
