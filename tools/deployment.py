@@ -114,21 +114,29 @@ class Deployment:
         return json.loads(body)
 
     def catch_up(self) -> Any:
-        """Do what the schedule does, now, and return the function's answer."""
-        return self.invoke(
-            {
-                "version": "0",
-                "id": str(uuid.uuid4()),
-                "detail-type": "Scheduled Event",
-                "source": "aws.events",
-                "account": ACCOUNT,
-                "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "region": REGION,
-                "resources": [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/credit-reconciler-dev-schedule"],
-                "detail": {},
-            },
-            self.catch_up_function,
-        )
+        """Do what the schedule does, now: run the state machine, and return its output. Raises LocalAwsError if it fails."""
+        event = {
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": ACCOUNT,
+            "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "region": REGION,
+            "resources": [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/credit-reconciler-dev-every-six-hours"],
+            "detail": {},
+        }
+        run = self._states.start_execution(stateMachineArn=self.outputs["CatchUpRunArn"], input=json.dumps(event))
+        ended: dict[str, Any] = {}
+
+        def has_ended() -> bool:
+            ended.update(self._states.describe_execution(executionArn=run["executionArn"]))
+            return ended["status"] != "RUNNING"
+
+        wait_until(has_ended, "the scheduled run has ended", seconds=300)
+        if ended["status"] != "SUCCEEDED":
+            raise LocalAwsError(f"the scheduled run: {ended['status']}: {ended.get('error')}: {ended.get('cause')}")
+        return json.loads(ended["output"])
 
     def failed_events(self) -> list[dict[str, Any]]:
         """Return the messages in the function's dead-letter queue, and leave them there."""
@@ -149,7 +157,7 @@ class Deployment:
 
     def close(self) -> None:
         """Close the connections."""
-        for client in ("dynamodb", "_events", "_lambda", "_sqs", "_logs"):
+        for client in ("dynamodb", "_events", "_lambda", "_states", "_sqs", "_logs"):
             if client in self.__dict__:
                 self.__dict__.pop(client).close()
 
@@ -165,6 +173,10 @@ class Deployment:
     @cached_property
     def _lambda(self) -> Any:
         return self.aws.client("lambda")
+
+    @cached_property
+    def _states(self) -> Any:
+        return self.aws.client("stepfunctions")
 
     @cached_property
     def _sqs(self) -> Any:
@@ -322,6 +334,8 @@ def _set_what_cloudformation_drops(aws: LocalAws, name: str, template: dict[str,
         for resource in cloudformation.describe_stack_resources(StackName=name)["StackResources"]
     }
     for logical_id in resources(template, "AWS::Serverless::Function"):
+        if "DeadLetterQueue" not in function_properties(logical_id, template):
+            continue
         queue, _attribute = function_properties(logical_id, template)["DeadLetterQueue"]["TargetArn"]["Fn::GetAtt"]
         attributes = queues.get_queue_attributes(QueueUrl=made[queue], AttributeNames=["QueueArn"])["Attributes"]
         functions.update_function_configuration(

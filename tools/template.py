@@ -34,15 +34,9 @@ def table_schemas(template: Template | None = None) -> dict[str, dict[str, Any]]
 
 
 def template_rules(template: Template | None = None) -> dict[str, dict[str, Any]]:
-    """Return the event pattern of each EventBridge rule, by its logical id."""
-    return {name: rule["Properties"]["EventPattern"] for name, rule in resources(template, "AWS::Events::Rule").items()}
-
-
-def function_events(kind: str, template: Template | None = None) -> dict[str, dict[str, Any]]:
-    """Return the properties of the functions' event sources of one ``kind``, by name."""
-    functions = resources(template, "AWS::Serverless::Function").values()
-    events = [event for function in functions for event in function["Properties"].get("Events", {}).items()]
-    return {name: event["Properties"] for name, event in events if event["Type"] == kind}
+    """Return the event pattern of each EventBridge rule that has one, by its logical id."""
+    rules = resources(template, "AWS::Events::Rule").items()
+    return {name: rule["Properties"]["EventPattern"] for name, rule in rules if "EventPattern" in rule["Properties"]}
 
 
 def function_properties(logical_id: str, template: Template | None = None) -> dict[str, Any]:

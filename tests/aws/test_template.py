@@ -12,11 +12,13 @@ import pytest
 
 from engine.clock import Clock
 from engine.decimals import Money
+from engine.errors import EventError
+from engine.ledger import LedgerRefused, LedgerUnavailable
 from engine.ledger.postings import ACTIONS_MAX
 from engine.telemetry import METRICS, Failure, Report, Telemetry, settled_metrics
 from engine.values import Entry, EntryType, Envelope, Facts, Outcome, Source
 from tools.environments import ROOT
-from tools.template import function_events, function_properties, load, resources, table_schemas, template_rules
+from tools.template import function_properties, load, resources, table_schemas, template_rules
 
 TEMPLATE = load()
 RESOURCES = TEMPLATE["Resources"]
@@ -108,7 +110,8 @@ def test_a_table_that_exists_already_takes_the_place_of_a_new_one(role: str) -> 
     assert f"Make{role}Table" == TABLES[f"{role}Table"]["Condition"]
     assert {"Fn::If": [f"Make{role}Table", made, given]} == FUNCTION["Environment"]["Variables"][f"{role.upper()}_TABLE"]
     assert {"Fn::If": [f"Make{role}Table", made, given]} == TEMPLATE["Outputs"][f"{role}TableName"]["Value"]
-    for statements in ROLES.values():
+    for function in FUNCTIONS.values():
+        statements = ROLES[function["Role"]["Fn::GetAtt"][0]]
         assert any(f"${{Existing{role}Table}}" in text for statement in statements.values() for text in strings(statement))
 
 
@@ -131,9 +134,8 @@ def test_the_catch_up_may_read_whole_tables_as_well() -> None:
         "AppendToTheLedger": {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"},
         "ReadStatements": {"dynamodb:Query"},
         "MoveAndReadBalances": {"dynamodb:UpdateItem", "dynamodb:GetItem", "dynamodb:Scan"},
-        "FindAndMarkJobs": {"dynamodb:Scan", "dynamodb:UpdateItem"},
-        "KeepBaselines": {"dynamodb:GetItem", "dynamodb:PutItem"},
-        "KeepFailedRuns": {"sqs:SendMessage"},
+        "FindAndMarkJobs": {"dynamodb:DescribeTable", "dynamodb:Scan", "dynamodb:UpdateItem"},
+        "KeepBaselinesAndTheRun": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
     }
 
@@ -148,17 +150,20 @@ def test_each_function_has_a_role_of_its_own() -> None:
     roles = {name: function["Role"]["Fn::GetAtt"][0] for name, function in FUNCTIONS.items()}
 
     assert {"ReconcilerFunction": "ReconcilerRole", "CatchUpFunction": "CatchUpRole"} == roles
-    assert set(ROLES) == set(roles.values())
+    assert set(ROLES) == {*roles.values(), "CatchUpRunRole", "CatchUpScheduleRole"}
     for function in FUNCTIONS.values():
         (log,) = ROLES[function["Role"]["Fn::GetAtt"][0]]["WriteLogs"]["Resource"]["Fn::GetAtt"][:1]
         assert {"LogGroup": {"Ref": log}, "LogFormat": "JSON"} == function["LoggingConfig"]
 
 
 def test_no_permission_has_a_wildcard() -> None:
-    """Each names its one resource."""
+    """Each names its one resource, but for executions, whose names are not known before."""
     texts = [text for part in (ROLES, POLICIES) for text in strings(part)]
+    executions = (
+        "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:credit-reconciler-${Environment}-catch-up:*"
+    )
 
-    assert [] == [text for text in texts if "*" in text]
+    assert [executions] == [text for text in texts if "*" in text]
 
 
 def test_the_rule_takes_rendered_and_failed_videos_from_the_video_application() -> None:
@@ -170,29 +175,51 @@ def test_the_rule_takes_rendered_and_failed_videos_from_the_video_application() 
 
 def test_the_catch_up_runs_every_six_hours() -> None:
     """The longest that a lost event stays unnoticed."""
-    assert ["rate(6 hours)"] == [event["Schedule"] for event in function_events("Schedule", TEMPLATE).values()]
+    schedule = RESOURCES["CatchUpSchedule"]["Properties"]
+    (target,) = schedule["Targets"]
+
+    assert ("rate(6 hours)", {"Ref": "CatchUpRun"}) == (schedule["ScheduleExpression"], target["Arn"])
+
+
+def test_the_run_of_the_scan_has_a_history_that_does_not_end() -> None:
+    """An execution ends at 25,000 steps, so each segment is one of its own; it is found by its name, as the role has it."""
+    run = RESOURCES["CatchUpRun"]["Properties"]
+    scan = run["Definition"]["States"]["Scan"]
+
+    assert {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"} == scan["ItemProcessor"]["ProcessorConfig"]
+    assert ROLES["CatchUpRunRole"]["StartSegments"]["Resource"]["Fn::Sub"].endswith(f":stateMachine:{run['Name']['Fn::Sub']}")
+
+
+def test_the_run_tries_again_what_may_succeed_and_tells_what_cannot() -> None:
+    """The names are those of the errors that the function raises."""
+    states = RESOURCES["CatchUpRun"]["Properties"]["Definition"]["States"]
+    tasks = [states["Begin"], states["Scan"]["ItemProcessor"]["States"]["Work"], states["Finish"]]
+
+    for task in tasks:
+        never, always = task["Retry"]
+        assert {"ErrorEquals": [EventError.__name__, LedgerRefused.__name__], "MaxAttempts": 0} == never
+        assert (["States.ALL"], 5) == (always["ErrorEquals"], always["MaxAttempts"])
+    assert LedgerUnavailable.__name__ not in never["ErrorEquals"]
 
 
 def test_an_event_that_cannot_be_delivered_is_kept() -> None:
     """For the rule and for the schedule alike; only these two may write to that queue."""
     (target,) = RESOURCES["VideoEvents"]["Properties"]["Targets"]
-    sources = {"VideoEvents": target} | function_events("Schedule", TEMPLATE)
+    (scheduled,) = RESOURCES["CatchUpSchedule"]["Properties"]["Targets"]
+    sources = {"VideoEvents": target, "CatchUpSchedule": scheduled}
     (statement,) = RESOURCES["UndeliveredEventsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
 
     assert all(
         {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]} == source["DeadLetterConfig"]["Arn"] for source in sources.values()
     )
     assert all(source["RetryPolicy"]["MaximumRetryAttempts"] > 0 for source in sources.values())
-    rules = ["VideoEvents", "CatchUpFunctionCatchUp"]
-    assert len(rules) == len(sources)
-    assert {"ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": [rule, "Arn"]} for rule in rules]}} == statement["Condition"]
+    assert {"ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": [rule, "Arn"]} for rule in sources]}} == statement["Condition"]
 
 
 def test_an_event_that_the_function_raises_on_is_retried_and_then_kept() -> None:
     """Twice, then it waits for a person."""
-    for function in FUNCTIONS.values():
-        assert 2 == function["EventInvokeConfig"]["MaximumRetryAttempts"]
-        assert {"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["FailedEvents", "Arn"]}} == function["DeadLetterQueue"]
+    assert 2 == FUNCTION["EventInvokeConfig"]["MaximumRetryAttempts"]
+    assert {"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["FailedEvents", "Arn"]}} == FUNCTION["DeadLetterQueue"]
 
 
 def test_events_come_by_the_queue_or_directly() -> None:
@@ -352,6 +379,9 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
                 assert ["FunctionName"] == [dimension["Name"] for dimension in properties["Dimensions"]]
             case {"Fn::Sub": "Reconciler/${Environment}"}:
                 assert properties["MetricName"] in filters
+            case "AWS/States":
+                assert [{"Name": "StateMachineArn", "Value": {"Ref": "CatchUpRun"}}] == properties["Dimensions"]
+                assert properties["MetricName"] in {"ExecutionsFailed", "ExecutionsStarted"}
             case "AWS/Lambda" | "AWS/SQS":
                 (dimension,) = properties["Dimensions"]
                 (target,) = [text.split(".")[0] for text in strings(dimension["Value"]) if text in RESOURCES]
@@ -381,7 +411,7 @@ def test_everything_with_a_name_is_named_by_its_environment() -> None:
         if key in {"TableName", "QueueName", "FunctionName", "LogGroupName", "AlarmName", "TopicName"} and "Ref" not in name
     }
     named |= {name: rule["Properties"]["Name"] for name, rule in resources(TEMPLATE, "AWS::Events::Rule").items()}
-    named |= {name: event["Name"] for name, event in function_events("Schedule", TEMPLATE).items()}
+    named |= {"CatchUpRun": RESOURCES["CatchUpRun"]["Properties"]["Name"]}
 
     assert len(named) >= len(TABLES) + len(QUEUES) + 2
     assert all("${Environment}" in name["Fn::Sub"] for name in named.values())

@@ -10,51 +10,14 @@ import pytest
 
 import handler
 from engine.errors import EventError, LedgerError
-from engine.ledger import Tables
 from engine.ledger.attributes import encode_item
 from tests.support.eventbridge import delivered
 from tests.support.events import as_json, failed, rendered
-from tests.support.malformed import MALFORMED, TIME, ids
-from tests.support.policies import example_text
+from tests.support.invocations import SCHEDULED, Context
+from tests.support.malformed import MALFORMED, ids
 from tests.support.world import World
 
 pytestmark = pytest.mark.local_aws
-
-SCHEDULED = {
-    "version": "0",
-    "id": "89d1a02d-5ec7-412e-82f5-13505f849b41",
-    "detail-type": "Scheduled Event",
-    "source": "aws.events",
-    "account": "123456789012",
-    "time": "2026-01-05T18:00:00Z",
-    "region": "us-east-1",
-    "resources": ["arn:aws:events:us-east-1:123456789012:rule/reconciler-scan"],
-    "detail": {},
-}
-
-
-class Context:
-    """What Lambda passes beside the event."""
-
-    def __init__(self, seconds: float = 60.0) -> None:
-        self.seconds = seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds that are left."""
-        return int(self.seconds * 1000)
-
-
-@pytest.fixture
-def world(dynamodb: Any, tables: Tables, local_aws: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> World:
-    """Return tables that the function finds through its environment alone."""
-    (tmp_path / "policy.yaml").write_text(example_text(TIME))
-    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", local_aws)
-    monkeypatch.setenv("JOBS_TABLE", tables.jobs)
-    monkeypatch.setenv("CREDITS_TABLE", tables.credits)
-    monkeypatch.setenv("LEDGER_TABLE", tables.ledger)
-    monkeypatch.setenv("STATE_TABLE", tables.state)
-    monkeypatch.setenv("POLICY_FILE", str(tmp_path / "policy.yaml"))
-    return World(dynamodb, tables).user("u-1", "1000")
 
 
 def deliver(document: dict[str, Any], seconds: float = 60.0) -> dict[str, Any]:

@@ -1,0 +1,197 @@
+"""A scheduled run in steps, as the state machine takes them: begin, every segment bit by bit, finish."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+import engine.scheduled
+import handler
+from engine.errors import EventError
+from engine.ledger import Ledger, LedgerRefused
+from engine.ledger.wire import NoAnswerError
+from engine.scan import SharedAllowance
+from tests.support.events import rendered
+from tests.support.invocations import Context
+from tests.support.world import World
+
+pytestmark = pytest.mark.local_aws
+
+BEGIN = {"begin": "run-1", "time": "2026-01-05T18:00:00.123Z"}
+
+
+def step(event: dict[str, Any]) -> dict[str, Any]:
+    """Invoke the function with what a step of the state machine sends: JSON."""
+    answer: dict[str, Any] = json.loads(json.dumps(handler.lambda_handler(json.loads(json.dumps(event)), Context())))
+    return answer
+
+
+def segment(part: dict[str, Any]) -> dict[str, Any]:
+    """Do one segment, as the state machine's inner loop does."""
+    while part["slices"] and not part.get("capped"):
+        part = step(part)
+    return part
+
+
+def run(name: str = "run-1", at_once: int = 1) -> dict[str, Any]:
+    """Do a whole run."""
+    begun = step({**BEGIN, "begin": name})
+    with ThreadPoolExecutor(at_once) as pool:
+        return step({"parts": list(pool.map(segment, begun["parts"]))})
+
+
+@pytest.fixture
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a small table have four segments, as a large one has."""
+    monkeypatch.setattr(engine.scheduled, "SEGMENT_BYTES", 1)
+    monkeypatch.setattr(engine.scheduled, "SEGMENTS_MAX", 4)
+
+
+def test_a_run_catches_up_and_checks_the_books_and_then_has_nothing_to_do(world: World) -> None:
+    """The same as in one invocation; a small table is one segment."""
+    for number in range(20):
+        world.job(f"j-{number}", status="completed" if number % 4 else "failed")
+
+    begun = step(BEGIN)
+    first, second = run(), run("run-2")
+
+    assert [{"run": "run-1", "slices": [{"segment": 0, "segments": 1, "after": None, "started": None}]}] == begun["parts"]
+    assert ({"debited": 15, "voided": 5}, 20, 0) == (first["outcomes"], first["adjustments"], first["unfinished"])
+    assert ({"users": 1, "entries": 20, "drifts": []}, 0) == (first["audit"], second["adjustments"])
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_segments_at_work_at_once_post_each_job_once(world: World) -> None:
+    """All of them, and the counts of their bits add up."""
+    for number in range(60):
+        world.job(f"j-{number}")
+
+    done = run(at_once=4)
+
+    assert (60, {"debited": 60}, False, 0) == (done["rows"], done["outcomes"], done["capped"], done["unfinished"])
+    assert all(1 == len(world.entries(f"j-{number}")) for number in range(60))
+
+
+@pytest.mark.usefixtures("small_segments")
+@pytest.mark.parametrize("cap", [1, 7, 30])
+def test_segments_at_work_at_once_post_no_more_than_a_run_may(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    cap: int,
+) -> None:
+    """Not one more; what an event has charged does not count, and the next run goes on."""
+    monkeypatch.setenv("ADJUSTMENTS_CAP", str(cap))
+    world.deliver(rendered("j-known"))
+    world.job("j-known")
+    for number in range(60):
+        world.job(f"j-{number}")
+
+    first, second = run("run-1", at_once=4), run("run-2", at_once=4)
+
+    assert (cap, True, 0) == (first["adjustments"], first["capped"], first["unfinished"])
+    assert min(cap, 60 - cap) == second["adjustments"]
+    assert 1 + first["adjustments"] + second["adjustments"] == second["audit"]["entries"]
+
+
+def test_an_invocation_of_a_run_ends_after_a_second_and_the_next_goes_on(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Just behind the last row; here the second is over at once, or after the first rows."""
+    monkeypatch.setattr(engine.scheduled, "WORK_SECONDS", 0.02)
+    for number in range(60):
+        world.job(f"j-{number}")
+    (part,) = step(BEGIN)["parts"]
+
+    bits = [part]
+    while bits[-1]["slices"]:
+        bits.append(step(bits[-1]))
+
+    assert len(bits) > 3
+    assert 60 == bits[-1]["adjustments"]
+    assert sorted(bit.get("adjustments", 0) for bit in bits) == [bit.get("adjustments", 0) for bit in bits]
+
+
+def test_a_run_is_over_when_another_begins(world: World) -> None:
+    """Two at once would read everything twice; whoever comes late is told so."""
+    world.job("j-1")
+    (part,) = step(BEGIN)["parts"]
+    step({**BEGIN, "begin": "run-2"})
+
+    with pytest.raises(LedgerRefused, match="run run-1 of the scan is over"):
+        step(part)
+    assert [] == world.entries("j-1")
+
+
+def test_a_segment_that_was_given_up_is_counted(world: World) -> None:
+    """The others count, the books are checked, and the state machine's last step fails the run."""
+    lost = {"run": "run-1", "slices": [{"segment": 1, "segments": 2}]}
+    capped = {**lost, "rows": 3, "outcomes": {"debited": 3}, "capped": True}
+
+    done = step({"parts": [lost, capped, {**capped, "slices": [], "capped": False}]})
+
+    assert (1, True, 6) == (done["unfinished"], done["capped"], done["adjustments"])
+    assert [] == done["audit"]["drifts"]
+
+
+@pytest.mark.parametrize("counts", [{"rows": "many"}, {"outcomes": [1]}, {"outcomes": {"debited": None}}])
+def test_counts_that_are_none_are_refused(world: World, counts: dict[str, Any]) -> None:
+    """Nothing is scanned on a guess."""
+    (part,) = step(BEGIN)["parts"]
+
+    with pytest.raises(EventError, match="these counts are none"):
+        step({**part, **counts})
+
+
+def test_what_is_taken_and_given_back_adds_up_under_threads(world: World) -> None:
+    """However many take at once: together they never get more than there is, and what is given back can be had again."""
+    ledger = Ledger(world.client, world.tables, world.clock)
+    ledger.begin_run("run-1", 100, world.deadline())
+
+    def take_some(_worker: int) -> int:
+        allowance = SharedAllowance(ledger, "run-1", world.deadline())
+        kept = 0
+        for _ in range(12):
+            taken = allowance.take(5)
+            allowance.give_back(spare := taken // 2)
+            kept += taken - spare
+        return kept
+
+    with ThreadPoolExecutor(8) as pool:
+        kept = sum(pool.map(take_some, range(8)))
+
+    assert 90 <= kept <= 100
+    assert 100 - kept == ledger.run_left("run-1", world.deadline())
+
+
+def test_an_answer_that_was_lost_lets_a_run_post_less_and_never_more(world: World) -> None:
+    """Taking is done twice then, giving back once."""
+    ledger = Ledger(world.client, world.tables, world.clock)
+    ledger.begin_run("run-1", 100, world.deadline())
+    losing = Ledger(LosesFirstAnswers(world.client), world.tables, world.clock)  # type: ignore[arg-type]
+
+    taken = SharedAllowance(losing, "run-1", world.deadline()).take(6)
+    assert (6, 88) == (taken, ledger.run_left("run-1", world.deadline()))
+
+    losing.give_back_to_run("run-1", 6, world.deadline())
+    assert 94 == ledger.run_left("run-1", world.deadline())
+
+
+class LosesFirstAnswers:
+    """A client that carries out the first call of each operation and loses its answer."""
+
+    def __init__(self, client: Any) -> None:
+        self.client, self.lost = client, set[str]()
+
+    def __getattr__(self, operation: str) -> Any:
+        def send(**request: Any) -> Any:
+            answer = getattr(self.client, operation)(**request)
+            if operation in {"update_item", "transact_write_items"} and operation not in self.lost:
+                self.lost.add(operation)
+                raise NoAnswerError("lost")
+            return answer
+
+        return send
