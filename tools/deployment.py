@@ -131,7 +131,7 @@ class Deployment:
 
         def has_ended() -> bool:
             ended.update(self._states.describe_execution(executionArn=run["executionArn"]))
-            return ended["status"] != "RUNNING"
+            return str(ended["status"]) != "RUNNING"
 
         wait_until(has_ended, "the scheduled run has ended", seconds=300)
         if ended["status"] != "SUCCEEDED":
