@@ -18,7 +18,7 @@ One way leads through the house, and a module imports only from floors below its
     engine/policy_tests.py [4] what given events must post, and what no test reached
     engine/rehearsal.py   [4] the engine on a ledger in memory: what a policy would do
     engine/dead_letters.py [4] what stands in the dead-letter queues, and why
-    engine/audit.py       [4] the ledger's entries against the balances
+    engine/audit/         [4] the entries against the balances, against each other, against their seals; repair
     engine/assess.py      [3] what the policy makes of an event: match, price, anomalies; pure
     engine/decide.py      [3] the one idea: posting = desired(facts) - posted; pure
     engine/arithmetic.py  [3] how an amount comes about, in words

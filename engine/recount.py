@@ -14,7 +14,7 @@ from engine.decimals import ZERO
 from engine.instants import instant_text
 from engine.prices import amount_of
 from engine.rehearsal import log_of
-from engine.values import Charge, Entry, EntryType, Facts, Grant, due
+from engine.values import Charge, Entry, EntryType, Facts, Grant, Source, due
 
 
 @frozen
@@ -62,6 +62,8 @@ def recount(entries: Sequence[Entry]) -> list[Recount]:
 
 
 def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
+    if entry.source is Source.REPAIR:  # it follows from what was found, and its anomaly says what that was
+        return Recount(entry, entry.amount, tuple(anomaly.reason or "" for anomaly in entry.anomalies))
     log = log_of(before)
     is_repeated = bool(before) and entry.facts == log.facts
     cost = log.cost if is_repeated else desired_cost(entry.facts, entry.money)

@@ -33,7 +33,8 @@ def log_of(entries: Iterable[Entry]) -> JobLog:
     """Return the entries of one reference, summed up as the database would sum them up."""
     log = JobLog()
     for entry in entries:
-        log = JobLog(entry.sequence, log.user or entry.user, entry.facts, entry.cost, EXACT.add(log.posted, entry.amount))
+        user = entry.user if entry.source is Source.REPAIR else log.user or entry.user
+        log = JobLog(entry.sequence, user, entry.facts, entry.cost, EXACT.add(log.posted, entry.amount))
     return log
 
 

@@ -16,10 +16,12 @@ from typing import Any
 
 from attrs import asdict
 
-from engine.audit import audit
+from engine.audit import Audit, audit
+from engine.audit.seals import Sealer
 from engine.clock import Deadline
 from engine.errors import EventError
-from engine.ledger import LedgerUnavailable, ScanSlice
+from engine.ledger import LedgerError, LedgerUnavailable, ScanSlice
+from engine.ledger.vault import Vault
 from engine.reconcile import Reconciler
 from engine.scan import OwnAllowance, ScanReport, SharedAllowance, scan, whole_table
 
@@ -43,8 +45,8 @@ BASELINES_SHARE = 4
 AUDIT_RESERVE_SECONDS = 2.0
 """What an audit leaves of the time, so that its run can answer."""
 
-DRIFTS_TOLD_MAX = 20
-"""More users than this are counted, and found by ``reconciler audit``."""
+TOLD_MAX = 20
+"""More users or entries than this are counted, and found by ``reconciler audit``."""
 
 type Answer = dict[str, Any]
 
@@ -99,17 +101,50 @@ def finish(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline)
 
 
 def check_books(reconciler: Reconciler, deadline: Deadline) -> Answer:
-    """Audit every user's entries, as far as the time allows, and return what was seen. Never fails: the scan is done."""
+    """Audit every user's entries, as far as the time allows, seal them, and return what was seen.
+
+    Never fails: the scan is done.
+    """
+    deadline = deadline.sooner(deadline.left() - AUDIT_RESERVE_SECONDS)
     try:
-        seen = audit(reconciler.ledger, deadline.sooner(deadline.left() - AUDIT_RESERVE_SECONDS))
+        sealer = _sealer(reconciler, deadline)
+        seen = audit(reconciler.ledger, deadline, sealer=sealer if isinstance(sealer, Sealer) else None)
     except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
-        fields: Answer = {"problem": f"{type(error).__name__}: {error}"}
+        fields: Answer = {"problem": _problem(error)}
         reconciler.telemetry.audit_unfinished(fields, is_out_of_time=isinstance(error, LedgerUnavailable))
         return fields
-    drifts = [drift.user for drift in seen.drifts[:DRIFTS_TOLD_MAX]]
-    fields = {"users": seen.users, "entries": seen.entries, "drifts": drifts}
-    reconciler.telemetry.audited(fields, len(seen.drifts))
+    fields = {**_told(seen), "seal": _seal_told(seen) if isinstance(sealer, Sealer) else {"problem": sealer}}
+    reconciler.telemetry.audited(fields, seen.damages, is_sealed=isinstance(sealer, Sealer))
     return fields
+
+
+def _sealer(reconciler: Reconciler, deadline: Deadline) -> Sealer | str:
+    """Return what seals the entries, or why they cannot be: the books can be checked all the same."""
+    try:
+        return Sealer(Vault.of(reconciler.ledger), reconciler.clock.now(), deadline)
+    except LedgerError as error:
+        return _problem(error)
+
+
+def _told(seen: Audit) -> Answer:
+    return {
+        "users": seen.users,
+        "entries": seen.entries,
+        "drifts": [drift.user for drift in seen.drifts[:TOLD_MAX]],
+        "faults": [f"{fault.reference}, entry {fault.sequence}: {fault.problem}" for fault in seen.faults[:TOLD_MAX]],
+        "busy": list(seen.busy[:TOLD_MAX]),
+    }
+
+
+def _seal_told(seen: Audit) -> Answer:
+    """The hash in the log is what nobody can change afterwards: ``audit --verify`` compares it with the seals."""
+    seal = seen.sealed
+    hash_told = seal.hash if seal.number else None
+    return {"number": seal.number, "entries": seal.total, "hash": hash_told, "cameOrWent": seen.came_or_went}
+
+
+def _problem(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _renew_baselines(reconciler: Reconciler, deadline: Deadline) -> Answer:

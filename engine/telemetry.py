@@ -110,9 +110,10 @@ class Telemetry:
         """Report a run of the scan; one that found more to post than it may is for a person to look at."""
         self._line(logging.ERROR if is_capped else logging.INFO, "scanned", fields, {"ScansCapped": 1} if is_capped else {})
 
-    def audited(self, fields: Mapping[str, Any], drifts: int) -> None:
-        """Report an audit, and how many users' books do not agree."""
-        self._line(logging.ERROR if drifts else logging.INFO, "audited", fields, {"Drift": drifts})
+    def audited(self, fields: Mapping[str, Any], damages: int, *, is_sealed: bool = True) -> None:
+        """Report an audit, and how many users and entries are not as they should be. One that cannot seal is not finished."""
+        metrics = {"Drift": damages} | ({} if is_sealed else {"AuditsUnfinished": 1})
+        self._line(logging.ERROR if damages else logging.INFO, "audited", fields, metrics)
 
     def audit_unfinished(self, fields: Mapping[str, Any], *, is_out_of_time: bool) -> None:
         """Report an audit that did not come to its end. Time that was too short is no error yet; four in a row alarm."""

@@ -36,6 +36,8 @@ class Source(StrEnum):
     QUEUE = "queue"
     SCAN = "scan"
     REPLAY = "replay"
+    REPAIR = "repair"
+    """A correction by a person, after damage that an audit has found."""
 
 
 class EntryType(StrEnum):
@@ -287,8 +289,8 @@ class Anomaly:
     figures: tuple[tuple[str, str], ...] = ()
 
 
-JOB, GRANT = "job#", "grant#"
-"""What a reference of the ledger begins with."""
+JOB, GRANT, REPAIR = "job#", "grant#", "repair#"
+"""What a reference of the ledger begins with; ``repair#`` and a user for corrections of a row of Credits."""
 
 
 @frozen

@@ -50,6 +50,7 @@ class Settings:
                 credits=get("CREDITS_TABLE") or "Credits",
                 ledger=get("LEDGER_TABLE") or "Ledger",
                 state=get("STATE_TABLE") or "State",
+                seals=get("SEALS_TABLE") or "Seals",
             ),
             policy_file=get("POLICY_FILE") or "policies/video.yaml",
             log_level=get("LOG_LEVEL") or "INFO",

@@ -53,7 +53,17 @@ def no_network() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def no_aws_account() -> Iterator[None]:
     """Hide the user's AWS configuration, credentials and API keys from every test, and this product's own settings too."""
-    own = ("JOBS_TABLE", "CREDITS_TABLE", "LEDGER_TABLE", "STATE_TABLE", "POLICY_FILE", "LLM_MODEL", "LOG_LEVEL", "OPENAI_")
+    own = (
+        "JOBS_TABLE",
+        "CREDITS_TABLE",
+        "LEDGER_TABLE",
+        "STATE_TABLE",
+        "SEALS_TABLE",
+        "POLICY_FILE",
+        "LLM_MODEL",
+        "LOG_LEVEL",
+        "OPENAI_",
+    )
     hidden = own if ENDPOINT else (*own, "AWS_")
     with pytest.MonkeyPatch.context() as environment:
         for name in [name for name in os.environ if name.startswith(hidden)]:

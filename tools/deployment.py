@@ -79,7 +79,7 @@ class Deployment:
 
     @property
     def tables(self) -> Tables:
-        return Tables(self.jobs_table, self.credits_table, self.ledger_table)
+        return Tables(self.jobs_table, self.credits_table, self.ledger_table, seals=self.outputs["SealsTableName"])
 
     @property
     def events_queue(self) -> str:

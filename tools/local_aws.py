@@ -79,7 +79,7 @@ class LocalAws:
 
 def tables_named(suffix: str) -> Tables:
     """Return names for the tables, as template.yaml makes them for an Environment."""
-    return Tables(f"Jobs-{suffix}", f"Credits-{suffix}", f"Ledger-{suffix}", f"State-{suffix}")
+    return Tables(f"Jobs-{suffix}", f"Credits-{suffix}", f"Ledger-{suffix}", f"State-{suffix}", f"Seals-{suffix}")
 
 
 def tables_environment(tables: Tables) -> dict[str, str]:
@@ -89,6 +89,7 @@ def tables_environment(tables: Tables) -> dict[str, str]:
         "CREDITS_TABLE": tables.credits,
         "LEDGER_TABLE": tables.ledger,
         "STATE_TABLE": tables.state,
+        "SEALS_TABLE": tables.seals,
     }
 
 
@@ -99,6 +100,7 @@ def table_names(tables: Tables) -> dict[str, str]:
         "CreditsTable": tables.credits,
         "LedgerTable": tables.ledger,
         "StateTable": tables.state,
+        "SealsTable": tables.seals,
     }
 
 

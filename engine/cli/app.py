@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from engine.cli import dead_letters, ledger, policies
+from engine.cli.audit import audit
 from engine.cli.options import FAILED
 from engine.cli.output import err
 from engine.errors import EventError, LedgerError, PolicyError, QueueError
@@ -20,7 +21,7 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "schema": policies.schema,
     "replay": ledger.replay,
     "scan": ledger.scan,
-    "audit": ledger.audit,
+    "audit": audit,
     "statement": ledger.statement,
 }
 """A new command is a function and a line here."""

@@ -1,4 +1,4 @@
-"""Commands that work on the tables: catch up, replay, check the sums, show what a user has."""
+"""Commands that work on the tables: catch up, replay, show what a user has."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from attrs import asdict
 
-from engine.audit import audit as run_audit
 from engine.cli.options import (
     DEFAULT_POLICY,
     FAILED,
@@ -29,7 +27,7 @@ from engine.cli.options import (
     patience,
     reporter,
 )
-from engine.cli.output import err, out, print_counts, print_json, print_table, progress
+from engine.cli.output import err, print_counts, print_json, print_table, progress
 from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, replay_file
 from engine.decimals import EXACT, ZERO
 from engine.ledger import Tables
@@ -125,30 +123,6 @@ def scan(
     answer |= {"baselines": baselines} if baselines is not None else {}
     print_json(answer) if as_json else print_counts("Scan", answer | answer.pop("outcomes"))
     if total.errors:
-        raise typer.Exit(FAILED)
-
-
-def audit(
-    *,
-    endpoint_url: Endpoint = None,
-    jobs_table: JobsTable = "Jobs",
-    credits_table: CreditsTable = "Credits",
-    ledger_table: LedgerTable = "Ledger",
-    as_json: AsJson = False,
-) -> None:
-    """Check that every user's entries add up to what Credits says was posted."""
-    ledger = Target(Tables(jobs_table, credits_table, ledger_table), endpoint_url).ledger()
-    with progress() as bar:
-        task = bar.add_task("audit: entries", total=None)
-        result = run_audit(ledger, forever(), seen=lambda count: bar.update(task, completed=count))
-    if as_json:
-        print_json(asdict(result))
-    else:
-        print_counts("Audit", {"entries": result.entries, "users": result.users, "net": result.net})
-        for drift in result.drifts:
-            out.print(f"drift: {drift.user}: entries add up to {drift.ledger}, Credits says {drift.posted}", markup=False)
-        out.print("every user's entries add up" if not result.drifts else f"{len(result.drifts)} users drift")
-    if result.drifts:
         raise typer.Exit(FAILED)
 
 

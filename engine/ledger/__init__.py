@@ -64,7 +64,14 @@ TOKEN_BYTES = 18
 STORE_RESERVE_SECONDS = 1.0
 """No further samples are read with less time than this left, so that what was read can be stored."""
 
-LOG_ATTRIBUTES = {"#sequence": "sequence", "#user": "userId", "#amount": "amount", "#cost": "cost", "#facts": "facts"}
+LOG_ATTRIBUTES = {
+    "#sequence": "sequence",
+    "#user": "userId",
+    "#amount": "amount",
+    "#cost": "cost",
+    "#facts": "facts",
+    "#source": "source",
+}
 
 
 @frozen

@@ -67,7 +67,7 @@ def log_of(items: Iterable[Item]) -> JobLog:
         entry = decode_item(item)
         log = JobLog(
             sequence=entry["sequence"],
-            user=log.user or entry["userId"],
+            user=entry["userId"] if entry.get("source") == Source.REPAIR else log.user or entry["userId"],
             facts=_facts_of(entry["facts"]) if "facts" in entry else log.facts,
             cost=Decimal(entry.get("cost", log.cost)),
             posted=EXACT.add(log.posted, Decimal(entry.get("amount", ZERO))),

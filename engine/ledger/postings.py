@@ -26,6 +26,8 @@ class Tables:
     ledger: str = "Ledger"
     state: str = "State"
     """What can be worked out again (baselines): no credit depends on it."""
+    seals: str = "Seals"
+    """What the entries were: audits write it, and nothing that serves events."""
 
 
 class Verdict(StrEnum):
@@ -153,8 +155,8 @@ class Posting:
         """The entry at this sequence may be our own, committed by an attempt whose answer was lost."""
         if standing_entry == self.item:
             return Receipt(Verdict.POSTED)
-        is_first = self.entry.sequence == 1
-        return Receipt(Verdict.SEQUENCE_TAKEN, log=log_of([standing_entry]) if is_first and standing_entry else None)
+        tells = self.entry.sequence == 1 and standing_entry.get("userId") == self.item["userId"]
+        return Receipt(Verdict.SEQUENCE_TAKEN, log=log_of([standing_entry]) if tells else None)
 
     def _standing(self, row: Item | None) -> Standing:
         if not row:

@@ -99,6 +99,9 @@ class WireClient:
     def scan(self, **request: Any) -> Response:
         return self._call("Scan", request)
 
+    def batch_get_item(self, **request: Any) -> Response:
+        return self._call("BatchGetItem", request)
+
     def describe_table(self, **request: Any) -> Response:
         return self._call("DescribeTable", request)
 

@@ -47,7 +47,7 @@ def rendered(user: str, job: str, **detail: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def beside_the_application(deployed: Deployment, built: Path) -> Iterator[Deployment]:
     """Return a second stack that uses the tables and the bus that the video application has already, without a queue."""
-    tables = create_tables(deployed.dynamodb, Tables("app.jobs", "app.credits", "Ledger-kept", "app.state"))
+    tables = create_tables(deployed.dynamodb, Tables("app.jobs", "app.credits", "Ledger-kept", "app.state", "Seals-kept"))
     events = deployed.aws.client("events")
     events.create_event_bus(Name="video")
     events.close()
@@ -56,6 +56,7 @@ def beside_the_application(deployed: Deployment, built: Path) -> Iterator[Deploy
         "ExistingJobsTable": tables.jobs,
         "ExistingCreditsTable": tables.credits,
         "ExistingLedgerTable": tables.ledger,
+        "ExistingSealsTable": tables.seals,
     }
     stack = deploy(deployed.aws, built, name="cc-agent-reconciler-staging", parameters=parameters)
     yield stack
@@ -123,7 +124,8 @@ def test_the_catch_up_names_whose_books_do_not_agree(deployed: Deployment) -> No
     found = deployed.catch_up()["audit"]
     give(deployed, "u-drift", "10")
 
-    assert ["u-drift"] == found["drifts"]
+    assert (["u-drift"], [], []) == tuple(found[name] for name in ("drifts", "faults", "busy"))
+    assert 0 == found["seal"]["cameOrWent"], "the role reaches the seals"
     assert [] == deployed.catch_up()["audit"]["drifts"]
 
 
@@ -170,8 +172,8 @@ def test_the_applications_own_tables_and_bus_are_used_where_they_are_named(besid
     wait_until(lambda: balance(stack, "u-app") == Decimal("99.2"), "the job is charged")
     key = {"reference": {"S": "job#j-app"}, "sequence": {"N": "1"}}
     assert {"S": "event"} == stack.dynamodb.get_item(TableName=stack.tables.ledger, Key=key)["Item"]["source"]
-    given = {"app.jobs", "app.credits", "Ledger-kept", "app.state"}
-    made = {"Jobs-dev", "Credits-dev", "Ledger-dev", "State-dev", "State-staging"}
+    given = {"app.jobs", "app.credits", "Ledger-kept", "app.state", "Seals-kept"}
+    made = {"Jobs-dev", "Credits-dev", "Ledger-dev", "State-dev", "Seals-dev", "State-staging"}
     assert given | made == set(stack.dynamodb.list_tables()["TableNames"])
 
 
@@ -223,7 +225,7 @@ def test_a_stack_in_use_is_updated_and_deleted_and_no_credit_is_lost(
 
     assert target["Arn"].endswith(":credit-reconciler-prod-events")
     left = {table for table in deployed.dynamodb.list_tables()["TableNames"] if table.endswith("-prod")}
-    assert {"Jobs-prod", "Credits-prod", "Ledger-prod"} == left
+    assert {"Jobs-prod", "Credits-prod", "Ledger-prod", "Seals-prod"} == left
     assert Decimal("98.4") == balance(stack, "u-prod")
     for table in left:
         deployed.dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)

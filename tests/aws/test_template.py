@@ -60,7 +60,7 @@ def actions(statement: dict[str, Any]) -> set[str]:
     return {statement["Action"]} if isinstance(statement["Action"], str) else set(statement["Action"])
 
 
-@pytest.mark.parametrize("logical_id", ["JobsTable", "CreditsTable", "LedgerTable"])
+@pytest.mark.parametrize("logical_id", ["JobsTable", "CreditsTable", "LedgerTable", "SealsTable"])
 def test_a_table_outlives_its_stack_and_can_be_restored_to_any_second(logical_id: str) -> None:
     """They hold money, or what proves it."""
     table = TABLES[logical_id]
@@ -89,8 +89,9 @@ def test_the_tables_have_the_keys_that_the_stored_data_has() -> None:
         "CreditsTable": {"HASH": "userId"},
         "LedgerTable": {"HASH": "reference", "RANGE": "sequence"},
         "StateTable": {"HASH": "id"},
+        "SealsTable": {"HASH": "id", "RANGE": "number"},
     }
-    assert types == {"id": "S", "jobId": "S", "userId": "S", "reference": "S", "sequence": "N", "postedAt": "S"}
+    assert types == {"id": "S", "jobId": "S", "userId": "S", "reference": "S", "sequence": "N", "postedAt": "S", "number": "N"}
 
 
 def test_the_ledger_can_be_read_by_user() -> None:
@@ -115,6 +116,17 @@ def test_a_table_that_exists_already_takes_the_place_of_a_new_one(role: str) -> 
         assert any(f"${{Existing{role}Table}}" in text for statement in statements.values() for text in strings(statement))
 
 
+def test_seals_are_out_of_reach_of_what_serves_events() -> None:
+    """It does not even know the table's name; the scheduled run adds seals and changes none."""
+    name = {"Fn::If": ["MakeSealsTable", {"Ref": "SealsTable"}, {"Ref": "ExistingSealsTable"}]}
+
+    assert {"SEALS_TABLE": name} == RESOURCES["CatchUpFunction"]["Properties"]["Environment"]["Variables"]
+    assert name == TEMPLATE["Outputs"]["SealsTableName"]["Value"]
+    assert "MakeSealsTable" == TABLES["SealsTable"]["Condition"]
+    assert not any("Seals" in text for text in strings(ROLES["ReconcilerRole"]))
+    assert "SEALS_TABLE" not in FUNCTION["Environment"]["Variables"]
+
+
 def test_what_serves_events_may_do_what_a_posting_needs_and_nothing_else() -> None:
     """No table can be scanned, nothing deleted, and no entry of the ledger changed."""
     assert permitted("ReconcilerRole") == {
@@ -135,6 +147,7 @@ def test_the_catch_up_may_read_whole_tables_as_well() -> None:
         "ReadStatements": {"dynamodb:Query"},
         "MoveAndReadBalances": {"dynamodb:UpdateItem", "dynamodb:GetItem", "dynamodb:Scan"},
         "FindAndMarkJobs": {"dynamodb:DescribeTable", "dynamodb:Scan", "dynamodb:UpdateItem"},
+        "SealEntries": {"dynamodb:PutItem", "dynamodb:Query"},
         "KeepBaselinesAndTheRun": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
     }

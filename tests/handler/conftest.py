@@ -21,5 +21,6 @@ def world(dynamodb: Any, tables: Tables, local_aws: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("CREDITS_TABLE", tables.credits)
     monkeypatch.setenv("LEDGER_TABLE", tables.ledger)
     monkeypatch.setenv("STATE_TABLE", tables.state)
+    monkeypatch.setenv("SEALS_TABLE", tables.seals)
     monkeypatch.setenv("POLICY_FILE", str(tmp_path / "policy.yaml"))
     return World(dynamodb, tables).user("u-1", "1000")

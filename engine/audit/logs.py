@@ -1,0 +1,144 @@
+"""What a log says of itself: the entries of one reference follow from each other, or something was done to them. Pure.
+
+Every entry says what its job should have cost so far, so each must bring the sum of the entries there. A flag may leave a
+debit open (the balance did not cover it). What a correction says counts for all that stands before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+
+from attrs import frozen
+
+from engine.decimals import EXACT, ZERO
+from engine.errors import shown
+from engine.ledger.attributes import Item
+from engine.ledger.seals import number_of, text_of
+from engine.values import EntryType, Source
+
+
+@frozen
+class Line:
+    """An entry as an audit reads it: what is missing or of the wrong kind is None."""
+
+    reference: str
+    sequence: int
+    user: str | None
+    type: str
+    amount: Decimal | None
+    cost: Decimal | None
+    is_correction: bool = False
+
+    @classmethod
+    def of(cls, item: Item) -> Line:
+        """Return the line of an entry as DynamoDB gives it."""
+        return cls(
+            reference=text_of(item, "reference"),
+            sequence=int(item["sequence"]["N"]),
+            user=text_of(item, "userId") or None,
+            type=text_of(item, "type"),
+            amount=number_of(item, "amount"),
+            cost=number_of(item, "cost"),
+            is_correction=text_of(item, "source") == Source.REPAIR.value,
+        )
+
+    @property
+    def moved(self) -> Decimal:
+        """The amount; what is none moves nothing."""
+        return self.amount if self.amount is not None else ZERO
+
+
+@frozen
+class Fault:
+    """What does not follow in a log, and where: ``sequence`` is the entry's, or of the one that is missing."""
+
+    reference: str
+    sequence: int
+    problem: str
+
+
+@frozen
+class Balance:
+    """The sum of a log so far, and what it should be."""
+
+    posted: Decimal = ZERO
+    settled: Decimal = ZERO
+
+    def then(self, line: Line) -> Balance:
+        """Return both after one more entry. Of an entry without a cost nothing can be said."""
+        posted = EXACT.add(self.posted, line.moved)
+        if line.cost is None:
+            return Balance(posted, posted)
+        desired = EXACT.minus(line.cost)
+        is_refused = line.type == EntryType.FLAG and desired < self.settled and not line.is_correction
+        return Balance(posted, self.settled if is_refused else desired)
+
+
+SIGNS: Mapping[str, tuple[str, tuple[int, ...]]] = {
+    EntryType.DEBIT: ("below 0", (-1,)),
+    EntryType.REFUND: ("above 0", (1,)),
+    EntryType.GRANT: ("not 0", (-1, 1)),
+    EntryType.FLAG: ("0", (0,)),
+    EntryType.VOID: ("0", (0,)),
+}
+"""What the amount of an entry of each type is."""
+
+
+def faults(log: Sequence[Line]) -> list[Fault]:
+    """Return what does not follow in the entries of one reference (in order of their sequence), since the last correction."""
+    since = max((index for index, line in enumerate(log) if line.is_correction), default=-1)
+    balance = Balance()
+    for line in log[: since + 1]:
+        balance = balance.then(line)
+    last = log[since].sequence if since >= 0 else 0
+    owner = log[max(since, 0)].user if log else None
+    found = [] if balance.posted == balance.settled else [_sum_fault(log[since], balance)]
+    for line in log[since + 1 :]:
+        gap = list(_gap(line, last))
+        found += [*gap, *_shape_faults(line, owner)]
+        was_right = balance.posted == balance.settled and not gap
+        balance, last = balance.then(line), line.sequence
+        if was_right and balance.posted != balance.settled:
+            found.append(_sum_fault(line, balance))
+    return found
+
+
+def settled(log: Sequence[Line]) -> Decimal:
+    """Return what the entries of a log should add up to, by what they say of the cost."""
+    balance = Balance()
+    for line in log:
+        balance = balance.then(line)
+    return balance.settled
+
+
+def posted(log: Sequence[Line]) -> Decimal:
+    """Return what the entries of a log add up to."""
+    total = ZERO
+    for line in log:
+        total = EXACT.add(total, line.moved)
+    return total
+
+
+def _gap(line: Line, last: int) -> Iterator[Fault]:
+    for missing in range(last + 1, line.sequence)[:1]:
+        until = line.sequence - 1
+        what = "is missing" if missing == until else f"and those up to {until} are missing"
+        yield Fault(line.reference, missing, what)
+
+
+def _shape_faults(line: Line, owner: str | None) -> Iterator[Fault]:
+    words, signs = SIGNS.get(line.type, ("", ()))
+    if line.amount is None:
+        yield Fault(line.reference, line.sequence, "its amount is no number")
+    elif not signs:
+        yield Fault(line.reference, line.sequence, f"its type is {shown(line.type)}; one of {', '.join(SIGNS)} is needed")
+    elif (line.amount > 0) - (line.amount < 0) not in signs:
+        yield Fault(line.reference, line.sequence, f"its amount is {line.amount:f}; of a {line.type} it is {words}")
+    if line.user is None or line.user != owner:
+        yield Fault(line.reference, line.sequence, f"its user is {shown(line.user)}; the log is of {shown(owner)}")
+
+
+def _sum_fault(line: Line, balance: Balance) -> Fault:
+    problem = f"with it the entries add up to {balance.posted:f}; {balance.settled:f} follows from its cost"
+    return Fault(line.reference, line.sequence, problem)

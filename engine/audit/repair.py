@@ -1,0 +1,296 @@
+"""Puts right what an audit has found, by entries that are added: none is ever changed.
+
+First the entries, then the balances::
+
+    sealed      what a seal proves to have been changed, removed or slipped in is counted back
+    logs        what the rest of a log and the balance agree on, against one entry
+    balances    last, and only if a person says what is wrong: nothing in the tables can tell
+
+The first two move no balance: it had moved with the true entries. Each correction names the entry that it corrects, its
+reason, and what was found there; found twice, it is corrected once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
+from enum import StrEnum
+
+from attrs import frozen
+
+from engine.audit import Audit, Drift, audit, total
+from engine.audit.logs import Fault, Line, faults, posted, settled
+from engine.audit.seals import CORRECTED, Finding, Verification, corrections_in, verify
+from engine.clock import Deadline
+from engine.decimals import EXACT, ZERO, Money
+from engine.errors import LedgerError
+from engine.ledger import Ledger
+from engine.ledger.attributes import Item, decode_item
+from engine.ledger.entries import entry_of
+from engine.ledger.vault import Vault
+from engine.values import GRANT, JOB, NOTHING_KNOWN, REPAIR, Anomaly, Entry, EntryType, Facts, Source
+
+RULE = "repair"
+"""What stands for rule and policy in a correcting entry."""
+
+
+BY_LOG = "log"
+"""What the damage is called that the rest of a log proves: what was sealed of it was damaged already."""
+
+
+class Wrong(StrEnum):
+    """What is wrong where a user's entries and row disagree, and every log follows. Nothing in the tables can tell."""
+
+    BALANCE = "balance"
+    """The row: ``remaining`` and ``posted`` had moved without an entry, or one went without them. Both move to the entries.
+
+    An entry that is gone comes back when its event is sent again.
+    """
+    POSTED = "posted"
+    """``posted`` alone, as by an edit of it, or a row that was written whole: the balance stays."""
+    ENTRIES = "entries"
+    """The entries, as by one that was put there: an entry of the difference is added, and the row stays."""
+
+
+class RepairRefused(LedgerError):
+    """A correction that cannot be made, or that somebody else's writing came in the way of. All before it stand."""
+
+
+@frozen
+class Correction:
+    """An entry that was added, why, and by how much the balance moved with it."""
+
+    reference: str
+    sequence: int
+    user: str
+    amount: Decimal
+    moved: Decimal
+    problem: str
+
+
+@frozen
+class Repair:
+    """What a repair did: the corrections, what is left for a person, and the audit after it."""
+
+    corrections: tuple[Correction, ...]
+    left: tuple[str, ...]
+    after: Audit
+
+
+def repair(ledger: Ledger, reason: str, wrong: Wrong | None, deadline: Deadline) -> Repair:
+    """Correct what an audit finds, and audit again. ``reason`` stands in every correction.
+
+    Without ``wrong`` a drift of a balance is left for a person to say. Raises LedgerUnavailable where the deadline comes
+    first; what was corrected by then stays, and the next repair goes on from there.
+    """
+    hand = _Hand(Vault.of(ledger), reason, deadline)
+    verified = verify(hand.vault, deadline)
+    corrections = list(hand.sealed(verified))
+    corrections += hand.logs(audit(ledger, deadline))
+    found = audit(ledger, deadline)
+    unclear = [finding for finding in verified.open if not _can_be_counted_back(finding)]
+    left = [f"{finding.reference or 'seals'}: {finding.problem}" for finding in unclear]
+    left += [f"{fault.reference}, entry {fault.sequence}: {fault.problem}" for fault in found.faults]
+    held = hand.users_of(found.faults) | {finding.sealed.user for finding in unclear if finding.sealed}
+    for drift in found.drifts:
+        if drift.user in held:
+            left.append(f"{drift.user}: its balance waits until the entries above are in order")
+        elif wrong is None or (wrong is Wrong.ENTRIES and drift.posted is None):
+            left.append(f"{drift.user}: {_drift(drift)}; only a person can say what is wrong")
+        else:
+            corrections.append(hand.balance(drift, wrong))
+    return Repair(tuple(corrections), tuple(left), audit(ledger, deadline))
+
+
+@frozen
+class _Hand:
+    vault: Vault
+    reason: str
+    deadline: Deadline
+
+    # --- what a seal proves ---
+
+    def sealed(self, verified: Verification) -> Iterator[Correction]:
+        """Count back what was done to sealed entries."""
+        damaged: dict[str | None, set[int | None]] = defaultdict(set)
+        for finding in verified.findings:
+            damaged[finding.reference].add(finding.sequence)
+        for finding in filter(_can_be_counted_back, verified.open):
+            yield from self._count_back(str(finding.reference), finding, damaged[finding.reference])
+
+    def _count_back(self, reference: str, finding: Finding, damaged: set[int | None]) -> Iterator[Correction]:
+        """Take back what stands there for its user, then give what was sealed to whom it was sealed for."""
+        sealed, found = finding.sealed, finding.found
+        steps = [(str(found.user), EXACT.minus(found.moved))] if found is not None else []
+        steps += self._earlier(reference, finding.sequence)
+        steps += [(sealed.user, sealed.amount)] if sealed is not None else []
+        for number, (user, amount) in enumerate(_merged(steps)):
+            counted = finding.damage.value if number == 0 else "also"
+            figures = {"entry": str(finding.sequence), "found": finding.digest, "damage": counted}
+            yield self._append(reference, user, amount, problem=finding.problem, figures=figures, damaged=damaged)
+
+    def _earlier(self, reference: str, sequence: int | None) -> Iterator[tuple[str, Decimal]]:
+        """Yield what takes back the corrections of an entry that was damaged once more."""
+        for item in self.vault.log(reference, self.deadline):
+            figures = next(corrections_in(item), {})
+            line = Line.of(item)
+            if line.sequence != sequence and figures.get("entry") == str(sequence) and figures.get("damage") != BY_LOG:
+                yield str(line.user), EXACT.minus(line.moved)
+
+    # --- what the rest of a log proves ---
+
+    def logs(self, found: Audit) -> Iterator[Correction]:
+        """Correct logs by what two of three agree on: the entries' amounts, what they say of the cost, and the balance."""
+        differences = {drift.user: drift for drift in found.drifts}
+        for user, logs in self._faulty(found.faults).items():
+            missing = {reference: EXACT.subtract(settled(log), posted(log)) for reference, log in logs.items()}
+            drift = differences.get(user)
+            if drift is None and user not in found.busy:
+                missing = dict.fromkeys(missing, ZERO)  # what they say of the cost is wrong
+            elif drift is None or drift.posted is None or EXACT.add(drift.ledger, total(missing.values())) != drift.posted:
+                continue
+            for reference, amount in missing.items():
+                fault = faults(logs[reference])[0]
+                figures = {"entry": str(fault.sequence), "damage": BY_LOG}
+                yield self._append(reference, user, amount, problem=fault.problem, figures=figures, damaged={fault.sequence})
+
+    def _faulty(self, found: Sequence[Fault]) -> dict[str, dict[str, list[Line]]]:
+        """Return the logs that are still faulty, by user; not those that name several, or that are of nobody."""
+        by_user: dict[str, dict[str, list[Line]]] = defaultdict(dict)
+        for reference in dict.fromkeys(fault.reference for fault in found):
+            log = [Line.of(item) for item in self.vault.log(reference, self.deadline)]
+            users = {line.user for line in log}
+            if faults(log) and len(users) == 1 and log[0].user is not None:
+                by_user[log[0].user][reference] = log
+        return by_user
+
+    def users_of(self, found: Sequence[Fault]) -> set[str | None]:
+        """Return whom faulty logs name: their balances wait."""
+        return {Line.of(item).user for fault in found for item in self.vault.log(fault.reference, self.deadline)}
+
+    def _append(
+        self,
+        reference: str,
+        user: str,
+        amount: Decimal,
+        *,
+        problem: str,
+        figures: Mapping[str, str],
+        damaged: Collection[int | None],
+    ) -> Correction:
+        """Append a correcting entry: in the first place where that is free, so that no event takes it for new.
+
+        What the ``damaged`` entries know is not believed; it comes back with the events.
+        """
+        items = self.vault.log(reference, self.deadline)
+        is_first = not items or int(items[0]["sequence"]["N"]) > 1
+        before = [] if is_first else items
+        total_before = posted([Line.of(item) for item in before])
+        entry = self._entry(
+            reference=reference,
+            sequence=int(before[-1]["sequence"]["N"]) + 1 if before else 1,
+            user=user,
+            amount=amount,
+            cost=EXACT.minus(EXACT.add(total_before, amount)),
+            facts=_known([item for item in before if int(item["sequence"]["N"]) not in damaged]),
+            figures=figures,
+            problem=problem,
+        )
+        if not self.vault.append(entry, self.deadline):
+            raise RepairRefused(f"{reference}: somebody else has written to it; repair again")
+        return Correction(reference, entry.sequence, user, amount, ZERO, problem)
+
+    # --- balances ---
+
+    def balance(self, drift: Drift, wrong: Wrong) -> Correction:
+        """Let the user's row and the entries say the same."""
+        seen, reference = self.vault.credit(drift.user, self.deadline), f"{REPAIR}{drift.user}"
+        if seen.number != drift.posted:
+            raise RepairRefused(f"{drift.user}: its row has changed meanwhile; repair again")
+        log = [Line.of(item) for item in self.vault.log(reference, self.deadline)]
+        difference = EXACT.subtract(drift.ledger, seen.number or ZERO)
+        amount = EXACT.minus(difference) if wrong is Wrong.ENTRIES else ZERO
+        moved = difference if wrong is Wrong.BALANCE else ZERO
+        entry = self._entry(
+            reference=reference,
+            sequence=len(log) + 1,
+            user=drift.user,
+            amount=amount,
+            cost=EXACT.minus(EXACT.add(posted(log), amount)),
+            facts=NOTHING_KNOWN,
+            figures={"entries": f"{drift.ledger:f}", "posted": _shown(seen.number), "moved": f"{moved:f}"},
+            problem=_drift(drift),
+        )
+        says = EXACT.add(drift.ledger, amount)
+        if not self.vault.append_with_posted(entry, seen, says, moved, self.deadline):
+            raise RepairRefused(f"{drift.user}: its row has changed meanwhile; repair again")
+        return Correction(reference, entry.sequence, drift.user, amount, moved, _drift(drift))
+
+    def _entry(
+        self,
+        *,
+        reference: str,
+        sequence: int,
+        user: str,
+        amount: Decimal,
+        cost: Decimal,
+        facts: Facts,
+        figures: Mapping[str, str],
+        problem: str,
+    ) -> Entry:
+        return Entry(
+            reference=reference,
+            job=reference.removeprefix(JOB) if reference.startswith(JOB) else None,
+            sequence=sequence,
+            user=user,
+            type=_type(reference, amount),
+            amount=amount,
+            occurred_at=self.vault.clock.now(),
+            rule=RULE,
+            policy=RULE,
+            facts=facts,
+            cost=cost,
+            money=Money(),
+            source=Source.REPAIR,
+            anomalies=(Anomaly(CORRECTED, f"{self.reason} ({problem})", tuple(sorted(figures.items()))),),
+        )
+
+
+def _can_be_counted_back(finding: Finding) -> bool:
+    """Not what was done to seals; and of an entry without a user nothing can be taken back from anybody."""
+    return finding.reference is not None and (finding.found is None or finding.found.user is not None)
+
+
+def _merged(steps: list[tuple[str, Decimal]]) -> Iterator[tuple[str, Decimal]]:
+    """Yield the sum for each user; the last one named, to whom the entry belongs, comes last."""
+    sums: dict[str, Decimal] = {}
+    for user, amount in steps:
+        sums[user] = EXACT.add(sums.pop(user, ZERO), amount)
+    yield from sums.items()
+
+
+def _known(items: Sequence[Item]) -> Facts:
+    """Return what the newest entry that can be read knows of the job."""
+    for item in reversed(items):
+        try:
+            return entry_of(decode_item(item)).facts
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
+            continue
+    return NOTHING_KNOWN
+
+
+def _type(reference: str, amount: Decimal) -> EntryType:
+    if not amount:
+        return EntryType.FLAG
+    if reference.startswith(GRANT):
+        return EntryType.GRANT
+    return EntryType.DEBIT if amount < 0 else EntryType.REFUND
+
+
+def _drift(drift: Drift) -> str:
+    return f"the entries add up to {drift.ledger:f}, Credits says {_shown(drift.posted)}"
+
+
+def _shown(number: Decimal | None) -> str:
+    return "no number" if number is None else f"{number:f}"

@@ -1,0 +1,293 @@
+"""Seals what was posted since the last seal, and finds what has been changed, removed or slipped in since."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from attrs import Factory, define, evolve, field, frozen
+
+from engine.audit.logs import Line
+from engine.clock import Deadline
+from engine.instants import posting_text
+from engine.ledger.attributes import Item, decode_item
+from engine.ledger.seals import (
+    NO_SEAL,
+    PART_BYTES_MAX,
+    Seal,
+    SealedEntry,
+    digest_of,
+    sealed_entry,
+    text_of,
+)
+from engine.ledger.vault import Key, Vault
+from engine.values import Source
+
+REST = timedelta(minutes=15)
+"""So old is what is sealed: no invocation is still about to post what it dated so long ago, and clocks differ by less."""
+
+CORRECTED = "corrected"
+"""The anomaly of a correcting entry; its figures say what it corrects."""
+
+
+@define
+class Sealer:
+    """Takes the entries of one reading of the whole ledger, in any order, and seals what the last seal does not cover.
+
+    Parts are stored on the way, so that memory does not grow with the ledger; without their header they mean nothing.
+    """
+
+    vault: Vault
+    at: datetime
+    deadline: Deadline
+    last: Seal = field(init=False)
+    until: str = field(init=False)
+    parts: list[str] = Factory(list)
+    entries: int = 0
+    behind: int = 0
+    known: int = 0
+    """Entries behind the seals that are gone, less those that were added, as corrections tell of them."""
+    _lines: list[str] = Factory(list)
+    _bytes: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.last = self.vault.last_seal(self.deadline)
+        self.until = max(self.last.until, posting_text(self.at - REST))
+
+    @property
+    def came_or_went(self) -> int:
+        """How many entries behind the last seal are there that it does not count; below 0, how many are gone.
+
+        Those that were corrected are no news.
+        """
+        return self.behind + self.known - self.last.total
+
+    def take(self, item: Item) -> None:
+        """Take one entry."""
+        posted_at = text_of(item, "postedAt")
+        self.known += sum(COUNTED.get(figures.get("damage", ""), 0) for figures in corrections_in(item))
+        if posted_at <= self.last.until:
+            self.behind += 1
+        elif posted_at <= self.until:
+            self._seal(sealed_entry(item).text())
+
+    def _seal(self, line: str) -> None:
+        size = len(line.encode("utf-8", "surrogatepass")) + 1
+        if self._bytes + size > PART_BYTES_MAX:
+            self._keep_part()
+        self._lines.append(line)
+        self._bytes += size
+        self.entries += 1
+
+    def _keep_part(self) -> None:
+        if self._lines:
+            self.parts.append(self.vault.keep_part(self._lines, self.deadline))
+        self._lines, self._bytes = [], 0
+
+    def close(self) -> Seal:
+        """Store the header, now that everything was read, and return the newest one. Where nothing is new there is none."""
+        self._keep_part()
+        if not self.entries:
+            return self.last
+        seal = Seal(
+            number=self.last.number + 1,
+            since=self.last.until,
+            until=self.until,
+            entries=self.entries,
+            total=self.last.total + self.entries,
+            parts=tuple(self.parts),
+            previous=self.last.hash if self.last.number else "",
+        )
+        return seal if self.vault.keep(seal, self.deadline) else self.vault.last_seal(self.deadline)
+
+
+class Damage(StrEnum):
+    """What can have happened to what was sealed."""
+
+    CHANGED = "changed"
+    REMOVED = "removed"
+    ADDED = "added"
+    """An entry that was put behind a seal, dated back."""
+    SEAL = "seal"
+    """The seals themselves are not what they were."""
+
+
+COUNTED: Mapping[str, int] = {Damage.REMOVED: 1, Damage.ADDED: -1}
+"""What a correction says of how many entries there should be behind the seals."""
+
+
+@frozen
+class Finding:
+    """One thing that is not as it was sealed. ``found`` is the entry as it is now, ``digest`` its digest ("" for none)."""
+
+    damage: Damage
+    problem: str
+    seal: int
+    sealed: SealedEntry | None = None
+    found: Line | None = None
+    digest: str = ""
+    corrected_by: int | None = None
+    """The sequence of the entry that corrects it, where one does."""
+
+    @property
+    def reference(self) -> str | None:
+        """The log that it is in; None where the seals themselves are damaged."""
+        return self.sealed.reference if self.sealed else self.found.reference if self.found else None
+
+    @property
+    def sequence(self) -> int | None:
+        """The entry's place in its log."""
+        return self.sealed.sequence if self.sealed else self.found.sequence if self.found else None
+
+
+@frozen
+class Verification:
+    """What became of all that was sealed: the first damage first. ``hashes`` are those of the seals, in their order."""
+
+    seals: int
+    entries: int
+    hashes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def head(self) -> str:
+        """The hash of the newest seal; empty where there is none."""
+        return self.hashes[-1] if self.hashes else ""
+
+    @property
+    def open(self) -> tuple[Finding, ...]:
+        """What no entry has corrected."""
+        return tuple(finding for finding in self.findings if finding.corrected_by is None)
+
+
+def verify(vault: Vault, deadline: Deadline, seen: Callable[[int], None] = lambda _: None) -> Verification:
+    """Compare every sealed entry with what is there now, in the order of the seals.
+
+    Memory is that of one part, but where entries were slipped in: to name them takes the keys of all that was sealed. Where
+    seals are damaged nobody can say what was slipped in.
+    """
+    reader = _Reader(vault, deadline, seen)
+    last, hashes, findings = NO_SEAL, list[str](), list[Finding]()
+    for seal, stored_hash in vault.seals(deadline):
+        hashes.append(seal.hash)
+        findings += _header_findings(seal, stored_hash, last)
+        findings += reader.findings_of(seal)
+        last = seal
+    gone = sum(finding.damage is Damage.REMOVED for finding in findings)
+    all_is_read = not any(finding.damage is Damage.SEAL for finding in findings)
+    if all_is_read and reader.behind(last) > reader.entries - gone:
+        findings += reader.slipped_in(last)
+    return Verification(last.number, reader.entries, tuple(hashes), tuple(reader.with_corrections(findings)))
+
+
+def _header_findings(seal: Seal, stored_hash: str, before: Seal) -> Iterator[Finding]:
+    previous = before.hash if before.number else ""
+    facts = {
+        "its number": (seal.number, before.number + 1),
+        "its hash": (stored_hash, seal.hash),
+        "the hash of the one before": (seal.previous, previous),
+        "its beginning": (seal.since, before.until),
+        "its total": (seal.total, before.total + seal.entries),
+    }
+    for name, (found, expected) in facts.items():
+        if found != expected:
+            yield Finding(Damage.SEAL, f"seal {seal.number}: {name} is {found}; {expected} follows", seal.number)
+
+
+@define
+class _Reader:
+    vault: Vault
+    deadline: Deadline
+    seen: Callable[[int], None]
+    entries: int = 0
+
+    def findings_of(self, seal: Seal) -> list[Finding]:
+        """Return what has become of the entries of one seal, the earliest posting first."""
+        found = [finding for name in seal.parts for finding in self._part_findings(seal.number, name)]
+        return sorted(found, key=lambda finding: finding.sealed.posted_at if finding.sealed else "")
+
+    def _part_findings(self, seal: int, name: str) -> Iterator[Finding]:
+        lines = self.vault.part(name, self.deadline)
+        if lines is None:
+            yield Finding(Damage.SEAL, f"seal {seal}: its part {name[:12]} is gone or was changed", seal)
+            return
+        now = self.vault.entries_at([(line.reference, line.sequence) for line in lines], self.deadline)
+        for line in lines:
+            if finding := _finding(seal, line, now.get((line.reference, line.sequence))):
+                yield finding
+        self.entries += len(lines)
+        self.seen(self.entries)
+
+    def behind(self, last: Seal) -> int:
+        """Return how many entries there are now behind the last seal."""
+        return sum(text_of(item, "postedAt") <= last.until for item in self.vault.entries(self.deadline))
+
+    def slipped_in(self, last: Seal) -> list[Finding]:
+        """Return the entries behind the last seal that no seal has."""
+        sealed = set(self._sealed_keys())
+        return [
+            Finding(Damage.ADDED, f"was added behind seal {last.number}", last.number, found=line, digest=digest_of(item))
+            for item in self.vault.entries(self.deadline)
+            if text_of(item, "postedAt") <= last.until and _key(line := Line.of(item)) not in sealed
+        ]
+
+    def _sealed_keys(self) -> Iterator[Key]:
+        for seal, _ in self.vault.seals(self.deadline):
+            for name in seal.parts:
+                yield from ((line.reference, line.sequence) for line in self.vault.part(name, self.deadline) or ())
+
+    def with_corrections(self, findings: Sequence[Finding]) -> Iterator[Finding]:
+        """Yield the findings, each with the entry that corrects it. A correction itself is none, once its log says so."""
+        logs: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
+        for reference in {finding.reference for finding in findings} - {None}:
+            logs[str(reference)] = _corrections(self.vault.log(str(reference), self.deadline))
+        for finding in findings:
+            by = logs[finding.reference or ""].get((str(finding.sequence), finding.digest))
+            yield finding if by is None else evolve(finding, corrected_by=by)
+
+
+def _finding(seal: int, line: SealedEntry, item: Item | None) -> Finding | None:
+    if item is None:
+        problem = f"is gone: {line.amount:f} of {line.user}, posted {line.posted_at}"
+        return Finding(Damage.REMOVED, problem, seal, line)
+    digest, now = digest_of(item), Line.of(item)
+    if digest == line.digest:
+        return None
+    return Finding(Damage.CHANGED, _change(line, now), seal, line, now, digest)
+
+
+def _change(line: SealedEntry, now: Line) -> str:
+    """Say what is different; a seal keeps no more than amount and user."""
+    if now.amount != line.amount:
+        amount = "no number" if now.amount is None else f"{now.amount:f}"
+        return f"was changed: its amount is {amount}; {line.amount:f} was sealed"
+    if now.user != line.user:
+        return f"was changed: its user is {now.user}; {line.user} was sealed"
+    return "was changed, in neither amount nor user"
+
+
+def _corrections(log: Sequence[Item]) -> dict[tuple[str, str], int]:
+    """Return what the correcting entries of a log correct (sequence and digest as it was found), and their own sequences."""
+    found: dict[tuple[str, str], int] = {}
+    for item in log:
+        own = int(item["sequence"]["N"])
+        for figures in corrections_in(item):
+            corrected = figures.get("entry", ""), figures.get("found", "")
+            found[corrected] = own
+            if corrected == (str(own), ""):
+                found[str(own), digest_of(item)] = own  # it stands where an entry is gone
+    return found
+
+
+def corrections_in(item: Item) -> Iterator[Mapping[str, str]]:
+    """Yield the figures of what an entry corrects; nothing for what is no correction."""
+    if text_of(item, "source") == Source.REPAIR.value:
+        for anomaly in decode_item(item).get("anomalies", ()):
+            if anomaly.get("name") == CORRECTED:
+                yield anomaly.get("figures", {})
+
+
+def _key(line: Line) -> Key:
+    return line.reference, line.sequence

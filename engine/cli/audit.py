@@ -1,0 +1,181 @@
+"""``reconciler audit``: whether the books agree and the entries are what they were, and corrections where they are not."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from attrs import asdict
+
+from engine.audit import Audit, Drift, Fault
+from engine.audit import audit as run_audit
+from engine.audit.repair import Correction, Wrong
+from engine.audit.repair import repair as run_repair
+from engine.audit.seals import Finding, Sealer, Verification
+from engine.audit.seals import verify as run_verify
+from engine.cli.options import (
+    FAILED,
+    MISUSED,
+    AsJson,
+    CreditsTable,
+    Endpoint,
+    JobsTable,
+    LedgerTable,
+    SealsTable,
+    Target,
+    forever,
+)
+from engine.cli.output import err, out, print_counts, print_json, progress
+from engine.ledger import Ledger, Tables
+from engine.ledger.vault import Vault
+
+HEAD_SHOWN = 12
+
+
+def audit(
+    *,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare every sealed entry with what is there now.")] = False,
+    head: Annotated[str | None, typer.Option(help="With --verify: the hash of a seal, from the log of its run.")] = None,
+    seal: Annotated[
+        bool, typer.Option("--seal", help="Seal what was posted since the last seal, as scheduled runs do.")
+    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Add correcting entries for what is found.")] = False,
+    reason: Annotated[str | None, typer.Option(help="With --repair: why; it stands in each correction.")] = None,
+    wrong: Annotated[Wrong | None, typer.Option(help="With --repair: what, where entries and balance disagree.")] = None,
+    endpoint_url: Endpoint = None,
+    jobs_table: JobsTable = "Jobs",
+    credits_table: CreditsTable = "Credits",
+    ledger_table: LedgerTable = "Ledger",
+    seals_table: SealsTable = "Seals",
+    as_json: AsJson = False,
+) -> None:
+    """Check that every user's entries add up to what Credits says was posted, and that entries follow from each other."""
+    _check_usage(verify=verify, head=head, repair=repair, reason=reason, wrong=wrong)
+    ledger = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), endpoint_url).ledger()
+    answer: dict[str, Any] = {}
+    is_good = True
+    if repair:
+        done = run_repair(ledger, reason or "", wrong, forever())
+        result = done.after
+        answer |= {"corrections": [asdict(correction) for correction in done.corrections], "left": list(done.left)}
+    else:
+        result = _audited(ledger, seal=seal)
+    if verify:
+        verified = _verified(ledger)
+        is_known = head is None or head in verified.hashes
+        is_good = is_known and not verified.open
+        answer["seals"] = _verification(verified) | ({} if head is None else {"headIsKnown": is_known})
+    answer = _answer(result) | answer
+    print_json(answer) if as_json else _print(answer, result)
+    if not (result.is_clean and is_good):
+        raise typer.Exit(FAILED)
+
+
+def _check_usage(*, verify: bool, head: str | None, repair: bool, reason: str | None, wrong: Wrong | None) -> None:
+    problems = {
+        "--repair needs --reason, which stands in each correction": repair and not (reason or "").strip(),
+        "--reason and --wrong go with --repair": not repair and (reason is not None or wrong is not None),
+        "--head goes with --verify": head is not None and not verify,
+    }
+    for problem in (problem for problem, is_wrong in problems.items() if is_wrong):
+        err.print(problem, markup=False)
+        raise typer.Exit(MISUSED)
+
+
+def _audited(ledger: Ledger, *, seal: bool) -> Audit:
+    sealer = Sealer(Vault.of(ledger), ledger.clock.now(), forever()) if seal else None
+    with progress() as bar:
+        task = bar.add_task("audit: entries", total=None)
+        return run_audit(ledger, forever(), lambda count: bar.update(task, completed=count), sealer)
+
+
+def _verified(ledger: Ledger) -> Verification:
+    with progress() as bar:
+        task = bar.add_task("verify: sealed entries", total=None)
+        return run_verify(Vault.of(ledger), forever(), lambda count: bar.update(task, completed=count))
+
+
+def _answer(result: Audit) -> dict[str, Any]:
+    sums = {"entries": result.entries, "users": result.users, "net": result.net}
+    seal = {"number": result.sealed.number, "entries": result.sealed.total, "hash": result.sealed.hash}
+    return {
+        **sums,
+        "drifts": [asdict(drift) for drift in result.drifts],
+        "faults": [asdict(fault) for fault in result.faults],
+        "busy": list(result.busy),
+        **({"seal": seal, "cameOrWent": result.came_or_went} if result.sealed.number else {}),
+    }
+
+
+def _verification(verified: Verification) -> dict[str, Any]:
+    return {
+        "seals": verified.seals,
+        "entries": verified.entries,
+        "head": verified.head,
+        "findings": [_finding(finding) for finding in verified.findings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "damage": finding.damage.value,
+        "reference": finding.reference,
+        "sequence": finding.sequence,
+        "problem": finding.problem,
+        "seal": finding.seal,
+        "correctedBy": finding.corrected_by,
+    }
+
+
+def _print(answer: dict[str, Any], result: Audit) -> None:
+    print_counts("Audit", {name: answer[name] for name in ("entries", "users", "net")})
+    for line in _lines(answer, result):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def _lines(answer: dict[str, Any], result: Audit) -> list[str]:
+    lines = [f"corrected: {_correction(Correction(**correction))}" for correction in answer.get("corrections", ())]
+    lines += [f"left: {problem}" for problem in answer.get("left", ())]
+    lines += [_drift(drift) for drift in result.drifts] + [_fault(fault) for fault in result.faults]
+    lines += [f"busy: {user}: was written to at each look; nothing can be said" for user in result.busy]
+    if "seal" in answer:
+        lines.append(f"sealed: {result.sealed.total} entries in {result.sealed.number} seals, {result.sealed.hash}")
+    if result.came_or_went:
+        what = "have come" if result.came_or_went > 0 else "are gone"
+        lines.append(f"seals: {abs(result.came_or_went)} entries {what} behind them; --verify names them")
+    if seals := answer.get("seals"):
+        lines += _seal_lines(seals)
+    lines.append("every user's entries add up" if not result.drifts else f"{len(result.drifts)} users drift")
+    return lines
+
+
+def _seal_lines(seals: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{finding['damage']}: {finding['reference'] or 'seals'}"
+        + (f", entry {finding['sequence']}" if finding["sequence"] else "")
+        + f": {finding['problem']}"
+        + (f"; corrected by entry {finding['correctedBy']}" if finding["correctedBy"] else "")
+        for finding in seals["findings"]
+    ]
+    if seals.get("headIsKnown") is False:
+        lines.append("head: no seal has this hash: seals were removed or made anew")
+    is_whole = all(finding["correctedBy"] for finding in seals["findings"])
+    lines.append(f"{seals['entries']} sealed entries in {seals['seals']} seals" + (" are what they were" if is_whole else ""))
+    return lines
+
+
+def _drift(drift: Drift) -> str:
+    said = "no number" if drift.posted is None else drift.posted
+    return f"drift: {drift.user}: entries add up to {drift.ledger}, Credits says {said}"
+
+
+def _fault(fault: Fault) -> str:
+    return f"fault: {fault.reference}, entry {fault.sequence}: {fault.problem}"
+
+
+def _correction(correction: Correction) -> str:
+    moved = f", the balance moved by {correction.moved:f}" if correction.moved else ""
+    return (
+        f"{correction.reference}, entry {correction.sequence}: {correction.amount:f} for {correction.user}{moved}:"
+        f" {correction.problem}"
+    )

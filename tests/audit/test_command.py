@@ -1,0 +1,146 @@
+"""``reconciler audit`` as a person types it: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from engine.cli.app import app
+from tests.audit.conftest import Day
+
+pytestmark = pytest.mark.local_aws
+
+FINE, FAILED, MISUSED = 0, 1, 2
+REASON = "ticket 4711"
+
+
+@pytest.fixture
+def day(day: Day, local_aws: str, monkeypatch: pytest.MonkeyPatch) -> Day:
+    """Return a day whose tables the command finds through the environment; it waits for nothing."""
+    tables = day.world.tables
+    for name in ("jobs", "credits", "ledger", "state", "seals"):
+        monkeypatch.setenv(f"{name.upper()}_TABLE", getattr(tables, name))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", local_aws)
+    monkeypatch.setattr("engine.audit.SECONDS_BETWEEN_LOOKS", 0)
+    return day
+
+
+def audit(*arguments: Any) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(app, ["audit", *map(str, arguments)])
+
+
+def answer(*arguments: Any) -> dict[str, Any]:
+    """Run the command, and return what it tells machines."""
+    result: dict[str, Any] = json.loads(audit(*arguments, "--json").stdout)
+    return result
+
+
+def test_what_was_sealed_is_what_it_was(day: Day) -> None:
+    """Eight of eleven entries have rested long enough."""
+    result = audit("--verify")
+
+    assert FINE == result.exit_code
+    assert "8 sealed entries in 1 seals are what they were" in result.stdout
+    assert {"seals": 1, "entries": 8, "findings": []}.items() <= answer("--verify")["seals"].items()
+
+
+def test_the_head_of_the_chain_is_compared_with_the_log(day: Day) -> None:
+    """A chain that was made anew from its beginning is whole, but its hashes are others."""
+    head = day.verify().head
+
+    assert FINE == audit("--verify", "--head", head).exit_code
+    unknown = audit("--verify", "--head", "0" * 64)
+    assert FAILED == unknown.exit_code
+    assert "head: no seal has this hash" in unknown.stdout
+
+
+def test_sealing_by_hand_is_what_scheduled_runs_do(day: Day) -> None:
+    """Everything here is long past for the command's own clock."""
+    sealed = answer("--seal")
+
+    assert (2, 11, 0) == (sealed["seal"]["number"], sealed["seal"]["entries"], sealed["cameOrWent"])
+    assert f"sealed: 11 entries in 2 seals, {sealed['seal']['hash']}" in audit("--seal").stdout
+
+
+def test_damage_is_named_and_then_put_right(day: Day) -> None:
+    """Status 1 until it is; afterwards the seals say which entry corrects which."""
+    day.remove("job#j-2", 1)
+    found = audit("--verify")
+    repaired = audit("--repair", "--reason", REASON)
+    after = audit("--verify")
+
+    assert (FAILED, FINE, FINE) == tuple(result.exit_code for result in (found, repaired, after)), repaired.stdout
+    for line in (
+        "drift: u-1: entries add up to -0.5, Credits says -1.3",
+        "fault: job#j-2, entry 1: is missing",
+        "removed: job#j-2, entry 1: is gone: -0.8 of u-1",
+    ):
+        assert line in found.stdout
+    assert "corrected: job#j-2, entry 1: -0.8 for u-1: is gone: -0.8 of u-1" in repaired.stdout
+    assert "; corrected by entry 1" in after.stdout
+
+
+def test_what_came_or_went_behind_the_seals_is_counted_while_sealing(day: Day) -> None:
+    """Which ones, --verify tells."""
+    day.remove("job#j-1", 1)
+
+    result = audit("--seal")
+
+    assert FAILED == result.exit_code
+    assert "seals: 1 entries are gone behind them; --verify names them" in result.stdout
+
+
+def test_a_balance_is_touched_only_where_a_person_says_what_is_wrong(day: Day) -> None:
+    """First it is left, then the half posting is taken back."""
+    day.change_row("u-1", "ADD remaining :n, posted :n", n={"N": "-0.8"})
+
+    left = audit("--repair", "--reason", REASON)
+    done = audit("--repair", "--reason", REASON, "--wrong", "balance")
+
+    assert (FAILED, FINE) == (left.exit_code, done.exit_code)
+    assert "left: u-1: the entries add up to -1.3, Credits says -2.1; only a person can say what is wrong" in left.stdout
+    assert "corrected: repair#u-1, entry 1: 0 for u-1, the balance moved by 0.8" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--repair"], "--repair needs --reason"),
+        (["--repair", "--reason", "  "], "--repair needs --reason"),
+        (["--reason", REASON], "--reason and --wrong go with --repair"),
+        (["--wrong", "posted"], "--reason and --wrong go with --repair"),
+        (["--head", "0"], "--head goes with --verify"),
+    ],
+)
+def test_wrong_usage_touches_nothing(day: Day, arguments: list[str], problem: str) -> None:
+    """Status 2, and what would be right."""
+    result = audit(*arguments)
+
+    assert MISUSED == result.exit_code
+    assert problem in result.stderr
+
+
+def test_a_corrected_log_explains_itself(day: Day) -> None:
+    """``explain --entry`` says what the correction was for."""
+    day.change("job#j-4", 1, "SET amount = :n", n={"N": "-0.2"})
+    audit("--repair", "--reason", REASON)
+
+    result = CliRunner().invoke(app, ["explain", "--entry", "job#j-4"])
+
+    assert f"{REASON} (was changed: its amount is -0.2; -1.2 was sealed)" in " ".join(result.stdout.split())
+
+
+def test_a_statement_adds_up_after_a_correction(day: Day) -> None:
+    """What was corrected without moving the balance stands in it like any entry."""
+    day.change("job#j-4", 1, "SET amount = :n", n={"N": "-0.2"})
+    audit("--repair", "--reason", REASON)
+
+    result = CliRunner().invoke(app, ["statement", "u-2", "--json"])
+
+    lines = json.loads(result.stdout)["entries"]
+    assert "996.8" == lines[-1]["balance"].rstrip("0")
+    assert ["-0.2", "-2", "-1"] == [line["amount"].rstrip("0").rstrip(".") for line in lines]

@@ -1,0 +1,112 @@
+"""What a log says of itself: which entries follow from each other, and which cannot."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from engine.audit.logs import Fault, Line, faults, posted, settled
+
+
+def line(sequence: int, kind: str, amount: str | None, cost: str | None, **more: object) -> Line:
+    """Return an entry of job j-1 of user u-1."""
+    numbers = [Decimal(number) if number is not None else None for number in (amount, cost)]
+    fields = {"reference": "job#j-1", "user": "u-1", "is_correction": False} | more
+    return Line(sequence=sequence, type=kind, amount=numbers[0], cost=numbers[1], **fields)  # type: ignore[arg-type]
+
+
+DEBIT = line(1, "debit", "-0.8", "0.8")
+REFUND = line(2, "refund", "0.8", "0")
+AGAIN = line(3, "debit", "-0.5", "0.5")
+REFUSED = line(1, "flag", "0", "0.8")
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        [],
+        [DEBIT],
+        [DEBIT, REFUND],
+        [DEBIT, REFUND, AGAIN],
+        [line(1, "void", "0", "0"), line(2, "void", "0", "0")],
+        [REFUSED],
+        [REFUSED, line(2, "flag", "0", "0.8"), line(3, "debit", "-0.8", "0.8")],
+        [DEBIT, line(2, "flag", "0", "0.8")],
+        [DEBIT, line(2, "refund", "0.4", "0.4")],
+        [line(1, "grant", "100", "-100"), line(2, "grant", "-40", "-60")],
+        [line(1, "debit", "-0.8", None)],
+    ],
+    ids=[
+        "nothing",
+        "a debit",
+        "debit and refund",
+        "charged again",
+        "voids",
+        "refused",
+        "refused, then charged",
+        "flagged afterwards",
+        "half refunded",
+        "a grant that was too large",
+        "an entry of the first form",
+    ],
+)
+def test_what_the_engine_writes_follows(log: list[Line]) -> None:
+    """No alarm for any of it."""
+    assert [] == faults(log)
+    assert settled(log) == posted(log)
+
+
+@pytest.mark.parametrize(
+    ("log", "where", "problem"),
+    [
+        ([REFUND], 1, "is missing"),
+        ([DEBIT, AGAIN], 2, "is missing"),
+        ([line(4, "debit", "-0.5", "0.5")], 1, "and those up to 3 are missing"),
+        ([line(1, "debit", "-0.5", "0.8")], 1, "with it the entries add up to -0.5; -0.8 follows from its cost"),
+        ([DEBIT, line(2, "refund", "8", "0")], 2, "with it the entries add up to 7.2; 0 follows from its cost"),
+        ([line(1, "debit", None, "0.8")], 1, "its amount is no number"),
+        ([line(1, "debit", "0.8", "-0.8")], 1, "its amount is 0.8; of a debit it is below 0"),
+        ([line(1, "refund", "-0.8", "0.8")], 1, "its amount is -0.8; of a refund it is above 0"),
+        ([line(1, "void", "-0.8", "0.8")], 1, "its amount is -0.8; of a void it is 0"),
+        ([line(1, "grant", "0", "0")], 1, "its amount is 0; of a grant it is not 0"),
+        ([line(1, "gift", "5", "-5")], 1, "its type is 'gift'; one of debit, refund, grant, flag, void is needed"),
+        ([DEBIT, line(2, "refund", "0.8", "0", user="u-2")], 2, "its user is 'u-2'; the log is of 'u-1'"),
+        ([line(1, "void", "0", "0.8")], 1, "with it the entries add up to 0; -0.8 follows from its cost"),
+    ],
+)
+def test_what_was_done_to_a_log_is_named_with_its_place(log: list[Line], where: int, problem: str) -> None:
+    """By the first thing that does not follow."""
+    assert Fault("job#j-1", where, problem) == faults(log)[0]
+
+
+def test_one_wrong_amount_is_told_once() -> None:
+    """Though all sums behind it are wrong as well."""
+    assert 1 == len(faults([line(1, "debit", "-0.7", "0.8"), REFUND, AGAIN]))
+
+
+def test_what_stands_before_a_correction_was_put_right_by_it() -> None:
+    """What comes after it is looked at as ever."""
+    corrected = [line(1, "debit", "-0.5", "0.8"), line(2, "debit", "-0.3", "0.8", is_correction=True)]
+
+    assert [] == faults(corrected)
+    assert [] == faults([*corrected, line(3, "refund", "0.8", "0")])
+    assert ["with it the entries add up to -0.3; 0 follows from its cost"] == [
+        fault.problem for fault in faults([*corrected, line(3, "refund", "0.5", "0")])
+    ]
+
+
+def test_a_correction_must_itself_add_up() -> None:
+    """Else nothing behind it would be worth anything."""
+    assert "with it the entries add up to -0.7; -0.8 follows from its cost" == (
+        faults([line(1, "debit", "-0.5", "0.8"), line(2, "debit", "-0.2", "0.8", is_correction=True)])[0].problem
+    )
+
+
+def test_a_correction_says_whose_log_it_is() -> None:
+    """After an entry that somebody gave to another user."""
+    log = [line(1, "debit", "-0.8", "0.8", user="u-2"), line(2, "refund", "0.8", "0", user="u-2", is_correction=True)]
+    log.append(line(3, "debit", "-0.8", "0.8", is_correction=True))
+
+    assert [] == faults([*log, line(4, "refund", "0.8", "0")])
+    assert 1 == len(faults([*log, line(4, "refund", "0.8", "0", user="u-2")]))

@@ -1,0 +1,243 @@
+"""Seals: each covers what was posted since the last one, and the chain of them cannot be changed without being seen."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from engine.audit.seals import REST, Damage, Sealer
+from engine.ledger import Tables
+from engine.ledger.attributes import encode_item
+from engine.ledger.seals import NO_SEAL, Seal, header_item, header_of, sealed_entry
+from engine.ledger.vault import Vault
+from engine.scheduled import check_books
+from tests.audit.conftest import LATER, Day
+from tests.support.events import rendered
+from tests.support.world import DisturbedClient
+
+pytestmark = pytest.mark.local_aws
+
+QUARTER = REST.total_seconds()
+
+
+def test_a_seal_covers_what_was_posted_since_the_last_one(day: Day) -> None:
+    """Three new entries rest a quarter of an hour, then they are sealed; where nothing is new there is no new seal."""
+    too_early = day.seal().sealed
+    day.time.wait(QUARTER + 1)
+    second, third = day.seal().sealed, day.seal().sealed
+
+    assert (1, 8, 8) == (too_early.number, too_early.entries, too_early.total)
+    assert (2, 3, 11) == (second.number, second.entries, second.total)
+    assert second == third
+    assert (too_early.hash, too_early.until) == (second.previous, second.since)
+    assert (2, 11, ()) == ((seen := day.verify()).seals, seen.entries, seen.findings)
+    assert (too_early.hash, second.hash) == seen.hashes
+
+
+def test_an_entry_is_sealed_by_all_that_it_says_but_its_explanation() -> None:
+    """Its digest does not depend on the order of the attributes."""
+    item = encode_item({"reference": "job#j", "sequence": 1, "userId": "u", "amount": Decimal("-0.8"), "postedAt": "2026"})
+    digest = sealed_entry(item).digest
+
+    assert digest == sealed_entry({**dict(reversed(item.items())), "explanation": {"S": "a long video"}}).digest
+    assert digest != sealed_entry({**item, "rule": {"S": "other"}}).digest
+    assert digest != sealed_entry({**item, "amount": {"N": "-0.80000000000000000001"}}).digest
+
+
+def test_a_seal_is_read_back_as_it_was() -> None:
+    """Its hash stands beside it, and is that of its content."""
+    seal = Seal(3, "a", "b", 4, 9, ("p", "q"), "h")
+
+    assert (seal, seal.hash) == header_of(header_item(seal))
+    assert seal.hash != evolve(seal, total=10).hash
+
+
+def test_many_entries_make_several_parts(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An item of DynamoDB has an end; memory does too."""
+    monkeypatch.setattr("engine.audit.seals.PART_BYTES_MAX", 600)
+    day.world.deliver(*(rendered(f"j-{number}") for number in range(10, 20)))
+    day.time.wait(QUARTER + 1)
+
+    seal = day.seal().sealed
+
+    assert 13 == seal.entries
+    assert len(seal.parts) > 3
+    assert () == day.verify().findings
+
+
+def test_what_came_or_went_behind_a_seal_is_counted_by_the_next_audit(day: Day) -> None:
+    """Without reading the seal itself, so that every scheduled run can do it."""
+    day.remove("job#j-2", 1)
+    day.remove("job#j-4", 1)
+    assert -2 == day.seal().came_or_went
+
+    day.insert("job#x-1", 1, "job#j-1")
+    day.insert("job#x-2", 1, "job#j-1")
+    day.insert("job#x-3", 1, "job#j-1")
+    seen = day.seal()
+
+    assert (1, False) == (seen.came_or_went, seen.is_clean)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("SET #total = :n", "seal 2: its total is 5; 11 follows"),
+        ("SET entries = :n", "seal 2: its hash is"),
+        ("SET previous = :s", "seal 2: the hash of the one before is x;"),
+        ("SET parts = :l", "seal 2: its hash is"),
+    ],
+)
+def test_a_seal_that_was_changed_is_named(day: Day, change: str, problem: str) -> None:
+    """Though it cannot be put right: a seal says what was, and nothing else does."""
+    day.time.wait(QUARTER + 1)
+    day.seal()
+    values = {":n": {"N": "5"}, ":s": {"S": "x"}, ":l": {"L": []}}
+    update_seal(day, 2, change, {name: value for name, value in values.items() if name in change})
+
+    found = day.verify().open
+
+    assert any(finding.problem.startswith(problem) for finding in found), found
+    assert {Damage.SEAL} <= {finding.damage for finding in found}
+
+
+def test_a_seal_that_was_made_anew_breaks_the_chain_behind_it(day: Day) -> None:
+    """Its own hash fits, but the next one holds the old one."""
+    day.time.wait(QUARTER + 1)
+    second = day.seal().sealed
+    (first, _), _ = day.vault.seals(day.world.deadline(60))
+    forged = evolve(first, until=first.until.replace("2026", "2025"))
+    day.world.client.put_item(TableName=day.world.tables.seals, Item=header_item(forged))
+
+    problems = [finding.problem for finding in day.verify().open]
+
+    assert f"seal 2: the hash of the one before is {second.previous}; {forged.hash} follows" in problems
+
+
+def test_a_seal_or_a_part_that_is_gone_is_named(day: Day) -> None:
+    """The chain has a gap; a part is known by its hash."""
+    day.time.wait(QUARTER + 1)
+    second = day.seal().sealed
+    (part,) = second.parts
+    day.world.client.delete_item(TableName=day.world.tables.seals, Key=encode_item({"id": f"part#{part}", "number": 0}))
+    assert [f"seal 2: its part {part[:12]} is gone or was changed"] == [f.problem for f in day.verify().open]
+
+    day.world.client.delete_item(TableName=day.world.tables.seals, Key=encode_item({"id": "seal", "number": 1}))
+    assert "seal 2: its number is 2; 1 follows" in [finding.problem for finding in day.verify().open]
+
+
+def test_the_first_damage_comes_first(day: Day) -> None:
+    """In the order of posting."""
+    day.change("job#j-5", 1, "SET amount = :n", n={"N": "-1"})
+    day.remove("job#j-2", 2)
+
+    assert [("job#j-2", 2), ("job#j-5", 1)] == [(finding.reference, finding.sequence) for finding in day.verify().findings]
+
+
+def test_two_that_seal_at_once_make_one_seal(day: Day) -> None:
+    """The second finds the number taken, and what it stored means nothing."""
+    day.time.wait(QUARTER + 1)
+    deadline = day.world.deadline(60)
+    one, two = (Sealer(day.vault, day.time.now(), deadline) for _ in range(2))
+    for item in day.vault.entries(deadline):
+        one.take(item)
+        two.take(item)
+
+    first, second = one.close(), two.close()
+
+    assert first == second
+    assert [1, 2] == [seal.number for seal, _ in day.vault.seals(deadline)]
+    assert () == day.verify().findings
+
+
+def test_a_sealing_whose_answer_is_lost_is_done(day: Day) -> None:
+    """The header is known again as its own."""
+
+    def lose_the_first(operation: str, request: dict[str, Any], send: Any) -> Any:
+        answer = send(**request)
+        if operation == "put_item" and "hash" in request["Item"] and client.calls.count("put_item") == 2:
+            raise ConnectionError
+        return answer
+
+    client = DisturbedClient(day.world.client, lose_the_first)
+    day.time.wait(QUARTER + 1)
+    deadline = day.world.deadline(60)
+    sealer = Sealer(Vault(client, day.world.tables, day.world.clock), day.time.now(), deadline)
+    for item in day.vault.entries(deadline):
+        sealer.take(item)
+    with pytest.raises(ConnectionError):
+        sealer.close()
+
+    assert 2 == day.vault.last_seal(deadline).number
+    assert sealer.vault.keep(day.vault.last_seal(deadline), deadline), "the same header again"
+    assert not sealer.vault.keep(evolve(day.vault.last_seal(deadline), total=1), deadline), "another one"
+
+
+def test_the_scheduled_run_seals_and_logs_the_hash(day: Day) -> None:
+    """The log is where nobody of this system can change it."""
+    day.time.wait(QUARTER + 1)
+
+    answer = check_books(day.world.reconciler(), day.world.deadline(60))
+
+    seal = day.vault.last_seal(day.world.deadline(60))
+    assert {"number": 2, "entries": 11, "hash": seal.hash, "cameOrWent": 0} == answer["seal"]
+    line = day.world.lines[-1]
+    assert ("audited", seal.hash, 0) == (line["message"], line["seal"]["hash"], line["Drift"])
+
+
+def test_where_there_is_no_table_of_seals_the_books_are_checked_all_the_same(day: Day) -> None:
+    """It is told, and four such runs in a row alarm."""
+    tables = day.world.tables
+    day.world.tables = Tables(tables.jobs, tables.credits, tables.ledger, tables.state, "no-such-table")
+
+    answer = check_books(day.world.reconciler(), day.world.deadline(60))
+
+    assert (3, 11, []) == (answer["users"], answer["entries"], answer["drifts"])
+    assert "LedgerRefused" in answer["seal"]["problem"]
+    assert (0, 1) == tuple(day.world.lines[-1][name] for name in ("Drift", "AuditsUnfinished"))
+
+
+def test_damage_is_an_alarm(day: Day) -> None:
+    """An entry of a sealed job is gone: its user drifts, its log has a gap, the seals count one less."""
+    day.remove("job#j-2", 1)
+
+    answer = check_books(day.world.reconciler(), day.world.deadline(60))
+
+    assert ["u-1"] == answer["drifts"]
+    assert ["job#j-2, entry 1: is missing"] == answer["faults"]
+    assert -1 == answer["seal"]["cameOrWent"]
+    assert 3 == day.world.lines[-1]["Drift"]
+    assert json.loads(json.dumps(answer)) == answer
+
+
+def test_an_audit_that_is_out_of_time_seals_nothing(day: Day) -> None:
+    """Half a reading would miss entries for ever."""
+    day.time.wait(QUARTER + LATER.total_seconds())
+
+    answer = check_books(day.world.reconciler(), day.world.deadline(2.0))
+
+    assert "the audit's time was used up" in answer["problem"]
+    assert 1 == day.vault.last_seal(day.world.deadline(60)).number
+
+
+def test_before_the_first_seal_there_is_none(dynamodb: Any, tables: Tables, time: Any) -> None:
+    """And nothing to verify."""
+    vault = Vault(dynamodb, tables, time.clock())
+
+    assert NO_SEAL == vault.last_seal(time.clock().deadline(60))
+
+
+def update_seal(day: Day, number: int, update: str, values: dict[str, Any]) -> None:
+    """Change a header, as nothing of this system can."""
+    names = {"ExpressionAttributeNames": {"#total": "total"}} if "#total" in update else {}
+    day.world.client.update_item(
+        TableName=day.world.tables.seals,
+        Key=encode_item({"id": "seal", "number": number}),
+        UpdateExpression=update,
+        ExpressionAttributeValues=values,
+        **names,
+    )
