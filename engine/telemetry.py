@@ -107,12 +107,16 @@ class Telemetry:
         self._line(logging.ERROR, "failed", fields, {"Errors": 1})
 
     def scanned(self, fields: Mapping[str, Any], *, is_capped: bool = False) -> None:
-        """Report a run of the scan; one that found more to post than it may is for a person to look at."""
-        self._line(logging.ERROR if is_capped else logging.INFO, "scanned", fields, {"ScansCapped": 1} if is_capped else {})
+        """Report a run of the scan; one that found more to post than it may is for a person to look at.
+
+        A metric is 0 where nothing is to be told: an alarm looks back for the last number, and would not end by silence.
+        """
+        metrics = {"ScansCapped": int(is_capped), "Adjustments": 0}
+        self._line(logging.ERROR if is_capped else logging.INFO, "scanned", fields, metrics)
 
     def audited(self, fields: Mapping[str, Any], damages: int, *, is_sealed: bool = True) -> None:
         """Report an audit, and how many users and entries are not as they should be. One that cannot seal is not finished."""
-        metrics = {"Drift": damages} | ({} if is_sealed else {"AuditsUnfinished": 1})
+        metrics = {"Drift": damages, "AuditsUnfinished": int(not is_sealed)}
         self._line(logging.ERROR if damages else logging.INFO, "audited", fields, metrics)
 
     def audit_unfinished(self, fields: Mapping[str, Any], *, is_out_of_time: bool) -> None:

@@ -150,9 +150,10 @@ class Deployment:
                 return list(seen.values())
             seen |= new
 
-    def log_lines(self) -> list[str]:
-        """Return the function's log, one message a line, oldest first."""
-        pages = self._logs.get_paginator("filter_log_events").paginate(logGroupName=self.log_group)
+    def log_lines(self, function: str | None = None) -> list[str]:
+        """Return a function's log, one message a line, oldest first."""
+        group = f"/aws/lambda/{function}" if function else self.log_group
+        pages = self._logs.get_paginator("filter_log_events").paginate(logGroupName=group)
         return [event["message"].rstrip("\n") for page in pages for event in page["events"]]
 
     def close(self) -> None:

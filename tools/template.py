@@ -45,6 +45,18 @@ def function_properties(logical_id: str, template: Template | None = None) -> di
     return {**whole["Globals"]["Function"], **whole["Resources"][logical_id]["Properties"]}
 
 
+def role_statements(template: Template | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what each role permits: its statements by their Sid, by the role's logical id."""
+    return {
+        role: {
+            statement["Sid"]: statement
+            for policy in properties["Properties"]["Policies"]
+            for statement in policy["PolicyDocument"]["Statement"]
+        }
+        for role, properties in resources(template, "AWS::IAM::Role").items()
+    }
+
+
 def resources(template: Template | None, kind: str) -> dict[str, Any]:
     """Return a template's resources of one ``kind`` by logical id."""
     found: Template = (template or load())["Resources"]

@@ -16,32 +16,11 @@ import yaml
 from engine.dead_letters import problem_now, read_letter
 from engine.ledger import Tables
 from engine.policy import load_policy
+from tests.support.stack import balance, give, rendered
 from tools.deployment import Deployment, delete, deploy, wait_until
 from tools.environments import ROOT
 from tools.local_aws import LocalAwsError, create_tables
 from tools.template import load, resources
-
-
-def give(stack: Deployment, user: str, credits_given: str) -> None:
-    """Give a user credits as the video application does."""
-    item = {"userId": {"S": user}, "remaining": {"N": credits_given}}
-    stack.dynamodb.put_item(TableName=stack.tables.credits, Item=item)
-
-
-def balance(stack: Deployment, user: str) -> Decimal:
-    """Return a user's balance."""
-    item = stack.dynamodb.get_item(TableName=stack.tables.credits, Key={"userId": {"S": user}}, ConsistentRead=True)["Item"]
-    return Decimal(item["remaining"]["N"])
-
-
-def rendered(user: str, job: str, **detail: Any) -> dict[str, Any]:
-    """Return an event as the video application puts it on the bus."""
-    return {
-        "source": "video.generation",
-        "detail-type": "video.rendered",
-        "time": "2026-01-05T10:00:00Z",
-        "detail": {"jobId": job, "userId": user, "seconds": 8, "model": "veo-3", "result_url": f"s3://renders/{job}"} | detail,
-    }
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from engine.ledger.postings import ACTIONS_MAX
 from engine.telemetry import METRICS, Failure, Report, Telemetry, settled_metrics
 from engine.values import Entry, EntryType, Envelope, Facts, Outcome, Source
 from tools.environments import ROOT
-from tools.template import function_properties, load, resources, table_schemas, template_rules
+from tools.template import function_properties, load, resources, role_statements, table_schemas, template_rules
 
 TEMPLATE = load()
 RESOURCES = TEMPLATE["Resources"]
@@ -27,14 +27,7 @@ FUNCTION = FUNCTIONS["ReconcilerFunction"]
 POLICIES = resources(TEMPLATE, "AWS::SQS::QueuePolicy")
 TABLES = resources(TEMPLATE, "AWS::DynamoDB::Table")
 QUEUES = resources(TEMPLATE, "AWS::SQS::Queue")
-ROLES = {
-    role: {
-        statement["Sid"]: statement
-        for policy in properties["Properties"]["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-    }
-    for role, properties in resources(TEMPLATE, "AWS::IAM::Role").items()
-}
+ROLES = role_statements(TEMPLATE)
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 BALANCE_ACTIONS, ACTIONS_OF_A_JOB = 1, 2
 """What a transaction of a single user takes: the balance, and for each job its entry and its mark."""
@@ -130,7 +123,8 @@ def test_seals_are_out_of_reach_of_what_serves_events() -> None:
 def test_what_serves_events_may_do_what_a_posting_needs_and_nothing_else() -> None:
     """No table can be scanned, nothing deleted, and no entry of the ledger changed."""
     assert permitted("ReconcilerRole") == {
-        "AppendToTheLedger": {"dynamodb:PutItem", "dynamodb:Query"},
+        "AppendToTheLedger": {"dynamodb:PutItem"},
+        "ReadTheLedger": {"dynamodb:Query"},
         "MoveBalances": {"dynamodb:UpdateItem"},
         "MarkJobs": {"dynamodb:UpdateItem"},
         "ReadBaselines": {"dynamodb:GetItem"},
@@ -143,14 +137,25 @@ def test_what_serves_events_may_do_what_a_posting_needs_and_nothing_else() -> No
 def test_the_catch_up_may_read_whole_tables_as_well() -> None:
     """Jobs for what is due, the ledger for the baselines; and nothing can be deleted here either."""
     assert permitted("CatchUpRole") == {
-        "AppendToTheLedger": {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"},
+        "AppendToTheLedger": {"dynamodb:PutItem"},
+        "ReadTheLedger": {"dynamodb:Query", "dynamodb:Scan"},
         "ReadStatements": {"dynamodb:Query"},
-        "MoveAndReadBalances": {"dynamodb:UpdateItem", "dynamodb:GetItem", "dynamodb:Scan"},
+        "MoveBalances": {"dynamodb:UpdateItem"},
+        "ReadBalances": {"dynamodb:GetItem", "dynamodb:Scan"},
         "FindAndMarkJobs": {"dynamodb:DescribeTable", "dynamodb:Scan", "dynamodb:UpdateItem"},
         "SealEntries": {"dynamodb:PutItem", "dynamodb:Query"},
         "KeepBaselinesAndTheRun": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
     }
+
+
+@pytest.mark.parametrize("role", ["ReconcilerRole", "CatchUpRole"])
+@pytest.mark.parametrize("sid", ["AppendToTheLedger", "MoveBalances"])
+def test_entries_and_balances_move_in_transactions_alone(role: str, sid: str) -> None:
+    """IAM refuses the same write by itself: an entry without its balance, a balance without its entry."""
+    only_in_a_transaction = {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": "TransactWriteItems"}}
+
+    assert only_in_a_transaction == ROLES[role][sid]["Condition"]
 
 
 def permitted(role: str) -> dict[str, set[str]]:

@@ -1,0 +1,456 @@
+"""Least privilege: no permission of a role is spare, and what a role has no business with is refused.
+
+Enforced for real, by the local AWS under IAM: every call to DynamoDB that the functions make by their roles (``CHECKS``), and
+every call of ``DENIALS``, made with the credentials of the role itself.
+
+Simulated, since the local AWS makes these calls without asking IAM (a test holds that it does): what the services call for us,
+polling the queue, the dead-letter queue of an asynchronous invocation, logs, the steps of the state machine, and the start of
+its runs (``SIMULATED``). IAM's policy simulator says of the deployed policy that the documented call is allowed with the
+permission, and denied without it.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from attrs import frozen
+from botocore.exceptions import ClientError
+
+from engine.audit.seals import REST
+from engine.instants import posting_text
+from tests.support.roles import Role, as_list, reduced, roles_of
+from tests.support.stack import entries, failed, give, put_job, rendered, renew_containers
+from tools.deployment import Deployment, wait_until
+from tools.local_aws import ACCOUNT, REGION
+from tools.template import role_statements
+
+ROLES = role_statements()
+PERMISSIONS = sorted(
+    (role, sid, action)
+    for role, statements in ROLES.items()
+    for sid, statement in statements.items()
+    for action in as_list(statement["Action"])
+)
+
+WHOLE_TABLE = {"slices": [{"segment": 0, "segments": 1}]}
+
+
+class RefusedError(RuntimeError):
+    """IAM refused what the function tried. The message is what the function said."""
+
+
+@pytest.fixture(scope="module")
+def roles(deployed: Deployment) -> Iterator[dict[str, Role]]:
+    """Return the roles of the stack."""
+    with roles_of(deployed, *ROLES) as roles:
+        yield roles
+
+
+# --- what needs each permission ---------------------------------------------------------------------------------------
+
+
+def new(stack: Deployment) -> tuple[str, str]:
+    """Return a user with a hundred credits, and a job's id that nobody has used."""
+    name = uuid.uuid4().hex[:12]
+    give(stack, f"u-{name}", "100")
+    return f"u-{name}", f"j-{name}"
+
+
+def an_event(stack: Deployment) -> None:
+    """A first debit: entry, balance and mark in one transaction."""
+    assert "debited" == stack.invoke(rendered(*new(stack)))["outcome"]
+
+
+def a_refund(stack: Deployment) -> None:
+    """The job's log has an entry already, so it is read."""
+    user, job = new(stack)
+    stack.invoke(rendered(user, job))
+    assert "refunded" == stack.invoke(failed(user, job))["outcome"]
+
+
+def a_cold_start_that_reads_what_is_usual(stack: Deployment) -> None:
+    """A container of its own; the money moves without baselines, and the answer says that they could not be read."""
+    renew_containers(stack)
+    answer = stack.invoke(rendered(*new(stack)))
+    if answer.get("baselines") == "unreadable":
+        raise RefusedError("baselines: unreadable")
+
+
+def a_scan(stack: Deployment) -> None:
+    """Posts a job that no event told of."""
+    user, job = new(stack)
+    put_job(stack, user, job)
+    scanned(stack)
+    assert ["debit"] == [entry["type"]["S"] for entry in entries(stack, job)]
+
+
+def a_scan_of_a_job_with_entries(stack: Deployment) -> None:
+    """The event was charged, that it failed was not told: the log is read, and the charge refunded."""
+    user, job = new(stack)
+    stack.invoke(rendered(user, job))
+    put_job(stack, user, job, "failed", "2026-01-05T11:00:00Z")
+    scanned(stack)
+    assert ["debit", "refund"] == [entry["type"]["S"] for entry in entries(stack, job)]
+
+
+def a_run_that_begins(stack: Deployment) -> None:
+    """Samples the ledger, stores baselines, asks for the size of the table of jobs, and becomes the run under way."""
+    answer = stack.invoke({"begin": "run-of-a-test"}, stack.catch_up_function)
+    raise_problem(answer["baselines"])
+
+
+def a_step_of_a_run(stack: Deployment) -> None:
+    """Reads what the run may still post, and takes some of it."""
+    user, job = new(stack)
+    put_job(stack, user, job)
+    (part,) = stack.invoke({"begin": "run-of-a-test"}, stack.catch_up_function)["parts"]
+    scanned(stack, part)
+    assert ["debit"] == [entry["type"]["S"] for entry in entries(stack, job)]
+
+
+def an_audit(stack: Deployment) -> None:
+    """Reads all balances and all entries."""
+    raise_problem(stack.invoke({"parts": []}, stack.catch_up_function)["audit"])
+
+
+def an_audit_that_seals(stack: Deployment) -> None:
+    """Reads the last seal, and keeps a new one: there is an entry that has just rested long enough."""
+    user, job = new(stack)
+    stack.invoke(rendered(user, job))
+    key = {"reference": {"S": f"job#{job}"}, "sequence": {"N": "1"}}
+    rested = posting_text(datetime.now(UTC) - REST - timedelta(milliseconds=1))
+    stack.dynamodb.update_item(
+        TableName=stack.ledger_table,
+        Key=key,
+        UpdateExpression="SET postedAt = :then",
+        ExpressionAttributeValues={":then": {"S": rested}},
+    )
+    audit = stack.invoke({"parts": []}, stack.catch_up_function)["audit"]
+    raise_problem(audit)
+    raise_problem(audit["seal"])
+    assert audit["seal"]["number"], "nothing was sealed"
+
+
+def an_audit_of_books_that_do_not_agree(stack: Deployment) -> None:
+    """Looks again at the user's entries, by the index, and at the balance."""
+    key = {"userId": {"S": "u-books"}}
+    stack.dynamodb.put_item(TableName=stack.tables.credits, Item={**key, "posted": {"N": "-5"}})
+    try:
+        audit = stack.invoke({"parts": []}, stack.catch_up_function)["audit"]
+    finally:
+        stack.dynamodb.delete_item(TableName=stack.tables.credits, Key=key)
+    raise_problem(audit)
+    assert ["u-books"] == audit["drifts"]
+
+
+def scanned(stack: Deployment, event: Mapping[str, Any] = WHOLE_TABLE) -> None:
+    """Scan the table of jobs; what went wrong with a row stands in the log."""
+    before = len(stack.log_lines(stack.catch_up_function))
+    if stack.invoke(event, stack.catch_up_function)["errors"]:
+        raise RefusedError("\n".join(stack.log_lines(stack.catch_up_function)[before:]))
+
+
+def raise_problem(answer: Mapping[str, Any]) -> None:
+    """Raise what the answer of a scheduled run tells of what did not work."""
+    if "problem" in answer:
+        raise RefusedError(answer["problem"])
+
+
+Check = Callable[[Deployment], None]
+
+CHECKS: Mapping[tuple[str, str, str], Check] = {
+    ("ReconcilerRole", "AppendToTheLedger", "dynamodb:PutItem"): an_event,
+    ("ReconcilerRole", "ReadTheLedger", "dynamodb:Query"): a_refund,
+    ("ReconcilerRole", "MoveBalances", "dynamodb:UpdateItem"): an_event,
+    ("ReconcilerRole", "MarkJobs", "dynamodb:UpdateItem"): an_event,
+    ("ReconcilerRole", "ReadBaselines", "dynamodb:GetItem"): a_cold_start_that_reads_what_is_usual,
+    ("CatchUpRole", "AppendToTheLedger", "dynamodb:PutItem"): a_scan,
+    ("CatchUpRole", "ReadTheLedger", "dynamodb:Query"): a_scan_of_a_job_with_entries,
+    ("CatchUpRole", "ReadTheLedger", "dynamodb:Scan"): an_audit,
+    ("CatchUpRole", "ReadStatements", "dynamodb:Query"): an_audit_of_books_that_do_not_agree,
+    ("CatchUpRole", "MoveBalances", "dynamodb:UpdateItem"): a_scan,
+    ("CatchUpRole", "ReadBalances", "dynamodb:GetItem"): an_audit_of_books_that_do_not_agree,
+    ("CatchUpRole", "ReadBalances", "dynamodb:Scan"): an_audit,
+    ("CatchUpRole", "FindAndMarkJobs", "dynamodb:DescribeTable"): a_run_that_begins,
+    ("CatchUpRole", "FindAndMarkJobs", "dynamodb:Scan"): a_scan,
+    ("CatchUpRole", "FindAndMarkJobs", "dynamodb:UpdateItem"): a_scan,
+    ("CatchUpRole", "SealEntries", "dynamodb:PutItem"): an_audit_that_seals,
+    ("CatchUpRole", "SealEntries", "dynamodb:Query"): an_audit_that_seals,
+    ("CatchUpRole", "KeepBaselinesAndTheRun", "dynamodb:GetItem"): a_step_of_a_run,
+    ("CatchUpRole", "KeepBaselinesAndTheRun", "dynamodb:PutItem"): a_run_that_begins,
+    ("CatchUpRole", "KeepBaselinesAndTheRun", "dynamodb:UpdateItem"): a_step_of_a_run,
+}
+"""What fails without a permission: one line for each, by role, statement and action."""
+
+SAYS_NO_REASON = {("ReconcilerRole", "ReadBaselines", "dynamodb:GetItem"): "baselines: unreadable"}
+"""Where a refusal is told by another word than IAM's own."""
+
+
+@frozen
+class Call:
+    """What a service calls for us, on which resource, and the page of AWS that says so."""
+
+    resource: str
+    page: str
+
+
+def arn(service: str, resource: str) -> str:
+    """Return an ARN of the stack's account."""
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+POLLED = Call(
+    arn("sqs", "credit-reconciler-dev-events"),
+    "Lambda Developer Guide, Creating and configuring an Amazon SQS event source mapping, Execution role permissions",
+)
+DEAD_LETTERED = Call(
+    arn("sqs", "credit-reconciler-dev-failed-events"),
+    "Lambda Developer Guide, Capturing records of Lambda asynchronous invocations, Adding a dead-letter queue",
+)
+LOGGED = Call(
+    arn("logs", "log-group:/aws/lambda/credit-reconciler-dev:log-stream:2026/01/05/[7]0a1b"),
+    "Lambda Developer Guide, Sending Lambda function logs to CloudWatch Logs, Required IAM permissions",
+)
+LOGGED_BY_CATCH_UP = Call(
+    arn("logs", "log-group:/aws/lambda/credit-reconciler-dev-catch-up:log-stream:2026/01/05/[$LATEST]0a1b"), LOGGED.page
+)
+STEPPED = Call(
+    arn("lambda", "function:credit-reconciler-dev-catch-up"),
+    "Step Functions Developer Guide, Invoke an AWS Lambda function with Step Functions, IAM policies",
+)
+MAP = "Step Functions Developer Guide, IAM policies for using Distributed Map states"
+MAPPED = Call(arn("states", "stateMachine:credit-reconciler-dev-catch-up"), MAP)
+FOLLOWED = Call(arn("states", "execution:credit-reconciler-dev-catch-up:0a1b"), MAP)
+SCHEDULED = Call(
+    MAPPED.resource, "EventBridge User Guide, Using identity-based policies for Amazon EventBridge, Permissions for targets"
+)
+
+SIMULATED: Mapping[tuple[str, str, str], Call] = {
+    ("ReconcilerRole", "TakeEvents", "sqs:ReceiveMessage"): POLLED,
+    ("ReconcilerRole", "TakeEvents", "sqs:DeleteMessage"): POLLED,
+    ("ReconcilerRole", "TakeEvents", "sqs:GetQueueAttributes"): POLLED,
+    ("ReconcilerRole", "KeepFailedEvents", "sqs:SendMessage"): DEAD_LETTERED,
+    ("ReconcilerRole", "WriteLogs", "logs:CreateLogStream"): LOGGED,
+    ("ReconcilerRole", "WriteLogs", "logs:PutLogEvents"): LOGGED,
+    ("CatchUpRole", "WriteLogs", "logs:CreateLogStream"): LOGGED_BY_CATCH_UP,
+    ("CatchUpRole", "WriteLogs", "logs:PutLogEvents"): LOGGED_BY_CATCH_UP,
+    ("CatchUpRunRole", "TakeSteps", "lambda:InvokeFunction"): STEPPED,
+    ("CatchUpRunRole", "StartSegments", "states:StartExecution"): MAPPED,
+    ("CatchUpRunRole", "FollowSegments", "states:DescribeExecution"): FOLLOWED,
+    ("CatchUpRunRole", "FollowSegments", "states:StopExecution"): FOLLOWED,
+    ("CatchUpScheduleRole", "StartRuns", "states:StartExecution"): SCHEDULED,
+}
+"""What the services call for us, which the local AWS does without asking IAM."""
+
+
+@pytest.mark.parametrize(("role", "sid", "action"), PERMISSIONS)
+def test_no_permission_is_spare(deployed: Deployment, roles: dict[str, Role], role: str, sid: str, action: str) -> None:
+    """Without it what needs it is refused, and the refusal names it; with it again it is done."""
+    permission = (role, sid, action)
+    if permission in SIMULATED:
+        needed, policy = SIMULATED[permission], roles[role].document()
+        assert "allowed" == roles[role].simulated(policy, action, needed.resource)
+        assert "implicitDeny" == roles[role].simulated(reduced(policy, sid, action), action, needed.resource)
+        return
+    if (check := CHECKS.get(permission)) is None:
+        pytest.fail(f"no named check for {role} {sid} {action}: a line in CHECKS says what fails without it")
+    refusal = SAYS_NO_REASON.get(permission, f"is not authorized to perform: {action} because")
+    with roles[role].without(sid, action), pytest.raises(RuntimeError, match=refusal):
+        check(deployed)
+    check(deployed)
+
+
+def test_each_permission_is_either_taken_away_or_simulated() -> None:
+    """And no line is left of one that is gone."""
+    assert not CHECKS.keys() & SIMULATED.keys()
+    assert set(PERMISSIONS) >= CHECKS.keys() | SIMULATED.keys() | SAYS_NO_REASON.keys()
+
+
+def test_what_is_simulated_is_not_enforced_by_the_local_aws(deployed: Deployment, roles: dict[str, Role]) -> None:
+    """All of it taken away, and nothing is refused. Where this fails, it has learnt to: move the lines to CHECKS."""
+    user, job = new(deployed)
+    lines = len(deployed.log_lines())
+    with ExitStack() as without:
+        for role, sid, action in SIMULATED:
+            without.enter_context(roles[role].without(sid, action))
+        deployed.send(rendered(user, job))
+        wait_until(lambda: bool(entries(deployed, job)), "the queue was polled")
+        wait_until(lambda: len(deployed.log_lines()) > lines, "it was logged")
+        letter = dead_letter(deployed, rendered(user, f"{job}-wrong", seconds="eight"))
+        run = started_by_a_rule(deployed, roles["CatchUpScheduleRole"])
+    assert f"{job}-wrong" in letter
+    assert "SUCCEEDED" == run
+
+
+def dead_letter(stack: Deployment, event: dict[str, Any]) -> str:
+    """Invoke the function asynchronously with what it raises on; return the letter."""
+    functions, job = stack.aws.client("lambda"), event["detail"]["jobId"]
+    functions.invoke(FunctionName=stack.function, InvocationType="Event", Payload=json.dumps(event).encode())
+    functions.close()
+    letters: list[str] = []
+
+    def has_come() -> bool:
+        letters[:] = [message["Body"] for message in stack.failed_events() if job in message["Body"]]
+        return bool(letters)
+
+    wait_until(has_come, "the event is in the dead-letter queue")
+    return letters[0]
+
+
+def started_by_a_rule(stack: Deployment, role: Role) -> str:
+    """Let a rule with the schedule's role start the state machine, and return how its run ended."""
+    events, states = stack.aws.client("events"), stack.aws.client("stepfunctions")
+    machine = stack.outputs["CatchUpRunArn"]
+    role_arn = role.iam.get_role(RoleName=role.name)["Role"]["Arn"]
+    known = {run["executionArn"] for run in states.list_executions(stateMachineArn=machine)["executions"]}
+    events.put_rule(Name="as-scheduled", EventPattern=json.dumps({"source": ["as.scheduled"]}))
+    events.put_targets(Rule="as-scheduled", Targets=[{"Id": "run", "Arn": machine, "RoleArn": role_arn}])
+    events.put_events(Entries=[{"Source": "as.scheduled", "DetailType": "now", "Detail": "{}"}])
+    ended: dict[str, str] = {}
+
+    def has_ended() -> bool:
+        ended.update(
+            {run["executionArn"]: run["status"] for run in states.list_executions(stateMachineArn=machine)["executions"]}
+        )
+        return bool(ended.keys() - known) and "RUNNING" not in ended.values()
+
+    wait_until(has_ended, "the run has ended", seconds=60)
+    events.remove_targets(Rule="as-scheduled", Ids=["run"])
+    events.delete_rule(Name="as-scheduled")
+    events.close()
+    states.close()
+    (new_run,) = ended.keys() - known
+    return ended[new_run]
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Denial:
+    """A call that a role must not be able to make, and why. ``{name}`` in its parameters is a name of the stack."""
+
+    role: str
+    service: str
+    operation: str
+    parameters: Mapping[str, Any]
+    why: str
+
+    @property
+    def action(self) -> str:
+        service = {"stepfunctions": "states"}.get(self.service, self.service)
+        operation = self.operation.title().replace("_", "")
+        return f"{service}:{ {'Invoke': 'InvokeFunction'}.get(operation, operation) }"
+
+
+ENTRY = {"reference": {"S": "job#j-1"}, "sequence": {"N": "1"}}
+USER, JOB, STATE = {"userId": {"S": "u-1"}}, {"jobId": {"S": "j-1"}}, {"id": {"S": "run"}}
+RICHER = {
+    "UpdateExpression": "ADD remaining :amount, posted :amount",
+    "ExpressionAttributeValues": {":amount": {"N": "1000"}},
+}
+CHEAPER = {"UpdateExpression": "SET amount = :amount", "ExpressionAttributeValues": {":amount": {"N": "0"}}}
+HOT, CATCH_UP, RUN, SCHEDULE = "ReconcilerRole", "CatchUpRole", "CatchUpRunRole", "CatchUpScheduleRole"
+
+DENIALS = (
+    Denial(HOT, "dynamodb", "delete_item", {"TableName": "{ledger}", "Key": ENTRY}, "an entry is never deleted"),
+    Denial(HOT, "dynamodb", "update_item", {"TableName": "{ledger}", "Key": ENTRY, **CHEAPER}, "an amount is never changed"),
+    Denial(HOT, "dynamodb", "put_item", {"TableName": "{ledger}", "Item": ENTRY}, "no entry without its balance"),
+    Denial(HOT, "dynamodb", "update_item", {"TableName": "{credits}", "Key": USER, **RICHER}, "no balance without its entry"),
+    Denial(HOT, "dynamodb", "put_item", {"TableName": "{credits}", "Item": USER}, "a user's row is the application's"),
+    Denial(HOT, "dynamodb", "delete_item", {"TableName": "{credits}", "Key": USER}, "a user's row is the application's"),
+    Denial(HOT, "dynamodb", "get_item", {"TableName": "{credits}", "Key": USER}, "conditions tell all it needs"),
+    Denial(HOT, "dynamodb", "put_item", {"TableName": "{jobs}", "Item": JOB}, "no job is made or overwritten"),
+    Denial(HOT, "dynamodb", "scan", {"TableName": "{ledger}"}, "an event needs one job's log"),
+    Denial(HOT, "dynamodb", "scan", {"TableName": "{credits}"}, "an event needs one user"),
+    Denial(HOT, "dynamodb", "scan", {"TableName": "{jobs}"}, "an event needs one job"),
+    Denial(HOT, "dynamodb", "put_item", {"TableName": "{state}", "Item": STATE}, "the schedule alone keeps baselines"),
+    Denial(HOT, "dynamodb", "delete_table", {"TableName": "{ledger}"}, "tables outlive everything"),
+    Denial(HOT, "secretsmanager", "get_secret_value", {"SecretId": "openai"}, "the money's path knows no secret"),
+    Denial(HOT, "events", "put_events", {"Entries": [{"Source": "a", "DetailType": "b", "Detail": "{{}}"}]}, "nor an event"),
+    Denial(HOT, "sqs", "send_message", {"QueueUrl": "{events}", "MessageBody": "x"}, "the rule alone sends events"),
+    Denial(HOT, "sqs", "purge_queue", {"QueueUrl": "{failed_events}"}, "dead letters are a person's"),
+    Denial(HOT, "lambda", "invoke", {"FunctionName": "{catch_up}"}, "the state machine alone calls it"),
+    Denial(HOT, "lambda", "update_function_configuration", {"FunctionName": "{function}"}, "it cannot take another role"),
+    Denial(HOT, "iam", "put_role_policy", {"RoleName": "r", "PolicyName": "p", "PolicyDocument": "{{}}"}, "nor more rights"),
+    Denial(HOT, "stepfunctions", "start_execution", {"stateMachineArn": "{machine}"}, "the schedule alone starts runs"),
+    Denial(CATCH_UP, "dynamodb", "delete_item", {"TableName": "{ledger}", "Key": ENTRY}, "an entry is never deleted"),
+    Denial(CATCH_UP, "dynamodb", "update_item", {"TableName": "{ledger}", "Key": ENTRY, **CHEAPER}, "nor changed"),
+    Denial(CATCH_UP, "dynamodb", "put_item", {"TableName": "{ledger}", "Item": ENTRY}, "no entry without its balance"),
+    Denial(CATCH_UP, "dynamodb", "update_item", {"TableName": "{credits}", "Key": USER, **RICHER}, "no balance by itself"),
+    Denial(CATCH_UP, "dynamodb", "put_item", {"TableName": "{jobs}", "Item": JOB}, "no job is made or overwritten"),
+    Denial(CATCH_UP, "secretsmanager", "get_secret_value", {"SecretId": "openai"}, "the money's path knows no secret"),
+    Denial(CATCH_UP, "sqs", "receive_message", {"QueueUrl": "{events}"}, "events are not its work"),
+    Denial(CATCH_UP, "lambda", "invoke", {"FunctionName": "{function}"}, "it calls nobody, itself neither"),
+    Denial(CATCH_UP, "dynamodb", "delete_table", {"TableName": "{credits}"}, "tables outlive everything"),
+    Denial(RUN, "lambda", "invoke", {"FunctionName": "{function}"}, "it steps through the catch-up alone"),
+    Denial(RUN, "dynamodb", "get_item", {"TableName": "{credits}", "Key": USER}, "it sees no data"),
+    Denial(RUN, "stepfunctions", "delete_state_machine", {"stateMachineArn": "{machine}"}, "it does not change itself"),
+    Denial(SCHEDULE, "lambda", "invoke", {"FunctionName": "{catch_up}"}, "it starts runs, and takes no step of one"),
+    Denial(SCHEDULE, "events", "put_rule", {"Name": "other", "ScheduleExpression": "rate(1 minute)"}, "it makes no rules"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def call_as(deployed: Deployment, roles: dict[str, Role]) -> Callable[[Denial], None]:
+    """Return a function that makes a call with the rights of its role."""
+    sessions = {name: role.session() for name, role in roles.items()}
+    names = {
+        "ledger": deployed.ledger_table, "credits": deployed.credits_table, "jobs": deployed.jobs_table, "state": "State-dev",
+        "function": deployed.function, "catch_up": deployed.catch_up_function, "machine": deployed.outputs["CatchUpRunArn"],
+        "events": deployed.events_queue, "failed_events": deployed.failed_events_queue,
+    }  # fmt: skip
+
+    def make(denial: Denial) -> None:
+        client = sessions[denial.role].client(denial.service, endpoint_url=deployed.aws.endpoint)
+        try:
+            getattr(client, denial.operation)(**filled(denial.parameters, names))
+        finally:
+            client.close()
+
+    return make
+
+
+def filled(value: Any, names: Mapping[str, str]) -> Any:
+    """Return parameters with the stack's own names in them."""
+    match value:
+        case str():
+            return value.format(**names)
+        case dict():
+            return {key: filled(part, names) for key, part in value.items()}
+        case list():
+            return [filled(part, names) for part in value]
+        case _:
+            return value
+
+
+@pytest.mark.parametrize("denial", DENIALS, ids=lambda denial: f"{denial.role}-{denial.action}-{denial.why}")
+def test_what_a_role_has_no_business_with_is_refused(denial: Denial, call_as: Callable[[Denial], None]) -> None:
+    """With the credentials of the role itself, as somebody would who has taken over the function."""
+    with pytest.raises(ClientError, match=f"is not authorized to perform: {denial.action} because"):
+        call_as(denial)
+
+
+def test_iam_cannot_tell_a_new_entry_from_an_old_one(deployed: Deployment, roles: dict[str, Role]) -> None:
+    """In a transaction of its own making the role may write over an entry: what keeps entries is the engine's condition.
+
+    IAM has no condition key for whether an item exists. docs/decisions/0010-least-privilege.md says what does prevent it.
+    """
+    client = roles["ReconcilerRole"].session().client("dynamodb", endpoint_url=deployed.aws.endpoint)
+    key = {"reference": {"S": "job#j-over"}, "sequence": {"N": "1"}}
+    put = {"TableName": deployed.tables.ledger, "Item": {**key, "userId": {"S": "u-over"}, "amount": {"N": "0"}}}
+    guarded = {**put, "ConditionExpression": "attribute_not_exists(userId)"}
+
+    client.transact_write_items(TransactItems=[{"Put": put}])
+    client.transact_write_items(TransactItems=[{"Put": put}])
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        client.transact_write_items(TransactItems=[{"Put": guarded}])
+
+    deployed.dynamodb.delete_item(TableName=deployed.tables.ledger, Key=key)
+    client.close()
