@@ -19,9 +19,9 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from engine.audit import Audit, Drift, audit, total
+from engine.audit import Audit, Drift, audit, look_again, total
 from engine.audit.logs import Fault, Line, faults, posted, settled
-from engine.audit.seals import CORRECTED, Finding, Verification, corrections_in, verify
+from engine.audit.seals import CORRECTED, Damage, Finding, Verification, corrections_in, verify
 from engine.clock import Deadline
 from engine.decimals import EXACT, ZERO, Money
 from engine.errors import LedgerError
@@ -122,6 +122,11 @@ class _Hand:
     def _count_back(self, reference: str, finding: Finding, damaged: set[int | None]) -> Iterator[Correction]:
         """Take back what stands there for its user, then give what was sealed to whom it was sealed for."""
         sealed, found = finding.sealed, finding.found
+        if found is not None and self._came_late(finding, str(found.user)):
+            figures = {"entry": str(finding.sequence), "found": finding.digest, "damage": finding.damage.value}
+            problem = f"{finding.problem}, and the balance moved with it: it came late"
+            yield self._append(reference, str(found.user), ZERO, problem=problem, figures=figures, damaged=())
+            return
         steps = [(str(found.user), EXACT.minus(found.moved))] if found is not None else []
         steps += self._earlier(reference, finding.sequence)
         steps += [(sealed.user, sealed.amount)] if sealed is not None else []
@@ -129,6 +134,10 @@ class _Hand:
             counted = finding.damage.value if number == 0 else "also"
             figures = {"entry": str(finding.sequence), "found": finding.digest, "damage": counted}
             yield self._append(reference, user, amount, problem=finding.problem, figures=figures, damaged=damaged)
+
+    def _came_late(self, finding: Finding, user: str) -> bool:
+        """Say whether an entry behind a seal was posted and only dated long before: then the books agree with it."""
+        return finding.damage is Damage.ADDED and look_again(self.vault, user, self.deadline) is None
 
     def _earlier(self, reference: str, sequence: int | None) -> Iterator[tuple[str, Decimal]]:
         """Yield what takes back the corrections of an entry that was damaged once more."""

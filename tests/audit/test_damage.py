@@ -11,7 +11,7 @@ from attrs import frozen
 
 from engine.audit.repair import Repair, Wrong, repair
 from tests.audit.conftest import Day
-from tests.support.events import failed
+from tests.support.events import failed, rendered
 
 pytestmark = pytest.mark.local_aws
 
@@ -256,6 +256,21 @@ def test_a_row_of_credits_that_is_gone_comes_back_with_what_the_ledger_knows(day
     assert "drift: u-2: entries add up to -3.2, Credits says 0" in named(day)
     assert repaired(day, Wrong.BALANCE).after.is_clean
     assert {"userId": "u-2", "posted": Decimal("-3.2"), "remaining": Decimal("-3.2")} == day.world.user_row("u-2")
+
+
+def test_an_entry_that_was_posted_long_after_it_was_dated_is_kept(day: Day) -> None:
+    """Its balance moved with it, so nobody slipped it in: it is named, and counted from then on."""
+    day.world.deliver(rendered("j-8", user="u-2", seconds=10))
+    day.change("job#j-8", 1, "SET postedAt = :s", s=s(SEALED_TIME))
+    assert any("added: job#j-8, entry 1: was added behind seal 1" in line for line in named(day))
+
+    done = repaired(day, None)
+
+    assert [("job#j-8", 2, Decimal(0))] == [(c.reference, c.sequence, c.amount) for c in done.corrections]
+    assert done.after.is_clean
+    assert () == day.verify().open
+    assert 0 == day.seal().came_or_went
+    assert Decimal("-4.2") == Decimal((day.world.user_row("u-2") or {})["posted"])
 
 
 def test_an_entry_that_names_nobody_is_left_to_a_person(day: Day) -> None:
