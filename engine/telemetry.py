@@ -107,12 +107,16 @@ class Telemetry:
         self._line(logging.ERROR, "failed", fields, {"Errors": 1})
 
     def scanned(self, fields: Mapping[str, Any], *, is_capped: bool = False) -> None:
-        """Report a run of the scan; one that found more to post than it may is for a person to look at."""
-        self._line(logging.ERROR if is_capped else logging.INFO, "scanned", fields, {"ScansCapped": 1} if is_capped else {})
+        """Report a run of the scan; one that found more to post than it may is for a person to look at.
+
+        A metric is 0 where nothing is to be told: an alarm looks back for the last number there is, and would not end by silence.
+        """
+        metrics = {"ScansCapped": int(is_capped), "Adjustments": 0}
+        self._line(logging.ERROR if is_capped else logging.INFO, "scanned", fields, metrics)
 
     def audited(self, fields: Mapping[str, Any], drifts: int) -> None:
         """Report an audit, and how many users' books do not agree."""
-        self._line(logging.ERROR if drifts else logging.INFO, "audited", fields, {"Drift": drifts})
+        self._line(logging.ERROR if drifts else logging.INFO, "audited", fields, {"Drift": drifts, "AuditsUnfinished": 0})
 
     def audit_unfinished(self, fields: Mapping[str, Any], *, is_out_of_time: bool) -> None:
         """Report an audit that did not come to its end. Time that was too short is no error yet; four in a row alarm."""

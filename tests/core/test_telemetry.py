@@ -129,11 +129,15 @@ def test_an_audit_that_breaks_is_an_error_and_one_without_time_a_warning() -> No
     assert [("ERROR", 1), ("WARNING", 1)] == [(line["level"], line["AuditsUnfinished"]) for line in lines]
 
 
-def test_a_line_of_a_scan_has_no_metrics_of_its_own() -> None:
-    """Its rows have told theirs already."""
+def test_what_went_well_says_so_in_numbers() -> None:
+    """An alarm looks back for the last number there is: it ends by a 0, not by silence. A scan's rows have told theirs."""
     lines: list[dict[str, Any]] = []
     telemetry = Telemetry(lambda line: lines.append(json.loads(line)), ManualClock().clock())
 
     telemetry.scanned({"rows": 3, "moved": Decimal("0.1")})
+    telemetry.audited({"users": 3}, 0)
 
-    assert [{"level": "INFO", "message": "scanned", "rows": 3, "moved": "0.1"}] == lines
+    assert [("INFO", "scanned", "0.1"), ("INFO", "audited", None)] == [
+        (line["level"], line["message"], line.get("moved")) for line in lines
+    ]
+    assert [{"ScansCapped": 0, "Adjustments": 0}, {"Drift": 0, "AuditsUnfinished": 0}] == [metrics_of(line) for line in lines]

@@ -1,0 +1,375 @@
+"""Each alarm of the template, driven to ALARM and back by causing its reason on the deployed stack.
+
+The reason is real, and so is what the alarm sees of it: lines of the function's log, Lambda's counts, queues, executions.
+The alarm is the deployed one. What decides between them is an evaluator of ours (``tests/support/cloudwatch.py``), since the
+local AWS's own does not know dimensions or missing data; time is moved on its clock. What it decides is set as the alarm's
+state, and the topic tells it to a queue that has subscribed.
+
+Not real: in ``a_slow_init`` the milliseconds of the init, which the local AWS does not report (the lines are as Lambda
+documents them); in ``an_undeliverable_event`` who sends the letter, since the local EventBridge writes none.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+from tests.support.cloudwatch import Alarm
+from tests.support.roles import roles_of
+from tests.support.slow_database import slow_database
+from tests.support.stack import give, put_job, rendered
+from tests.support.watch import Watch
+from tools.deployment import Deployment, wait_until
+from tools.local_aws import LocalAwsError
+from tools.template import resources
+
+ALARMS = resources(None, "AWS::CloudWatch::Alarm")
+AN_HOUR, SIX_HOURS = timedelta(hours=1), timedelta(hours=6)
+
+
+@frozen
+class Topic:
+    """The stack's topic of alarms, and a queue that has subscribed to it."""
+
+    stack: Deployment
+    sqs: Any
+    cloudwatch: Any
+    queue: str
+
+    def tell(self, alarm: Alarm, state: str) -> str:
+        """Set an alarm's state, as CloudWatch does; return the state that the topic's subscriber reads of that alarm."""
+        self.cloudwatch.set_alarm_state(AlarmName=alarm.name, StateValue=state, StateReason="evaluated by the tests")
+        answer = self.sqs.receive_message(QueueUrl=self.queue, WaitTimeSeconds=5, MaxNumberOfMessages=10)
+        messages = answer.get("Messages", [])
+        for message in messages:
+            self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        (told,) = [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+        assert alarm.name == told["AlarmName"]
+        new: str = told["NewStateValue"]
+        return new
+
+
+@pytest.fixture(scope="module")
+def topic(deployed: Deployment) -> Iterator[Topic]:
+    """Subscribe a queue to the topic of the alarms, as a person subscribes an address."""
+    sns, sqs, cloudwatch = (deployed.aws.client(service) for service in ("sns", "sqs", "cloudwatch"))
+    queue = sqs.create_queue(QueueName="told")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic_arn = deployed.outputs["AlarmsTopicArn"]
+    allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    allowed["Condition"] = {"ArnEquals": {"aws:SourceArn": topic_arn}}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
+    yield Topic(deployed, sqs, cloudwatch, queue)
+    for client in (sns, sqs, cloudwatch):
+        client.close()
+
+
+# --- the reasons ------------------------------------------------------------------------------------------------------
+
+
+def new(stack: Deployment) -> tuple[str, str]:
+    """Return a user with a hundred credits, and a job's id that nobody has used."""
+    name = uuid.uuid4().hex[:12]
+    give(stack, f"u-{name}", "100")
+    return f"u-{name}", f"j-{name}"
+
+
+def senseless(stack: Deployment) -> dict[str, Any]:
+    """Return an event that the policy cannot price."""
+    return rendered(*new(stack), seconds="eight")
+
+
+@contextmanager
+def an_event_that_makes_no_sense(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Delivered directly: the function raises. It is over when none comes for a while."""
+    with pytest.raises(LocalAwsError, match="seconds"):
+        stack.invoke(senseless(stack))
+    yield
+
+
+@contextmanager
+def many_events_that_make_no_sense(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Eleven in a batch of the queue, of which one is fine: Lambda counts no error, the function does."""
+    events = [*(senseless(stack) for _ in range(11)), rendered(*new(stack))]
+    records = [
+        {"eventSource": "aws:sqs", "messageId": f"m-{index}", "body": json.dumps(event)} for index, event in enumerate(events)
+    ]
+    assert 11 == len(stack.invoke({"Records": records})["batchItemFailures"])
+    yield
+
+
+@contextmanager
+def a_run_that_fails(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """A permission of the catch-up is missing, so that a run cannot begin; with it again the next one succeeds."""
+    with roles_of(stack, "CatchUpRole") as roles, roles["CatchUpRole"].without("FindAndMarkJobs", "dynamodb:DescribeTable"):
+        with pytest.raises(LocalAwsError, match="FAILED"):
+            stack.catch_up()
+        yield
+    stack.catch_up()
+
+
+@contextmanager
+def no_room(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """No invocation at once is left, in two periods one after the other."""
+    functions = stack.aws.client("lambda")
+    functions.put_function_concurrency(FunctionName=stack.function, ReservedConcurrentExecutions=0)
+    for _ in range(watch.alarm.periods):
+        with pytest.raises(functions.exceptions.TooManyRequestsException):
+            stack.invoke(rendered(*new(stack)))
+        watch.let_pass(watch.alarm.period)
+    yield
+    functions.delete_function_concurrency(FunctionName=stack.function)
+    functions.close()
+    stack.invoke(rendered(*new(stack)))
+
+
+@contextmanager
+def a_database_that_is_slow(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Each answer of DynamoDB takes 1.6 seconds, for three minutes; then it is as fast as ever."""
+    functions = stack.aws.client("lambda")
+    before = functions.get_function_configuration(FunctionName=stack.function)["Environment"]["Variables"]
+    with slow_database(stack.aws.endpoint) as database:
+        slow = {"Variables": {**before, "AWS_ENDPOINT_URL_DYNAMODB": database.url}}
+        functions.update_function_configuration(FunctionName=stack.function, Environment=slow)
+        stack.invoke(rendered(*new(stack)))
+        watch.let_pass(AN_HOUR)  # the cold start is none of this
+        database.seconds = 1.6
+        for _ in range(watch.alarm.periods):
+            user, job = new(stack)
+            put_job(stack, user, job)
+            stack.invoke(rendered(user, job))
+            watch.let_pass(watch.alarm.period)
+        yield
+        database.seconds = 0
+        for _ in range(watch.alarm.periods):
+            stack.invoke(rendered(*new(stack)))
+            watch.let_pass(watch.alarm.period)
+    functions.update_function_configuration(FunctionName=stack.function, Environment={"Variables": before})
+    functions.close()
+
+
+@contextmanager
+def a_slow_init(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Lines of the platform as Lambda documents them, with inits of 900 and then of 120 milliseconds. Not measured: above."""
+    for milliseconds in (900.0, 900.0):
+        report_init(stack, milliseconds)
+        watch.let_pass(watch.alarm.period)
+    yield
+    for milliseconds in (120.0, 120.0):
+        report_init(stack, milliseconds)
+        watch.let_pass(watch.alarm.period)
+
+
+def report_init(stack: Deployment, milliseconds: float) -> None:
+    """Write what Lambda writes after a cold start into the function's log, and a warm invocation's beside it."""
+    now = datetime.now(UTC)
+    metrics = {"durationMs": 12.3, "billedDurationMs": 13, "memorySizeMB": 512, "maxMemoryUsedMB": 80}
+    lines = [
+        {
+            "time": now.isoformat(timespec="milliseconds"),
+            "type": "platform.report",
+            "record": {"requestId": uuid.uuid4().hex, "metrics": each},
+        }
+        for each in (metrics | {"initDurationMs": milliseconds}, metrics)
+    ]
+    logs, stream = stack.aws.client("logs"), uuid.uuid4().hex
+    logs.create_log_stream(logGroupName=stack.log_group, logStreamName=stream)
+    logs.put_log_events(
+        logGroupName=stack.log_group,
+        logStreamName=stream,
+        logEvents=[
+            {"timestamp": int(uuid.uuid1().time / 10_000 - 12_219_292_800_000), "message": json.dumps(line)} for line in lines
+        ],
+    )
+    logs.close()
+
+
+@contextmanager
+def an_event_that_waits(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Nobody takes it from the queue, until its mapping is switched on again."""
+    functions, (user, job) = stack.aws.client("lambda"), new(stack)
+    (mapping,) = functions.list_event_source_mappings(FunctionName=f"{stack.function}:live")["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    stack.send(rendered(user, job))
+    watch.let_pass(timedelta(minutes=11))
+    yield
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    wait_until(lambda: not visible(stack, stack.events_queue), "the event was taken")
+    functions.close()
+
+
+@contextmanager
+def an_event_that_failed_for_good(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Delivered directly, raised on three times; then a person drops the letter."""
+    functions = stack.aws.client("lambda")
+    functions.invoke(FunctionName=stack.function, InvocationType="Event", Payload=json.dumps(senseless(stack)).encode())
+    functions.close()
+    wait_until(lambda: bool(visible(stack, stack.failed_events_queue)), "the event is a dead letter")
+    yield
+    purge(stack, stack.failed_events_queue)
+
+
+@contextmanager
+def an_undeliverable_event(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """The letter that EventBridge writes, sent by us: the local one writes none. Then a person drops it."""
+    queue = stack.outputs["UndeliveredEventsQueueUrl"]
+    sqs = stack.aws.client("sqs")
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(senseless(stack)))
+    sqs.close()
+    yield
+    purge(stack, queue)
+
+
+def visible(stack: Deployment, queue: str) -> int:
+    """Return how many messages are in a queue and in nobody's hands."""
+    sqs, name = stack.aws.client("sqs"), "ApproximateNumberOfMessages"
+    count = int(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[name])["Attributes"][name])
+    sqs.close()
+    return count
+
+
+def purge(stack: Deployment, queue: str) -> None:
+    """Empty a queue."""
+    sqs = stack.aws.client("sqs")
+    sqs.purge_queue(QueueUrl=queue)
+    sqs.close()
+    wait_until(lambda: not visible(stack, queue), "the queue is empty")
+
+
+@contextmanager
+def many_jobs_that_no_event_told_of(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Eleven, found by the scheduled run; the next one finds none."""
+    jobs_of_nobody(stack, 11)
+    assert 11 == stack.catch_up()["adjustments"]
+    yield
+    watch.let_pass(SIX_HOURS)
+    assert 0 == stack.catch_up()["adjustments"]
+
+
+@contextmanager
+def more_jobs_than_a_run_may_post(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Five where two are allowed; the run after the cap was raised posts the rest."""
+    functions = stack.aws.client("lambda")
+    before = functions.get_function_configuration(FunctionName=stack.catch_up_function)["Environment"]["Variables"]
+    capped = {"Variables": {**before, "ADJUSTMENTS_CAP": "2"}}
+    functions.update_function_configuration(FunctionName=stack.catch_up_function, Environment=capped)
+    jobs_of_nobody(stack, 5)
+    assert stack.catch_up()["capped"]
+    yield
+    functions.update_function_configuration(FunctionName=stack.catch_up_function, Environment={"Variables": before})
+    functions.close()
+    watch.let_pass(SIX_HOURS)
+    assert not stack.catch_up()["capped"]
+
+
+def jobs_of_nobody(stack: Deployment, count: int) -> None:
+    """Write jobs that no event will tell of."""
+    for _ in range(count):
+        put_job(stack, *new(stack))
+
+
+@contextmanager
+def books_that_do_not_agree(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Somebody has written ``posted``, and takes it back."""
+    key = {"userId": {"S": "u-drifts"}}
+    stack.dynamodb.put_item(TableName=stack.tables.credits, Item={**key, "posted": {"N": "-5"}})
+    assert ["u-drifts"] == stack.catch_up()["audit"]["drifts"]
+    yield
+    stack.dynamodb.delete_item(TableName=stack.tables.credits, Key=key)
+    watch.let_pass(SIX_HOURS)
+    stack.catch_up()
+
+
+@contextmanager
+def audits_that_do_not_end(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Four runs in a row may not read Credits; the fifth may."""
+    with roles_of(stack, "CatchUpRole") as roles, roles["CatchUpRole"].without("ReadBalances", "dynamodb:Scan"):
+        for _ in range(watch.alarm.periods):
+            assert "problem" in stack.catch_up()["audit"]
+            watch.let_pass(SIX_HOURS)
+        yield
+    stack.catch_up()
+
+
+@contextmanager
+def no_event_at_all(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Hours pass. Then one comes."""
+    yield
+    stack.invoke(rendered(*new(stack)))
+
+
+@contextmanager
+def no_run_at_all(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Twelve hours pass. Then the schedule works again."""
+    yield
+    stack.catch_up()
+
+
+Cause = Callable[[Deployment, Watch], AbstractContextManager[None]]
+
+CAUSES: Mapping[str, Cause] = {
+    "ErrorsAlarm": an_event_that_makes_no_sense,
+    "RejectedEventsAlarm": many_events_that_make_no_sense,
+    "CatchUpErrorsAlarm": a_run_that_fails,
+    "ThrottlesAlarm": no_room,
+    "SlowEventsAlarm": a_database_that_is_slow,
+    "SlowColdStartsAlarm": a_slow_init,
+    "WaitingEventsAlarm": an_event_that_waits,
+    "FailedEventsAlarm": an_event_that_failed_for_good,
+    "UndeliveredEventsAlarm": an_undeliverable_event,
+    "LostEventsAlarm": many_jobs_that_no_event_told_of,
+    "CappedScansAlarm": more_jobs_than_a_run_may_post,
+    "DriftAlarm": books_that_do_not_agree,
+    "UnfinishedAuditsAlarm": audits_that_do_not_end,
+    "NoEventsAlarm": no_event_at_all,
+    "NoCatchUpAlarm": no_run_at_all,
+}
+"""The reason of each alarm: there within the ``with``, gone behind it."""
+
+
+@pytest.fixture
+def watch(deployed: Deployment, logical_id: str) -> Iterator[Watch]:
+    """Return a watch of the deployed alarm."""
+    cloudwatch = deployed.aws.client("cloudwatch")
+    name = ALARMS[logical_id]["Properties"]["AlarmName"]["Fn::Sub"].replace("${Environment}", "dev")
+    (described,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    cloudwatch.close()
+    watch = Watch(deployed, Alarm.described(described))
+    yield watch
+    watch.close()
+
+
+@pytest.mark.parametrize("logical_id", sorted(ALARMS))
+def test_an_alarm_begins_with_its_reason_and_ends_with_it(
+    deployed: Deployment, topic: Topic, watch: Watch, logical_id: str
+) -> None:
+    """Fine, then on, then fine again; a person is told of both."""
+    if (cause := CAUSES.get(logical_id)) is None:
+        pytest.fail(f"no cause for {logical_id}: a line in CAUSES says what brings it about")
+    for queue in (deployed.failed_events_queue, deployed.outputs["UndeliveredEventsQueueUrl"]):
+        purge(deployed, queue)
+    if watch.alarm.missing == "breaching":
+        with cause(deployed, watch):
+            pass  # what has to come comes for the first time
+    assert watch.becomes("OK", within=watch.alarm.range), "it is on before there is a reason"
+
+    with cause(deployed, watch):
+        assert watch.becomes("ALARM", within=watch.alarm.range), "it does not begin"
+        assert "ALARM" == topic.tell(watch.alarm, "ALARM")
+
+    assert watch.becomes("OK", within=AN_HOUR), "it does not end"
+    assert "OK" == topic.tell(watch.alarm, "OK")
+
+
+def test_no_cause_is_left_of_an_alarm_that_is_gone() -> None:
+    """Each line is an alarm of the template."""
+    assert set(ALARMS) >= CAUSES.keys()
