@@ -109,7 +109,8 @@ class Telemetry:
     def scanned(self, fields: Mapping[str, Any], *, is_capped: bool = False) -> None:
         """Report a run of the scan; one that found more to post than it may is for a person to look at.
 
-        A metric is 0 where nothing is to be told: an alarm looks back for the last number there is, and would not end by silence.
+        A metric is 0 where nothing is to be told: an alarm looks back for the last number there is, and does not end by
+        silence.
         """
         metrics = {"ScansCapped": int(is_capped), "Adjustments": 0}
         self._line(logging.ERROR if is_capped else logging.INFO, "scanned", fields, metrics)

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
+from botocore.config import Config
 
 from tests.support.cloudwatch import Alarm
 from tests.support.roles import roles_of
@@ -120,11 +121,11 @@ def a_run_that_fails(stack: Deployment, watch: Watch) -> Iterator[None]:
 @contextmanager
 def no_room(stack: Deployment, watch: Watch) -> Iterator[None]:
     """No invocation at once is left, in two periods one after the other."""
-    functions = stack.aws.client("lambda")
+    functions = stack.aws.client("lambda", Config(retries={"total_max_attempts": 1}))
     functions.put_function_concurrency(FunctionName=stack.function, ReservedConcurrentExecutions=0)
     for _ in range(watch.alarm.periods):
         with pytest.raises(functions.exceptions.TooManyRequestsException):
-            stack.invoke(rendered(*new(stack)))
+            functions.invoke(FunctionName=stack.function, Payload=json.dumps(rendered(*new(stack))).encode())
         watch.let_pass(watch.alarm.period)
     yield
     functions.delete_function_concurrency(FunctionName=stack.function)
