@@ -10,7 +10,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast lint format build demo bench bench-gates bench-save policies deploy lock clean distclean build-ReconcilerFunction build-CatchUpFunction
+.PHONY: help setup test test-fast e2e lint format build demo bench bench-gates bench-save policies deploy lock clean distclean build-ReconcilerFunction build-CatchUpFunction
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -24,6 +24,10 @@ test: lint ## everything that must hold: lint, types, template, tests, coverage
 
 test-fast: setup ## the tests alone, in one process
 	$(BIN)/python -m pytest
+
+e2e: setup ## the template on a local AWS, end to end: events, queue, runs, permissions, alarms, dead letters, update, deletion
+	@begun=$$(date +%s); $(BIN)/python -m pytest tests/aws -m e2e --durations=5 && \
+		echo "built, deployed and proved end to end in $$(($$(date +%s) - begun)) seconds"
 
 lint: setup ## ruff, mypy and cfn-lint
 	$(BIN)/ruff check $(CHECKED)

@@ -59,9 +59,9 @@ class Watch:
         self.shift += time
         self.look()
 
-    def becomes(self, state: str) -> bool:
-        """Let minute after minute pass until the alarm has this state; False if it has not got it within its whole range."""
-        until = self.now() + self.alarm.range + 2 * MINUTE
+    def becomes(self, state: str, *, within: timedelta) -> bool:
+        """Let minute after minute pass until the alarm has this state; False if it has not got it ``within`` that time."""
+        until = self.now() + within + 2 * MINUTE
         self.look()
         while self.alarm.state(self.data, self.now()) != state:
             if self.now() > until:
