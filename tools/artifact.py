@@ -21,6 +21,7 @@ DATA_KEPT = ("dynamodb", "_retry.json", "endpoints.json", "partitions.json", "sd
 """What botocore reads to make a client of DynamoDB."""
 
 ONLY_FOR_THE_BUILD = ("yaml", "_yaml", "boto3", "s3transfer", "bin")
+NEVER_USED = ("aws_xray_sdk/ext",)  # what patches other libraries
 ONLY_FOR_A_LAPTOP = ("engine/cli", "policies/tests", "engine/policy/words.py", "engine/policy/schema.py")
 
 SAME_EVERY_TIME = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -42,7 +43,7 @@ def precompile(folder: Path) -> None:
 
 def trim(folder: Path) -> None:
     """Remove what the function never imports or reads."""
-    for name in (*ONLY_FOR_THE_BUILD, *ONLY_FOR_A_LAPTOP):
+    for name in (*ONLY_FOR_THE_BUILD, *ONLY_FOR_A_LAPTOP, *NEVER_USED):
         remove(folder / name)
     for path in folder.glob("*.dist-info"):
         if path.name.split("-")[0].lower() in {"pyyaml", "boto3", "s3transfer"}:
