@@ -23,6 +23,7 @@ from benchmarks.throttle import Throttle
 
 ANSWER_SECONDS_MAX = 30.0
 UNSAMPLED = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0"
+SAMPLED = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1"
 INVOCATION_SECONDS = 60
 
 

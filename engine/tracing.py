@@ -12,9 +12,9 @@ import functools
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-from attrs import define
+from engine.values import Assessment, Entry
 
 HEADER = "_X_AMZN_TRACE_ID"
 SAMPLED = "Sampled=1"
@@ -31,17 +31,7 @@ PSEUDONYM_DIGITS = 16
 LOG = logging.getLogger(__name__)
 
 type Fact = str | float | None
-
-
-class Subject(Protocol):
-    """What a subsegment is about: an assessment, or an entry."""
-
-    @property
-    def job(self) -> str | None: ...
-    @property
-    def user(self) -> str: ...
-    @property
-    def rule(self) -> str: ...
+type Subject = Assessment | Entry
 
 
 class Span:
@@ -97,16 +87,14 @@ def pseudonym(user: str) -> str:
     return hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()[:PSEUDONYM_DIGITS]
 
 
-# --- sampled ---
+# --- sampled: plain classes, which every cold start makes and few need ---
 
 
-@define
 class XRayTracer(Tracer):
     """What traces a sampled invocation."""
 
-    recorder: Any
-    trace: str | None
-    left: int = SPANS_MAX
+    def __init__(self, recorder: Any, trace: str) -> None:
+        self.recorder, self.trace, self.left = recorder, trace, SPANS_MAX
 
     def span(self, name: str) -> Span:
         """Return a subsegment, or once there were too many of them, what does nothing."""
@@ -116,15 +104,13 @@ class XRayTracer(Tracer):
         return XRaySpan(self.recorder, name, is_last=not self.left)
 
 
-@define
 class XRaySpan(Span):
     """A subsegment. It is sent when it is left, in a datagram of its own."""
 
-    recorder: Any
-    name: str
-    is_last: bool = False
-    subsegment: Any = None
-    errors: int = 0
+    def __init__(self, recorder: Any, name: str, *, is_last: bool) -> None:
+        self.recorder, self.name, self.is_last = recorder, name, is_last
+        self.subsegment: Any = None
+        self.errors = 0
 
     def __enter__(self) -> Self:
         self.subsegment = _harmless(self.recorder.begin_subsegment, self.name)
@@ -196,7 +182,7 @@ def _recorder() -> Any:
 
 
 def _imported_recorder() -> Any:
-    from aws_xray_sdk.core import xray_recorder  # noqa: PLC0415  fifty milliseconds, which an unsampled invocation does not pay
+    from aws_xray_sdk.core import xray_recorder  # noqa: PLC0415  twenty milliseconds, which an unsampled invocation does not pay
     from aws_xray_sdk.core.context import Context  # noqa: PLC0415  the same
 
     xray_recorder.configure(context=Context(), streaming_threshold=0)

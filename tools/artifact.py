@@ -21,7 +21,8 @@ DATA_KEPT = ("dynamodb", "_retry.json", "endpoints.json", "partitions.json", "sd
 """What botocore reads to make a client of DynamoDB."""
 
 ONLY_FOR_THE_BUILD = ("yaml", "_yaml", "boto3", "s3transfer", "bin")
-NEVER_USED = ("aws_xray_sdk/ext",)  # what patches other libraries
+NEVER_USED = ("aws_xray_sdk/ext", "wrapt/_wrappers.cpython-312-x86_64-linux-gnu.so")
+"""What the X-Ray SDK would patch other libraries with, and what would make that quicker."""
 ONLY_FOR_A_LAPTOP = ("engine/cli", "policies/tests", "engine/policy/words.py", "engine/policy/schema.py")
 
 SAME_EVERY_TIME = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
