@@ -21,6 +21,7 @@ from engine.clock import Clock, Deadline
 from engine.errors import EventError
 from engine.instants import read_instant
 from engine.reconcile import Reconciler
+from engine.tracing import tracer_of
 from engine.values import Source
 from engine.wiring import Settings, build_reconciler
 
@@ -42,7 +43,10 @@ def lambda_handler(event: Any, context: Any = None) -> Answer:
     slices that are left over; ``engine.scheduled`` has the steps. Raises EventError for an event that makes no sense, and
     LedgerError when the database did not take it, so that Lambda's retry and the dead-letter queue keep it.
     """
-    reconciler = _reconciler(Settings.from_environment(os.environ))
+    tracer = tracer_of(os.environ)
+    with tracer.span("policy") as span:
+        reconciler = _reconciler(Settings.from_environment(os.environ)).traced(tracer)
+        span.annotate(policy=reconciler.policy.identity)
     for is_this_kind, answer in KINDS:
         if is_this_kind(event):
             return answer(event, reconciler, _deadline(context, reconciler.clock))

@@ -69,3 +69,12 @@ answers at once. Prototypes with a signer and ``http.client`` took 0.2, without 
 SCAN_ROW_TO_BOTO3_CLIENT_MAX = 0.4
 """CPU of a row of a scan until it can be looked at, to that of boto3's client, which leaves it undecoded. A page of 1 MB must
 not take the two seconds of an invocation."""
+
+SAMPLED_TO_UNSAMPLED_MAX = 2
+"""CPU of a sampled debit to that of one that is not: four subsegments, each a document and a datagram of the SDK."""
+
+UNTRACED_SHARE_MAX = 0.02
+"""What an event that is not sampled spends on subsegments that do nothing, of all its CPU."""
+
+SAMPLED_COLD_START_TO_FLOOR_MAX = 0.9
+"""As ``COLD_START_TO_FLOOR_MAX``, and the import of the X-Ray SDK."""

@@ -22,6 +22,8 @@ from attrs import define, field, frozen
 from benchmarks.throttle import Throttle
 
 ANSWER_SECONDS_MAX = 30.0
+UNSAMPLED = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0"
+SAMPLED = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1"
 INVOCATION_SECONDS = 60
 
 
@@ -36,7 +38,8 @@ class Answer:
 
 @define
 class _Exchange:
-    events: queue.Queue[Any] = field(factory=queue.Queue)
+    events: queue.Queue[tuple[Any, str] | None] = field(factory=queue.Queue)
+    """Each event with its trace header; None ends the runtime."""
     answers: queue.Queue[Answer] = field(factory=queue.Queue)
     asked: queue.Queue[float] = field(factory=queue.Queue)
     """When the runtime asked for an event: the first time when init was done."""
@@ -50,16 +53,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.exchange.asked.put(time.perf_counter())
-        event = self.exchange.events.get()
-        if event is None:
+        given = self.exchange.events.get()
+        if given is None:
             self.close_connection = True
             return
+        event, trace = given
         body = json.dumps(event).encode()
         self.send_response(200)
         self.send_header("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
-        self.send_header(
-            "Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0"
-        )
+        self.send_header("Lambda-Runtime-Trace-Id", trace)
         self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + INVOCATION_SECONDS) * 1000)))
         self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:f")
         self.send_header("Content-Type", "application/json")
@@ -133,9 +135,9 @@ class Sandbox:
         )
         return self
 
-    def invoke(self, event: Any) -> Answer:
+    def invoke(self, event: Any, trace: str = UNSAMPLED) -> Answer:
         """Hand over an event and return what the function answers. Raises RuntimeError if it answers with an error."""
-        self.exchange.events.put(event)
+        self.exchange.events.put((event, trace))
         try:
             answer = self.exchange.answers.get(timeout=ANSWER_SECONDS_MAX)
         except queue.Empty:

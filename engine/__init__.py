@@ -26,6 +26,7 @@ One way leads through the house, and a module imports only from floors below its
     engine/telemetry.py   [3] the JSON log line and the metrics in it
     engine/policy/        [2] YAML -> Policy; all mistakes at once, each with its line
     engine/anomalies.py   [2] detectors
+    engine/tracing.py     [1] X-Ray subsegments of sampled invocations; alone knows the SDK
     engine/patterns/      [1] EventBridge patterns -> predicates; knows nothing of credits
     engine/paths.py       [1] JMESPath expressions, exact in decimals
     engine/prices.py      [1] price books: effective dates, selected rates, tiers, bounds

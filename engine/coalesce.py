@@ -17,6 +17,7 @@ from engine.decide import decide
 from engine.decimals import EXACT
 from engine.ledger import BATCHED_GUARDS, LedgerUnavailable, Receipt, Verdict
 from engine.telemetry import Failure, Report
+from engine.tracing import Span
 from engine.values import Assessment, Decision, Entry, Envelope, Guard, JobLog, Mark, Outcome, Standing
 
 if TYPE_CHECKING:
@@ -69,38 +70,48 @@ class Coalescer:
         """Return the events that a rule matches, by reference; what is ignored or makes no sense is settled at once."""
         waiting: dict[str, list[Item]] = {}
         baselines = self.reconciler.usual.now(self.deadline)
-        for position, envelope in enumerate(envelopes):
-            try:
-                assessment = assess(envelope, self.reconciler.policy, baselines)
-            except Exception as error:  # noqa: BLE001  this event alone comes back
-                self.results[position] = error
-                continue
-            if assessment is None:
-                self.results[position] = Report(envelope, Outcome.IGNORED)
-            else:
-                waiting.setdefault(assessment.reference, []).append(Item(position, envelope, assessment))
+        with self.reconciler.tracer.span("match") as span:
+            for position, envelope in enumerate(envelopes):
+                try:
+                    assessment = assess(envelope, self.reconciler.policy, baselines)
+                except Exception as error:  # noqa: BLE001  this event alone comes back
+                    self._fail(position, error, span)
+                    continue
+                if assessment is None:
+                    self.results[position] = Report(envelope, Outcome.IGNORED)
+                else:
+                    waiting.setdefault(assessment.reference, []).append(Item(position, envelope, assessment))
+            matched = (item.assessment for items in waiting.values() for item in items)
+            span.annotate(matched, policy=self.reconciler.policy.identity, events=len(envelopes))
         return waiting
+
+    def _fail(self, position: int, error: Exception, span: Span) -> None:
+        self.results[position] = error
+        span.failed(error)
 
     # --- one wave: events of different references ---
 
     def _settle(self, wave: list[Item]) -> None:
-        together = [item for item in wave if self._begin(item)]
+        with self.reconciler.tracer.span("decide") as span:
+            together = [item for item in wave if self._begin(item, span)]
+            outcomes = (item.decision.outcome for item in wave if item.decision)
+            span.annotate((item.assessment for item in wave), policy=self.reconciler.policy.identity, outcome=outcomes)
         for _ in range(ROUNDS_MAX):
             together = self._post(together)
         for item in together:
             self._alone(item)
 
-    def _begin(self, item: Item) -> bool:
+    def _begin(self, item: Item, span: Span) -> bool:
         """Look at what is known and decide; say whether there is something to post."""
         if self.deadline.left() <= 0:
-            self.results[item.position] = LedgerUnavailable("the time was used up before this event's turn")
+            self._fail(item.position, LedgerUnavailable("the time was used up before this event's turn"), span)
             return False
         try:
             known = self.logs.get(item.assessment.reference)
             item.log = known if known is not None else self.reconciler.first_look(item.assessment, self._soon())
             return self._decided(item)
         except Exception as error:  # noqa: BLE001  this event alone comes back
-            self.results[item.position] = error
+            self._fail(item.position, error, span)
             return False
 
     def _decided(self, item: Item) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from engine.assess import assess
+from engine.baselines import Baselines
 from engine.clock import Clock, Deadline
 from engine.coalesce import EVENT_SECONDS_MAX, Coalescer
 from engine.decide import decide
@@ -16,6 +17,7 @@ from engine.errors import EventError
 from engine.ledger import Ledger, LedgerUnavailable, Receipt, Verdict
 from engine.policy.model import Policy
 from engine.telemetry import Failure, Report, Telemetry
+from engine.tracing import UNTRACED, Tracer
 from engine.usual import Usual
 from engine.values import (
     Assessment,
@@ -42,7 +44,8 @@ class Reconciler:
     clock: Clock
     adjustments_max: int | None = None
     """How many entries one run of a scan may post. A mistake (a policy, lost marks) ends there, and a person is told."""
-    usual: Usual = field(init=False, repr=False)
+    tracer: Tracer = UNTRACED
+    usual: Usual = field(repr=False)
 
     @usual.default
     def _usual(self) -> Usual:
@@ -52,6 +55,13 @@ class Reconciler:
         """Open the connection to the database, and read and compile what events need. Never fails: an event would say why."""
         self.policy.prepare()
         self.usual.prime(deadline)
+
+    def traced(self, tracer: Tracer) -> Reconciler:
+        """Return this reconciler for one invocation, which ``tracer`` traces."""
+        if tracer is self.tracer:
+            return self
+        ledger, telemetry = evolve(self.ledger, tracer=tracer), evolve(self.telemetry, trace=tracer.trace)
+        return evolve(self, ledger=ledger, telemetry=telemetry, tracer=tracer)
 
     def rest(self) -> None:
         """Close the connections to the database: what comes after a rest may find the other end gone."""
@@ -79,7 +89,7 @@ class Reconciler:
         return report
 
     def _settle(self, envelope: Envelope, deadline: Deadline) -> Report:
-        assessment = assess(envelope, self.policy, self.usual.now(deadline))
+        assessment = self._assess(envelope, self.usual.now(deadline))
         if assessment is None:
             return Report(envelope, Outcome.IGNORED)
         return self.post(assessment, self.first_look(assessment, deadline), deadline)
@@ -91,7 +101,7 @@ class Reconciler:
         """
         standing = Standing.ASSUMED_COVERED
         for attempt in deadline.attempts(at_once=LESSONS_MAX):
-            decision = decide(assessment, log, standing, self.policy)
+            decision = self._decide(assessment, log, standing, attempt)
             if decision.entry is None:
                 return self.known(decision, assessment, deadline)
             mark = decision.mark if with_mark else None
@@ -103,6 +113,21 @@ class Reconciler:
             if receipt.verdict is Verdict.SEQUENCE_TAKEN:
                 log = self.after_taken(assessment, receipt, deadline)
         raise LedgerUnavailable(f"{assessment.reference}: others kept writing to it until the time was used up")
+
+    def _assess(self, envelope: Envelope, baselines: Baselines) -> Assessment | None:
+        with self.tracer.span("match") as span:
+            assessment = assess(envelope, self.policy, baselines)
+            if assessment is None:
+                span.annotate(outcome=Outcome.IGNORED)
+            else:
+                span.annotate([assessment], policy=self.policy.identity)
+        return assessment
+
+    def _decide(self, assessment: Assessment, log: JobLog, standing: Standing, attempt: int) -> Decision:
+        with self.tracer.span("decide") as span:
+            decision = decide(assessment, log, standing, self.policy)
+            span.annotate([assessment], policy=self.policy.identity, outcome=decision.outcome, attempt=attempt)
+        return decision
 
     def first_look(self, assessment: Assessment, deadline: Deadline) -> JobLog:
         """A charge is most often a job's first fact, so it is posted without a look: the condition tells if that was wrong."""

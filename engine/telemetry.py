@@ -86,6 +86,8 @@ class Telemetry:
     clock: Clock
     dimensions: Mapping[str, str] = {}
     level: int = logging.INFO
+    trace: str | None = None
+    """The id of the X-Ray trace of a sampled invocation; its lines name it."""
 
     def settled(self, report: Report) -> None:
         """Report an event that has its place in the ledger (or needs none)."""
@@ -126,7 +128,8 @@ class Telemetry:
     def _line(self, level: int, message: str, fields: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Write one line. Metrics are never lost to the log level: below it the line carries nothing else."""
         now = self.clock.now()
-        shown = {"level": logging.getLevelName(level), "message": message, **fields} if level >= self.level else {}
+        trace = {"trace": self.trace} if self.trace else {}
+        shown = {"level": logging.getLevelName(level), "message": message, **fields, **trace} if level >= self.level else {}
         if shown or metrics:
             self.write(LINE.encode({**shown, **embedded(metrics, self.dimensions, now)}))
 

@@ -28,6 +28,8 @@ ONLY_FOR_A_LAPTOP = (
     "engine/policy/words.py",
     "engine/policy/schema.py",
 )
+NEVER_USED = ("aws_xray_sdk/ext", "wrapt/_wrappers.cpython-312-x86_64-linux-gnu.so")
+"""What the X-Ray SDK would patch other libraries with, and what would make that quicker."""
 
 SAME_EVERY_TIME = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 """Sets are written in the order of their hashes; two builds of one source are to be equal."""
@@ -48,7 +50,7 @@ def precompile(folder: Path) -> None:
 
 def trim(folder: Path) -> None:
     """Remove what the function never imports or reads."""
-    for name in (*ONLY_FOR_THE_BUILD, *ONLY_FOR_A_LAPTOP):
+    for name in (*ONLY_FOR_THE_BUILD, *ONLY_FOR_A_LAPTOP, *NEVER_USED):
         remove(folder / name)
     for path in folder.glob("*.dist-info"):
         if path.name.split("-")[0].lower() in {"pyyaml", "boto3", "s3transfer"}:

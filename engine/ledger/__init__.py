@@ -39,6 +39,7 @@ from engine.ledger.postings import (
     update_mark,
 )
 from engine.ledger.runs import change_request, entries_left, run_item, run_request
+from engine.tracing import UNTRACED, Tracer
 from engine.values import Entry, Guard, JobLog, Mark, Sample
 
 __all__ = [
@@ -81,13 +82,20 @@ class Ledger:
     client: DynamoDB
     tables: Tables
     clock: Clock
+    tracer: Tracer = UNTRACED
 
     def post(self, entry: Entry, guard: Guard, mark: Mark | None, deadline: Deadline) -> Receipt:
         """Post an entry, its balance and its mark, all together or not at all. One round trip.
 
         Raises LedgerUnavailable or LedgerRefused; either way nothing is half done.
         """
-        posting = Posting(entry, item_of(entry, self.clock.now()), guard, mark)
+        with self.tracer.span("post") as span:
+            span.annotate([entry], policy=entry.policy)
+            receipt = self._post(Posting(entry, item_of(entry, self.clock.now()), guard, mark), deadline)
+            span.annotate(verdict=receipt.verdict)
+        return receipt
+
+    def _post(self, posting: Posting, deadline: Deadline) -> Receipt:
         request = {"TransactItems": posting.actions(self.tables), "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
         try:
             call(self.client.transact_write_items, request, deadline)
@@ -103,7 +111,11 @@ class Ledger:
         """
         now = self.clock.now()
         for batch in packed(Posting(entry, item_of(entry, now), guard, mark) for entry, guard, mark in postings):
-            yield from self._post_batch(batch, deadline)
+            with self.tracer.span("post") as span:
+                span.annotate((posting.entry for posting in batch.postings), policy=batch.postings[0].entry.policy)
+                receipts = self._post_batch(batch, deadline)
+                span.annotate(verdict=(receipt.verdict for receipt in receipts))
+            yield from receipts
 
     def _post_batch(self, batch: Batch, deadline: Deadline) -> list[Receipt]:
         request = {"TransactItems": batch.actions(self.tables), "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
@@ -153,9 +165,12 @@ class Ledger:
         self, part: ScanSlice, statuses: Iterable[str] | None, attributes: frozenset[str] | None, deadline: Deadline
     ) -> Page:
         """Return the next page of a slice: rows not yet settled at their status. May be empty and yet not the last."""
-        answer = call(self.client.scan, scan_request(self.tables.jobs, part, statuses, attributes), deadline)
+        with self.tracer.span("scan page") as span:
+            span.annotate(segment=part.segment)
+            answer = call(self.client.scan, scan_request(self.tables.jobs, part, statuses, attributes), deadline)
+            rows = tuple(decode_item(item) for item in answer.get("Items", ()))
+            span.annotate(rows=len(rows), rows_read=answer.get("ScannedCount"))
         last = answer.get("LastEvaluatedKey")
-        rows = tuple(decode_item(item) for item in answer.get("Items", ()))
         return Page(rows, next_after=last["jobId"]["S"] if last else None)
 
     def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[dict[str, Any]]:

@@ -231,7 +231,13 @@ SCHEDULED = Call(
     MAPPED.resource, "EventBridge User Guide, Using identity-based policies for Amazon EventBridge, Permissions for targets"
 )
 
+TRACED = Call("*", "Lambda Developer Guide, Visualize Lambda function invocations using AWS X-Ray, Execution role permissions")
+
 SIMULATED: Mapping[tuple[str, str, str], Call] = {
+    ("ReconcilerRole", "SendTraces", "xray:PutTraceSegments"): TRACED,
+    ("ReconcilerRole", "SendTraces", "xray:PutTelemetryRecords"): TRACED,
+    ("CatchUpRole", "SendTraces", "xray:PutTraceSegments"): TRACED,
+    ("CatchUpRole", "SendTraces", "xray:PutTelemetryRecords"): TRACED,
     ("ReconcilerRole", "TakeEvents", "sqs:ReceiveMessage"): POLLED,
     ("ReconcilerRole", "TakeEvents", "sqs:DeleteMessage"): POLLED,
     ("ReconcilerRole", "TakeEvents", "sqs:GetQueueAttributes"): POLLED,

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks.runtime_api import Sandbox
+from benchmarks.runtime_api import UNSAMPLED, Sandbox
 from engine.ledger import Tables
 from tests.support.events import rendered
 from tests.support.world import World
@@ -116,7 +116,7 @@ def test_no_connection_goes_into_the_snapshot_and_what_is_restored_debits(
     }
     with Sandbox(environments.RIC.python, artifact, "handler.lambda_handler", environment) as box:
         wait_until(lambda: road.opened == 1 and road.open == 0)  # init has read State; the snapshot is being taken
-        box.exchange.events.put(RESTORED)
+        box.exchange.events.put((RESTORED, UNSAMPLED))
         wait_until(lambda: road.opened == 2 and road.open == 1)
         answer = box.invoke(rendered())
 

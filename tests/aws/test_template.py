@@ -130,6 +130,7 @@ def test_what_serves_events_may_do_what_a_posting_needs_and_nothing_else() -> No
         "ReadBaselines": {"dynamodb:GetItem"},
         "TakeEvents": {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
         "KeepFailedEvents": {"sqs:SendMessage"},
+        "SendTraces": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
         "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
     }
 
@@ -145,6 +146,7 @@ def test_the_catch_up_may_read_whole_tables_as_well() -> None:
         "FindAndMarkJobs": {"dynamodb:DescribeTable", "dynamodb:Scan", "dynamodb:UpdateItem"},
         "SealEntries": {"dynamodb:PutItem", "dynamodb:Query"},
         "KeepBaselinesAndTheRun": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "SendTraces": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
         "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
     }
 
@@ -175,13 +177,23 @@ def test_each_function_has_a_role_of_its_own() -> None:
 
 
 def test_no_permission_has_a_wildcard() -> None:
-    """Each names its one resource, but for executions, whose names are not known before."""
-    texts = [text for part in (ROLES, POLICIES) for text in strings(part)]
+    """Each names its one resource, but for executions, whose names are not known before, and traces, which have none."""
+    statements = [statement for role in ROLES.values() for sid, statement in role.items() if sid != "SendTraces"]
+    texts = [text for part in (statements, POLICIES) for text in strings(part)]
     executions = (
         "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:credit-reconciler-${Environment}-catch-up:*"
     )
 
     assert [executions] == [text for text in texts if "*" in text]
+
+
+def test_lambda_decides_which_invocations_are_traced_and_only_it_asks_x_ray() -> None:
+    """Both functions send, by the two permissions that X-Ray gives for all of it or not at all."""
+    statement = {"Sid": "SendTraces", "Effect": "Allow", "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]}
+
+    for function in FUNCTIONS.values():
+        assert "Active" == function["Tracing"]
+        assert {**statement, "Resource": "*"} == ROLES[function["Role"]["Fn::GetAtt"][0]]["SendTraces"]
 
 
 def test_the_rule_takes_rendered_and_failed_videos_from_the_video_application() -> None:

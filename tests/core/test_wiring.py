@@ -11,7 +11,8 @@ from botocore.exceptions import ProfileNotFound
 from engine.ledger import Tables
 from engine.ledger.signing import Credentials
 from engine.ledger.wire import Endpoint, WireClient
-from engine.wiring import HOME, Settings, build_client, build_ledger, log_level
+from engine.tracing import UNTRACED, Tracer
+from engine.wiring import HOME, Settings, build_client, build_ledger, build_reconciler, log_level
 from tests.support.clock import ManualClock
 
 
@@ -145,3 +146,16 @@ def test_the_client_leaves_retries_to_the_ledger_and_gives_up_on_lost_answers() 
 def test_a_log_level_is_read_in_any_case(name: str, level: int) -> None:
     """One that is unknown means INFO rather than an error in production."""
     assert level == log_level(name)
+
+
+def test_a_traced_reconciler_keeps_what_the_container_has_read() -> None:
+    """One that is not traced is the container's own."""
+    reconciler = build_reconciler(Settings(), write=print)
+    tracer = Tracer()
+
+    traced = reconciler.traced(tracer)
+
+    assert reconciler is reconciler.traced(UNTRACED)
+    assert (tracer, tracer) == (traced.tracer, traced.ledger.tracer)
+    assert reconciler.usual is traced.usual
+    assert reconciler.ledger.client is traced.ledger.client
