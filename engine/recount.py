@@ -63,7 +63,7 @@ def recount(entries: Sequence[Entry]) -> list[Recount]:
 
 def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
     log = log_of(before)
-    is_repeated = bool(before) and entry.facts == log.facts
+    is_repeated = bool(before) and entry.facts.same_work(log.facts)
     cost = log.cost if is_repeated else desired_cost(entry.facts, entry.money)
     amount = ZERO if _moves_nothing(entry) else due(cost, log.posted)
     steps = [

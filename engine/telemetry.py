@@ -110,6 +110,14 @@ class Telemetry:
         """Report a run of the scan; one that found more to post than it may is for a person to look at."""
         self._line(logging.ERROR if is_capped else logging.INFO, "scanned", fields, {"ScansCapped": 1} if is_capped else {})
 
+    def flagged(self, fields: Mapping[str, Any], flags: int) -> None:
+        """Report a look back, and how many entries it has flagged."""
+        self._line(logging.INFO, "looked back", fields, {"Flags": flags} if flags else {})
+
+    def look_back_failed(self, fields: Mapping[str, Any]) -> None:
+        """Report a look back that did not come to its end; the next one sees the same entries."""
+        self._line(logging.ERROR, "looked back", fields, {})
+
     def audited(self, fields: Mapping[str, Any], drifts: int) -> None:
         """Report an audit, and how many users' books do not agree."""
         self._line(logging.ERROR if drifts else logging.INFO, "audited", fields, {"Drift": drifts})
