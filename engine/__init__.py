@@ -11,6 +11,7 @@ One way leads through the house, and a module imports only from floors below its
     engine/reconcile.py   [4] the conductor: one event, one batch
     engine/coalesce.py    [4] many events in few transactions
     engine/wiring.py      [4] settings from the environment, the client, the reconciler
+    engine/look_back.py   [4] what only many entries show, flagged by the scheduled run
     engine/usual.py       [4] what is usual: renewed by the schedule, read at most once in ten minutes
     engine/reasons.py     [4] why an event costs what it costs
     engine/recount.py     [4] an entry's amount, worked out again from the ledger alone
@@ -21,6 +22,7 @@ One way leads through the house, and a module imports only from floors below its
     engine/audit/         [4] the entries against the balances, against each other, against their seals; repair
     engine/assess.py      [3] what the policy makes of an event: match, price, anomalies; pure
     engine/decide.py      [3] the one idea: posting = desired(facts) - posted; pure
+    engine/trends.py      [3] what only many entries show: too often, falling; pure
     engine/arithmetic.py  [3] how an amount comes about, in words
     engine/ledger/        [3] all of DynamoDB; the client is passed in
     engine/telemetry.py   [3] the JSON log line and the metrics in it

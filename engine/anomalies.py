@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -9,53 +11,72 @@ from typing import Any
 from attrs import frozen
 
 from engine.baselines import Baseline, Baselines
-from engine.decimals import EXPONENT_MAX, canonical, fits
+from engine.decimals import EXPONENT_MAX, ZERO, canonical, fits
 from engine.paths import Path, PathProblem
-from engine.policy.model import AnomalyRule, Outlier
-from engine.values import Anomaly, Document, Sample
+from engine.policy.model import AnomalyRule, Drift, Frequency, Outlier, Scale
+from engine.values import Anomaly, Document, Sample, Sign
 
 GROUP_BYTES_MAX = 256
 """A longer name of a group comes from no list of models: it would only fill the table of baselines."""
 
 
-Priced = Mapping[str, Mapping[str, Decimal | None]]
-"""``charge`` or ``grant``, with its ``amount``, ``quantity`` and ``rate``; empty for what has no price."""
+KEY_BYTES = 9
+"""Of a digest: of a million keys two are equal once in nine billion times."""
+
+Priced = Mapping[str, Mapping[str, Decimal | str | None]]
+"""``charge`` or ``grant``: ``amount``, ``quantity``, ``rate``, ``unit``, ``price``; empty for what has no price."""
 
 
 @frozen
 class Found:
-    """The anomalies of an event in the policy's order, and the samples that outliers will be measured by.
+    """The anomalies of an event in the policy's order, the samples that it will be measured by and the signs it is counted by.
 
-    ``unjudged`` says why samples could not be measured (``missing``, ``stale``, ``unreadable``), None where they could.
+    ``unjudged`` says why outliers could not be measured (``missing``, ``stale``, ``unreadable``), None where they could.
     """
 
     anomalies: tuple[Anomaly, ...] = ()
     samples: tuple[Sample, ...] = ()
+    signs: tuple[Sign, ...] = ()
     unjudged: str | None = None
 
 
 @frozen
 class Looked:
-    """What one detector makes of an event. ``sample`` is set where it took one, ``note`` where it could not judge it."""
+    """What one detector makes of an event. ``sample`` is set where it took one, ``note`` where it could not judge it.
+
+    ``sign`` is set where the event counts for what only many of them show.
+    """
 
     anomaly: Anomaly | None = None
     sample: Sample | None = None
+    sign: Sign | None = None
     baseline: Baseline | None = None
     note: str | None = None
 
+    @property
+    def is_unjudged(self) -> bool:
+        """Whether no baseline was at hand for a sample that needs one at once."""
+        return self.sample is not None and self.baseline is None and self.note is not LATER
+
 
 NOTHING = Looked()
+
+LATER = "the scheduled run judges it together with others"
 
 
 def find_anomalies(rules: tuple[AnomalyRule, ...], document: Document, priced: Priced, baselines: Baselines) -> Found:
     """Return what the rules find in an event.
 
-    They see the envelope plus ``charge`` of a debit or ``grant`` of a grant (``amount``, ``quantity``, ``rate``).
+    They see the envelope plus ``charge`` of a debit or ``grant`` of a grant.
     """
     seen = {**document, **priced}
     looks = [_look(rule, seen, priced, baselines) for rule in rules]
-    samples = tuple(dict.fromkeys(looked.sample for looked in looks if looked.sample))
-    return Found(tuple(looked.anomaly for looked in looks if looked.anomaly), samples, baselines.problem if samples else None)
+    return Found(
+        anomalies=tuple(looked.anomaly for looked in looks if looked.anomaly),
+        samples=tuple(dict.fromkeys(looked.sample for looked in looks if looked.sample)),
+        signs=tuple(looked.sign for looked in looks if looked.sign),
+        unjudged=baselines.problem if any(looked.is_unjudged for looked in looks) else None,
+    )
 
 
 def look(rule: AnomalyRule, document: Document, priced: Priced, baselines: Baselines) -> Looked:
@@ -68,6 +89,10 @@ def _look(rule: AnomalyRule, seen: Document, priced: Priced, baselines: Baseline
         return NOTHING
     if rule.outlier is not None:
         return _measured(rule, rule.outlier, seen, baselines)
+    if rule.frequency is not None:
+        return Looked(sign=_sign(rule.name, rule.frequency, seen), note=LATER)
+    if rule.drift is not None:
+        return Looked(sample=_sample(rule.drift, seen), note=LATER)
     return Looked(Anomaly(rule.name, rule.reason, _figures(priced)))
 
 
@@ -78,9 +103,31 @@ def _measured(rule: AnomalyRule, outlier: Outlier, seen: Document, baselines: Ba
     baseline = baselines.find(sample)
     if baseline is None or baseline.samples < outlier.samples:
         return Looked(sample=sample, baseline=baseline, note=_why_not(outlier, sample, baseline, baselines))
-    mads = baseline.mads(sample.value)
-    anomaly = Anomaly(rule.name, rule.reason, _distance(sample, baseline, mads)) if mads > outlier.mads else None
-    return Looked(anomaly, sample, baseline)
+    mads = distance_of(outlier, baseline, sample.value)
+    anomaly = Anomaly(rule.name, rule.reason, _distance(outlier, sample, baseline, mads)) if mads > outlier.mads else None
+    return Looked(anomaly, sample, baseline=baseline)
+
+
+def distance_of(outlier: Outlier, baseline: Baseline, value: Decimal) -> Decimal:
+    """Return how far a value lies from what is usual, in MADs on the outlier's scale."""
+    return baseline.log_mads(value) if outlier.scale is Scale.LOG else baseline.mads(value)
+
+
+def _sign(name: str, frequency: Frequency, seen: Document) -> Sign | None:
+    """Return what an event is counted by: a digest, since a prompt may be long. None where a value is missing."""
+    said = [_said(_search(path, seen)) for path in frequency.same]
+    if not all(said):
+        return None
+    digest = hashlib.sha256("\0".join(said).encode(errors="surrogatepass")).digest()
+    return Sign(name, base64.urlsafe_b64encode(digest[:KEY_BYTES]).decode())
+
+
+def _said(value: object) -> str:
+    """Return the one text of a value, however a number is written; an empty one for what says nothing."""
+    if isinstance(value, str):
+        return value
+    number = _number(value)
+    return f"\1{canonical(number)}" if number is not None and number.is_finite() and fits(number) else ""
 
 
 def _why_not(outlier: Outlier, sample: Sample, baseline: Baseline | None, baselines: Baselines) -> str:
@@ -90,7 +137,7 @@ def _why_not(outlier: Outlier, sample: Sample, baseline: Baseline | None, baseli
     return f"{sample.group} has {known} samples of the {outlier.samples} that are needed"
 
 
-def _sample(outlier: Outlier, seen: Document) -> Sample | None:
+def _sample(outlier: Outlier | Drift, seen: Document) -> Sample | None:
     value, group = _search(outlier.value, seen), _search(outlier.group, seen)
     number = _number(value)
     if number is None or not isinstance(group, str) or not _is_name(group):
@@ -123,15 +170,18 @@ def _search(path: Path, seen: Document) -> Any:
         return None
 
 
-def _distance(sample: Sample, baseline: Baseline, mads: Decimal) -> tuple[tuple[str, str], ...]:
+def _distance(outlier: Outlier, sample: Sample, baseline: Baseline, mads: Decimal) -> tuple[tuple[str, str], ...]:
+    is_log = outlier.scale is Scale.LOG
+    spread = (baseline.log_spread or ZERO) if is_log else baseline.spread
     return (
         ("value", canonical(sample.value)),
         ("of", sample.of),
         ("group", sample.group),
         ("median", canonical(baseline.median)),
-        ("mad", canonical(baseline.spread)),
+        ("mad", canonical(spread)),
         ("mads", f"{mads:.1f}" if mads.is_finite() else "infinite"),
         ("samples", str(baseline.samples)),
+        *((("scale", outlier.scale.value),) if is_log else ()),
     )
 
 

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from engine.anomalies import find_anomalies
 from engine.baselines import NO_BASELINES, Baselines
 from engine.errors import EventError, shown
-from engine.instants import read_instant
+from engine.instants import instant_text, read_instant
 from engine.paths import Path, PathProblem
 from engine.policy.model import Action, Policy, Rule
 from engine.prices import EVENT_TIME, Priced, PriceProblem, price_charge
@@ -77,6 +77,7 @@ def assess(envelope: Envelope, policy: Policy, baselines: Baselines = NO_BASELIN
         quantity=effect.quantity,
         anomalies=(*(Anomaly(rule.name, rule.reason) for rule in flags), *found.anomalies),
         samples=found.samples,
+        signs=found.signs,
         unjudged=found.unjudged,
         status=envelope.status if envelope.source is Source.SCAN else _status(document, policy),
         time_is_assumed=envelope.time_is_assumed,
@@ -105,13 +106,19 @@ def _refund(rule: Rule, _envelope: Envelope, at: datetime, policy: Policy) -> Ef
     return Effect(Facts(refunds=(Refund(rule.refund.percent, at, rule.refund.within, policy.identity),)))
 
 
-def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | None]]:
+def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | str | None]]:
     """Return what anomalies see beside the envelope: ``charge`` of a debit, ``grant`` of a grant, nothing of all else."""
     for name, fact in (("charge", effect.fact.charge), ("grant", effect.fact.grant)):
         if fact is not None:
-            rate = effect.price.rate if effect.price else None
-            return {name: {"amount": fact.amount, "quantity": effect.quantity, "rate": rate}}
+            price = effect.price or Price()
+            priced = {"amount": fact.amount, "quantity": effect.quantity, "rate": price.rate}
+            return {name: {**priced, "unit": price.unit, "price": _named(price)}}
     return {}
+
+
+def _named(price: Price) -> str | None:
+    """Return which rate of which row of which price book it is."""
+    return f"{price.book} {instant_text(price.effective)} {price.unit}" if price.effective is not None else None
 
 
 EFFECTS: Mapping[Action, Callable[[Rule, Envelope, datetime, Policy], Effect]] = {

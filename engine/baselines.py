@@ -30,20 +30,41 @@ GROUPS_MAX = 1000
 """How many groups are kept, those of the most samples first: all baselines together are one item of a table (400 KB)."""
 
 
+INFINITE = Decimal("Infinity")
+
+
 @frozen
 class Baseline:
-    """One group: the median of its samples, their spread (median absolute deviation), and how many they are."""
+    """One group: the median of its samples, their spread (median absolute deviation), and how many they are.
+
+    ``log_spread`` is the spread of their logarithms; None where it cannot be told (the median is 0, or an earlier version of
+    this program has stored the baseline).
+    """
 
     median: Decimal
     spread: Decimal
     samples: int
+    log_spread: Decimal | None = None
 
     def mads(self, value: Decimal) -> Decimal:
         """Return how many spreads lie between ``value`` and the median; infinitely many where all samples are equal."""
-        distance = abs(value - self.median)
-        if not distance:
+        return _spreads(abs(value - self.median), self.spread)
+
+    def log_mads(self, value: Decimal) -> Decimal:
+        """Return the same of the logarithms; of what has none (0 and below) infinitely many, and 0 where it cannot be told."""
+        if self.log_spread is None:
             return Decimal(0)
-        return KEPT.divide(distance, self.spread) if self.spread else Decimal("Infinity")
+        return _spreads(_log_distance(value, self.median), self.log_spread) if value > 0 else INFINITE
+
+
+def _spreads(distance: Decimal, spread: Decimal) -> Decimal:
+    if not distance:
+        return Decimal(0)
+    return KEPT.divide(distance, spread) if spread else INFINITE
+
+
+def _log_distance(value: Decimal, median: Decimal) -> Decimal:
+    return abs(KEPT.ln(KEPT.divide(value, median)))
 
 
 @frozen
@@ -87,7 +108,15 @@ def baseline_of(values: list[Decimal]) -> Baseline:
     """Return the baseline of at least one value."""
     from statistics import median  # noqa: PLC0415  the scheduled run alone pays for its import
 
+    def spread_of(deviations: list[Decimal]) -> Decimal:
+        return KEPT.plus(median(deviations) or MEAN_TO_MEDIAN * sum(deviations) / len(deviations))
+
     middle = median(values)
-    deviations = [abs(value - middle) for value in values]
-    spread = median(deviations) or MEAN_TO_MEDIAN * sum(deviations) / len(deviations)
-    return Baseline(KEPT.plus(middle), KEPT.plus(spread), len(values))
+    distances = {value: _log_distance(value, middle) for value in set(values) if value > 0} if middle > 0 else {}
+    of_logs = [distances[value] for value in values if value in distances]  # each logarithm once: most values are not alone
+    return Baseline(
+        median=KEPT.plus(middle),
+        spread=spread_of([abs(value - middle) for value in values]),
+        samples=len(values),
+        log_spread=spread_of(of_logs) if of_logs else None,
+    )

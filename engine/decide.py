@@ -49,7 +49,7 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
     if known and log.due == ZERO:
         return Decision(Outcome.DUPLICATE, mark=_mark(assessment, facts))
     # A known cost is never worked out again: a later change of policy must not re-price it.
-    cost = log.cost if known else desired_cost(facts, policy.money)
+    cost = log.cost if facts.same_work(log.facts) else desired_cost(facts, policy.money)
     entry = _entry(assessment, log, facts, cost, policy)
     if entry.amount == ZERO:
         return _settle(entry, Guard.NONE, assessment)
@@ -60,6 +60,15 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
     if _is_refused(entry, standing, policy):
         return _refuse(entry, assessment, known=known)
     return _settle(entry, _guard(entry, standing, policy), assessment)
+
+
+def mark_only(assessment: Assessment, log: JobLog, policy: Policy) -> Decision:
+    """Return the entry that flags a log and moves nothing, whatever is due; none where it is flagged already."""
+    facts = log.facts.join(assessment.fact)
+    if facts == log.facts:
+        return Decision(Outcome.DUPLICATE)
+    entry = _entry(assessment, log, facts, log.cost, policy)
+    return Decision(Outcome.FLAGGED, evolve(entry, type=EntryType.FLAG, amount=ZERO))
 
 
 def desired_cost(facts: Facts, money: Money) -> Decimal:
@@ -111,6 +120,7 @@ def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, pol
         quantity=assessment.quantity,
         anomalies=(*assessment.anomalies, *_conflicts(assessment, log)),
         samples=assessment.samples,
+        signs=assessment.signs,
         event_id=assessment.event_id,
         time_is_assumed=assessment.time_is_assumed,
     )

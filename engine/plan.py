@@ -84,6 +84,8 @@ def plan(documents: Iterable[Document], now: Policy, then: Policy, seen: Callabl
         if pair[1] == REFUSED != pair[0]:
             refused.append(ends[1][1])
         seen(count)
+    for side in sides:
+        side.rehearsal.look_back()
     return Plan(
         changes=tuple(changes(now, then)),
         events=count,

@@ -138,8 +138,13 @@ EXPECTED = Keys(
 )
 
 BASELINE = Keys(
-    {"median": Key(CREDITS), "mad": Key(CREDITS), "samples": Key(Number(Decimal(1), Decimal(10**6), whole=True))},
-    lambda values, _node, _notes: Baseline(values["median"], values["mad"], values["samples"]),
+    {
+        "median": Key(CREDITS),
+        "mad": Key(CREDITS),
+        "samples": Key(Number(Decimal(1), Decimal(10**6), whole=True)),
+        "log_mad": Key(CREDITS, None),
+    },
+    lambda values, _node, _notes: Baseline(values["median"], values["mad"], values["samples"], values["log_mad"]),
 )
 
 TEST = Keys(
@@ -177,7 +182,7 @@ def load_tests(path: Path) -> TestFile:
 
 def _check_baselines(node: Node, policy: Policy, notes: Notes) -> None:
     """A baseline of something that no anomaly looks at would make a test pass that shows nothing."""
-    known = [outlier.of for outlier in policy.outliers]
+    known = [measured.of for measured in policy.measured]
     tests = node.get("tests") if isinstance(node, Members) else None
     for test in tests.nodes if isinstance(tests, Items) else ():
         baselines = test.get("baselines") if isinstance(test, Members) else None
@@ -190,12 +195,13 @@ def _check_baselines(node: Node, policy: Policy, notes: Notes) -> None:
 
 
 def run_test(test: PolicyTest, policy: Policy) -> Result:
-    """Rehearse what a test is given, and compare."""
+    """Rehearse what a test is given and what the next scheduled run makes of it, and compare."""
     balances = dict(test.users) if test.users is not None else Plenty()
     rehearsal = Rehearsal(policy, balances, baselines=Baselines(test.baselines))
     try:
         for envelope in _envelopes(test, policy):
             rehearsal.reconcile(envelope)
+        rehearsal.look_back()
     except EventError as error:
         return _failed(test, rehearsal, error)
     entries = tuple(entry for log in rehearsal.entries.values() for entry in log)

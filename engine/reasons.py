@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from engine.anomalies import Looked, look
+from engine.anomalies import Looked, distance_of, look
 from engine.arithmetic import price_steps
 from engine.assess import assess, priced_view
 from engine.baselines import NO_BASELINES, Baselines
@@ -137,8 +137,8 @@ def _anomaly(rule: AnomalyRule, seen: Document, looked: Looked) -> Tried:
     if looked.anomaly is not None:
         return Tried(rule.name, "anomaly", rule.line, None, looked.anomaly.figures)
     difference = first_difference(rule.pattern, seen) if rule.pattern else None
-    if difference is None and rule.outlier is not None:
-        difference = looked.note or _usual(rule.outlier, looked)
+    if difference is None:
+        difference = looked.note or (_usual(rule.outlier, looked) if rule.outlier is not None else None)
     return Tried(rule.name, "anomaly", rule.line, difference)
 
 
@@ -146,8 +146,9 @@ def _usual(outlier: Outlier, looked: Looked) -> str:
     if looked.sample is None or looked.baseline is None:
         return f"the event has no {outlier.of}"
     baseline, value = looked.baseline, looked.sample.value
+    mads = distance_of(outlier, baseline, value)
     return (
-        f"{canonical(value)} is {baseline.mads(value):.1f} MADs from the median {canonical(baseline.median)} of"
+        f"{canonical(value)} is {mads:.1f} MADs from the median {canonical(baseline.median)} of"
         f" {baseline.samples} samples of {looked.sample.group}; more than {outlier.mads} would be flagged"
     )
 

@@ -65,7 +65,7 @@ def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
     if entry.source is Source.REPAIR:  # it follows from what was found, and its anomaly says what that was
         return Recount(entry, entry.amount, tuple(anomaly.reason or "" for anomaly in entry.anomalies))
     log = log_of(before)
-    is_repeated = bool(before) and entry.facts == log.facts
+    is_repeated = bool(before) and entry.facts.same_work(log.facts)
     cost = log.cost if is_repeated else desired_cost(entry.facts, entry.money)
     amount = ZERO if _moves_nothing(entry) else due(cost, log.posted)
     steps = [

@@ -13,9 +13,10 @@ from attrs import Factory, define
 
 from engine.assess import assess
 from engine.baselines import NO_BASELINES, Baselines
-from engine.decide import decide
+from engine.decide import decide, mark_only
 from engine.decimals import EXACT, ZERO
 from engine.policy.model import Policy
+from engine.trends import LookBack, flagged
 from engine.values import (
     Decision,
     Document,
@@ -87,6 +88,14 @@ class Rehearsal:
             if learned is None:
                 return decision.outcome
             standing = learned
+
+    def look_back(self) -> None:
+        """Flag what only many of the entries show, as the next scheduled run would."""
+        looking = LookBack(self.policy, self.baselines)
+        looking.add(entry.seen for entries in self.entries.values() for entry in entries)
+        for trend in list(looking.trends()):
+            assessment = flagged(trend)
+            self._learn(mark_only(assessment, self.log(assessment.reference), self.policy))
 
     def log(self, reference: str) -> JobLog:
         """Return the log of a reference."""

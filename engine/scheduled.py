@@ -1,4 +1,4 @@
-"""What is due at regular times: renew the baselines, scan the table of jobs, check the books.
+"""What is due at regular times: renew the baselines, scan the table of jobs, look back, check the books.
 
 A state machine does it in steps, many slices of the scan at once, each invocation of them short::
 
@@ -22,6 +22,7 @@ from engine.clock import Deadline
 from engine.errors import EventError
 from engine.ledger import LedgerError, LedgerUnavailable, ScanSlice
 from engine.ledger.vault import Vault
+from engine.look_back import look_back
 from engine.reconcile import Reconciler
 from engine.scan import OwnAllowance, ScanReport, SharedAllowance, scan, whole_table
 
@@ -56,7 +57,7 @@ def everything(reconciler: Reconciler, at: datetime, deadline: Deadline) -> Answ
     baselines = _renew_baselines(reconciler, deadline)
     slices = whole_table(SEGMENTS, _first(at, SEGMENTS))
     report = scan(reconciler, slices, deadline, OwnAllowance(_entries_max(reconciler)))
-    return {**report.answer(), **baselines, "audit": check_books(reconciler, deadline)}
+    return {**report.answer(), **baselines, **look_back(reconciler, deadline), "audit": check_books(reconciler, deadline)}
 
 
 # --- in steps ---
@@ -97,7 +98,8 @@ def finish(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline)
     reports = [(ScanReport.read(part), part.get("slices", [])) for part in event["parts"]]
     answer = sum((report for report, _ in reports), ScanReport()).answer()
     unfinished = sum(bool(left_over) and not report.is_capped for report, left_over in reports)
-    return {**answer, "slices": [], "unfinished": unfinished, "audit": check_books(reconciler, deadline)}
+    flags = look_back(reconciler, deadline)
+    return {**answer, "slices": [], "unfinished": unfinished, **flags, "audit": check_books(reconciler, deadline)}
 
 
 def check_books(reconciler: Reconciler, deadline: Deadline) -> Answer:

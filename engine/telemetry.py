@@ -116,6 +116,14 @@ class Telemetry:
         metrics = {"ScansCapped": int(is_capped), "Adjustments": 0}
         self._line(logging.ERROR if is_capped else logging.INFO, "scanned", fields, metrics)
 
+    def flagged(self, fields: Mapping[str, Any], flags: int) -> None:
+        """Report a look back, and how many entries it has flagged."""
+        self._line(logging.INFO, "looked back", fields, {"Flags": flags} if flags else {})
+
+    def look_back_failed(self, fields: Mapping[str, Any]) -> None:
+        """Report a look back that did not come to its end; the next one sees the same entries."""
+        self._line(logging.ERROR, "looked back", fields, {})
+
     def audited(self, fields: Mapping[str, Any], damages: int, *, is_sealed: bool = True) -> None:
         """Report an audit, and how many users and entries are not as they should be. One that cannot seal is not finished."""
         metrics = {"Drift": damages, "AuditsUnfinished": int(not is_sealed)}

@@ -49,9 +49,14 @@ class Usual:
         self.known = self._read(deadline)
         self.read_at = self.clock.steady()
 
+    def latest(self, deadline: Deadline) -> Baselines:
+        """Return the baselines that are stored now, if they hold: what the scheduled run looks back with."""
+        self.prime(deadline)
+        return self.known.as_of(self.clock.now())
+
     def renew(self, deadline: Deadline) -> dict[str, Any] | None:
         """Compute the baselines from the ledger and store them; return what was done, or None where nothing needs them."""
-        if not self.policy.outliers:
+        if not self.policy.measured:
             return None
         try:
             baselines = compute_baselines(self._samples(deadline), self.clock.now())
@@ -63,7 +68,7 @@ class Usual:
         return {"groups": len(groups), "samples": sum(baseline.samples for baseline in groups)}
 
     def _samples(self, deadline: Deadline) -> Iterator[Sample]:
-        wanted = {outlier.of for outlier in self.policy.outliers}
+        wanted = {measured.of for measured in self.policy.measured}
         found = self.ledger.samples(self.clock.now() - WINDOW, ENTRIES_MAX, deadline)
         yield from (sample for sample in found if sample.of in wanted)
 

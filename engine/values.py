@@ -303,6 +303,27 @@ class Sample:
 
 
 @frozen
+class Sign:
+    """What the anomaly ``name`` counts an event by: ``key`` is the same where all values are that must be the same."""
+
+    name: str
+    key: str
+
+
+@frozen
+class Seen:
+    """What a look back over the ledger sees of an entry. ``flagged`` is the anomaly that a look before has flagged with it."""
+
+    reference: str
+    job: str | None
+    user: str
+    at: datetime
+    signs: tuple[Sign, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    flagged: str | None = None
+
+
+@frozen
 class Assessment:
     """What the policy makes of one envelope, before the ledger is asked: whose, when, by which rule, and the fact in it.
 
@@ -321,6 +342,7 @@ class Assessment:
     quantity: Decimal | None = None
     anomalies: tuple[Anomaly, ...] = ()
     samples: tuple[Sample, ...] = ()
+    signs: tuple[Sign, ...] = ()
     unjudged: str | None = None
     """Why the samples could not be measured by a baseline, where they could not."""
     status: str | None = None
@@ -392,8 +414,15 @@ class Entry:
     quantity: Decimal | None = None
     anomalies: tuple[Anomaly, ...] = ()
     samples: tuple[Sample, ...] = ()
+    signs: tuple[Sign, ...] = ()
     event_id: str | None = None
     time_is_assumed: bool = False
+
+    @property
+    def seen(self) -> Seen:
+        """What a look back sees of it. Only such a look posts a flag by the name of an anomaly."""
+        flagged = self.rule if self.type is EntryType.FLAG else None
+        return Seen(self.reference, self.job, self.user, self.occurred_at, self.signs, self.samples, flagged)
 
 
 @frozen

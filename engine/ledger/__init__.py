@@ -15,7 +15,14 @@ from engine.baselines import Baselines
 from engine.clock import Clock, Deadline
 from engine.errors import LedgerError
 from engine.ledger.attributes import Item, decode_item, encode
-from engine.ledger.baselines import SEGMENTS, baselines_item, baselines_key, baselines_of, samples_request
+from engine.ledger.baselines import (
+    SEGMENTS,
+    baselines_item,
+    baselines_key,
+    baselines_of,
+    recent_request,
+    samples_request,
+)
 from engine.ledger.calls import (
     Cancelled,
     ConditionFailed,
@@ -25,7 +32,7 @@ from engine.ledger.calls import (
     Response,
     call,
 )
-from engine.ledger.entries import entry_of, item_of, log_of, sample_of
+from engine.ledger.entries import entry_of, item_of, log_of, sample_of, seen_of
 from engine.ledger.jobs import Page, ScanSlice, scan_request
 from engine.ledger.postings import (
     BATCHED_GUARDS,
@@ -40,7 +47,7 @@ from engine.ledger.postings import (
 )
 from engine.ledger.runs import change_request, entries_left, run_item, run_request
 from engine.tracing import UNTRACED, Tracer
-from engine.values import Entry, Guard, JobLog, Mark, Sample
+from engine.values import Entry, Guard, JobLog, Mark, Sample, Seen
 
 __all__ = [
     "BATCHED_GUARDS",
@@ -262,6 +269,12 @@ class Ledger:
             found += len(page.get("Items", ()))
             if found >= entries_max or deadline.left() < STORE_RESERVE_SECONDS:
                 return
+
+    def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Seen]]:
+        """Yield, page by page, what a look back sees of the entries posted ``since``. An empty one need not be the last."""
+        for segment in range(SEGMENTS):
+            for page in self._pages(self.client.scan, recent_request(self.tables.ledger, segment, since), deadline):
+                yield [seen_of(decode_item(item)) for item in page.get("Items", ())]
 
     def _sampled_pages(self, since: datetime, deadline: Deadline) -> Iterator[Response]:
         for segment in range(SEGMENTS):

@@ -1,4 +1,4 @@
-"""Baselines in the State table, and the samples of the Ledger that they are made of."""
+"""Baselines in the State table, and what is read of the Ledger for them and for a look back at it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from engine.baselines import Baseline, Baselines
+from engine.decimals import ZERO
 from engine.instants import instant_text, read_instant
 from engine.ledger.attributes import Item, decode_item, encode, encode_item
+from engine.ledger.entries import SEEN_ATTRIBUTES
+from engine.values import EntryType
 
 SEGMENTS = 64
 """References are hashed, so a segment of the Ledger is a fair sample of all entries, and so is the beginning of one."""
@@ -49,11 +52,30 @@ def samples_request(table: str, segment: int, since: datetime) -> dict[str, Any]
 
 
 def _stored(baseline: Baseline) -> dict[str, object]:
-    return {"median": baseline.median, "mad": baseline.spread, "samples": baseline.samples}
+    stored = {"median": baseline.median, "mad": baseline.spread, "samples": baseline.samples}
+    return stored if baseline.log_spread is None else {**stored, "logMad": baseline.log_spread}
 
 
 def _baseline(stored: Mapping[str, Any]) -> Baseline:
     median, spread = Decimal(stored["median"]), Decimal(stored["mad"])
-    if not median.is_finite() or not spread.is_finite():
-        raise ValueError(f"{median} and {spread} measure nothing")
-    return Baseline(median, spread, int(stored["samples"]))
+    log_spread = Decimal(stored["logMad"]) if "logMad" in stored else None
+    if not all(number.is_finite() for number in (median, spread, log_spread or ZERO)):
+        raise ValueError(f"{median}, {spread} and {log_spread} measure nothing")
+    return Baseline(median, spread, int(stored["samples"]), log_spread)
+
+
+RECENT_FILTER = "postedAt >= :since AND (attribute_exists(#signs) OR attribute_exists(#samples) OR #type = :flag)"
+
+
+def recent_request(table: str, segment: int, since: datetime) -> dict[str, Any]:
+    """Return the request for what a look back sees of a segment's entries that were posted ``since``."""
+    names = {f"#{name}": name for name in SEEN_ATTRIBUTES}
+    return {
+        "TableName": table,
+        "Segment": segment,
+        "TotalSegments": SEGMENTS,
+        "FilterExpression": RECENT_FILTER,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": {":since": encode(instant_text(since)), ":flag": encode(EntryType.FLAG.value)},
+        "ProjectionExpression": ", ".join(names),
+    }

@@ -22,6 +22,8 @@ from engine.values import (
     Price,
     Refund,
     Sample,
+    Seen,
+    Sign,
     Source,
     Tier,
     TierModel,
@@ -50,6 +52,7 @@ def item_of(entry: Entry, posted_at: datetime) -> dict[str, Any]:
             "facts": _facts(entry.facts),
             "anomalies": [_anomaly(anomaly) for anomaly in entry.anomalies],
             "samples": [_sample(sample) for sample in entry.samples] or None,
+            "signs": {sign.name: sign.key for sign in entry.signs} or None,
             "source": entry.source.value,
             "eventId": entry.event_id,
         }
@@ -95,6 +98,7 @@ def entry_of(stored: Mapping[str, Any]) -> Entry:
         quantity=_decimal(stored.get("quantity")),
         anomalies=tuple(_anomaly_of(anomaly) for anomaly in stored.get("anomalies", ())),
         samples=tuple(sample_of(sample) for sample in stored.get("samples", ())),
+        signs=_signs_of(stored),
         event_id=stored.get("eventId"),
         time_is_assumed=stored.get("occurredAtFrom") == ASSUMED,
     )
@@ -103,6 +107,26 @@ def entry_of(stored: Mapping[str, Any]) -> Entry:
 def sample_of(stored: Mapping[str, Any]) -> Sample:
     """Return a stored sample."""
     return Sample(stored["of"], stored["group"], Decimal(stored["value"]))
+
+
+def seen_of(stored: Mapping[str, Any]) -> Seen:
+    """Return what a look back sees of a decoded item. ``SEEN_ATTRIBUTES`` of it are enough."""
+    return Seen(
+        reference=stored["reference"],
+        job=stored.get("jobId"),
+        user=stored["userId"],
+        at=_instant(stored["occurredAt"]),
+        signs=_signs_of(stored),
+        samples=tuple(sample_of(sample) for sample in stored.get("samples", ())),
+        flagged=stored["rule"] if stored["type"] == EntryType.FLAG else None,
+    )
+
+
+SEEN_ATTRIBUTES = ("reference", "jobId", "userId", "occurredAt", "type", "rule", "signs", "samples")
+
+
+def _signs_of(stored: Mapping[str, Any]) -> tuple[Sign, ...]:
+    return tuple(Sign(name, key) for name, key in stored.get("signs", {}).items())
 
 
 # --- to an item -------------------------------------------------------------------------------------------------------

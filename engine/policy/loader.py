@@ -15,7 +15,8 @@ from engine.errors import Mistake, PolicyError
 from engine.patterns import Pattern, parse_pattern, required_values
 from engine.patterns.cover import Extent
 from engine.patterns.index import PatternIndex
-from engine.policy.event_patterns import EventPattern, Matcher
+from engine.policy.detectors import ANOMALY
+from engine.policy.event_patterns import EventPattern
 from engine.policy.grammar import (
     WRONG,
     Duration,
@@ -31,17 +32,14 @@ from engine.policy.grammar import (
 )
 from engine.policy.model import (
     Action,
-    AnomalyRule,
     CatchUp,
     Explain,
     Fields,
-    Outlier,
     Overdraft,
     Policy,
     RefundTerms,
     Rule,
     UnknownUser,
-    every_event,
 )
 from engine.policy.pricing import AMOUNT, CHARGE, GRANT, MONEY, PRICES, DraftTerms
 from engine.policy.rows import row_attributes
@@ -128,24 +126,6 @@ def _refund(values: Mapping[str, Any], _node: Members, _notes: Notes) -> RefundT
     return RefundTerms(**values)
 
 
-def _anomaly(values: Mapping[str, Any], node: Members, _notes: Notes) -> AnomalyRule:
-    matcher: Matcher = values["match"] or EVERY_EVENT
-    return AnomalyRule(values["name"], matcher.matches, matcher.pattern, node.place.line, values["reason"], values["outlier"])
-
-
-EVERY_EVENT = Matcher(every_event, {})
-
-
-def _check_anomaly(_values: Mapping[str, Any], anomaly: Members, notes: Notes) -> None:
-    if not {"match", "outlier"} & anomaly.names():
-        notes.mistake(anomaly.place, "an anomaly needs `match`, `outlier`, or both")
-    _check_priced_members(anomaly, notes)
-
-
-def _outlier(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Outlier:
-    return Outlier(**values)
-
-
 def _catch_up(values: Mapping[str, Any], node: Members, _notes: Notes) -> CatchUp:
     event, matcher = values["event"], values["when"]
     return CatchUp(
@@ -230,19 +210,6 @@ def _check_taken(key: str, value: str, patterns: Sequence[Pattern], node: Member
         notes.mistake(place, f"no rule takes events of {key} {named(value)}{did_you_mean(value, known)}")
 
 
-PRICED_MEMBERS = ("amount", "quantity", "rate")
-
-
-def _check_priced_members(anomaly: Members, notes: Notes) -> None:
-    """What anomalies see beside the envelope has just these members."""
-    match = anomaly.get("match")
-    for name in ("charge", "grant"):
-        priced = match.get(name) if isinstance(match, Members) else None
-        for key, _ in priced.pairs if isinstance(priced, Members) else ():
-            if key.text not in PRICED_MEMBERS:
-                notes.mistake(key.place, f"`{name}` has no {named(key.text)}{did_you_mean(key.text, PRICED_MEMBERS)}")
-
-
 def _check_names(policy: Members, notes: Notes) -> None:
     """Rules and anomalies share one space of names: entries, metrics and messages show both."""
     seen: dict[str, Place] = {}
@@ -319,27 +286,6 @@ RULE = Keys(
     },
     _rule,
     _check_rule,
-)
-
-OUTLIER = Keys(
-    {
-        "value": Key(Expression()),
-        "group": Key(Expression()),
-        "mads": Key(Number(Decimal(1), Decimal(1000))),
-        "samples": Key(Number(Decimal(5), Decimal(10_000), whole=True)),
-    },
-    _outlier,
-)
-
-ANOMALY = Keys(
-    {
-        "name": Key(Name(reserved=BUILT_IN_ANOMALIES)),
-        "match": Key(EventPattern(), None),
-        "outlier": Key(OUTLIER, None),
-        "reason": Key(Text(), None),
-    },
-    _anomaly,
-    _check_anomaly,
 )
 
 EVENT = Keys(

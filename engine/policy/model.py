@@ -83,6 +83,14 @@ class Rule:
     reason: str | None = None
 
 
+class Scale(StrEnum):
+    """How the distance from what is usual is measured."""
+
+    LINEAR = "linear"
+    LOG = "log"
+    """By the factor between the two: of 20, 10 is as far as 40."""
+
+
 @frozen
 class Outlier:
     """What is unusual: a value more than ``mads`` median absolute deviations from its group's median.
@@ -94,6 +102,7 @@ class Outlier:
     group: Path
     mads: Decimal
     samples: int
+    scale: Scale = Scale.LINEAR
     of: str = field(init=False)
     """What the samples are of. Anomalies that look at the same values share their samples."""
 
@@ -103,10 +112,40 @@ class Outlier:
 
 
 @frozen
-class AnomalyRule:
-    """An anomaly found by a pattern over the envelope plus ``charge`` (``amount``, ``quantity``, ``rate``).
+class Frequency:
+    """What comes too often: more than ``more_than`` jobs with the same values at ``same`` within a length of time."""
 
-    With ``outlier`` it looks only at what the pattern matches (an empty one: at every event), and flags what is unusual.
+    same: tuple[Path, ...]
+    more_than: int
+    within: timedelta
+
+
+@frozen
+class Drift:
+    """What falls: the median of a group's ``last`` values within a length of time is less than ``below`` of the usual one.
+
+    A group with a baseline of fewer than ``samples`` samples flags nothing.
+    """
+
+    value: Path
+    group: Path
+    below: Decimal
+    last: int
+    within: timedelta
+    samples: int
+    of: str = field(init=False)
+
+    @of.default
+    def _of(self) -> str:
+        return f"{self.value.text} by {self.group.text}"
+
+
+@frozen
+class AnomalyRule:
+    """An anomaly found by a pattern over the envelope plus ``charge`` (amount, quantity, rate, unit, price).
+
+    With ``outlier`` it looks only at what the pattern matches (an empty one: at every event), and flags what is unusual. With
+    ``frequency`` or ``drift`` the scheduled run flags what only many of these events show.
     """
 
     name: str
@@ -115,6 +154,8 @@ class AnomalyRule:
     line: int
     reason: str | None = None
     outlier: Outlier | None = None
+    frequency: Frequency | None = None
+    drift: Drift | None = None
 
 
 @frozen
@@ -187,5 +228,20 @@ class Policy:
 
     @property
     def outliers(self) -> tuple[Outlier, ...]:
-        """What needs a baseline."""
+        """What an event needs a baseline for."""
         return tuple(anomaly.outlier for anomaly in self.anomalies if anomaly.outlier)
+
+    @property
+    def frequencies(self) -> Mapping[str, Frequency]:
+        """What is counted, by the anomaly's name."""
+        return {anomaly.name: anomaly.frequency for anomaly in self.anomalies if anomaly.frequency}
+
+    @property
+    def drifts(self) -> Mapping[str, Drift]:
+        """What may fall, by the anomaly's name."""
+        return {anomaly.name: anomaly.drift for anomaly in self.anomalies if anomaly.drift}
+
+    @property
+    def measured(self) -> tuple[Outlier | Drift, ...]:
+        """What baselines are worked out for."""
+        return (*self.outliers, *self.drifts.values())

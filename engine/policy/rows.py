@@ -21,8 +21,10 @@ def _at_paths(policy: Policy) -> Iterator[frozenset[str] | None]:
     for terms in (rule.terms for rule in policy.rules if rule.terms):
         looked_at.append(terms.quantity)
         looked_at.extend(by for row in (terms.book.rows if terms.book else ()) for by in row.by)
-    for outlier in policy.outliers:
-        looked_at.extend((outlier.value, outlier.group))
+    for measured in policy.measured:
+        looked_at.extend((measured.value, measured.group))
+    for frequency in policy.frequencies.values():
+        looked_at.extend(frequency.same)
     yield from (expression_attributes(path) for path in looked_at if path is not None)
 
 

@@ -7,8 +7,10 @@ maximum) only the loader checks. ``errorMessage`` is no word of the draft: yaml-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
+from engine.policy.detectors import DETECTORS
 from engine.policy.event_patterns import EventPattern
 from engine.policy.grammar import (
     DURATION,
@@ -169,6 +171,9 @@ BETWEEN_KEYS: Mapping[str, Schema] = {
     "rules.": {"allOf": [_rule_of(action.value, needed) for action, needed in ACTION_KEYS.items()]},
     "rules.charge.": _flat_or("price", "quantity"),
     "rules.grant.": _flat_or("quantity"),
-    "anomalies.": {"anyOf": [{"required": ["match"]}, {"required": ["outlier"]}]},
+    "anomalies.": {
+        "anyOf": [{"required": [name]} for name in ("match", *DETECTORS)],
+        "not": {"anyOf": [{"required": list(pair)} for pair in combinations(DETECTORS, 2)]},
+    },
 }
 """What the keys of one mapping say of each other, by the keys that lead to it."""

@@ -17,6 +17,9 @@ from tests.support.policies import example
 from tests.support.steps import Steps
 
 OF = "charge.amount by detail.model"
+LOG_9_TO_8 = Decimal("0.105360515657")
+"""The natural logarithm of 1.0 / 0.9, to twelve digits; that of 0.9 / 0.8 is larger."""
+
 UNUSUAL = (
     "catch_up:\n",
     "  - {name: unusual, outlier: {value: charge.amount, group: detail.model, mads: 6, samples: 30}}\ncatch_up:\n",
@@ -36,7 +39,9 @@ UNUSUAL = (
 )
 def test_a_baseline_is_a_median_and_the_median_of_the_deviations(values: list[int], median: str, spread: str) -> None:
     """Worked out by hand."""
-    assert Baseline(Decimal(median), Decimal(spread), len(values)) == baseline_of([Decimal(value) for value in values])
+    baseline = baseline_of([Decimal(value) for value in values])
+
+    assert (Decimal(median), Decimal(spread), len(values)) == (baseline.median, baseline.spread, baseline.samples)
 
 
 def test_a_single_wild_value_hardly_moves_a_baseline() -> None:
@@ -228,7 +233,7 @@ def test_the_scheduled_run_renews_the_baselines() -> None:
     steps.deliver(rendered("j-x", seconds=60))
 
     assert {"groups": 1, "samples": 40} == answer["baselines"]
-    assert Baseline(Decimal("0.9"), Decimal("0.1"), 40) == steps.ledger.baselines.groups[OF]["veo-3"]
+    assert Baseline(Decimal("0.9"), Decimal("0.1"), 40, LOG_9_TO_8) == steps.ledger.baselines.groups[OF]["veo-3"]
     assert ["unusual"] == [anomaly.name for anomaly in steps.ledger.lines("j-x")[0].anomalies]
 
 

@@ -414,7 +414,7 @@ OUTLIERS: list[Case] = [
     (
         "neither match nor outlier",
         [(NO_RESULT, "{name: no-result, reason: x}")],
-        ["31:5: an anomaly needs `match`, `outlier`, or both"],
+        ["31:5: an anomaly needs `match`, `outlier`, `frequency` or `drift`"],
     ),
     (
         "parts missing",
@@ -423,8 +423,36 @@ OUTLIERS: list[Case] = [
     ),
     (
         "bounds that mean nothing",
-        [(NO_RESULT, "{name: unusual, outlier: {value: charge.amount, group: x, mads: 0.5, samples: 4}}")],
-        ["31:69: is '0.5'; a plain decimal from 1 to 1000 is needed", "31:83: is '4'; a whole number from 5 to 10000"],
+        [(NO_RESULT, "{name: unusual, outlier: {value: charge.amount, group: x, mads: -1, samples: 4, scale: lin}}")],
+        [
+            "31:69: is '-1'; a plain decimal from 0 to 1000 is needed",
+            "31:82: is '4'; a whole number from 5 to 10000",
+            "31:92: `lin` is not known; did you mean `linear`? allowed: linear, log",
+        ],
+    ),
+    (
+        "a frequency without its parts",
+        [(NO_RESULT, "{name: often, frequency: {more_than: 0}}")],
+        ["31:30: `same`, `within` are missing", "31:42: is '0'; a whole number from 1 to 10000 is needed"],
+    ),
+    (
+        "more than can be looked back at",
+        [(NO_RESULT, "{name: often, frequency: {same: [a, b, c, d], more_than: 1, within: 8d}}")],
+        ["31:37: has 4 expressions; at most 3", "31:73: `within` is longer than the 7d of a look back"],
+    ),
+    (
+        "a drift that would always be there",
+        [(NO_RESULT, "{name: falling, drift: {value: a, group: b, below: 1, last: 4, within: 1w, samples: 30}}")],
+        [
+            "31:56: is '1'; a plain decimal from 0.01 to 0.99 is needed",
+            "31:65: is '4'; a whole number from 5 to 1000 is needed",
+            "31:76: is '1w'; a length of time, like 30m, 36h or 7d, is needed",
+        ],
+    ),
+    (
+        "two in one",
+        [(NO_RESULT, "{name: both, outlier: 1, frequency: {same: a, more_than: 1, within: 1h}}")],
+        ["31:27: is `1`; a mapping", "31:41: `frequency` beside `outlier`: write an anomaly for each"],
     ),
 ]
 

@@ -13,7 +13,7 @@ from engine.baselines import Baselines
 from engine.clock import Deadline
 from engine.ledger import LedgerRefused, Page, Receipt, ScanSlice, Verdict
 from engine.rehearsal import contradiction, log_of
-from engine.values import JOB, Document, Entry, Guard, JobLog, Mark, Sample
+from engine.values import JOB, Document, Entry, Guard, JobLog, Mark, Sample, Seen
 
 
 @define
@@ -109,6 +109,12 @@ class MemoryLedger:
     def samples(self, _since: datetime, _entries_max: int, _deadline: Deadline) -> Iterator[Sample]:
         """Yield the samples of all entries."""
         yield from (sample for entries in self.entries.values() for entry in entries for sample in entry.samples)
+
+    def recent(self, since: datetime, _deadline: Deadline) -> Iterator[list[Seen]]:
+        """Yield what a look back sees of the entries of events ``since``: here an entry is posted when its event happens."""
+        if self.down:
+            raise LedgerRefused("ResourceNotFoundException")
+        yield [entry.seen for entries in self.entries.values() for entry in entries if entry.occurred_at >= since]
 
 
 def is_settled(row: dict[str, object]) -> bool:

@@ -18,6 +18,7 @@ DEFAULTS: Mapping[str, str] = {
     "overdraft": "flag",
     "unknown_user": "refuse",
     "prices.*.*.tiers": "graduated",
+    "anomalies.*.outlier.scale": "linear",
 }
 
 type Reason = Callable[[Mutant, Tree], bool]
@@ -42,12 +43,15 @@ def is_about_explanations(mutant: Mutant, _tree: Tree) -> bool:
 
 
 def is_list_of_one(mutant: Mutant, tree: Tree) -> bool:
-    """The expression of ``by``, in a list."""
-    return mutant.operator == "scalar -> list" and fits(mutant.path, "prices.*.*.by") and mutant.path in tree.by_path
+    """The expression of ``by`` or ``same``, in a list."""
+    is_one_or_more = fits(mutant.path, "prices.*.*.by", "anomalies.*.frequency.same")
+    return mutant.operator == "scalar -> list" and is_one_or_more and mutant.path in tree.by_path
 
 
 def is_rate_like_the_default(mutant: Mutant, tree: Tree) -> bool:
-    """Who finds no rate of its own pays the default, which is as much."""
+    """Who finds no rate of its own pays the default, which is as much, and no anomaly looks at which of them it was."""
+    if any(fits(spot.path, "anomalies.*.match.charge.price|unit") for spot in tree.spots):
+        return False
     is_lost = mutant.operator == "key removed" or mutant.operator.startswith("key misspelt")
     default = tree.by_path.get((*mutant.path[:-1], DEFAULT_RATE))
     is_rate = fits(mutant.path, "prices.*.*.rates.*.**") and mutant.path[-1] != DEFAULT_RATE

@@ -260,8 +260,8 @@ def misspelt_words_of_events(tree: Tree) -> Iterator[Change]:
     for spot in scalars(tree):
         is_word = is_in_pattern(spot.path) and spot.key is None and spot.scalar not in COMPARISONS
         is_number = NUMBER.fullmatch(spot.scalar or "") is not None
-        if (is_word or is_operand(spot) or fits(spot.path, *TEXTS)) and not is_number:
-            yield _valued(tree, spot, quoted(swap_letters(spot.scalar or "")), is_loose=True)
+        if (is_word or is_operand(spot) or fits(spot.path, *TEXTS)) and spot.scalar and not is_number:
+            yield _valued(tree, spot, quoted(swap_letters(spot.scalar)), is_loose=True)
 
 
 def is_operand(spot: Spot) -> bool:

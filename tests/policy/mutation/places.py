@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from engine.decimals import ROUNDINGS
 from engine.patterns.parse import OR
-from engine.policy.model import Action, Overdraft, UnknownUser
+from engine.policy.model import Action, Overdraft, Scale, UnknownUser
 from engine.values import TierModel
 from tests.policy.mutation.tree import Path, Spot, Tree
 
@@ -21,7 +21,9 @@ EXPRESSIONS = (
     "prices.*.*.by",
     "prices.*.*.by.*",
     "rules.*.charge|grant.quantity",
-    "anomalies.*.outlier.value|group",
+    "anomalies.*.outlier|drift.value|group",
+    "anomalies.*.frequency.same",
+    "anomalies.*.frequency.same.*",
     "catch_up.*.event.time",
 )
 PATTERNS = ("rules.*.match", "anomalies.*.match", "catch_up.*.when")
@@ -37,6 +39,7 @@ WORDS: Mapping[str, Iterable[str | StrEnum]] = {
     "overdraft": Overdraft,
     "unknown_user": UnknownUser,
     "prices.*.*.tiers": TierModel,
+    "anomalies.*.outlier.scale": Scale,
 }
 
 USES_OF_PRICES = ("rules.*.charge|grant.price",)
@@ -63,6 +66,7 @@ FELT: Mapping[str, tuple[str, ...]] = {
     "rules.*.action": ("rules.*", "rules.=.*", TAKEN),  # what one action needs has no meaning in another
     "rules.*.charge|grant|refund": ("rules.=",),
     "rules.*.charge|grant.*": ("rules.=.charge|grant", "rules.=.charge|grant.*"),  # the minimum is above the maximum
+    "anomalies.*.outlier|frequency|drift": ("anomalies.=",),  # an anomaly looks for something, and for one thing
 }
 """What the parts of a policy say of each other, so what is wrong with one may rightly be said of another."""
 

@@ -105,6 +105,22 @@ anomalies:
       group: detail.model
       mads: 6
       samples: 30
+      scale: log
+  - name: too-often
+    frequency:
+      same:
+        - detail.user
+        - detail.prompt
+      more_than: 10
+      within: 10m
+  - name: falling
+    drift:
+      value: charge.amount
+      group: detail.model
+      below: 0.5
+      last: 20
+      within: 1d
+      samples: 30
 
 catch_up:
   - when:
