@@ -183,6 +183,15 @@ def test_an_sdk_that_cannot_be_imported_is_asked_for_once(
     tracing._recorder.cache_clear()  # noqa: SLF001  for the tests that come
 
 
+def test_without_a_sample_nobody_asks_for_the_sdk(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """It need not even be there."""
+    monkeypatch.setitem(sys.modules, "aws_xray_sdk.core", None)
+    tracing._recorder.cache_clear()  # noqa: SLF001  as in a fresh process
+
+    assert UNTRACED is tracer_of({"_X_AMZN_TRACE_ID": SAMPLED.replace("Sampled=1", "Sampled=0")})
+    assert [] == caplog.messages
+
+
 def test_a_sampled_invocations_log_names_its_trace() -> None:
     """So that one comes from a slow line to where the time went."""
     lines: list[dict[str, Any]] = []
