@@ -5,8 +5,8 @@ every call of ``DENIALS``, made with the credentials of the role itself.
 
 Simulated, since the local AWS makes these calls without asking IAM (a test holds that it does): what the services call for us,
 polling the queue, the dead-letter queue of an asynchronous invocation, logs, the steps of the state machine, and the start of
-its runs (``SIMULATED``). IAM's policy simulator says of the deployed policy that the documented call is allowed with the
-permission, and denied without it.
+its runs (``SIMULATED``). IAM's SimulateCustomPolicy, the local AWS's own, says of the deployed policy that the documented call
+is allowed with the permission, and denied without it.
 """
 
 from __future__ import annotations
@@ -255,6 +255,13 @@ SIMULATED: Mapping[tuple[str, str, str], Call] = {
 """What the services call for us, which the local AWS does without asking IAM."""
 
 
+def check_of(permission: tuple[str, str, str]) -> Check:
+    """Return what fails without a permission; a permission of which nobody has said that is spare."""
+    if (check := CHECKS.get(permission)) is None:
+        pytest.fail(f"no named check for {' '.join(permission)}: a line in CHECKS says what fails without it")
+    return check
+
+
 @pytest.mark.parametrize(("role", "sid", "action"), PERMISSIONS)
 def test_no_permission_is_spare(deployed: Deployment, roles: dict[str, Role], role: str, sid: str, action: str) -> None:
     """Without it what needs it is refused, and the refusal names it; with it again it is done."""
@@ -264,8 +271,7 @@ def test_no_permission_is_spare(deployed: Deployment, roles: dict[str, Role], ro
         assert "allowed" == roles[role].simulated(policy, action, needed.resource)
         assert "implicitDeny" == roles[role].simulated(reduced(policy, sid, action), action, needed.resource)
         return
-    if (check := CHECKS.get(permission)) is None:
-        pytest.fail(f"no named check for {role} {sid} {action}: a line in CHECKS says what fails without it")
+    check = check_of(permission)
     refusal = SAYS_NO_REASON.get(permission, f"is not authorized to perform: {action} because")
     with roles[role].without(sid, action), pytest.raises(RuntimeError, match=refusal):
         check(deployed)
@@ -276,6 +282,8 @@ def test_each_permission_is_either_taken_away_or_simulated() -> None:
     """And no line is left of one that is gone."""
     assert not CHECKS.keys() & SIMULATED.keys()
     assert set(PERMISSIONS) >= CHECKS.keys() | SIMULATED.keys() | SAYS_NO_REASON.keys()
+    with pytest.raises(pytest.fail.Exception, match="no named check for ReconcilerRole ForgetEntries dynamodb:DeleteItem"):
+        check_of(("ReconcilerRole", "ForgetEntries", "dynamodb:DeleteItem"))
 
 
 def test_what_is_simulated_is_not_enforced_by_the_local_aws(deployed: Deployment, roles: dict[str, Role]) -> None:

@@ -44,6 +44,8 @@ POISON: Mapping[str, tuple[dict[str, Any], str]] = {
 }  # fmt: skip
 """Ten kinds: the event, and a word of the reason."""
 
+LETTERS = len(POISON) * len(BUSES)
+
 SAID_BY_THE_DATABASE = ("a user that is not there", "a balance that is no number", "another user than the job's first")
 """What the policy alone cannot see: of these the list says that they are ready."""
 
@@ -143,9 +145,37 @@ def posted(stack: Deployment) -> dict[str, int]:
     return {job: len(entries(stack, job)) for job in jobs}
 
 
+def told_in(way: str) -> str:
+    """Return the member of a listed letter that says what is wrong."""
+    return "reason" if way == DIRECTLY else "now"
+
+
 def reason(kind: str, way: str) -> str:
     """Return what a letter must say: the function's error, or of one from the queue what the policy makes of it now."""
     return "ready" if way == BY_QUEUE and kind in SAID_BY_THE_DATABASE else POISON[kind][1]
+
+
+def send_poison(stack: Deployment) -> None:
+    """Send ten kinds by both ways, and wait until all of them are given up."""
+    prepare(stack)
+    for way, bus in BUSES.items():
+        stack.send(*(own(kind, way) for kind in POISON), bus=bus)
+    wait_until(lambda: waiting(stack, stack.failed_events_queue) >= LETTERS, "all letters are there", seconds=90)
+    assert 0 == waiting(stack, stack.events_queue), "more letters may come"
+
+
+def mend_tables(stack: Deployment) -> None:
+    """Let the users appear that are not there, and the balances be numbers."""
+    for way in BUSES:
+        for kind in ("a user that is not there", "a balance that is no number"):
+            give(stack, named(kind, way)[0], "100")
+
+
+def correct_an_event(stack: Deployment) -> None:
+    """Let the producer send one of them again as it should have been."""
+    event = own("seconds in words", BY_QUEUE)
+    stack.send({**event, "detail": {**event["detail"], "seconds": 8}})
+    wait_until(lambda: bool(entries(stack, event["detail"]["jobId"])), "the corrected event is posted")
 
 
 def test_poison_becomes_dead_letters_once_and_is_posted_once_when_it_is_mended(
@@ -153,36 +183,24 @@ def test_poison_becomes_dead_letters_once_and_is_posted_once_when_it_is_mended(
 ) -> None:
     """Twenty letters with reasons. Users, balances and the policy are mended, an event is corrected, the rest is dropped."""
     emptied(deployed)
-    prepare(deployed)
-    for way, bus in BUSES.items():
-        deployed.send(*(own(kind, way) for kind in POISON), bus=bus)
-    wait_until(lambda: waiting(deployed, deployed.failed_events_queue) >= 20, "twenty letters are there", seconds=90)
-
+    send_poison(deployed)
     _, letters = dead_letters("list")
-    assert 0 == waiting(deployed, deployed.events_queue)
     by_kind = {(letter["events"][0]["detail"]["kind"], letter["way"]): letter for letter in letters}
+    assert LETTERS == len(letters)
     assert {(kind, way) for kind in POISON for way in BUSES} == by_kind.keys()
-    assert 20 == len(letters)
-    for (kind, way), letter in by_kind.items():
-        assert reason(kind, way) in letter["reason" if way == DIRECTLY else "now"]
+    assert [] == [which for which, letter in by_kind.items() if reason(*which) not in letter[told_in(which[1])]]
     assert {0} == set(posted(deployed).values())
 
-    for way in BUSES:
-        for kind in ("a user that is not there", "a balance that is no number"):
-            give(deployed, named(kind, way)[0], "100")
+    mend_tables(deployed)
     policy = mended_policy(tmp_path)
     first_status, first = dead_letters("replay", "--all", "--policy", policy)
     second_status, second = dead_letters("replay", "--all", "--policy", policy)
-
     assert (FAILED, FAILED) == (first_status, second_status)
     assert [["debited"]] * 8 == [result["outcomes"] for result in first if result["problem"] is None]
-    assert 12 == len(second)
-    assert all(result["problem"] for result in second)
+    assert 12 == len([result for result in second if result["problem"]]) == len(second)
     assert {1} == set(posted(deployed).values())
 
-    corrected = own("seconds in words", BY_QUEUE)
-    deployed.send({**corrected, "detail": {**corrected["detail"], "seconds": 8}})
-    wait_until(lambda: bool(entries(deployed, named("seconds in words", BY_QUEUE)[1])), "the corrected event is posted")
+    correct_an_event(deployed)
     status, dropped = dead_letters("drop", "--all", "--to", tmp_path / "dropped.jsonl")
     assert (FINE, 12) == (status, len(dropped["dropped"]))
     assert 12 == len((tmp_path / "dropped.jsonl").read_text().splitlines())

@@ -16,8 +16,8 @@ from attrs import frozen
 
 MINUTE = timedelta(minutes=1)
 
-LOOKS_BACK = 2
-"""So many periods more than an alarm evaluates are searched for data: two in the guide's examples."""
+LOOKS_BACK_MAX = 2
+"""So many periods more than it evaluates an alarm searches for data in the guide's examples; it tells the number nowhere."""
 
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,
@@ -82,26 +82,31 @@ class Alarm:
 
     @property
     def range(self) -> timedelta:
-        """The evaluation range: how far back the alarm looks for data."""
-        return self.period * (self.periods + LOOKS_BACK)
+        """The evaluation range: how far back the alarm looks for data at most."""
+        return self.period * (self.periods + LOOKS_BACK_MAX)
 
-    def state(self, data: Iterable[Datum], at: datetime) -> str:
+    def states(self, data: Sequence[Datum], at: datetime) -> set[str]:
+        """Return the states that it may have, however far it looks back: one, where that does not matter."""
+        return {self.state(data, at, looks_back) for looks_back in range(LOOKS_BACK_MAX + 1)}
+
+    def state(self, data: Iterable[Datum], at: datetime, looks_back: int = LOOKS_BACK_MAX) -> str:
         """Return ``ALARM`` or ``OK``, as of the minute that ``at`` is in.
 
         The newest datapoints that are there count, as many as are evaluated, however old within the range; where there are
         fewer, each that is missing counts as the alarm treats missing data.
         """
         end = at.replace(second=0, microsecond=0)
-        there = [point for point in self._datapoints(list(data), end) if point is not None][: self.periods]
+        datapoints = self._datapoints(list(data), end, self.periods + looks_back)
+        there = [point for point in datapoints if point is not None][: self.periods]
         breaching = sum(COMPARISONS[self.comparison](point, self.threshold) for point in there)
         breaching += (self.periods - len(there)) * MISSING_IS_BREACHING[self.missing]
         return "ALARM" if breaching >= self.datapoints else "OK"
 
-    def _datapoints(self, data: list[Datum], end: datetime) -> list[float | None]:
-        """Return the statistic of each period of the range, the newest first; None where it has no data."""
+    def _datapoints(self, data: list[Datum], end: datetime, periods: int) -> list[float | None]:
+        """Return the statistic of each of the last periods, the newest first; None where it has no data."""
         own = [datum for datum in data if self._looks_at(datum)]
         datapoints: list[float | None] = []
-        for back in range(self.periods + LOOKS_BACK):
+        for back in range(periods):
             until = end - back * self.period
             values = [datum.value for datum in own if until - self.period <= datum.at < until]
             datapoints.append(STATISTICS[self.statistic](values) if values else None)

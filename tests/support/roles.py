@@ -51,7 +51,7 @@ class Role:
             self._put(whole)
 
     def simulated(self, document: Document, action: str, resource: str) -> str:
-        """Return what IAM's simulator says of a call under a policy: ``allowed``, or why not."""
+        """Return what SimulateCustomPolicy says of a call under a policy: ``allowed``, or why not."""
         answer = self.iam.simulate_custom_policy(
             PolicyInputList=[json.dumps(document)], ActionNames=[action], ResourceArns=[resource]
         )

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from attrs import define
@@ -33,14 +33,24 @@ class SlowDatabase:
                 client, _ = self.listener.accept()
                 target = urlsplit(self.endpoint)
                 server = socket.create_connection((target.hostname, target.port))
-                for source, sink, is_answer in ((client, server, False), (server, client, True)):
-                    threading.Thread(target=self._hand_on, args=(source, sink, is_answer), daemon=True).start()
+                asked = threading.Event()
+                for source, sink, before in (
+                    (client, server, asked.set),
+                    (server, client, lambda asked=asked: self._wait(asked)),
+                ):
+                    threading.Thread(target=self._hand_on, args=(source, sink, before), daemon=True).start()
 
-    def _hand_on(self, source: socket.socket, sink: socket.socket, is_answer: bool) -> None:  # noqa: FBT001  of two kinds
+    def _wait(self, asked: threading.Event) -> None:
+        """Wait before the first piece of an answer; the rest of it comes at once."""
+        if asked.is_set():
+            asked.clear()
+            time.sleep(self.seconds)
+
+    @staticmethod
+    def _hand_on(source: socket.socket, sink: socket.socket, before: Callable[[], None]) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
-                if is_answer:
-                    time.sleep(self.seconds)
+                before()
                 sink.sendall(data)
         for end in (source, sink):
             with contextlib.suppress(OSError):

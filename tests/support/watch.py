@@ -60,10 +60,10 @@ class Watch:
         self.look()
 
     def becomes(self, state: str, *, within: timedelta) -> bool:
-        """Let minute after minute pass until the alarm has this state; False if it has not got it ``within`` that time."""
+        """Let minute after minute pass until the alarm has this state, however far it looks back. False: not ``within``."""
         until = self.now() + within + 2 * MINUTE
         self.look()
-        while self.alarm.state(self.data, self.now()) != state:
+        while self.alarm.states(self.data, self.now()) != {state}:
             if self.now() > until:
                 return False
             self.shift += MINUTE
