@@ -6,6 +6,7 @@ One way leads through the house, and a module imports only from floors below its
 
     handler.py            [5] entry points: build once per container, hand over, answer
     engine/cli/           [5] the ``reconciler`` command
+    engine/explain/       [4] anomalies put into words, off the money's path; the only part that knows a model
     engine/scheduled.py   [4] what is due at regular times: baselines, scan, books; whole or in steps
     engine/scan.py        [4] every job that no event told of, slice by slice
     engine/reconcile.py   [4] the conductor: one event, one batch
