@@ -19,15 +19,17 @@ class Bus:
     put_events: Callable[..., dict[str, Any]]
     name: str
 
-    def tell(self, details: Sequence[dict[str, Any]]) -> int:
-        """Put one event for each of at most ten details, and return how many were not taken. Raises nothing."""
+    def tell(self, details: Sequence[dict[str, Any]]) -> tuple[int, str]:
+        """Put one event for each of at most ten details; return how many were not taken, and why. Raises nothing."""
         if not details:
-            return 0
+            return 0, ""
         entries = [
             {"EventBusName": self.name, "Source": SOURCE, "DetailType": EXPLAINED, "Detail": json.dumps(detail, default=str)}
             for detail in details
         ]
         try:
-            return int(self.put_events(Entries=entries)["FailedEntryCount"])
-        except Exception:  # noqa: BLE001  the explanation is stored: whatever the bus says, that stays
-            return len(entries)
+            answer = self.put_events(Entries=entries)
+            codes = {str(entry["ErrorCode"]) for entry in answer.get("Entries", ()) if entry.get("ErrorCode")}
+            return int(answer["FailedEntryCount"]), ", ".join(sorted(codes))
+        except Exception as error:  # noqa: BLE001  the explanation is stored: whatever the bus says, that stays
+            return len(entries), f"{type(error).__name__}: {error}"

@@ -16,7 +16,7 @@ from engine.explain.answer import Explanation, Judgement
 from engine.explain.brief import Names, brief
 from engine.explain.bus import Bus
 from engine.explain.fallback import check_of, explained_by_rules, summary_of
-from engine.explain.model import FAILED, ModelFailure
+from engine.explain.model import BUDGET, FAILED, ModelFailure
 from engine.explain.shelf import Likeness, Shelf
 from engine.instants import posting_text
 from engine.ledger import LedgerError
@@ -38,6 +38,11 @@ OFF = "off"
 
 NOT_SAID = "schema"
 """The model answered, and not of this entry, or not as it must."""
+
+EXPLAINED, FALLBACKS, ALIKE, SPENT = "Explained", "ExplanationFallbacks", "ExplanationsAlike", "ExplanationsBudgetSpent"
+SKIPPED, UNSTORED, UNTOLD = "ExplanationsSkipped", "ExplanationsUnstored", "ExplanationsUntold"
+METRICS = (EXPLAINED, FALLBACKS, ALIKE, SPENT, SKIPPED, UNSTORED, UNTOLD)
+"""What is counted."""
 
 Alike = tuple[str, ...]
 
@@ -118,7 +123,7 @@ class Explainer:
             explained_by_rules(record.entry)  # what cannot be put into words is no entry, however much it looks like one
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
             fields = {"problem": f"a record of the stream is no entry: {type(error).__name__}"}
-            self.telemetry.noted("unexplained", fields, {"ExplanationsSkipped": 1}, is_wrong=True)
+            self.telemetry.noted("unexplained", fields, {SKIPPED: 1}, is_wrong=True)
             return None
         return record if record.entry.anomalies else None
 
@@ -203,13 +208,14 @@ class Explainer:
     def _comes_again(self, record: Record, error: LedgerError, batch: Batch) -> None:
         batch.failures.append(record.sequence_number)
         fields = {"reference": record.entry.reference, "sequence": record.entry.sequence, "problem": str(error)}
-        self.telemetry.noted("unexplained", fields, {"ExplanationsUnstored": 1}, is_wrong=True)
+        self.telemetry.noted("unexplained", fields, {UNSTORED: 1}, is_wrong=True)
 
     def _tell(self, batch: Batch) -> None:
         details, batch.details = batch.details, []
-        if self.bus is not None and (untold := self.bus.tell(details)):
-            fields = {"problem": "the event bus did not take all of them; they are stored", "untold": untold}
-            self.telemetry.noted("untold", fields, {"ExplanationsUntold": untold}, is_wrong=True)
+        untold, problem = self.bus.tell(details) if self.bus is not None else (0, "")
+        if untold:
+            fields = {"problem": f"stored, but the event bus did not take them: {problem}", "untold": untold}
+            self.telemetry.noted("untold", fields, {UNTOLD: untold}, is_wrong=True)
 
 
 def alike(entry: Entry) -> Alike:
@@ -233,14 +239,13 @@ def place(entry: Entry) -> str:
 
 def metrics_of(explanation: Explanation) -> dict[str, float]:
     """Return what an explanation counts as."""
-    metrics: dict[str, float] = {"Explained": 1}
-    if explanation.like:
-        metrics["ExplanationsAlike"] = 1
-    if explanation.by == BY_RULES and explanation.why != OFF:
-        metrics["ExplanationFallbacks"] = 1
-    if explanation.why == "budget":
-        metrics["ExplanationsBudgetSpent"] = 1
-    return metrics
+    counts = {
+        EXPLAINED: True,
+        ALIKE: explanation.like is not None,
+        FALLBACKS: explanation.by == BY_RULES and explanation.why != OFF,
+        SPENT: explanation.why == BUDGET,
+    }
+    return {name: 1 for name, counted in counts.items() if counted}
 
 
 def detail_of(entry: Entry, explanation: Explanation) -> dict[str, Any]:
