@@ -19,6 +19,8 @@ One way leads through the house, and a module imports only from floors below its
     engine/policy_tests.py [4] what given events must post, and what no test reached
     engine/rehearsal.py   [4] the engine on a ledger in memory: what a policy would do
     engine/dead_letters.py [4] what stands in the dead-letter queues, and why
+    engine/findings.py    [4] flagged entries: open, explained, resolved
+    engine/digest.py      [4] what was flagged in a day, on one page
     engine/audit.py       [4] the ledger's entries against the balances
     engine/assess.py      [3] what the policy makes of an event: match, price, anomalies; pure
     engine/decide.py      [3] the one idea: posting = desired(facts) - posted; pure

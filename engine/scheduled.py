@@ -1,4 +1,4 @@
-"""What is due at regular times: renew the baselines, scan the table of jobs, check the books.
+"""What is due at regular times: baselines, the scan of the table of jobs, the books, and once a day what was flagged.
 
 A state machine does it in steps, many slices of the scan at once, each invocation of them short::
 
@@ -18,7 +18,9 @@ from attrs import asdict
 
 from engine.audit import audit
 from engine.clock import Deadline
+from engine.digest import tell_daily
 from engine.errors import EventError
+from engine.instants import read_instant
 from engine.ledger import LedgerUnavailable, ScanSlice
 from engine.reconcile import Reconciler
 from engine.scan import OwnAllowance, ScanReport, SharedAllowance, scan, whole_table
@@ -54,7 +56,9 @@ def everything(reconciler: Reconciler, at: datetime, deadline: Deadline) -> Answ
     baselines = _renew_baselines(reconciler, deadline)
     slices = whole_table(SEGMENTS, _first(at, SEGMENTS))
     report = scan(reconciler, slices, deadline, OwnAllowance(_entries_max(reconciler)))
-    return {**report.answer(), **baselines, "audit": check_books(reconciler, deadline)}
+    audited = check_books(reconciler, deadline)
+    tell_daily(reconciler, at, deadline)
+    return {**report.answer(), **baselines, "audit": audited}
 
 
 # --- in steps ---
@@ -95,7 +99,9 @@ def finish(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline)
     reports = [(ScanReport.read(part), part.get("slices", [])) for part in event["parts"]]
     answer = sum((report for report, _ in reports), ScanReport()).answer()
     unfinished = sum(bool(left_over) and not report.is_capped for report, left_over in reports)
-    return {**answer, "slices": [], "unfinished": unfinished, "audit": check_books(reconciler, deadline)}
+    audited = check_books(reconciler, deadline)
+    tell_daily(reconciler, read_instant(event.get("time")) or reconciler.clock.now(), deadline)
+    return {**answer, "slices": [], "unfinished": unfinished, "audit": audited}
 
 
 def check_books(reconciler: Reconciler, deadline: Deadline) -> Answer:

@@ -36,6 +36,8 @@ class Source(StrEnum):
     QUEUE = "queue"
     SCAN = "scan"
     REPLAY = "replay"
+    COMMAND = "command"
+    """A person's own word, by ``reconciler anomalies resolve``: no fact of the job."""
 
 
 class EntryType(StrEnum):
@@ -370,6 +372,14 @@ class Guard(StrEnum):
 
 
 @frozen
+class Resolution:
+    """What a person found out about earlier entries of the same reference (by their sequences), which were flagged."""
+
+    entries: tuple[int, ...]
+    note: str
+
+
+@frozen
 class Entry:
     """One line of the ledger. Never changed, never deleted."""
 
@@ -392,6 +402,7 @@ class Entry:
     samples: tuple[Sample, ...] = ()
     event_id: str | None = None
     time_is_assumed: bool = False
+    resolution: Resolution | None = None
 
 
 @frozen

@@ -21,6 +21,7 @@ from engine.values import (
     JobLog,
     Price,
     Refund,
+    Resolution,
     Sample,
     Source,
     Tier,
@@ -52,6 +53,7 @@ def item_of(entry: Entry, posted_at: datetime) -> dict[str, Any]:
             "samples": [_sample(sample) for sample in entry.samples] or None,
             "source": entry.source.value,
             "eventId": entry.event_id,
+            "resolution": _resolution(entry.resolution) if entry.resolution else None,
         }
     )
 
@@ -97,6 +99,7 @@ def entry_of(stored: Mapping[str, Any]) -> Entry:
         samples=tuple(sample_of(sample) for sample in stored.get("samples", ())),
         event_id=stored.get("eventId"),
         time_is_assumed=stored.get("occurredAtFrom") == ASSUMED,
+        resolution=_resolution_of(stored["resolution"]) if "resolution" in stored else None,
     )
 
 
@@ -129,6 +132,10 @@ def _anomaly(anomaly: Anomaly) -> dict[str, object]:
 
 def _sample(sample: Sample) -> dict[str, object]:
     return {"of": sample.of, "group": sample.group, "value": sample.value}
+
+
+def _resolution(resolution: Resolution) -> dict[str, object]:
+    return {"entries": list(resolution.entries), "note": resolution.note}
 
 
 def _facts(facts: Facts) -> dict[str, object]:
@@ -177,6 +184,10 @@ def _price_of(stored: Mapping[str, Any]) -> Price:
 
 def _anomaly_of(stored: Mapping[str, Any]) -> Anomaly:
     return Anomaly(stored["name"], stored.get("reason"), tuple(sorted(stored.get("figures", {}).items())))
+
+
+def _resolution_of(stored: Mapping[str, Any]) -> Resolution:
+    return Resolution(tuple(stored["entries"]), stored["note"])
 
 
 def _facts_of(stored: Mapping[str, Any]) -> Facts:
