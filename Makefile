@@ -10,7 +10,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast e2e lint format build demo bench bench-gates bench-save policies deploy lock clean distclean build-ReconcilerFunction build-CatchUpFunction
+.PHONY: help setup test test-fast e2e lint format build demo bench bench-gates bench-save policies deploy lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -70,6 +70,7 @@ COMPILE := uv pip compile --quiet --generate-hashes --universal --python-version
 lock: setup ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(BIN)/$(COMPILE) --all-extras --group dev pyproject.toml -o requirements.txt
 	$(BIN)/$(COMPILE) pyproject.toml -o requirements/lambda.txt
+	$(BIN)/$(COMPILE) --extra explain -c requirements.txt pyproject.toml -o requirements/explain.txt
 	for name in build checkov ministack node peers ric sam; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## remove what was built
@@ -85,16 +86,24 @@ distclean: clean ## remove the virtual environments as well
 
 BUILD_PYTHON = $(if $(wildcard $(BIN)/pip),$(BIN)/python,$(PYTHON))
 BYTECODE = $(BUILD_PYTHON) -m compileall -q --invalidation-mode unchecked-hash
-PACKAGES := .aws-sam/packages/$(shell cksum < requirements/lambda.txt | cut -d ' ' -f 1)
+digest = $(shell cksum < $(1) | cut -d ' ' -f 1)
+PACKAGES := .aws-sam/packages/$(call digest,requirements/lambda.txt)
+EXPLAIN_PACKAGES := .aws-sam/packages-explain/$(call digest,requirements/explain.txt)
 
+$(PACKAGES): LOCK = requirements/lambda.txt
+$(EXPLAIN_PACKAGES): LOCK = requirements/explain.txt
 build-ReconcilerFunction build-CatchUpFunction: $(PACKAGES)
-	cp -R $(PACKAGES)/. "$(ARTIFACTS_DIR)"
+build-ExplainFunction: $(EXPLAIN_PACKAGES)
+build-ExplainFunction: WHAT = explain
+
+build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction:
+	cp -R $</. "$(ARTIFACTS_DIR)"
 	cp -R engine handler.py policies "$(ARTIFACTS_DIR)"
-	$(BUILD_PYTHON) -m tools.artifact "$(ARTIFACTS_DIR)"
+	$(BUILD_PYTHON) -m tools.artifact "$(ARTIFACTS_DIR)" $(WHAT)
 	$(BYTECODE) -s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)"
 
-$(PACKAGES): # the packages for Lambda's platform, kept until requirements/lambda.txt changes
-	rm -rf .aws-sam/packages
-	$(BUILD_PYTHON) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/lambda.txt \
+$(PACKAGES) $(EXPLAIN_PACKAGES): # the packages for Lambda's platform, kept until their lock changes
+	rm -rf $(@D)
+	$(BUILD_PYTHON) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $(LOCK) \
 		--platform manylinux2014_x86_64 --implementation cp --python-version 3.12 --only-binary :all: --target $@.partial
 	mv $@.partial $@

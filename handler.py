@@ -67,6 +67,16 @@ def _deadline(context: Any, clock: Clock) -> Deadline:
     return clock.deadline(seconds - ANSWER_RESERVE_SECONDS)
 
 
+def explain_handler(event: Any, context: Any = None) -> Answer:
+    """Explain the flagged entries of a DynamoDB stream batch of the Ledger, in a function of its own.
+
+    Answers ``{"batchItemFailures": [...]}``: the records whose explanation could not be stored. Raises nothing for a record.
+    """
+    from engine.explain.function import answer, clock  # noqa: PLC0415  its init has imported it; what serves events must not
+
+    return answer(event, _deadline(context, clock()))
+
+
 def _is_queue_batch(event: Any) -> bool:
     records = event.get("Records") if isinstance(event, Mapping) else None
     return isinstance(records, list) and all(record.get("eventSource") == "aws:sqs" for record in records)
@@ -150,13 +160,26 @@ def _initialise() -> None:
 
     The garbage collector sleeps meanwhile, and never again looks at what was made: all of it stays.
     """
+    if os.environ.get("_HANDLER", "").endswith(explain_handler.__name__):
+        _initialise_explain()
+    else:
+        _initialise_events()
+    precompiled.forget()
+    gc.freeze()
+    gc.enable()
+
+
+def _initialise_events() -> None:
     reconciler = _reconciler(Settings.from_environment(os.environ))
     _prime(reconciler)
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
         _live_through_snapshots(reconciler)
-    precompiled.forget()
-    gc.freeze()
-    gc.enable()
+
+
+def _initialise_explain() -> None:
+    from engine.explain.function import prepare  # noqa: PLC0415  the model's client is two seconds of processor time
+
+    prepare()
 
 
 def _prime(reconciler: Reconciler) -> None:

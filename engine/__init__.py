@@ -6,6 +6,7 @@ One way leads through the house, and a module imports only from floors below its
 
     handler.py            [5] entry points: build once per container, hand over, answer
     engine/cli/           [5] the ``reconciler`` command
+    engine/explain/       [4] anomalies put into words, off the money's path; the only part that knows a model
     engine/scheduled.py   [4] what is due at regular times: baselines, scan, books; whole or in steps
     engine/scan.py        [4] every job that no event told of, slice by slice
     engine/reconcile.py   [4] the conductor: one event, one batch
@@ -19,6 +20,8 @@ One way leads through the house, and a module imports only from floors below its
     engine/policy_tests.py [4] what given events must post, and what no test reached
     engine/rehearsal.py   [4] the engine on a ledger in memory: what a policy would do
     engine/dead_letters.py [4] what stands in the dead-letter queues, and why
+    engine/findings.py    [4] flagged entries: open, explained, resolved
+    engine/digest.py      [4] what was flagged in a day, on one page
     engine/audit/         [4] the entries against the balances, against each other, against their seals; repair
     engine/assess.py      [3] what the policy makes of an event: match, price, anomalies; pure
     engine/decide.py      [3] the one idea: posting = desired(facts) - posted; pure

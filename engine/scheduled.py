@@ -1,4 +1,4 @@
-"""What is due at regular times: renew the baselines, scan the table of jobs, look back, check the books.
+"""What is due at regular times: baselines, the scan of the table of jobs, a look back, the books, and once a day a digest.
 
 A state machine does it in steps, many slices of the scan at once, each invocation of them short::
 
@@ -19,7 +19,9 @@ from attrs import asdict
 from engine.audit import Audit, audit
 from engine.audit.seals import Sealer
 from engine.clock import Deadline
+from engine.digest import tell_daily
 from engine.errors import EventError
+from engine.instants import read_instant
 from engine.ledger import LedgerError, LedgerUnavailable, ScanSlice
 from engine.ledger.vault import Vault
 from engine.look_back import look_back
@@ -57,7 +59,9 @@ def everything(reconciler: Reconciler, at: datetime, deadline: Deadline) -> Answ
     baselines = _renew_baselines(reconciler, deadline)
     slices = whole_table(SEGMENTS, _first(at, SEGMENTS))
     report = scan(reconciler, slices, deadline, OwnAllowance(_entries_max(reconciler)))
-    return {**report.answer(), **baselines, **look_back(reconciler, deadline), "audit": check_books(reconciler, deadline)}
+    flags, audited = look_back(reconciler, deadline), check_books(reconciler, deadline)
+    tell_daily(reconciler, at, deadline)
+    return {**report.answer(), **baselines, **flags, "audit": audited}
 
 
 # --- in steps ---
@@ -98,8 +102,9 @@ def finish(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline)
     reports = [(ScanReport.read(part), part.get("slices", [])) for part in event["parts"]]
     answer = sum((report for report, _ in reports), ScanReport()).answer()
     unfinished = sum(bool(left_over) and not report.is_capped for report, left_over in reports)
-    flags = look_back(reconciler, deadline)
-    return {**answer, "slices": [], "unfinished": unfinished, **flags, "audit": check_books(reconciler, deadline)}
+    flags, audited = look_back(reconciler, deadline), check_books(reconciler, deadline)
+    tell_daily(reconciler, read_instant(event.get("time")) or reconciler.clock.now(), deadline)
+    return {**answer, "slices": [], "unfinished": unfinished, **flags, "audit": audited}
 
 
 def check_books(reconciler: Reconciler, deadline: Deadline) -> Answer:

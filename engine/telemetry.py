@@ -133,6 +133,12 @@ class Telemetry:
         """Report an audit that did not come to its end. Time that was too short is no error yet; four in a row alarm."""
         self._line(logging.WARNING if is_out_of_time else logging.ERROR, "audited", fields, {"AuditsUnfinished": 1})
 
+    def noted(
+        self, message: str, fields: Mapping[str, Any], metrics: Mapping[str, float] | None = None, *, is_wrong: bool = False
+    ) -> None:
+        """Report what is no event: an explanation, a digest."""
+        self._line(logging.ERROR if is_wrong else logging.INFO, message, fields, metrics or {})
+
     def _line(self, level: int, message: str, fields: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Write one line. Metrics are never lost to the log level: below it the line carries nothing else."""
         now = self.clock.now()

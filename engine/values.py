@@ -38,6 +38,8 @@ class Source(StrEnum):
     REPLAY = "replay"
     REPAIR = "repair"
     """A correction by a person, after damage that an audit has found."""
+    COMMAND = "command"
+    """A person's own word, by ``reconciler anomalies resolve``: no fact of the job."""
 
 
 class EntryType(StrEnum):
@@ -394,6 +396,14 @@ class Guard(StrEnum):
 
 
 @frozen
+class Resolution:
+    """What a person found out about earlier entries of the same reference (by their sequences), which were flagged."""
+
+    entries: tuple[int, ...]
+    note: str
+
+
+@frozen
 class Entry:
     """One line of the ledger. Never changed, never deleted."""
 
@@ -417,6 +427,7 @@ class Entry:
     signs: tuple[Sign, ...] = ()
     event_id: str | None = None
     time_is_assumed: bool = False
+    resolution: Resolution | None = None
 
     @property
     def seen(self) -> Seen:

@@ -1,10 +1,10 @@
-"""Make of installed packages what the hot function needs, and nothing else. Runs with the standard library alone.
+"""Make of installed packages what a function needs, and nothing else. Runs with the standard library alone.
 
-    python3.12 -m tools.artifact FOLDER
+    python3.12 -m tools.artifact FOLDER [explain]
 
 ``FOLDER`` holds the packages, the engine and the policies. The policies are compiled, then what only the build needed goes:
 YAML, boto3's resource layer, and botocore's descriptions of every service but DynamoDB (27 of its 28 MB, of which a cold
-start would list the directories).
+start would list the directories). The function that explains keeps two services more, and what explains.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ from tools.roots import write_roots
 DATA_KEPT = ("dynamodb", "_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
 """What botocore reads to make a client of DynamoDB."""
 
+EXPLAIN = "explain"
+KEPT_TO_EXPLAIN = ("events", "secretsmanager")
+"""What the function that explains reaches beside."""
+
+ONLY_TO_EXPLAIN = ("engine/explain",)
 ONLY_FOR_THE_BUILD = ("yaml", "_yaml", "boto3", "s3transfer", "bin")
 ONLY_FOR_A_LAPTOP = (
     "engine/cli",
@@ -48,15 +53,15 @@ def precompile(folder: Path) -> None:
     subprocess.run([sys.executable, "-S", "-m", "engine.precompiled", str(folder)], cwd=folder, env=environment, check=True)
 
 
-def trim(folder: Path) -> None:
+def trim(folder: Path, *, explains: bool) -> None:
     """Remove what the function never imports or reads."""
-    for name in (*ONLY_FOR_THE_BUILD, *ONLY_FOR_A_LAPTOP, *NEVER_USED):
+    for name in (*ONLY_FOR_THE_BUILD, *ONLY_FOR_A_LAPTOP, *NEVER_USED, *(() if explains else ONLY_TO_EXPLAIN)):
         remove(folder / name)
     for path in folder.glob("*.dist-info"):
         if path.name.split("-")[0].lower() in {"pyyaml", "boto3", "s3transfer"}:
             remove(path)
     for path in (folder / "botocore" / "data").iterdir():
-        if path.name not in DATA_KEPT:
+        if path.name not in (*DATA_KEPT, *(KEPT_TO_EXPLAIN if explains else ())):
             remove(path)
     for path in sorted(folder.rglob("__pycache__")):
         remove(path)
@@ -75,7 +80,7 @@ def main() -> None:
     folder = Path(sys.argv[1]).resolve()
     compile_policies(folder)
     write_roots(folder / "botocore" / "cacert.pem", folder / "engine" / "ledger" / "amazon-roots.pem")
-    trim(folder)
+    trim(folder, explains=EXPLAIN in sys.argv[2:])
     precompile(folder)
 
 

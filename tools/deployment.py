@@ -66,6 +66,10 @@ class Deployment:
         return self.outputs["CatchUpFunctionName"]
 
     @property
+    def explain_function(self) -> str:
+        return self.outputs["ExplainFunctionName"]
+
+    @property
     def jobs_table(self) -> str:
         return self.outputs["JobsTableName"]
 
@@ -258,12 +262,22 @@ def localize(build_dir: Path, target: Path) -> Path:
             bootstrap.write_text(BOOTSTRAP.format(python=shlex.quote(str(environments.RIC.python))))
             bootstrap.chmod(0o755)
             function["Properties"]["Runtime"] = "provided.al2023"
+    for role in resources(template, "AWS::IAM::Role").values():
+        _drop_conditions_on_events(role["Properties"]["Policies"])
     for queue in resources(template, "AWS::SQS::Queue").values():
         if "VisibilityTimeout" in queue["Properties"]:
             queue["Properties"]["VisibilityTimeout"] = VISIBILITY_SECONDS
     (target / "template.yaml").unlink()  # it may be a link to the one that was built
     (target / "template.yaml").write_text(yaml.safe_dump(template, sort_keys=False))
     return target
+
+
+def _drop_conditions_on_events(policies: list[dict[str, Any]]) -> None:
+    """Take away what PutEvents' source and detail-type must be: the local IAM does not know them, and would refuse all."""
+    for statement in (statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]):
+        keys = [key for tests in statement.get("Condition", {}).values() for key in tests]
+        if any(key.startswith("events:") for key in keys):
+            del statement["Condition"]
 
 
 def sam(*arguments: str | Path, environment: Mapping[str, str]) -> None:
@@ -345,7 +359,9 @@ def _set_what_cloudformation_drops(aws: LocalAws, name: str, template: dict[str,
         if alias := function_properties(logical_id, template).get("AutoPublishAlias"):
             version = functions.publish_version(FunctionName=made[logical_id])["Version"]
             functions.update_alias(FunctionName=made[logical_id], Name=alias, FunctionVersion=version)
-    for logical_id in resources(template, "AWS::Lambda::EventSourceMapping"):
+    for logical_id, mapping in resources(template, "AWS::Lambda::EventSourceMapping").items():
+        if "ScalingConfig" not in mapping["Properties"]:
+            continue
         scaling = functions.get_event_source_mapping(UUID=made[logical_id])["ScalingConfig"]
         functions.update_event_source_mapping(UUID=made[logical_id], ScalingConfig=scaling)
     for logical_id, table in resources(template, "AWS::DynamoDB::Table").items():

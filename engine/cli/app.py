@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from engine.cli import dead_letters, ledger, policies
+from engine.cli import anomalies, dead_letters, ledger, policies
 from engine.cli.audit import audit
 from engine.cli.options import FAILED
 from engine.cli.output import err
@@ -35,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-GROUPS: Mapping[str, typer.Typer] = {"dead-letters": dead_letters.app}
+GROUPS: Mapping[str, typer.Typer] = {"dead-letters": dead_letters.app, "anomalies": anomalies.app}
 """Commands that have commands of their own."""
 
 for _name, _group in GROUPS.items():

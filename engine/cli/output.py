@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -36,7 +37,7 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[obje
         is_number = any(isinstance(row[index], int | Decimal) for row in cells)
         table.add_column(column, justify="right" if is_number else "left", overflow="fold")
     for row in cells:
-        table.add_row(*(_plain(cell) for cell in row))
+        table.add_row(*(Text(_plain(cell)) for cell in row))  # text: what looks like markup came from somebody else
     out.print(table)
 
 

@@ -33,6 +33,7 @@ from engine.ledger.calls import (
     call,
 )
 from engine.ledger.entries import entry_of, item_of, log_of, sample_of, seen_of
+from engine.ledger.flagged import day_request, flagged_request
 from engine.ledger.jobs import Page, ScanSlice, scan_request
 from engine.ledger.postings import (
     BATCHED_GUARDS,
@@ -141,8 +142,12 @@ class Ledger:
 
     def entries_of(self, reference: str, deadline: Deadline) -> list[Entry]:
         """Return the entries of a reference, whole, in order of their sequence (strongly consistent)."""
+        return [self._entry(stored) for stored in self.stored_entries_of(reference, deadline)]
+
+    def stored_entries_of(self, reference: str, deadline: Deadline) -> list[dict[str, Any]]:
+        """Return the entries of a reference as they are stored, with what was added to them (strongly consistent)."""
         items = self._items(self.client.query, self._log_request(reference), deadline)
-        return [self._entry(decode_item(item)) for item in items]
+        return [decode_item(item) for item in items]
 
     def _entry(self, stored: dict[str, Any]) -> Entry:
         try:
@@ -189,6 +194,11 @@ class Ledger:
             "ExpressionAttributeValues": {":user": encode(user)},
         }
         yield from map(decode_item, self._items(self.client.query, request, deadline))
+
+    def flagged(self, since: datetime | None, deadline: Deadline) -> Iterator[dict[str, Any]]:
+        """Yield the entries with anomalies, and those that resolve some, posted ``since`` (strongly consistent)."""
+        request = flagged_request(self.tables.ledger, since)
+        yield from map(decode_item, self._items(self.client.scan, request, deadline))
 
     def balance(self, user: str, deadline: Deadline) -> dict[str, Any] | None:
         """Return a user's row of Credits (strongly consistent), or None where there is none."""
@@ -239,6 +249,14 @@ class Ledger:
         request = {"TransactItems": [action], "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
         with suppress(Cancelled):  # another run has begun
             call(self.client.transact_write_items, request, deadline)
+
+    def is_first_of_the_day(self, day: str, deadline: Deadline) -> bool:
+        """Say whether nobody asked for ``day`` (an ISO date) or a later one before: once a day it is true."""
+        try:
+            call(self.client.update_item, day_request(self.tables.state, day), deadline)
+        except ConditionFailed:
+            return False
+        return True
 
     def jobs_bytes(self, deadline: Deadline) -> int:
         """Return the size of the table of jobs in bytes, as DynamoDB knows it: some six hours old."""

@@ -21,6 +21,7 @@ from engine.values import (
     JobLog,
     Price,
     Refund,
+    Resolution,
     Sample,
     Seen,
     Sign,
@@ -55,6 +56,7 @@ def item_of(entry: Entry, posted_at: datetime) -> dict[str, Any]:
             "signs": {sign.name: sign.key for sign in entry.signs} or None,
             "source": entry.source.value,
             "eventId": entry.event_id,
+            "resolution": _resolution(entry.resolution) if entry.resolution else None,
         }
     )
 
@@ -101,6 +103,7 @@ def entry_of(stored: Mapping[str, Any]) -> Entry:
         signs=_signs_of(stored),
         event_id=stored.get("eventId"),
         time_is_assumed=stored.get("occurredAtFrom") == ASSUMED,
+        resolution=_resolution_of(stored["resolution"]) if "resolution" in stored else None,
     )
 
 
@@ -155,6 +158,10 @@ def _sample(sample: Sample) -> dict[str, object]:
     return {"of": sample.of, "group": sample.group, "value": sample.value}
 
 
+def _resolution(resolution: Resolution) -> dict[str, object]:
+    return {"entries": list(resolution.entries), "note": resolution.note}
+
+
 def _facts(facts: Facts) -> dict[str, object]:
     return {
         "charge": _claim(facts.charge) if facts.charge else None,
@@ -201,6 +208,10 @@ def _price_of(stored: Mapping[str, Any]) -> Price:
 
 def _anomaly_of(stored: Mapping[str, Any]) -> Anomaly:
     return Anomaly(stored["name"], stored.get("reason"), tuple(sorted(stored.get("figures", {}).items())))
+
+
+def _resolution_of(stored: Mapping[str, Any]) -> Resolution:
+    return Resolution(tuple(stored["entries"]), stored["note"])
 
 
 def _facts_of(stored: Mapping[str, Any]) -> Facts:

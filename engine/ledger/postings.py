@@ -70,6 +70,9 @@ STANDING_WHEN_ROW_EXISTS: Mapping[Guard, Standing] = {
 REFERENCE_NAME = {"#reference": "reference"}
 """``reference`` is one of DynamoDB's reserved words."""
 
+EXPLANATION = "explanation"
+"""The one attribute that is ever added to an entry."""
+
 JOB_MARKED = "SET reconciled = :settled, reconciledStatus = :status"
 JOB_STILL_DUE = "SET reconciled = :settled"
 
@@ -152,8 +155,8 @@ class Posting:
         return Receipt(Verdict.NO_JOB_ROW)
 
     def _taken(self, standing_entry: Item) -> Receipt:
-        """The entry at this sequence may be our own, committed by an attempt whose answer was lost."""
-        if standing_entry == self.item:
+        """The entry at this sequence may be our own, committed by an attempt whose answer was lost, and explained since."""
+        if {name: value for name, value in standing_entry.items() if name != EXPLANATION} == self.item:
             return Receipt(Verdict.POSTED)
         tells = self.entry.sequence == 1 and standing_entry.get("userId") == self.item["userId"]
         return Receipt(Verdict.SEQUENCE_TAKEN, log=log_of([standing_entry]) if tells else None)

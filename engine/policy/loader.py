@@ -305,6 +305,8 @@ CATCH_UP = Keys(
     _catch_up,
 )
 
+TRUTHS = ("true", "false")
+
 POLICY = Keys(
     {
         "version": Key(Word(("1",))),
@@ -322,8 +324,9 @@ POLICY = Keys(
                 {
                     "model": Key(Text("the name of a model"), "gpt-4.1"),
                     "max_per_hour": Key(Number(Decimal(0), Decimal(1_000_000), whole=True), 60),
+                    "pseudonyms": Key(Word(TRUTHS), "true"),
                 },
-                lambda values, _node, _notes: Explain(**values),
+                lambda values, _node, _notes: Explain(**{**values, "pseudonyms": values["pseudonyms"] == "true"}),
             ),
             Explain(),
         ),

@@ -181,6 +181,8 @@ class Explain:
 
     model: str = "gpt-4.1"
     max_per_hour: int = 60
+    pseudonyms: bool = True
+    """Whether users, jobs and events go to the model under other names."""
 
 
 PREPARED_MAX = 50

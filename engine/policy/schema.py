@@ -67,12 +67,15 @@ PARTS: Mapping[type, Callable[[Any], tuple[Shape, ...]]] = {
 """The shapes inside a shape that is no mapping with known keys."""
 
 
+TRUTHS = {"true": True, "false": False}
+
+
 def _word(shape: Word, _path: str) -> Schema:
-    """A word of digits may be written without quotes, and is a number then: so an editor offers it."""
-    numbers = [int(word) for word in shape.words if word.isdigit()]
-    if not numbers:
+    """A word of digits, `true` and `false` may be written without quotes, and is none then: so an editor offers it."""
+    bare = [TRUTHS[word] if word in TRUTHS else int(word) for word in shape.words if word in TRUTHS or word.isdigit()]
+    if not bare:
         return {"enum": list(shape.words)}
-    return {"anyOf": [{"enum": numbers}, {"type": "string", "pattern": _whole("|".join(shape.words))}]}
+    return {"anyOf": [{"enum": bare}, {"type": "string", "pattern": _whole("|".join(shape.words))}]}
 
 
 def _number(shape: Number, _path: str) -> Schema:

@@ -72,5 +72,6 @@ ABOUT: Mapping[str, str] = {
     "catch_up.event.time": "JMESPath over the row: when it happened. Without one the start of the scan counts.",
     "explain": "The language model that explains anomalies. It decides nothing.",
     "explain.model": "Its name; LLM_MODEL overrides it.",
-    "explain.max_per_hour": "How often it may be asked in an hour.",
+    "explain.max_per_hour": "How often it may be asked in an hour. 0 asks none: the rules alone explain.",
+    "explain.pseudonyms": "Whether users, jobs and events go to it under other names.",
 }

@@ -15,7 +15,9 @@ import yaml
 
 from engine.dead_letters import problem_now, read_letter
 from engine.ledger import Tables
+from engine.ledger.attributes import decode_item
 from engine.policy import load_policy
+from tests.support.model_server import FINE, KEY, run_model_server
 from tests.support.stack import balance, give, rendered
 from tools.deployment import Deployment, delete, deploy, wait_until
 from tools.environments import ROOT
@@ -116,6 +118,67 @@ def test_what_serves_events_may_not_read_whole_tables(deployed: Deployment) -> N
     assert "rows" in deployed.invoke({"slices": [{"segment": 0, "segments": 1}]}, deployed.catch_up_function)
 
 
+def explanation(stack: Deployment, job: str) -> dict[str, Any]:
+    """Return what stands on a job's first entry."""
+    key = {"reference": {"S": f"job#{job}"}, "sequence": {"N": "1"}}
+    item = stack.dynamodb.get_item(TableName=stack.tables.ledger, Key=key, ConsistentRead=True).get("Item", {})
+    return decode_item(item).get("explanation", {})
+
+
+def test_a_flagged_event_is_explained_without_anyone_asking(deployed: Deployment) -> None:
+    """By the rules, as long as the secret holds no key; an entry that is not flagged stays as it is."""
+    give(deployed, "u-flagged", "100")
+
+    deployed.send(rendered("u-flagged", "j-flagged", seconds=600), rendered("u-flagged", "j-plain"))
+
+    wait_until(lambda: bool(explanation(deployed, "j-flagged")), "the entry is explained", seconds=60)
+    assert ("rules", "no-key") == tuple(explanation(deployed, "j-flagged")[name] for name in ("by", "why"))
+    assert {} == explanation(deployed, "j-plain")
+    assert Decimal("39.2") == balance(deployed, "u-flagged")
+
+
+def test_a_flagged_event_is_explained_by_the_model_and_told_on_the_bus(deployed: Deployment, built: Path) -> None:
+    """Once there is a key in the secret and an endpoint that answers: the real function, client, secret, budget and bus."""
+    give(deployed, "u-model", "100")
+    secrets, functions = deployed.aws.client("secretsmanager"), deployed.aws.client("lambda")
+    events, queues = deployed.aws.client("events"), deployed.aws.client("sqs")
+    queue = queues.create_queue(QueueName="explained")["QueueUrl"]
+    arn = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="explained", EventPattern=json.dumps({"detail-type": ["credits.anomaly.explained"]}))
+    events.put_targets(Rule="explained", Targets=[{"Id": "queue", "Arn": arn}])
+    with run_model_server() as server:
+        secrets.put_secret_value(SecretId=deployed.outputs["LlmSecretArn"], SecretString=json.dumps({"api_key": KEY}))
+        variables = functions.get_function_configuration(FunctionName=deployed.explain_function)["Environment"]["Variables"]
+        variables |= {"OPENAI_BASE_URL": server.url}
+        functions.update_function_configuration(FunctionName=deployed.explain_function, Environment={"Variables": variables})
+
+        deployed.send(rendered("u-model", "j-model", seconds=600))
+
+        wait_until(lambda: bool(explanation(deployed, "j-model")), "the entry is explained", seconds=60)
+
+    assert FINE == {name: explanation(deployed, "j-model")[name] for name in FINE}
+    assert Decimal(40) == balance(deployed, "u-model")
+    messages = queues.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+    told = json.loads(messages[0]["Body"])
+    assert ("credit.reconciler", "job#j-model") == (told["source"], told["detail"]["reference"])
+    for client in (secrets, functions, events, queues):
+        client.close()
+
+
+def test_what_explains_can_move_no_credit(deployed: Deployment) -> None:
+    """Its role knows no table of credits: even the function that serves events could not, run under it."""
+    role = f"{deployed.name}-ExplainRole"
+    iam = deployed.aws.client("iam")
+    (name,) = [found["RoleName"] for found in iam.list_roles()["Roles"] if found["RoleName"].startswith(role)]
+    arn = iam.get_role(RoleName=name)["Role"]["Arn"]
+    table = f"arn:aws:dynamodb:us-east-1:000000000000:table/{deployed.tables.credits}"
+    tried = ["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:Scan"]
+    answers = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=tried, ResourceArns=[table])
+    iam.close()
+
+    assert {"implicitDeny"} == {answer["EvalDecision"] for answer in answers["EvaluationResults"]}
+
+
 def test_the_dashboard_names_the_stacks_own_things(deployed: Deployment) -> None:
     """Every name in it was filled in."""
     cloudwatch = deployed.aws.client("cloudwatch")
@@ -123,7 +186,13 @@ def test_the_dashboard_names_the_stacks_own_things(deployed: Deployment) -> None
     cloudwatch.close()
 
     assert "${" not in body
-    for name in (deployed.function, deployed.catch_up_function, deployed.ledger_table, deployed.log_group):
+    for name in (
+        deployed.function,
+        deployed.catch_up_function,
+        deployed.explain_function,
+        deployed.ledger_table,
+        deployed.log_group,
+    ):
         assert name in body
     assert json.loads(body)["widgets"]
 

@@ -13,10 +13,15 @@ import pytest
 from engine.clock import Clock
 from engine.decimals import Money
 from engine.errors import EventError
+from engine.explain.bus import EXPLAINED, SOURCE
+from engine.explain.run import METRICS as EXPLAIN_METRICS
+from engine.explain.run import STORE_SECONDS, TOGETHER_MAX
 from engine.ledger import LedgerRefused, LedgerUnavailable
+from engine.ledger.entries import item_of
 from engine.ledger.postings import ACTIONS_MAX
+from engine.patterns import compile_pattern
 from engine.telemetry import METRICS, Failure, Report, Telemetry, settled_metrics
-from engine.values import Entry, EntryType, Envelope, Facts, Outcome, Source
+from engine.values import Anomaly, Entry, EntryType, Envelope, Facts, Outcome, Source
 from tools.environments import ROOT
 from tools.template import function_properties, load, resources, role_statements, table_schemas, template_rules
 
@@ -104,9 +109,12 @@ def test_a_table_that_exists_already_takes_the_place_of_a_new_one(role: str) -> 
     assert f"Make{role}Table" == TABLES[f"{role}Table"]["Condition"]
     assert {"Fn::If": [f"Make{role}Table", made, given]} == FUNCTION["Environment"]["Variables"][f"{role.upper()}_TABLE"]
     assert {"Fn::If": [f"Make{role}Table", made, given]} == TEMPLATE["Outputs"][f"{role}TableName"]["Value"]
-    for function in FUNCTIONS.values():
+    for name, function in FUNCTIONS.items():
         statements = ROLES[function["Role"]["Fn::GetAtt"][0]]
-        assert any(f"${{Existing{role}Table}}" in text for statement in statements.values() for text in strings(statement))
+        is_reached = any(
+            f"${{Existing{role}Table}}" in text for statement in statements.values() for text in strings(statement)
+        )
+        assert is_reached is (role == "Ledger" or name != "ExplainFunction")
 
 
 def test_seals_are_out_of_reach_of_what_serves_events() -> None:
@@ -160,6 +168,78 @@ def test_entries_and_balances_move_in_transactions_alone(role: str, sid: str) ->
     assert only_in_a_transaction == ROLES[role][sid]["Condition"]
 
 
+def test_what_explains_may_add_an_explanation_to_an_entry_and_nothing_else() -> None:
+    """No table of credits or jobs is named in its role, no entry can be put, and of one only the explanation written."""
+    role = ROLES["ExplainRole"]
+
+    assert permitted("ExplainRole") == {
+        "SeeWhetherThereIsAnExplanation": {"dynamodb:GetItem"},
+        "AddAnExplanation": {"dynamodb:UpdateItem"},
+        "ReadStatements": {"dynamodb:Query"},
+        "ReadBaselines": {"dynamodb:GetItem"},
+        "KeepTheBudget": {"dynamodb:UpdateItem"},
+        "FollowTheLedger": {
+            "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
+        },
+        "ReadTheKey": {"secretsmanager:GetSecretValue"},
+        "TellTheBus": {"events:PutEvents"},
+        "KeepUnexplainedEntries": {"sqs:SendMessage"},
+        "SendTraces": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
+        "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
+    }  # fmt: skip
+    assert not [text for text in strings(role) if "Credits" in text or "Jobs" in text]
+    for sid in ("SeeWhetherThereIsAnExplanation", "AddAnExplanation"):
+        attributes = role[sid]["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
+        assert ["reference", "sequence", "explanation"] == attributes
+    assert ["NONE", "UPDATED_OLD", "UPDATED_NEW"] == (
+        role["AddAnExplanation"]["Condition"]["StringEqualsIfExists"]["dynamodb:ReturnValues"]
+    )
+    assert {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["explain#*"]}} == role["KeepTheBudget"]["Condition"]
+    assert {"StringEquals": {"events:source": SOURCE, "events:detail-type": EXPLAINED}} == role["TellTheBus"]["Condition"]
+
+
+MAPPING = RESOURCES["FlaggedEntries"]["Properties"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "anomalies", "is_taken"),
+    [("INSERT", 1, True), ("INSERT", 3, True), ("INSERT", 0, False), ("MODIFY", 1, False), ("REMOVE", 1, False)],
+)
+def test_the_stream_hands_over_new_entries_with_anomalies(kind: str, anomalies: int, *, is_taken: bool) -> None:
+    """By the filter, which is an event pattern like any other; an explanation that is stored wakes nobody."""
+    (entry_filter,) = MAPPING["FilterCriteria"]["Filters"]
+    entry = Entry(
+        reference="job#j", job="j", sequence=1, user="u", type=EntryType.DEBIT, amount=Decimal(-1), occurred_at=NOON,
+        rule="r", policy="p", facts=Facts(), cost=Decimal(1), money=Money(), source=Source.EVENT,
+        anomalies=(Anomaly("costs-over-50"),) * anomalies,
+    )  # fmt: skip
+
+    record = {"eventName": kind, "dynamodb": {"NewImage": item_of(entry, NOON)}}
+
+    assert is_taken is compile_pattern(json.loads(entry_filter["Pattern"]))(record)
+
+
+def test_the_stream_never_stands_behind_one_record() -> None:
+    """What fails comes back alone, five times, for six hours at most, and then lies in a queue."""
+    assert ["ReportBatchItemFailures"] == MAPPING["FunctionResponseTypes"]
+    assert (True, 5, 21600) == tuple(
+        MAPPING[key] for key in ("BisectBatchOnFunctionError", "MaximumRetryAttempts", "MaximumRecordAgeInSeconds")
+    )
+    assert {"OnFailure": {"Destination": {"Fn::GetAtt": ["UnexplainedEntries", "Arn"]}}} == MAPPING["DestinationConfig"]
+    assert TOGETHER_MAX == MAPPING["BatchSize"]
+    assert {"StreamViewType": "NEW_IMAGE"} == TABLES["LedgerTable"]["Properties"]["StreamSpecification"]
+
+
+def test_the_function_that_explains_has_room_for_what_it_imports() -> None:
+    """A whole processor, time for the model and for the entries, and only the name of a secret."""
+    function = FUNCTIONS["ExplainFunction"]
+
+    assert ("handler.explain_handler", 1769) == (function["Handler"], function["MemorySize"])
+    assert function["Timeout"] > 2 * STORE_SECONDS
+    assert {"EVENT_BUS", "OPENAI_SECRET_ID", "OPENAI_BASE_URL"} == set(function["Environment"]["Variables"])
+    assert '{"api_key": ""}' == RESOURCES["LlmSecret"]["Properties"]["SecretString"]
+
+
 def permitted(role: str) -> dict[str, set[str]]:
     """Return what a role's statements permit."""
     return {sid: actions(statement) for sid, statement in ROLES[role].items()}
@@ -169,7 +249,8 @@ def test_each_function_has_a_role_of_its_own() -> None:
     """And a log of its own."""
     roles = {name: function["Role"]["Fn::GetAtt"][0] for name, function in FUNCTIONS.items()}
 
-    assert {"ReconcilerFunction": "ReconcilerRole", "CatchUpFunction": "CatchUpRole"} == roles
+    expected = {"ReconcilerFunction": "ReconcilerRole", "CatchUpFunction": "CatchUpRole", "ExplainFunction": "ExplainRole"}
+    assert expected == roles
     assert set(ROLES) == {*roles.values(), "CatchUpRunRole", "CatchUpScheduleRole"}
     for function in FUNCTIONS.values():
         (log,) = ROLES[function["Role"]["Fn::GetAtt"][0]]["WriteLogs"]["Resource"]["Fn::GetAtt"][:1]
@@ -177,18 +258,18 @@ def test_each_function_has_a_role_of_its_own() -> None:
 
 
 def test_no_permission_has_a_wildcard() -> None:
-    """Each names its one resource, but for executions, whose names are not known before, and traces, which have none."""
+    """Each names its one resource, but for executions, rows of the budget, and traces, which have no names before."""
     statements = [statement for role in ROLES.values() for sid, statement in role.items() if sid != "SendTraces"]
     texts = [text for part in (statements, POLICIES) for text in strings(part)]
     executions = (
         "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:credit-reconciler-${Environment}-catch-up:*"
     )
 
-    assert [executions] == [text for text in texts if "*" in text]
+    assert ["explain#*", executions] == [text for text in texts if "*" in text]
 
 
 def test_lambda_decides_which_invocations_are_traced_and_only_it_asks_x_ray() -> None:
-    """Both functions send, by the two permissions that X-Ray gives for all of it or not at all."""
+    """All functions send, by the two permissions that X-Ray gives for all of it or not at all."""
     statement = {"Sid": "SendTraces", "Effect": "Allow", "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]}
 
     for function in FUNCTIONS.values():
@@ -340,7 +421,16 @@ def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
     widgets = json.loads(text)["widgets"]
     shown = {name for widget in widgets for name in own_metrics(widget["properties"].get("metrics", []))}
 
-    assert {*METRICS.values(), "Errors", "CreditsMoved", "Adjustments", "Drift", "AuditsUnfinished", "ScansCapped"} == shown
+    assert {
+        *METRICS.values(),
+        "Errors",
+        "CreditsMoved",
+        "Adjustments",
+        "Drift",
+        "AuditsUnfinished",
+        "ScansCapped",
+        *EXPLAIN_METRICS,
+    } == shown
     assert len(widgets) == len({(widget["x"], widget["y"]) for widget in widgets})
 
 
@@ -399,7 +489,7 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     telemetry.scanned({}, is_capped=True)
     telemetry.audit_unfinished({}, is_out_of_time=True)
     own = settled_metrics(Report(None, Outcome.DEBITED, entry=entry)).keys()
-    own |= {key for line in lines for key in json.loads(line)}
+    own |= {key for line in lines for key in json.loads(line)} | set(EXPLAIN_METRICS)
 
     for alarm in ALARMS.values():
         properties = alarm["Properties"]
@@ -420,7 +510,9 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
                 pytest.fail(f"{other} is no namespace of ours")
 
 
-@pytest.mark.parametrize(("logical_id", "threshold"), [("FailedEvents", 0), ("UndeliveredEvents", 0), ("Events", 600)])
+@pytest.mark.parametrize(
+    ("logical_id", "threshold"), [("FailedEvents", 0), ("UndeliveredEvents", 0), ("UnexplainedEntries", 0), ("Events", 600)]
+)
 def test_every_queue_has_an_alarm(logical_id: str, threshold: int) -> None:
     """One dead letter is enough; of the others the oldest counts, by the seconds it has waited."""
     watched = [

@@ -956,7 +956,7 @@ def test_what_is_not_written_has_a_default():
     """The shortest policy there is."""
     policy = parse_policy(SHORTEST, "shortest.yaml")
 
-    assert (Money(4, "half-even"), Explain("gpt-4.1", 60)) == (policy.money, policy.explain)
+    assert (Money(4, "half-even"), Explain("gpt-4.1", 60, pseudonyms=True)) == (policy.money, policy.explain)
     assert (Overdraft.FLAG, UnknownUser.REFUSE) == (policy.overdraft, policy.unknown_user)
     assert ((), (), ()) == (policy.anomalies, policy.catch_up, policy.warnings)
     assert (Decimal("1.50"), None) == (policy.rules[0].terms.amount, policy.rules[0].terms.book)

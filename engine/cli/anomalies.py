@@ -1,0 +1,223 @@
+"""Anomalies: list what is flagged, show what is known of it, explain it here and now, and resolve it with a note."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from engine.cli.options import (
+    DEFAULT_POLICY,
+    FAILED,
+    MISUSED,
+    AsJson,
+    Endpoint,
+    LedgerTable,
+    PolicyFile,
+    StateTable,
+    Target,
+    forever,
+    patience,
+    reporter,
+)
+from engine.cli.output import err, out, print_counts, print_json, print_table
+from engine.clock import Clock
+from engine.digest import digest_of
+from engine.digest import worth as worth_of
+from engine.findings import Finding, findings, findings_of
+from engine.findings import resolve as resolve_anomalies
+from engine.ledger import Ledger, Tables
+
+Reference = Annotated[str, typer.Argument(help="job#<jobId> or grant#<reference>.")]
+Hours = Annotated[float | None, typer.Option(min=0.0, help="Only what was posted in the last so many hours.")]
+
+NOTE_CHARACTERS_MAX = 1000
+EXPLAIN_SECONDS = 60.0
+"""As long as the function has for a batch."""
+
+app = typer.Typer(
+    name="anomalies",
+    help="List, show, explain or resolve the entries that the policy has flagged.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("list")
+def show_list(
+    *,
+    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    hours: Hours = None,
+    everything: Annotated[bool, typer.Option("--all", help="Those that are resolved as well.")] = False,
+    endpoint_url: Endpoint = None,
+    ledger_table: LedgerTable = "Ledger",
+    as_json: AsJson = False,
+) -> None:
+    """List the flagged entries that nobody has resolved, the latest first."""
+    ledger = _ledger(ledger_table, endpoint_url)
+    rows = ledger.flagged(_since(ledger, hours), forever()) if user is None else ledger.entries_of_user(user, forever())
+    found = [finding for finding in findings(rows) if everything or finding.resolved is None]
+    if user is not None and (since := _since(ledger, hours)) is not None:
+        found = list(digest_of(found, since, ledger.clock.now()).found)
+    if as_json:
+        print_json([finding.answer() for finding in found])
+        return
+    columns = ("reference", "entry", "user", "amount", "anomalies", "likely cause", "severity", "by", "resolved")
+    print_table(f"{len(found)} flagged entries", columns, map(_cells, found))
+
+
+@app.command()
+def show(
+    reference: Reference, *, endpoint_url: Endpoint = None, ledger_table: LedgerTable = "Ledger", as_json: AsJson = False
+) -> None:
+    """Show the flagged entries of a reference: the figures, the explanation, and how each was resolved."""
+    found = findings_of(_ledger(ledger_table, endpoint_url), reference, patience())
+    if not found:
+        _nothing_flagged(reference)
+    if as_json:
+        print_json([finding.answer() for finding in found])
+        return
+    for finding in found:
+        print_counts(f"{reference}, entry {finding.entry.sequence}", _told(finding))
+
+
+@app.command()
+def resolve(
+    reference: Reference,
+    *,
+    note: Annotated[str, typer.Option(help="What was found out, for whoever asks later.")],
+    sequence: Annotated[int | None, typer.Option("--entry", help="Only this entry of it.  [default: all open ones]")] = None,
+    endpoint_url: Endpoint = None,
+    ledger_table: LedgerTable = "Ledger",
+    as_json: AsJson = False,
+) -> None:
+    """Resolve the anomalies of a reference: a flag entry with the note is appended, which moves nothing."""
+    if not note.strip() or len(note) > NOTE_CHARACTERS_MAX:
+        err.print(f"a note has 1 to {NOTE_CHARACTERS_MAX} characters", markup=False)
+        raise typer.Exit(MISUSED)
+    entry = resolve_anomalies(_ledger(ledger_table, endpoint_url), reference, sequence, note.strip(), patience())
+    resolved = list(entry.resolution.entries) if entry.resolution else []
+    answer = {"reference": reference, "sequence": entry.sequence, "resolved": resolved, "note": note.strip()}
+    print_json(answer) if as_json else print_counts("Resolved", answer)
+
+
+@app.command()
+def explain(
+    reference: Annotated[str | None, typer.Argument(help="job#<jobId> or grant#<reference>.")] = None,
+    *,
+    missing: Annotated[bool, typer.Option("--missing", help="All flagged entries without an explanation.")] = False,
+    store: Annotated[bool, typer.Option("--store", help="Store what is said on the entries that have none.")] = False,
+    policy: PolicyFile = DEFAULT_POLICY,
+    endpoint_url: Endpoint = None,
+    ledger_table: LedgerTable = "Ledger",
+    state_table: StateTable = "State",
+    as_json: AsJson = False,
+) -> None:
+    """Explain flagged entries here and now, as the function does: with OPENAI_API_KEY by the model, without by the rules."""
+    if (reference is None) is not missing:
+        err.print("name a reference, or say --missing", markup=False)
+        raise typer.Exit(MISUSED)
+    ledger = _ledger(ledger_table, endpoint_url, state_table)
+    if reference is not None:
+        found = findings_of(ledger, reference, patience())
+        if not found:
+            _nothing_flagged(reference)
+    else:
+        found = [finding for finding in findings(ledger.flagged(None, forever())) if finding.explanation is None]
+    answers = _explained(found, ledger, policy, store=store)
+    if as_json:
+        print_json(answers)
+        return
+    for answer in answers:
+        print_counts(f"{answer['reference']}, entry {answer['sequence']}", answer["explanation"])
+
+
+@app.command()
+def digest(
+    *,
+    hours: Annotated[float, typer.Option(min=0.1, help="What was posted in the last so many hours.")] = 24,
+    endpoint_url: Endpoint = None,
+    ledger_table: LedgerTable = "Ledger",
+    as_json: AsJson = False,
+) -> None:
+    """Print what was flagged lately on one page: counts by anomaly, model and user, the ten dearest, and a paragraph."""
+    ledger = _ledger(ledger_table, endpoint_url)
+    until = ledger.clock.now()
+    since = until - timedelta(hours=hours)
+    found = digest_of(findings(ledger.flagged(since, forever())), since, until)
+    answer = found.answer()
+    if as_json:
+        print_json(answer)
+        return
+    out.print(answer["paragraph"], markup=False)
+    for title in ("anomalies", "models", "users", "causes"):
+        print_counts(title.capitalize(), answer[title])
+    print_table("The dearest", ("reference", "user", "credits", "anomalies", "likely cause"), map(_dear, found.dearest()))
+
+
+def _explained(found: Sequence[Finding], ledger: Ledger, policy: Any, *, store: bool) -> list[dict[str, Any]]:
+    """Return what is said of each, in parts as large as the function's, and store it where that is asked for."""
+    from engine.explain.local import explainer_on  # noqa: PLC0415  the model's client is two seconds
+
+    explainer = explainer_on(ledger, policy, os.environ, reporter(verbose=False))
+    answers: list[dict[str, Any]] = []
+    for part in _parts(found, 10):
+        deadline = Clock().deadline(EXPLAIN_SECONDS)
+        entries = [finding.entry for finding in part]
+        for entry, explanation in zip(entries, explainer.explain(entries, deadline), strict=True):
+            is_stored = store and explainer.shelf.store(entry, explanation.attributes(), patience())
+            answers.append(
+                {
+                    "reference": entry.reference,
+                    "sequence": entry.sequence,
+                    "explanation": explanation.attributes(),
+                    "stored": is_stored,
+                }
+            )
+    return answers
+
+
+def _parts(found: Sequence[Finding], size: int) -> Iterable[Sequence[Finding]]:
+    return (found[start : start + size] for start in range(0, len(found), size))
+
+
+def _ledger(table: str, endpoint: str | None, state: str = "State") -> Ledger:
+    return Target(Tables(ledger=table, state=state), endpoint).ledger()
+
+
+def _since(ledger: Ledger, hours: float | None) -> datetime | None:
+    return ledger.clock.now() - timedelta(hours=hours) if hours is not None else None
+
+
+def _nothing_flagged(reference: str) -> None:
+    err.print(f"{reference}: there is no flagged entry", markup=False)
+    raise typer.Exit(FAILED)
+
+
+def _cells(finding: Finding) -> tuple[object, ...]:
+    entry, said = finding.entry, finding.explanation or {}
+    return (
+        *(entry.reference, entry.sequence, entry.user, entry.amount, ", ".join(finding.names)),
+        *(said.get("likely_cause", ""), said.get("severity", ""), said.get("by", ""), finding.resolved or ""),
+    )
+
+
+def _dear(finding: Finding) -> tuple[object, ...]:
+    said = finding.explanation or {}
+    entry = finding.entry
+    return entry.reference, entry.user, worth_of(finding), ", ".join(finding.names), said.get("likely_cause", "")
+
+
+def _told(finding: Finding) -> dict[str, object]:
+    """Return what is known of a finding, a line each; figures and explanation under names of their own."""
+    answer = finding.answer()
+    figures = {
+        anomaly["name"]: "; ".join(f"{name} {value}" for name, value in anomaly["figures"].items()) or anomaly["reason"]
+        for anomaly in answer.pop("anomalies")
+    }
+    said = answer.pop("explanation") or {"summary": "not explained yet"}
+    resolved = {"resolved": answer.pop("resolved") or "open"}
+    return {**answer, **figures, **{name.replace("_", " "): value for name, value in said.items()}, **resolved}

@@ -1,0 +1,95 @@
+"""A ledger with flagged entries, the real client of the model, and a server on this machine that speaks its protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from engine.clock import Clock
+from engine.explain import Explainer
+from engine.explain.budget import Budget
+from engine.explain.bus import Bus
+from engine.explain.model import Endpoint
+from engine.explain.secret import Key
+from engine.explain.shelf import Shelf
+from engine.ledger import Tables
+from engine.telemetry import Telemetry
+from tests.support.model_server import KEY, ModelServer, run_model_server
+from tests.support.policies import example
+from tests.support.world import World
+
+SECONDS = 13.0
+"""Three for the model; ten are kept back for the entries."""
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ModelServer]:
+    """Return the server; it answers well until a test asks for something else."""
+    with run_model_server() as running:
+        yield running
+
+
+@define
+class Desk:
+    """A ledger, and what explains its flagged entries."""
+
+    world: World
+    server: ModelServer
+    told: list[dict[str, Any]] = field(factory=list)
+    lines: list[dict[str, Any]] = field(factory=list)
+    keys: list[str | None] = field(factory=lambda: [KEY])
+    """What the secret holds: now, and after each further look."""
+    opened: list[Endpoint] = field(factory=list)
+
+    def explainer(self, client: Any = None, clock: Clock | None = None) -> Explainer:
+        """Return what explains, as a fresh container builds it."""
+        clock, tables = clock or Clock(), self.world.tables
+        client = client or self.world.client
+        budget = Budget(client, tables.state, self.world.policy.explain.max_per_hour, clock)
+        read = lambda: self.keys.pop(0) if len(self.keys) > 1 else self.keys[0]  # noqa: E731
+        model = Endpoint("gpt-4.1", Key(read, clock), budget, clock, self.server.url)
+        self.opened.append(model)
+        telemetry = Telemetry(lambda line: self.lines.append(json.loads(line)), clock, {"FunctionName": "explain"})
+        bus = Bus(self.put_events, "default")
+        return Explainer(self.world.policy, Shelf(client, tables, clock), model, telemetry, clock, bus)
+
+    def put_events(self, **request: Any) -> dict[str, Any]:
+        """Take what is told."""
+        self.told += [json.loads(entry["Detail"]) for entry in request["Entries"]]
+        return {"FailedEntryCount": 0}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the stream's records of all entries, as Lambda hands them over."""
+        items = self.world.client.scan(TableName=self.world.tables.ledger, ConsistentRead=True)["Items"]
+        ordered = sorted(items, key=lambda item: (item["reference"]["S"], int(item["sequence"]["N"])))
+        return [record(item, number) for number, item in enumerate(ordered, start=1)]
+
+    def explain(self, seconds: float = SECONDS, explainer: Explainer | None = None) -> list[str]:
+        """Hand all records over, and return those that must come again."""
+        return (explainer or self.explainer()).batch(self.records(), Clock().deadline(seconds))
+
+    def explanations(self, *jobs: str) -> list[dict[str, Any]]:
+        """Return what stands on the first entry of each job."""
+        return [self.world.entries(job)[0].get("explanation") for job in jobs or ("j-1",)]
+
+
+def record(item: dict[str, Any], number: int = 1, kind: str = "INSERT") -> dict[str, Any]:
+    """Return the stream's record of an item that was written."""
+    keys = {name: item[name] for name in ("reference", "sequence") if name in item}
+    change = {"Keys": keys, "NewImage": item, "SequenceNumber": str(number), "StreamViewType": "NEW_IMAGE"}
+    return {"eventID": str(number), "eventName": kind, "eventSource": "aws:dynamodb", "dynamodb": change}
+
+
+@pytest.fixture
+def desk(dynamodb: Any, tables: Tables, server: ModelServer) -> Iterator[Desk]:
+    """Return a ledger of one user with credits."""
+    server.does()
+    server.accepts = KEY
+    desk = Desk(World(dynamodb, tables, example()).user("u-1", "1000"), server)
+    yield desk
+    for endpoint in desk.opened:
+        endpoint.close()

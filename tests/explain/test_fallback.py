@@ -1,0 +1,116 @@
+"""What is said without a model: from the entry's own figures, the same every time, and as safe as an answer must be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.baselines import NO_BASELINES
+from engine.decimals import Money
+from engine.explain.answer import LIKELY_CAUSES, SEVERITIES, SUMMARY_CHARACTERS_MAX, sentences
+from engine.explain.brief import Names, brief
+from engine.explain.fallback import CHECKS, explained_by_rules
+from engine.explain.texts import cleaned
+from engine.values import Anomaly, Entry, EntryType, Facts, Source
+
+FIGURES = (
+    ("value", "70"), ("of", "charge.amount by detail.model"), ("group", "veo-3"), ("median", "0.8"), ("mad", "0.8"),
+    ("mads", "86.5"), ("samples", "40"),
+)  # fmt: skip
+
+
+def entry(*anomalies: Anomaly, user: str = "u-1") -> Entry:
+    """Return a debit of 70 that is flagged."""
+    return Entry(
+        reference="job#j-1", job="j-1", sequence=1, user=user, type=EntryType.DEBIT, amount=Decimal(-70),
+        occurred_at=datetime(2026, 1, 5, 10, tzinfo=UTC), rule="debit-rendered", policy="video@1", facts=Facts(),
+        cost=Decimal(70), money=Money(), source=Source.EVENT, anomalies=anomalies,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("anomaly", "summary", "cause", "severity"),
+    [
+        (
+            Anomaly("costs-over-50", None, (("amount", "70"), ("quantity", "700"))),
+            "A debit of 70 credits by debit-rendered is flagged costs-over-50. Behind it: amount 70, quantity 700.",
+            "policy-limit", "low",
+        ),
+        (
+            Anomaly("unusual-for-its-model", None, FIGURES),
+            "A debit of 70 credits by debit-rendered is flagged unusual-for-its-model. Behind it: 70 where veo-3 has a median"
+            " of 0.8 in 40 samples (86.5 mads away).",
+            "unusual-usage", "high",
+        ),
+        (
+            Anomaly("overdraft", "the balance does not cover the debit", (("debit", "70"),)),
+            "A debit of 70 credits by debit-rendered is flagged overdraft. Behind it: debit 70.",
+            "insufficient-balance", "medium",
+        ),
+        (
+            Anomaly("unknown-user", "the user had no row in Credits"),
+            "A debit of 70 credits by debit-rendered is flagged unknown-user.", "unknown-user", "high",
+        ),
+        (
+            Anomaly("conflicting-charge", None, (("known", "1"), ("new", "2"))),
+            "A debit of 70 credits by debit-rendered is flagged conflicting-charge. Behind it: known 1, new 2.",
+            "conflicting-events", "high",
+        ),
+    ],
+)  # fmt: skip
+def test_the_rules_explain_by_their_own_figures(anomaly: Anomaly, summary: str, cause: str, severity: str) -> None:
+    """What was flagged, the figures behind it, and what to look at first."""
+    judgement = explained_by_rules(entry(anomaly))
+
+    assert (summary, cause, severity) == (judgement.summary, judgement.likely_cause, judgement.severity)
+    assert CHECKS[cause] == judgement.suggested_check
+
+
+def test_there_is_something_to_look_at_for_every_cause() -> None:
+    """Also for those that only a model names: what an entry is like keeps its cause."""
+    assert set(LIKELY_CAUSES) == CHECKS.keys()
+
+
+TEXTS = st.text(max_size=600)
+
+
+@given(
+    st.lists(
+        st.builds(Anomaly, TEXTS, TEXTS, st.lists(st.tuples(TEXTS, TEXTS), max_size=9).map(tuple)), min_size=1, max_size=4
+    )
+)
+def test_whatever_a_figure_says_it_is_said_in_two_sentences(anomalies: list[Anomaly]) -> None:
+    """On one line, bounded, with no control character in it and nothing that a page would obey."""
+    named = [Anomaly("costs-over-50", anomaly.reason, anomaly.figures) for anomaly in anomalies]
+
+    judgement = explained_by_rules(entry(*named))
+
+    assert 2 >= sentences(judgement.summary)
+    assert SUMMARY_CHARACTERS_MAX * 5 >= len(judgement.summary)
+    assert cleaned(judgement.summary, 10_000) == judgement.summary
+    assert not set("<>") & set(judgement.summary)
+    assert judgement.severity in SEVERITIES
+
+
+@given(TEXTS, TEXTS)
+def test_no_text_gets_out_of_the_data_of_a_question(group: str, user: str) -> None:
+    """Neither mark can be written, nor a line begun."""
+    flagged = entry(Anomaly("unusual", None, (("group", group),)), user=user or "u")
+
+    begin, _, end = brief({"e1": flagged}, NO_BASELINES, {}, Names()).split("\n")
+
+    assert ("<data>", "</data>") == (begin, end)
+
+
+def test_a_true_name_is_hidden_wherever_it_stands() -> None:
+    """The longest first; a short one only where it stands alone, since numbers have it too."""
+    names = Names()
+    names.of("user", "anna@example.com")
+    names.of("job", "7")
+
+    assert "user-1 rendered 700" == names.hide("anna@example.com rendered 700")
+    assert "job-2" == names.hide("7")
