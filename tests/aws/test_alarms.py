@@ -6,7 +6,8 @@ local AWS's own does not know dimensions or missing data; time is moved on its c
 state, and the topic tells it to a queue that has subscribed.
 
 Not real: in ``a_slow_init`` the milliseconds of the init, which the local AWS does not report (the lines are as Lambda
-documents them); in ``an_undeliverable_event`` who sends the letter, since the local EventBridge writes none.
+documents them); in ``an_undeliverable_event`` and ``an_entry_that_got_no_words`` who sends the letter, since the local
+EventBridge and the local stream write none.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from botocore.config import Config
 from tests.support.cloudwatch import Alarm
 from tests.support.roles import roles_of
 from tests.support.slow_database import slow_database
-from tests.support.stack import give, put_job, rendered
+from tests.support.stack import explained, give, put_job, rendered, renew_containers
 from tests.support.watch import Watch
 from tools.deployment import Deployment, wait_until
 from tools.local_aws import LocalAwsError
@@ -247,6 +248,29 @@ def purge(stack: Deployment, queue: str) -> None:
 
 
 @contextmanager
+def many_anomalies_without_the_model(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Eleven in a batch, and the secret holds no key; it is over when there are no more of them for a while."""
+    secrets = stack.aws.client("secretsmanager")
+    secrets.put_secret_value(SecretId=stack.outputs["LlmSecretArn"], SecretString='{"api_key": ""}')
+    secrets.close()
+    renew_containers(stack, stack.explain_function)
+    for entry in explained(stack, new(stack)[0], anomaly=f"unlike-{uuid.uuid4().hex}", count=11):
+        assert "rules" == entry["explanation"]["M"]["by"]["S"]
+    yield
+
+
+@contextmanager
+def an_entry_that_got_no_words(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """The letter that Lambda writes for a record of the stream, sent by us: the local one writes none. Then it is dropped."""
+    queue = stack.outputs["UnexplainedEntriesQueueUrl"]
+    sqs = stack.aws.client("sqs")
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"requestContext": {"condition": "RetryAttemptsExhausted"}}))
+    sqs.close()
+    yield
+    purge(stack, queue)
+
+
+@contextmanager
 def many_jobs_that_no_event_told_of(stack: Deployment, watch: Watch) -> Iterator[None]:
     """Eleven, found by the scheduled run; the next one finds none."""
     jobs_of_nobody(stack, 11)
@@ -332,6 +356,8 @@ CAUSES: Mapping[str, Cause] = {
     "DriftAlarm": books_that_do_not_agree,
     "UnfinishedAuditsAlarm": audits_that_do_not_end,
     "NoEventsAlarm": no_event_at_all,
+    "ExplanationFallbacksAlarm": many_anomalies_without_the_model,
+    "UnexplainedEntriesAlarm": an_entry_that_got_no_words,
     "NoCatchUpAlarm": no_run_at_all,
 }
 """The reason of each alarm: there within the ``with``, gone behind it."""

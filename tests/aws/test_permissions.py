@@ -24,8 +24,9 @@ from botocore.exceptions import ClientError
 
 from engine.audit.seals import REST
 from engine.instants import posting_text
+from tests.support.model_server import KEY, Exchange, run_model_server
 from tests.support.roles import Role, as_list, reduced, roles_of
-from tests.support.stack import entries, failed, give, put_job, rendered, renew_containers
+from tests.support.stack import entries, explained, failed, give, put_job, rendered, renew_containers
 from tools.deployment import Deployment, wait_until
 from tools.local_aws import ACCOUNT, REGION
 from tools.template import role_statements
@@ -149,6 +150,47 @@ def an_audit_of_books_that_do_not_agree(stack: Deployment) -> None:
     assert ["u-books"] == audit["drifts"]
 
 
+def an_explanation(stack: Deployment) -> None:
+    """Looks whether there is one, asks the model, and stores what it says."""
+    (entry,) = explained(stack, new(stack)[0], anomaly=f"unlike-{uuid.uuid4().hex}")
+    said = entry["explanation"]["M"]
+    if said["by"]["S"] != "model":
+        raise RefusedError(f"explained by the rules: {said['why']['S']}")
+
+
+def an_explanation_with_a_new_key(stack: Deployment) -> None:
+    """In a container of its own, which has to read the key."""
+    renew_containers(stack, stack.explain_function)
+    an_explanation(stack)
+
+
+def an_explanation_of_one_like_another(stack: Deployment) -> None:
+    """What the model said of the first within the hour is read, and counts for the second."""
+    user, anomaly = new(stack)[0], f"alike-{uuid.uuid4().hex}"
+    explained(stack, user, anomaly)
+    (second,) = explained(stack, user, anomaly)
+    if "like" not in second["explanation"]["M"]:
+        raise RefusedError("the model was asked again")
+
+
+def an_explanation_that_is_told(stack: Deployment) -> None:
+    """Puts it on the bus."""
+    before = len(stack.log_lines(stack.explain_function))
+    an_explanation(stack)
+    lines = stack.log_lines(stack.explain_function)[before:]
+    if any('"message": "untold"' in line for line in lines):
+        raise RefusedError("told to nobody")
+
+
+def an_explanation_that_knows_the_user(stack: Deployment) -> None:
+    """The model is told of the entry that the user had before."""
+    user, job = new(stack)
+    stack.invoke(rendered(user, job))
+    (entry,) = explained(stack, user, anomaly=f"unlike-{uuid.uuid4().hex}")
+    if "had 1 entries before" not in entry["explanation"]["M"]["summary"]["S"]:
+        raise RefusedError("the model was told of no entry before")
+
+
 def scanned(stack: Deployment, event: Mapping[str, Any] = WHOLE_TABLE) -> None:
     """Scan the table of jobs; what went wrong with a row stands in the log."""
     before = len(stack.log_lines(stack.catch_up_function))
@@ -160,6 +202,24 @@ def raise_problem(answer: Mapping[str, Any]) -> None:
     """Raise what the answer of a scheduled run tells of what did not work."""
     if "problem" in answer:
         raise RefusedError(answer["problem"])
+
+
+def says_what_it_was_told(exchange: Exchange) -> None:
+    """Answer as the model does, with how many entries of the user it was told of."""
+    (told,) = exchange.data["entries"]
+    exchange.explain(summary=f"The user had {told['this_user_recently']['entries']} entries before.")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model(deployed: Deployment) -> Iterator[None]:
+    """Let the function that explains reach a model, with a key."""
+    secrets = deployed.aws.client("secretsmanager")
+    with run_model_server() as server:
+        server.does(says_what_it_was_told)
+        secrets.put_secret_value(SecretId=deployed.outputs["LlmSecretArn"], SecretString=json.dumps({"api_key": KEY}))
+        renew_containers(deployed, deployed.explain_function, OPENAI_BASE_URL=server.url)
+        yield
+    secrets.close()
 
 
 Check = Callable[[Deployment], None]
@@ -185,10 +245,24 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
     ("CatchUpRole", "KeepBaselinesAndTheRun", "dynamodb:GetItem"): a_step_of_a_run,
     ("CatchUpRole", "KeepBaselinesAndTheRun", "dynamodb:PutItem"): a_run_that_begins,
     ("CatchUpRole", "KeepBaselinesAndTheRun", "dynamodb:UpdateItem"): a_step_of_a_run,
+    ("ExplainRole", "SeeWhetherThereIsAnExplanation", "dynamodb:GetItem"): an_explanation,
+    ("ExplainRole", "AddAnExplanation", "dynamodb:UpdateItem"): an_explanation,
+    ("ExplainRole", "ReadStatements", "dynamodb:Query"): an_explanation_that_knows_the_user,
+    ("ExplainRole", "ReadBaselines", "dynamodb:GetItem"): an_explanation_of_one_like_another,
+    ("ExplainRole", "KeepTheBudget", "dynamodb:UpdateItem"): an_explanation,
+    ("ExplainRole", "ReadTheKey", "secretsmanager:GetSecretValue"): an_explanation_with_a_new_key,
+    ("ExplainRole", "TellTheBus", "events:PutEvents"): an_explanation_that_is_told,
 }
 """What fails without a permission: one line for each, by role, statement and action."""
 
-SAYS_NO_REASON = {("ReconcilerRole", "ReadBaselines", "dynamodb:GetItem"): "baselines: unreadable"}
+SAYS_NO_REASON = {
+    ("ReconcilerRole", "ReadBaselines", "dynamodb:GetItem"): "baselines: unreadable",
+    ("ExplainRole", "ReadStatements", "dynamodb:Query"): "the model was told of no entry before",
+    ("ExplainRole", "ReadBaselines", "dynamodb:GetItem"): "the model was asked again",
+    ("ExplainRole", "KeepTheBudget", "dynamodb:UpdateItem"): "explained by the rules: ",
+    ("ExplainRole", "ReadTheKey", "secretsmanager:GetSecretValue"): "explained by the rules: no-key",
+    ("ExplainRole", "TellTheBus", "events:PutEvents"): "told to nobody",
+}
 """Where a refusal is told by another word than IAM's own."""
 
 
@@ -231,6 +305,16 @@ SCHEDULED = Call(
     MAPPED.resource, "EventBridge User Guide, Using identity-based policies for Amazon EventBridge, Permissions for targets"
 )
 
+LOGGED_BY_EXPLAIN = Call(
+    arn("logs", "log-group:/aws/lambda/credit-reconciler-dev-explain:log-stream:2026/01/05/[$LATEST]0a1b"), LOGGED.page
+)
+FOLLOWED_BY_STREAM = Call(
+    "{stream}", "Lambda Developer Guide, Process DynamoDB records with Lambda, Configuring permissions for the execution role"
+)
+DISCARDED = Call(
+    arn("sqs", "credit-reconciler-dev-unexplained-entries"),
+    "Lambda Developer Guide, Retain discarded batches for a DynamoDB event source, Permissions",
+)
 TRACED = Call("*", "Lambda Developer Guide, Visualize Lambda function invocations using AWS X-Ray, Execution role permissions")
 
 SIMULATED: Mapping[tuple[str, str, str], Call] = {
@@ -246,6 +330,15 @@ SIMULATED: Mapping[tuple[str, str, str], Call] = {
     ("ReconcilerRole", "WriteLogs", "logs:PutLogEvents"): LOGGED,
     ("CatchUpRole", "WriteLogs", "logs:CreateLogStream"): LOGGED_BY_CATCH_UP,
     ("CatchUpRole", "WriteLogs", "logs:PutLogEvents"): LOGGED_BY_CATCH_UP,
+    ("ExplainRole", "FollowTheLedger", "dynamodb:DescribeStream"): FOLLOWED_BY_STREAM,
+    ("ExplainRole", "FollowTheLedger", "dynamodb:GetRecords"): FOLLOWED_BY_STREAM,
+    ("ExplainRole", "FollowTheLedger", "dynamodb:GetShardIterator"): FOLLOWED_BY_STREAM,
+    ("ExplainRole", "FollowTheLedger", "dynamodb:ListStreams"): FOLLOWED_BY_STREAM,
+    ("ExplainRole", "KeepUnexplainedEntries", "sqs:SendMessage"): DISCARDED,
+    ("ExplainRole", "SendTraces", "xray:PutTraceSegments"): TRACED,
+    ("ExplainRole", "SendTraces", "xray:PutTelemetryRecords"): TRACED,
+    ("ExplainRole", "WriteLogs", "logs:CreateLogStream"): LOGGED_BY_EXPLAIN,
+    ("ExplainRole", "WriteLogs", "logs:PutLogEvents"): LOGGED_BY_EXPLAIN,
     ("CatchUpRunRole", "TakeSteps", "lambda:InvokeFunction"): STEPPED,
     ("CatchUpRunRole", "StartSegments", "states:StartExecution"): MAPPED,
     ("CatchUpRunRole", "FollowSegments", "states:DescribeExecution"): FOLLOWED,
@@ -267,15 +360,21 @@ def test_no_permission_is_spare(deployed: Deployment, roles: dict[str, Role], ro
     """Without it what needs it is refused, and the refusal names it; with it again it is done."""
     permission = (role, sid, action)
     if permission in SIMULATED:
-        needed, policy = SIMULATED[permission], roles[role].document()
-        assert "allowed" == roles[role].simulated(policy, action, needed.resource)
-        assert "implicitDeny" == roles[role].simulated(reduced(policy, sid, action), action, needed.resource)
+        resource, policy = SIMULATED[permission].resource.format(stream=stream_of(deployed)), roles[role].document()
+        assert "allowed" == roles[role].simulated(policy, action, resource)
+        assert "implicitDeny" == roles[role].simulated(reduced(policy, sid, action), action, resource)
         return
     check = check_of(permission)
     refusal = SAYS_NO_REASON.get(permission, f"is not authorized to perform: {action} because")
     with roles[role].without(sid, action), pytest.raises(RuntimeError, match=refusal):
         check(deployed)
     check(deployed)
+
+
+def stream_of(stack: Deployment) -> str:
+    """Return the stream of the Ledger."""
+    arn_of_stream: str = stack.dynamodb.describe_table(TableName=stack.ledger_table)["Table"]["LatestStreamArn"]
+    return arn_of_stream
 
 
 def test_each_permission_is_either_taken_away_or_simulated() -> None:
@@ -364,6 +463,7 @@ class Denial:
 
 
 ENTRY = {"reference": {"S": "job#j-1"}, "sequence": {"N": "1"}}
+SEAL = {"id": {"S": "seal"}, "number": {"N": "1"}}
 USER, JOB, STATE = {"userId": {"S": "u-1"}}, {"jobId": {"S": "j-1"}}, {"id": {"S": "run"}}
 RICHER = {
     "UpdateExpression": "ADD remaining :amount, posted :amount",
@@ -371,6 +471,7 @@ RICHER = {
 }
 CHEAPER = {"UpdateExpression": "SET amount = :amount", "ExpressionAttributeValues": {":amount": {"N": "0"}}}
 HOT, CATCH_UP, RUN, SCHEDULE = "ReconcilerRole", "CatchUpRole", "CatchUpRunRole", "CatchUpScheduleRole"
+EXPLAIN = "ExplainRole"
 
 DENIALS = (
     Denial(HOT, "dynamodb", "delete_item", {"TableName": "{ledger}", "Key": ENTRY}, "an entry is never deleted"),
@@ -403,6 +504,16 @@ DENIALS = (
     Denial(CATCH_UP, "sqs", "receive_message", {"QueueUrl": "{events}"}, "events are not its work"),
     Denial(CATCH_UP, "lambda", "invoke", {"FunctionName": "{function}"}, "it calls nobody, itself neither"),
     Denial(CATCH_UP, "dynamodb", "delete_table", {"TableName": "{credits}"}, "tables outlive everything"),
+    Denial(CATCH_UP, "dynamodb", "update_item", {"TableName": "{seals}", "Key": SEAL, **CHEAPER}, "a seal is never changed"),
+    Denial(CATCH_UP, "dynamodb", "delete_item", {"TableName": "{seals}", "Key": SEAL}, "a seal is never removed"),
+    Denial(HOT, "dynamodb", "put_item", {"TableName": "{seals}", "Item": SEAL}, "who posts does not seal"),
+    Denial(EXPLAIN, "dynamodb", "put_item", {"TableName": "{ledger}", "Item": ENTRY}, "it adds words to an entry, no entry"),
+    Denial(EXPLAIN, "dynamodb", "delete_item", {"TableName": "{ledger}", "Key": ENTRY}, "an entry is never deleted"),
+    Denial(EXPLAIN, "dynamodb", "update_item", {"TableName": "{credits}", "Key": USER, **RICHER}, "it moves no credit"),
+    Denial(EXPLAIN, "dynamodb", "get_item", {"TableName": "{credits}", "Key": USER}, "it sees no balance"),
+    Denial(EXPLAIN, "dynamodb", "put_item", {"TableName": "{jobs}", "Item": JOB}, "it knows no job"),
+    Denial(EXPLAIN, "sqs", "send_message", {"QueueUrl": "{events}", "MessageBody": "x"}, "it sends no event to be charged"),
+    Denial(EXPLAIN, "lambda", "invoke", {"FunctionName": "{function}"}, "nor straight to the function"),
     Denial(RUN, "lambda", "invoke", {"FunctionName": "{function}"}, "it steps through the catch-up alone"),
     Denial(RUN, "dynamodb", "get_item", {"TableName": "{credits}", "Key": USER}, "it sees no data"),
     Denial(RUN, "stepfunctions", "delete_state_machine", {"stateMachineArn": "{machine}"}, "it does not change itself"),
@@ -417,6 +528,7 @@ def call_as(deployed: Deployment, roles: dict[str, Role]) -> Callable[[Denial], 
     sessions = {name: role.session() for name, role in roles.items()}
     names = {
         "ledger": deployed.ledger_table, "credits": deployed.credits_table, "jobs": deployed.jobs_table, "state": "State-dev",
+        "seals": deployed.outputs["SealsTableName"],
         "function": deployed.function, "catch_up": deployed.catch_up_function, "machine": deployed.outputs["CatchUpRunArn"],
         "events": deployed.events_queue, "failed_events": deployed.failed_events_queue,
     }  # fmt: skip

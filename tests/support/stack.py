@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from engine.decimals import Money
+from engine.ledger.entries import item_of
+from engine.values import Entry, EntryType, Facts, Source
 from tools.deployment import Deployment
 
 
@@ -57,10 +61,38 @@ def entries(stack: Deployment, job: str) -> list[dict[str, Any]]:
     return items
 
 
-def renew_containers(stack: Deployment) -> None:
-    """Let the function start anew with its next invocation: its environment has changed."""
-    functions = stack.aws.client("lambda")
-    variables = functions.get_function_configuration(FunctionName=stack.function)["Environment"]["Variables"]
-    environment = {"Variables": {**variables, "RENEWED": uuid.uuid4().hex}}
-    functions.update_function_configuration(FunctionName=stack.function, Environment=environment)
+def renew_containers(stack: Deployment, function: str | None = None, **variables: str) -> None:
+    """Let a function start anew with its next invocation: its environment has changed, by ``variables`` and more."""
+    functions, name = stack.aws.client("lambda"), function or stack.function
+    before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    environment = {"Variables": {**before, "RENEWED": uuid.uuid4().hex, **variables}}
+    functions.update_function_configuration(FunctionName=name, Environment=environment)
     functions.close()
+
+
+def explained(stack: Deployment, user: str, anomaly: str, count: int = 1) -> list[dict[str, Any]]:
+    """Hand new entries of a user to the function that explains, as the Ledger's stream does; return them as they are then.
+
+    They move nothing. In the Ledger they have no anomalies, so that the stream itself passes them by.
+    """
+    items = [_flag(user) for _ in range(count)]
+    for item in items:
+        stack.dynamodb.put_item(TableName=stack.tables.ledger, Item=item)
+    told = {"L": [{"M": {"name": {"S": anomaly}}}]}
+    records = [
+        {"eventName": "INSERT", "dynamodb": {"SequenceNumber": str(number), "NewImage": {**item, "anomalies": told}}}
+        for number, item in enumerate(items, start=1)
+    ]
+    before = len(stack.log_lines(stack.explain_function))
+    if stack.invoke({"Records": records}, stack.explain_function)["batchItemFailures"]:
+        raise RuntimeError("\n".join(stack.log_lines(stack.explain_function)[before:]))
+    return [entries(stack, item["jobId"]["S"])[0] for item in items]
+
+
+def _flag(user: str) -> dict[str, Any]:
+    job, at = f"j-{uuid.uuid4().hex[:12]}", datetime.now(UTC)
+    entry = Entry(
+        reference=f"job#{job}", job=job, sequence=1, user=user, type=EntryType.FLAG, amount=Decimal(0), occurred_at=at,
+        rule="flag-of-a-test", policy="test", facts=Facts(), cost=Decimal(0), money=Money(), source=Source.EVENT,
+    )  # fmt: skip
+    return item_of(entry, at)

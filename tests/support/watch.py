@@ -83,15 +83,18 @@ class Watch:
             case _:
                 return self._filtered()
 
+    def _functions(self) -> tuple[str, ...]:
+        return self.stack.function, self.stack.catch_up_function, self.stack.explain_function
+
     # --- what is written: lines, each once ---
 
     def _embedded(self) -> Iterator[Datum]:
-        for function in (self.stack.function, self.stack.catch_up_function):
+        for function in self._functions():
             for line in self._new(function, self.stack.log_lines(function)):
                 yield from read_line(line)
 
     def _durations(self) -> Iterator[Datum]:
-        for function in (self.stack.function, self.stack.catch_up_function):
+        for function in self._functions():
             for line in self._new(f"{function} reports", self.stack.log_lines(function)):
                 if report := REPORT.match(line):
                     yield self._of_lambda("Duration", function, float(report["milliseconds"]))
@@ -114,7 +117,7 @@ class Watch:
 
     def _counters(self) -> Iterator[Datum]:
         """A throttled invocation is neither an invocation nor an error to AWS; the local AWS counts it as both."""
-        for function in (self.stack.function, self.stack.catch_up_function):
+        for function in self._functions():
             (invocations, errors, throttles), samples = self._grown(function)
             if not samples:
                 continue
