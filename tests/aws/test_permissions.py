@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 
 from engine.audit.seals import REST
 from engine.instants import posting_text
-from tests.support.model_server import KEY, Exchange, run_model_server
+from tests.support.model_server import KEY, Exchange, ModelServer
 from tests.support.roles import Role, as_list, reduced, roles_of
 from tests.support.stack import entries, explained, failed, give, put_job, rendered, renew_containers
 from tools.deployment import Deployment, wait_until
@@ -211,15 +211,15 @@ def says_what_it_was_told(exchange: Exchange) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def model(deployed: Deployment) -> Iterator[None]:
+def model(deployed: Deployment, model_server: ModelServer) -> Iterator[None]:
     """Let the function that explains reach a model, with a key."""
     secrets = deployed.aws.client("secretsmanager")
-    with run_model_server() as server:
-        server.does(says_what_it_was_told)
-        secrets.put_secret_value(SecretId=deployed.outputs["LlmSecretArn"], SecretString=json.dumps({"api_key": KEY}))
-        renew_containers(deployed, deployed.explain_function, OPENAI_BASE_URL=server.url)
-        yield
+    secrets.put_secret_value(SecretId=deployed.outputs["LlmSecretArn"], SecretString=json.dumps({"api_key": KEY}))
     secrets.close()
+    renew_containers(deployed, deployed.explain_function)
+    model_server.does(says_what_it_was_told)
+    yield
+    model_server.does()
 
 
 Check = Callable[[Deployment], None]
