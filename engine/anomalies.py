@@ -118,8 +118,8 @@ def _sign(name: str, frequency: Frequency, seen: Document) -> Sign | None:
     said = [_said(_search(path, seen)) for path in frequency.same]
     if not all(said):
         return None
-    digest = hashlib.sha256("\0".join(said).encode(errors="surrogatepass")).digest()
-    return Sign(name, base64.urlsafe_b64encode(digest[:KEY_BYTES]).decode())
+    digest = hashlib.blake2b("\0".join(said).encode(errors="surrogatepass"), digest_size=KEY_BYTES).digest()
+    return Sign(name, base64.b64encode(digest).decode())
 
 
 def _said(value: object) -> str:

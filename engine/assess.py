@@ -110,10 +110,20 @@ def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | st
     """Return what anomalies see beside the envelope: ``charge`` of a debit, ``grant`` of a grant, nothing of all else."""
     for name, fact in (("charge", effect.fact.charge), ("grant", effect.fact.grant)):
         if fact is not None:
-            price = effect.price or Price()
-            priced = {"amount": fact.amount, "quantity": effect.quantity, "rate": price.rate}
-            return {name: {**priced, "unit": price.unit, "price": _named(price)}}
+            price = effect.price or NO_PRICE
+            return {
+                name: {
+                    "amount": fact.amount,
+                    "quantity": effect.quantity,
+                    "rate": price.rate,
+                    "unit": price.unit,
+                    "price": _named(price),
+                }
+            }
     return {}
+
+
+NO_PRICE = Price()
 
 
 def _named(price: Price) -> str | None:

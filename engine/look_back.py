@@ -26,7 +26,7 @@ OVERLAP = timedelta(days=1)
 """Four scheduled runs: what the last three could not see, this one sees."""
 
 ENTRIES_MAX = 250_000
-"""How many entries are held at once: some 150 MB."""
+"""How many entries are held at once: some 200 MB of the 512 that the function has."""
 
 FLAGS_MAX = 1000
 """How many entries one run flags; the next one goes on."""

@@ -111,6 +111,21 @@ def test_the_catch_up_names_whose_books_do_not_agree(deployed: Deployment) -> No
     assert [] == deployed.catch_up()["audit"]["drifts"]
 
 
+def test_the_catch_up_flags_a_result_that_was_charged_twice(deployed: Deployment) -> None:
+    """By the role's own rights; the credits stay where they are."""
+    give(deployed, "u-twice", "100")
+    deployed.send(*(rendered("u-twice", f"j-twice-{number}", result_url="s3://renders/one") for number in (1, 2)))
+    wait_until(lambda: balance(deployed, "u-twice") == Decimal("98.4"), "both jobs are charged")
+
+    answer = deployed.catch_up()
+
+    key = {"reference": {"S": "job#j-twice-2"}, "sequence": {"N": "2"}}
+    flag = deployed.dynamodb.get_item(TableName=deployed.tables.ledger, Key=key)["Item"]
+    assert "problem" not in answer["lookBack"]
+    assert ({"S": "flag"}, {"S": "rendered-twice"}, {"N": "0"}) == (flag["type"], flag["rule"], flag["amount"])
+    assert Decimal("98.4") == balance(deployed, "u-twice")
+
+
 def test_what_serves_events_may_not_read_whole_tables(deployed: Deployment) -> None:
     """A scan that is sent to it is refused by its role; the catch-up has one of its own."""
     with pytest.raises(LocalAwsError, match=r"not authorized to perform: dynamodb:Scan"):

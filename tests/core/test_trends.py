@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from engine.anomalies import LATER
 from engine.baselines import Baseline, Baselines
 from engine.ledger.attributes import decode_item
 from engine.ledger.entries import entry_of, item_of, seen_of
 from engine.look_back import longest
+from engine.plan import plan
 from engine.policy import Policy
+from engine.reasons import reasons_for
 from engine.recount import recount
 from engine.trends import LookBack
 from engine.values import Seen, Sign
@@ -303,6 +306,25 @@ def test_a_look_reaches_as_far_as_the_longest_pattern() -> None:
     )
 
     assert [timedelta(days=3), timedelta(minutes=10), None] == [longest(which) for which in (both, BURST, example())]
+
+
+# --- without a ledger -------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_looks_back_as_well() -> None:
+    """Once, after all events, under both policies."""
+    both = plan(jobs("10:00", "10:05", "10:10"), example(), BURST)
+
+    assert {"burst": (0, 1)} == both.anomalies
+    assert ("anomaly burst is new",) == both.changes
+    assert () == both.differences
+
+
+def test_an_event_alone_is_said_to_be_counted() -> None:
+    """Whether it is one too many, `explain` cannot know."""
+    tried = [one for which in (BURST, FALLING) for one in reasons_for(rendered(), which).tried]
+
+    assert [LATER, LATER] == [one.difference for one in tried if one.name in {"burst", "falling"}]
 
 
 # --- entries ----------------------------------------------------------------------------------------------------------
