@@ -20,6 +20,7 @@ from pytest_socket import socket_allow_hosts
 
 from engine.ledger import Tables
 from engine.wiring import build_client
+from tests.support.model_server import ModelServer, run_model_server
 from tools import deployment, environments
 from tools.deployment import Deployment
 from tools.local_aws import REGION, LocalAws, create_tables, delete_tables, run_local_aws, tables_named
@@ -137,10 +138,18 @@ def artifact(built: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def deployed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def model_server() -> Iterator[ModelServer]:
+    """Return a server that speaks a language model's protocol; it answers well until a test asks for something else."""
+    with run_model_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def deployed(built: Path, model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Return the real template, deployed where the function may do only what its role permits. Tests bring their own users."""
     local_aws = run_local_aws(tmp_path_factory.mktemp("deployed"), enforce_iam=True)
-    with started(local_aws) as running, deployment.deployed(running, built) as stack:
+    parameters = {"LlmBaseUrl": model_server.url}
+    with started(local_aws) as running, deployment.deployed(running, built, parameters) as stack:
         yield stack
 
 

@@ -192,9 +192,9 @@ class Deployment:
 
 
 @contextlib.contextmanager
-def deployed(aws: LocalAws, build_dir: Path = BUILD_DIR) -> Iterator[Deployment]:
+def deployed(aws: LocalAws, build_dir: Path = BUILD_DIR, parameters: Mapping[str, str] | None = None) -> Iterator[Deployment]:
     """Deploy what ``build`` made, and close the connections at the end; the stack itself goes with the local AWS."""
-    deployment = deploy(aws, build_dir)
+    deployment = deploy(aws, build_dir, parameters=parameters)
     try:
         yield deployment
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ from engine.cli.options import (
     reporter,
 )
 from engine.cli.output import err, out, print_counts, print_json, print_table
-from engine.clock import Clock
+from engine.clock import Clock, Deadline
 from engine.digest import digest_of
 from engine.digest import worth as worth_of
 from engine.findings import Finding, findings, findings_of
@@ -160,24 +161,24 @@ def digest(
 
 def _explained(found: Sequence[Finding], ledger: Ledger, policy: Any, *, store: bool) -> list[dict[str, Any]]:
     """Return what is said of each, in parts as large as the function's, and store it where that is asked for."""
-    from engine.explain.local import explainer_on  # noqa: PLC0415  the model's client is two seconds
+    from engine.explain.local import explainer_on  # noqa: PLC0415  no other command needs it
+    from engine.explain.run import TOGETHER_MAX  # noqa: PLC0415  the same
 
     explainer = explainer_on(ledger, policy, os.environ, reporter(verbose=False))
     answers: list[dict[str, Any]] = []
-    for part in _parts(found, 10):
-        deadline = Clock().deadline(EXPLAIN_SECONDS)
-        entries = [finding.entry for finding in part]
-        for entry, explanation in zip(entries, explainer.explain(entries, deadline), strict=True):
-            is_stored = store and explainer.shelf.store(entry, explanation.attributes(), patience())
-            answers.append(
-                {
-                    "reference": entry.reference,
-                    "sequence": entry.sequence,
-                    "explanation": explanation.attributes(),
-                    "stored": is_stored,
-                }
-            )
+    with contextlib.closing(explainer.model):
+        for part in _parts(found, TOGETHER_MAX):
+            entries = [finding.entry for finding in part]
+            for entry, explanation in zip(entries, explainer.explain(entries, _function_time()), strict=True):
+                said = explanation.attributes()
+                is_stored = store and explainer.shelf.store(entry, said, patience())
+                place = {"reference": entry.reference, "sequence": entry.sequence}
+                answers.append({**place, "explanation": said, "stored": is_stored})
     return answers
+
+
+def _function_time() -> Deadline:
+    return Clock().deadline(EXPLAIN_SECONDS)
 
 
 def _parts(found: Sequence[Finding], size: int) -> Iterable[Sequence[Finding]]:

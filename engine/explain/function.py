@@ -67,16 +67,21 @@ def build_explainer(
     policy = load_compiled(path) or load_policy(path)
     ledger = build_ledger(settings.tables, clock)
     telemetry = Telemetry(write, clock, {"FunctionName": settings.function}, log_level(settings.log_level))
-    model = build_model(policy, ledger, environment, clock)
+    model = build_model(policy, ledger, environment, telemetry)
     return Explainer(policy, Shelf(ledger.client, ledger.tables, clock), model, telemetry, clock, _bus(environment))
 
 
-def build_model(policy: Policy, ledger: Ledger, environment: Mapping[str, str], clock: Clock) -> Endpoint:
+def build_model(policy: Policy, ledger: Ledger, environment: Mapping[str, str], telemetry: Telemetry) -> Endpoint:
     """Return the model that the environment and the policy name, with its key and its budget."""
+
+    def tell(problem: str) -> None:
+        telemetry.noted("keyless", {"problem": f"the model's key could not be read: {problem}"}, is_wrong=True)
+
+    clock = ledger.clock
     name = environment.get("LLM_MODEL") or policy.explain.model
     budget = Budget(ledger.client, ledger.tables.state, policy.explain.max_per_hour, clock)
     base_url = environment.get("OPENAI_BASE_URL") or None
-    return Endpoint(name, Key(_secret(environment), clock), budget, clock, base_url)
+    return Endpoint(name, Key(_secret(environment), clock, tell), budget, clock, base_url)
 
 
 def _secret(environment: Mapping[str, str]) -> Callable[[], str | None]:

@@ -17,5 +17,5 @@ def explainer_on(ledger: Ledger, policy_file: Path, environment: Mapping[str, st
     """Return what explains the entries of ``ledger``, with the model that the environment and the policy name."""
     policy, clock = load_policy(policy_file), ledger.clock
     telemetry = Telemetry(write, clock, {"FunctionName": "reconciler"})
-    model = build_model(policy, ledger, environment, clock)
+    model = build_model(policy, ledger, environment, telemetry)
     return Explainer(policy, Shelf(ledger.client, ledger.tables, clock), model, telemetry, clock)

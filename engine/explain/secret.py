@@ -18,10 +18,14 @@ MEMBER = "api_key"
 
 @define
 class Key:
-    """A key behind ``read``, which returns the secret's text or raises. It is never shown, not even in a traceback's repr."""
+    """A key behind ``read``, which returns the secret's text or raises. It is never shown, not even in a traceback's repr.
+
+    ``tell`` is told why the secret could not be read.
+    """
 
     read: Callable[[], str | None] = field(repr=False)
     clock: Clock
+    tell: Callable[[str], None] = lambda _problem: None
     _known: str | None = field(default=None, repr=False)
     _asked_at: float | None = None
 
@@ -38,7 +42,10 @@ class Key:
         self._asked_at = self.clock.steady()
         try:
             self._known = key_of(self.read())
-        except Exception:  # noqa: BLE001  whatever it is, an explanation without a model is better than none
+        except Exception as error:  # noqa: BLE001  whatever it is, an explanation without a model is better than none
+            self.tell(
+                f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else "the secret is no JSON object"
+            )
             return False
         return self._known is not None and self._known != before
 

@@ -26,7 +26,6 @@ from engine.ledger.calls import (
     call,
 )
 from engine.ledger.entries import entry_of, item_of, log_of, sample_of
-from engine.ledger.flagged import day_request, flagged_request
 from engine.ledger.jobs import Page, ScanSlice, scan_request
 from engine.ledger.postings import (
     BATCHED_GUARDS,
@@ -168,6 +167,8 @@ class Ledger:
 
     def flagged(self, since: datetime | None, deadline: Deadline) -> Iterator[dict[str, Any]]:
         """Yield the entries with anomalies, and those that resolve some, posted ``since`` (strongly consistent)."""
+        from engine.ledger.flagged import flagged_request  # noqa: PLC0415  what serves events needs none
+
         request = flagged_request(self.tables.ledger, since)
         yield from map(decode_item, self._items(self.client.scan, request, deadline))
 
@@ -223,6 +224,8 @@ class Ledger:
 
     def is_first_of_the_day(self, day: str, deadline: Deadline) -> bool:
         """Say whether nobody asked for ``day`` (an ISO date) or a later one before: once a day it is true."""
+        from engine.ledger.flagged import day_request  # noqa: PLC0415  the same
+
         try:
             call(self.client.update_item, day_request(self.tables.state, day), deadline)
         except ConditionFailed:

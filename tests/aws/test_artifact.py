@@ -87,7 +87,8 @@ sys.path.insert(0, ".")
 os.environ["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:1"
 import handler
 
-print(handler.explain_handler({"Records": []}), "openai" in sys.modules, [name for name in compiled if name.endswith(".py")])
+texts = [name for name in compiled if name.endswith(".py") and "/anyio/" not in name]  # that one reads its own
+print(handler.explain_handler({"Records": []}), "openai" in sys.modules, texts)
 """
 
 

@@ -18,19 +18,12 @@ from engine.explain.secret import Key
 from engine.explain.shelf import Shelf
 from engine.ledger import Tables
 from engine.telemetry import Telemetry
-from tests.support.model_server import KEY, ModelServer, run_model_server
+from tests.support.model_server import KEY, ModelServer
 from tests.support.policies import example
 from tests.support.world import World
 
 SECONDS = 13.0
 """Three for the model; ten are kept back for the entries."""
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[ModelServer]:
-    """Return the server; it answers well until a test asks for something else."""
-    with run_model_server() as running:
-        yield running
 
 
 @define
@@ -85,11 +78,11 @@ def record(item: dict[str, Any], number: int = 1, kind: str = "INSERT") -> dict[
 
 
 @pytest.fixture
-def desk(dynamodb: Any, tables: Tables, server: ModelServer) -> Iterator[Desk]:
+def desk(dynamodb: Any, tables: Tables, model_server: ModelServer) -> Iterator[Desk]:
     """Return a ledger of one user with credits."""
-    server.does()
-    server.accepts = KEY
-    desk = Desk(World(dynamodb, tables, example()).user("u-1", "1000"), server)
+    model_server.does()
+    model_server.accepts = KEY
+    desk = Desk(World(dynamodb, tables, example()).user("u-1", "1000"), model_server)
     yield desk
     for endpoint in desk.opened:
         endpoint.close()

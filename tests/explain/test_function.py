@@ -82,3 +82,32 @@ def test_the_explain_handler_answers_a_batch_of_the_stream(desk: Desk, environme
 def test_what_is_no_batch_at_all_raises_nothing(event: Any, environment: dict[str, str]) -> None:
     """A stream that stands still explains nothing more."""
     assert {"batchItemFailures": []} == run("explain_handler", event, environment)[0]
+
+
+IMPORTS_OF_AN_INVOCATION = """
+import json, os, sys
+
+import handler
+
+before = set(sys.modules)
+answer = handler.explain_handler(json.loads(sys.argv[1]))
+late = sorted(name for name in set(sys.modules) - before if name.split(".")[0] in {"openai", "pydantic", "httpx2", "botocore"})
+print(json.dumps([answer, late]), file=sys.stderr)
+"""
+
+
+def test_the_client_is_imported_in_init_and_never_in_an_invocation(desk: Desk, environment: dict[str, str]) -> None:
+    """Not one module of it is left for the first question, which is asked and answered here."""
+    desk.world.deliver(rendered("j-1", seconds=700))
+    in_lambda = {
+        "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1",
+        "_HANDLER": "handler.explain_handler",
+        "AWS_LAMBDA_FUNCTION_NAME": "f",
+    }
+    command = [sys.executable, "-c", IMPORTS_OF_AN_INVOCATION, json.dumps({"Records": desk.records()})]
+    whole = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), **environment, **in_lambda}
+    done = subprocess.run(command, env=whole, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stderr
+    assert [{"batchItemFailures": []}, []] == json.loads(done.stderr.splitlines()[-1])
+    assert "model" == desk.explanations("j-1")[0]["by"]

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from engine.ledger import Ledger, Tables
 from engine.ledger.attributes import encode_item
+from engine.ledger.wire import ServiceError
 from engine.values import Outcome
 from tests.support.events import failed, rendered
 from tests.support.policies import example
@@ -169,3 +170,27 @@ def test_entries_of_the_first_form_are_still_known(dynamodb: Any, tables: Tables
 
     assert ["duplicate", "duplicate"] == outcomes
     assert before == world.everything()
+
+
+def test_our_own_entry_is_recognised_even_if_it_has_been_explained_meanwhile(dynamodb: Any, tables: Tables) -> None:
+    """An explanation is the one attribute that is added to an entry; it makes it nobody else's."""
+    world = World(dynamodb, tables).user()
+    attempts = iter(["first", "second"])
+
+    def explained_and_lost(operation: str, request: dict[str, Any], send: Any) -> Any:
+        attempt = next(attempts, "later")
+        answer = send(**{**request, "ClientRequestToken": attempt})
+        if attempt != "first":
+            return answer
+        dynamodb.update_item(
+            TableName=tables.ledger,
+            Key={"reference": {"S": "job#j-1"}, "sequence": {"N": "1"}},
+            UpdateExpression="SET explanation = :said",
+            ExpressionAttributeValues={":said": {"M": {"summary": {"S": "Fine."}}}},
+        )
+        raise ServiceError("InternalServerError", "lost", 500, [])
+
+    (report,) = world.deliver(rendered("j-1"), client=DisturbedClient(dynamodb, explained_and_lost))
+
+    assert Outcome.DEBITED == report.outcome
+    assert [("debit", Decimal("-0.8"))] == world.amounts("j-1")
