@@ -177,7 +177,7 @@ def _initialise_events() -> None:
 
 
 def _initialise_explain() -> None:
-    from engine.explain.function import prepare  # noqa: PLC0415  the model's client is two seconds of processor time
+    from engine.explain.function import prepare  # noqa: PLC0415  the model's client takes longer than all of a debit's cold start
 
     prepare()
 

@@ -116,7 +116,7 @@ class Endpoint:
     @contextmanager
     def _failures_named(self, deadline: Deadline) -> Iterator[None]:
         """Turn whatever goes wrong into a ModelFailure. At the deadline the connection is closed, whatever it still drips."""
-        import openai  # noqa: PLC0415  two seconds: at the top of the function's init, and here only found again
+        import openai  # noqa: PLC0415  heavy: the function's init has imported it, here it is found again
 
         watchdog = threading.Timer(max(deadline.left(), 0.0), self.close)
         watchdog.daemon = True

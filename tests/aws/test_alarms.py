@@ -26,7 +26,7 @@ from botocore.config import Config
 from tests.support.cloudwatch import Alarm
 from tests.support.roles import roles_of
 from tests.support.slow_database import slow_database
-from tests.support.stack import explained, give, put_job, rendered, renew_containers
+from tests.support.stack import explained, give, put_job, rendered, set_key
 from tests.support.watch import Watch
 from tools.deployment import Deployment, wait_until
 from tools.local_aws import LocalAwsError
@@ -250,10 +250,7 @@ def purge(stack: Deployment, queue: str) -> None:
 @contextmanager
 def many_anomalies_without_the_model(stack: Deployment, watch: Watch) -> Iterator[None]:
     """Eleven in a batch, and the secret holds no key; it is over when there are no more of them for a while."""
-    secrets = stack.aws.client("secretsmanager")
-    secrets.put_secret_value(SecretId=stack.outputs["LlmSecretArn"], SecretString='{"api_key": ""}')
-    secrets.close()
-    renew_containers(stack, stack.explain_function)
+    set_key(stack, "")
     for entry in explained(stack, new(stack)[0], anomaly=f"unlike-{uuid.uuid4().hex}", count=11):
         assert "rules" == entry["explanation"]["M"]["by"]["S"]
     yield

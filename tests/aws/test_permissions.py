@@ -26,7 +26,7 @@ from engine.audit.seals import REST
 from engine.instants import posting_text
 from tests.support.model_server import KEY, Exchange, ModelServer
 from tests.support.roles import Role, as_list, reduced, roles_of
-from tests.support.stack import entries, explained, failed, give, put_job, rendered, renew_containers
+from tests.support.stack import entries, explained, failed, give, put_job, rendered, renew_containers, set_key
 from tools.deployment import Deployment, wait_until
 from tools.local_aws import ACCOUNT, REGION
 from tools.template import role_statements
@@ -212,14 +212,12 @@ def says_what_it_was_told(exchange: Exchange) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def model(deployed: Deployment, model_server: ModelServer) -> Iterator[None]:
-    """Let the function that explains reach a model, with a key."""
-    secrets = deployed.aws.client("secretsmanager")
-    secrets.put_secret_value(SecretId=deployed.outputs["LlmSecretArn"], SecretString=json.dumps({"api_key": KEY}))
-    secrets.close()
-    renew_containers(deployed, deployed.explain_function)
+    """Let the function that explains reach a model, with a key; leave it without one, as it was deployed."""
+    set_key(deployed, KEY)
     model_server.does(says_what_it_was_told)
     yield
     model_server.does()
+    set_key(deployed, "")
 
 
 Check = Callable[[Deployment], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -68,6 +69,14 @@ def renew_containers(stack: Deployment, function: str | None = None, **variables
     environment = {"Variables": {**before, "RENEWED": uuid.uuid4().hex, **variables}}
     functions.update_function_configuration(FunctionName=name, Environment=environment)
     functions.close()
+
+
+def set_key(stack: Deployment, key: str) -> None:
+    """Put the model's key into its secret; the function that explains finds it at once."""
+    secrets = stack.aws.client("secretsmanager")
+    secrets.put_secret_value(SecretId=stack.outputs["LlmSecretArn"], SecretString=json.dumps({"api_key": key}))
+    secrets.close()
+    renew_containers(stack, stack.explain_function)
 
 
 def explained(stack: Deployment, user: str, anomaly: str, count: int = 1) -> list[dict[str, Any]]:
