@@ -169,13 +169,18 @@ def scan(
 
 @define
 class Scanner:
-    """Works through slices. ``in_hand`` is what it took of the allowance and has not used."""
+    """Works through slices. ``in_hand`` is what it took of the allowance and has not used.
+
+    It pauses only once it ``has_moved``: where one page takes longer than all the time before the pause, each invocation would
+    read the same one for ever.
+    """
 
     reconciler: Reconciler
     deadline: Deadline
     pause: Deadline
     allowance: Allowance
     in_hand: int = 0
+    has_moved: bool = False
 
     def run(self, part: ScanSlice) -> ScanReport:
         """Work through one slice, as far as time and allowance go."""
@@ -198,9 +203,11 @@ class Scanner:
                 self.in_hand -= done.adjustments
                 report += done
                 part = evolve(part, after=rows[-1]["jobId"])
+                self.has_moved = True
             if page.next_after is None:
                 return report
             part = evolve(part, after=page.next_after)
+            self.has_moved = True
         return evolve(report, left_over=(part,))
 
     def close(self) -> None:
@@ -209,7 +216,7 @@ class Scanner:
         self.in_hand = 0
 
     def _goes_on(self) -> bool:
-        return has_time(self.deadline) and self.pause.left() > 0
+        return has_time(self.deadline) and (self.pause.left() > 0 or not self.has_moved)
 
     def _may_post(self) -> int:
         if self.in_hand < ROWS_TOGETHER:

@@ -13,7 +13,8 @@ from engine.clock import Clock
 from engine.explain import Explainer
 from engine.explain.budget import Budget
 from engine.explain.bus import Bus
-from engine.explain.model import Endpoint
+from engine.explain.function import NO_KEY_YET
+from engine.explain.model import Endpoint, connect
 from engine.explain.secret import Key
 from engine.explain.shelf import Shelf
 from engine.ledger import Tables
@@ -77,8 +78,14 @@ def record(item: dict[str, Any], number: int = 1, kind: str = "INSERT") -> dict[
     return {"eventID": str(number), "eventName": kind, "eventSource": "aws:dynamodb", "dynamodb": change}
 
 
+@pytest.fixture(scope="session")
+def imported() -> None:
+    """Import the model's client first, as the function's init does: an explanation's seconds are for the model."""
+    connect(NO_KEY_YET, None).chat.completions.with_raw_response  # noqa: B018  its parts are imported when they are asked for
+
+
 @pytest.fixture
-def desk(dynamodb: Any, tables: Tables, model_server: ModelServer) -> Iterator[Desk]:
+def desk(dynamodb: Any, tables: Tables, model_server: ModelServer, imported: None) -> Iterator[Desk]:
     """Return a ledger of one user with credits."""
     model_server.does()
     model_server.accepts = KEY

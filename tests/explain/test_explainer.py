@@ -141,7 +141,8 @@ def test_the_question_is_data_that_cannot_speak_up(desk: Desk) -> None:
     assert not {"u-1", "j-1", "j-2", "j-4"} & set(content.replace('"', " ").split())
     entry = exchange.data["entries"][0]
     assert ("user-1", "job-2", "-70", "debit-rendered") == (entry["user"], entry["job"], entry["amount"], entry["rule"])
-    figures = {"amount": "70.0000", "quantity": "700", "rate": "0.10"}
+    figures = {"amount": "70.0000", "quantity": "700", "rate": "0.10", "unit": "default"}
+    figures["price"] = "render-second 2025-01-01T00:00:00Z default"
     assert {"name": "costs-over-50", "reason": None, "figures": figures} == entry["anomalies"][0]
     recent = {"entries": 2, "flagged": 0, "charges": 1, "median_charge": "0.8", "largest_charge": "0.8"}
     assert recent == entry["this_user_recently"]
