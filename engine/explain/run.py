@@ -239,14 +239,14 @@ def place(entry: Entry) -> str:
 
 
 def metrics_of(explanation: Explanation) -> dict[str, float]:
-    """Return what an explanation counts as."""
+    """Return what an explanation counts as. Fallbacks are told as 0 as well: an alarm would not end by silence."""
     counts = {
         EXPLAINED: True,
         ALIKE: explanation.like is not None,
         FALLBACKS: explanation.by == BY_RULES and explanation.why != OFF,
         SPENT: explanation.why == BUDGET,
     }
-    return {name: 1 for name, counted in counts.items() if counted}
+    return {name: int(counted) for name, counted in counts.items() if counted or name == FALLBACKS}
 
 
 def detail_of(entry: Entry, explanation: Explanation) -> dict[str, Any]:

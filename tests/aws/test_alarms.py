@@ -24,6 +24,7 @@ from attrs import frozen
 from botocore.config import Config
 
 from tests.support.cloudwatch import Alarm
+from tests.support.model_server import KEY
 from tests.support.roles import roles_of
 from tests.support.slow_database import slow_database
 from tests.support.stack import explained, give, put_job, rendered, set_key
@@ -249,11 +250,16 @@ def purge(stack: Deployment, queue: str) -> None:
 
 @contextmanager
 def many_anomalies_without_the_model(stack: Deployment, watch: Watch) -> Iterator[None]:
-    """Eleven in a batch, and the secret holds no key; it is over when there are no more of them for a while."""
+    """Eleven in a batch, and the secret holds no key; it is over when there is one, and an hour has passed."""
     set_key(stack, "")
     for entry in explained(stack, new(stack)[0], anomaly=f"unlike-{uuid.uuid4().hex}", count=11):
         assert "rules" == entry["explanation"]["M"]["by"]["S"]
     yield
+    watch.let_pass(AN_HOUR)
+    set_key(stack, KEY)
+    (entry,) = explained(stack, new(stack)[0], anomaly=f"unlike-{uuid.uuid4().hex}")
+    set_key(stack, "")
+    assert "model" == entry["explanation"]["M"]["by"]["S"]
 
 
 @contextmanager
