@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ Notes = Mapping[str, Mapping[str, Any]]
 """What each benchmark has noted, by its name."""
 
 FLOOR = 'importing boto3 and making a client ("the floor")'
+TIMES_OF_ANOTHER_HOUR = math.inf
+"""Of milliseconds the gate judges, not the comparison: a machine may take twice as long as it did a day before."""
+
 BARE = "boto3's bare `transact_write_items`, the same items"
 
 
@@ -75,7 +79,7 @@ FIGURES = (
         "",
         budgets.LAMBDA_MILLISECONDS_P95,
         "< 400",
-        drift_max=1.0,
+        drift_max=TIMES_OF_ANOTHER_HOUR,
     ),
     Figure(
         "test_warm_debit",
@@ -133,7 +137,7 @@ FIGURES = (
         "",
         budgets.MATCHING_MICROSECONDS_MAX,
         "<= 10",
-        drift_max=1.0,
+        drift_max=TIMES_OF_ANOTHER_HOUR,
     ),
 )
 

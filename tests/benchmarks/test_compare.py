@@ -36,6 +36,16 @@ def test_worse_by_more_than_half_is_told(debit: float, batch: float, is_good: bo
     assert is_good == compare.compare(SAVED, notes(debit, batch))[1]
 
 
+def test_times_of_another_hour_are_told_and_not_judged() -> None:
+    """The machine may be half as fast as it was when the run was saved; ratios within a run do not tell."""
+    name = "test_matching_hardly_grows_with_the_number_of_rules"
+
+    lines, is_good = compare.compare({f"{name}: ours 1000": 1.7}, {name: {"ours 1000": 5.1}})
+
+    assert is_good
+    assert any("+200%" in line and "WORSE" not in line for line in lines)
+
+
 def test_what_only_one_of_the_runs_has_is_named_and_not_judged() -> None:
     """Benchmarks that are new, or that were left out."""
     lines, is_good = compare.compare(SAVED, notes(0.4, 4.0))
