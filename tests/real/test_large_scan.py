@@ -9,6 +9,7 @@ import os
 import time
 import tracemalloc
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
@@ -21,9 +22,11 @@ from engine.clock import Clock
 from engine.ledger import Tables
 from engine.ledger.attributes import encode_item
 from engine.scheduled import begin, finish, work
+from engine.wiring import build_client
 from tests.support.clock import START
 from tests.support.events import rendered
 from tests.support.world import World
+from tools.local_aws import REGION
 
 LARGE = 300_000
 JOBS = int(os.environ.get("SCANNED_JOBS", "30000"))
@@ -105,13 +108,22 @@ def write_jobs(client: Any, tables: Tables) -> None:
         list(pool.map(write, range(0, JOBS, TOGETHER)))
 
 
+@pytest.fixture
+def patient(local_aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a client that waits for the local AWS as long as that takes for a page of a large table."""
+    monkeypatch.setattr("engine.wiring.READ_SECONDS_MAX", 60)
+    client = build_client(REGION, local_aws)
+    yield client
+    client.close()
+
+
 def test_what_is_due_among_very_many_is_found_bit_by_bit(
-    dynamodb: Any, tables: Tables, monkeypatch: pytest.MonkeyPatch
+    dynamodb: Any, patient: Any, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One in a thousand: a third of them is charged, a third refunded, a third only marked."""
     monkeypatch.setattr(engine.scheduled, "SEGMENT_BYTES", 1)
     monkeypatch.setattr(engine.scheduled, "SEGMENTS_MAX", 4)
-    client = Paced(dynamodb)
+    client = Paced(patient)
     world = World(client, tables, clock=client.clock())
     for number in range(USERS):
         world.user(f"u-{number}", "1000")
