@@ -1,6 +1,6 @@
 """A scan over a large table of which one row in a thousand is due: right, in short invocations, in little memory.
 
-``SCANNED_JOBS=300000`` makes it 300,000 rows, which takes the local AWS a quarter of an hour.
+``SCANNED_JOBS=300000`` makes it 300,000 rows, which takes the local AWS some minutes.
 """
 
 from __future__ import annotations
