@@ -21,7 +21,7 @@ from attrs import frozen
 
 from engine.audit import Audit, Drift, audit, look_again, total
 from engine.audit.logs import Fault, Line, faults, posted, settled
-from engine.audit.seals import CORRECTED, Damage, Finding, Verification, corrections_in, verify
+from engine.audit.seals import CORRECTED, NOT_YET, Damage, Finding, Verification, corrections_in, verify
 from engine.clock import Deadline
 from engine.decimals import EXACT, ZERO, Money
 from engine.errors import LedgerError
@@ -130,9 +130,11 @@ class _Hand:
         steps = [(str(found.user), EXACT.minus(found.moved))] if found is not None else []
         steps += self._earlier(reference, finding.sequence)
         steps += [(sealed.user, sealed.amount)] if sealed is not None else []
-        for number, (user, amount) in enumerate(_merged(steps)):
-            counted = finding.damage.value if number == 0 else "also"
-            figures = {"entry": str(finding.sequence), "found": finding.digest, "damage": counted}
+        merged = list(_merged(steps))
+        for number, (user, amount) in enumerate(merged, start=1):
+            is_done = number == len(merged)  # by the last one: whoever dies before it is counted back again
+            figures = {"entry": str(finding.sequence), "damage": finding.damage.value if is_done else NOT_YET}
+            figures |= {"found": finding.digest} if is_done else {}
             yield self._append(reference, user, amount, problem=finding.problem, figures=figures, damaged=damaged)
 
     def _came_late(self, finding: Finding, user: str) -> bool:

@@ -28,6 +28,9 @@ from engine.values import Source
 REST = timedelta(minutes=15)
 """So old is what is sealed: no invocation is still about to post what it dated so long ago, and clocks differ by less."""
 
+NOT_YET = "not yet"
+"""What a correction calls the damage that others have to follow for: by itself it corrects nothing."""
+
 CORRECTED = "corrected"
 """The anomaly of a correcting entry; its figures say what it corrects."""
 
@@ -274,6 +277,8 @@ def _corrections(log: Sequence[Item]) -> dict[tuple[str, str], int]:
     for item in log:
         own = int(item["sequence"]["N"])
         for figures in corrections_in(item):
+            if figures.get("damage") == NOT_YET:
+                continue
             corrected = figures.get("entry", ""), figures.get("found", "")
             found[corrected] = own
             if corrected == (str(own), ""):

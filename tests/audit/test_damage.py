@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from engine.audit.repair import Repair, Wrong, repair
 from tests.audit.conftest import Day
 from tests.support.events import failed, rendered
+from tests.support.world import DisturbedClient
 
 pytestmark = pytest.mark.local_aws
 
@@ -234,6 +235,26 @@ def test_a_repair_done_twice_does_nothing_the_second_time(day: Day) -> None:
     first, second = repaired(day, None), repaired(day, None)
 
     assert (2, 0) == (len(first.corrections), len(second.corrections))
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_a_repair_that_dies_on_the_way_is_finished_by_the_next(day: Day, calls: int) -> None:
+    """An entry given to another user takes two corrections: with the first alone it counts as open."""
+    day.change("job#j-4", 1, "SET #user = :s", s=s("u-1"))
+
+    def die(operation: str, request: dict[str, Any], send: Any) -> Any:
+        if operation == "transact_write_items" and client.calls.count(operation) == calls:
+            raise KeyboardInterrupt
+        return send(**request)
+
+    client = DisturbedClient(day.world.client, die)
+    with pytest.raises(KeyboardInterrupt):
+        repair(evolve(day.ledger, client=client), REASON, None, day.world.deadline(600))
+    assert ["job#j-4"] == [finding.reference for finding in day.verify().open]
+
+    assert repaired(day, None).after.is_clean
+    assert () == day.verify().open
+    assert {user: (posted, posted) for user, posted in TRUE.items()} == sums(day)
 
 
 def test_damage_after_a_repair_is_found_again(day: Day) -> None:
