@@ -153,14 +153,16 @@ class _Hand:
 
     def logs(self, found: Audit) -> Iterator[Correction]:
         """Correct logs by what two of three agree on: the entries' amounts, what they say of the cost, and the balance."""
-        differences = {drift.user: drift for drift in found.drifts}
+        drifts = {drift.user: drift for drift in found.drifts}
         for user, logs in self._faulty(found.faults).items():
             missing = {reference: EXACT.subtract(settled(log), posted(log)) for reference, log in logs.items()}
-            drift = differences.get(user)
-            if drift is None and user not in found.busy:
-                missing = dict.fromkeys(missing, ZERO)  # what they say of the cost is wrong
-            elif drift is None or drift.posted is None or EXACT.add(drift.ledger, total(missing.values())) != drift.posted:
+            surplus = None if user in found.busy else _surplus(drifts.get(user))
+            if surplus is None:
                 continue
+            if EXACT.add(surplus, total(missing.values())) != ZERO:
+                if surplus != ZERO:
+                    continue  # amounts, costs and balance tell three stories
+                missing = dict.fromkeys(missing, ZERO)  # what they say of the cost is wrong
             for reference, amount in missing.items():
                 fault = faults(logs[reference])[0]
                 figures = {"entry": str(fault.sequence), "damage": BY_LOG}
@@ -297,6 +299,13 @@ def _type(reference: str, amount: Decimal) -> EntryType:
     if reference.startswith(GRANT):
         return EntryType.GRANT
     return EntryType.DEBIT if amount < 0 else EntryType.REFUND
+
+
+def _surplus(drift: Drift | None) -> Decimal | None:
+    """Return by how much the entries exceed what was posted; None where that is no number."""
+    if drift is None:
+        return ZERO
+    return None if drift.posted is None else EXACT.subtract(drift.ledger, drift.posted)
 
 
 def _drift(drift: Drift) -> str:

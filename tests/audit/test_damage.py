@@ -257,6 +257,19 @@ def test_a_repair_that_dies_on_the_way_is_finished_by_the_next(day: Day, calls: 
     assert {user: (posted, posted) for user, posted in TRUE.items()} == sums(day)
 
 
+def test_amounts_of_two_new_jobs_that_were_exchanged_go_back_to_their_jobs(day: Day) -> None:
+    """The user's books agree all the while: what the jobs say of their cost tells which is whose."""
+    day.change("job#j-6", 1, "SET amount = :n", n=n("-0.3"))
+    day.change("job#j-7", 1, "SET amount = :n", n=n("-0.8"))
+    assert not day.audit().drifts
+
+    done = repaired(day, None)
+
+    assert done.after.is_clean
+    net = {job: sum(Decimal(entry["amount"]) for entry in day.world.entries(job)) for job in ("j-6", "j-7")}
+    assert {"j-6": Decimal(0), "j-7": Decimal("-0.3")} == net
+
+
 def test_damage_after_a_repair_is_found_again(day: Day) -> None:
     """A correction covers what it found and nothing else: the same entry changed once more is news."""
     day.change("job#j-4", 1, "SET amount = :n", n=n("-0.2"))
