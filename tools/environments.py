@@ -106,7 +106,7 @@ def install(environment: Environment, requirements: Path) -> None:
     except subprocess.CalledProcessError:
         say(f"uv could not fill {environment.folder}: trying pip, which takes longer")
         pip = ("-m", "pip", "--python", environment.python, "--quiet", "--disable-pip-version-check")
-        DEV.run(*pip, "install", *locked)
+        DEV.run(*pip, "install", "--no-deps", *locked)  # a lock names them all; to pip ``boto3[crt]`` is not ``boto3``
 
 
 def install_project() -> None:
