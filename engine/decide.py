@@ -63,12 +63,15 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
 
 
 def mark_only(assessment: Assessment, log: JobLog, policy: Policy) -> Decision:
-    """Return the entry that flags a log and moves nothing, whatever is due; none where it is flagged already."""
+    """Return the entry that flags a log and moves nothing, whatever is due; none where it is flagged already.
+
+    It is of the log's user: where a correction gave the log back to its user, older entries may name another.
+    """
     facts = log.facts.join(assessment.fact)
     if facts == log.facts:
         return Decision(Outcome.DUPLICATE)
     entry = _entry(assessment, log, facts, log.cost, policy)
-    return Decision(Outcome.FLAGGED, evolve(entry, type=EntryType.FLAG, amount=ZERO))
+    return Decision(Outcome.FLAGGED, evolve(entry, user=log.user or entry.user, type=EntryType.FLAG, amount=ZERO))
 
 
 def desired_cost(facts: Facts, money: Money) -> Decimal:

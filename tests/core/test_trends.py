@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from engine import trends
 from engine.anomalies import LATER
 from engine.baselines import Baseline, Baselines
+from engine.decide import mark_only
 from engine.ledger.attributes import decode_item
 from engine.ledger.entries import entry_of, item_of, seen_of
 from engine.look_back import longest
@@ -17,8 +19,8 @@ from engine.plan import plan
 from engine.policy import Policy
 from engine.reasons import reasons_for
 from engine.recount import recount
-from engine.trends import LookBack
-from engine.values import Seen, Sign
+from engine.trends import LookBack, Trend
+from engine.values import Anomaly, Facts, JobLog, Seen, Sign
 from tests.support.books import Books
 from tests.support.clock import START
 from tests.support.events import failed, rendered
@@ -255,6 +257,19 @@ def test_a_flag_does_not_post_what_is_still_due() -> None:
 
     steps.deliver(*jobs("10:10"))
     assert Decimal("-0.8") == steps.ledger.lines("j-10:10")[-1].amount
+
+
+def test_a_flag_is_of_the_user_whose_log_it_is() -> None:
+    """A correction has given the log back to u-1; the entry that is one too many still names u-2."""
+    seen = Seen("job#j-1", "j-1", "u-2", datetime(2026, 1, 5, 10, tzinfo=UTC))
+    log = JobLog(3, "u-1", Facts(), Decimal("0.8"), Decimal("-0.8"))
+
+    decision = mark_only(trends.flagged(Trend(seen, Anomaly("burst-of-one-user"))), log, example())
+
+    assert decision.entry is not None
+    assert ("u-1", Decimal(0), Decimal("0.8"), 4) == (
+        decision.entry.user, decision.entry.amount, decision.entry.cost, decision.entry.sequence,
+    )  # fmt: skip
 
 
 def test_an_event_after_the_flag_goes_on_as_ever() -> None:
