@@ -5,7 +5,6 @@ version is pinned exactly; tests/aws/test_local_aws.py holds each of them to wha
 
 - PutEvents keeps each entry's ``Time``; ministack stamps every event with the present.
 - EventBridge invokes a function asynchronously, with Lambda's retries and its dead-letter queue; ministack tries once.
-- A filter of an event source mapping looks into lists of objects, as EventBridge's patterns do; ministack's stops at a list.
 - A message in a function's dead-letter queue is the event itself with RequestID, ErrorCode and ErrorMessage as attributes;
   ministack writes the envelope of an on-failure destination.
 """
@@ -96,29 +95,12 @@ def route_failure(target: str, name: str, event: dict[str, Any], result: dict[st
     sqs._act_send_message({"QueueUrl": url, "MessageBody": json.dumps(event), "MessageAttributes": attributes}, url)
 
 
-def match_filter(record: dict[str, Any], pattern: dict[str, Any]) -> bool:
-    """Match a record against a filter's pattern: of a list of objects one must match."""
-    for key, tests in pattern.items():
-        value = record.get(key)
-        if isinstance(tests, dict) and isinstance(value, list):
-            if not any(isinstance(element, dict) and match_filter(element, tests) for element in value):
-                return False
-        elif isinstance(tests, dict):
-            if not isinstance(value, dict) or not match_filter(value, tests):
-                return False
-        elif not match_leaf(record, {key: tests}):
-            return False
-    return True
-
-
-match_leaf = lambda_svc._match_esm_filter
 put_events, route_to_destination = eventbridge._put_events, lambda_svc._route_async_failure
 
 eventbridge._put_events = put_events_keeping_time
 eventbridge._now_ts = now_or_time_of_entry
 eventbridge._dispatch_to_lambda = invoke_asynchronously
 lambda_svc._route_async_failure = route_failure
-lambda_svc._match_esm_filter = match_filter
 
 if __name__ == "__main__":
     threading.Thread(target=die_with_parent, daemon=True).start()

@@ -52,6 +52,7 @@ def item_of(entry: Entry, posted_at: datetime) -> dict[str, Any]:
             "quantity": entry.quantity,
             "facts": _facts(entry.facts),
             "anomalies": [_anomaly(anomaly) for anomaly in entry.anomalies],
+            "flagged": True if entry.anomalies else None,  # for the filter of the stream: a list cannot be asked for
             "samples": [_sample(sample) for sample in entry.samples] or None,
             "signs": {sign.name: sign.key for sign in entry.signs} or None,
             "source": entry.source.value,
