@@ -33,12 +33,14 @@ from engine.policy.grammar import (
 from engine.policy.model import (
     Action,
     CatchUp,
+    Clocks,
     Explain,
     Fields,
     Overdraft,
     Policy,
     RefundTerms,
     Rule,
+    UnknownJob,
     UnknownUser,
 )
 from engine.policy.pricing import AMOUNT, CHARGE, GRANT, MONEY, PRICES, DraftTerms
@@ -162,6 +164,7 @@ def _check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> N
     if values.get("rules", WRONG) is not WRONG:
         _check_reachable(values["rules"], notes)
         _check_catch_ups(values, policy, notes)
+    _check_ignored(values, policy, notes)
 
 
 def _check_reachable(drafts: Sequence[DraftRule], notes: Notes) -> None:
@@ -198,6 +201,18 @@ def _check_catch_ups(values: Mapping[str, Any], policy: Members, notes: Notes) -
         seen.append(extent)
         for key, value in (("source", catch_up.source), ("detail-type", catch_up.detail_type)):
             _check_taken(key, value, patterns, node, notes)
+
+
+def _check_ignored(values: Mapping[str, Any], policy: Members, notes: Notes) -> None:
+    """A status that is mapped and ignored says two things."""
+    ignored = policy.get("catch_up_ignore")
+    if values["catch_up"] is WRONG or values["catch_up_ignore"] is WRONG or not isinstance(ignored, Items):
+        return
+    mapped = {status: catch_up.line for catch_up in values["catch_up"] for status in catch_up.statuses or ()}
+    for node in ignored.nodes:
+        if isinstance(node, Scalar) and node.text in mapped:
+            line = mapped[node.text]
+            notes.mistake(node.place, f"{named(node.text)} is mapped by `catch_up` in line {line}; it cannot be ignored too")
 
 
 def _check_taken(key: str, value: str, patterns: Sequence[Pattern], node: Members, notes: Notes) -> None:
@@ -305,6 +320,11 @@ CATCH_UP = Keys(
     _catch_up,
 )
 
+CLOCK = Keys(
+    {"skew": Key(Duration(), Clocks().skew), "ahead": Key(Duration(), Clocks().ahead)},
+    lambda values, _node, _notes: Clocks(**values),
+)
+
 TRUTHS = ("true", "false")
 
 POLICY = Keys(
@@ -317,8 +337,11 @@ POLICY = Keys(
         "rules": Key(ListOf(RULE)),
         "overdraft": Key(Word(tuple(Overdraft)), "flag"),
         "unknown_user": Key(Word(tuple(UnknownUser)), "refuse"),
+        "unknown_job": Key(Word(tuple(UnknownJob)), "allow"),
+        "clock": Key(CLOCK, Clocks()),
         "anomalies": Key(ListOf(ANOMALY, least=0), ()),
         "catch_up": Key(ListOf(CATCH_UP, least=0), ()),
+        "catch_up_ignore": Key(ListOf(Text("a status of a row of Jobs"), least=0), ()),
         "explain": Key(
             Keys(
                 {
@@ -352,8 +375,11 @@ def _linked(values: Mapping[str, Any]) -> Policy:
         index=PatternIndex.of([rule.pattern for rule in rules], [rule.matches for rule in rules]),
         overdraft=Overdraft(values["overdraft"]),
         unknown_user=UnknownUser(values["unknown_user"]),
+        unknown_job=UnknownJob(values["unknown_job"]),
+        clock=values["clock"],
         anomalies=values["anomalies"],
         catch_up=values["catch_up"],
+        catch_up_ignore=values["catch_up_ignore"],
         explain=values["explain"],
         prices=books,
     )

@@ -48,6 +48,24 @@ class UnknownUser(StrEnum):
     FLAG = "flag"
 
 
+class UnknownJob(StrEnum):
+    """What happens to a posting for a job that has no row in Jobs."""
+
+    ALLOW = "allow"
+    FLAG = "flag"
+    REFUSE = "refuse"
+
+
+@frozen
+class Clocks:
+    """How far the clocks of those who tell events may be off: between two of them, and ahead of the engine's own."""
+
+    skew: timedelta = timedelta(seconds=5)
+    """Times of a charge and a refund that differ by no more are a close call."""
+    ahead: timedelta = timedelta(hours=1)
+    """An event of a time that lies further in the future makes no sense."""
+
+
 @frozen
 class Fields:
     """Where an envelope keeps what the engine must know."""
@@ -204,8 +222,12 @@ class Policy:
     rules: tuple[Rule, ...]
     overdraft: Overdraft
     unknown_user: UnknownUser
+    unknown_job: UnknownJob = UnknownJob.ALLOW
+    clock: Clocks = Clocks()
     anomalies: tuple[AnomalyRule, ...] = ()
     catch_up: tuple[CatchUp, ...] = ()
+    catch_up_ignore: tuple[str, ...] = ()
+    """Statuses of rows that need no event. One that stands neither here nor in ``catch_up`` is told by each scan."""
     explain: Explain = Explain()
     index: PatternIndex = field(default=PatternIndex.of(()), repr=False, eq=False)
     """The rules' patterns, so that an event costs the same under a thousand rules."""

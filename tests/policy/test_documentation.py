@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -370,12 +370,20 @@ def figure(number: Decimal) -> str:
     return f"{sign}10^{len(digits) - 1}" if re.fullmatch("10{7,}", digits) else f"{sign}{digits}"
 
 
+UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
+
+
 def default_of(key: Key) -> str:
     """Return what a table calls a key's default."""
     if key.is_required:
         return "required"
     if key.default in (None, (), {}):
         return "none"
+    if isinstance(key.default, timedelta):
+        unit, seconds = next(
+            (unit, seconds) for unit, seconds in UNITS.items() if not key.default % timedelta(seconds=seconds)
+        )
+        return f"`{key.default // timedelta(seconds=seconds)}{unit}`"
     return f"`{key.default}`" if isinstance(key.default, str | int) else "its keys'"
 
 

@@ -124,7 +124,7 @@ def test_a_word_is_completed(editor: Editor, draft: Path, right: str, typed: str
     ("above", "indent", "offered"),
     [
         ("    refund: {percent: 100}\n", "    ", {"charge", "grant", "reason"}),
-        ("unknown_user: refuse\n", "", {"catch_up", "explain"}),
+        ("unknown_user: refuse\n", "", {"unknown_job", "clock", "catch_up", "catch_up_ignore", "explain"}),
     ],
 )
 def test_a_key_is_completed(editor: Editor, draft: Path, above: str, indent: str, offered: set[str]) -> None:

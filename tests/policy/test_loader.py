@@ -38,7 +38,10 @@ RENDERED_ROW = "event: {source: video.generation, detail-type: video.rendered, t
 THOUSAND = ", ".join(f"f{n}: {{$or: [{', '.join(f'{{a{m}: [x]}}' for m in range(10))}]}}" for n in range(3))
 """Alternatives that have a thousand combinations."""
 
-TOP = "allowed: version, name, event, money, prices, rules, overdraft, unknown_user, anomalies, catch_up, explain"
+TOP = (
+    "allowed: version, name, event, money, prices, rules, overdraft, unknown_user, unknown_job, clock, anomalies, catch_up,"
+    " catch_up_ignore, explain"
+)
 IN_A_RULE = "allowed: name, match, action, charge, refund, grant, reason"
 ANY_AMOUNT = "a plain decimal from 0 to 10000000000000000000000000000 is needed"
 INSTANT = "an instant with its zone, like 2026-07-01T00:00:00Z, is needed"

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from engine.decimals import ROUNDINGS
 from engine.patterns.parse import OR
-from engine.policy.model import Action, Overdraft, Scale, UnknownUser
+from engine.policy.model import Action, Overdraft, Scale, UnknownJob, UnknownUser
 from engine.values import TierModel
 from tests.policy.mutation.tree import Path, Spot, Tree
 
@@ -38,6 +38,7 @@ WORDS: Mapping[str, Iterable[str | StrEnum]] = {
     "rules.*.action": Action,
     "overdraft": Overdraft,
     "unknown_user": UnknownUser,
+    "unknown_job": UnknownJob,
     "prices.*.*.tiers": TierModel,
     "anomalies.*.outlier.scale": Scale,
 }
