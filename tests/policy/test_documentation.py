@@ -380,10 +380,8 @@ def default_of(key: Key) -> str:
     if key.default in (None, (), {}):
         return "none"
     if isinstance(key.default, timedelta):
-        unit, seconds = next(
-            (unit, seconds) for unit, seconds in UNITS.items() if not key.default % timedelta(seconds=seconds)
-        )
-        return f"`{key.default // timedelta(seconds=seconds)}{unit}`"
+        unit, length = next((unit, length) for unit, length in UNITS.items() if not key.default % length)
+        return f"`{key.default // length}{unit}`"
     return f"`{key.default}`" if isinstance(key.default, str | int) else "its keys'"
 
 
