@@ -24,6 +24,7 @@ One way leads through the house, and a module imports only from floors below its
     engine/digest.py      [4] what was flagged in a day, on one page
     engine/audit/         [4] the entries against the balances, against each other, against their seals; repair
     engine/assess.py      [3] what the policy makes of an event: match, price, anomalies; pure
+    engine/told.py        [2] which known fact an event tells again, and what is unsure about a new one; pure
     engine/decide.py      [3] the one idea: posting = desired(facts) - posted; pure
     engine/trends.py      [3] what only many entries show: too often, falling; pure
     engine/arithmetic.py  [3] how an amount comes about, in words
@@ -41,6 +42,7 @@ One way leads through the house, and a module imports only from floors below its
     engine/clock.py       [0] time and chance, handed in from the top
     engine/instants.py    [0] instants as text and back
     engine/decimals.py    [0] exact numbers of the ledger, rounding
-    engine/values.py      [0] envelopes, facts, entries, decisions: immutable
+    engine/values.py      [0] envelopes, entries, decisions: immutable
+    engine/facts.py       [0] what is known of a job or a grant, and how it joins
     engine/errors.py      [0] what can go wrong, and what that means for the event
 """

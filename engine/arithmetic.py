@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from engine.decimals import EXACT, ZERO, Money, canonical
+from engine.facts import Charge, Facts, Refund
 from engine.instants import instant_text
 from engine.prices import amount_of, in_tiers, unbounded
-from engine.values import Charge, Facts, Price, Refund, TierModel
+from engine.values import Price, TierModel
 
 
 def price_steps(price: Price, quantity: Decimal | None, money: Money) -> Iterator[str]:
@@ -58,8 +59,10 @@ def cost_steps(facts: Facts, cost: Decimal, money: Money) -> Iterator[str]:
         return
     if facts.charge is not None:
         yield f"charged {facts.charge.amount} at {instant_text(facts.charge.at)}"
-    for refund in facts.refunds:
-        yield from _refund_steps(refund, facts.charge, facts.refund())
+    for twin in facts.charges[1:]:
+        yield f"another charge of that instant says {twin.amount}: the smallest counts"
+    for refund in (*facts.refunds, *facts.weak_refunds):
+        yield from _refund_steps(refund, facts.charge, facts.refund)
     yield f"should cost {cost:f} ({money.rounding}, {money.places} places)"
 
 
@@ -69,7 +72,7 @@ def _refund_steps(refund: Refund, charge: Charge | None, counting: Refund | None
         yield "no charge is known, so nothing goes back"
     elif refund.at < charge.at:
         yield "the charge is later, so nothing goes back"
-    elif not refund.counts_for(charge):
+    elif not refund.is_in_time_for(charge):
         yield f"that is {refund.at - charge.at} after the charge, later than {refund.within}: nothing goes back"
     elif refund is not counting:
-        yield "a later refund counts instead"
+        yield "another refund counts instead"

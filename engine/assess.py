@@ -13,24 +13,12 @@ from attrs import evolve, frozen
 from engine.anomalies import find_anomalies
 from engine.baselines import NO_BASELINES, Baselines
 from engine.errors import EventError, shown
+from engine.facts import Charge, Facts, Grant, Refund
 from engine.instants import instant_text, read_instant
 from engine.paths import Path, PathProblem
 from engine.policy.model import Action, Policy, Rule
 from engine.prices import EVENT_TIME, Priced, PriceProblem, price_charge
-from engine.values import (
-    GRANT,
-    JOB,
-    Anomaly,
-    Assessment,
-    Charge,
-    Document,
-    Envelope,
-    Facts,
-    Grant,
-    Price,
-    Refund,
-    Source,
-)
+from engine.values import GRANT, JOB, Anomaly, Assessment, Document, Envelope, Price, Source
 
 IDENTIFIER_CHARACTERS_MAX = 1024
 KEY_BYTES_MAX = 2048
@@ -81,19 +69,21 @@ def assess(envelope: Envelope, policy: Policy, baselines: Baselines = NO_BASELIN
         unjudged=found.unjudged,
         status=envelope.status if envelope.source is Source.SCAN else _status(document, policy),
         time_is_assumed=envelope.time_is_assumed,
+        document=document,
     )
 
 
 def _debit(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     priced = _priced(rule, envelope, at, policy)
-    charge = Charge(priced.amount, at, priced.content, policy.identity)
-    return Effect(Facts(charge=charge), priced.price, priced.quantity)
+    charges = (Charge(priced.amount, at, priced.content, policy.identity),)
+    fact = Facts(weak_charges=charges) if envelope.time_is_assumed else Facts(charges=charges)
+    return Effect(fact, priced.price, priced.quantity)
 
 
 def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     priced = _priced(rule, envelope, at, policy)
     grant = Grant(priced.amount, at, priced.content, policy.identity)
-    return Effect(Facts(grant=grant), priced.price, priced.quantity)
+    return Effect(Facts(grants=(grant,)), priced.price, priced.quantity)
 
 
 def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Priced:
@@ -101,9 +91,10 @@ def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Pri
     return price_charge(rule.terms, envelope.document, at, policy.money)
 
 
-def _refund(rule: Rule, _envelope: Envelope, at: datetime, policy: Policy) -> Effect:
+def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     assert rule.refund is not None  # noqa: S101  the loader gives every refund rule its terms
-    return Effect(Facts(refunds=(Refund(rule.refund.percent, at, rule.refund.within, policy.identity),)))
+    refunds = (Refund(rule.refund.percent, at, rule.refund.within, policy.identity, rule.name),)
+    return Effect(Facts(weak_refunds=refunds) if envelope.time_is_assumed else Facts(refunds=refunds))
 
 
 def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | str | None]]:

@@ -5,33 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from engine.decimals import EXACT, ZERO, Money
 from engine.errors import EventError
+from engine.facts import NOTHING_KNOWN, TWINS_MAX, Content, Facts
 from engine.paths import Path
 from engine.policy.model import Overdraft, Policy, UnknownUser
+from engine.told import Doubt, Telling, doubts
 from engine.values import (
-    CONFLICTING_CHARGE,
-    CONFLICTING_GRANT,
     OVERDRAFT,
     UNKNOWN_USER,
     Anomaly,
     Assessment,
-    Charge,
-    Conflict,
     Decision,
     Entry,
     EntryType,
-    Facts,
     Guard,
     JobLog,
     Mark,
     Outcome,
-    Refund,
     Source,
     Standing,
-    agree,
     due,
 )
 
@@ -44,13 +39,32 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
     """
     if log.user is not None and assessment.user != log.user:
         raise _error(assessment, policy.fields.user, f"is {assessment.user!r}; {_whose(assessment)} names {log.user!r}")
-    facts = log.facts if _says_nothing_new(assessment, log.facts) else log.facts.join(assessment.fact)
-    known = facts == log.facts
-    if known and log.due == ZERO:
+    facts, doubtful = _joined(assessment, log.facts, policy)
+    decision = _decision(assessment, _Situation(log, facts, doubtful, standing), policy)
+    return evolve(decision, is_unclear=True) if _contradicts(assessment, facts) else decision
+
+
+@frozen
+class _Situation:
+    """What is known before and with an event, what about it is unsure, and what is known of the user's balance."""
+
+    log: JobLog
+    facts: Facts
+    doubtful: tuple[Doubt, ...]
+    standing: Standing
+
+    @property
+    def is_known(self) -> bool:
+        return self.facts == self.log.facts
+
+
+def _decision(assessment: Assessment, now: _Situation, policy: Policy) -> Decision:
+    log, facts, standing = now.log, now.facts, now.standing
+    if now.is_known and log.due == ZERO:
         return Decision(Outcome.DUPLICATE, mark=_mark(assessment, facts))
-    # A known cost is never worked out again: a later change of policy must not re-price it.
-    cost = log.cost if facts.same_work(log.facts) else desired_cost(facts, policy.money)
-    entry = _entry(assessment, log, facts, cost, policy)
+    entry = _entry(assessment, log, facts, cost_of(facts, log, policy.money), policy)
+    if now.doubtful:
+        entry = evolve(entry, anomalies=(*entry.anomalies, *(doubt.anomaly for doubt in now.doubtful)))
     if entry.amount == ZERO:
         return _settle(entry, Guard.NONE, assessment)
     if standing is Standing.UNKNOWN_USER and policy.unknown_user is UnknownUser.REFUSE:
@@ -58,7 +72,7 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
     if found := _standing_anomalies(entry, standing):
         entry = evolve(entry, anomalies=(*entry.anomalies, *found))
     if _is_refused(entry, standing, policy):
-        return _refuse(entry, assessment, known=known)
+        return _refuse(entry, assessment, known=now.is_known)
     return _settle(entry, _guard(entry, standing, policy), assessment)
 
 
@@ -74,33 +88,67 @@ def mark_only(assessment: Assessment, log: JobLog, policy: Policy) -> Decision:
     return Decision(Outcome.FLAGGED, evolve(entry, user=log.user or entry.user, type=EntryType.FLAG, amount=ZERO))
 
 
+def cost_of(facts: Facts, log: JobLog, money: Money) -> Decimal:
+    """Return what a job with these facts should cost, beside what its log says it should have cost.
+
+    A known cost is never worked out again while what decides it stays: a later change of policy must not re-price it.
+    """
+    return log.cost if facts.counting == log.facts.counting else desired_cost(facts, money)
+
+
 def desired_cost(facts: Facts, money: Money) -> Decimal:
     """Return what a job with these facts should have cost (credits, >= 0), or what a grant gave, as a negative.
 
-    No charge known: 0. No refund counts for the charge: its amount. Else what the latest refund that counts leaves of it; at
-    equal times the refund is the later.
+    No charge known: 0. No refund counts for the charge: its amount. Else what the refund that counts leaves of it, never more
+    than the charge; at equal times the refund is the later.
     """
     if facts.grant is not None:
         return facts.grant.amount.copy_negate()
     if facts.charge is None:
         return ZERO
-    refund = facts.refund()
-    if refund is None:
+    if (refund := facts.refund) is None:
         return facts.charge.amount
-    return money.round(EXACT.multiply(facts.charge.amount, EXACT.scaleb(100 - refund.percent, -2)))
+    left = money.round(EXACT.multiply(facts.charge.amount, EXACT.scaleb(100 - refund.percent, -2)))
+    return min(left, facts.charge.amount)
 
 
-def _says_nothing_new(assessment: Assessment, facts: Facts) -> bool:
-    """Say whether a row without a time of its own only repeats the latest known fact.
+def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts, tuple[Doubt, ...]]:
+    """Return all that is known with this event, and what about it is unsure.
 
-    Its time is the scan's, so it would otherwise look new to every scan.
+    Raises EventError for one charge (or grant) more than the log keeps of one instant.
     """
+    if known == NOTHING_KNOWN:
+        return assessment.fact, ()
+    telling = Telling(assessment.fact, assessment.document, assessment.source, policy.row_attributes)
+    new = telling.recognised(known)
+    facts = known.join(new)
+    if max(map(len, (facts.charges, facts.grants, facts.weak_charges))) > TWINS_MAX:
+        problem = f"is of the same instant as {TWINS_MAX} others, and each says something else; no more are kept"
+        raise _error(assessment, policy.fields.time, problem)
+    doubtful = tuple(doubts(telling, known, new, policy.clock.skew))
+    raised = tuple((doubt.anomaly.name, doubt.at) for doubt in doubtful if doubt.at is not None)
+    if not raised:
+        return facts, doubtful
+    flagged = facts.join(Facts(flags=raised))
+    is_news = flagged.flags != facts.flags or facts != known
+    return flagged, doubtful if is_news else ()
+
+
+def _contradicts(assessment: Assessment, facts: Facts) -> bool:
+    """Say whether a row without a time of its own says otherwise than what counts."""
     if not assessment.time_is_assumed:
         return False
-    said, latest = assessment.fact.latest(), facts.latest()
-    if isinstance(said, Charge) and isinstance(latest, Charge):
-        return agree(latest.content, said.content)
-    return isinstance(said, Refund) and isinstance(latest, Refund) and said.percent == latest.percent
+    said, charge = assessment.fact, facts.charge
+    if said.weak_charges:
+        content = said.weak_charges[0].content
+        return charge is None or facts.refund is not None or not _agree(charge.content, content)
+    return bool(said.weak_refunds) and charge is not None and charge.at > said.weak_refunds[0].at
+
+
+def _agree(known: Content, said: Content) -> bool:
+    """Say whether all that both were asked was answered alike."""
+    answers = dict(known)
+    return all(answers.get(expression, text) == text for expression, text in said)
 
 
 def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, policy: Policy) -> Entry:
@@ -121,7 +169,7 @@ def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, pol
         source=assessment.source,
         price=assessment.price,
         quantity=assessment.quantity,
-        anomalies=(*assessment.anomalies, *_conflicts(assessment, log)),
+        anomalies=assessment.anomalies,
         samples=assessment.samples,
         signs=assessment.signs,
         event_id=assessment.event_id,
@@ -135,23 +183,6 @@ def _type(amount: Decimal, facts: Facts, known: Facts) -> EntryType:
     if facts.grant is not None:
         return EntryType.GRANT
     return EntryType.DEBIT if amount < ZERO else EntryType.REFUND
-
-
-CONFLICT_REASONS: Mapping[str, str] = {
-    CONFLICTING_CHARGE: "two charges of one instant differ; the smaller counts",
-    CONFLICTING_GRANT: "two grants of one reference differ; the smaller counts",
-}
-
-
-def _conflicts(assessment: Assessment, log: JobLog) -> tuple[Anomaly, ...]:
-    return tuple(
-        Anomaly(conflict.name, CONFLICT_REASONS[conflict.name], _amounts(conflict))
-        for conflict in log.facts.conflicts(assessment.fact)
-    )
-
-
-def _amounts(conflict: Conflict) -> tuple[tuple[str, str], ...]:
-    return ("known", str(conflict.known.amount)), ("new", str(conflict.new.amount))
 
 
 def _standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]:

@@ -10,8 +10,9 @@ from attrs import field, frozen
 
 from engine.decimals import DIGITS_MAX, EXACT, ZERO, Money, canonical, read_number
 from engine.errors import shown
+from engine.facts import Content
 from engine.paths import Path, PathProblem
-from engine.values import Content, Document, Price, Tier, TierModel
+from engine.values import Document, Price, Tier, TierModel
 
 DEFAULT_RATE = "default"
 

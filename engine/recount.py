@@ -9,12 +9,13 @@ from typing import Any
 from attrs import frozen
 
 from engine.arithmetic import cost_steps, price_steps
-from engine.decide import desired_cost
+from engine.decide import cost_of, desired_cost
 from engine.decimals import ZERO
+from engine.facts import Charge, Facts, Grant, all_claims
 from engine.instants import instant_text
 from engine.prices import amount_of
 from engine.rehearsal import log_of
-from engine.values import Charge, Entry, EntryType, Facts, Grant, Source, due
+from engine.values import Entry, EntryType, Source, due
 
 
 @frozen
@@ -65,8 +66,7 @@ def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
     if entry.source is Source.REPAIR:  # it follows from what was found, and its anomaly says what that was
         return Recount(entry, entry.amount, tuple(anomaly.reason or "" for anomaly in entry.anomalies))
     log = log_of(before)
-    is_repeated = bool(before) and entry.facts.same_work(log.facts)
-    cost = log.cost if is_repeated else desired_cost(entry.facts, entry.money)
+    cost = cost_of(entry.facts, log, entry.money) if before else desired_cost(entry.facts, entry.money)
     amount = ZERO if _moves_nothing(entry) else due(cost, log.posted)
     steps = [
         *(price_steps(entry.price, entry.quantity, entry.money) if entry.price else ()),
@@ -96,16 +96,22 @@ def _sequence_problems(entry: Entry, before: Sequence[Entry]) -> Iterator[str]:
 
 def _fact_problems(entry: Entry, known: Facts) -> Iterator[str]:
     """A charge or a grant that this entry brought in must be what its own price comes to."""
-    for name in ("charge", "grant"):
-        now, then = getattr(entry.facts, name), getattr(known, name)
-        if now != then:
-            yield from _claim_problems(name, now, entry)
+    for kind in (Charge, Grant):
+        name = kind.__name__.lower()
+        now, then = _claims(entry.facts, kind), _claims(known, kind)
+        if then and not now:
+            yield f"the {name} that was known is gone"
+        for claim in now:
+            if claim not in then:
+                yield from _claim_problems(name, claim, entry)
 
 
-def _claim_problems(name: str, now: Charge | Grant | None, entry: Entry) -> Iterator[str]:
-    if now is None:
-        yield f"the {name} that was known is gone"
-    elif entry.price is None:
+def _claims(facts: Facts, kind: type[Charge | Grant]) -> list[Charge | Grant]:
+    return [claim for claim in all_claims(facts) if isinstance(claim, kind)]
+
+
+def _claim_problems(name: str, now: Charge | Grant, entry: Entry) -> Iterator[str]:
+    if entry.price is None:
         yield f"it knows a {name} of {now.amount} that nothing tells of"
     else:
         yield from _number_problem(name, now.amount, amount_of(entry.price, entry.quantity, entry.money))

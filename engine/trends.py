@@ -16,9 +16,10 @@ from attrs import Factory, define, frozen
 
 from engine.baselines import Baseline, Baselines
 from engine.decimals import EXACT, canonical
+from engine.facts import Facts
 from engine.instants import instant_text
 from engine.policy.model import Drift, Frequency, Policy
-from engine.values import Anomaly, Assessment, Facts, Seen, Source
+from engine.values import Anomaly, Assessment, Seen, Source
 
 
 @frozen

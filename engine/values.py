@@ -5,28 +5,38 @@ Amounts are ``Decimal`` credits, signed from the user's side (a debit is negativ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from engine.decimals import EXACT, ZERO, Money
+from engine.facts import NOTHING_KNOWN, Facts
 
+CLOSE_CALL = "close-call"
 CONFLICTING_CHARGE = "conflicting-charge"
 CONFLICTING_GRANT = "conflicting-grant"
+"""What earlier entries call a repeated grant of another amount."""
 OVERDRAFT = "overdraft"
+REPEATED_GRANT = "repeated-grant"
+REPLACED_CHARGE = "replaced-charge"
 UNKNOWN_USER = "unknown-user"
-BUILT_IN_ANOMALIES = (CONFLICTING_CHARGE, CONFLICTING_GRANT, OVERDRAFT, UNKNOWN_USER)
+BUILT_IN_ANOMALIES = (
+    CLOSE_CALL,
+    CONFLICTING_CHARGE,
+    CONFLICTING_GRANT,
+    OVERDRAFT,
+    REPEATED_GRANT,
+    REPLACED_CHARGE,
+    UNKNOWN_USER,
+)
 """Anomalies that the engine itself finds while it decides; a policy cannot use these names for its own."""
 
 Document = Mapping[str, Any]
 """A JSON object: an EventBridge envelope, or a row of Jobs."""
-
-Content = tuple[tuple[str, str], ...]
-"""What an event said: each expression that was asked, and the text of what it found."""
 
 
 class Source(StrEnum):
@@ -125,164 +135,6 @@ class Price:
 
 
 @frozen
-class Charge:
-    """The fact "this job's work was done at ``at`` and costs ``amount``" (credits, >= 0).
-
-    ``amount`` is fixed when the charge is first seen, by ``policy`` (its identity). ``content`` is what the event said.
-    """
-
-    amount: Decimal
-    at: datetime
-    content: Content = ()
-    policy: str = ""
-
-    def join(self, other: Charge) -> Charge:
-        """Return the one that counts: the later; at one instant the known one if they are the same, else the smaller."""
-        if self.at != other.at:
-            return max(self, other, key=lambda charge: charge.at)
-        return self if is_same(self, other) or self.amount <= other.amount else other
-
-    def conflicts_with(self, other: Charge) -> bool:
-        """Say whether the two cannot both be true: one instant, different amounts."""
-        return self.at == other.at and not is_same(self, other)
-
-
-@frozen
-class Grant:
-    """The fact "``amount`` credits were bought or given at ``at``" (>= 0), fixed when it is first seen, by ``policy``.
-
-    A grant is made once, so its instant plays no part in what counts.
-    """
-
-    amount: Decimal
-    at: datetime
-    content: Content = ()
-    policy: str = ""
-
-    def join(self, other: Grant) -> Grant:
-        """Return the one that counts: the known one if they are the same, else the smaller."""
-        return self if is_same(self, other) or self.amount <= other.amount else other
-
-
-def is_same(known: Charge | Grant, new: Charge | Grant) -> bool:
-    """Say whether two facts of one reference (and one instant) may come from one and the same event.
-
-    One policy prices one event but once, so different amounts are different events. Another policy may price it otherwise:
-    then they are the same as long as no expression that both asked found different things.
-    """
-    return known.amount == new.amount or (known.policy != new.policy and agree(known.content, new.content))
-
-
-def agree(known: Content, new: Content) -> bool:
-    """Say whether all expressions that were asked both times found the same."""
-    said = dict(known)
-    return all(said.get(expression, value) == value for expression, value in new)
-
-
-@frozen
-class Refund:
-    """The fact "this job failed at ``at``; ``percent`` (0 to 100) of its charge goes back".
-
-    Nothing goes back where the charge is older than ``within`` (None: however old it is).
-    """
-
-    percent: Decimal
-    at: datetime
-    within: timedelta | None = None
-    policy: str = ""
-
-    def join(self, other: Refund) -> Refund:
-        """Return which of two refunds of one instant counts: the more generous, as long as one policy says so.
-
-        Under another policy it is the known refund again, and what it gives is fixed.
-        """
-        if self.policy != other.policy:
-            return self
-        return max(self, other, key=lambda refund: (refund.percent, refund.within or timedelta.max))
-
-    def counts_for(self, charge: Charge) -> bool:
-        """Say whether something of a charge goes back: the charge is not later, and not older than the window."""
-        age = self.at - charge.at
-        return age >= timedelta(0) and (self.within is None or age <= self.within)
-
-
-@frozen
-class Conflict:
-    """Two facts that cannot both be true; ``name`` is the anomaly's."""
-
-    name: str
-    known: Charge | Grant
-    new: Charge | Grant
-
-    @property
-    def at(self) -> datetime:
-        """The instant that does not depend on which of the two came first."""
-        return max(self.known.at, self.new.at)
-
-
-@frozen
-class Facts:
-    """All that is known of one job or one grant. A join-semilattice: any order and repetition of facts ends in one value."""
-
-    charge: Charge | None = None
-    refunds: tuple[Refund, ...] = ()
-    """The latest refund that counts for every charge, and those after it that count within a window; the oldest first."""
-    grant: Grant | None = None
-    flags: tuple[tuple[str, datetime], ...] = ()
-    """Flags raised so far, each with the latest instant it was raised at; sorted by name."""
-
-    def join(self, new: Facts) -> Facts:
-        """Return these facts and the ``new`` ones together."""
-        if self == NOTHING_KNOWN:
-            return new
-        flags = dict(self.flags)
-        for name, at in (*new.flags, *((conflict.name, conflict.at) for conflict in self.conflicts(new))):
-            flags[name] = max(at, flags.get(name, at))
-        return Facts(
-            charge=self.charge.join(new.charge) if self.charge and new.charge else self.charge or new.charge,
-            refunds=_joined(self.refunds, new.refunds),
-            grant=self.grant.join(new.grant) if self.grant and new.grant else self.grant or new.grant,
-            flags=tuple(sorted(flags.items())),
-        )
-
-    def conflicts(self, new: Facts) -> Iterator[Conflict]:
-        """Yield what of these facts and the ``new`` ones cannot both be true."""
-        if self.charge and new.charge and self.charge.conflicts_with(new.charge):
-            yield Conflict(CONFLICTING_CHARGE, self.charge, new.charge)
-        if self.grant and new.grant and not is_same(self.grant, new.grant):
-            yield Conflict(CONFLICTING_GRANT, self.grant, new.grant)
-
-    def same_work(self, other: Facts) -> bool:
-        """Say whether both know the same charge, refund and grant; they may differ in flags."""
-        return (self.charge, self.refunds, self.grant) == (other.charge, other.refunds, other.grant)
-
-    def latest(self) -> Charge | Refund | None:
-        """Return the latest fact, a refund before a charge of the same instant."""
-        refund = self.refunds[-1] if self.refunds else None
-        if self.charge is None or refund is None:
-            return self.charge or refund
-        return self.charge if self.charge.at > refund.at else refund
-
-    def refund(self) -> Refund | None:
-        """Return the refund that counts: of those not before the charge and within their window the latest."""
-        charge = self.charge
-        counting = [refund for refund in self.refunds if charge is not None and refund.counts_for(charge)]
-        return counting[-1] if counting else None
-
-
-NOTHING_KNOWN = Facts()
-
-
-def _joined(known: tuple[Refund, ...], new: tuple[Refund, ...]) -> tuple[Refund, ...]:
-    """Return all refunds that may still count, by their instants. Before one without a window none ever does."""
-    by_instant = {refund.at: refund for refund in known}
-    for refund in new:
-        by_instant[refund.at] = by_instant[refund.at].join(refund) if refund.at in by_instant else refund
-    latest_for_all = max((refund.at for refund in by_instant.values() if refund.within is None), default=None)
-    return tuple(by_instant[at] for at in sorted(by_instant) if latest_for_all is None or at >= latest_for_all)
-
-
-@frozen
 class Anomaly:
     """Something a person should look at. ``figures`` are what the detector saw (strings, ready to be stored)."""
 
@@ -350,6 +202,8 @@ class Assessment:
     status: str | None = None
     """The status of the job that this event stands for, where the policy's ``catch_up`` maps one."""
     time_is_assumed: bool = False
+    document: Document = field(factory=dict, eq=False, repr=False)
+    """The event itself: it may be asked what an older policy asked of a known fact."""
 
 
 def due(cost: Decimal, posted: Decimal) -> Decimal:
@@ -363,7 +217,7 @@ class JobLog:
 
     sequence: int = 0
     user: str | None = None
-    facts: Facts = Facts()
+    facts: Facts = NOTHING_KNOWN
     cost: Decimal = ZERO
     posted: Decimal = ZERO
 
@@ -452,3 +306,5 @@ class Decision:
     entry: Entry | None = None
     guard: Guard = Guard.NONE
     mark: Mark | None = None
+    is_unclear: bool = False
+    """A row of Jobs without a time of its own contradicts what is known: the user has the benefit of the doubt."""

@@ -25,11 +25,12 @@ from engine.audit.seals import CORRECTED, NOT_YET, Damage, Finding, Verification
 from engine.clock import Deadline
 from engine.decimals import EXACT, ZERO, Money
 from engine.errors import LedgerError
+from engine.facts import NOTHING_KNOWN, Facts
 from engine.ledger import Ledger
 from engine.ledger.attributes import Item, decode_item
 from engine.ledger.entries import entry_of
 from engine.ledger.vault import Vault
-from engine.values import GRANT, JOB, NOTHING_KNOWN, REPAIR, Anomaly, Entry, EntryType, Facts, Source
+from engine.values import GRANT, JOB, REPAIR, Anomaly, Entry, EntryType, Source
 
 RULE = "repair"
 """What stands for rule and policy in a correcting entry."""

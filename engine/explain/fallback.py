@@ -8,12 +8,25 @@ from decimal import Decimal, InvalidOperation
 
 from engine.explain.answer import ADDRESS, SUMMARY_CHARACTERS_MAX, Judgement, escaped
 from engine.explain.texts import cleaned
-from engine.values import CONFLICTING_CHARGE, CONFLICTING_GRANT, OVERDRAFT, UNKNOWN_USER, Anomaly, Entry
+from engine.values import (
+    CLOSE_CALL,
+    CONFLICTING_CHARGE,
+    CONFLICTING_GRANT,
+    OVERDRAFT,
+    REPEATED_GRANT,
+    REPLACED_CHARGE,
+    UNKNOWN_USER,
+    Anomaly,
+    Entry,
+)
 
 CAUSES: Mapping[str, str] = {
     UNKNOWN_USER: "unknown-user",
     CONFLICTING_CHARGE: "conflicting-events",
     CONFLICTING_GRANT: "conflicting-events",
+    REPEATED_GRANT: "conflicting-events",
+    REPLACED_CHARGE: "conflicting-events",
+    CLOSE_CALL: "conflicting-events",
     OVERDRAFT: "insufficient-balance",
 }
 """What the engine's own anomalies come from, the worst first. A policy's own are unusual usage if measured, else a limit."""

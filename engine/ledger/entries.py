@@ -8,19 +8,15 @@ from decimal import Decimal
 from typing import Any
 
 from engine.decimals import EXACT, ZERO, Money
+from engine.facts import Charge, Content, Facts, Grant, Refund
 from engine.instants import instant_text, posting_text
 from engine.ledger.attributes import Item, decode_item, encode_item
 from engine.values import (
     Anomaly,
-    Charge,
-    Content,
     Entry,
     EntryType,
-    Facts,
-    Grant,
     JobLog,
     Price,
-    Refund,
     Resolution,
     Sample,
     Seen,
@@ -165,11 +161,21 @@ def _resolution(resolution: Resolution) -> dict[str, object]:
 
 def _facts(facts: Facts) -> dict[str, object]:
     return {
-        "charge": _claim(facts.charge) if facts.charge else None,
+        **_claims("charge", facts.charges),
         "refunds": [_refund(refund) for refund in facts.refunds] or None,
-        "grant": _claim(facts.grant) if facts.grant else None,
+        **_claims("grant", facts.grants),
         "flags": {name: instant_text(at) for name, at in facts.flags} or None,
+        **_claims("weakCharge", facts.weak_charges),
+        "weakRefunds": [_refund(refund) for refund in facts.weak_refunds] or None,
     }
+
+
+def _claims(name: str, claims: tuple[Charge, ...] | tuple[Grant, ...]) -> dict[str, object]:
+    """Return the claim that counts under its name, and those of its instant that say something else in a list beside it."""
+    if not claims:
+        return {}
+    others = {f"{name}Twins": [_claim(claim) for claim in claims[1:]]} if len(claims) > 1 else {}
+    return {name: _claim(claims[0]), **others}
 
 
 def _claim(claim: Charge | Grant) -> dict[str, object]:
@@ -187,6 +193,7 @@ def _refund(refund: Refund) -> dict[str, object]:
         "at": instant_text(refund.at),
         "withinSeconds": int(refund.within.total_seconds()) if refund.within is not None else None,
         "policy": refund.policy or None,
+        "rule": refund.rule or None,
     }
 
 
@@ -216,13 +223,19 @@ def _resolution_of(stored: Mapping[str, Any]) -> Resolution:
 
 
 def _facts_of(stored: Mapping[str, Any]) -> Facts:
-    charge, grant = stored.get("charge"), stored.get("grant")
     return Facts(
-        charge=Charge(*_claimed(charge)) if charge else None,
+        charges=tuple(Charge(*claimed) for claimed in _claimed_of("charge", stored)),
         refunds=tuple(_refund_of(refund) for refund in stored.get("refunds", _first_form(stored))),
-        grant=Grant(*_claimed(grant)) if grant else None,
+        grants=tuple(Grant(*claimed) for claimed in _claimed_of("grant", stored)),
         flags=tuple(sorted((name, _instant(at)) for name, at in stored.get("flags", {}).items())),
+        weak_charges=tuple(Charge(*claimed) for claimed in _claimed_of("weakCharge", stored)),
+        weak_refunds=tuple(_refund_of(refund) for refund in stored.get("weakRefunds", ())),
     )
+
+
+def _claimed_of(name: str, stored: Mapping[str, Any]) -> list[tuple[Decimal, datetime, Content, str]]:
+    claims = [stored[name]] if name in stored else []
+    return [_claimed(claim) for claim in (*claims, *stored.get(f"{name}Twins", ()))]
 
 
 def _first_form(stored: Mapping[str, Any]) -> list[Any]:
@@ -239,7 +252,7 @@ def _claimed(stored: Mapping[str, Any]) -> tuple[Decimal, datetime, Content, str
 def _refund_of(stored: Mapping[str, Any]) -> Refund:
     seconds = stored.get("withinSeconds")
     within = timedelta(seconds=int(seconds)) if seconds is not None else None
-    return Refund(Decimal(stored["percent"]), _instant(stored["at"]), within, stored.get("policy", ""))
+    return Refund(Decimal(stored["percent"]), _instant(stored["at"]), within, stored.get("policy", ""), stored.get("rule", ""))
 
 
 def _decimal(stored: Any) -> Decimal | None:

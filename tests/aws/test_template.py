@@ -16,12 +16,13 @@ from engine.errors import EventError
 from engine.explain.bus import EXPLAINED, SOURCE
 from engine.explain.run import METRICS as EXPLAIN_METRICS
 from engine.explain.run import STORE_SECONDS, TOGETHER_MAX
+from engine.facts import Facts
 from engine.ledger import LedgerRefused, LedgerUnavailable
 from engine.ledger.entries import item_of
 from engine.ledger.postings import ACTIONS_MAX
 from engine.patterns import compile_pattern
 from engine.telemetry import METRICS, Failure, Report, Telemetry, settled_metrics
-from engine.values import Anomaly, Entry, EntryType, Envelope, Facts, Outcome, Source
+from engine.values import Anomaly, Entry, EntryType, Envelope, Outcome, Source
 from tools.environments import ROOT
 from tools.template import function_properties, load, resources, role_statements, table_schemas, template_rules
 

@@ -45,8 +45,8 @@ COURSES: list[tuple[str, list[dict[str, Any]], list[tuple[str, str]]]] = [
     ),
     (
         "an older, longer render arrives late",
-        [rendered(at="12:00", seconds=5), rendered(at="10:00", seconds=8)],
-        [("debit", "-0.5000")],
+        [rendered(at="12:00", seconds=5), rendered(at="10:00", seconds=8), rendered(at="10:00", seconds=8)],
+        [("debit", "-0.5000"), ("flag", "0")],
     ),
     ("no length", [rendered(seconds=0)], [("debit", "-0.0100")]),
     ("very long", [rendered(seconds=5001)], [("debit", "-500.0000")]),
@@ -291,12 +291,20 @@ def test_a_row_without_a_time_says_nothing_new_about_a_known_charge() -> None:
 
 
 def test_a_row_without_a_time_counts_as_of_the_start_of_the_scan() -> None:
-    """It is later than the refund, so the job was rendered again."""
+    """Nothing else is known of the job; what is charged says where its time is from."""
+    ledger = books()
+
+    assert Outcome.DEBITED is ledger.reconcile(row("18:00", rendered()))
+    assert [True] == [entry.time_is_assumed for entry in ledger.entries_of("j-1")]
+
+
+def test_a_row_without_a_time_charges_for_nothing_that_failed() -> None:
+    """The failure has a time of its own and the row has none: the user has the benefit of the doubt."""
     ledger = books()
     ledger.deliver(rendered(at="10:00"), failed(at="11:00"))
 
-    assert Outcome.DEBITED is ledger.reconcile(row("18:00", rendered()))
-    assert ledger.entries_of("j-1")[-1].time_is_assumed
+    assert Outcome.DUPLICATE is ledger.reconcile(row("18:00", rendered()))
+    assert [("debit", "-0.8000"), ("refund", "0.8000")] == ledger.lines("j-1")
 
 
 def test_a_refused_row_without_a_time_is_flagged_once() -> None:
@@ -309,12 +317,16 @@ def test_a_refused_row_without_a_time_is_flagged_once() -> None:
     assert [("flag", "0")] == ledger.lines("j-1")
 
 
-def test_a_failed_row_without_a_time_repeats_the_known_refund() -> None:
-    """The same holds for refunds."""
+def test_a_failed_row_without_a_time_is_remembered_beside_the_known_refund() -> None:
+    """It gives nothing back twice, but a render between the two may still be told of late."""
     ledger = books()
     ledger.deliver(rendered(at="10:00"), failed(at="11:00"))
 
+    assert Outcome.VOIDED is ledger.reconcile(row("18:00", failed(), status="failed"))
     assert Outcome.DUPLICATE is ledger.reconcile(row("18:00", failed(), status="failed"))
+
+    ledger.deliver(rendered(at="12:00"))
+    assert Decimal(0) == ledger.net("j-1")
 
 
 # --- whose job it is --------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def test_of_different_grants_of_one_reference_the_smaller_counts_and_a_flag_says
     ledger.deliver(*(purchased(credits_bought=amount, at=f"{10 + amount % 7}:00") for amount in (*order, *order, *order)))
 
     assert Decimal(15) == ledger.net("grant#p-1") == ledger.balances["u-1"]
-    assert {"conflicting-grant"} == set(ledger.anomalies("grant#p-1"))
+    assert {"repeated-grant"} == set(ledger.anomalies("grant#p-1"))
     assert [Outcome.DUPLICATE] * 3 == ledger.deliver(*(purchased(credits_bought=amount, at="09:00") for amount in order))
 
 

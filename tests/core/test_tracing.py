@@ -12,9 +12,10 @@ import pytest
 
 from engine import tracing
 from engine.errors import EventError
+from engine.facts import Facts
 from engine.telemetry import Telemetry
 from engine.tracing import TEXT_CHARACTERS_MAX, UNTRACED, Tracer, XRayTracer, pseudonym, tracer_of
-from engine.values import Assessment, Facts, Source
+from engine.values import Assessment, Source
 from tests.support.clock import ManualClock
 from tests.support.xray import Daemon, annotations
 

@@ -12,6 +12,7 @@ from engine import trends
 from engine.anomalies import LATER
 from engine.baselines import Baseline, Baselines
 from engine.decide import mark_only
+from engine.facts import Facts
 from engine.ledger.attributes import decode_item
 from engine.ledger.entries import entry_of, item_of, seen_of
 from engine.look_back import longest
@@ -20,7 +21,7 @@ from engine.policy import Policy
 from engine.reasons import reasons_for
 from engine.recount import recount
 from engine.trends import LookBack, Trend
-from engine.values import Anomaly, Facts, JobLog, Seen, Sign
+from engine.values import Anomaly, JobLog, Seen, Sign
 from tests.support.books import Books
 from tests.support.clock import START
 from tests.support.events import failed, rendered

@@ -15,7 +15,8 @@ from engine.explain.answer import LIKELY_CAUSES, SEVERITIES, SUMMARY_CHARACTERS_
 from engine.explain.brief import Names, brief
 from engine.explain.fallback import CHECKS, explained_by_rules
 from engine.explain.texts import cleaned
-from engine.values import Anomaly, Entry, EntryType, Facts, Source
+from engine.facts import Facts
+from engine.values import Anomaly, Entry, EntryType, Source
 
 FIGURES = (
     ("value", "70"), ("of", "charge.amount by detail.model"), ("group", "veo-3"), ("median", "0.8"), ("mad", "0.8"),

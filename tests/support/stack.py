@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from engine.decimals import Money
+from engine.facts import Facts
 from engine.ledger.entries import item_of
-from engine.values import Entry, EntryType, Facts, Source
+from engine.values import Entry, EntryType, Source
 from tools.deployment import Deployment
 
 

@@ -1,0 +1,187 @@
+"""What is known of one job or one grant: charges, refunds, grants and flags, and how they join.
+
+Facts are a join-semilattice: any order and any repetition of the same facts ends in one value. Of charges those of the latest
+instant are kept, of refunds all that may still count, of grants all; each as it was first told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from attrs import frozen
+
+Content = tuple[tuple[str, str], ...]
+"""What an event said: each expression that was asked, and the text of what it found."""
+
+TWINS_MAX = 8
+"""So many charges of one instant (or grants of one reference) that say different things are kept; one more makes no sense."""
+
+
+@frozen
+class Charge:
+    """The fact "this job's work was done at ``at`` and costs ``amount``" (credits, >= 0).
+
+    ``amount`` is fixed when the charge is first told, by ``policy`` (its identity). ``content`` is what the event said.
+    """
+
+    amount: Decimal
+    at: datetime
+    content: Content = ()
+    policy: str = ""
+
+
+@frozen
+class Grant:
+    """The fact "``amount`` credits were bought or given at ``at``" (>= 0), fixed when it is first told, by ``policy``.
+
+    A grant is made once, so its instant plays no part in what counts.
+    """
+
+    amount: Decimal
+    at: datetime
+    content: Content = ()
+    policy: str = ""
+
+
+@frozen
+class Refund:
+    """The fact "this job failed at ``at``; ``percent`` (0 to 100) of its charge goes back", first told by ``rule``.
+
+    Nothing goes back where the charge is older than ``within`` (None: however old it is).
+    """
+
+    percent: Decimal
+    at: datetime
+    within: timedelta | None = None
+    policy: str = ""
+    rule: str = ""
+    """Empty in entries of the first form, which kept one refund an instant."""
+
+    def is_in_time_for(self, charge: Charge) -> bool:
+        """Say whether something of a charge goes back: the charge is not later, and not older than the window."""
+        age = self.at - charge.at
+        return age >= timedelta(0) and (self.within is None or age <= self.within)
+
+    def is_told_by(self, other: Refund) -> bool:
+        """Say whether ``other`` tells this refund again: what it gives was fixed when it was first told."""
+        return self.at == other.at and self.rule in {"", other.rule}
+
+
+type Fact = Charge | Refund | Grant
+
+
+@frozen
+class Facts:
+    """All that is known of one job or one grant.
+
+    *Weak* facts were told by rows of Jobs without a time of their own, at the start of a scan. A weak charge counts only while
+    no charge or refund with a time of its own is known, and is forgotten then; a weak refund only where none with its own
+    time is in time for the charge.
+    """
+
+    charges: tuple[Charge, ...] = ()
+    """Those of the latest instant, the one that counts (the smallest) first."""
+    refunds: tuple[Refund, ...] = ()
+    """The latest that is in time for every charge, and those after it that have a window; the oldest first."""
+    grants: tuple[Grant, ...] = ()
+    """The one that counts (the smallest) first."""
+    flags: tuple[tuple[str, datetime], ...] = ()
+    """Flags raised so far, each with the latest instant it was raised at; sorted by name."""
+    weak_charges: tuple[Charge, ...] = ()
+    weak_refunds: tuple[Refund, ...] = ()
+
+    def join(self, new: Facts) -> Facts:
+        """Return these facts and the ``new`` ones together."""
+        if self == NOTHING_KNOWN:
+            return new
+        flags = dict(self.flags)
+        for name, at in new.flags:
+            flags[name] = max(at, flags.get(name, at))
+        charges, refunds = _latest({*self.charges, *new.charges}), _may_count({*self.refunds, *new.refunds})
+        has_own_time = bool(charges or refunds)
+        return Facts(
+            charges=charges,
+            refunds=refunds,
+            grants=_smallest_first({*self.grants, *new.grants}),
+            flags=tuple(sorted(flags.items())),
+            weak_charges=() if has_own_time else _latest({*self.weak_charges, *new.weak_charges}),
+            weak_refunds=_may_count({*self.weak_refunds, *new.weak_refunds}),
+        )
+
+    def same_work(self, other: Facts) -> bool:
+        """Say whether both know the same charges, refunds and grants; they may differ in flags."""
+        return self.work == other.work
+
+    @property
+    def work(self) -> tuple[tuple[Fact, ...], ...]:
+        """All but the flags."""
+        return self.charges, self.refunds, self.grants, self.weak_charges, self.weak_refunds
+
+    @property
+    def charge(self) -> Charge | None:
+        """The charge that counts: the smallest of the latest instant."""
+        if self.charges:
+            return self.charges[0]
+        return self.weak_charges[0] if self.weak_charges and not self.refunds else None
+
+    @property
+    def refund(self) -> Refund | None:
+        """The refund that counts for that charge: of those in time the latest instant's, there the most generous."""
+        if (charge := self.charge) is None:
+            return None
+        return _most_generous(self.refunds, charge) or _most_generous(self.weak_refunds, charge)
+
+    @property
+    def grant(self) -> Grant | None:
+        """The grant that counts: the smallest."""
+        return self.grants[0] if self.grants else None
+
+    @property
+    def counting(self) -> tuple[Fact | None, ...]:
+        """What decides the cost. As long as it stays, the cost does."""
+        return self.charge, self.refund, self.grant
+
+    def latest(self) -> Charge | Refund | None:
+        """Return the latest fact with a time of its own, else the latest weak one; a refund before a charge of its instant."""
+        return _later(self.charges, self.refunds) or _later(self.weak_charges, self.weak_refunds)
+
+
+NOTHING_KNOWN = Facts()
+
+
+def _latest(charges: set[Charge]) -> tuple[Charge, ...]:
+    if len(charges) <= 1:
+        return tuple(charges)
+    at = max(charge.at for charge in charges)
+    return _smallest_first(charge for charge in charges if charge.at == at)
+
+
+def _smallest_first[T: (Charge, Grant)](claims: Iterable[T]) -> tuple[T, ...]:
+    return tuple(sorted(claims, key=lambda claim: (claim.amount, claim.at, claim.content, claim.policy)))
+
+
+def _may_count(refunds: set[Refund]) -> tuple[Refund, ...]:
+    """Return the refunds that may still count, by their instants. Before one without a window none ever does."""
+    unbounded_at = max((refund.at for refund in refunds if refund.within is None), default=None)
+    kept = (refund for refund in refunds if unbounded_at is None or refund.at >= unbounded_at)
+    return tuple(sorted(kept, key=lambda refund: (refund.at, refund.rule, refund.percent, refund.within or timedelta.max)))
+
+
+def _most_generous(refunds: tuple[Refund, ...], charge: Charge) -> Refund | None:
+    in_time = [refund for refund in refunds if refund.is_in_time_for(charge)]
+    latest_at = in_time[-1].at if in_time else None
+    return max((refund for refund in in_time if refund.at == latest_at), key=lambda refund: refund.percent, default=None)
+
+
+def _later(charges: tuple[Charge, ...], refunds: tuple[Refund, ...]) -> Charge | Refund | None:
+    charge, refund = charges[0] if charges else None, refunds[-1] if refunds else None
+    if charge is None or refund is None:
+        return charge or refund
+    return charge if charge.at > refund.at else refund
+
+
+def all_claims(facts: Facts) -> tuple[Charge | Grant, ...]:
+    """Return every charge and grant that is known, weak ones too."""
+    return (*facts.charges, *facts.weak_charges, *facts.grants)
