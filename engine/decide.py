@@ -91,9 +91,12 @@ def mark_only(assessment: Assessment, log: JobLog, policy: Policy) -> Decision:
 def cost_of(facts: Facts, log: JobLog, money: Money) -> Decimal:
     """Return what a job with these facts should cost, beside what its log says it should have cost.
 
-    A known cost is never worked out again while what decides it stays: a later change of policy must not re-price it.
+    A known cost is never worked out again while what decides it stays: a later change of policy must not re-price it. (A log
+    whose charge nobody knows any more, as after a repair, has a cost of its own until a new fact comes.)
     """
-    return log.cost if facts.counting == log.facts.counting else desired_cost(facts, money)
+    decides = facts.counting if facts.charge or facts.grant else facts.work
+    known = log.facts.counting if facts.charge or facts.grant else log.facts.work
+    return log.cost if decides == known else desired_cost(facts, money)
 
 
 def desired_cost(facts: Facts, money: Money) -> Decimal:
