@@ -179,7 +179,9 @@ class Oracle:
         if telling.kind == "rendered":
             claims = self.weak_charges if telling.weak else self.charges
             asked = tuple((name, telling.answers()[name]) for name in terms.asked())
-            known = [c for c in reversed(claims) if (telling.weak or c.at == telling.at) and c.is_told_by(telling)]
+            since = max((back.at for back in self.weak_backs), default=-1) if telling.weak else -1  # it was done again since
+            moment = claims if telling.weak else [claim for claim in claims if claim.at == telling.at]
+            known = [claim for claim in reversed(moment) if claim.at > since and claim.is_told_by(telling)]
             amount = known[0].amount if known else terms.price(telling)
             if not known or telling.weak:
                 first = known[0] if known else Claim(telling.at, asked, amount, telling.edit)
