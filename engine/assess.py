@@ -93,8 +93,9 @@ def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Pri
 
 def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     assert rule.refund is not None  # noqa: S101  the loader gives every refund rule its terms
-    refunds = (Refund(rule.refund.percent, at, rule.refund.within, policy.identity, rule.name),)
-    return Effect(Facts(weak_refunds=refunds) if envelope.time_is_assumed else Facts(refunds=refunds))
+    if envelope.time_is_assumed:  # the start of a scan says nothing of how old the charge was
+        return Effect(Facts(weak_refunds=(Refund(rule.refund.percent, at, None, policy.identity, rule.name),)))
+    return Effect(Facts(refunds=(Refund(rule.refund.percent, at, rule.refund.within, policy.identity, rule.name),)))
 
 
 def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | str | None]]:
