@@ -15,20 +15,23 @@ from engine.assess import assess
 from engine.clock import Deadline
 from engine.decide import decide
 from engine.decimals import EXACT
+from engine.job_row import ASSUMED_ROW, with_row
 from engine.ledger import BATCHED_GUARDS, LedgerUnavailable, Receipt, Verdict
 from engine.telemetry import Failure, Report
 from engine.tracing import Span
-from engine.values import Assessment, Decision, Entry, Envelope, Guard, JobLog, Mark, Outcome, Standing
+from engine.values import Assessment, Decision, Entry, Envelope, Guard, JobLog, JobRow, Mark, Outcome, Standing
 
 if TYPE_CHECKING:
     from engine.reconcile import Reconciler
 
 ROUNDS_MAX = 3
 """How often a posting goes together with others before it goes alone: once, once more after another was refused, and once
-without the mark of a job that has no row."""
+by what a job's row has taught."""
 
 EVENT_SECONDS_MAX = 15.0
 """How long one event may go on trying. Lambda's own retries and the dead-letter queue take over from there."""
+
+ROW_VERDICTS = frozenset({Verdict.NO_JOB_ROW, Verdict.ROW_LEARNED})
 
 type Result = Report | Exception
 
@@ -41,7 +44,7 @@ class Item:
     envelope: Envelope
     assessment: Assessment
     log: JobLog = field(factory=JobLog)
-    with_mark: bool = True
+    row: JobRow = ASSUMED_ROW
     decision: Decision | None = None
     attempts: int = 0
 
@@ -69,11 +72,11 @@ class Coalescer:
     def _assessed(self, envelopes: Sequence[Envelope]) -> dict[str, list[Item]]:
         """Return the events that a rule matches, by reference; what is ignored or makes no sense is settled at once."""
         waiting: dict[str, list[Item]] = {}
-        baselines = self.reconciler.usual.now(self.deadline)
+        baselines, now = self.reconciler.usual.now(self.deadline), self.reconciler.clock.now()
         with self.reconciler.tracer.span("match") as span:
             for position, envelope in enumerate(envelopes):
                 try:
-                    assessment = assess(envelope, self.reconciler.policy, baselines)
+                    assessment = assess(envelope, self.reconciler.policy, baselines, now)
                 except Exception as error:  # noqa: BLE001  this event alone comes back
                     self._fail(position, error, span)
                     continue
@@ -116,7 +119,8 @@ class Coalescer:
 
     def _decided(self, item: Item) -> bool:
         reconciler = self.reconciler
-        item.decision = decide(item.assessment, item.log, Standing.ASSUMED_COVERED, reconciler.policy)
+        decision = decide(item.assessment, item.log, Standing.ASSUMED_COVERED, reconciler.policy)
+        item.decision = with_row(decision, item.assessment, item.row, reconciler.policy)
         if item.decision.entry is not None:
             return True
         self._keep(item, reconciler.known(item.decision, item.assessment, self._soon()))
@@ -152,18 +156,28 @@ class Coalescer:
         if receipt.verdict is Verdict.POSTED and item.decision is not None:
             posted = Report(None, item.decision.outcome, item.assessment, item.decision.entry, attempts=item.attempts)
             self._keep(item, posted)
-        elif receipt.verdict is Verdict.NO_JOB_ROW:
-            item.with_mark = False
+        elif receipt.verdict in ROW_VERDICTS:
+            return self._goes_by_its_row(item, receipt)
         elif receipt.verdict is not Verdict.HELD_UP:
             self._alone(item, receipt)
-        return receipt.verdict in {Verdict.NO_JOB_ROW, Verdict.HELD_UP}
+        return receipt.verdict is Verdict.HELD_UP
+
+    def _goes_by_its_row(self, item: Item, receipt: Receipt) -> bool:
+        """Decide again by what the job's row says; say whether there is still something to post."""
+        try:
+            if item.decision is not None:
+                item.row = self.reconciler.row_after(receipt, item.row, item.decision, item.assessment)
+            return self._decided(item)
+        except Exception as error:  # noqa: BLE001  this event alone comes back
+            self.results[item.position] = error
+            return False
 
     def _alone(self, item: Item, receipt: Receipt | None = None) -> None:
         reconciler, deadline = self.reconciler, self._soon()
         try:
             if receipt is not None and receipt.verdict is Verdict.SEQUENCE_TAKEN:
                 item.log = reconciler.after_taken(item.assessment, receipt, deadline)
-            self._keep(item, reconciler.post(item.assessment, item.log, deadline, with_mark=item.with_mark))
+            self._keep(item, reconciler.post(item.assessment, item.log, deadline, item.row))
         except Exception as error:  # noqa: BLE001  this event alone comes back
             self.results[item.position] = error
 
@@ -195,4 +209,4 @@ def _posting(item: Item) -> tuple[Entry, Guard, Mark | None]:
     decision = item.decision
     assert decision is not None  # noqa: S101  only what has an entry to post comes here
     assert decision.entry is not None  # noqa: S101  the same
-    return decision.entry, decision.guard, decision.mark if item.with_mark else None
+    return decision.entry, decision.guard, decision.mark

@@ -11,10 +11,11 @@ from attrs import frozen
 
 from engine.decimals import EXACT, ZERO
 from engine.errors import shown
-from engine.ledger.attributes import Item, encode, encode_item
+from engine.instants import instant_text
+from engine.ledger.attributes import Item, decode_item, encode, encode_item
 from engine.ledger.calls import LedgerRefused
 from engine.ledger.entries import log_of
-from engine.values import Entry, Guard, JobLog, Mark, Standing
+from engine.values import Document, Entry, Guard, JobLog, Mark, RowTime, Standing
 
 
 @frozen
@@ -37,6 +38,8 @@ class Verdict(StrEnum):
     SEQUENCE_TAKEN = "sequence-taken"
     """Another entry stands at this sequence: a duplicate, or somebody was faster."""
     NO_JOB_ROW = "no-job-row"
+    ROW_LEARNED = "row-learned"
+    """The job's row does not take the mark as it is."""
     STANDING_LEARNED = "standing-learned"
     """The user's row is not as the guard has it."""
     HELD_UP = "held-up"
@@ -47,11 +50,15 @@ class Verdict(StrEnum):
 
 @frozen
 class Receipt:
-    """The database's answer. ``log`` is the job's log as far as the answer tells it; ``standing`` what it taught."""
+    """The database's answer. ``log`` is the job's log as far as the answer tells it; ``standing`` what it taught.
+
+    ``row`` is the job's row, where it does not take the mark.
+    """
 
     verdict: Verdict
     log: JobLog | None = None
     standing: Standing | None = None
+    row: Document | None = None
 
 
 CREDITS_CONDITIONS: Mapping[Guard, str] = {
@@ -73,8 +80,19 @@ REFERENCE_NAME = {"#reference": "reference"}
 EXPLANATION = "explanation"
 """The one attribute that is ever added to an entry."""
 
-JOB_MARKED = "SET reconciled = :settled, reconciledStatus = :status"
-JOB_STILL_DUE = "SET reconciled = :settled"
+JOB_MARKED = "SET reconciled = :settled, reconciledSequence = :sequence, reconciledStatus = :marked"
+JOB_STILL_DUE = "SET reconciled = :settled, reconciledSequence = :sequence"
+
+THE_JOB_EXISTS = "attribute_exists(jobId)"
+NO_LATER_MARK = "NOT attribute_type(reconciledSequence, :number) OR reconciledSequence < :sequence"
+THIS_ENTRY_AT_THE_STATUS_READ = (
+    "reconciledSequence = :sequence AND #status = :read AND NOT (reconciled = :settled AND reconciledStatus = :marked)"
+)
+ITS_USER = "attribute_not_exists(#user) OR #user = :user"
+ITS_TIME_AS_READ = "{0} = :time"
+NO_TIME_AS_READ = "attribute_not_exists({0}) OR attribute_type({0}, :null)"
+NO_LATER_TIME = "NOT ({0} > :second AND {0} <> :latest)"
+"""Texts of one form (ISO 8601, UTC) compare as their instants do: what begins with a later second comes after it."""
 
 
 def put_entry(tables: Tables, item: Item) -> dict[str, Any]:
@@ -109,18 +127,50 @@ def add_credits(tables: Tables, user: str, amount: Decimal, debit: Decimal, guar
 
 
 def update_mark(tables: Tables, job: str, mark: Mark) -> dict[str, Any]:
-    """Write the mark on a job's row, and never make a row."""
-    the_job_exists = "attribute_exists(jobId)"
-    values: dict[str, Any] = {":settled": encode(mark.settled)}
+    """Write the mark on a job's row where the row takes it, and never make a row."""
+    names: dict[str, str] = {}
+    values: dict[str, Any] = {":settled": mark.settled, ":sequence": mark.sequence, ":number": "N"}
     if mark.settled:
-        values[":status"] = encode(mark.status)
+        values[":marked"] = mark.status
+    conditions = [THE_JOB_EXISTS, *_row_conditions(mark, names, values)]
     return {
         "TableName": tables.jobs,
         "Key": encode_item({"jobId": job}),
         "UpdateExpression": JOB_MARKED if mark.settled else JOB_STILL_DUE,
-        "ConditionExpression": the_job_exists,
-        "ExpressionAttributeValues": values,
+        "ConditionExpression": " AND ".join(f"({condition})" for condition in conditions),
+        **({"ExpressionAttributeNames": names} if names else {}),
+        "ExpressionAttributeValues": {name: encode(value) for name, value in values.items()},
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
+
+
+def _row_conditions(mark: Mark, names: dict[str, str], values: dict[str, Any]) -> Iterator[str]:
+    """Yield what must hold of a row for the mark; ``names`` and ``values`` get what that refers to."""
+    if mark.settled and mark.read is not None:
+        names["#status"], values[":read"] = "status", mark.read
+        yield f"{NO_LATER_MARK} OR ({THIS_ENTRY_AT_THE_STATUS_READ})"
+    else:
+        yield NO_LATER_MARK
+    if mark.user is not None:
+        names["#user"], values[":user"] = mark.user
+        yield ITS_USER
+    if mark.time is not None:
+        yield _time_condition(mark.time, names, values)
+
+
+def _time_condition(time: RowTime, names: dict[str, str], values: dict[str, Any]) -> str:
+    places = {f"#t{number}": name for number, name in enumerate(time.attribute.split("."))}
+    names.update(places)
+    attribute = ".".join(places)
+    if time.latest is not None:
+        values[":second"] = time.latest.isoformat()[: len("2026-01-05T10:00:00")]
+        values[":latest"] = instant_text(time.latest)
+        return NO_LATER_TIME.format(attribute)
+    if time.read is None:
+        values[":null"] = "NULL"
+        return NO_TIME_AS_READ.format(attribute)
+    values[":time"] = time.read
+    return ITS_TIME_AS_READ.format(attribute)
 
 
 @frozen
@@ -152,7 +202,10 @@ class Posting:
         on_credits = others.pop(0) if self.guard is not Guard.NONE else None
         if on_credits is not None and _failed(on_credits):
             return Receipt(Verdict.STANDING_LEARNED, standing=self._standing(on_credits.get("Item")))
-        return Receipt(Verdict.NO_JOB_ROW)
+        return self._of_row(others[0].get("Item"))
+
+    def _of_row(self, row: Item | None) -> Receipt:
+        return Receipt(Verdict.ROW_LEARNED, row=decode_item(row)) if row else Receipt(Verdict.NO_JOB_ROW)
 
     def _taken(self, standing_entry: Item) -> Receipt:
         """The entry at this sequence may be our own, committed by an attempt whose answer was lost, and explained since."""

@@ -110,14 +110,15 @@ def test_an_entry_tells_all_that_an_accountant_asks(world: World) -> None:
 
 
 def test_the_application_s_own_attributes_are_left_alone(world: World) -> None:
-    """A row of Jobs gets two marks and loses nothing."""
+    """A row of Jobs gets our three attributes and loses nothing."""
     world.job("j-1")
     before = world.job_row("j-1")
 
     deliver(rendered("j-1"))
 
     assert before is not None
-    assert {**before, "reconciled": True, "reconciledStatus": "completed"} == world.job_row("j-1")
+    ours = {"reconciled": True, "reconciledStatus": "completed", "reconciledSequence": 1}
+    assert {**before, **ours} == world.job_row("j-1")
 
 
 def test_a_job_that_has_no_row_does_not_get_one(world: World) -> None:
