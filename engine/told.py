@@ -35,6 +35,7 @@ class Telling:
     document: Document
     source: Source
     row_attributes: frozenset[str] | None = None
+    time_is_assumed: bool = False
 
     def recognised(self, known: Facts) -> Facts:
         """Return the facts of this event, each that is ``known`` already in the words of its first telling."""
@@ -176,7 +177,7 @@ def _repeated(telling: Telling, known: Facts, new: Facts) -> Iterator[Doubt]:
         if claim not in known.grants and claim.amount != first.amount:
             reason = "the reference is known with another amount; the smaller counts"
             yield Doubt(Anomaly(REPEATED_GRANT, reason, _amounts(first.amount, claim.amount)))
-        elif abs(told.at - claim.at) > GRANT_IS_REPEATED_AFTER:
+        elif abs(told.at - claim.at) > GRANT_IS_REPEATED_AFTER and not telling.time_is_assumed:
             reason = "the reference was granted more than a day apart; it counts once"
             figures = ("known", instant_text(claim.at)), ("new", instant_text(told.at))
             yield Doubt(Anomaly(REPEATED_GRANT, reason, figures), max(claim.at, told.at))

@@ -334,6 +334,16 @@ def test_a_grant_that_is_told_again_otherwise_is_flagged_once(amount: Any, at: s
     assert Decimal(20) == ledger.net("grant#p-1")
 
 
+def test_a_purchase_in_a_row_without_a_time_is_granted_once_and_is_no_repeated_one() -> None:
+    """Scan after scan reads the row, days apart; that says nothing of a second purchase."""
+    ledger = books(*GRANTS)
+
+    outcomes = [ledger.reconcile(row(f"2026-01-0{day}T12:00:00Z", purchased(20))) for day in (5, 7, 9)]
+
+    assert [Outcome.GRANTED, Outcome.DUPLICATE, Outcome.DUPLICATE] == outcomes
+    assert [] == ledger.anomalies("grant#p-1")
+
+
 def test_both_of_two_grants_of_one_reference_stay_known_after_an_edit() -> None:
     """20 and 15 were told: 15. Worth a tenth by now, either of them told again is nothing new."""
     ledger = books(*GRANTS)
