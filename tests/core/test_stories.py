@@ -99,6 +99,17 @@ def test_an_edit_that_asks_something_else_makes_no_known_charge_new(edit: tuple[
     assert Decimal("-1.00") == ledger.net("j-1")
 
 
+@pytest.mark.parametrize("kept", ["8.33333333333333333333", "8.333333333333334"])
+def test_a_charge_that_was_kept_with_more_digits_than_a_double_has_is_known_still(kept: str) -> None:
+    """Earlier versions kept what the queue said to the last digit; Lambda had never seen more than 8.333333333333334."""
+    ledger = books()
+    ledger.deliver(rendered(seconds=Decimal(kept)))
+
+    ledger.policy = example(('"0.10"', '"0.05"'))
+
+    assert [Outcome.DUPLICATE] == ledger.deliver(rendered(seconds=8.333333333333334))
+
+
 def test_an_event_that_answers_otherwise_is_another_charge_after_such_an_edit() -> None:
     """11 s at that instant are neither of the two: at 0.01 a frame it is the smallest, and counts."""
     ledger = books()
