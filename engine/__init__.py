@@ -26,6 +26,7 @@ One way leads through the house, and a module imports only from floors below its
     engine/assess.py      [3] what the policy makes of an event: match, price, anomalies; pure
     engine/told.py        [2] which known fact an event tells again, and what is unsure about a new one; pure
     engine/decide.py      [3] the one idea: posting = desired(facts) - posted; pure
+    engine/job_row.py     [3] what a job's own row says to a posting: whose it is, what is later, that there is none; pure
     engine/trends.py      [3] what only many entries show: too often, falling; pure
     engine/arithmetic.py  [3] how an amount comes about, in words
     engine/ledger/        [3] all of DynamoDB; the client is passed in

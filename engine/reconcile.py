@@ -13,7 +13,7 @@ from engine.clock import Clock, Deadline
 from engine.coalesce import EVENT_SECONDS_MAX, Coalescer
 from engine.decide import decide
 from engine.documents import read_document
-from engine.errors import EventError
+from engine.errors import EventError, LedgerError
 from engine.job_row import ASSUMED_ROW, NO_ROW, learned, with_row
 from engine.ledger import Ledger, LedgerUnavailable, Receipt, Verdict
 from engine.policy.model import Policy
@@ -48,6 +48,8 @@ class Reconciler:
     clock: Clock
     adjustments_max: int | None = None
     """How many entries one run of a scan may post. A mistake (a policy, lost marks) ends there, and a person is told."""
+    scans_at_once: int | None = None
+    """How many segments of the table of jobs a scheduled run reads at once; None leaves it to whoever runs it."""
     tracer: Tracer = UNTRACED
     usual: Usual = field(repr=False)
 
@@ -96,7 +98,10 @@ class Reconciler:
         assessment = self._assess(envelope, self.usual.now(deadline))
         if assessment is None:
             return Report(envelope, Outcome.IGNORED)
-        return self.post(assessment, self.first_look(assessment, deadline), deadline)
+        try:
+            return self.post(assessment, self.first_look(assessment, deadline), deadline)
+        except LedgerError as error:
+            raise error.about(envelope.id, job=assessment.job, user=assessment.user, rule=assessment.rule) from error
 
     def post(self, assessment: Assessment, log: JobLog, deadline: Deadline, row: JobRow = ASSUMED_ROW) -> Report:
         """Decide and post until the database and the decision agree. Each turn has learned something from the last.

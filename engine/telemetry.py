@@ -99,6 +99,8 @@ class Telemetry:
         fields = {
             "outcome": "error",
             "event": failure.envelope.id,
+            "job": getattr(error, "job", None),
+            "user": getattr(error, "user", None),
             "rule": getattr(error, "rule", None),
             "field": getattr(error, "field", None),
             "error": type(error).__name__,

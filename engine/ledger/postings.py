@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -11,11 +11,11 @@ from attrs import frozen
 
 from engine.decimals import EXACT, ZERO
 from engine.errors import shown
-from engine.instants import instant_text
-from engine.ledger.attributes import Item, decode_item, encode, encode_item
-from engine.ledger.calls import LedgerRefused
+from engine.ledger.attributes import Item, decode_item, encode_item
+from engine.ledger.calls import CONDITION_FAILED, TRANSIENT, LedgerRefused
 from engine.ledger.entries import log_of
-from engine.values import Document, Entry, Guard, JobLog, Mark, RowTime, Standing
+from engine.ledger.marks import update_mark
+from engine.values import Document, Entry, Guard, JobLog, Mark, Standing
 
 
 @frozen
@@ -45,26 +45,38 @@ class Verdict(StrEnum):
     HELD_UP = "held-up"
     """Nothing is wrong with this posting; another one of the same transaction was refused."""
     ALONE = "alone"
-    """The user's postings together were refused: only one by one they can tell why."""
+    """What it shares with others, or it itself, was refused: only by itself it can tell why."""
+    BUSY = "busy"
+    """Somebody else is at work on an item of it, or too many ask for it: the same posting may succeed a moment later."""
 
 
 @frozen
 class Receipt:
     """The database's answer. ``log`` is the job's log as far as the answer tells it; ``standing`` what it taught.
 
-    ``row`` is the job's row, where it does not take the mark.
+    ``row`` is the job's row, where it does not take the mark; ``problem`` says what a busy posting waits for.
     """
 
     verdict: Verdict
     log: JobLog | None = None
     standing: Standing | None = None
     row: Document | None = None
+    problem: str = ""
 
+
+MOVED = ("remaining", "posted")
+"""The attributes of a user's row that move by ``ADD``: both are numbers, or not there yet."""
+
+REMAINING_ADDS = "(attribute_not_exists(remaining) OR attribute_type(remaining, :number))"
+POSTED_ADDS = "(attribute_not_exists(posted) OR attribute_type(posted, :number))"
+"""Asked for by the condition, since a failed condition shows the row. An ``ADD`` that fails says neither whose nor what."""
 
 CREDITS_CONDITIONS: Mapping[Guard, str] = {
-    Guard.EXISTS: "attribute_exists(userId)",
-    Guard.COVERED: "attribute_exists(userId) AND remaining >= :debit",
-    Guard.NOT_COVERED: "attribute_exists(userId) AND (attribute_not_exists(remaining) OR remaining < :debit)",
+    Guard.EXISTS: f"attribute_exists(userId) AND {REMAINING_ADDS} AND {POSTED_ADDS}",
+    Guard.COVERED: f"attribute_exists(userId) AND remaining >= :debit AND {POSTED_ADDS}",
+    Guard.NOT_COVERED: (
+        f"attribute_exists(userId) AND (attribute_not_exists(remaining) OR remaining < :debit) AND {POSTED_ADDS}"
+    ),
     Guard.MISSING: "attribute_not_exists(userId)",
 }
 
@@ -79,20 +91,6 @@ REFERENCE_NAME = {"#reference": "reference"}
 
 EXPLANATION = "explanation"
 """The one attribute that is ever added to an entry."""
-
-JOB_MARKED = "SET reconciled = :settled, reconciledSequence = :sequence, reconciledStatus = :marked"
-JOB_STILL_DUE = "SET reconciled = :settled, reconciledSequence = :sequence"
-
-THE_JOB_EXISTS = "attribute_exists(jobId)"
-NO_LATER_MARK = "NOT attribute_type(reconciledSequence, :number) OR reconciledSequence < :sequence"
-THIS_ENTRY_AT_THE_STATUS_READ = (
-    "reconciledSequence = :sequence AND #status = :read AND NOT (reconciled = :settled AND reconciledStatus = :marked)"
-)
-ITS_USER = "attribute_not_exists(#user) OR #user = :user"
-ITS_TIME_AS_READ = "{0} = :time"
-NO_TIME_AS_READ = "attribute_not_exists({0}) OR attribute_type({0}, :null)"
-NO_LATER_TIME = "NOT ({0} > :second AND {0} <> :latest)"
-"""Texts of one form (ISO 8601, UTC) compare as their instants do: what begins with a later second comes after it."""
 
 
 def put_entry(tables: Tables, item: Item) -> dict[str, Any]:
@@ -111,7 +109,9 @@ def put_entry(tables: Tables, item: Item) -> dict[str, Any]:
 
 def add_credits(tables: Tables, user: str, amount: Decimal, debit: Decimal, guard: Guard) -> dict[str, Any]:
     """Move a user's balance and the sum of all postings by ``amount``, under a guard that may ask for ``debit``."""
-    values = {":amount": amount}
+    values: dict[str, object] = {":amount": amount}
+    if guard is not Guard.MISSING:
+        values[":number"] = "N"
     if guard in {Guard.COVERED, Guard.NOT_COVERED}:
         values[":debit"] = debit
     return {
@@ -124,53 +124,6 @@ def add_credits(tables: Tables, user: str, amount: Decimal, debit: Decimal, guar
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
     }
-
-
-def update_mark(tables: Tables, job: str, mark: Mark) -> dict[str, Any]:
-    """Write the mark on a job's row where the row takes it, and never make a row."""
-    names: dict[str, str] = {}
-    values: dict[str, Any] = {":settled": mark.settled, ":sequence": mark.sequence, ":number": "N"}
-    if mark.settled:
-        values[":marked"] = mark.status
-    conditions = [THE_JOB_EXISTS, *_row_conditions(mark, names, values)]
-    return {
-        "TableName": tables.jobs,
-        "Key": encode_item({"jobId": job}),
-        "UpdateExpression": JOB_MARKED if mark.settled else JOB_STILL_DUE,
-        "ConditionExpression": " AND ".join(f"({condition})" for condition in conditions),
-        **({"ExpressionAttributeNames": names} if names else {}),
-        "ExpressionAttributeValues": {name: encode(value) for name, value in values.items()},
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
-
-
-def _row_conditions(mark: Mark, names: dict[str, str], values: dict[str, Any]) -> Iterator[str]:
-    """Yield what must hold of a row for the mark; ``names`` and ``values`` get what that refers to."""
-    if mark.settled and mark.read is not None:
-        names["#status"], values[":read"] = "status", mark.read
-        yield f"{NO_LATER_MARK} OR ({THIS_ENTRY_AT_THE_STATUS_READ})"
-    else:
-        yield NO_LATER_MARK
-    if mark.user is not None:
-        names["#user"], values[":user"] = mark.user
-        yield ITS_USER
-    if mark.time is not None:
-        yield _time_condition(mark.time, names, values)
-
-
-def _time_condition(time: RowTime, names: dict[str, str], values: dict[str, Any]) -> str:
-    places = {f"#t{number}": name for number, name in enumerate(time.attribute.split("."))}
-    names.update(places)
-    attribute = ".".join(places)
-    if time.latest is not None:
-        values[":second"] = time.latest.isoformat()[: len("2026-01-05T10:00:00")]
-        values[":latest"] = instant_text(time.latest)
-        return NO_LATER_TIME.format(attribute)
-    if time.read is None:
-        values[":null"] = "NULL"
-        return NO_TIME_AS_READ.format(attribute)
-    values[":time"] = time.read
-    return ITS_TIME_AS_READ.format(attribute)
 
 
 @frozen
@@ -217,10 +170,28 @@ class Posting:
     def _standing(self, row: Item | None) -> Standing:
         if not row:
             return Standing.UNKNOWN_USER
-        if "N" not in row.get("remaining", {"N": "0"}):
-            raise LedgerRefused(f"the balance of user {shown(self.entry.user)} is no number: {shown(row['remaining'])}")
+        for name in MOVED:
+            if "N" not in row.get(name, {"N": "0"}):
+                what = "the balance" if name == "remaining" else f"`{name}`"
+                problem = f"{what} of user {shown(self.entry.user)} is no number: {shown(row[name])}"
+                raise LedgerRefused(problem, field=name)
         return STANDING_WHEN_ROW_EXISTS.get(self.guard, Standing.UNKNOWN_USER)
 
+    def refusal(self, reasons: Sequence[Mapping[str, Any]]) -> str:
+        """Return what is wrong with which item, of a transaction that was refused for more than a failed condition."""
+        said = zip(self._subjects(), reasons, strict=False)
+        return "; ".join(f"{subject}: {_told(reason)}" for subject, reason in said if _code(reason) not in SAYS_NOTHING)
+
+    def _subjects(self) -> Iterator[str]:
+        entry = self.entry
+        yield f"entry {entry.sequence} of {shown(entry.reference)}"
+        if self.guard is not Guard.NONE:
+            yield f"{entry.amount:f} on `remaining` and `posted` of user {shown(entry.user)}"
+        yield f"the mark of job {shown(entry.job)}"
+
+
+SAYS_NOTHING = frozenset({"None", CONDITION_FAILED})
+"""Reasons of items that nothing else is wrong with."""
 
 ACTIONS_MAX = 100
 """What a transaction of DynamoDB holds."""
@@ -245,18 +216,26 @@ class Batch:
         return [*own, *(_add_sum(tables, user, list(postings)) for user, postings in self._by_user().items())]
 
     def receipts(self, reasons: list[Mapping[str, Any]]) -> list[Receipt]:
-        """Return what the failed conditions say to each posting; one that nothing is wrong with was only held up."""
+        """Return what the reasons say to each posting; one that nothing is wrong with was only held up."""
         rest = iter(reasons)
         own = [[next(rest) for _ in range(_own_count(posting))] for posting in self.postings]
-        refused_users = {user for user, reason in zip(self._by_user(), rest, strict=True) if _failed(reason)}
-        return [self._receipt(posting, said, refused_users) for posting, said in zip(self.postings, own, strict=True)]
+        users = dict(zip(self._by_user(), rest, strict=True))
+        return [self._receipt(posting, said, users) for posting, said in zip(self.postings, own, strict=True)]
 
-    def _receipt(self, posting: Posting, said: list[Mapping[str, Any]], refused_users: set[str]) -> Receipt:
+    def _receipt(self, posting: Posting, said: list[Mapping[str, Any]], users: Mapping[str, Mapping[str, Any]]) -> Receipt:
+        """Believe of a busy posting nothing that can change; that an entry stands where it is shown cannot.
+
+        What another condition saw beside a conflict may be what the other one at work undoes. Each posting is judged by its
+        own items and its user's row: what keeps a neighbour busy says nothing about them.
+        """
+        moves = posting.guard is not Guard.NONE
+        reasons = [said[0], *([users[posting.entry.user]] if moves else []), *said[1:]]
+        codes = {_code(reason) for reason in reasons}
+        if codes & TRANSIENT and not (_failed(said[0]) and said[0].get("Item")):
+            return Receipt(Verdict.BUSY, problem=posting.refusal(reasons))
         if any(map(_failed, said)):
-            balance = [NOTHING_FAILED] if posting.guard is not Guard.NONE else []
-            return posting.receipt([said[0], *balance, *said[1:]])
-        is_refused = posting.guard is not Guard.NONE and posting.entry.user in refused_users
-        return Receipt(Verdict.ALONE if is_refused else Verdict.HELD_UP)
+            return posting.receipt([said[0], *([NOTHING_FAILED] if moves else []), *said[1:]])
+        return Receipt(Verdict.HELD_UP if codes == {"None"} else Verdict.ALONE)
 
     def _by_user(self) -> dict[str, list[Posting]]:
         users: dict[str, list[Posting]] = {}
@@ -291,7 +270,7 @@ def packed(postings: Iterable[Posting]) -> Iterator[Batch]:
 def _own_actions(posting: Posting, tables: Tables) -> Iterator[dict[str, Any]]:
     yield put_entry(tables, posting.item)
     if posting.marked is not None:
-        yield {"Update": update_mark(tables, *posting.marked)}
+        yield {"Update": update_mark(tables.jobs, *posting.marked)}
 
 
 def _own_count(posting: Posting) -> int:
@@ -309,4 +288,12 @@ def _add_sum(tables: Tables, user: str, postings: list[Posting]) -> dict[str, An
 
 
 def _failed(reason: Mapping[str, Any]) -> bool:
-    return reason.get("Code") == "ConditionalCheckFailed"
+    return reason.get("Code") == CONDITION_FAILED
+
+
+def _code(reason: Mapping[str, Any]) -> str:
+    return str(reason.get("Code") or "None")
+
+
+def _told(reason: Mapping[str, Any]) -> str:
+    return f"{_code(reason)}: {reason['Message']}" if reason.get("Message") else _code(reason)
