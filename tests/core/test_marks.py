@@ -340,15 +340,17 @@ def test_an_event_of_the_future_makes_no_sense(at: str, is_refused: bool) -> Non
 
 
 def test_a_balance_that_did_not_cover_a_larger_debit_is_asked_again_for_a_smaller_one() -> None:
-    """The log changed in between: what is due now is covered, and the entry says no overdraft."""
-    steps = world(balance="1")
+    """8 s are paid, 20 s are not covered; then half goes back, so that of 1.0 for 20 s 0.6 is due, of 0.9."""
+    steps = world(REFUSE, ("percent: 100", "percent: 50"), balance="1.3")
     ledger = interrupted(steps)
-    ledger.before_post += [lambda: None, lambda: steps.deliver(rendered(seconds=6, at="09:00"))]
+    steps.deliver(rendered(seconds=8, at="09:00"))
+    ledger.before_post += [lambda: None, lambda: None, lambda: steps.deliver(failed(at="11:00"))]
 
-    (report,) = steps.deliver(rendered(seconds=12, at="10:00"))
+    (report,) = steps.deliver(rendered(seconds=20, at="10:00"))
 
     assert Outcome.DEBITED is report.outcome
-    assert ["-0.6000", "-0.6000"] == [format(entry.amount, "f") for entry in ledger.lines("j-1")]
+    assert ["-0.8", "0.4", "-0.6"] == [str(entry.amount.normalize()) for entry in ledger.lines("j-1")]
+    assert Decimal("0.3") == ledger.balances["u-1"]
 
 
 @define
