@@ -15,6 +15,9 @@ JSON = json.JSONDecoder(parse_float=json_number)
 
 UNREADABLE = "(unreadable)"
 
+WHOLE_DIGITS_MAX = 4000
+"""Python reads no longer whole numbers; none of more than 38 digits is ever stored."""
+
 NAMES_MAX = 8
 """How many members of what is no event a message names."""
 
@@ -72,6 +75,11 @@ def _members(document: Mapping[Any, Any]) -> str:
     names = [shown(name) for name in list(document)[:NAMES_MAX]]
     more = ", ..." if len(document) > NAMES_MAX else ""
     return f"it has {', '.join(names)}{more}" if names else "it is empty"
+
+
+def told_number(text: str) -> int | Decimal:
+    """Return a number as a document of others says it: a whole one is exact, any other is ``json_number``'s."""
+    return int(text) if text.lstrip("-").isdigit() and len(text) <= WHOLE_DIGITS_MAX else json_number(text)
 
 
 def as_told(value: Any) -> Any:

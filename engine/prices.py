@@ -208,8 +208,8 @@ def _selector(by: Path, document: Document) -> str:
         raise PriceProblem(by.text, f"cannot be worked out: {problem}") from problem
     if not isinstance(value, str):
         raise PriceProblem(by.text, f"is {shown(value)}; a string that selects a rate is needed")
-    if problem := text_problem(value):
-        raise PriceProblem(by.text, problem)
+    if (unfit := text_problem(value)) is not None:
+        raise PriceProblem(by.text, unfit)
     return value
 
 
