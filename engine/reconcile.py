@@ -44,6 +44,8 @@ class Reconciler:
     clock: Clock
     adjustments_max: int | None = None
     """How many entries one run of a scan may post. A mistake (a policy, lost marks) ends there, and a person is told."""
+    scans_at_once: int | None = None
+    """How many segments of the table of jobs a scheduled run reads at once; None leaves it to whoever runs it."""
     tracer: Tracer = UNTRACED
     usual: Usual = field(repr=False)
 

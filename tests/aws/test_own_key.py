@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import Any
 
 import pytest
 
-from tests.support.resolved import resolved
+from tests.support.as_aws import DEFAULTS, translated
 from tools.environments import ROOT
+from tools.template import load
+from tools.translate import resolved
 
-KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 SEALED_BY = {
     "AWS::DynamoDB::Table": ("SSESpecification", {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}),
@@ -33,15 +36,18 @@ KEEPS_NOTHING = {
 """Settings without content. A run's input is an instant, its output counts; the archive is the bus owner's copy of the bus."""
 
 
-def resources_of(**parameters: str) -> dict[str, Any]:
-    """Return the resources of a stack with these parameters."""
-    found: dict[str, Any] = resolved({"Environment": "dev", **parameters})["Resources"]
+@functools.cache
+def resources_of(key: str = "") -> dict[str, Any]:
+    """Return the resources of a stack with this key, as SAM's own transform and CloudFormation make them."""
+    parameters = {**DEFAULTS, "KmsKeyArn": key}
+    ((whole),) = translated([(load(), parameters)])
+    found: dict[str, Any] = resolved(whole, parameters)["Resources"]
     return found
 
 
 def via(*services: str) -> dict[str, Any]:
     """Return the condition that a call to KMS comes from one of these services, on the caller's behalf."""
-    named: list[Any] = [{"Fn::Sub": f"{service}.${{AWS::Region}}.amazonaws.com"} for service in services]
+    named = [f"{service}.eu-west-1.amazonaws.com" for service in services]
     return {"StringEquals": {"kms:ViaService": named if len(named) > 1 else named[0]}}
 
 
@@ -66,7 +72,7 @@ def key_statements(stack: dict[str, Any]) -> dict[str, list[tuple[str, str, dict
         properties = body.get("Properties", {})
         documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
         documents += [properties["PolicyDocument"]] if body["Type"] in {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"} else []
-        owners = [role["Ref"] for role in properties["Roles"]] if body["Type"] == "AWS::IAM::Policy" else [name]
+        owners = [role.strip("<>") for role in properties["Roles"]] if body["Type"] == "AWS::IAM::Policy" else [name]
         for statement in (each for document in documents for each in document["Statement"]):
             if "kms:" in json.dumps(statement["Action"]):
                 for owner in owners:
@@ -77,7 +83,7 @@ def key_statements(stack: dict[str, Any]) -> dict[str, list[tuple[str, str, dict
 
 def test_each_role_may_use_the_key_for_what_it_opens_and_for_nothing_else() -> None:
     """Through the services that it reaches, in this Region: a role's credentials alone decrypt nothing."""
-    assert NEEDED == key_statements(resources_of(KmsKeyArn=KEY))
+    assert NEEDED == key_statements(resources_of(KEY))
 
 
 def test_without_a_key_of_your_own_no_role_may_use_any() -> None:
@@ -91,7 +97,7 @@ def test_without_a_key_of_your_own_no_role_may_use_any() -> None:
 
 def test_whatever_keeps_something_is_encrypted_by_the_key() -> None:
     """Each kind of resource either names it or keeps nothing: a new kind has to be put in one of the two."""
-    for name, body in resources_of(KmsKeyArn=KEY).items():
+    for name, body in resources_of(KEY).items():
         if body["Type"] in SEALED_BY:
             property_, value = SEALED_BY[body["Type"]]
             assert value == body["Properties"][property_], name
@@ -99,10 +105,10 @@ def test_whatever_keeps_something_is_encrypted_by_the_key() -> None:
             assert body["Type"] in KEEPS_NOTHING, (name, body["Type"])
 
 
-@pytest.mark.parametrize(("parameters", "by_sqs"), [({"KmsKeyArn": KEY}, False), ({}, True)])
-def test_a_queue_is_encrypted_in_one_way(parameters: dict[str, str], *, by_sqs: bool) -> None:
+@pytest.mark.parametrize(("key", "by_sqs"), [(KEY, False), ("", True)])
+def test_a_queue_is_encrypted_in_one_way(key: str, *, by_sqs: bool) -> None:
     """SQS refuses a queue with both: SetQueueAttributes, "You can use one type of server-side encryption at one time"."""
-    queues = [body["Properties"] for body in resources_of(**parameters).values() if body["Type"] == "AWS::SQS::Queue"]
+    queues = [body["Properties"] for body in resources_of(key).values() if body["Type"] == "AWS::SQS::Queue"]
 
     assert queues
     assert {(by_sqs, not by_sqs)} == {(queue["SqsManagedSseEnabled"], "KmsMasterKeyId" in queue) for queue in queues}

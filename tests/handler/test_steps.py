@@ -65,6 +65,14 @@ def test_a_run_catches_up_and_checks_the_books_and_then_has_nothing_to_do(world:
 
 
 @pytest.mark.usefixtures("small_segments")
+def test_a_run_says_how_many_segments_are_read_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a number: the state machine takes nothing else. Four, where nobody says."""
+    assert 4 == step(BEGIN)["atOnce"]
+
+    monkeypatch.setenv("SCANS_AT_ONCE", "9")
+    assert 9 == step(BEGIN)["atOnce"]
+
+
 def test_segments_at_work_at_once_post_each_job_once(world: World) -> None:
     """All of them, and the counts of their bits add up."""
     for number in range(60):
