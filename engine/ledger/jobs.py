@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
+from engine.documents import as_told
 from engine.errors import shown
 from engine.ledger.attributes import decode, decode_item, encode
 
@@ -90,7 +91,7 @@ def page_of(answer: Mapping[str, Any], statuses: Collection[str] | None) -> Page
     for item in answer.get("Items", ()):
         status = item.get("status")
         if statuses is None or (status is not None and status.get("S") in statuses):
-            rows.append(decode_item(item))
+            rows.append(as_told(decode_item(item)))
         else:
             unmapped[status_name(None if status is None else decode(status))] += 1
     last = answer.get("LastEvaluatedKey")

@@ -17,6 +17,8 @@ from tools.translate import resolved
 Template = dict[str, Any]
 Edit = Callable[[Template], None]
 
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
 STACKS: dict[str, dict[str, str]] = {
     "as it comes": {},
     "direct delivery from another bus": {"Delivery": "direct", "EventBusName": "video"},
@@ -28,6 +30,7 @@ STACKS: dict[str, dict[str, str]] = {
         "Environment": "prod", "AlarmEmail": "a@example.com", "ReservedConcurrency": "20", "SnapStart": "on",
         "LlmModel": "gpt-5", "LlmBaseUrl": "https://models.example.com/v1", "Rollout": "Linear10PercentEvery1Minute",
     },
+    "with a key of one's own": {"KmsKeyArn": KEY},
     "of a secret that is there": {
         "Environment": "staging",
         "ExistingLlmSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:llm-AbCdEf",
@@ -171,7 +174,7 @@ CHANGED: dict[str, str] = {
     "EventBusName": "video", "PolicyFile": "policies/mediaconvert.yaml", "LogLevel": "DEBUG", "LlmModel": "gpt-5",
     "LlmBaseUrl": "https://models.example.com", "ExistingLlmSecretArn": "arn:aws:secretsmanager:eu-west-1:1:secret:a",
     "ExplanationFallbacksMax": "3", "AlarmEmail": "a@example.com", "AdjustmentsMax": "3", "AdjustmentsCap": "3",
-    "RejectedEventsMax": "3", "ScansAtOnceMax": "3", "CatchUpMemory": "1024", "QuietHoursMax": "3",
+    "KmsKeyArn": KEY, "RejectedEventsMax": "3", "ScansAtOnceMax": "3", "CatchUpMemory": "1024", "QuietHoursMax": "3",
 }  # fmt: skip
 """Of every parameter another value."""
 
@@ -180,8 +183,9 @@ NOT_OF_A_VERSION = {"ReservedConcurrentExecutions", "Tags"}
 
 
 LONGEST = {
-    **dict.fromkeys(("ExistingJobsTable", "ExistingCreditsTable", "ExistingLedgerTable"), "t" * 64),
+    **dict.fromkeys(("ExistingJobsTable", "ExistingCreditsTable", "ExistingLedgerTable"), "t" * 61),
     "PolicyFile": f"policies/{'p' * 34}.yaml", "LogLevel": "WARNING", "SnapStart": "off",
+    "KmsKeyArn": KEY,
 }  # fmt: skip
 """As long as their patterns let them be."""
 
