@@ -13,7 +13,7 @@ from engine.clock import Clock, Deadline
 from engine.coalesce import EVENT_SECONDS_MAX, Coalescer
 from engine.decide import decide
 from engine.documents import UNREADABLE, read_event
-from engine.errors import EventError, shown
+from engine.errors import EventError, LedgerError, shown
 from engine.ledger import Ledger, LedgerUnavailable, Receipt, Verdict
 from engine.policy.model import Policy
 from engine.telemetry import Failure, Report, Telemetry
@@ -47,6 +47,8 @@ class Reconciler:
     clock: Clock
     adjustments_max: int | None = None
     """How many entries one run of a scan may post. A mistake (a policy, lost marks) ends there, and a person is told."""
+    scans_at_once: int | None = None
+    """How many segments of the table of jobs a scheduled run reads at once; None leaves it to whoever runs it."""
     tracer: Tracer = UNTRACED
     usual: Usual = field(repr=False)
 
@@ -95,7 +97,10 @@ class Reconciler:
         assessment = self._assess(envelope, self.usual.now(deadline))
         if assessment is None:
             return Report(envelope, Outcome.IGNORED)
-        return self.post(assessment, self.first_look(assessment, deadline), deadline)
+        try:
+            return self.post(assessment, self.first_look(assessment, deadline), deadline)
+        except LedgerError as error:
+            raise error.about(envelope.id, job=assessment.job, user=assessment.user, rule=assessment.rule) from error
 
     def post(self, assessment: Assessment, log: JobLog, deadline: Deadline, *, with_mark: bool = True) -> Report:
         """Decide and post until the database and the decision agree. Each turn has learned something from the last.

@@ -101,6 +101,8 @@ class Telemetry:
             "outcome": "error",
             "event": plainly(event) if event else getattr(error, "event", None),
             **({"sqsMessage": message} if message else {}),
+            "job": getattr(error, "job", None),
+            "user": getattr(error, "user", None),
             "rule": getattr(error, "rule", None),
             "field": getattr(error, "field", None),
             "error": type(error).__name__,

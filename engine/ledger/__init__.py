@@ -109,13 +109,18 @@ class Ledger:
             call(self.client.transact_write_items, request, deadline)
         except Cancelled as cancelled:
             return posting.receipt(cancelled.reasons)
+        except LedgerRefused as error:
+            if problem := posting.refusal(error.reasons):
+                raise LedgerRefused(f"DynamoDB refuses {problem}", error.reasons) from error
+            raise
         return Receipt(Verdict.POSTED)
 
     def post_all(self, postings: Iterable[tuple[Entry, Guard, Mark | None]], deadline: Deadline) -> Iterator[Receipt]:
         """Post entries of different references, up to a hundred actions at once, and yield what became of each, in order.
 
-        A posting that is refused holds up those of its transaction and no other. Each moves together with its balance and its
-        mark or not at all, as by itself. Raises LedgerUnavailable or LedgerRefused like ``post``; what was yielded is posted.
+        A posting that is refused holds up those of its transaction and no other. Nobody waits for an item that is busy: its
+        postings are told so. Each moves together with its balance and its mark or not at all, as by itself. Raises
+        LedgerUnavailable or LedgerRefused like ``post``; what was yielded is posted.
         """
         now = self.clock.now()
         for batch in packed(Posting(entry, item_of(entry, now), guard, mark) for entry, guard, mark in postings):
@@ -128,7 +133,7 @@ class Ledger:
     def _post_batch(self, batch: Batch, deadline: Deadline) -> list[Receipt]:
         request = {"TransactItems": batch.actions(self.tables), "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
         try:
-            call(self.client.transact_write_items, request, deadline)
+            call(self.client.transact_write_items, request, deadline, by_item=True)
         except Cancelled as cancelled:
             return batch.receipts(cancelled.reasons)
         return [Receipt(Verdict.POSTED)] * len(batch.postings)
