@@ -154,8 +154,8 @@ PYTHON = ("Decimal", "dict", "NoneType", "object is", "operand", "<class", "not 
     [
         "abs(x)", "avg(x)", "ceil(x)", "floor(x)", "join('-', x)", "keys(x)", "length(x)",
         "map(&a, x)", "max(x)", "max_by(x, &@)", "merge(x, x)", "min_by(x, &@)", "reverse(x)", "sort(x)", "sort_by(x, &@)",
-        "starts_with('a', x)", "ends_with(x, 'a')", "sum(x)", "to_array(x)", "to_number(x)", "to_string(x)", "type(x)", "values(x)", "contains(x, x)",
-        "x < x", "x == x", "!x", "x[0:1]", "x[*].a", "x.a", "x[]",
+        "starts_with('a', x)", "ends_with(x, 'a')", "sum(x)", "to_array(x)", "to_number(x)", "to_string(x)", "type(x)",
+        "values(x)", "contains(x, x)", "x < x", "x == x", "!x", "x[0:1]", "x[*].a", "x.a", "x[]",
     ],
 )  # fmt: skip
 def test_no_word_of_python_reaches_a_person(call: str, value: Any) -> None:
