@@ -64,6 +64,7 @@ policies: setup ## every mistake in the policies (FORMAT=github annotates a pull
 	$(BIN)/reconciler validate --format $(FORMAT) policies/*.yaml
 
 deploy: build ## to AWS, with your credentials (ENVIRONMENT=dev, staging or prod)
+	@$(BIN)/python -m tools.delivery $(ENVIRONMENT) $(DEPLOY_OPTIONS)
 	$(SAM) deploy --config-env $(if $(filter dev,$(ENVIRONMENT)),default,$(ENVIRONMENT)) $(DEPLOY_OPTIONS)
 
 sbom: setup ## what was built, as a software bill of materials (CycloneDX): .aws-sam/sbom/

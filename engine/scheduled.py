@@ -101,16 +101,18 @@ def work(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline) -
 
 
 def finish(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline) -> Answer:
-    """Check the books, and return them with the sum of all ``parts``; ``unfinished`` counts those with slices left over.
+    """Check the books, and return them with the sum of all ``parts``; ``leftOver`` are those with slices left over.
 
-    What is left over because the run has posted as much as it may is not unfinished but ``capped``.
+    ``unfinished`` is how many these are. What is left over because the run has posted as much as it may is not unfinished
+    but ``capped``.
     """
-    reports = [(ScanReport.read(part), part.get("slices", [])) for part in event["parts"]]
+    reports = [(ScanReport.read(part), part) for part in event["parts"]]
     answer = sum((report for report, _ in reports), ScanReport()).answer()
-    unfinished = sum(bool(left_over) and not report.is_capped for report, left_over in reports)
+    left_over = [part for report, part in reports if part.get("slices") and not report.is_capped]
     flags, audited = look_back(reconciler, deadline), check_books(reconciler, deadline)
     tell_daily(reconciler, read_instant(event.get("time")) or reconciler.clock.now(), deadline)
-    return {**answer, "slices": [], "unfinished": unfinished, **flags, "audit": audited}
+    unfinished = {"unfinished": len(left_over), "leftOver": left_over}
+    return {**answer, "slices": [], **unfinished, **flags, "audit": audited}
 
 
 def check_books(reconciler: Reconciler, deadline: Deadline) -> Answer:

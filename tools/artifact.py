@@ -2,9 +2,10 @@
 
     python3.12 -m tools.artifact FOLDER [explain]
 
-``FOLDER`` holds the packages, the engine and the policies. The policies are compiled, then what only the build needed goes:
-YAML, boto3's resource layer, and botocore's descriptions of every service but DynamoDB (27 of its 28 MB, of which a cold
-start would list the directories). The function that explains keeps two services more, and what explains.
+``FOLDER`` holds the packages, the engine and the policies. The policies are compiled, and rules that would wait in vain for
+their events are told. Then what only the build needed goes: YAML, boto3's resource layer, and botocore's descriptions of every
+service but DynamoDB (27 of its 28 MB, of which a cold start would list the directories). The function that explains keeps two
+services more, and what explains.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools.environments import ROOT
 from tools.roots import write_roots
 
 DATA_KEPT = ("dynamodb", "_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
@@ -32,6 +34,7 @@ ONLY_FOR_A_LAPTOP = (
     "policies/tests",
     "engine/policy/words.py",
     "engine/policy/schema.py",
+    "engine/policy/delivery.py",
 )
 NEVER_USED = ("aws_xray_sdk/ext", "wrapt/_wrappers.cpython-312-x86_64-linux-gnu.so")
 """What the X-Ray SDK would patch other libraries with, and what would make that quicker."""
@@ -50,6 +53,12 @@ def compile_policies(folder: Path) -> None:
     subprocess.run(
         [sys.executable, "-s", "-S", "-m", "engine.policy.compiled", *policies], cwd=folder, env=environment, check=True
     )
+
+
+def warn_of_delivery(folder: Path) -> None:
+    """Say which rules of the policy wait for events that the template, with its defaults, does not deliver."""
+    environment = {**os.environ, **SAME_EVERY_TIME, "PYTHONPATH": str(folder)}
+    subprocess.run([sys.executable, "-S", "-m", "tools.delivery"], cwd=ROOT, env=environment, check=True)
 
 
 def precompile(folder: Path) -> None:
@@ -88,6 +97,8 @@ def main() -> None:
     """Trim the folder that was given."""
     folder = Path(sys.argv[1]).resolve()
     compile_policies(folder)
+    if EXPLAIN not in sys.argv[2:]:
+        warn_of_delivery(folder)
     write_roots(folder / "botocore" / "cacert.pem", folder / "engine" / "ledger" / "amazon-roots.pem")
     trim(folder, explains=EXPLAIN in sys.argv[2:])
     precompile(folder)

@@ -570,7 +570,7 @@ def test_each_environment_is_one_word_to_deploy(section: str) -> None:
     environment = {"default": "dev"}.get(section, section)
 
     assert f"cc-agent-reconciler-{environment}" == config["global"]["parameters"]["stack_name"]
-    assert f"Environment={environment}" == config["deploy"]["parameters"]["parameter_overrides"]
+    assert f"Environment={environment}" == config["deploy"]["parameters"]["parameter_overrides"].split()[0]
     assert config["deploy"]["parameters"]["resolve_s3"] is True
     assert (environment == "prod") is config["deploy"]["parameters"]["confirm_changeset"]
     assert config["build"]["parameters"]["build_in_source"] is True
