@@ -119,8 +119,7 @@ class Judges:
             f"{case}: {name}/{policy['PolicyName']}": policy["PolicyDocument"]
             for case, resources in made.items()
             for name, resource in resources.items()
-            if resource["Type"] == "AWS::IAM::Role"
-            for policy in resource["Properties"].get("Policies", ())
+            for policy in documents_of(resource)
         }
         command = [environments.CHECKOV.python, "-W", "ignore", "-c", PARLIAMENT]
         done = subprocess.run(command, input=json.dumps(policies), capture_output=True, text=True, check=True)
@@ -131,6 +130,14 @@ class Judges:
             size = len(json.dumps(policy, separators=(",", ":")))
             if size > INLINE_POLICIES_MAX:
                 yield name.split(": ", 1)[0], f"{name} has {size} characters, at most {INLINE_POLICIES_MAX} are allowed"
+
+
+def documents_of(resource: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the policies of a role, or the one that stands by itself."""
+    properties = resource.get("Properties", {})
+    if resource["Type"] in {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"}:
+        return [{"PolicyName": "itself", "PolicyDocument": properties["PolicyDocument"]}]
+    return properties.get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []
 
 
 KNOWN_FINDINGS = (
