@@ -13,6 +13,7 @@ from attrs import frozen
 
 from engine.baselines import Baselines
 from engine.clock import Clock, Deadline
+from engine.documents import as_told
 from engine.errors import LedgerError
 from engine.ledger.attributes import Item, decode_item, encode
 from engine.ledger.baselines import (
@@ -184,7 +185,7 @@ class Ledger:
         with self.tracer.span("scan page") as span:
             span.annotate(segment=part.segment)
             answer = call(self.client.scan, scan_request(self.tables.jobs, part, statuses, attributes), deadline)
-            rows = tuple(decode_item(item) for item in answer.get("Items", ()))
+            rows = tuple(as_told(decode_item(item)) for item in answer.get("Items", ()))
             span.annotate(rows=len(rows), rows_read=answer.get("ScannedCount"))
         last = answer.get("LastEvaluatedKey")
         return Page(rows, next_after=last["jobId"]["S"] if last else None)
