@@ -77,8 +77,8 @@ class Facts:
     """All that is known of one job or one grant.
 
     *Weak* facts were told by rows of Jobs without a time of their own, at the start of a scan. A weak charge counts only while
-    no charge or refund with a time of its own is known, and is forgotten then; a weak refund only where none with its own
-    time is in time for the charge.
+    no charge or refund with a time of its own is known, and is forgotten then; a weak refund, whatever its window, only where
+    none with its own time is in time for the charge.
     """
 
     charges: tuple[Charge, ...] = ()
@@ -107,7 +107,7 @@ class Facts:
             grants=_smallest_first({*self.grants, *new.grants}),
             flags=tuple(sorted(flags.items())),
             weak_charges=() if has_own_time else _latest({*self.weak_charges, *new.weak_charges}),
-            weak_refunds=_may_count({*self.weak_refunds, *new.weak_refunds}),
+            weak_refunds=_latest_by_rule((*self.weak_refunds, *new.weak_refunds)),
         )
 
     def same_work(self, other: Facts) -> bool:
@@ -167,6 +167,14 @@ def _may_count(refunds: set[Refund]) -> tuple[Refund, ...]:
     unbounded_at = max((refund.at for refund in refunds if refund.within is None), default=None)
     kept = (refund for refund in refunds if unbounded_at is None or refund.at >= unbounded_at)
     return tuple(sorted(kept, key=lambda refund: (refund.at, refund.rule, refund.percent, refund.within or timedelta.max)))
+
+
+def _latest_by_rule(refunds: Iterable[Refund]) -> tuple[Refund, ...]:
+    """Return the latest that each rule has told, the oldest first. They have no window: a scan's start is nobody's time."""
+    latest: dict[str, Refund] = {}
+    for refund in refunds:
+        latest[refund.rule] = max(refund, latest.get(refund.rule, refund), key=lambda each: (each.at, each.percent))
+    return tuple(sorted(latest.values(), key=lambda refund: (refund.at, refund.rule)))
 
 
 def _most_generous(refunds: tuple[Refund, ...], charge: Charge) -> Refund | None:

@@ -33,6 +33,9 @@ SCHEDULE_SECONDS = 6 * 60 * 60
 SEGMENTS = 8
 """Into how many segments a scan in one invocation divides the table of jobs."""
 
+AT_ONCE = 4
+"""How many segments are read at once, where nobody says otherwise."""
+
 SEGMENT_BYTES = 256 * 2**20
 """About so much of the table is one segment's: some twenty invocations. A table that is smaller is one segment."""
 
@@ -70,6 +73,8 @@ def everything(reconciler: Reconciler, at: datetime, deadline: Deadline) -> Answ
 def begin(reconciler: Reconciler, run: str, at: datetime, deadline: Deadline) -> Answer:
     """Begin ``run``, the only one from now on, and return its ``parts``: events for ``work``, one for each segment.
 
+    ``atOnce`` is how many of them may be worked on at the same time.
+
     Each run begins one segment further, so that no part of a large table is always the last.
     """
     baselines = _renew_baselines(reconciler, deadline)
@@ -77,7 +82,8 @@ def begin(reconciler: Reconciler, run: str, at: datetime, deadline: Deadline) ->
     segments = max(1, min(SEGMENTS_MAX, -(-size // SEGMENT_BYTES)))
     reconciler.ledger.begin_run(run, _entries_max(reconciler), deadline)
     slices = whole_table(segments, _first(at, segments))
-    return {"run": run, "parts": [{"run": run, "slices": [asdict(part)]} for part in slices], **baselines}
+    parts = [{"run": run, "slices": [asdict(part)]} for part in slices]
+    return {"run": run, "parts": parts, "atOnce": reconciler.scans_at_once or AT_ONCE, **baselines}
 
 
 def work(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline) -> Answer:
@@ -95,16 +101,18 @@ def work(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline) -
 
 
 def finish(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline) -> Answer:
-    """Check the books, and return them with the sum of all ``parts``; ``unfinished`` counts those with slices left over.
+    """Check the books, and return them with the sum of all ``parts``; ``leftOver`` are those with slices left over.
 
-    What is left over because the run has posted as much as it may is not unfinished but ``capped``.
+    ``unfinished`` is how many these are. What is left over because the run has posted as much as it may is not unfinished
+    but ``capped``.
     """
-    reports = [(ScanReport.read(part), part.get("slices", [])) for part in event["parts"]]
+    reports = [(ScanReport.read(part), part) for part in event["parts"]]
     answer = sum((report for report, _ in reports), ScanReport()).answer()
-    unfinished = sum(bool(left_over) and not report.is_capped for report, left_over in reports)
+    left_over = [part for report, part in reports if part.get("slices") and not report.is_capped]
     flags, audited = look_back(reconciler, deadline), check_books(reconciler, deadline)
     tell_daily(reconciler, read_instant(event.get("time")) or reconciler.clock.now(), deadline)
-    return {**answer, "slices": [], "unfinished": unfinished, **flags, "audit": audited}
+    unfinished = {"unfinished": len(left_over), "leftOver": left_over}
+    return {**answer, "slices": [], **unfinished, **flags, "audit": audited}
 
 
 def check_books(reconciler: Reconciler, deadline: Deadline) -> Answer:

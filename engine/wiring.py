@@ -39,6 +39,7 @@ class Settings:
     function: str = "local"
     endpoint: str | None = None
     adjustments_max: int | None = None
+    scans_at_once: int | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -57,6 +58,7 @@ class Settings:
             function=get("AWS_LAMBDA_FUNCTION_NAME") or "local",
             endpoint=get("AWS_ENDPOINT_URL_DYNAMODB") or get("AWS_ENDPOINT_URL"),
             adjustments_max=_whole_number(get("ADJUSTMENTS_CAP"), "ADJUSTMENTS_CAP"),
+            scans_at_once=_whole_number(get("SCANS_AT_ONCE"), "SCANS_AT_ONCE"),
         )
 
     def policy_path(self) -> Path:
@@ -124,7 +126,9 @@ def build_reconciler(settings: Settings, write: Callable[[str], None], clock: Cl
     telemetry = Telemetry(write, clock, {"FunctionName": settings.function}, log_level(settings.log_level))
     path = settings.policy_path()
     policy, ledger = load_compiled(path) or load_policy(path), build_ledger(settings.tables, clock)
-    return Reconciler(policy, ledger, telemetry, clock, settings.adjustments_max)
+    return Reconciler(
+        policy, ledger, telemetry, clock, adjustments_max=settings.adjustments_max, scans_at_once=settings.scans_at_once
+    )
 
 
 def _whole_number(text: str | None, name: str) -> int | None:

@@ -39,6 +39,9 @@ ONLY_FOR_A_LAPTOP = (
 NEVER_USED = ("aws_xray_sdk/ext", "wrapt/_wrappers.cpython-312-x86_64-linux-gnu.so")
 """What the X-Ray SDK would patch other libraries with, and what would make that quicker."""
 
+INSTALLERS_NOTES = ("INSTALLER", "RECORD", "REQUESTED", "direct_url.json")
+"""What an installer writes about itself beside a package: another version of pip writes it otherwise."""
+
 SAME_EVERY_TIME = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 """Sets are written in the order of their hashes; two builds of one source are to be equal."""
 
@@ -47,7 +50,9 @@ def compile_policies(folder: Path) -> None:
     """Write the compiled form of every policy beside it. Raises CalledProcessError where one is broken."""
     policies = sorted(str(path) for path in (folder / "policies").glob("*.yaml"))
     environment = {**os.environ, **SAME_EVERY_TIME, "PYTHONPATH": str(folder)}
-    subprocess.run([sys.executable, "-S", "-m", "engine.policy.compiled", *policies], cwd=folder, env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-s", "-S", "-m", "engine.policy.compiled", *policies], cwd=folder, env=environment, check=True
+    )
 
 
 def warn_of_delivery(folder: Path) -> None:
@@ -59,7 +64,9 @@ def warn_of_delivery(folder: Path) -> None:
 def precompile(folder: Path) -> None:
     """Note the methods that attrs writes when the handler is imported. Raises CalledProcessError where there are none."""
     environment = {**os.environ, **SAME_EVERY_TIME, "PYTHONPATH": str(folder)}
-    subprocess.run([sys.executable, "-S", "-m", "engine.precompiled", str(folder)], cwd=folder, env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-s", "-S", "-m", "engine.precompiled", str(folder)], cwd=folder, env=environment, check=True
+    )
 
 
 def trim(folder: Path, *, explains: bool) -> None:
@@ -69,6 +76,8 @@ def trim(folder: Path, *, explains: bool) -> None:
     for path in folder.glob("*.dist-info"):
         if path.name.split("-")[0].lower() in {"pyyaml", "boto3", "s3transfer"}:
             remove(path)
+        for name in INSTALLERS_NOTES:
+            remove(path / name)
     for path in (folder / "botocore" / "data").iterdir():
         if path.name not in (*DATA_KEPT, *(KEPT_TO_EXPLAIN if explains else ())):
             remove(path)

@@ -1,4 +1,6 @@
-"""Fetch yaml-language-server, what most editors check YAML with, into ``.editor`` (once; ``tools/editor`` locks it).
+"""Fetch what runs on node into ``.editor``: the language server that most editors check YAML with, and a validator.
+
+It is fetched once; ``tools/editor`` locks it. The validator is of state machines.
 
 Node and npm are the machine's own, or come as a wheel from the machine's package index.
 """
@@ -16,7 +18,7 @@ from tools.environments import NODE, ROOT, fill, only_one_process, read, say
 FOLDER = Path(".editor")
 FILLED = ROOT / FOLDER / "package-lock.sha256"
 LOCKED = ROOT / "tools" / "editor"
-SERVER = ROOT / FOLDER / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
+MODULES = ROOT / FOLDER / "node_modules"
 FETCH_SECONDS_MAX = 90
 
 # A machine that reaches no registry is to know soon, not after the minutes that npm tries by default.
@@ -37,13 +39,19 @@ class Node:
 
 def language_server() -> list[str]:
     """Return the command that runs the language server. Raises LanguageServerMissingError."""
+    return [*installed("yaml-language-server", "bin", "yaml-language-server"), "--stdio"]
+
+
+def installed(package: str, *script: str) -> tuple[str, ...]:
+    """Return the command that runs a script of a package of ``tools/editor``. Raises LanguageServerMissingError."""
     node = _node_of_this_machine() or _node_of_a_wheel()
     locked = hashlib.sha256((LOCKED / "package-lock.json").read_bytes()).hexdigest()
+    target = MODULES.joinpath(package, *script)
     with only_one_process(FOLDER):
-        if not SERVER.exists() or read(FILLED) != locked:
+        if not target.exists() or read(FILLED) != locked:
             _fetch(node)
             FILLED.write_text(locked)
-    return [node.node, str(SERVER), "--stdio"]
+    return node.node, str(target)
 
 
 def _node_of_this_machine() -> Node | None:
@@ -71,9 +79,9 @@ def _fetch(node: Node) -> None:
             command, cwd=ROOT / FOLDER, check=False, capture_output=True, text=True, timeout=FETCH_SECONDS_MAX
         )
     except subprocess.TimeoutExpired as error:
-        raise LanguageServerMissingError(f"npm did not fetch yaml-language-server in {FETCH_SECONDS_MAX} seconds") from error
+        raise LanguageServerMissingError(f"npm did not fetch its packages in {FETCH_SECONDS_MAX} seconds") from error
     if done.returncode:
-        raise LanguageServerMissingError(f"npm could not fetch yaml-language-server: {_reason(done.stderr)}")
+        raise LanguageServerMissingError(f"npm could not fetch its packages: {_reason(done.stderr)}")
 
 
 def _reason(said: str) -> str:

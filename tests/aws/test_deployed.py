@@ -286,7 +286,10 @@ def test_a_stack_in_use_is_updated_and_deleted_and_no_credit_is_lost(
     deployed: Deployment, built: Path, tmp_path: Path
 ) -> None:
     """From direct delivery to the queue; then everything goes but the tables with money in them."""
-    name, parameters = "cc-agent-reconciler-prod", {"Environment": "prod", "EventBusName": "prod"}
+    name, parameters = (
+        "cc-agent-reconciler-prod",
+        {"Environment": "prod", "EventBusName": "prod", "AlarmEmail": "on-call@example.com"},
+    )
     bus = deployed.aws.client("events")
     bus.create_event_bus(Name="prod")
     before = release_before(built, tmp_path / "before")

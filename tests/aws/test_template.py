@@ -64,9 +64,9 @@ def test_a_table_outlives_its_stack_and_can_be_restored_to_any_second(logical_id
     """They hold money, or what proves it."""
     table = TABLES[logical_id]
 
-    assert "Retain" == table["DeletionPolicy"] == table["UpdateReplacePolicy"]
+    assert ("RetainExceptOnCreate", "Retain") == (table["DeletionPolicy"], table["UpdateReplacePolicy"])
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
+    assert table["Properties"]["SSESpecification"]["Fn::If"][2] == {"SSEEnabled": True}
     assert table["Properties"]["DeletionProtectionEnabled"] == {"Fn::If": ["Production", True, False]}
     assert "PAY_PER_REQUEST" == table["Properties"]["BillingMode"]
 
@@ -122,7 +122,7 @@ def test_seals_are_out_of_reach_of_what_serves_events() -> None:
     """It does not even know the table's name; the scheduled run adds seals and changes none."""
     name = {"Fn::If": ["MakeSealsTable", {"Ref": "SealsTable"}, {"Ref": "ExistingSealsTable"}]}
 
-    assert {"SEALS_TABLE": name} == RESOURCES["CatchUpFunction"]["Properties"]["Environment"]["Variables"]
+    assert name == RESOURCES["CatchUpFunction"]["Properties"]["Environment"]["Variables"]["SEALS_TABLE"]
     assert name == TEMPLATE["Outputs"]["SealsTableName"]["Value"]
     assert "MakeSealsTable" == TABLES["SealsTable"]["Condition"]
     assert not any("Seals" in text for text in strings(ROLES["ReconcilerRole"]))
@@ -237,8 +237,16 @@ def test_the_function_that_explains_has_room_for_what_it_imports() -> None:
 
     assert ("handler.explain_handler", 1769) == (function["Handler"], function["MemorySize"])
     assert function["Timeout"] > 2 * STORE_SECONDS
-    assert {"EVENT_BUS", "OPENAI_SECRET_ID", "OPENAI_BASE_URL"} == set(function["Environment"]["Variables"])
+    assert {"EVENT_BUS", "LLM_MODEL", "OPENAI_SECRET_ID", "OPENAI_BASE_URL"} == set(function["Environment"]["Variables"])
     assert '{"api_key": ""}' == RESOURCES["LlmSecret"]["Properties"]["SecretString"]
+
+
+RULES = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule"
+RULE = [
+    {"Fn::Sub": f"{RULES}/credit-reconciler-${{Environment}}-events"},
+    {"Fn::Sub": f"{RULES}/*/credit-reconciler-${{Environment}}-events"},
+]
+"""The rule of events by its name, on the default bus and on any other."""
 
 
 def permitted(role: str) -> dict[str, set[str]]:
@@ -262,11 +270,11 @@ def test_no_permission_has_a_wildcard() -> None:
     """Each names its one resource, but for executions, rows of the budget, and traces, which have no names before."""
     statements = [statement for role in ROLES.values() for sid, statement in role.items() if sid != "SendTraces"]
     texts = [text for part in (statements, POLICIES) for text in strings(part)]
-    executions = (
-        "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:credit-reconciler-${Environment}-catch-up:*"
-    )
+    arn = "arn:${AWS::Partition}:{}:${AWS::Region}:${AWS::AccountId}:{}:credit-reconciler-${Environment}-catch-up"
+    executions = arn.replace("{}", "states", 1).replace("{}", "execution", 1)
+    rule = f"{RULES}/*/credit-reconciler-${{Environment}}-events"
 
-    assert ["explain#*", executions] == [text for text in texts if "*" in text]
+    assert ["explain#*", f"{executions}:*", f"{executions}/*:*", rule, rule] == [text for text in texts if "*" in text]
 
 
 def test_lambda_decides_which_invocations_are_traced_and_only_it_asks_x_ray() -> None:
@@ -325,7 +333,14 @@ def test_an_event_that_cannot_be_delivered_is_kept() -> None:
         {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]} == source["DeadLetterConfig"]["Arn"] for source in sources.values()
     )
     assert all(source["RetryPolicy"]["MaximumRetryAttempts"] > 0 for source in sources.values())
-    assert {"ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": [rule, "Arn"]} for rule in sources]}} == statement["Condition"]
+    schedule = {"Fn::Sub": f"{RULES}/credit-reconciler-${{Environment}}-every-six-hours"}
+    assert {"ArnLike": {"aws:SourceArn": [*RULE, schedule]}} == statement["Condition"]
+    assert all(source in {"VideoEvents", "CatchUpSchedule"} for source in template_rule_names())
+
+
+def template_rule_names() -> list[str]:
+    """Return the rules of the template."""
+    return list(resources(TEMPLATE, "AWS::Events::Rule"))
 
 
 def test_an_event_that_the_function_raises_on_is_retried_and_then_kept() -> None:
@@ -340,23 +355,32 @@ def test_events_come_by_the_queue_or_directly() -> None:
     (statement,) = RESOURCES["EventsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     permission = RESOURCES["VideoEventsPermission"]
     by_queue, directly = {"Fn::GetAtt": ["Events", "Arn"]}, {"Ref": "ReconcilerFunction.Alias"}
-    rule = {"Fn::GetAtt": ["VideoEvents", "Arn"]}
 
     assert "queue" == TEMPLATE["Parameters"]["Delivery"]["Default"]
     assert {"Fn::If": ["ByQueue", by_queue, directly]} == target["Arn"]
-    assert ("Directly", rule) == (permission["Condition"], permission["Properties"]["SourceArn"])
-    assert (by_queue, {"ArnEquals": {"aws:SourceArn": rule}}) == (statement["Resource"], statement["Condition"])
+    source, bus = permission["Properties"]["SourceArn"]["Fn::Sub"]
+    assert source == f"{RULES}/${{Bus}}credit-reconciler-${{Environment}}-events"
+    assert {"Bus": {"Fn::If": ["DefaultBus", "", {"Fn::Sub": "${EventBusName}/"}]}} == bus
+    assert (by_queue, {"ArnLike": {"aws:SourceArn": RULE}}) == (statement["Resource"], statement["Condition"])
 
 
 def test_the_queue_is_in_step_with_the_function() -> None:
-    """What the Lambda Developer Guide asks for: six times the timeout, and five attempts before an event is put aside."""
+    """What the Lambda Developer Guide asks for: six times the timeout, and no fewer than five attempts."""
     queue, batches = RESOURCES["Events"]["Properties"], RESOURCES["EventBatches"]["Properties"]
 
     assert queue["VisibilityTimeout"] >= 6 * FUNCTION["Timeout"] + batches["MaximumBatchingWindowInSeconds"]
-    assert {"deadLetterTargetArn": {"Fn::GetAtt": ["FailedEvents", "Arn"]}, "maxReceiveCount": 5} == queue["RedrivePolicy"]
+    assert {"deadLetterTargetArn": {"Fn::GetAtt": ["FailedEvents", "Arn"]}, "maxReceiveCount": 10} == queue["RedrivePolicy"]
     assert ["ReportBatchItemFailures"] == batches["FunctionResponseTypes"]
     assert BALANCE_ACTIONS + ACTIONS_OF_A_JOB * batches["BatchSize"] <= ACTIONS_MAX
-    assert {"MaximumConcurrency": {"Ref": "BatchesAtOnceMax"}} == batches["ScalingConfig"]
+    at_once = {"Fn::If": ["Reserve", {"Ref": "ReservedConcurrency"}, {"Ref": "BatchesAtOnceMax"}]}
+    assert {"MaximumConcurrency": at_once} == batches["ScalingConfig"]
+
+
+def test_a_new_account_turns_no_event_into_a_dead_letter() -> None:
+    """It runs ten functions at once; what is throttled comes back, and each time counts as an attempt."""
+    parameters = TEMPLATE["Parameters"]
+
+    assert parameters["BatchesAtOnceMax"]["Default"] + parameters["ScansAtOnceMax"]["Default"] < 10
 
 
 def test_events_move_to_a_new_version_bit_by_bit_and_back_when_an_alarm_begins() -> None:
@@ -392,7 +416,7 @@ def test_concurrency_can_be_reserved() -> None:
 def test_a_queue_keeps_its_messages_as_long_as_it_can(logical_id: str) -> None:
     """And encrypted."""
     assert FOURTEEN_DAYS == QUEUES[logical_id]["Properties"]["MessageRetentionPeriod"]
-    assert QUEUES[logical_id]["Properties"]["SqsManagedSseEnabled"] is True
+    assert {"Fn::If": ["OwnKey", False, True]} == QUEUES[logical_id]["Properties"]["SqsManagedSseEnabled"]
 
 
 def test_the_function_is_as_the_design_has_it() -> None:
@@ -401,8 +425,7 @@ def test_the_function_is_as_the_design_has_it() -> None:
         FUNCTION[key] for key in ("Handler", "Runtime", "MemorySize")
     )
     assert set(FUNCTION["Environment"]["Variables"]) == {
-        *("JOBS_TABLE", "CREDITS_TABLE", "LEDGER_TABLE", "STATE_TABLE", "POLICY_FILE", "LOG_LEVEL", "LLM_MODEL"),
-        "ADJUSTMENTS_CAP",
+        *("JOBS_TABLE", "CREDITS_TABLE", "LEDGER_TABLE", "STATE_TABLE", "POLICY_FILE", "LOG_LEVEL"),
     }
     assert (ROOT / TEMPLATE["Parameters"]["PolicyFile"]["Default"]).is_file()
 

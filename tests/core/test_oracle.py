@@ -180,7 +180,8 @@ class Oracle:
             claims = self.weak_charges if telling.weak else self.charges
             asked = tuple((name, telling.answers()[name]) for name in terms.asked())
             since = max((back.at for back in self.weak_backs), default=-1) if telling.weak else -1  # it was done again since
-            moment = claims if telling.weak else [claim for claim in claims if claim.at == telling.at]
+            at = max((claim.at for claim in claims), default=-1) if telling.weak else telling.at  # what a row said last
+            moment = [claim for claim in claims if claim.at == at]
             known = [claim for claim in reversed(moment) if claim.at > since and claim.is_told_by(telling)]
             amount = known[0].amount if known else terms.price(telling)
             if not known or telling.weak:
@@ -192,6 +193,7 @@ class Oracle:
     def _tell_failure(self, telling: Telling, terms: Terms) -> None:
         rule, percent, hours = ("whole", 100, terms.hours) if telling.kind == "failed" else ("part", terms.percent, None)
         backs = self.weak_backs if telling.weak else self.backs
+        hours = None if telling.weak else hours  # a scan's start is no time of the failure
         charge = self.charge()
         known = [
             back

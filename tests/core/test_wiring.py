@@ -39,10 +39,11 @@ def test_every_variable_is_heard() -> None:
             "AWS_ENDPOINT_URL": "http://all",
             "AWS_ENDPOINT_URL_DYNAMODB": "http://dynamodb",
             "ADJUSTMENTS_CAP": "7",
+            "SCANS_AT_ONCE": "3",
         }
     )
 
-    assert Settings(Tables("j", "c", "l"), "p.yaml", "DEBUG", "f", "http://dynamodb", 7) == settings
+    assert Settings(Tables("j", "c", "l"), "p.yaml", "DEBUG", "f", "http://dynamodb", 7, 3) == settings
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "1.5", "1e3"])

@@ -64,6 +64,14 @@ def test_a_run_catches_up_and_checks_the_books_and_then_has_nothing_to_do(world:
     assert 0 == second["adjustments"]
 
 
+def test_a_run_says_how_many_segments_are_read_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a number: the state machine takes nothing else. Four, where nobody says."""
+    assert 4 == step(BEGIN)["atOnce"]
+
+    monkeypatch.setenv("SCANS_AT_ONCE", "9")
+    assert 9 == step(BEGIN)["atOnce"]
+
+
 @pytest.mark.usefixtures("small_segments")
 def test_segments_at_work_at_once_post_each_job_once(world: World) -> None:
     """All of them, and the counts of their bits add up."""
@@ -128,14 +136,15 @@ def test_a_run_is_over_when_another_begins(world: World) -> None:
     assert [] == world.entries("j-1")
 
 
-def test_a_segment_that_was_given_up_is_counted(world: World) -> None:
-    """The others count, the books are checked, and the state machine's last step fails the run."""
+def test_a_segment_that_was_given_up_is_counted_and_handed_on(world: World) -> None:
+    """The others count, the books are checked, and the state machine takes up just that one again."""
     lost = {"run": "run-1", "slices": [{"segment": 1, "segments": 2}]}
     capped = {**lost, "rows": 3, "outcomes": {"debited": 3}, "capped": True}
 
     done = step({"parts": [lost, capped, {**capped, "slices": [], "capped": False}]})
 
     assert (1, True, 6) == (done["unfinished"], done["capped"], done["adjustments"])
+    assert [lost] == done["leftOver"]
     assert [] == done["audit"]["drifts"]
 
 
@@ -197,3 +206,18 @@ class LosesFirstAnswers:
             return answer
 
         return send
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_a_segment_that_was_given_up_is_taken_up_where_it_stood(world: World) -> None:
+    """Three of four did their work; after the fourth every job is charged, each once."""
+    for number in range(60):
+        world.job(f"j-{number}")
+    lost, *others = step(BEGIN)["parts"]
+
+    done = step({"parts": [lost, *map(segment, others)]})
+    (again,) = map(segment, done["leftOver"])
+
+    assert 60 == done["adjustments"] + again["adjustments"]
+    assert 0 < again["adjustments"] < 60, "the fourth had nothing to do, or all of it"
+    assert all(1 == len(world.entries(f"j-{number}")) for number in range(60))

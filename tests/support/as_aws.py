@@ -1,0 +1,237 @@
+"""A template as AWS takes it: SAM's transform, CloudFormation's substitution, and then what each service says of its part.
+
+``Judges`` asks the real validators: cfn-lint with CloudFormation's own schemas, asl-validator for the state machine,
+parliament for what roles permit. What no validator knows (what outlives a failed creation, what must be there before the first
+event) stands here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from tools import environments
+from tools.environments import ROOT
+from tools.translate import resolved
+
+Template = dict[str, Any]
+
+DEFAULTS = {"Environment": "dev"}
+
+NAMES_MAX = {
+    "AWS::CloudWatch::Alarm": ("AlarmName", 255),
+    "AWS::DynamoDB::Table": ("TableName", 255),
+    "AWS::Events::Rule": ("Name", 64),
+    "AWS::Lambda::Function": ("FunctionName", 64),
+    "AWS::SNS::Topic": ("TopicName", 256),
+    "AWS::SQS::Queue": ("QueueName", 80),
+    "AWS::StepFunctions::StateMachine": ("StateMachineName", 80),
+}
+"""How long a name may be, by the services' own quotas."""
+
+DESCRIPTION_MAX = 256
+"""Of a version of a function."""
+
+INLINE_POLICIES_MAX = 10_240
+"""Characters of all inline policies of a role, without white space."""
+
+PARLIAMENT = """
+import json, sys
+from parliament import analyze_policy_string
+for name, policy in json.load(sys.stdin).items():
+    for finding in analyze_policy_string(json.dumps(policy)).findings:
+        print(name, finding.issue, json.dumps(finding.detail, default=str))
+"""
+
+NO_ERRORS = "W", "I"
+"""Of what cfn-lint says: what SAM's transform leaves unused, and hints."""
+
+
+def translated(cases: Sequence[tuple[Template, Mapping[str, str]]]) -> list[Template]:
+    """Return what SAM's own transform makes of each template under its parameters."""
+    environments.fill(environments.SAM)
+    command = [environments.SAM.python, ROOT / "tools" / "translate.py"]
+    asked = json.dumps([[template, {**DEFAULTS, **parameters}] for template, parameters in cases], default=str)
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError(done.stderr)
+    results: list[Template] = json.loads(done.stdout)
+    return results
+
+
+@frozen
+class Judges:
+    """The validators, and where they may write."""
+
+    folder: Path
+    state_machines: tuple[str, ...]
+    """The command of asl-validator."""
+
+    def problems(self, cases: Mapping[str, tuple[Template, Mapping[str, str]]]) -> dict[str, list[str]]:
+        """Return all that is wrong with each template under its parameters."""
+        wholes = dict(zip(cases, translated(list(cases.values())), strict=True))
+        made = {name: resolved(whole, {**DEFAULTS, **cases[name][1]})["Resources"] for name, whole in wholes.items()}
+        found = {
+            name: [
+                *self._state_problems(made[name]),
+                *retention_problems(made[name]),
+                *order_problems(whole["Resources"]),
+                *name_problems(made[name]),
+            ]
+            for name, whole in wholes.items()
+        }
+        for problems in (self._schema_problems(wholes), self._permission_problems(made)):
+            for name, problem in problems:
+                found[name].append(problem)
+        return found
+
+    def _schema_problems(self, wholes: Mapping[str, Template]) -> Iterator[tuple[str, str]]:
+        files = {str(self.folder / f"{number}.json"): name for number, name in enumerate(wholes)}
+        for file, name in files.items():
+            Path(file).write_text(json.dumps({key: part for key, part in wholes[name].items() if key != "Rules"}))
+        command = [environments.DEV.python.with_name("cfn-lint"), "--format", "json", *files]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        for match in json.loads(done.stdout or "[]"):
+            if not match["Rule"]["Id"].startswith(NO_ERRORS):
+                path = "/".join(map(str, match["Location"]["Path"] or ()))
+                yield files[match["Filename"]], f"{path}: {match['Rule']['Id']} {match['Message']}"
+
+    def _state_problems(self, made: Mapping[str, Any]) -> Iterator[str]:
+        for name, definition in state_machines(made):
+            file = self.folder / f"{name}.asl.json"
+            file.write_text(definition)
+            command = [*self.state_machines, "--json-path", file]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                yield f"{name}: {' '.join((done.stdout + done.stderr).split())}"
+            if "${" in definition:
+                yield f"{name}: a substitution has no value"
+            if any(not resource.startswith("arn:") for resource in _resources_of(json.loads(definition))):
+                yield f"{name}: a state's Resource is no ARN"
+
+    def _permission_problems(self, made: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+        policies = {
+            f"{case}: {name}/{policy['PolicyName']}": policy["PolicyDocument"]
+            for case, resources in made.items()
+            for name, resource in resources.items()
+            if resource["Type"] == "AWS::IAM::Role"
+            for policy in resource["Properties"].get("Policies", ())
+        }
+        command = [environments.CHECKOV.python, "-W", "ignore", "-c", PARLIAMENT]
+        done = subprocess.run(command, input=json.dumps(policies), capture_output=True, text=True, check=True)
+        for line in done.stdout.splitlines():
+            if not any(known in line for known in KNOWN_FINDINGS):
+                yield line.split(": ", 1)[0], line
+        for name, policy in policies.items():
+            size = len(json.dumps(policy, separators=(",", ":")))
+            if size > INLINE_POLICIES_MAX:
+                yield name.split(": ", 1)[0], f"{name} has {size} characters, at most {INLINE_POLICIES_MAX} are allowed"
+
+
+KNOWN_FINDINGS = (
+    "dynamodb:EnclosingOperation",  # parliament's list of condition keys is older than this one
+    "RESOURCE_STAR",  # X-Ray has nothing narrower; a test of the template holds that it is the only one
+    '"required_format": "arn:*:states:*:*:express:*:*:*"',  # it asks for every kind of execution; ours are none of these
+    '"action": "dynamodb:ListStreams", "required_format": "*"',  # as SAM's own DynamoDBStreamReadPolicy has it
+)
+
+
+def state_machines(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each state machine's definition, its substitutions replaced: by text, whatever stands around them."""
+    for name, resource in made.items():
+        if resource["Type"] == "AWS::StepFunctions::StateMachine":
+            definition: str = resource["Properties"]["DefinitionString"]
+            for key, value in resource["Properties"].get("DefinitionSubstitutions", {}).items():
+                definition = definition.replace(f"${{{key}}}", str(value))
+            yield name, definition
+
+
+def _resources_of(part: Any) -> Iterator[str]:
+    if isinstance(part, list):
+        for item in part:
+            yield from _resources_of(item)
+    elif isinstance(part, dict):
+        if isinstance(part.get("Resource"), str):
+            yield part["Resource"]
+        for value in part.values():
+            yield from _resources_of(value)
+
+
+def retention_problems(made: Mapping[str, Any]) -> Iterator[str]:
+    """What is kept under a fixed name would be in the way of the next try, if the first creation failed."""
+    for name, resource in made.items():
+        if resource.get("DeletionPolicy") == "Retain" and any(key.endswith("Name") for key in _named(resource)):
+            yield f"{name}: Retain keeps it after a failed first creation, and its name is taken; take RetainExceptOnCreate"
+
+
+def _named(resource: Mapping[str, Any]) -> set[str]:
+    own = {"TableName", "QueueName", "LogGroupName", "TopicName", "BucketName", "Name"}
+    return own & resource["Properties"].keys()
+
+
+def order_problems(resources: Mapping[str, Any]) -> Iterator[str]:
+    """A rule that is there before what it needs loses its first events."""
+    for name, resource in resources.items():
+        if resource["Type"] != "AWS::Events::Rule":
+            continue
+        before = {name for name, _ in _needed(name, resources)}
+        for target in resource["Properties"]["Targets"]:
+            for needed in _deliver_for(target, resources):
+                if needed not in before:
+                    yield f"{name}: may be there before {needed}, without which its events are lost"
+
+
+def _needed(name: str, resources: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> Iterator[tuple[str, str]]:
+    """Yield all that is made before a resource."""
+    for reference in _references(resources[name], resources) - seen:
+        yield reference, name
+        yield from _needed(reference, resources, seen | {name, reference})
+
+
+def _references(part: Any, resources: Mapping[str, Any]) -> set[str]:
+    found: set[str] = set()
+    if isinstance(part, dict):
+        depends = part.get("DependsOn", [])
+        found |= set([depends] if isinstance(depends, str) else depends)
+        for key, value in part.items():
+            names = [value] if key == "Ref" else [value[0]] if key == "Fn::GetAtt" else []
+            found |= {name for name in names if name in resources}
+            found |= _references(value, resources)
+    elif isinstance(part, list):
+        for item in part:
+            found |= _references(item, resources)
+    return found
+
+
+def _deliver_for(target: Mapping[str, Any], resources: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what lets a target take an event: the policies of its queues, the permission and the mapping of its function."""
+    reached = _references(target, resources)
+    for name, resource in resources.items():
+        place = DELIVERS.get(resource["Type"])
+        if place is not None and _references(resource["Properties"][place], resources) & reached:
+            yield name
+
+
+DELIVERS = {
+    "AWS::SQS::QueuePolicy": "Queues",
+    "AWS::Lambda::Permission": "FunctionName",
+    "AWS::Lambda::EventSourceMapping": "EventSourceArn",
+}
+"""What lets a target take an event, and where it names the target."""
+
+
+def name_problems(made: Mapping[str, Any]) -> Iterator[str]:
+    """Names and descriptions that are longer than their service takes."""
+    for name, resource in made.items():
+        key, most = NAMES_MAX.get(resource["Type"], ("", 0))
+        text = resource["Properties"].get(key, "") if key else ""
+        if len(text) > most:
+            yield f"{name}: {key} has {len(text)} characters, at most {most} are allowed"
+        described = resource["Properties"].get("Description", "")
+        if resource["Type"] == "AWS::Lambda::Version" and len(described) > DESCRIPTION_MAX:
+            yield f"{name}: Description has {len(described)} characters, at most {DESCRIPTION_MAX} are allowed"
