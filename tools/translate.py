@@ -122,7 +122,9 @@ class Resolver:
             return self.values[name]
         if name in PSEUDO:
             return PSEUDO[name]
-        resource = self.template["Resources"][name]
+        resource = self.template["Resources"].get(name)
+        if resource is None:
+            return f"${{{name}}}"  # stands there as it is, for who looks at the result to see
         if resource["Type"] in TOLD_BY_ARN:
             return self.attribute([name, "Arn"])
         return self.value(next((resource["Properties"][key] for key in NAMES if key in resource["Properties"]), f"<{name}>"))
