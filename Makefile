@@ -10,7 +10,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast e2e lint format build demo bench bench-gates bench-save policies deploy lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction
+.PHONY: help setup test test-fast e2e lint format build demo bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -19,7 +19,8 @@ help: ## say what can be made
 setup: ## fill the virtual environments (.venv and three more)
 	@$(PYTHON) tools/environments.py
 
-test: lint ## everything that must hold: lint, types, template, tests, coverage
+test: export BUILT := $(BUILT)
+test: lint ## everything that must hold: lint, types, template, tests, coverage (BUILT=FOLDER tests that build)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 test-fast: setup ## the tests alone, in one process
@@ -63,7 +64,19 @@ policies: setup ## every mistake in the policies (FORMAT=github annotates a pull
 	$(BIN)/reconciler validate --format $(FORMAT) policies/*.yaml
 
 deploy: build ## to AWS, with your credentials (ENVIRONMENT=dev, staging or prod)
+	@$(BIN)/python -m tools.delivery $(ENVIRONMENT) $(DEPLOY_OPTIONS)
 	$(SAM) deploy --config-env $(if $(filter dev,$(ENVIRONMENT)),default,$(ENVIRONMENT)) $(DEPLOY_OPTIONS)
+
+sbom: setup ## what was built, as a software bill of materials (CycloneDX): .aws-sam/sbom/
+	$(BIN)/python -m tools.environments sbom
+	.venv-sbom/bin/python -m tools.sbom .aws-sam/build .aws-sam/sbom
+
+digest: ## the digest of what was built (OUTPUT=FILE appends it as digest=...)
+	@$(PYTHON) -m tools.tree .aws-sam/build $(OUTPUT)
+
+deploy-built: setup ## to AWS, what was built and tested before, and only if its digest is DIGEST
+	@$(PYTHON) -m tools.tree .aws-sam/build --is $(DIGEST)
+	$(SAM) deploy --template-file .aws-sam/build/template.yaml --config-env $(if $(filter dev,$(ENVIRONMENT)),default,$(ENVIRONMENT)) $(DEPLOY_OPTIONS)
 
 COMPILE := uv pip compile --quiet --generate-hashes --universal --python-version 3.12 --no-emit-index-url --no-strip-extras $(UPGRADE)
 
@@ -71,24 +84,28 @@ lock: setup ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(BIN)/$(COMPILE) --all-extras --group dev pyproject.toml -o requirements.txt
 	$(BIN)/$(COMPILE) pyproject.toml -o requirements/lambda.txt
 	$(BIN)/$(COMPILE) --extra explain -c requirements.txt pyproject.toml -o requirements/explain.txt
-	for name in build checkov ministack node peers ric sam; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in build checkov ministack moto node peers ric sam sbom; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## remove what was built
 	rm -rf .aws-sam .local-aws .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis dist
 
 distclean: clean ## remove the virtual environments as well
-	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .venv-peers .venv-checkov .editor
+	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .venv-peers .venv-checkov .venv-moto .venv-sbom .editor
 
-# What `sam build` calls, in this folder, with ARTIFACTS_DIR set. It works without `make setup`.
+# What `sam build` calls, in this folder, with ARTIFACTS_DIR set: here, and in the build image of `sam build --use-container`.
+# It works without `make setup`, and looks at nothing that lies beside it: no .venv, and no package but the locked ones.
 #
 # /var/task is read-only, and its files have whatever time stamps the packer gave them: only bytecode that is never
 # compared with its source (unchecked-hash) spares each cold start compiling everything again.
 
-BUILD_PYTHON = $(if $(wildcard $(BIN)/pip),$(BIN)/python,$(PYTHON))
-BYTECODE = $(BUILD_PYTHON) -m compileall -q --invalidation-mode unchecked-hash
+# A container mounts this folder read-only.
+SCRATCH := $(shell if test -w .; then echo .aws-sam; else echo $${TMPDIR:-/tmp}/credit-reconciler-build; fi)
+BUILD_PYTHON = $(SCRATCH)/python/bin/python
+ALONE = -I -S
+BYTECODE = $(BUILD_PYTHON) $(ALONE) -m compileall -q --invalidation-mode unchecked-hash
 digest = $(shell cksum < $(1) | cut -d ' ' -f 1)
-PACKAGES := .aws-sam/packages/$(call digest,requirements/lambda.txt)
-EXPLAIN_PACKAGES := .aws-sam/packages-explain/$(call digest,requirements/explain.txt)
+PACKAGES := $(SCRATCH)/packages/$(call digest,requirements/lambda.txt)
+EXPLAIN_PACKAGES := $(SCRATCH)/packages-explain/$(call digest,requirements/explain.txt)
 
 $(PACKAGES): LOCK = requirements/lambda.txt
 $(EXPLAIN_PACKAGES): LOCK = requirements/explain.txt
@@ -96,14 +113,18 @@ build-ReconcilerFunction build-CatchUpFunction: $(PACKAGES)
 build-ExplainFunction: $(EXPLAIN_PACKAGES)
 build-ExplainFunction: WHAT = explain
 
-build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction:
-	cp -R $</. "$(ARTIFACTS_DIR)"
-	cp -R engine handler.py policies "$(ARTIFACTS_DIR)"
-	$(BUILD_PYTHON) -m tools.artifact "$(ARTIFACTS_DIR)" $(WHAT)
+build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction: | build-python
+	cp -RL $</. "$(ARTIFACTS_DIR)"
+	cp -RL engine handler.py policies "$(ARTIFACTS_DIR)"
+	PYTHONDONTWRITEBYTECODE=1 $(BUILD_PYTHON) -m tools.artifact "$(ARTIFACTS_DIR)" $(WHAT)
 	$(BYTECODE) -s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)"
 
-$(PACKAGES) $(EXPLAIN_PACKAGES): # the packages for Lambda's platform, kept until their lock changes
+build-python: # Lambda's version of Python, with a pip of its own; made again where the one that it was made from is gone
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12) and "Lambda runs Python 3.12: say where it is with PYTHON=")'
+	@$(BUILD_PYTHON) -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(SCRATCH)/python
+
+$(PACKAGES) $(EXPLAIN_PACKAGES): | build-python # the packages for Lambda's platform, kept until their lock changes
 	rm -rf $(@D)
-	$(BUILD_PYTHON) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $(LOCK) \
+	$(BUILD_PYTHON) -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $(LOCK) \
 		--platform manylinux2014_x86_64 --implementation cp --python-version 3.12 --only-binary :all: --target $@.partial
 	mv $@.partial $@

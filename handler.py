@@ -18,9 +18,10 @@ from datetime import datetime
 from typing import Any
 
 from engine.clock import Clock, Deadline
+from engine.documents import is_event, no_event
 from engine.errors import EventError
 from engine.instants import read_instant
-from engine.reconcile import Reconciler
+from engine.reconcile import SQS, Reconciler
 from engine.tracing import tracer_of
 from engine.values import Source
 from engine.wiring import Settings, build_reconciler
@@ -50,7 +51,17 @@ def lambda_handler(event: Any, context: Any = None) -> Answer:
     for is_this_kind, answer in KINDS:
         if is_this_kind(event):
             return answer(event, reconciler, _deadline(context, reconciler.clock))
-    raise EventError("(unknown)", "(none)", "event", "is no EventBridge event, SQS batch, schedule or step of a scan")
+    problem = EventError(f"of request {_request_of(context)}", "(none)", "event", _what_it_is(event))
+    reconciler.refuse(problem, Source.EVENT)
+    raise problem
+
+
+def _request_of(context: Any) -> str:
+    return str(getattr(context, "aws_request_id", None) or "(unknown)")
+
+
+def _what_it_is(event: Any) -> str:
+    return f"{no_event(event)}; it is no SQS batch, schedule or step of a scan either"
 
 
 @functools.cache
@@ -79,7 +90,9 @@ def explain_handler(event: Any, context: Any = None) -> Answer:
 
 def _is_queue_batch(event: Any) -> bool:
     records = event.get("Records") if isinstance(event, Mapping) else None
-    return isinstance(records, list) and all(record.get("eventSource") == "aws:sqs" for record in records)
+    if not isinstance(records, list):
+        return False
+    return not records or any(isinstance(record, Mapping) and record.get("eventSource") == SQS for record in records)
 
 
 def _is_schedule(event: Any) -> bool:
@@ -104,7 +117,7 @@ def _is_finish(event: Any) -> bool:
 
 
 def _is_event(event: Any) -> bool:
-    return isinstance(event, Mapping) and "source" in event and "detail-type" in event
+    return is_event(event)
 
 
 def _answer_batch(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import frozen
 
 from engine.baselines import Baseline, Baselines
-from engine.decimals import EXPONENT_MAX, ZERO, canonical, fits
+from engine.decimals import ZERO, canonical, fits
 from engine.paths import Path, PathProblem
 from engine.policy.model import AnomalyRule, Drift, Frequency, Outlier, Scale
 from engine.values import Anomaly, Document, Sample, Sign
@@ -142,8 +142,7 @@ def _sample(outlier: Outlier | Drift, seen: Document) -> Sample | None:
     number = _number(value)
     if number is None or not isinstance(group, str) or not _is_name(group):
         return None
-    is_storable = number.is_finite() and fits(number) and number.adjusted() < EXPONENT_MAX
-    return Sample(outlier.of, group, number) if is_storable else None
+    return Sample(outlier.of, group, number) if number.is_finite() and fits(number) else None
 
 
 def _number(value: object) -> Decimal | None:

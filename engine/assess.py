@@ -18,6 +18,7 @@ from engine.instants import instant_text, read_instant
 from engine.paths import Path, PathProblem
 from engine.policy.model import Action, Policy, Rule
 from engine.prices import EVENT_TIME, Priced, PriceProblem, price_charge
+from engine.texts import plainly, text_problem
 from engine.values import GRANT, JOB, Anomaly, Assessment, Document, Envelope, Price, Source
 
 IDENTIFIER_CHARACTERS_MAX = 1024
@@ -60,7 +61,7 @@ def assess(envelope: Envelope, policy: Policy, baselines: Baselines = NO_BASELIN
         rule=reader.rule,
         fact=evolve(effect.fact, flags=raised) if raised else effect.fact,
         source=envelope.source,
-        event_id=envelope.id,
+        event_id=reader.event_id(),
         price=effect.price,
         quantity=effect.quantity,
         anomalies=(*(Anomaly(rule.name, rule.reason) for rule in flags), *found.anomalies),
@@ -162,6 +163,12 @@ class _Reader:
             raise self.error(path.text, problem)
         return value
 
+    def event_id(self) -> str | None:
+        """Return the event's id, which the entry keeps, where it has one."""
+        if (value := self.envelope.id) is not None and (problem := text_problem(value)):
+            raise self.error("id", problem)
+        return value
+
     def instant(self, path: Path) -> datetime:
         value = self._search(path)
         if (instant := read_instant(value)) is None:
@@ -176,7 +183,15 @@ class _Reader:
             raise self.error(field, problem.problem) from problem
 
     def error(self, field: str, problem: str) -> EventError:
-        return EventError(describe(self.envelope), self.rule, field, problem)
+        return EventError(describe(self.envelope, self._job()), self.rule, field, problem)
+
+    def _job(self) -> str | None:
+        """Return the job that an error names where the event has no id of its own."""
+        try:
+            value = self.policy.fields.job.search(self.envelope.document)
+        except PathProblem:
+            return None
+        return value if isinstance(value, str) else None
 
     def _search(self, path: Path) -> Any:
         try:
@@ -185,11 +200,17 @@ class _Reader:
             raise self.error(path.text, str(problem)) from problem
 
 
-def describe(envelope: Envelope) -> str:
-    """Name an event for a person: its id where it has one, else what it is and where it came from."""
+def describe(envelope: Envelope, job: str | None = None) -> str:
+    """Name an event for a person: its id; without one the row of Jobs it is, or what it is and whose."""
+    document = envelope.document
     if envelope.id:
-        return envelope.id
-    return f"{shown(envelope.document.get('detail-type'))} from {envelope.source}"
+        return plainly(envelope.id)
+    row = document.get("detail") if envelope.source is Source.SCAN else None
+    if isinstance(row, Mapping):
+        return f"row {shown(row.get('jobId'))}"
+    place = envelope.source if envelope.message is None else f"{envelope.source}, message {envelope.message}"
+    whose = "" if job is None else f", job {shown(job)}"
+    return f"{shown(document.get('detail-type'))} from {place}{whose}"
 
 
 def _identifier_problem(value: str, prefix: str) -> str | None:

@@ -1,7 +1,8 @@
 """Many events at once: as many postings in one transaction as it holds, and still each event by itself.
 
 Events of one job (or grant) keep their order: of each the first is posted together with the first of all others, then the
-second, and so on. A posting that is refused costs its neighbours one retry and nothing else; it goes on alone.
+second, and so on. A posting that is refused costs its neighbours one retry and nothing else; it goes on alone. One whose items
+others are at work on is set aside, with what comes after it, until all the rest is done.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import Factory, define, field
+from attrs import Factory, define
 
 from engine.assess import assess
 from engine.clock import Deadline
 from engine.decide import decide
 from engine.decimals import EXACT
+from engine.errors import LedgerError
 from engine.ledger import BATCHED_GUARDS, LedgerUnavailable, Receipt, Verdict
 from engine.telemetry import Failure, Report
 from engine.tracing import Span
@@ -23,12 +25,13 @@ from engine.values import Assessment, Decision, Entry, Envelope, Guard, JobLog, 
 if TYPE_CHECKING:
     from engine.reconcile import Reconciler
 
-ROUNDS_MAX = 3
-"""How often a posting goes together with others before it goes alone: once, once more after another was refused, and once
-without the mark of a job that has no row."""
+BRIEF_SECONDS = 0.25
+"""How long one event that goes alone may keep the others waiting; then it is set aside."""
 
 EVENT_SECONDS_MAX = 15.0
 """How long one event may go on trying. Lambda's own retries and the dead-letter queue take over from there."""
+
+OUT_OF_TIME = "the time was used up before this event's turn"
 
 type Result = Report | Exception
 
@@ -40,10 +43,12 @@ class Item:
     position: int
     envelope: Envelope
     assessment: Assessment
-    log: JobLog = field(factory=JobLog)
+    log: JobLog | None = None
     with_mark: bool = True
     decision: Decision | None = None
     attempts: int = 0
+    error: LedgerUnavailable | None = None
+    """Why it was set aside the last time."""
 
 
 @define
@@ -54,15 +59,16 @@ class Coalescer:
     deadline: Deadline
     results: dict[int, Result] = Factory(dict)
     logs: dict[str, JobLog] = Factory(dict)
+    aside: dict[str, list[Item]] = Factory(dict)
+    """What waits for others at work on the same items, by reference."""
+    busy_users: set[str] = Factory(set)
 
     def run(self, envelopes: Sequence[Envelope]) -> list[Result]:
         """Return for each envelope its report, or the error for which it must come back."""
         started = self.reconciler.clock.steady()
-        waiting = self._assessed(envelopes)
-        while waiting:
-            wave = [items.pop(0) for items in waiting.values()]
-            waiting = {reference: items for reference, items in waiting.items() if items}
-            self._settle(wave)
+        self._work_through(self._assessed(envelopes))
+        if self.aside:
+            self._wait_for_the_busy()
         milliseconds = (self.reconciler.clock.steady() - started) * 1000 / max(1, len(envelopes))
         return [self._told(envelope, self.results[n], milliseconds) for n, envelope in enumerate(envelopes)]
 
@@ -75,7 +81,8 @@ class Coalescer:
                 try:
                     assessment = assess(envelope, self.reconciler.policy, baselines)
                 except Exception as error:  # noqa: BLE001  this event alone comes back
-                    self._fail(position, error, span)
+                    self.results[position] = error
+                    span.failed(error)
                     continue
                 if assessment is None:
                     self.results[position] = Report(envelope, Outcome.IGNORED)
@@ -85,9 +92,37 @@ class Coalescer:
             span.annotate(matched, policy=self.reconciler.policy.identity, events=len(envelopes))
         return waiting
 
-    def _fail(self, position: int, error: Exception, span: Span) -> None:
-        self.results[position] = error
-        span.failed(error)
+    def _work_through(self, waiting: dict[str, list[Item]]) -> None:
+        while waiting:
+            wave = [items.pop(0) for items in waiting.values()]
+            self._settle(wave)
+            for reference in self.aside.keys() & waiting.keys():
+                self.aside[reference] += waiting.pop(reference)
+            waiting = {reference: items for reference, items in waiting.items() if items}
+
+    def _wait_for_the_busy(self) -> None:
+        """Try what was set aside again and again, all of it in turn, so that none uses up the time of another."""
+        attempts = self._soon().attempts()
+        next(attempts)  # it was made: a wait comes first
+        for _ in attempts:
+            waiting, self.aside = self.aside, {}
+            self.busy_users.clear()
+            self._work_through(waiting)
+            if not self.aside:
+                return
+        for item in (item for items in self.aside.values() for item in items):
+            self._comes_back(item, item.error or LedgerUnavailable(OUT_OF_TIME))
+
+    def _set_aside(self, item: Item, error: LedgerUnavailable) -> None:
+        item.error = error
+        self.aside.setdefault(item.assessment.reference, []).append(item)
+        self.busy_users.add(item.assessment.user)
+
+    def _comes_back(self, item: Item, error: Exception) -> None:
+        if isinstance(error, LedgerError):
+            known = item.assessment
+            error = error.about(item.envelope.id, job=known.job, user=known.user, rule=known.rule)
+        self.results[item.position] = error
 
     # --- one wave: events of different references ---
 
@@ -96,41 +131,54 @@ class Coalescer:
             together = [item for item in wave if self._begin(item, span)]
             outcomes = (item.decision.outcome for item in wave if item.decision)
             span.annotate((item.assessment for item in wave), policy=self.reconciler.policy.identity, outcome=outcomes)
-        for _ in range(ROUNDS_MAX):
-            together = self._post(together)
-        for item in together:
-            self._alone(item)
+        single: list[tuple[Item, Receipt | None]] = []
+        while together:
+            together = self._post(together, single)
+        for item, receipt in single:
+            self._alone(item, receipt)
 
     def _begin(self, item: Item, span: Span) -> bool:
         """Look at what is known and decide; say whether there is something to post."""
         if self.deadline.left() <= 0:
-            self._fail(item.position, LedgerUnavailable("the time was used up before this event's turn"), span)
+            error = item.error or LedgerUnavailable(OUT_OF_TIME)
+            self._comes_back(item, error)
+            span.failed(error)
             return False
         try:
-            known = self.logs.get(item.assessment.reference)
-            item.log = known if known is not None else self.reconciler.first_look(item.assessment, self._soon())
             return self._decided(item)
+        except LedgerUnavailable as error:
+            self._set_aside(item, error)
         except Exception as error:  # noqa: BLE001  this event alone comes back
-            self._fail(item.position, error, span)
-            return False
+            self._comes_back(item, error)
+            span.failed(error)
+        return False
 
     def _decided(self, item: Item) -> bool:
-        reconciler = self.reconciler
+        reconciler, known = self.reconciler, self.logs.get(item.assessment.reference)
+        if item.log is None:
+            item.log = known if known is not None else reconciler.first_look(item.assessment, self._briefly(item))
         item.decision = decide(item.assessment, item.log, Standing.ASSUMED_COVERED, reconciler.policy)
         if item.decision.entry is not None:
             return True
-        self._keep(item, reconciler.known(item.decision, item.assessment, self._soon()))
+        self._keep(item, reconciler.known(item.decision, item.assessment, self._briefly(item)))
         return False
 
-    def _post(self, together: list[Item]) -> list[Item]:
-        """Post what can go together, and return what must be tried again together; the rest has gone on alone."""
+    def _post(self, together: list[Item], single: list[tuple[Item, Receipt | None]]) -> list[Item]:
+        """Post what can go together, and return what must be tried again together; add to ``single`` what goes on alone.
+
+        Each round takes out what was refused, or the mark of a job without a row. Where it did neither, no other round would.
+        """
         batched: list[Item] = []
-        single: list[Item] = []
         for item in together:
-            (batched if item.decision and item.decision.guard in BATCHED_GUARDS else single).append(item)
-        again = [item for item, receipt in self._receipts(batched) if self._goes_again(item, receipt)]
-        for item in single:
-            self._alone(item)
+            if item.decision and item.decision.guard in BATCHED_GUARDS:
+                batched.append(item)
+            else:
+                single.append((item, None))
+        marks = sum(item.with_mark for item in batched)
+        again = [item for item, receipt in self._receipts(batched) if self._goes_again(item, receipt, single)]
+        if len(again) == len(batched) and marks == sum(item.with_mark for item in again):
+            single += ((item, None) for item in again)
+            return []
         return again
 
     def _receipts(self, batched: list[Item]) -> Iterator[tuple[Item, Receipt]]:
@@ -143,29 +191,35 @@ class Coalescer:
             for receipt in self.reconciler.ledger.post_all(map(_posting, batched), self._soon()):
                 yield next(waiting), receipt
         except LedgerUnavailable as error:
-            self.results.update((item.position, error) for item in waiting)
+            for item in waiting:
+                self._comes_back(item, error)
         except Exception:  # noqa: BLE001  what it is shows where each is alone
             yield from ((item, Receipt(Verdict.ALONE)) for item in waiting)
 
-    def _goes_again(self, item: Item, receipt: Receipt) -> bool:
+    def _goes_again(self, item: Item, receipt: Receipt, single: list[tuple[Item, Receipt | None]]) -> bool:
         item.attempts += 1
         if receipt.verdict is Verdict.POSTED and item.decision is not None:
             posted = Report(None, item.decision.outcome, item.assessment, item.decision.entry, attempts=item.attempts)
             self._keep(item, posted)
         elif receipt.verdict is Verdict.NO_JOB_ROW:
             item.with_mark = False
+        elif receipt.verdict is Verdict.BUSY:
+            self._set_aside(item, LedgerUnavailable(f"DynamoDB took no posting in time; the last time: {receipt.problem}"))
         elif receipt.verdict is not Verdict.HELD_UP:
-            self._alone(item, receipt)
+            single.append((item, receipt))
         return receipt.verdict in {Verdict.NO_JOB_ROW, Verdict.HELD_UP}
 
     def _alone(self, item: Item, receipt: Receipt | None = None) -> None:
-        reconciler, deadline = self.reconciler, self._soon()
+        reconciler, deadline = self.reconciler, self._briefly(item)
         try:
             if receipt is not None and receipt.verdict is Verdict.SEQUENCE_TAKEN:
                 item.log = reconciler.after_taken(item.assessment, receipt, deadline)
-            self._keep(item, reconciler.post(item.assessment, item.log, deadline, with_mark=item.with_mark))
+            log = item.log if item.log is not None else JobLog()
+            self._keep(item, reconciler.post(item.assessment, log, deadline, with_mark=item.with_mark))
+        except LedgerUnavailable as error:
+            self._set_aside(item, error)
         except Exception as error:  # noqa: BLE001  this event alone comes back
-            self.results[item.position] = error
+            self._comes_back(item, error)
 
     def _keep(self, item: Item, report: Report) -> None:
         """Keep the result, and what is known of the reference from now on."""
@@ -179,6 +233,10 @@ class Coalescer:
 
     def _soon(self) -> Deadline:
         return self.deadline.sooner(EVENT_SECONDS_MAX)
+
+    def _briefly(self, item: Item) -> Deadline:
+        """One try for what belongs to a user who is known to be busy, a few for all others."""
+        return self.deadline.sooner(0.0 if item.assessment.user in self.busy_users else BRIEF_SECONDS)
 
     def _told(self, envelope: Envelope, result: Result, milliseconds: float) -> Result:
         """Report one event as if it had come by itself."""

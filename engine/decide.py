@@ -122,7 +122,9 @@ def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts
     """
     if known == NOTHING_KNOWN:
         return assessment.fact, ()
-    telling = Telling(assessment.fact, assessment.document, assessment.source, policy.row_attributes)
+    telling = Telling(
+        assessment.fact, assessment.document, assessment.source, policy.row_attributes, assessment.time_is_assumed
+    )
     new = telling.recognised(known)
     facts = known.join(new)
     if max(map(len, (facts.charges, facts.grants, facts.weak_charges))) > TWINS_MAX:

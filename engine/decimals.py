@@ -18,8 +18,7 @@ EXACT = Context(prec=200)
 """Sums and products of the ledger's 38-digit numbers without loss; Python's own context would round them to 28 digits."""
 
 DIGITS_MAX = 38
-EXPONENT_MIN, EXPONENT_MAX = -130, 125
-"""What a number of DynamoDB holds: 38 significant digits, from 1E-130 up to 9.99...E+125."""
+"""What a stored number has at most when it is written out. DynamoDB stores 1E+40 too, and boto3 cannot read it back."""
 
 PLAIN_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 
@@ -58,13 +57,24 @@ def read_number(value: Any) -> Decimal:
     if number is None or not number.is_finite() or number < 0:
         raise ValueError(f"is {shown(value)}; a finite number >= 0 is needed")
     if not fits(number):
-        raise ValueError(f"is {shown(value)}; at most {DIGITS_MAX} digits fit into the ledger")
+        raise ValueError(f"is {shown(value)}; at most {DIGITS_MAX} digits, written out, fit into the ledger")
     return number or ZERO  # -0 and 0E+300 are 0
 
 
 def fits(number: Decimal) -> bool:
-    """Say whether the ledger can hold a finite number without loss."""
-    return not number or (EXPONENT_MIN <= number.adjusted() <= EXPONENT_MAX and digits_of(number) <= DIGITS_MAX)
+    """Say whether a finite number has at most 38 digits written out: those before its point and those behind it."""
+    if not number:
+        return True
+    digits, first = digits_of(number), number.adjusted()
+    return max(first + 1, 0) + max(digits - 1 - first, 0) <= DIGITS_MAX
+
+
+def json_number(text: str) -> Decimal:
+    """Return a JSON number with a fraction or an exponent as every door reads it: the shortest decimal of its binary double.
+
+    Lambda hands over an event that it has parsed so already. A queue, a file and a row of a table must not say otherwise.
+    """
+    return Decimal(repr(float(text)))
 
 
 def canonical(number: Decimal) -> str:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Self
 
 from attrs import frozen
 
@@ -70,7 +71,26 @@ class EventError(ValueError):
 
 
 class LedgerError(RuntimeError):
-    """The database refused a request or did not answer in time. Nothing is half done; the event must come back."""
+    """The database refused a request or did not answer in time. Nothing is half done; the event must come back.
+
+    Who raises it for an event says whose it is (``about``); until then the subject is not known.
+    """
+
+    event: str | None = None
+    job: str | None = None
+    user: str | None = None
+    rule: str | None = None
+    field: str | None = None
+
+    def about(self, event: str | None, *, job: str | None, user: str | None, rule: str | None) -> Self:
+        """Return this error with its subject, an error of its own: several events may have failed by one request."""
+        known = {"event": event, "rule": rule, "job": job, "user": user}
+        told = type(self).__new__(type(self))
+        told.__dict__.update(self.__dict__)
+        told.args = (", ".join(f"{name} {value}" for name, value in known.items() if value is not None) + f": {self}",)
+        told.__dict__.update(known)
+        told.__cause__ = self
+        return told
 
 
 class QueueError(RuntimeError):

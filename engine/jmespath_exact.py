@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
+from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
 from engine.decimals import EXACT, ZERO
+from engine.errors import shown
+from engine.jmespath_syntax import arity_problem, type_of, type_problem, wanted_of
 from engine.paths import JSON_NUMBER
 
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -25,16 +28,46 @@ ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
 MEAN = Context(prec=38)
 """A mean is the one result that may have no end: it keeps what a number of DynamoDB holds."""
 
+PLAIN_DIGITS_MAX = 400
+"""A number of more digits is shown with an exponent: written out it could fill all memory."""
+
+
+class CannotBe(JMESPathError):
+    """What a function cannot work out, in the words of JMESPath."""
+
 
 class ExactFunctions(Functions):
-    """The functions of the specification; sums and means of decimals lose nothing."""
+    """The functions of the specification; sums and means of decimals lose nothing, and true is never 1."""
 
-    def _get_allowed_pytypes(self, types: Any) -> Any:
-        allowed, subtypes = super()._get_allowed_pytypes(types)  # type: ignore[misc]
-        return _with_decimal(allowed), [_with_decimal(subtype) for subtype in subtypes]
+    def _validate_arguments(self, args: Any, declared: Any, name: str) -> None:
+        if problem := arity_problem(name, len(args), declared):
+            raise CannotBe(problem)
+        for index, value in enumerate(args):
+            if problem := type_problem(name, value, wanted_of(declared, index)):
+                raise CannotBe(problem)
 
-    def _convert_to_jmespath_type(self, pyobject: str) -> Any:
-        return "number" if pyobject == "Decimal" else super()._convert_to_jmespath_type(pyobject)  # type: ignore[misc]
+    def _create_key_func(self, expref: Any, _allowed: Any, name: str) -> Any:
+        """Return what sorts elements: all by numbers, or all by strings."""
+        seen: set[str] = set()
+
+        def key(element: Any) -> Any:
+            found = expref.visit(expref.expression, element)
+            seen.add(type_of(found))
+            if seen not in ({"number"}, {"string"}):
+                raise CannotBe(f"{name}() needs a number of each element, or a string of each; {shown(found)} is neither")
+            return found
+
+        return key
+
+    @signature({"types": ["array"]}, {"types": ["expref"]})
+    def _func_sort_by(self, array: Any, expref: Any) -> Any:
+        return sorted(array, key=self._create_key_func(expref, None, "sort_by"))
+
+    @signature({"types": ["array", "string"]}, {"types": []})
+    def _func_contains(self, subject: Any, search: Any) -> Any:
+        if isinstance(subject, str):
+            return isinstance(search, str) and search in subject
+        return any(is_equal(element, search) for element in subject)
 
     @signature({"types": ["number"]})
     def _func_abs(self, number: Any) -> Any:
@@ -64,33 +97,39 @@ class ExactFunctions(Functions):
 
     @signature({"types": []})
     def _func_to_string(self, value: Any) -> Any:
-        if isinstance(value, Decimal):
-            return format(value.normalize(EXACT), "f") if value else "0"
-        return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=float)
+        return value if isinstance(value, str) else _json(value)
 
     @signature({"types": []})
     def _func_type(self, value: Any) -> Any:
-        return "number" if isinstance(value, Decimal) else super()._func_type(value)  # type: ignore[misc]
+        return type_of(value)
 
 
 class ExactInterpreter(TreeInterpreter):
     """The specification's interpreter; decimals have their place in the order of numbers."""
 
     def visit_comparator(self, node: Any, value: Any) -> Any:
-        if node["value"] not in ORDER:
-            return super().visit_comparator(node, value)
         left, right = (self.visit(child, value) for child in node["children"])
+        if node["value"] not in ORDER:
+            return is_equal(left, right) is (node["value"] == "eq")
         if not ((_is_number(left) and _is_number(right)) or (isinstance(left, str) and isinstance(right, str))):
             return None
         return ORDER[node["value"]](left, right)
-
-    def visit_literal(self, node: Any, _value: Any) -> Any:
-        return exact(node["value"])
 
 
 def interpreter() -> ExactInterpreter:
     """Return an interpreter; it keeps nothing from one search to the next but belongs to one thread at a time."""
     return ExactInterpreter(options=Options(custom_functions=ExactFunctions()))
+
+
+def is_equal(left: Any, right: Any) -> bool:
+    """Say whether two values are the same JSON: of one type all the way down, numbers by their value."""
+    if type_of(left) != type_of(right):
+        return False
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(is_equal, left, right))
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(is_equal(member, right[name]) for name, member in left.items())
+    return bool(left == right)
 
 
 def exact(value: Any) -> Any:
@@ -102,8 +141,22 @@ def exact(value: Any) -> Any:
     return [exact(element) for element in value] if isinstance(value, list | tuple) else value
 
 
-def _with_decimal(names: Any) -> Any:
-    return [*names, "Decimal"] if "float" in names else names
+def _json(value: Any) -> str:
+    """Return a value as JSON without white space, every digit of its numbers written out."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_json, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{json.dumps(name)}:{_json(member)}' for name, member in value.items())}}}"
+    return _digits(value) if isinstance(value, Decimal) else json.dumps(value)
+
+
+def _digits(number: Decimal) -> str:
+    if not number:
+        return "0"
+    if not number.is_finite():
+        raise CannotBe("to_string() takes finite numbers")
+    shortest = number.normalize(EXACT)
+    return format(shortest, "f") if abs(shortest.adjusted()) < PLAIN_DIGITS_MAX else str(shortest)
 
 
 def _is_number(value: Any) -> bool:

@@ -92,20 +92,23 @@ def _or(search: Search, fallback: str) -> Search:
 
 
 def _parse(text: str) -> Any:
-    import jmespath  # noqa: PLC0415  only what is not a plain path pays for it
+    """Raises PolicyError for what is no expression, and for what could never be worked out, whatever the event."""
+    from engine.jmespath_exact import ExactFunctions  # noqa: PLC0415  only what is not a plain path pays for it
+    from engine.jmespath_syntax import mistakes_of, parse  # noqa: PLC0415  the same
 
-    from engine.jmespath_exact import ExactFunctions  # noqa: PLC0415  the same
-
+    too_deep = PolicyError.of(f"{shown(text)} is nested deeper than {LEVELS_MAX} levels")
     try:
-        expression = jmespath.compile(text)
-    except (ValueError, RecursionError) as error:
+        expression = parse(text)
+    except RecursionError as error:
+        raise too_deep from error
+    except ValueError as error:
         raise PolicyError.of(f"{shown(text)} is no JMESPath expression: {_first_line(error)}") from error
     levels = list(_levels(expression.parsed))
     if len(levels) > LEVELS_MAX:
-        raise PolicyError.of(f"{shown(text)} is nested deeper than {LEVELS_MAX} levels")
-    called = {node["value"] for level in levels for node in level if node["type"] == "function_expression"}
-    if unknown := sorted(called - ExactFunctions.FUNCTION_TABLE.keys()):
-        raise PolicyError.of(f"{shown(text)} calls {unknown[0]}(), which JMESPath does not have")
+        raise too_deep
+    nodes = (node for level in levels for node in level)
+    if mistake := next(mistakes_of(nodes, ExactFunctions.FUNCTION_TABLE), None):
+        raise PolicyError.of(f"{shown(text)} {mistake}")
     return expression
 
 
@@ -118,12 +121,20 @@ def _levels(tree: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
 
 
 def _search(expression: Any, document: Any) -> Any:
-    from engine.jmespath_exact import exact, interpreter  # noqa: PLC0415  only what is not a plain path pays for it
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415  only what is not a plain path pays for it
+
+    from engine.jmespath_exact import exact, interpreter  # noqa: PLC0415  the same
 
     try:
         return interpreter().visit(expression.parsed, exact(document))
-    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+    except JMESPathError as error:
         raise PathProblem(_first_line(error)) from error
+    except ArithmeticError as error:
+        raise PathProblem("a number in it is none that can be worked with (not finite, or beyond all bounds)") from error
+    except RecursionError as error:
+        raise PathProblem("what it looks at is nested too deeply") from error
+    except (ValueError, TypeError) as error:
+        raise PathProblem("it does not fit what it looks at") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from engine.baselines import Baseline, Baselines
+from engine.documents import told_number
 from engine.errors import EventError, Mistake, PolicyError
 from engine.instants import instant_text
 from engine.policy import Policy, load_policy
@@ -94,10 +95,10 @@ GIVEN_KEYS = ("row", "source", "detail-type", "time", "detail", "id", "version",
 
 @frozen
 class Given:
-    """An event, or ``row:`` with a row of Jobs, in plain values with every digit of their numbers."""
+    """An event, or ``row:`` with a row of Jobs, in plain values; its numbers are read as those of any event."""
 
     def read(self, node: Node, notes: Notes) -> Any:
-        value = plain(node)
+        value = plain(node, told_number)
         if isinstance(value, dict) and value:
             for key, _ in node.pairs if isinstance(node, Members) else ():
                 if key.text not in GIVEN_KEYS:

@@ -12,6 +12,7 @@ from engine.decimals import DIGITS_MAX, EXACT, ZERO, Money, canonical, read_numb
 from engine.errors import shown
 from engine.facts import Content
 from engine.paths import Path, PathProblem
+from engine.texts import text_problem
 from engine.values import Document, Price, Tier, TierModel
 
 DEFAULT_RATE = "default"
@@ -207,6 +208,8 @@ def _selector(by: Path, document: Document) -> str:
         raise PriceProblem(by.text, f"cannot be worked out: {problem}") from problem
     if not isinstance(value, str):
         raise PriceProblem(by.text, f"is {shown(value)}; a string that selects a rate is needed")
+    if (unfit := text_problem(value)) is not None:
+        raise PriceProblem(by.text, unfit)
     return value
 
 

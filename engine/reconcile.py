@@ -12,8 +12,8 @@ from engine.baselines import Baselines
 from engine.clock import Clock, Deadline
 from engine.coalesce import EVENT_SECONDS_MAX, Coalescer
 from engine.decide import decide
-from engine.documents import read_document
-from engine.errors import EventError
+from engine.documents import UNREADABLE, read_event
+from engine.errors import EventError, LedgerError, shown
 from engine.ledger import Ledger, LedgerUnavailable, Receipt, Verdict
 from engine.policy.model import Policy
 from engine.telemetry import Failure, Report, Telemetry
@@ -29,6 +29,9 @@ from engine.values import (
     Source,
     Standing,
 )
+
+SQS = "aws:sqs"
+"""What each record of a queue's batch says that it comes from."""
 
 LESSONS_MAX = 5
 """What one posting can learn with nobody else at work: sequence, row, user, balance. Only more is contention, and waits."""
@@ -94,7 +97,10 @@ class Reconciler:
         assessment = self._assess(envelope, self.usual.now(deadline))
         if assessment is None:
             return Report(envelope, Outcome.IGNORED)
-        return self.post(assessment, self.first_look(assessment, deadline), deadline)
+        try:
+            return self.post(assessment, self.first_look(assessment, deadline), deadline)
+        except LedgerError as error:
+            raise error.about(envelope.id, job=assessment.job, user=assessment.user, rule=assessment.rule) from error
 
     def post(self, assessment: Assessment, log: JobLog, deadline: Deadline, *, with_mark: bool = True) -> Report:
         """Decide and post until the database and the decision agree. Each turn has learned something from the last.
@@ -160,20 +166,42 @@ class Reconciler:
 
     # --- a batch ---
 
-    def batch(self, records: Sequence[Mapping[str, Any]], deadline: Deadline) -> list[str]:
-        """Work through SQS records of EventBridge events, and return the message ids of those that must come back."""
-        readable = [(record["messageId"], document) for record in records if (document := self._document(record))]
-        results = self.many([Envelope(document, Source.QUEUE) for _, document in readable], deadline)
-        done = {message for (message, _), result in zip(readable, results, strict=True) if isinstance(result, Report)}
-        return [record["messageId"] for record in records if record["messageId"] not in done]
+    def batch(self, records: Sequence[Any], deadline: Deadline) -> list[str]:
+        """Work through SQS records of EventBridge events, and return the message ids of those that must come back.
+
+        A record without an id is named by an empty one: Lambda then sends all of the batch again, so that none is lost.
+        """
+        envelopes = [self._envelope(record) for record in records]
+        results = iter(self.many([envelope for envelope in envelopes if envelope is not None], deadline))
+        done = [envelope is not None and isinstance(next(results), Report) for envelope in envelopes]
+        return [_message_of(record) for record, is_done in zip(records, done, strict=True) if not is_done]
 
     def many(self, envelopes: Sequence[Envelope], deadline: Deadline) -> list[Report | Exception]:
         """Bring the ledger in line with many envelopes, and return for each its report, or the error it must come back for."""
         return Coalescer(self, deadline).run(envelopes)
 
-    def _document(self, record: Mapping[str, Any]) -> Document | None:
+    def _envelope(self, record: Any) -> Envelope | None:
+        """Return the event in a record; what is none is reported, and comes back."""
+        message = _message_of(record)
         try:
-            return read_document(record.get("body", ""))
+            return Envelope(read_event(_body_of(record, message), f"message {message}"), Source.QUEUE, message=message)
         except EventError as error:
-            self.telemetry.failed(Failure(Envelope({"id": record["messageId"]}, Source.QUEUE), error, 0.0))
+            self.refuse(error, Source.QUEUE, message)
             return None
+
+    def refuse(self, error: EventError, source: Source, message: str | None = None) -> None:
+        """Report what is no event at all, so that it must come back."""
+        self.telemetry.failed(Failure(Envelope({"id": message}, source), error, 0.0))
+
+
+def _message_of(record: Any) -> str:
+    message = record.get("messageId") if isinstance(record, Mapping) else None
+    return message if isinstance(message, str) else ""
+
+
+def _body_of(record: Any, message: str) -> Any:
+    """Return what is in a message. Raises EventError for what is no message of a queue."""
+    if isinstance(record, Mapping) and record.get("eventSource", SQS) == SQS:
+        return record.get("body")
+    problem = f"is of {shown(record.get('eventSource'))}" if isinstance(record, Mapping) else f"is {shown(record)}"
+    raise EventError(f"message {message}" if message else UNREADABLE, "(none)", "record", f"{problem}; one of {SQS} is needed")

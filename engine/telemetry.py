@@ -15,6 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from engine.clock import Clock
+from engine.texts import plainly
 from engine.values import Assessment, Entry, Envelope, Outcome, Source
 
 NAMESPACE = "Reconciler"
@@ -95,10 +96,13 @@ class Telemetry:
 
     def failed(self, failure: Failure) -> None:
         """Report an event that must come back."""
-        error = failure.error
+        error, event, message = failure.error, failure.envelope.id, failure.envelope.message
         fields = {
             "outcome": "error",
-            "event": failure.envelope.id,
+            "event": plainly(event) if event else getattr(error, "event", None),
+            **({"sqsMessage": message} if message else {}),
+            "job": getattr(error, "job", None),
+            "user": getattr(error, "user", None),
             "rule": getattr(error, "rule", None),
             "field": getattr(error, "field", None),
             "error": type(error).__name__,

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from attrs import evolve, frozen
 
-from engine.decimals import canonical, read_number
+from engine.decimals import PLAIN_DECIMAL, canonical, read_number
 from engine.errors import PolicyError
 from engine.facts import Charge, Content, Facts, Grant, Refund
 from engine.instants import instant_text
@@ -22,6 +22,9 @@ from engine.values import CLOSE_CALL, CONFLICTING_CHARGE, REPEATED_GRANT, REPLAC
 
 GRANT_IS_REPEATED_AFTER = timedelta(days=1)
 """A purchase that is told again so much later is more likely another purchase under a used reference."""
+
+
+DIGITS_OF_A_DOUBLE = 17
 
 
 @frozen
@@ -35,6 +38,7 @@ class Telling:
     document: Document
     source: Source
     row_attributes: frozenset[str] | None = None
+    time_is_assumed: bool = False
 
     def recognised(self, known: Facts) -> Facts:
         """Return the facts of this event, each that is ``known`` already in the words of its first telling."""
@@ -56,7 +60,10 @@ class Telling:
         An expression about attributes of a row that were not read says nothing.
         """
         today = dict(asked)
-        return all(today.get(expression) == text or text in self._answers(expression, text) for expression, text in content)
+        return all(
+            today.get(expression) == text or any(_are_one(text, answer) for answer in self._answers(expression, text))
+            for expression, text in content
+        )
 
     def _claims[T: (Charge, Grant)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
         return tuple(next((old for old in known if self._is_told(old, claim)), claim) for claim in new)
@@ -91,6 +98,13 @@ class Telling:
             return True
         attributes = path.row_attributes()
         return attributes is not None and attributes <= self.row_attributes
+
+
+def _are_one(kept: str, answer: str) -> bool:
+    """Say whether two texts are one. Earlier versions kept more digits of a number than a binary double has."""
+    if kept == answer or len(kept) <= DIGITS_OF_A_DOUBLE or not PLAIN_DECIMAL.fullmatch(kept):
+        return kept == answer
+    return PLAIN_DECIMAL.fullmatch(answer) is not None and float(kept) == float(answer)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -176,7 +190,7 @@ def _repeated(telling: Telling, known: Facts, new: Facts) -> Iterator[Doubt]:
         if claim not in known.grants and claim.amount != first.amount:
             reason = "the reference is known with another amount; the smaller counts"
             yield Doubt(Anomaly(REPEATED_GRANT, reason, _amounts(first.amount, claim.amount)))
-        elif abs(told.at - claim.at) > GRANT_IS_REPEATED_AFTER:
+        elif abs(told.at - claim.at) > GRANT_IS_REPEATED_AFTER and not telling.time_is_assumed:
             reason = "the reference was granted more than a day apart; it counts once"
             figures = ("known", instant_text(claim.at)), ("new", instant_text(told.at))
             yield Doubt(Anomaly(REPEATED_GRANT, reason, figures), max(claim.at, told.at))

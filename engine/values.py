@@ -90,6 +90,8 @@ class Envelope:
     source: Source
     status: str | None = None
     time_is_assumed: bool = False
+    message: str | None = None
+    """The queue's id of the message that it came in."""
 
     @property
     def id(self) -> str | None:

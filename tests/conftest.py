@@ -130,7 +130,9 @@ def tables(new_tables: Callable[[], Tables]) -> Tables:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that ``sam build`` filled."""
+    """Return the folder that ``sam build`` filled: the one that BUILT names, where what was built is to be tested."""
+    if given := os.environ.get("BUILT"):
+        return Path(given).resolve()
     with installed():
         return deployment.build(tmp_path_factory.mktemp("sam") / "build")
 

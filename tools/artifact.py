@@ -2,9 +2,10 @@
 
     python3.12 -m tools.artifact FOLDER [explain]
 
-``FOLDER`` holds the packages, the engine and the policies. The policies are compiled, then what only the build needed goes:
-YAML, boto3's resource layer, and botocore's descriptions of every service but DynamoDB (27 of its 28 MB, of which a cold
-start would list the directories). The function that explains keeps two services more, and what explains.
+``FOLDER`` holds the packages, the engine and the policies. The policies are compiled, and rules that would wait in vain for
+their events are told. Then what only the build needed goes: YAML, boto3's resource layer, and botocore's descriptions of every
+service but DynamoDB (27 of its 28 MB, of which a cold start would list the directories). The function that explains keeps two
+services more, and what explains.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools.environments import ROOT
 from tools.roots import write_roots
 
 DATA_KEPT = ("dynamodb", "_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
@@ -32,9 +34,13 @@ ONLY_FOR_A_LAPTOP = (
     "policies/tests",
     "engine/policy/words.py",
     "engine/policy/schema.py",
+    "engine/policy/delivery.py",
 )
 NEVER_USED = ("aws_xray_sdk/ext", "wrapt/_wrappers.cpython-312-x86_64-linux-gnu.so")
 """What the X-Ray SDK would patch other libraries with, and what would make that quicker."""
+
+INSTALLERS_NOTES = ("INSTALLER", "RECORD", "REQUESTED", "direct_url.json")
+"""What an installer writes about itself beside a package: another version of pip writes it otherwise."""
 
 SAME_EVERY_TIME = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 """Sets are written in the order of their hashes; two builds of one source are to be equal."""
@@ -44,13 +50,23 @@ def compile_policies(folder: Path) -> None:
     """Write the compiled form of every policy beside it. Raises CalledProcessError where one is broken."""
     policies = sorted(str(path) for path in (folder / "policies").glob("*.yaml"))
     environment = {**os.environ, **SAME_EVERY_TIME, "PYTHONPATH": str(folder)}
-    subprocess.run([sys.executable, "-S", "-m", "engine.policy.compiled", *policies], cwd=folder, env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-s", "-S", "-m", "engine.policy.compiled", *policies], cwd=folder, env=environment, check=True
+    )
+
+
+def warn_of_delivery(folder: Path) -> None:
+    """Say which rules of the policy wait for events that the template, with its defaults, does not deliver."""
+    environment = {**os.environ, **SAME_EVERY_TIME, "PYTHONPATH": str(folder)}
+    subprocess.run([sys.executable, "-S", "-m", "tools.delivery"], cwd=ROOT, env=environment, check=True)
 
 
 def precompile(folder: Path) -> None:
     """Note the methods that attrs writes when the handler is imported. Raises CalledProcessError where there are none."""
     environment = {**os.environ, **SAME_EVERY_TIME, "PYTHONPATH": str(folder)}
-    subprocess.run([sys.executable, "-S", "-m", "engine.precompiled", str(folder)], cwd=folder, env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-s", "-S", "-m", "engine.precompiled", str(folder)], cwd=folder, env=environment, check=True
+    )
 
 
 def trim(folder: Path, *, explains: bool) -> None:
@@ -60,6 +76,8 @@ def trim(folder: Path, *, explains: bool) -> None:
     for path in folder.glob("*.dist-info"):
         if path.name.split("-")[0].lower() in {"pyyaml", "boto3", "s3transfer"}:
             remove(path)
+        for name in INSTALLERS_NOTES:
+            remove(path / name)
     for path in (folder / "botocore" / "data").iterdir():
         if path.name not in (*DATA_KEPT, *(KEPT_TO_EXPLAIN if explains else ())):
             remove(path)
@@ -79,6 +97,8 @@ def main() -> None:
     """Trim the folder that was given."""
     folder = Path(sys.argv[1]).resolve()
     compile_policies(folder)
+    if EXPLAIN not in sys.argv[2:]:
+        warn_of_delivery(folder)
     write_roots(folder / "botocore" / "cacert.pem", folder / "engine" / "ledger" / "amazon-roots.pem")
     trim(folder, explains=EXPLAIN in sys.argv[2:])
     precompile(folder)

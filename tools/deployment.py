@@ -100,11 +100,15 @@ class Deployment:
     def log_group(self) -> str:
         return self.outputs["LogGroupName"]
 
-    def send(self, *envelopes: Mapping[str, Any], bus: str = "default") -> list[str]:
-        """Put events on the bus and return the ids that EventBridge gave them; the envelopes' own ids do not get there."""
+    def send(self, *envelopes: Mapping[str, Any], bus: str = "default", by_service: bool = False) -> list[str]:
+        """Put events on the bus and return the ids that EventBridge gave them; the envelopes' own ids do not get there.
+
+        With ``by_service`` they come as from an AWS service, whose sources (``aws.*``) nobody else may put.
+        """
         ids: list[str] = []
+        told = {"TraceHeader": "the-service-itself"} if by_service else {}
         for start in range(0, len(envelopes), EVENTS_PER_CALL_MAX):
-            entries = [_entry(envelope, bus) for envelope in envelopes[start : start + EVENTS_PER_CALL_MAX]]
+            entries = [_entry(envelope, bus) | told for envelope in envelopes[start : start + EVENTS_PER_CALL_MAX]]
             answer = self._events.put_events(Entries=entries)
             if answer["FailedEntryCount"]:
                 raise LocalAwsError(f"EventBridge refused events: {answer['Entries']}")
@@ -228,7 +232,10 @@ def deploy(
     sam(
         *("deploy", "--template-file", localized / "template.yaml", "--stack-name", name, "--s3-bucket", BUCKET),
         *("--region", REGION, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset"),
-        *("--parameter-overrides", *(f"{key}={value}" for key, value in overrides.items())),
+        *(
+            "--parameter-overrides",
+            *(f'{key}="{value}"' if " " in value else f"{key}={value}" for key, value in overrides.items()),
+        ),
         environment=aws.environment(),
     )
     _set_what_cloudformation_drops(aws, name, load(localized / "template.yaml"))

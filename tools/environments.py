@@ -54,8 +54,13 @@ PEERS = Environment("peers", Path(".venv-peers"), Path("requirements/peers.txt")
 """What the benchmarks compare us with; filled by ``make bench``."""
 CHECKOV = Environment("checkov", Path(".venv-checkov"), Path("requirements/checkov.txt"))
 """Checks the template; filled by the test that does."""
+MOTO = Environment("moto", Path(".venv-moto"), Path("requirements/moto.txt"))
+"""A second local AWS; filled by the tests that compare it with the first."""
+SBOM = Environment("sbom", Path(".venv-sbom"), Path("requirements/sbom.txt"))
+"""Writes the software bill of materials of what was built; filled by ``make sbom``."""
 
 ENVIRONMENTS = {environment.name: environment for environment in (DEV, SAM, MINISTACK, RIC)}
+OTHERS = {environment.name: environment for environment in (NODE, PEERS, CHECKOV, MOTO, SBOM)}
 
 
 def fill(environment: Environment) -> None:
@@ -148,14 +153,16 @@ def say(message: str) -> None:
 def main() -> int:
     """Fill the environments named on the command line, by default all."""
     parser = argparse.ArgumentParser(description="Fill the virtual environments, each only when its lock file has changed.")
-    parser.add_argument("names", nargs="*", choices=[*ENVIRONMENTS, []], default=[], metavar=f"{{{','.join(ENVIRONMENTS)}}}")
+    parser.add_argument(
+        "names", nargs="*", choices=[*ENVIRONMENTS, *OTHERS, []], default=[], metavar=f"{{{','.join(ENVIRONMENTS)}}}"
+    )
     names = parser.parse_args().names or list(ENVIRONMENTS)
     if sys.version_info[:2] != LAMBDA_PYTHON:
         say(f"this is Python {sys.version.split()[0]}, but Lambda runs Python 3.12: say which with PYTHON=/path/to/python3.12")
         return 2
     try:
         for name in names:
-            fill(ENVIRONMENTS[name])
+            fill((ENVIRONMENTS | OTHERS)[name])
         if DEV.name in names:
             with only_one_process(DEV.folder):
                 install_project()

@@ -4,6 +4,8 @@ It runs on ministack's own Python and imports nothing of this project. The mends
 version is pinned exactly; tests/aws/test_local_aws.py holds each of them to what AWS documents.
 
 - PutEvents keeps each entry's ``Time``; ministack stamps every event with the present.
+- An entry whose ``TraceHeader`` is ``the-service-itself`` may have a source of AWS's own (``aws.*``). Nobody but AWS puts such
+  events, so PutEvents refuses them, here as on AWS; but ministack has no MediaConvert that would tell of its jobs.
 - EventBridge invokes a function asynchronously, with Lambda's retries and its dead-letter queue; ministack tries once.
 - A message in a function's dead-letter queue is the event itself with RequestID, ErrorCode and ErrorMessage as attributes;
   ministack writes the envelope of an on-failure destination.
@@ -28,6 +30,8 @@ from ministack.services import eventbridge, lambda_svc, sqs  # type: ignore[impo
 
 ERROR_MESSAGE_CHARACTERS_MAX = 1024
 
+BY_THE_SERVICE = "the-service-itself"
+
 time_of_entry: ContextVar[float | None] = ContextVar("time_of_entry", default=None)
 
 
@@ -46,7 +50,8 @@ def put_events_keeping_time(data: dict[str, Any], **options: Any) -> Any:
     for entry in entries:
         token = time_of_entry.set(entry.get("Time"))
         try:
-            status, headers, body = put_events({**data, "Entries": [entry]}, **options)
+            by_service = {"allow_aws_source": True} if entry.get("TraceHeader") == BY_THE_SERVICE else {}
+            status, headers, body = put_events({**data, "Entries": [entry]}, **options, **by_service)
         finally:
             time_of_entry.reset(token)
         if status >= 400:  # noqa: PLR2004 (an HTTP error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,25 @@ def table_schemas(template: Template | None = None) -> dict[str, dict[str, Any]]
     }
 
 
-def template_rules(template: Template | None = None) -> dict[str, dict[str, Any]]:
-    """Return the event pattern of each EventBridge rule that has one, by its logical id."""
-    rules = resources(template, "AWS::Events::Rule").items()
-    return {name: rule["Properties"]["EventPattern"] for name, rule in rules if "EventPattern" in rule["Properties"]}
+def template_rules(template: Template | None = None, parameters: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:
+    """Return the event pattern of each EventBridge rule that has one, by its logical id, with its parameters filled in."""
+    whole = template or load()
+    rules = resources(whole, "AWS::Events::Rule").items()
+    patterns = {name: rule["Properties"]["EventPattern"] for name, rule in rules if "EventPattern" in rule["Properties"]}
+    return {
+        name: {field: _filled_in(value, whole, parameters or {}) for field, value in pattern.items()}
+        for name, pattern in patterns.items()
+    }
+
+
+def list_parameter(name: str, template: Template, parameters: Mapping[str, str]) -> list[str]:
+    """Return a parameter of type CommaDelimitedList as CloudFormation reads it: each part without the blanks around it."""
+    text = parameters.get(name, template["Parameters"][name].get("Default", ""))
+    return [part.strip() for part in str(text).split(",")]
+
+
+def _filled_in(value: Any, template: Template, parameters: Mapping[str, str]) -> Any:
+    return list_parameter(value["Ref"], template, parameters) if isinstance(value, dict) and "Ref" in value else value
 
 
 def function_properties(logical_id: str, template: Template | None = None) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from engine.errors import Mistake, PolicyError
 from engine.ledger import Ledger, Tables
 from engine.plan import plan
 from engine.policy import load_policy
+from engine.policy.delivery import Delivery, delivery_warnings
 from engine.policy.schema import policy_schema
 from engine.policy_tests import Coverage, TestFile, load_tests, run_test
 from engine.reasons import Reasons, reasons_for
@@ -48,10 +49,18 @@ def validate(
     policies: Annotated[list[Path], typer.Argument(help="Policy files.", exists=True, dir_okay=False)],
     *,
     output: Annotated[Format, typer.Option("--format", help="For people, or as annotations of a pull request.")] = Format.TEXT,
+    delivers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE/DETAIL-TYPE,...",
+            help="What the stack delivers: warn of rules that wait for other events, and of events that no rule takes.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check policy files, and show every mistake with its line and what would be right."""
-    results = {str(path): _mistakes(path) for path in policies}
+    delivery = None if delivers is None else _delivery(delivers)
+    results = {str(path): _mistakes(path, delivery) for path in policies}
     if as_json:
         print_json([{"file": file, **result} for file, result in results.items()])
     else:
@@ -61,13 +70,23 @@ def validate(
         raise typer.Exit(FAILED)
 
 
-def _mistakes(path: Path) -> dict[str, Any]:
+def _delivery(text: str) -> Delivery:
+    try:
+        return Delivery.read(text)
+    except PolicyError as error:
+        err.print(f"--delivers: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(MISUSED) from error
+
+
+def _mistakes(path: Path, delivery: Delivery | None) -> dict[str, Any]:
     try:
         policy = load_policy(path)
     except PolicyError as error:
         found = {"mistakes": error.mistakes, "warnings": error.warnings}
         return {kind: [_plain_mistake(mistake) for mistake in mistakes] for kind, mistakes in found.items()}
-    return {"policy": policy.identity, "mistakes": [], "warnings": [_plain_mistake(warning) for warning in policy.warnings]}
+    undelivered = delivery_warnings(policy, path.read_bytes(), str(path), delivery) if delivery else ()
+    warnings = [_plain_mistake(warning) for warning in (*policy.warnings, *undelivered)]
+    return {"policy": policy.identity, "mistakes": [], "warnings": warnings}
 
 
 def _plain_mistake(mistake: Mistake) -> dict[str, Any]:

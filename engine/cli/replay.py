@@ -19,7 +19,7 @@ from typing import IO, Any
 from attrs import define, field, frozen
 
 from engine.decimals import ZERO
-from engine.documents import read_document
+from engine.documents import read_event
 from engine.errors import EventError
 from engine.ledger import LedgerRefused
 from engine.telemetry import Report
@@ -173,7 +173,7 @@ def _shares(part: Sequence[Line], group_of: GroupOf, workers: int) -> list[list[
     shares: dict[int, list[tuple[int, Document | EventError]]] = defaultdict(list)
     for number, line in part:
         try:
-            document = read_document(line)
+            document = read_event(line, f"line {number}")
             shares[zlib.crc32(group_of(document).encode(errors="surrogatepass")) % workers].append((number, document))
         except EventError as error:
             shares[0].append((number, error))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any
+from urllib.parse import urlsplit
 
 from attrs import define, field
 
@@ -33,12 +34,16 @@ ANSWER_TOKENS_MAX = 4096
 
 NO_KEY, BUDGET, TIMEOUT, UNREACHABLE = "no-key", "budget", "timeout", "unreachable"
 THROTTLED, UNAVAILABLE, KEY_REFUSED, REQUEST_REFUSED = "throttled", "unavailable", "key-refused", "request-refused"
+INSECURE = "insecure-endpoint"
 REFUSAL, CUT_OFF, TOO_LARGE, NONSENSE, FAILED = "refusal", "cut-off", "too-large", "nonsense", "failed"
 
 STATUS_WORDS = {401: KEY_REFUSED, 403: KEY_REFUSED, 408: UNAVAILABLE, 409: UNAVAILABLE, 429: THROTTLED}
 SERVER_ERROR = 500
 WORTH_ANOTHER = frozenset({TIMEOUT, UNREACHABLE, THROTTLED, UNAVAILABLE})
 """What may go well the next time. What a model said once it says again."""
+
+OPENAI_S_OWN = "https://api.openai.com/v1"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 OUT_OF_CREDIT = "insufficient_quota"
 """A 429 that no waiting mends."""
@@ -72,6 +77,8 @@ class Endpoint:
 
     def ask(self, data: str, labels: Iterable[str], deadline: Deadline) -> dict[str, Judgement]:
         """Return what the model says of ``labels``, as far as it can be taken. Raises ModelFailure."""
+        if not is_safe(self.base_url):
+            raise ModelFailure(INSECURE)
         last, was_renewed = ModelFailure(TIMEOUT), False
         for _ in islice(deadline.attempts(), ATTEMPTS_MAX):
             key = self.key.now()
@@ -149,6 +156,15 @@ class Endpoint:
         """Close the connection; the next question opens one again."""
         if self._client is not None:
             self._client.close()
+
+
+def is_safe(base_url: str | None) -> bool:
+    """Say whether a key may go to an endpoint: over TLS, or to this very machine, as for a model that runs there."""
+    try:
+        address = urlsplit(base_url or OPENAI_S_OWN)
+    except ValueError:
+        return False
+    return address.scheme == "https" or (address.scheme == "http" and address.hostname in LOOPBACK)
 
 
 def connect(key: str, base_url: str | None) -> Any:

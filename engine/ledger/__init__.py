@@ -13,6 +13,7 @@ from attrs import frozen
 
 from engine.baselines import Baselines
 from engine.clock import Clock, Deadline
+from engine.documents import as_told
 from engine.errors import LedgerError
 from engine.ledger.attributes import Item, decode_item, encode
 from engine.ledger.baselines import (
@@ -108,13 +109,18 @@ class Ledger:
             call(self.client.transact_write_items, request, deadline)
         except Cancelled as cancelled:
             return posting.receipt(cancelled.reasons)
+        except LedgerRefused as error:
+            if problem := posting.refusal(error.reasons):
+                raise LedgerRefused(f"DynamoDB refuses {problem}", error.reasons) from error
+            raise
         return Receipt(Verdict.POSTED)
 
     def post_all(self, postings: Iterable[tuple[Entry, Guard, Mark | None]], deadline: Deadline) -> Iterator[Receipt]:
         """Post entries of different references, up to a hundred actions at once, and yield what became of each, in order.
 
-        A posting that is refused holds up those of its transaction and no other. Each moves together with its balance and its
-        mark or not at all, as by itself. Raises LedgerUnavailable or LedgerRefused like ``post``; what was yielded is posted.
+        A posting that is refused holds up those of its transaction and no other. Nobody waits for an item that is busy: its
+        postings are told so. Each moves together with its balance and its mark or not at all, as by itself. Raises
+        LedgerUnavailable or LedgerRefused like ``post``; what was yielded is posted.
         """
         now = self.clock.now()
         for batch in packed(Posting(entry, item_of(entry, now), guard, mark) for entry, guard, mark in postings):
@@ -127,7 +133,7 @@ class Ledger:
     def _post_batch(self, batch: Batch, deadline: Deadline) -> list[Receipt]:
         request = {"TransactItems": batch.actions(self.tables), "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
         try:
-            call(self.client.transact_write_items, request, deadline)
+            call(self.client.transact_write_items, request, deadline, by_item=True)
         except Cancelled as cancelled:
             return batch.receipts(cancelled.reasons)
         return [Receipt(Verdict.POSTED)] * len(batch.postings)
@@ -179,7 +185,7 @@ class Ledger:
         with self.tracer.span("scan page") as span:
             span.annotate(segment=part.segment)
             answer = call(self.client.scan, scan_request(self.tables.jobs, part, statuses, attributes), deadline)
-            rows = tuple(decode_item(item) for item in answer.get("Items", ()))
+            rows = tuple(as_told(decode_item(item)) for item in answer.get("Items", ()))
             span.annotate(rows=len(rows), rows_read=answer.get("ScannedCount"))
         last = answer.get("LastEvaluatedKey")
         return Page(rows, next_after=last["jobId"]["S"] if last else None)

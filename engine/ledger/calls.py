@@ -7,7 +7,7 @@ deadline. A repeated transaction carries its ClientRequestToken, so that a lost 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -36,6 +36,9 @@ TRANSIENT = frozenset(
 )
 """Error codes, of requests and of cancellation reasons, that the same request may not meet again."""
 
+CONDITION_FAILED = "ConditionalCheckFailed"
+"""The cancellation reason of an item whose condition does not hold."""
+
 SERVER_ERROR = 500
 
 
@@ -58,11 +61,18 @@ class LedgerUnavailable(LedgerError):
 
 
 class LedgerRefused(LedgerError):
-    """The database refuses this very request, whenever it is sent: a person has to look."""
+    """The database refuses this very request, whenever it is sent: a person has to look.
+
+    Of a cancelled transaction ``reasons`` has one mapping for each item. ``field`` is the attribute that is wrong.
+    """
+
+    def __init__(self, problem: str, reasons: Sequence[Mapping[str, Any]] = (), field: str | None = None) -> None:
+        super().__init__(problem)
+        self.reasons, self.field = tuple(reasons), field
 
 
 class Cancelled(Exception):
-    """A transaction was cancelled by its conditions. ``reasons`` has one mapping for each item of the transaction."""
+    """A transaction was cancelled. ``reasons`` has one mapping for each item of the transaction."""
 
     def __init__(self, reasons: list[Mapping[str, Any]]) -> None:
         super().__init__([reason.get("Code") for reason in reasons])
@@ -73,11 +83,14 @@ class ConditionFailed(Exception):
     """The condition of a single write does not hold."""
 
 
-def call(operation: Callable[..., Response], request: Mapping[str, Any], deadline: Deadline) -> Response:
+def call(
+    operation: Callable[..., Response], request: Mapping[str, Any], deadline: Deadline, *, by_item: bool = False
+) -> Response:
     """Send ``request`` until it is answered, and return the answer.
 
     Raises Cancelled or ConditionFailed when a condition does not hold, LedgerRefused when the request can never succeed,
-    LedgerUnavailable when the deadline passes first.
+    LedgerUnavailable when the deadline passes first. ``by_item`` raises Cancelled for whatever cancels a transaction, also for
+    conflicts and throttling of single items: the caller has a use for each reason.
     """
     last: Exception | None = None
     for _ in deadline.attempts():
@@ -87,7 +100,7 @@ def call(operation: Callable[..., Response], request: Mapping[str, Any], deadlin
             fault = fault_of(error)
             if fault is None:
                 raise
-            _raise_unless_transient(fault, error)
+            _raise_unless_transient(fault, error, by_item=by_item)
             last = error
     raise LedgerUnavailable(f"DynamoDB gave no answer in time; the last one was: {last}") from last
 
@@ -128,8 +141,10 @@ def _botocore_fault(error: Exception, botocore: Any) -> Fault | None:
     return Fault(SENSELESS) if isinstance(error, botocore.BotoCoreError) else None
 
 
-def _raise_unless_transient(fault: Fault, error: Exception) -> None:
+def _raise_unless_transient(fault: Fault, error: Exception, *, by_item: bool) -> None:
     if fault.code == "TransactionCanceledException":
+        if by_item and fault.reasons:
+            raise Cancelled(list(fault.reasons)) from error
         _raise_unless_conflict(fault, error)
     elif fault.code == "ConditionalCheckFailedException":
         raise ConditionFailed from error
@@ -142,7 +157,7 @@ def _raise_unless_conflict(fault: Fault, error: Exception) -> None:
     codes = {reason.get("Code") for reason in fault.reasons}
     if codes & TRANSIENT:
         return
-    if codes <= {"None", "ConditionalCheckFailed"}:
+    if codes and codes <= {"None", CONDITION_FAILED}:
         raise Cancelled(list(fault.reasons)) from error
     messages = "".join(f"; {reason['Message']}" for reason in fault.reasons if reason.get("Message"))
-    raise LedgerRefused(f"{error}{messages}") from error
+    raise LedgerRefused(f"{error}{messages}", fault.reasons) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -12,7 +12,7 @@ from attrs import frozen
 from engine.decimals import EXACT, ZERO
 from engine.errors import shown
 from engine.ledger.attributes import Item, encode, encode_item
-from engine.ledger.calls import LedgerRefused
+from engine.ledger.calls import CONDITION_FAILED, TRANSIENT, LedgerRefused
 from engine.ledger.entries import log_of
 from engine.values import Entry, Guard, JobLog, Mark, Standing
 
@@ -42,22 +42,37 @@ class Verdict(StrEnum):
     HELD_UP = "held-up"
     """Nothing is wrong with this posting; another one of the same transaction was refused."""
     ALONE = "alone"
-    """The user's postings together were refused: only one by one they can tell why."""
+    """What it shares with others, or it itself, was refused: only by itself it can tell why."""
+    BUSY = "busy"
+    """Somebody else is at work on an item of it, or too many ask for it: the same posting may succeed a moment later."""
 
 
 @frozen
 class Receipt:
-    """The database's answer. ``log`` is the job's log as far as the answer tells it; ``standing`` what it taught."""
+    """The database's answer. ``log`` is the job's log as far as the answer tells it; ``standing`` what it taught.
+
+    ``problem`` says what a busy posting waits for.
+    """
 
     verdict: Verdict
     log: JobLog | None = None
     standing: Standing | None = None
+    problem: str = ""
 
+
+MOVED = ("remaining", "posted")
+"""The attributes of a user's row that move by ``ADD``: both are numbers, or not there yet."""
+
+REMAINING_ADDS = "(attribute_not_exists(remaining) OR attribute_type(remaining, :number))"
+POSTED_ADDS = "(attribute_not_exists(posted) OR attribute_type(posted, :number))"
+"""Asked for by the condition, since a failed condition shows the row. An ``ADD`` that fails says neither whose nor what."""
 
 CREDITS_CONDITIONS: Mapping[Guard, str] = {
-    Guard.EXISTS: "attribute_exists(userId)",
-    Guard.COVERED: "attribute_exists(userId) AND remaining >= :debit",
-    Guard.NOT_COVERED: "attribute_exists(userId) AND (attribute_not_exists(remaining) OR remaining < :debit)",
+    Guard.EXISTS: f"attribute_exists(userId) AND {REMAINING_ADDS} AND {POSTED_ADDS}",
+    Guard.COVERED: f"attribute_exists(userId) AND remaining >= :debit AND {POSTED_ADDS}",
+    Guard.NOT_COVERED: (
+        f"attribute_exists(userId) AND (attribute_not_exists(remaining) OR remaining < :debit) AND {POSTED_ADDS}"
+    ),
     Guard.MISSING: "attribute_not_exists(userId)",
 }
 
@@ -93,7 +108,9 @@ def put_entry(tables: Tables, item: Item) -> dict[str, Any]:
 
 def add_credits(tables: Tables, user: str, amount: Decimal, debit: Decimal, guard: Guard) -> dict[str, Any]:
     """Move a user's balance and the sum of all postings by ``amount``, under a guard that may ask for ``debit``."""
-    values = {":amount": amount}
+    values: dict[str, object] = {":amount": amount}
+    if guard is not Guard.MISSING:
+        values[":number"] = "N"
     if guard in {Guard.COVERED, Guard.NOT_COVERED}:
         values[":debit"] = debit
     return {
@@ -164,10 +181,28 @@ class Posting:
     def _standing(self, row: Item | None) -> Standing:
         if not row:
             return Standing.UNKNOWN_USER
-        if "N" not in row.get("remaining", {"N": "0"}):
-            raise LedgerRefused(f"the balance of user {shown(self.entry.user)} is no number: {shown(row['remaining'])}")
+        for name in MOVED:
+            if "N" not in row.get(name, {"N": "0"}):
+                what = "the balance" if name == "remaining" else f"`{name}`"
+                problem = f"{what} of user {shown(self.entry.user)} is no number: {shown(row[name])}"
+                raise LedgerRefused(problem, field=name)
         return STANDING_WHEN_ROW_EXISTS.get(self.guard, Standing.UNKNOWN_USER)
 
+    def refusal(self, reasons: Sequence[Mapping[str, Any]]) -> str:
+        """Return what is wrong with which item, of a transaction that was refused for more than a failed condition."""
+        said = zip(self._subjects(), reasons, strict=False)
+        return "; ".join(f"{subject}: {_told(reason)}" for subject, reason in said if _code(reason) not in SAYS_NOTHING)
+
+    def _subjects(self) -> Iterator[str]:
+        entry = self.entry
+        yield f"entry {entry.sequence} of {shown(entry.reference)}"
+        if self.guard is not Guard.NONE:
+            yield f"{entry.amount:f} on `remaining` and `posted` of user {shown(entry.user)}"
+        yield f"the mark of job {shown(entry.job)}"
+
+
+SAYS_NOTHING = frozenset({"None", CONDITION_FAILED})
+"""Reasons of items that nothing else is wrong with."""
 
 ACTIONS_MAX = 100
 """What a transaction of DynamoDB holds."""
@@ -192,18 +227,26 @@ class Batch:
         return [*own, *(_add_sum(tables, user, list(postings)) for user, postings in self._by_user().items())]
 
     def receipts(self, reasons: list[Mapping[str, Any]]) -> list[Receipt]:
-        """Return what the failed conditions say to each posting; one that nothing is wrong with was only held up."""
+        """Return what the reasons say to each posting; one that nothing is wrong with was only held up."""
         rest = iter(reasons)
         own = [[next(rest) for _ in range(_own_count(posting))] for posting in self.postings]
-        refused_users = {user for user, reason in zip(self._by_user(), rest, strict=True) if _failed(reason)}
-        return [self._receipt(posting, said, refused_users) for posting, said in zip(self.postings, own, strict=True)]
+        users = dict(zip(self._by_user(), rest, strict=True))
+        return [self._receipt(posting, said, users) for posting, said in zip(self.postings, own, strict=True)]
 
-    def _receipt(self, posting: Posting, said: list[Mapping[str, Any]], refused_users: set[str]) -> Receipt:
+    def _receipt(self, posting: Posting, said: list[Mapping[str, Any]], users: Mapping[str, Mapping[str, Any]]) -> Receipt:
+        """Believe of a busy posting nothing that can change; that an entry stands where it is shown cannot.
+
+        What another condition saw beside a conflict may be what the other one at work undoes. Each posting is judged by its
+        own items and its user's row: what keeps a neighbour busy says nothing about them.
+        """
+        moves = posting.guard is not Guard.NONE
+        reasons = [said[0], *([users[posting.entry.user]] if moves else []), *said[1:]]
+        codes = {_code(reason) for reason in reasons}
+        if codes & TRANSIENT and not (_failed(said[0]) and said[0].get("Item")):
+            return Receipt(Verdict.BUSY, problem=posting.refusal(reasons))
         if any(map(_failed, said)):
-            balance = [NOTHING_FAILED] if posting.guard is not Guard.NONE else []
-            return posting.receipt([said[0], *balance, *said[1:]])
-        is_refused = posting.guard is not Guard.NONE and posting.entry.user in refused_users
-        return Receipt(Verdict.ALONE if is_refused else Verdict.HELD_UP)
+            return posting.receipt([said[0], *([NOTHING_FAILED] if moves else []), *said[1:]])
+        return Receipt(Verdict.HELD_UP if codes == {"None"} else Verdict.ALONE)
 
     def _by_user(self) -> dict[str, list[Posting]]:
         users: dict[str, list[Posting]] = {}
@@ -256,4 +299,12 @@ def _add_sum(tables: Tables, user: str, postings: list[Posting]) -> dict[str, An
 
 
 def _failed(reason: Mapping[str, Any]) -> bool:
-    return reason.get("Code") == "ConditionalCheckFailed"
+    return reason.get("Code") == CONDITION_FAILED
+
+
+def _code(reason: Mapping[str, Any]) -> str:
+    return str(reason.get("Code") or "None")
+
+
+def _told(reason: Mapping[str, Any]) -> str:
+    return f"{_code(reason)}: {reason['Message']}" if reason.get("Message") else _code(reason)

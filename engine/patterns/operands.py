@@ -22,6 +22,7 @@ from engine.patterns.model import (
     Test,
     Wildcard,
 )
+from engine.patterns.numbers import is_json_number, json_spelling
 from engine.patterns.wildcards import read_wildcard, too_complex
 
 type Path = tuple[str | int, ...]
@@ -216,13 +217,23 @@ def _read_comparison(value: object, path: Path) -> str:
 
 def _read_bound(value: object, path: Path) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise PolicyError.of(f"{shown(value)} is not a number{': write it without quotes' * isinstance(value, str)}", *path)
+        raise PolicyError.of(f"{shown(value)} is not a number{_number_hint(value)}", *path)
     number = _read_number(value, path)
     if abs(number) > NUMERIC_MAX:
         raise PolicyError.of("AWS compares numbers from -5,000,000,000 to 5,000,000,000: write a bound within", *path)
     if _decimal_places(number) > NUMERIC_PLACES_MAX:
         raise PolicyError.of(f"AWS compares numbers to {NUMERIC_PLACES_MAX} decimal places: write a shorter bound", *path)
     return number
+
+
+def _number_hint(value: object) -> str:
+    """Return the end of a message: how a text that is meant as a number is written."""
+    if not isinstance(value, str):
+        return ""
+    spelled = json_spelling(value)
+    if spelled is None:
+        return ": write it without quotes" if is_json_number(value) else ""
+    return f" of JSON: write {spelled}" if spelled else " of JSON: write a finite number"
 
 
 def _decimal_places(number: Decimal) -> int:

@@ -13,6 +13,7 @@ from engine.errors import PolicyError
 from engine.paths import JSON_NUMBER
 from engine.patterns import parse_pattern
 from engine.patterns.compile import LazyPredicate
+from engine.patterns.numbers import json_spelling
 from engine.policy.grammar import WRONG, kind_of
 from engine.policy.source import CORE_WORDS, Items, Members, Node, Notes, Place, Scalar, named
 
@@ -58,7 +59,7 @@ LOOSE_WORDS = re.compile(r"(?i:true|false|null|yes|no|on|off)")
 
 
 def _warn_of_words(node: Node, notes: Notes) -> None:
-    """A pattern compares exactly: ``True`` is a text, and matches no boolean."""
+    """A pattern compares exactly: ``True`` is a text and matches no boolean, ``.5`` is one and matches no number."""
     match node:
         case Items():
             for item in node.nodes:
@@ -68,6 +69,9 @@ def _warn_of_words(node: Node, notes: Notes) -> None:
                 _warn_of_words(value, notes)
         case Scalar() if not node.quoted and node.text not in CORE_WORDS and LOOSE_WORDS.fullmatch(node.text):
             notes.warning(node.place, f"{named(node.text)} is a text here; quote it, or write true, false or null")
+        case Scalar() if not node.quoted and (spelled := json_spelling(node.text)) is not None:
+            number = f"write {spelled}" if spelled else "JSON has no such number"
+            notes.warning(node.place, f"{named(node.text)} is a text here and no number; quote it, or {number}")
 
 
 def _warn_of_fields_tested_twice(node: Node, notes: Notes) -> None:
@@ -88,25 +92,28 @@ def _fields(node: Node, prefix: str) -> Iterator[tuple[str, Place]]:
             yield f"{prefix}{key.text}", key.place
 
 
-def plain(node: Node) -> Any:
-    """Return a node as JSON-like values: quoted is text; a plain scalar is null, true, false, an exact number, or text."""
-    match node:
-        case Items():
-            return [plain(item) for item in node.nodes]
-        case Members():
-            return {key.text: plain(value) for key, value in node.pairs}
-    if node.quoted:
-        return node.text
-    if node.text in CORE_WORDS:
-        return CORE_WORDS[node.text]
-    return _number(node.text) if JSON_NUMBER.fullmatch(node.text) else node.text
-
-
 def _number(text: str) -> int | Decimal:
     try:
         return int(text) if text.lstrip("-").isdigit() and len(text) <= 40 else Decimal(text)  # noqa: PLR2004  beyond 38 digits
     except ArithmeticError:  # an exponent that no Decimal has; no pattern takes it either
         return Decimal("Infinity")
+
+
+def plain(node: Node, number: Callable[[str], int | Decimal] = _number) -> Any:
+    """Return a node as JSON-like values: quoted is text; a plain scalar is null, true, false, a number, or text.
+
+    A number is exact, unless ``number`` reads it otherwise.
+    """
+    match node:
+        case Items():
+            return [plain(item, number) for item in node.nodes]
+        case Members():
+            return {key.text: plain(value, number) for key, value in node.pairs}
+    if node.quoted:
+        return node.text
+    if node.text in CORE_WORDS:
+        return CORE_WORDS[node.text]
+    return number(node.text) if JSON_NUMBER.fullmatch(node.text) else node.text
 
 
 def place_of(node: Node, path: Iterable[str | int]) -> Place:

@@ -19,6 +19,7 @@ from engine.decimals import DIGITS_MAX, fits
 from engine.errors import PolicyError, shown
 from engine.instants import read_instant
 from engine.paths import compile_path
+from engine.patterns.numbers import json_spelling
 from engine.policy.source import WORD_CHARACTERS_MAX, Items, Members, Node, Notes, Scalar, named
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
@@ -130,11 +131,12 @@ class Number:
         if text is None:
             return WRONG
         if not NUMBER.fullmatch(text) or (self.whole and "." in text) or not self.low <= Decimal(text) <= self.high:
-            notes.mistake(node.place, f"is {shown(text)}; {wanted} is needed")
+            spelled = json_spelling(text)
+            notes.mistake(node.place, f"is {shown(text)}; {wanted} is needed{f': write {spelled}' if spelled else ''}")
             return WRONG
         number = Decimal(text)
         if not fits(number):
-            notes.mistake(node.place, f"is {shown(text)}; at most {DIGITS_MAX} digits fit into the ledger")
+            notes.mistake(node.place, f"is {shown(text)}; at most {DIGITS_MAX} digits, written out, fit into the ledger")
             return WRONG
         return int(text) if self.whole else number or number.copy_abs()  # -0 is 0
 

@@ -28,6 +28,10 @@ CORE_WORDS: dict[str, object] = {"true": True, "false": False, "null": None, "~"
 """The plain scalars of YAML 1.2 that are neither text nor number."""
 
 
+MERGE_KEY = "<<"
+"""What other readers of YAML take for keys to copy from elsewhere. Nothing is copied here, and none may believe that it is."""
+
+
 @frozen
 class Place:
     """A position in the file: line and column count from 1."""
@@ -224,6 +228,11 @@ class _Composer:
             value = self._node(next(self.events), depth + 1)
             if not isinstance(key, Scalar):
                 self.notes.mistake(key.place, "a key is a word here, not a list or a mapping")
+            elif key.text == MERGE_KEY and not key.quoted:
+                self.notes.mistake(
+                    key.place,
+                    f"merge keys ({named(MERGE_KEY)}) do not work; write the keys out, or quote a key of that name",
+                )
             elif key.text in seen:
                 self.notes.mistake(
                     key.place, f"{named(key.text)} is here a second time; the first is in line {seen[key.text].line}"

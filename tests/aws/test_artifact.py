@@ -5,23 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shutil
 import subprocess
 from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from engine.ledger import Tables
 from engine.policy.compiled import load_compiled
 from tests.support.events import rendered
 from tests.support.world import World
+from tools import environments
 from tools.artifact import DATA_KEPT, KEPT_TO_EXPLAIN
 from tools.deployment import build
-from tools.environments import DEV
+from tools.environments import DEV, ROOT
 from tools.local_aws import tables_environment
 from tools.roots import amazon_roots
 from tools.template import load
+from tools.tree import tree_digest
 
 MEGABYTES_MAX = 12
 
@@ -207,3 +212,147 @@ def test_it_starts_with_nothing_installed_and_compiles_nothing(artifact: Path) -
     assert 0 == done.returncode, done.stderr
     assert [] == json.loads(done.stdout)
     assert before == sorted(artifact.rglob("*"))
+
+
+COPIED = ("Makefile", "engine", "handler.py", "policies", "pyproject.toml", "requirements", "tools")
+"""What of the project a build needs; in a container the whole folder is mounted."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", ["ReconcilerFunction", "ExplainFunction"])
+def test_a_build_with_nothing_beside_it_is_equal(built: Path, tmp_path: Path, function: str) -> None:
+    """As in the container of ``sam build --use-container``: Lambda's Python 3.12 and make, and a .venv that leads nowhere.
+
+    The folder is mounted read-only there, so that whatever a build makes is kept elsewhere.
+    """
+    project, target, scratch = tmp_path / "project", tmp_path / "artifacts", tmp_path / "scratch"
+    project.mkdir()
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, project / name)
+    (project / ".venv" / "bin").mkdir(parents=True)
+    for name in ("python", "pip"):
+        (project / ".venv" / "bin" / name).symlink_to("/a/python/that/this/container/has/not")
+    target.mkdir()
+    command = ["make", f"build-{function}", f"ARTIFACTS_DIR={target}", f"SCRATCH={scratch}", f"PYTHON={real_python()}"]
+    clean = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "HOME", "TMPDIR"))}
+    environment = {**clean, "PATH": os.defpath, "LANG": "en_US.UTF-8"}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stderr
+    assert contents(built / function) == contents(target)
+    assert not (project / ".aws-sam").exists()
+
+
+def real_python() -> str:
+    """Return the Python that .venv was made from, by its own path."""
+    return str(DEV.python.resolve())
+
+
+def test_a_build_with_another_python_is_refused(tmp_path: Path) -> None:
+    """Bytecode of another version would be compiled again in each cold start."""
+    other = tmp_path / "python"
+    other.write_text(
+        f"#!/bin/sh\nexec {real_python()} -c 'import sys; sys.version_info = (3, 13, 0); exec(sys.argv[2])' \"$@\"\n"
+    )
+    other.chmod(0o755)
+    command = ["make", "build-python", f"PYTHON={other}", f"SCRATCH={tmp_path / 'scratch'}"]
+    done = subprocess.run(command, cwd=ROOT, env={"PATH": os.defpath}, capture_output=True, text=True, check=False)
+
+    assert 0 != done.returncode
+    assert "Lambda runs Python 3.12: say where it is with PYTHON=" in done.stderr
+    assert not (tmp_path / "scratch").exists()
+
+
+# --- the bill of materials ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bills(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder with the bill of each function."""
+    return written(built, tmp_path_factory.mktemp("sbom"))
+
+
+def written(built: Path, folder: Path) -> Path:
+    """Write the bills of a build as ``make sbom`` does, and return their folder."""
+    environments.fill(environments.SBOM)
+    environments.SBOM.run("-m", "tools.sbom", built, folder)
+    return folder
+
+
+def bill(bills: Path, function: str) -> dict[str, Any]:
+    """Return the bill of a function."""
+    found: dict[str, Any] = json.loads((bills / f"{function}.cdx.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("function", ["ReconcilerFunction", "CatchUpFunction", "ExplainFunction"])
+def test_the_bill_names_each_package_of_the_artifact_as_it_was_locked(built: Path, bills: Path, function: str) -> None:
+    """No more, no less: every module at the top is of a package that it names, or our own."""
+    lock = "explain" if function == "ExplainFunction" else "lambda"
+    lines = re.findall(r"^[a-z0-9-]+==[^\\\n]+", (ROOT / "requirements" / f"{lock}.txt").read_text(), re.MULTILINE)
+    needed = [each for each in map(Requirement, lines) if each.marker is None or each.marker.evaluate()]
+    locked = {each.name: str(each.specifier).removeprefix("==") for each in needed}
+    components = {part["purl"]: part for part in bill(bills, function)["components"]}
+    left_out = {"boto3", "pyyaml", "s3transfer"}
+
+    assert {f"pkg:pypi/{name}@{version}" for name, version in locked.items() if name not in left_out} == set(components)
+    modules = {path.name for path in (built / function).glob("*.dist-info")}
+    assert len(modules) == len(components)
+
+
+def test_the_bill_carries_the_digest_of_what_was_built(built: Path, bills: Path) -> None:
+    """So that a bill and an artifact can be held against each other, years later."""
+    own = bill(bills, "ReconcilerFunction")["metadata"]["component"]
+
+    assert ("ReconcilerFunction", "application") == (own["name"], own["type"])
+    assert [{"alg": "SHA-256", "content": tree_digest(built / "ReconcilerFunction")}] == own["hashes"]
+
+
+def test_two_bills_of_one_build_are_equal(built: Path, bills: Path, tmp_path: Path) -> None:
+    """Without an instant and without chance; those of two functions of the same code differ in their names alone."""
+    assert contents(bills) == contents(written(built, tmp_path))
+    assert bill(bills, "ReconcilerFunction")["components"] == bill(bills, "CatchUpFunction")["components"]
+
+
+def test_a_package_that_nobody_locked_is_in_the_bill(tmp_path: Path) -> None:
+    """The bill tells what is there, not what ought to be: a stowaway is seen by the test above."""
+    metadata = tmp_path / "build" / "Function" / "stowaway-1.2.3.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: Stow_Away\nVersion: 1.2.3\n")
+
+    found = bill(written(tmp_path / "build", tmp_path / "sbom"), "Function")
+
+    assert ["pkg:pypi/stow-away@1.2.3"] == [part["purl"] for part in found["components"]]
+
+
+def test_a_digest_is_of_names_and_bytes(tmp_path: Path) -> None:
+    """A changed byte, another name, one file more: each is another digest; a time stamp is none."""
+    folder = tmp_path / "build"
+    folder.mkdir()
+    (folder / "a").write_text("1")
+    digests = [tree_digest(folder)]
+    os.utime(folder / "a", (0, 0))
+    assert digests == [tree_digest(folder)]
+    (folder / "a").write_text("2")
+    digests.append(tree_digest(folder))
+    (folder / "a").rename(folder / "b")
+    digests.append(tree_digest(folder))
+    (folder / "c").write_text("")
+    digests.append(tree_digest(folder))
+
+    assert 4 == len(set(digests))
+    assert hashlib.sha256(f"{hashlib.sha256(b'1').hexdigest()}  a\n".encode()).hexdigest() == digests[0]
+
+
+def test_another_build_than_the_one_that_was_tested_is_not_deployed(tmp_path: Path) -> None:
+    """Neither without a digest: a variable that is empty allows nothing."""
+    (tmp_path / "a").write_text("1")
+    check = [str(DEV.python), "-m", "tools.tree", str(tmp_path), "--is"]
+
+    def status(*digest: str) -> int:
+        return subprocess.run([*check, *digest], cwd=ROOT, capture_output=True, check=False).returncode
+
+    assert [0, 1, 1, 1] == [status(tree_digest(tmp_path)), status("0" * 64), status(), status("")]
+    with pytest.raises(FileNotFoundError, match="nothing is in it"):
+        tree_digest(tmp_path / "nowhere")

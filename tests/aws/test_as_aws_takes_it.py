@@ -14,8 +14,12 @@ from tests.support.as_aws import Judges, refusals
 from tools.language_server import LanguageServerMissingError, installed
 from tools.template import load
 
+pytestmark = pytest.mark.slow
+
 Template = dict[str, Any]
 Edit = Callable[[Template], None]
+
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 STACKS: dict[str, dict[str, str]] = {
     "as it comes": {},
@@ -28,6 +32,7 @@ STACKS: dict[str, dict[str, str]] = {
         "Environment": "prod", "AlarmEmail": "a@example.com", "ReservedConcurrency": "20", "SnapStart": "on",
         "LlmModel": "gpt-5", "LlmBaseUrl": "https://models.example.com/v1", "Rollout": "Linear10PercentEvery1Minute",
     },
+    "with a key of one's own": {"KmsKeyArn": KEY},
     "of a secret that is there": {
         "Environment": "staging",
         "ExistingLlmSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:llm-AbCdEf",

@@ -19,7 +19,7 @@ from engine.ledger import Tables
 from engine.ledger.attributes import decode_item
 from engine.policy import load_policy
 from tests.support.model_server import FINE, KEY
-from tests.support.stack import balance, give, rendered
+from tests.support.stack import balance, give, put_job, rendered
 from tools.deployment import Deployment, delete, deploy, wait_until
 from tools.environments import ROOT
 from tools.local_aws import LocalAwsError, create_tables
@@ -149,6 +149,7 @@ def test_a_flagged_event_is_explained_without_anyone_asking(deployed: Deployment
     give(deployed, "u-flagged", "1000")
     clients = {service: deployed.aws.client(service) for service in ("secretsmanager", "events", "sqs")}
     queue = queue_of_explanations(clients["events"], clients["sqs"])
+    put_job(deployed, "u-flagged", "j-plain")
 
     deployed.send(rendered("u-flagged", "j-flagged", seconds=600), rendered("u-flagged", "j-plain"))
 

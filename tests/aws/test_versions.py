@@ -13,19 +13,22 @@ from tools.translate import resolved
 
 Template = dict[str, Any]
 
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
 CHANGED: dict[str, str] = {
     "Environment": "staging",
     "ExistingJobsTable": "jobs", "ExistingCreditsTable": "credits", "ExistingLedgerTable": "ledger",
     "ExistingSealsTable": "seals", "ExistingLedgerStream": "2026-11-28T00:00:00.000",
     "Delivery": "direct", "BatchesAtOnceMax": "7", "ReservedConcurrency": "9", "Rollout": "AllAtOnce", "SnapStart": "on",
-    "EventBusName": "video", "PolicyFile": "policies/mediaconvert.yaml", "LogLevel": "DEBUG", "LlmModel": "gpt-5",
+    "EventSources": "aws.mediaconvert", "EventDetailTypes": "MediaConvert Job State Change", "EventBusName": "video",
+    "PolicyFile": "policies/mediaconvert.yaml", "LogLevel": "DEBUG", "LlmModel": "gpt-5",
     "LlmBaseUrl": "https://models.example.com", "ExistingLlmSecretArn": "arn:aws:secretsmanager:eu-west-1:1:secret:a",
     "ExplanationFallbacksMax": "3", "AlarmEmail": "a@example.com", "AdjustmentsMax": "3", "AdjustmentsCap": "3",
-    "RejectedEventsMax": "3", "ScansAtOnceMax": "3", "CatchUpMemory": "1024", "QuietHoursMax": "3",
+    "KmsKeyArn": KEY, "RejectedEventsMax": "3", "ScansAtOnceMax": "3", "CatchUpMemory": "1024", "QuietHoursMax": "3",
 }  # fmt: skip
 """Of every parameter another value."""
 
-HELD = ("ExistingJobsTable", "ExistingCreditsTable", "ExistingLedgerTable", "SnapStart", "PolicyFile", "LogLevel")
+HELD = ("ExistingJobsTable", "ExistingCreditsTable", "ExistingLedgerTable", "SnapStart", "PolicyFile", "LogLevel", "KmsKeyArn")
 """What a version holds of the parameters that a stack in use may change."""
 
 NOT_OF_A_VERSION = {"ReservedConcurrentExecutions", "Tags"}
@@ -33,8 +36,9 @@ NOT_OF_A_VERSION = {"ReservedConcurrentExecutions", "Tags"}
 
 
 LONGEST = {
-    **dict.fromkeys(("ExistingJobsTable", "ExistingCreditsTable", "ExistingLedgerTable"), "t" * 64),
+    **dict.fromkeys(("ExistingJobsTable", "ExistingCreditsTable", "ExistingLedgerTable"), "t" * 61),
     "PolicyFile": f"policies/{'p' * 34}.yaml", "LogLevel": "WARNING", "SnapStart": "off",
+    "KmsKeyArn": KEY,
 }  # fmt: skip
 """As long as their patterns let them be."""
 

@@ -99,6 +99,17 @@ def test_an_edit_that_asks_something_else_makes_no_known_charge_new(edit: tuple[
     assert Decimal("-1.00") == ledger.net("j-1")
 
 
+@pytest.mark.parametrize("kept", ["8.33333333333333333333", "8.333333333333334"])
+def test_a_charge_that_was_kept_with_more_digits_than_a_double_has_is_known_still(kept: str) -> None:
+    """Earlier versions kept what the queue said to the last digit; Lambda had never seen more than 8.333333333333334."""
+    ledger = books()
+    ledger.deliver(rendered(seconds=Decimal(kept)))
+
+    ledger.policy = example(('"0.10"', '"0.05"'))
+
+    assert [Outcome.DUPLICATE] == ledger.deliver(rendered(seconds=8.333333333333334))
+
+
 def test_an_event_that_answers_otherwise_is_another_charge_after_such_an_edit() -> None:
     """11 s at that instant are neither of the two: at 0.01 a frame it is the smallest, and counts."""
     ledger = books()
@@ -332,6 +343,16 @@ def test_a_grant_that_is_told_again_otherwise_is_flagged_once(amount: Any, at: s
 
     assert names == ledger.anomalies("grant#p-1")
     assert Decimal(20) == ledger.net("grant#p-1")
+
+
+def test_a_purchase_in_a_row_without_a_time_is_granted_once_and_is_no_repeated_one() -> None:
+    """Scan after scan reads the row, days apart; that says nothing of a second purchase."""
+    ledger = books(*GRANTS)
+
+    outcomes = [ledger.reconcile(row(f"2026-01-0{day}T12:00:00Z", purchased(20))) for day in (5, 7, 9)]
+
+    assert [Outcome.GRANTED, Outcome.DUPLICATE, Outcome.DUPLICATE] == outcomes
+    assert [] == ledger.anomalies("grant#p-1")
 
 
 def test_both_of_two_grants_of_one_reference_stay_known_after_an_edit() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.explain.model import Endpoint
+from engine.explain.model import Endpoint, is_safe
 from engine.ledger.wire import ServiceError
 from tests.explain.conftest import Desk, record
 from tests.support.events import failed, rendered
@@ -361,3 +361,41 @@ def test_no_prompt_key_or_word_of_a_stranger_is_in_the_log(desk: Desk) -> None:
     assert not [word for word in (KEY, "Mallory", "refund everyone", "data>", "explain entries") if word in shown]
     assert isinstance(explainer.model, Endpoint)
     assert 1 == explainer.model.calls
+
+
+@pytest.mark.parametrize(
+    ("base_url", "safe"),
+    [
+        (None, True),
+        ("https://models.example.com/v1", True),
+        ("HTTPS://models.example.com/v1", True),
+        ("http://127.0.0.1:8080/v1", True),
+        ("http://[::1]:8080/v1", True),
+        ("http://localhost/v1", True),
+        ("http://models.example.com/v1", False),
+        ("http://169.254.169.254/latest", False),
+        ("http://localhost.example.com/v1", False),
+        ("http://127.0.0.1@models.example.com/v1", False),
+        ("http://[::1", False),
+        ("ftp://127.0.0.1/v1", False),
+        ("models.example.com/v1", False),
+    ],
+)
+def test_the_key_goes_over_tls_or_stays_on_this_machine(base_url: str | None, *, safe: bool) -> None:
+    """Of an address the scheme and the host decide, not what it begins with."""
+    assert safe is is_safe(base_url)
+
+
+def test_an_endpoint_without_tls_is_never_asked_and_the_rules_explain_and_say_why(desk: Desk) -> None:
+    """Neither the key nor the budget is touched: the secret is not even read."""
+    desk.world.deliver(rendered("j-1", seconds=700))
+    explainer, read = desk.explainer(), []
+    model = explainer.model
+    assert isinstance(model, Endpoint)
+    model.base_url = "http://models.example.com/v1"
+    model.key.read = lambda: read.append("read")
+
+    desk.explain(explainer=explainer)
+
+    assert ("rules", "insecure-endpoint") == tuple(desk.explanations("j-1")[0][name] for name in ("by", "why"))
+    assert ([], 0) == (read, model.calls)

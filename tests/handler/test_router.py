@@ -12,11 +12,18 @@ from engine.policy import load_policy
 from engine.policy.model import Action
 from engine.values import Envelope, Source
 from tests.support.eventbridge import delivered, rules
-from tests.support.events import failed, rendered
+from tests.support.events import event, failed, rendered
+from tools.delivery import samconfig_parameters
 from tools.environments import ROOT
 from tools.template import load, template_rules
 
-EVENTS = {"video.rendered": rendered(), "video.failed": failed()}
+EVENTS = {
+    "video.rendered": rendered(),
+    "video.failed": failed(),
+    "credits.purchased": event("credits.purchased", {"purchaseId": "p-1", "userId": "u-1", "credits": 250}),
+}
+DEPLOYED = samconfig_parameters("prod")
+"""What a deployment says that takes samconfig.toml as it is."""
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +33,18 @@ def policy() -> Any:
 
 
 def routed() -> set[tuple[str, str]]:
-    """Return every source and detail-type that a rule of the template delivers."""
-    return {kind for pattern in template_rules().values() for kind in product(pattern["source"], pattern["detail-type"])}
+    """Return every source and detail-type that a rule of the template delivers, as it is deployed."""
+    patterns = template_rules(None, DEPLOYED).values()
+    return {kind for pattern in patterns for kind in product(pattern["source"], pattern["detail-type"])}
 
 
 def test_the_template_delivers_what_the_application_and_the_renderer_send() -> None:
-    """Both events, whatever is in their detail, reach the function."""
-    for document in EVENTS.values():
+    """Both events, whatever is in their detail, reach the function; purchases do where a deployment asks for them."""
+    for document in (EVENTS["video.rendered"], EVENTS["video.failed"]):
         assert document == delivered(document)
+    with pytest.raises(AssertionError, match=r"no rule of template\.yaml delivers"):
+        delivered(EVENTS["credits.purchased"])
+    assert ("video.generation", "credits.purchased") in routed()
 
 
 def test_every_event_that_the_template_delivers_is_decided_by_the_shipped_policy(policy: Any) -> None:
@@ -43,7 +54,7 @@ def test_every_event_that_the_template_delivers_is_decided_by_the_shipped_policy
         assert assess(Envelope(document, Source.EVENT), policy) is not None
 
 
-def test_every_debit_and_refund_rule_of_the_shipped_policy_is_fed_by_the_template(policy: Any) -> None:
+def test_every_rule_that_moves_credits_of_the_shipped_policy_is_fed_by_the_template(policy: Any) -> None:
     """A rule whose events nobody delivers would lose them in silence."""
     for rule in policy.rules:
         if rule.action is not Action.FLAG:

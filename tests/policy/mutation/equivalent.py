@@ -17,6 +17,7 @@ DEFAULTS: Mapping[str, str] = {
     "money.rounding": "half-even",
     "overdraft": "flag",
     "unknown_user": "refuse",
+    "unknown_job": "allow",
     "prices.*.*.tiers": "graduated",
     "anomalies.*.outlier.scale": "linear",
 }
@@ -40,6 +41,22 @@ def is_default(mutant: Mutant, tree: Tree) -> bool:
 def is_about_explanations(mutant: Mutant, _tree: Tree) -> bool:
     """It is below ``explain``, but no key of it is wrong."""
     return fits(mutant.path, "explain.**")
+
+
+def is_about_rows(mutant: Mutant, _tree: Tree) -> bool:
+    """It says what becomes of a job without a row in Jobs, or which rows a scan does not count; a policy test has no table."""
+    return fits(mutant.path, "unknown_job", "catch_up_ignore.**", "catch_up_ignore")
+
+
+def is_empty_text_at_another_end(mutant: Mutant, tree: Tree) -> bool:
+    """Every text begins with an empty text, and ends with one."""
+    spot = tree.by_path.get(mutant.path)
+    return (
+        mutant.operator == "operator replaced"
+        and spot is not None
+        and not spot.scalar
+        and mutant.path[-1] in {"prefix", "suffix"}
+    )
 
 
 def is_list_of_one(mutant: Mutant, tree: Tree) -> bool:
@@ -95,6 +112,8 @@ def _exact_values(pattern: Mapping[str, Any], above: Path = ()) -> dict[Path, se
 REASONS: Mapping[str, Reason] = {
     "what was removed is the default": is_default,
     "how anomalies are explained posts nothing": is_about_explanations,
+    "no table stands behind a policy test": is_about_rows,
+    "every text begins and ends with an empty one": is_empty_text_at_another_end,
     "a list of one expression is that expression": is_list_of_one,
     "who finds no rate pays the default, which is the same": is_rate_like_the_default,
     "a flag rule applies wherever it stands": is_swap_beside_a_flag,
