@@ -202,8 +202,7 @@ class Coalescer:
     def _goes_again(self, item: Item, receipt: Receipt, single: list[tuple[Item, Receipt | None]]) -> bool:
         item.attempts += 1
         if receipt.verdict is Verdict.POSTED and item.decision is not None:
-            posted = Report(None, item.decision.outcome, item.assessment, item.decision.entry, attempts=item.attempts)
-            self._keep(item, posted)
+            self._keep(item, Report.of_posting(item.decision, item.assessment, item.attempts))
         elif receipt.verdict in ROW_VERDICTS:
             return self._goes_by_its_row(item, receipt)
         elif receipt.verdict is Verdict.BUSY:

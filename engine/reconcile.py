@@ -119,7 +119,7 @@ class Reconciler:
                 return self.known(decision, assessment, deadline)
             receipt = self.ledger.post(decision.entry, decision.guard, decision.mark, deadline)
             if receipt.verdict is Verdict.POSTED:
-                return Report(None, decision.outcome, assessment, decision.entry, attempts=attempt)
+                return Report.of_posting(decision, assessment, attempt)
             row, standing = self.row_after(receipt, row, decision, assessment), receipt.standing or standing
             if receipt.verdict is Verdict.SEQUENCE_TAKEN:  # what was learned of the balance was of another amount
                 log, standing = self.after_taken(assessment, receipt, deadline), Standing.ASSUMED_COVERED
@@ -168,9 +168,9 @@ class Reconciler:
     def known(self, decision: Decision, assessment: Assessment, deadline: Deadline) -> Report:
         """Nothing to post. A scan found the row unmarked all the same: mark it, so that the next scan passes it by."""
         if assessment.source is not Source.SCAN or decision.mark is None or assessment.job is None:
-            return Report(None, decision.outcome, assessment)
+            return Report(None, decision.outcome, assessment, is_unclear=decision.is_unclear)
         marked = self.ledger.mark(assessment.job, evolve(decision.mark, user=None), deadline)  # the row has named its user
-        return Report(None, decision.outcome, assessment, marked=marked)
+        return Report(None, decision.outcome, assessment, marked=marked, is_unclear=decision.is_unclear)
 
     def _milliseconds(self, started: float) -> float:
         return round((self.clock.steady() - started) * 1000, 3)

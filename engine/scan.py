@@ -38,6 +38,8 @@ class ScanReport:
     outcomes: Mapping[str, int] = {}
     marked: int = 0
     errors: int = 0
+    unclear: int = 0
+    """Rows without a time of their own that contradict what is known: the user has the benefit of the doubt."""
     left_over: tuple[ScanSlice, ...] = ()
     unmapped: Mapping[str, int] = {}
     """Rows of each status that no ``catch_up`` maps and ``catch_up_ignore`` does not name."""
@@ -52,6 +54,7 @@ class ScanReport:
             outcomes={str(outcome): int(count) for outcome, count in dict(answer.get("outcomes", {})).items()},
             marked=int(answer.get("marked", 0)),
             errors=int(answer.get("errors", 0)),
+            unclear=int(answer.get("unclear", 0)),
             unmapped={str(status): int(count) for status, count in dict(answer.get("unmapped", {})).items()},
             is_capped=bool(answer.get("capped", False)),
         )
@@ -63,6 +66,7 @@ class ScanReport:
             "outcomes": {str(outcome): count for outcome, count in self.outcomes.items()},
             "marked": self.marked,
             "errors": self.errors,
+            "unclear": self.unclear,
             "adjustments": self.adjustments,
             "unmapped": dict(self.unmapped),
             "capped": self.is_capped,
@@ -81,6 +85,7 @@ class ScanReport:
             outcomes=_sum(self.outcomes, other.outcomes),
             marked=self.marked + other.marked,
             errors=self.errors + other.errors,
+            unclear=self.unclear + other.unclear,
             left_over=self.left_over + other.left_over,
             unmapped=most_frequent(_sum(self.unmapped, other.unmapped)),
             is_capped=self.is_capped or other.is_capped,
@@ -266,7 +271,8 @@ def _turn(report: ScanReport, results: Sequence[Report | Exception]) -> Turn:
     unavailable = [result for result in results if isinstance(result, LedgerUnavailable)]
     for result in results:
         if isinstance(result, Report):
-            report += ScanReport(outcomes={result.outcome: 1}, marked=int(result.marked))
+            counted = {str(result.outcome): 1}
+            report += ScanReport(outcomes=counted, marked=int(result.marked), unclear=int(result.is_unclear))
         elif isinstance(result, EventError | LedgerRefused):
             report += ScanReport(errors=1)
         elif not isinstance(result, LedgerUnavailable):

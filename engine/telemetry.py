@@ -16,7 +16,7 @@ from attrs import frozen
 
 from engine.clock import Clock
 from engine.texts import plainly
-from engine.values import Assessment, Entry, Envelope, Outcome, Source
+from engine.values import Assessment, Decision, Entry, Envelope, Outcome, Source
 
 NAMESPACE = "Reconciler"
 LINE = json.JSONEncoder(default=str)
@@ -45,10 +45,19 @@ class Report:
     marked: bool = False
     attempts: int = 0
     milliseconds: float = 0.0
+    is_unclear: bool = False
+    """A row of Jobs without a time of its own contradicts what is known."""
+
+    @classmethod
+    def of_posting(cls, decision: Decision, assessment: Assessment, attempts: int) -> Report:
+        """Return the report on a decision that was posted."""
+        unclear = decision.is_unclear
+        return cls(None, decision.outcome, assessment, decision.entry, attempts=attempts, is_unclear=unclear)
 
     def told(self, envelope: Envelope, milliseconds: float) -> Report:
         """Return the report on ``envelope``, which took ``milliseconds``."""
-        return Report(envelope, self.outcome, self.assessment, self.entry, self.marked, self.attempts, milliseconds)
+        known = self.outcome, self.assessment, self.entry, self.marked, self.attempts
+        return Report(envelope, *known, milliseconds, self.is_unclear)
 
     def answer(self) -> dict[str, Any]:
         """Return the report as JSON-like values."""
@@ -64,6 +73,7 @@ class Report:
             "sequence": entry.sequence if entry else None,
             "anomalies": [anomaly.name for anomaly in entry.anomalies] if entry else [],
             "source": self.envelope.source.value if self.envelope else None,
+            **({"unclear": True} if self.is_unclear else {}),
             **({"baselines": assessment.unjudged} if assessment and assessment.unjudged else {}),
             "attempts": self.attempts,
             "milliseconds": self.milliseconds,

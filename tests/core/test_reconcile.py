@@ -200,6 +200,32 @@ def test_a_row_that_came_after_its_event_is_marked_and_posts_nothing() -> None:
     assert {} == steps.scan().outcomes
 
 
+@pytest.mark.parametrize(
+    ("told", "row", "unclear"),
+    [
+        ([rendered(at="10:00"), failed(at="11:00")], {"status": "completed"}, 1),
+        ([failed(at="11:00")], {"status": "completed"}, 1),
+        ([rendered(at="10:00", seconds=8)], {"status": "completed", "seconds": 9}, 1),
+        ([rendered(at="10:00", seconds=8)], {"status": "completed", "seconds": 8}, 0),
+        ([rendered(at="10:00")], {"status": "failed"}, 0),
+        ([rendered(at="10:00"), failed(at="11:00")], {"status": "failed"}, 0),
+        ([], {"status": "completed"}, 0),
+    ],
+)
+def test_a_row_without_a_time_that_contradicts_what_is_known_is_counted_as_unclear(
+    told: list[dict[str, Any]], row: dict[str, Any], unclear: int
+) -> None:
+    """The user has the benefit of the doubt; the row is marked, so that it is read once."""
+    steps = Steps(example())
+    steps.deliver(*told)
+    steps.ledger.rows["j-1"] = {"jobId": "j-1", "userId": "u-1", "seconds": 8, "model": "veo-3", **row}
+
+    report = steps.scan()
+
+    assert unclear == report.unclear == report.answer()["unclear"]
+    assert (0, 0) == (steps.scan().unclear, steps.scan().rows)
+
+
 def test_a_row_that_makes_no_sense_is_reported_and_holds_up_no_other() -> None:
     """It stays due, and every scan reports it again."""
     steps = Steps(example())
