@@ -410,7 +410,9 @@ def test_an_aws_that_is_not_set_up_is_told_in_words(
 @pytest.mark.local_aws
 def test_a_replay_posts_every_event_once_and_a_second_one_nothing(world: World, tmp_path: Path) -> None:
     """The second run finds nothing but duplicates."""
-    file = events_file(tmp_path / "events.jsonl", rendered("j-1"), rendered("j-2"), "", failed("j-1"), {"source": "x"})
+    file = events_file(
+        tmp_path / "events.jsonl", rendered("j-1"), rendered("j-2"), "", failed("j-1"), {"source": "x", "detail-type": "y"}
+    )
 
     first = json.loads(reconciler("replay", file, "--workers", 1, "--json").stdout)
     second = json.loads(reconciler("replay", file, "--json").stdout)
@@ -565,7 +567,11 @@ def test_half_a_surrogate_does_not_end_a_replay(world: World, tmp_path: Path) ->
 
 @pytest.mark.local_aws
 def test_what_is_no_event_or_cannot_be_kept_does_not_end_a_replay(world: World, tmp_path: Path) -> None:
+<<<<<<< HEAD
     """A wrapped line, an empty one, half of a surrogate in what selects the rate or in the id: each is kept aside."""
+=======
+    """A wrapped line, an empty one, half of a surrogate in a rate or an id: kept aside, each with its line."""
+>>>>>>> cases
     wrapped = {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}
     halves = [rendered("j-3", model="veo \ud83d"), {**rendered("j-4"), "id": "\udc00"}]
     file = events_file(tmp_path / "events.jsonl", rendered("j-1"), wrapped, {}, *halves, rendered("j-2"))
