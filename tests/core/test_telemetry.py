@@ -140,4 +140,5 @@ def test_what_went_well_says_so_in_numbers() -> None:
     assert [("INFO", "scanned", "0.1"), ("INFO", "audited", None)] == [
         (line["level"], line["message"], line.get("moved")) for line in lines
     ]
-    assert [{"ScansCapped": 0, "Adjustments": 0}, {"Drift": 0, "AuditsUnfinished": 0}] == [metrics_of(line) for line in lines]
+    of_a_scan = {"ScansCapped": 0, "Adjustments": 0, "UnmappedRows": 0}
+    assert [of_a_scan, {"Drift": 0, "AuditsUnfinished": 0}] == [metrics_of(line) for line in lines]
