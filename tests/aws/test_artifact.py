@@ -214,7 +214,7 @@ def test_it_starts_with_nothing_installed_and_compiles_nothing(artifact: Path) -
     assert before == sorted(artifact.rglob("*"))
 
 
-COPIED = ("Makefile", "engine", "handler.py", "policies", "pyproject.toml", "requirements", "tools")
+COPIED = ("Makefile", "engine", "handler.py", "policies", "pyproject.toml", "requirements", "template.yaml", "tools")
 """What of the project a build needs; in a container the whole folder is mounted."""
 
 
