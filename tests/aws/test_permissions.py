@@ -299,6 +299,7 @@ STEPPED = Call(
 MAP = "Step Functions Developer Guide, IAM policies for using Distributed Map states"
 MAPPED = Call(arn("states", "stateMachine:credit-reconciler-dev-catch-up"), MAP)
 FOLLOWED = Call(arn("states", "execution:credit-reconciler-dev-catch-up:0a1b"), MAP)
+REDRIVEN = Call(arn("states", "execution:credit-reconciler-dev-catch-up/Again:0a1b"), MAP)
 SCHEDULED = Call(
     MAPPED.resource, "EventBridge User Guide, Using identity-based policies for Amazon EventBridge, Permissions for targets"
 )
@@ -341,6 +342,7 @@ SIMULATED: Mapping[tuple[str, str, str], Call] = {
     ("CatchUpRunRole", "StartSegments", "states:StartExecution"): MAPPED,
     ("CatchUpRunRole", "FollowSegments", "states:DescribeExecution"): FOLLOWED,
     ("CatchUpRunRole", "FollowSegments", "states:StopExecution"): FOLLOWED,
+    ("CatchUpRunRole", "RedriveSegments", "states:RedriveExecution"): REDRIVEN,
     ("CatchUpScheduleRole", "StartRuns", "states:StartExecution"): SCHEDULED,
 }
 """What the services call for us, which the local AWS does without asking IAM."""
