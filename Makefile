@@ -76,6 +76,7 @@ digest: ## the digest of what was built (OUTPUT=FILE appends it as digest=...)
 
 deploy-built: setup ## to AWS, what was built and tested before, and only if its digest is DIGEST
 	@$(PYTHON) -m tools.tree .aws-sam/build --is $(DIGEST)
+	@$(BIN)/python -m tools.delivery $(ENVIRONMENT) $(DEPLOY_OPTIONS)
 	$(SAM) deploy --template-file .aws-sam/build/template.yaml --config-env $(if $(filter dev,$(ENVIRONMENT)),default,$(ENVIRONMENT)) $(DEPLOY_OPTIONS)
 
 COMPILE := uv pip compile --quiet --generate-hashes --universal --python-version 3.12 --no-emit-index-url --no-strip-extras $(UPGRADE)

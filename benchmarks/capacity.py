@@ -84,7 +84,7 @@ class Cost:
 
 def cost_of(entry: Entry, guard: Guard, job_row_bytes: int, user_row_bytes: int = 200, kind: str | None = None) -> Cost:
     """Return what posting an entry writes. A row of Jobs or Credits counts whole, whatever of it is changed."""
-    mark = Mark("completed")
+    mark = Mark("completed", sequence=1)
     posting = Posting(entry, item_of(entry, datetime(2026, 1, 5, tzinfo=UTC)), guard, mark)
     entry_bytes = item_bytes(posting.item)
     tables = Tables()

@@ -26,6 +26,7 @@ One way leads through the house, and a module imports only from floors below its
     engine/assess.py      [3] what the policy makes of an event: match, price, anomalies; pure
     engine/told.py        [2] which known fact an event tells again, and what is unsure about a new one; pure
     engine/decide.py      [3] the one idea: posting = desired(facts) - posted; pure
+    engine/job_row.py     [3] what a job's own row says to a posting: whose it is, what is later, that there is none; pure
     engine/trends.py      [3] what only many entries show: too often, falling; pure
     engine/arithmetic.py  [3] how an amount comes about, in words
     engine/ledger/        [3] all of DynamoDB; the client is passed in
@@ -36,11 +37,12 @@ One way leads through the house, and a module imports only from floors below its
     engine/patterns/      [1] EventBridge patterns -> predicates; knows nothing of credits
     engine/paths.py       [1] JMESPath expressions, exact in decimals
     engine/prices.py      [1] price books: effective dates, selected rates, tiers, bounds
-    engine/documents.py   [1] JSON from outside, with its numbers exact
+    engine/documents.py   [1] JSON from outside: one reading, whichever door it came in by
     engine/baselines.py   [1] what is usual: median and median absolute deviation
     engine/precompiled.py [0] the methods that attrs writes, compiled by the build
     engine/clock.py       [0] time and chance, handed in from the top
     engine/instants.py    [0] instants as text and back
+    engine/texts.py       [0] texts that are stored: what an entry can keep
     engine/decimals.py    [0] exact numbers of the ledger, rounding
     engine/values.py      [0] envelopes, entries, decisions: immutable
     engine/facts.py       [0] what is known of a job or a grant, and how it joins

@@ -35,10 +35,13 @@ class Effect:
     quantity: Decimal | None = None
 
 
-def assess(envelope: Envelope, policy: Policy, baselines: Baselines = NO_BASELINES) -> Assessment | None:
+def assess(
+    envelope: Envelope, policy: Policy, baselines: Baselines = NO_BASELINES, now: datetime | None = None
+) -> Assessment | None:
     """Return what the policy makes of an event, or None when no rule matches it.
 
-    ``baselines`` are what outliers are measured by. Raises EventError when a rule matches but the event makes no sense.
+    ``baselines`` are what outliers are measured by; ``now`` is the clock of whoever works on the event (None: its
+    time is not judged by one). Raises EventError when a rule matches but the event makes no sense.
     """
     document = envelope.document
     matching = policy.matching(document)
@@ -50,6 +53,8 @@ def assess(envelope: Envelope, policy: Policy, baselines: Baselines = NO_BASELIN
     is_grant = deciding is not None and deciding.action is Action.GRANT
     reference, job = reader.grant() if is_grant else reader.job()
     user, at = reader.identifier(policy.fields.user), reader.instant(policy.fields.time)
+    if now is not None and not envelope.time_is_assumed:
+        reader.refuse_ahead(at, now)
     effect = reader.effect(deciding, at) if deciding else Effect(Facts())
     raised = tuple(sorted((rule.name, at) for rule in flags))
     found = find_anomalies(policy.anomalies, document, priced_view(effect), baselines)
@@ -174,6 +179,15 @@ class _Reader:
         if (instant := read_instant(value)) is None:
             raise self.error(path.text, f"is {shown(value)}; an ISO 8601 instant with a zone is needed")
         return instant
+
+    def refuse_ahead(self, at: datetime, now: datetime) -> None:
+        """Raise EventError for a time that lies too far ahead of the clock."""
+        ahead = self.policy.clock.ahead
+        if at - now > ahead:
+            latest = instant_text((now + ahead).replace(microsecond=0))
+            raise self.error(
+                self.policy.fields.time.text, f"is {instant_text(at)}; a time not after {latest} is needed (`clock.ahead`)"
+            )
 
     def effect(self, rule: Rule, at: datetime) -> Effect:
         try:

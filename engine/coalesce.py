@@ -17,10 +17,11 @@ from engine.clock import Deadline
 from engine.decide import decide
 from engine.decimals import EXACT
 from engine.errors import LedgerError
+from engine.job_row import ASSUMED_ROW, with_row
 from engine.ledger import BATCHED_GUARDS, LedgerUnavailable, Receipt, Verdict
 from engine.telemetry import Failure, Report
 from engine.tracing import Span
-from engine.values import Assessment, Decision, Entry, Envelope, Guard, JobLog, Mark, Outcome, Standing
+from engine.values import Assessment, Decision, Entry, Envelope, Guard, JobLog, JobRow, Mark, Outcome, Standing
 
 if TYPE_CHECKING:
     from engine.reconcile import Reconciler
@@ -31,6 +32,7 @@ BRIEF_SECONDS = 0.25
 EVENT_SECONDS_MAX = 15.0
 """How long one event may go on trying. Lambda's own retries and the dead-letter queue take over from there."""
 
+ROW_VERDICTS = frozenset({Verdict.NO_JOB_ROW, Verdict.ROW_LEARNED})
 OUT_OF_TIME = "the time was used up before this event's turn"
 
 type Result = Report | Exception
@@ -44,7 +46,7 @@ class Item:
     envelope: Envelope
     assessment: Assessment
     log: JobLog | None = None
-    with_mark: bool = True
+    row: JobRow = ASSUMED_ROW
     decision: Decision | None = None
     attempts: int = 0
     error: LedgerUnavailable | None = None
@@ -75,11 +77,11 @@ class Coalescer:
     def _assessed(self, envelopes: Sequence[Envelope]) -> dict[str, list[Item]]:
         """Return the events that a rule matches, by reference; what is ignored or makes no sense is settled at once."""
         waiting: dict[str, list[Item]] = {}
-        baselines = self.reconciler.usual.now(self.deadline)
+        baselines, now = self.reconciler.usual.now(self.deadline), self.reconciler.clock.now()
         with self.reconciler.tracer.span("match") as span:
             for position, envelope in enumerate(envelopes):
                 try:
-                    assessment = assess(envelope, self.reconciler.policy, baselines)
+                    assessment = assess(envelope, self.reconciler.policy, baselines, now)
                 except Exception as error:  # noqa: BLE001  this event alone comes back
                     self.results[position] = error
                     span.failed(error)
@@ -157,7 +159,8 @@ class Coalescer:
         reconciler, known = self.reconciler, self.logs.get(item.assessment.reference)
         if item.log is None:
             item.log = known if known is not None else reconciler.first_look(item.assessment, self._briefly(item))
-        item.decision = decide(item.assessment, item.log, Standing.ASSUMED_COVERED, reconciler.policy)
+        decision = decide(item.assessment, item.log, Standing.ASSUMED_COVERED, reconciler.policy)
+        item.decision = with_row(decision, item.assessment, item.row, reconciler.policy)
         if item.decision.entry is not None:
             return True
         self._keep(item, reconciler.known(item.decision, item.assessment, self._briefly(item)))
@@ -166,7 +169,7 @@ class Coalescer:
     def _post(self, together: list[Item], single: list[tuple[Item, Receipt | None]]) -> list[Item]:
         """Post what can go together, and return what must be tried again together; add to ``single`` what goes on alone.
 
-        Each round takes out what was refused, or the mark of a job without a row. Where it did neither, no other round would.
+        Each round takes out what was refused, or learned of a job's row. Where it did neither, no other round would.
         """
         batched: list[Item] = []
         for item in together:
@@ -174,9 +177,9 @@ class Coalescer:
                 batched.append(item)
             else:
                 single.append((item, None))
-        marks = sum(item.with_mark for item in batched)
+        rows = [item.row for item in batched]
         again = [item for item, receipt in self._receipts(batched) if self._goes_again(item, receipt, single)]
-        if len(again) == len(batched) and marks == sum(item.with_mark for item in again):
+        if rows == [item.row for item in again]:
             single += ((item, None) for item in again)
             return []
         return again
@@ -201,13 +204,25 @@ class Coalescer:
         if receipt.verdict is Verdict.POSTED and item.decision is not None:
             posted = Report(None, item.decision.outcome, item.assessment, item.decision.entry, attempts=item.attempts)
             self._keep(item, posted)
-        elif receipt.verdict is Verdict.NO_JOB_ROW:
-            item.with_mark = False
+        elif receipt.verdict in ROW_VERDICTS:
+            return self._goes_by_its_row(item, receipt)
         elif receipt.verdict is Verdict.BUSY:
             self._set_aside(item, LedgerUnavailable(f"DynamoDB took no posting in time; the last time: {receipt.problem}"))
         elif receipt.verdict is not Verdict.HELD_UP:
             single.append((item, receipt))
-        return receipt.verdict in {Verdict.NO_JOB_ROW, Verdict.HELD_UP}
+        return receipt.verdict is Verdict.HELD_UP
+
+    def _goes_by_its_row(self, item: Item, receipt: Receipt) -> bool:
+        """Decide again by what the job's row says; say whether there is still something to post."""
+        try:
+            if item.decision is not None:
+                item.row = self.reconciler.row_after(receipt, item.row, item.decision, item.assessment)
+            return self._decided(item)
+        except LedgerUnavailable as error:
+            self._set_aside(item, error)
+        except Exception as error:  # noqa: BLE001  this event alone comes back
+            self._comes_back(item, error)
+        return False
 
     def _alone(self, item: Item, receipt: Receipt | None = None) -> None:
         reconciler, deadline = self.reconciler, self._briefly(item)
@@ -215,7 +230,7 @@ class Coalescer:
             if receipt is not None and receipt.verdict is Verdict.SEQUENCE_TAKEN:
                 item.log = reconciler.after_taken(item.assessment, receipt, deadline)
             log = item.log if item.log is not None else JobLog()
-            self._keep(item, reconciler.post(item.assessment, log, deadline, with_mark=item.with_mark))
+            self._keep(item, reconciler.post(item.assessment, log, deadline, item.row))
         except LedgerUnavailable as error:
             self._set_aside(item, error)
         except Exception as error:  # noqa: BLE001  this event alone comes back
@@ -253,4 +268,4 @@ def _posting(item: Item) -> tuple[Entry, Guard, Mark | None]:
     decision = item.decision
     assert decision is not None  # noqa: S101  only what has an entry to post comes here
     assert decision.entry is not None  # noqa: S101  the same
-    return decision.entry, decision.guard, decision.mark if item.with_mark else None
+    return decision.entry, decision.guard, decision.mark

@@ -38,7 +38,7 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
     the job's first entry did, or a user who does not exist where the policy refuses those.
     """
     if log.user is not None and assessment.user != log.user:
-        raise _error(assessment, policy.fields.user, f"is {assessment.user!r}; {_whose(assessment)} names {log.user!r}")
+        raise error_of(assessment, policy.fields.user, f"is {assessment.user!r}; {_whose(assessment)} names {log.user!r}")
     facts, doubtful = _joined(assessment, log.facts, policy)
     decision = _decision(assessment, _Situation(log, facts, doubtful, standing), policy)
     return evolve(decision, is_unclear=True) if _contradicts(assessment, facts) else decision
@@ -61,14 +61,14 @@ class _Situation:
 def _decision(assessment: Assessment, now: _Situation, policy: Policy) -> Decision:
     log, facts, standing = now.log, now.facts, now.standing
     if now.is_known and log.due == ZERO:
-        return Decision(Outcome.DUPLICATE, mark=_mark(assessment, facts))
+        return Decision(Outcome.DUPLICATE, mark=_mark(assessment, facts, log.sequence))
     entry = _entry(assessment, log, facts, cost_of(facts, log, policy.money), policy)
     if now.doubtful:
         entry = evolve(entry, anomalies=(*entry.anomalies, *(doubt.anomaly for doubt in now.doubtful)))
     if entry.amount == ZERO:
         return _settle(entry, Guard.NONE, assessment)
     if standing is Standing.UNKNOWN_USER and policy.unknown_user is UnknownUser.REFUSE:
-        raise _error(assessment, policy.fields.user, f"is {assessment.user!r}; there is no such user in Credits")
+        raise error_of(assessment, policy.fields.user, f"is {assessment.user!r}; there is no such user in Credits")
     if found := _standing_anomalies(entry, standing):
         entry = evolve(entry, anomalies=(*entry.anomalies, *found))
     if _is_refused(entry, standing, policy):
@@ -129,7 +129,7 @@ def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts
     facts = known.join(new)
     if max(map(len, (facts.charges, facts.grants, facts.weak_charges))) > TWINS_MAX:
         problem = f"is of the same instant as {TWINS_MAX} others, and each says something else; no more are kept"
-        raise _error(assessment, policy.fields.time, problem)
+        raise error_of(assessment, policy.fields.time, problem)
     doubtful = tuple(doubts(telling, known, new, policy.clock.skew))
     raised = tuple((doubt.anomaly.name, doubt.at) for doubt in doubtful if doubt.at is not None)
     if not raised:
@@ -219,7 +219,7 @@ def _refuse(entry: Entry, assessment: Assessment, *, known: bool) -> Decision:
     if known:
         return Decision(Outcome.REFUSED)
     flag = evolve(entry, type=EntryType.FLAG, amount=ZERO)
-    mark = Mark(assessment.status, settled=False) if assessment.status is not None else None
+    mark = Mark(assessment.status, settled=False, sequence=flag.sequence) if assessment.status is not None else None
     return Decision(Outcome.REFUSED, flag, Guard.NONE, mark)
 
 
@@ -233,21 +233,22 @@ OUTCOMES: Mapping[EntryType, Outcome] = {
 
 
 def _settle(entry: Entry, guard: Guard, assessment: Assessment) -> Decision:
-    return Decision(OUTCOMES[entry.type], entry, guard, _mark(assessment, entry.facts))
+    return Decision(OUTCOMES[entry.type], entry, guard, _mark(assessment, entry.facts, entry.sequence))
 
 
-def _mark(assessment: Assessment, facts: Facts) -> Mark | None:
-    """Return the mark for the job's row.
+def _mark(assessment: Assessment, facts: Facts, sequence: int) -> Mark | None:
+    """Return the mark for the job's row, which rests on the entry of this sequence.
 
     A scan has read the row and marks what it read. An event speaks for the row only while no later fact is known.
     """
     latest = facts.latest()
     is_latest = latest is None or assessment.at >= latest.at
     speaks_for_the_row = assessment.job is not None and (assessment.source is Source.SCAN or is_latest)
-    return Mark(assessment.status) if assessment.status is not None and speaks_for_the_row else None
+    return Mark(assessment.status, sequence=sequence) if assessment.status is not None and speaks_for_the_row else None
 
 
-def _error(assessment: Assessment, field: Path, problem: str) -> EventError:
+def error_of(assessment: Assessment, field: Path, problem: str) -> EventError:
+    """Return the error of an event that makes no sense, for a person to find it again."""
     event = assessment.event_id or f"of {assessment.reference} from {assessment.source}"
     return EventError(event, assessment.rule, field.text, problem)
 

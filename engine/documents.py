@@ -60,9 +60,9 @@ def no_event(document: object) -> str:
     if not isinstance(document, Mapping):
         return f"is {shown(document)}, which is no EventBridge event"
     if document.get("Type") == "Notification" and "TopicArn" in document:
-        return "is an SNS notification, not an EventBridge event: turn on raw message delivery for its subscription"
+        return "is no EventBridge event but an SNS notification: turn on raw message delivery for its subscription"
     if isinstance(document.get("Records"), list):
-        return "is a list of records (a batch inside of a message), not an EventBridge event"
+        return "is no EventBridge event but a list of records, as a queue, a bucket or a topic hands them to a function"
     wrong = [f"`{name}` is {shown(document.get(name))}" for name in ("source", "detail-type") if not _is_text(document, name)]
     return f"is no EventBridge event: {' and '.join(wrong)}; {_members(document)}"
 

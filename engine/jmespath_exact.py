@@ -155,8 +155,8 @@ def _digits(number: Decimal) -> str:
         return "0"
     if not number.is_finite():
         raise CannotBe("to_string() takes finite numbers")
-    shortest = number.normalize(EXACT)
-    return format(shortest, "f") if abs(shortest.adjusted()) < PLAIN_DIGITS_MAX else str(shortest)
+    is_short = abs(number.adjusted()) < PLAIN_DIGITS_MAX
+    return format(number.normalize(EXACT), "f") if is_short else str(number)
 
 
 def _is_number(value: Any) -> bool:

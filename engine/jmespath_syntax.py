@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from jmespath.exceptions import LexerError
+from jmespath.exceptions import LexerError, ParseError
 from jmespath.lexer import Lexer
 from jmespath.parser import ParsedResult, Parser
 
@@ -91,7 +91,8 @@ class ExactParser(Parser):
         self._index = 0
         parsed = self._expression(binding_power=0)
         if self._current_token() != "eof":
-            self._error_led_token(self._lookahead_token(0))
+            token = self._lookahead_token(0)
+            raise ParseError(token["start"], token["value"], token["type"], f"Unexpected token: {token['value']}")
         return ParsedResult(expression, parsed)
 
     def parse(self: Any, expression: str) -> ParsedResult:

@@ -14,6 +14,7 @@ from engine.coalesce import EVENT_SECONDS_MAX, Coalescer
 from engine.decide import decide
 from engine.documents import UNREADABLE, read_event
 from engine.errors import EventError, LedgerError, shown
+from engine.job_row import ASSUMED_ROW, NO_ROW, learned, with_row
 from engine.ledger import Ledger, LedgerUnavailable, Receipt, Verdict
 from engine.policy.model import Policy
 from engine.telemetry import Failure, Report, Telemetry
@@ -25,6 +26,7 @@ from engine.values import (
     Document,
     Envelope,
     JobLog,
+    JobRow,
     Outcome,
     Source,
     Standing,
@@ -33,8 +35,10 @@ from engine.values import (
 SQS = "aws:sqs"
 """What each record of a queue's batch says that it comes from."""
 
-LESSONS_MAX = 5
-"""What one posting can learn with nobody else at work: sequence, row, user, balance. Only more is contention, and waits."""
+LESSONS_MAX = 7
+"""What one posting can learn with nobody else at work: sequence, the job's row (three times), user, balance.
+
+Only more is contention, and waits."""
 
 
 @frozen
@@ -102,38 +106,37 @@ class Reconciler:
         except LedgerError as error:
             raise error.about(envelope.id, job=assessment.job, user=assessment.user, rule=assessment.rule) from error
 
-    def post(self, assessment: Assessment, log: JobLog, deadline: Deadline, *, with_mark: bool = True) -> Report:
+    def post(self, assessment: Assessment, log: JobLog, deadline: Deadline, row: JobRow = ASSUMED_ROW) -> Report:
         """Decide and post until the database and the decision agree. Each turn has learned something from the last.
 
-        ``log`` is what is known or assumed of the reference. Raises EventError or LedgerError; either way nothing moved.
+        ``log`` and ``row`` are what is known or assumed of the reference and of the row. Raises EventError or LedgerError;
+        either way nothing moved.
         """
         standing = Standing.ASSUMED_COVERED
         for attempt in deadline.attempts(at_once=LESSONS_MAX):
-            decision = self._decide(assessment, log, standing, attempt)
+            decision = self._decide(assessment, log, standing, row, attempt)
             if decision.entry is None:
                 return self.known(decision, assessment, deadline)
-            mark = decision.mark if with_mark else None
-            receipt = self.ledger.post(decision.entry, decision.guard, mark, deadline)
+            receipt = self.ledger.post(decision.entry, decision.guard, decision.mark, deadline)
             if receipt.verdict is Verdict.POSTED:
                 return Report(None, decision.outcome, assessment, decision.entry, attempts=attempt)
-            with_mark = with_mark and receipt.verdict is not Verdict.NO_JOB_ROW
-            standing = receipt.standing or standing
-            if receipt.verdict is Verdict.SEQUENCE_TAKEN:
-                log = self.after_taken(assessment, receipt, deadline)
+            row, standing = self.row_after(receipt, row, decision, assessment), receipt.standing or standing
+            if receipt.verdict is Verdict.SEQUENCE_TAKEN:  # what was learned of the balance was of another amount
+                log, standing = self.after_taken(assessment, receipt, deadline), Standing.ASSUMED_COVERED
         raise LedgerUnavailable(f"{assessment.reference}: others kept writing to it until the time was used up")
 
     def _assess(self, envelope: Envelope, baselines: Baselines) -> Assessment | None:
         with self.tracer.span("match") as span:
-            assessment = assess(envelope, self.policy, baselines)
+            assessment = assess(envelope, self.policy, baselines, self.clock.now())
             if assessment is None:
                 span.annotate(outcome=Outcome.IGNORED)
             else:
                 span.annotate([assessment], policy=self.policy.identity)
         return assessment
 
-    def _decide(self, assessment: Assessment, log: JobLog, standing: Standing, attempt: int) -> Decision:
+    def _decide(self, assessment: Assessment, log: JobLog, standing: Standing, row: JobRow, attempt: int) -> Decision:
         with self.tracer.span("decide") as span:
-            decision = decide(assessment, log, standing, self.policy)
+            decision = with_row(decide(assessment, log, standing, self.policy), assessment, row, self.policy)
             span.annotate([assessment], policy=self.policy.identity, outcome=decision.outcome, attempt=attempt)
         return decision
 
@@ -146,19 +149,27 @@ class Reconciler:
         """Return the log to decide on next.
 
         What the first entry knows, all later ones know. So a fact that is in the first entry is a duplicate, and the rest
-        need not be read.
+        need not be read. A scan marks the row on what it finds, so it has to see all of it.
         """
-        if receipt.log is not None:
+        if receipt.log is not None and assessment.source is not Source.SCAN:
             known = decide(assessment, receipt.log, Standing.ASSUMED_COVERED, self.policy)
             if known.outcome is Outcome.DUPLICATE:
                 return receipt.log
         return self.ledger.read(assessment.reference, deadline)
 
+    def row_after(self, receipt: Receipt, row: JobRow, decision: Decision, assessment: Assessment) -> JobRow:
+        """Return what is known of the job's row after a posting that it may have refused."""
+        if receipt.verdict is Verdict.NO_JOB_ROW:
+            return NO_ROW
+        if receipt.verdict is not Verdict.ROW_LEARNED or receipt.row is None or decision.mark is None:
+            return row
+        return learned(receipt.row, decision.mark, assessment, self.policy)
+
     def known(self, decision: Decision, assessment: Assessment, deadline: Deadline) -> Report:
         """Nothing to post. A scan found the row unmarked all the same: mark it, so that the next scan passes it by."""
         if assessment.source is not Source.SCAN or decision.mark is None or assessment.job is None:
             return Report(None, decision.outcome, assessment)
-        marked = self.ledger.mark(assessment.job, decision.mark, deadline)
+        marked = self.ledger.mark(assessment.job, evolve(decision.mark, user=None), deadline)  # the row has named its user
         return Report(None, decision.outcome, assessment, marked=marked)
 
     def _milliseconds(self, started: float) -> float:

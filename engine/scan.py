@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import asdict, define, evolve, field, frozen
@@ -11,7 +11,7 @@ from attrs import asdict, define, evolve, field, frozen
 from engine.clock import Deadline
 from engine.errors import EventError
 from engine.instants import instant_text
-from engine.ledger import Ledger, LedgerRefused, LedgerUnavailable, ScanSlice
+from engine.ledger import Ledger, LedgerRefused, LedgerUnavailable, Page, ScanSlice, most_frequent, status_name
 from engine.paths import PathProblem
 from engine.policy.model import CatchUp, Policy
 from engine.reconcile import Reconciler
@@ -39,6 +39,8 @@ class ScanReport:
     marked: int = 0
     errors: int = 0
     left_over: tuple[ScanSlice, ...] = ()
+    unmapped: Mapping[str, int] = {}
+    """Rows of each status that no ``catch_up`` maps and ``catch_up_ignore`` does not name."""
     is_capped: bool = False
     """More was due than a run may post."""
 
@@ -50,6 +52,7 @@ class ScanReport:
             outcomes={str(outcome): int(count) for outcome, count in dict(answer.get("outcomes", {})).items()},
             marked=int(answer.get("marked", 0)),
             errors=int(answer.get("errors", 0)),
+            unmapped={str(status): int(count) for status, count in dict(answer.get("unmapped", {})).items()},
             is_capped=bool(answer.get("capped", False)),
         )
 
@@ -61,6 +64,7 @@ class ScanReport:
             "marked": self.marked,
             "errors": self.errors,
             "adjustments": self.adjustments,
+            "unmapped": dict(self.unmapped),
             "capped": self.is_capped,
             "slices": [asdict(part) for part in self.left_over],
         }
@@ -72,17 +76,19 @@ class ScanReport:
 
     def __add__(self, other: ScanReport) -> ScanReport:
         """Return both reports together."""
-        outcomes = dict(self.outcomes)
-        for outcome, count in other.outcomes.items():
-            outcomes[outcome] = outcomes.get(outcome, 0) + count
         return ScanReport(
             rows=self.rows + other.rows,
-            outcomes=outcomes,
+            outcomes=_sum(self.outcomes, other.outcomes),
             marked=self.marked + other.marked,
             errors=self.errors + other.errors,
             left_over=self.left_over + other.left_over,
+            unmapped=most_frequent(_sum(self.unmapped, other.unmapped)),
             is_capped=self.is_capped or other.is_capped,
         )
+
+
+def _sum(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return {name: counts.get(name, 0) + more.get(name, 0) for name in (*counts, *more)}
 
 
 class Allowance(Protocol):
@@ -184,31 +190,34 @@ class Scanner:
 
     def run(self, part: ScanSlice) -> ScanReport:
         """Work through one slice, as far as time and allowance go."""
-        policy, report = self.reconciler.policy, ScanReport()
-        statuses = statuses_of(policy)
+        report, statuses = ScanReport(), statuses_of(self.reconciler.policy)
         while self._goes_on():
-            page = self.reconciler.ledger.due_jobs(part, statuses, policy.row_attributes, self.deadline)
+            page = self._page(part, statuses)
             due = page.rows
             while due:
                 together = self._may_post()
                 if not together or not self._goes_on():
                     return evolve(report, left_over=(part,), is_capped=not together)
                 rows, due = due[:together], due[together:]
-                try:
-                    done = self._rows(rows, part)
-                except LedgerUnavailable:
+                turn = self._rows(rows, part)
+                self.in_hand -= turn.may_be_posted
+                report += turn.report
+                if turn.unavailable is not None:
                     if has_time(self.deadline):
-                        raise
+                        raise turn.unavailable
                     return evolve(report, left_over=(part,))  # the rows of this turn again: what is posted is known
-                self.in_hand -= done.adjustments
-                report += done
                 part = evolve(part, after=rows[-1]["jobId"])
                 self.has_moved = True
+            report += ScanReport(unmapped=page.unmapped)  # once it is done with: what is left over is counted when it is read
             if page.next_after is None:
                 return report
             part = evolve(part, after=page.next_after)
             self.has_moved = True
         return evolve(report, left_over=(part,))
+
+    def _page(self, part: ScanSlice, statuses: Collection[str] | None) -> Page:
+        policy = self.reconciler.policy
+        return self.reconciler.ledger.due_jobs(part, statuses, policy.row_attributes, self.deadline, policy.catch_up_ignore)
 
     def close(self) -> None:
         """Leave to others what was not needed."""
@@ -223,30 +232,61 @@ class Scanner:
             self.in_hand += self.allowance.take(ROWS_TOGETHER - self.in_hand)
         return self.in_hand
 
-    def _rows(self, rows: Sequence[Document], part: ScanSlice) -> ScanReport:
+    def _rows(self, rows: Sequence[Document], part: ScanSlice) -> Turn:
         """Reconcile some rows. A row that makes no sense is reported, stays due, and holds up no other."""
         reconciler, report = self.reconciler, ScanReport(rows=len(rows))
         envelopes = []
         for row in rows:
             try:
-                envelopes += [envelope] if (envelope := row_event(reconciler.policy, row, part.started)) else []
+                envelope = row_event(reconciler.policy, row, part.started)
             except EventError as error:
                 reconciler.telemetry.failed(Failure(Envelope({"id": error.event}, Source.SCAN), error, 0.0))
                 report += ScanReport(errors=1)
-        for result in reconciler.many(envelopes, self.deadline):
-            if isinstance(result, Report):
-                report += ScanReport(outcomes={result.outcome: 1}, marked=int(result.marked))
-            elif isinstance(result, EventError | LedgerRefused):
-                report += ScanReport(errors=1)
-            else:
-                raise result
-        return report
+                continue
+            if envelope is not None:
+                envelopes.append(envelope)
+            elif not is_mapped(reconciler.policy, row):
+                report += ScanReport(unmapped={status_name(row.get("status")): 1})
+        return _turn(report, reconciler.many(envelopes, self.deadline))
 
 
-def statuses_of(policy: Policy) -> list[str] | None:
+@frozen
+class Turn:
+    """What became of the rows that a scan posts together. Where the database did not answer for some, all come again.
+
+    ``may_be_posted`` counts with the entries those whose answer was lost: a run posts rather fewer than it may.
+    """
+
+    report: ScanReport
+    may_be_posted: int
+    unavailable: LedgerUnavailable | None = None
+
+
+def _turn(report: ScanReport, results: Sequence[Report | Exception]) -> Turn:
+    unavailable = [result for result in results if isinstance(result, LedgerUnavailable)]
+    for result in results:
+        if isinstance(result, Report):
+            report += ScanReport(outcomes={result.outcome: 1}, marked=int(result.marked))
+        elif isinstance(result, EventError | LedgerRefused):
+            report += ScanReport(errors=1)
+        elif not isinstance(result, LedgerUnavailable):
+            raise result
+    if unavailable:  # rows, errors and statuses are counted when they come again
+        report = ScanReport(outcomes=report.outcomes, marked=report.marked)
+    return Turn(report, report.adjustments + len(unavailable), unavailable[0] if unavailable else None)
+
+
+def is_mapped(policy: Policy, row: Document) -> bool:
+    """Say whether the policy knows what a row's status means, even where this row is not due."""
+    status = row.get("status")
+    known = {status for catch_up in policy.catch_up for status in catch_up.statuses or ()}
+    return isinstance(status, str) and (status in known or status in policy.catch_up_ignore)
+
+
+def statuses_of(policy: Policy) -> frozenset[str] | None:
     """Return the statuses that a row must have to be worth a look, or None where the policy does not tell."""
     lists = [catch_up.statuses for catch_up in policy.catch_up]
-    return None if None in lists else [status for statuses in lists for status in statuses or ()]
+    return None if None in lists else frozenset(status for statuses in lists for status in statuses or ())
 
 
 def row_event(policy: Policy, row: Document, started: str | None) -> Envelope | None:

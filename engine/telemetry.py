@@ -151,7 +151,8 @@ class Telemetry:
 
         A metric is 0 where nothing is to be told: an alarm looks back for the last number, and would not end by silence.
         """
-        metrics = {"ScansCapped": int(is_capped), "Adjustments": 0, "Errors": 0}
+        unmapped = sum(fields.get("unmapped", {}).values())
+        metrics = {"ScansCapped": int(is_capped), "Adjustments": 0, "Errors": 0, "UnmappedRows": unmapped}
         self._line(logging.ERROR if is_capped else logging.INFO, "scanned", fields, metrics)
 
     def renewed(self, fields: Mapping[str, Any]) -> None:

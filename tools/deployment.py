@@ -163,9 +163,14 @@ class Deployment:
 
     def log_lines(self, function: str | None = None) -> list[str]:
         """Return a function's log, one message a line, oldest first."""
-        group = f"/aws/lambda/{function}" if function else self.log_group
+        group = self._log_group_of(function) if function else self.log_group
         pages = self._logs.get_paginator("filter_log_events").paginate(logGroupName=group)
         return [event["message"].rstrip("\n") for page in pages for event in page["events"]]
+
+    def _log_group_of(self, function: str) -> str:
+        """Return where a function writes: the scheduled run's log has a name that CloudFormation made."""
+        logging: dict[str, str] = self._lambda.get_function_configuration(FunctionName=function)["LoggingConfig"]
+        return logging["LogGroup"]
 
     def close(self) -> None:
         """Close the connections."""

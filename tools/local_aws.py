@@ -142,7 +142,7 @@ def run_local_aws(folder: Path | None = None, *, enforce_iam: bool = False) -> I
 def _start(folder: Path, *, enforce_iam: bool) -> tuple[LocalAws, subprocess.Popen[bytes]]:
     folder.mkdir(parents=True, exist_ok=True)
     for _ in range(ATTEMPTS):
-        aws = LocalAws(f"http://127.0.0.1:{_free_port()}", folder)
+        aws = LocalAws(f"http://127.0.0.1:{free_port()}", folder)
         with aws.log.open("ab") as log:
             process = subprocess.Popen(
                 [environments.MINISTACK.python, SERVER],
@@ -209,7 +209,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -16,12 +16,12 @@ from collections.abc import Iterable
 from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 
-from cyclonedx.model import HashAlgorithm, HashType
-from cyclonedx.model.bom import Bom
-from cyclonedx.model.component import Component, ComponentType
-from cyclonedx.model.license import DisjunctiveLicense
-from cyclonedx.output.json import JsonV1Dot6
-from packageurl import PackageURL
+from cyclonedx.model import HashAlgorithm, HashType  # type: ignore[import-not-found]
+from cyclonedx.model.bom import Bom  # type: ignore[import-not-found]
+from cyclonedx.model.component import Component, ComponentType  # type: ignore[import-not-found]
+from cyclonedx.model.license import DisjunctiveLicense  # type: ignore[import-not-found]
+from cyclonedx.output.json import JsonV1Dot6  # type: ignore[import-not-found]
+from packageurl import PackageURL  # type: ignore[import-not-found]
 
 from tools.environments import ROOT
 from tools.tree import tree_digest

@@ -33,7 +33,7 @@ PSEUDO = {
 NO_VALUE = object()
 """What ``AWS::NoValue`` leaves: the property is not there."""
 
-NAMES = ("FunctionName", "TableName", "LogGroupName", "Name")
+NAMES = ("FunctionName", "TableName", "LogGroupName", "QueueName", "TopicName", "StateMachineName", "Name")
 """By what a resource is told where it is referred to, and has a name of its own."""
 
 ARNS = {
@@ -122,16 +122,30 @@ class Resolver:
             return self.values[name]
         if name in PSEUDO:
             return PSEUDO[name]
-        resource = self.template["Resources"][name]
+        resource = self.template["Resources"].get(name)
+        if resource is None:
+            return f"${{{name}}}"  # stands there as it is, for who looks at the result to see
         if resource["Type"] in TOLD_BY_ARN:
             return self.attribute([name, "Arn"])
-        return self.value(next((resource["Properties"][key] for key in NAMES if key in resource["Properties"]), f"<{name}>"))
+        return self.name_of(name, f"<{name}>")
+
+    def name_of(self, logical_id: str, otherwise: str) -> str:
+        """Return the name that a resource gives itself, if it does."""
+        properties = self.template["Resources"][logical_id]["Properties"]
+        return str(self.value(next((properties[key] for key in NAMES if key in properties), otherwise)))
 
     def attribute(self, argument: Any) -> str:
         """Return a stand-in for an attribute: where it is an ARN, one that looks like it."""
         name, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
-        form = ARNS.get((self.template["Resources"][name]["Type"], attribute))
-        return f"<{name}.{attribute}>" if form is None else form.format(name=name, place="eu-west-1:123456789012")
+        resource = self.template["Resources"][name]
+        form = ARNS.get((resource["Type"], attribute))
+        if form is None:
+            return f"<{name}.{attribute}>"
+        own = name if resource["Type"] == "AWS::Lambda::Alias" else self.name_of(name, name)
+        bus = self.value(resource["Properties"].get("EventBusName", "default"))
+        if resource["Type"] == "AWS::Events::Rule" and bus != "default":
+            own = f"{bus}/{own}"  # the default bus alone is not named in a rule's ARN
+        return form.format(name=own, place="eu-west-1:123456789012")
 
     def sub(self, argument: Any) -> str:
         """Return a text with its variables replaced, each by text."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -114,7 +116,7 @@ def scan(
     with progress() as bar:
         task = bar.add_task("scan: rows that were due", total=None)
         write = reporter(verbose=verbose, then=lambda: bar.advance(task))
-        reconciler = open_reconciler(target, policy, workers, write)
+        reconciler = open_reconciler(target, policy, workers, write if verbose else with_problems(write))
         baselines = reconciler.usual.renew(patience())
         with ThreadPoolExecutor(workers) as pool:
             reports = list(pool.map(lambda part: run_scan(reconciler, [part], forever()), whole_table(segments)))
@@ -124,6 +126,18 @@ def scan(
     print_json(answer) if as_json else print_counts("Scan", answer | answer.pop("outcomes"))
     if total.errors:
         raise typer.Exit(FAILED)
+
+
+def with_problems(write: Callable[[str], None]) -> Callable[[str], None]:
+    """Return what takes the log lines and shows why a row was refused: of very many rows nobody would find it again."""
+
+    def write_and_show(line: str) -> None:
+        said = json.loads(line)
+        if said.get("outcome") == "error":
+            err.print(said["problem"], markup=False, soft_wrap=True)
+        write(line)
+
+    return write_and_show
 
 
 def statement(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
@@ -13,7 +13,6 @@ from attrs import frozen
 
 from engine.baselines import Baselines
 from engine.clock import Clock, Deadline
-from engine.documents import as_told
 from engine.errors import LedgerError
 from engine.ledger.attributes import Item, decode_item, encode
 from engine.ledger.baselines import (
@@ -34,7 +33,8 @@ from engine.ledger.calls import (
     call,
 )
 from engine.ledger.entries import entry_of, item_of, log_of, sample_of, seen_of
-from engine.ledger.jobs import Page, ScanSlice, scan_request
+from engine.ledger.jobs import Page, ScanSlice, most_frequent, page_of, scan_request, status_name
+from engine.ledger.marks import update_mark
 from engine.ledger.postings import (
     BATCHED_GUARDS,
     REFERENCE_NAME,
@@ -44,7 +44,6 @@ from engine.ledger.postings import (
     Tables,
     Verdict,
     packed,
-    update_mark,
 )
 from engine.ledger.runs import change_request, entries_left, run_item, run_request
 from engine.tracing import UNTRACED, Tracer
@@ -62,6 +61,8 @@ __all__ = [
     "ScanSlice",
     "Tables",
     "Verdict",
+    "most_frequent",
+    "status_name",
 ]
 
 SAMPLED_PAGES_MAX = 300
@@ -171,24 +172,31 @@ class Ledger:
         }
 
     def mark(self, job: str, mark: Mark, deadline: Deadline) -> bool:
-        """Mark a job's row whose facts are posted already. False if the row is gone."""
+        """Mark a job's row whose facts are posted already. False if the row is gone, or is not what the mark rests on."""
         try:
-            call(self.client.update_item, update_mark(self.tables, job, mark), deadline)
+            call(self.client.update_item, update_mark(self.tables.jobs, job, mark), deadline)
         except ConditionFailed:
             return False
         return True
 
     def due_jobs(
-        self, part: ScanSlice, statuses: Iterable[str] | None, attributes: frozenset[str] | None, deadline: Deadline
+        self,
+        part: ScanSlice,
+        statuses: Collection[str] | None,
+        attributes: frozenset[str] | None,
+        deadline: Deadline,
+        ignored: Iterable[str] = (),
     ) -> Page:
-        """Return the next page of a slice: rows not yet settled at their status. May be empty and yet not the last."""
+        """Return the next page of a slice: rows not yet settled at their status. May be empty and yet not the last.
+
+        Rows at none of ``statuses`` (None: any) are counted, those at an ``ignored`` one stay in the database.
+        """
         with self.tracer.span("scan page") as span:
             span.annotate(segment=part.segment)
-            answer = call(self.client.scan, scan_request(self.tables.jobs, part, statuses, attributes), deadline)
-            rows = tuple(as_told(decode_item(item)) for item in answer.get("Items", ()))
-            span.annotate(rows=len(rows), rows_read=answer.get("ScannedCount"))
-        last = answer.get("LastEvaluatedKey")
-        return Page(rows, next_after=last["jobId"]["S"] if last else None)
+            answer = call(self.client.scan, scan_request(self.tables.jobs, part, ignored, attributes), deadline)
+            page = page_of(answer, statuses)
+            span.annotate(rows=len(page.rows), rows_read=answer.get("ScannedCount"))
+        return page
 
     def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[dict[str, Any]]:
         """Yield a user's entries in order of posting (eventually consistent: the index trails by a moment)."""

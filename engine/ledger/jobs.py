@@ -1,16 +1,29 @@
-"""The application's table of jobs, as a scan reads it: in segments, projected, and filtered on the server."""
+"""The application's table of jobs, as a scan reads it: in segments, projected, and filtered on the server.
+
+The server leaves out what is settled and what needs no event; rows of a status that nobody mapped come, and are counted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from itertools import batched
 from typing import Any
 
 from attrs import frozen
 
-from engine.ledger.attributes import encode
+from engine.documents import as_told
+from engine.errors import shown
+from engine.ledger.attributes import decode, decode_item, encode
 
 STATUSES_IN_A_FILTER_MAX = 100
 """DynamoDB's bound on the operands of IN."""
+
+STATUSES_TOLD_MAX = 20
+"""How many statuses that nobody mapped are told by name."""
+
+STATUS_CHARACTERS_MAX = 64
+NO_STATUS, OTHER_STATUSES = "(missing)", "(others)"
 
 SEGMENTS_MAX = 1_000_000
 """DynamoDB's bound on TotalSegments."""
@@ -42,23 +55,25 @@ class ScanSlice:
 
 @frozen
 class Page:
-    """One answer of the scan: rows that are due, and where to go on (None at the end of the segment)."""
+    """One answer of the scan: rows that are due, and where to go on (None at the end of the segment).
+
+    ``unmapped`` counts the rows of each status that nobody mapped.
+    """
 
     rows: tuple[Mapping[str, Any], ...]
     next_after: str | None
+    unmapped: Mapping[str, int] = {}
 
 
-def scan_request(
-    table: str, part: ScanSlice, statuses: Iterable[str] | None, attributes: frozenset[str] | None
-) -> dict[str, Any]:
-    """Return the request for a slice's next page: rows at one of ``statuses`` (None: at any) not marked as settled there."""
+def scan_request(table: str, part: ScanSlice, ignored: Iterable[str], attributes: frozenset[str] | None) -> dict[str, Any]:
+    """Return the request for a slice's next page: rows at any status but the ``ignored`` that are not settled there."""
     names = {"#status": "status"}
     values: dict[str, Any] = {":true": encode(value=True)}
     request: dict[str, Any] = {
         "TableName": table,
         "Segment": part.segment,
         "TotalSegments": part.segments,
-        "FilterExpression": " AND ".join([*_status_filter(statuses, values), NO_MARK_FOR_THIS_STATUS]),
+        "FilterExpression": " AND ".join([*_without(ignored, values), NO_MARK_FOR_THIS_STATUS]),
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values,
     }
@@ -69,13 +84,42 @@ def scan_request(
     return request
 
 
-def _status_filter(statuses: Iterable[str] | None, values: dict[str, Any]) -> list[str]:
-    wanted = sorted(statuses or ())
-    if not 1 <= len(wanted) <= STATUSES_IN_A_FILTER_MAX:
-        return []
-    places = {f":s{index}": encode(status) for index, status in enumerate(wanted)}
+def page_of(answer: Mapping[str, Any], statuses: Collection[str] | None) -> Page:
+    """Return an answer as a page. Of ``statuses`` (None: of any) rows are decoded; all others are only counted."""
+    rows: list[Mapping[str, Any]] = []
+    unmapped: Counter[str] = Counter()
+    for item in answer.get("Items", ()):
+        status = item.get("status")
+        if statuses is None or (status is not None and status.get("S") in statuses):
+            rows.append(as_told(decode_item(item)))
+        else:
+            unmapped[status_name(None if status is None else decode(status))] += 1
+    last = answer.get("LastEvaluatedKey")
+    return Page(tuple(rows), last["jobId"]["S"] if last else None, most_frequent(unmapped))
+
+
+def status_name(status: object) -> str:
+    """Return a status as a person reads it, whatever an application has written there."""
+    if status is None:
+        return NO_STATUS
+    if isinstance(status, str) and status.isprintable() and 1 <= len(status) <= STATUS_CHARACTERS_MAX:
+        return status
+    return shown(status) if isinstance(status, str) else f"({type(status).__name__}) {shown(status)}"
+
+
+def most_frequent(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the counts of the most frequent names, and of all others together, so that an answer stays small."""
+    if len(counts) <= STATUSES_TOLD_MAX:
+        return dict(counts)
+    named = sorted((name for name in counts if name != OTHER_STATUSES), key=lambda name: (-counts[name], name))
+    told = {name: counts[name] for name in named[: STATUSES_TOLD_MAX - 1]}
+    return {**told, OTHER_STATUSES: sum(counts.values()) - sum(told.values())}
+
+
+def _without(ignored: Iterable[str], values: dict[str, Any]) -> list[str]:
+    places = {f":s{index}": encode(status) for index, status in enumerate(sorted(set(ignored)))}
     values.update(places)
-    return [f"#status IN ({', '.join(places)})"]
+    return [f"NOT #status IN ({', '.join(some)})" for some in batched(places, STATUSES_IN_A_FILTER_MAX)]
 
 
 def _projection(attributes: frozenset[str], names: dict[str, str]) -> str:

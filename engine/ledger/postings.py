@@ -11,10 +11,11 @@ from attrs import frozen
 
 from engine.decimals import EXACT, ZERO
 from engine.errors import shown
-from engine.ledger.attributes import Item, encode, encode_item
+from engine.ledger.attributes import Item, decode_item, encode_item
 from engine.ledger.calls import CONDITION_FAILED, TRANSIENT, LedgerRefused
 from engine.ledger.entries import log_of
-from engine.values import Entry, Guard, JobLog, Mark, Standing
+from engine.ledger.marks import update_mark
+from engine.values import Document, Entry, Guard, JobLog, Mark, Standing
 
 
 @frozen
@@ -37,6 +38,8 @@ class Verdict(StrEnum):
     SEQUENCE_TAKEN = "sequence-taken"
     """Another entry stands at this sequence: a duplicate, or somebody was faster."""
     NO_JOB_ROW = "no-job-row"
+    ROW_LEARNED = "row-learned"
+    """The job's row does not take the mark as it is."""
     STANDING_LEARNED = "standing-learned"
     """The user's row is not as the guard has it."""
     HELD_UP = "held-up"
@@ -51,12 +54,13 @@ class Verdict(StrEnum):
 class Receipt:
     """The database's answer. ``log`` is the job's log as far as the answer tells it; ``standing`` what it taught.
 
-    ``problem`` says what a busy posting waits for.
+    ``row`` is the job's row, where it does not take the mark; ``problem`` says what a busy posting waits for.
     """
 
     verdict: Verdict
     log: JobLog | None = None
     standing: Standing | None = None
+    row: Document | None = None
     problem: str = ""
 
 
@@ -87,9 +91,6 @@ REFERENCE_NAME = {"#reference": "reference"}
 
 EXPLANATION = "explanation"
 """The one attribute that is ever added to an entry."""
-
-JOB_MARKED = "SET reconciled = :settled, reconciledStatus = :status"
-JOB_STILL_DUE = "SET reconciled = :settled"
 
 
 def put_entry(tables: Tables, item: Item) -> dict[str, Any]:
@@ -125,21 +126,6 @@ def add_credits(tables: Tables, user: str, amount: Decimal, debit: Decimal, guar
     }
 
 
-def update_mark(tables: Tables, job: str, mark: Mark) -> dict[str, Any]:
-    """Write the mark on a job's row, and never make a row."""
-    the_job_exists = "attribute_exists(jobId)"
-    values: dict[str, Any] = {":settled": encode(mark.settled)}
-    if mark.settled:
-        values[":status"] = encode(mark.status)
-    return {
-        "TableName": tables.jobs,
-        "Key": encode_item({"jobId": job}),
-        "UpdateExpression": JOB_MARKED if mark.settled else JOB_STILL_DUE,
-        "ConditionExpression": the_job_exists,
-        "ExpressionAttributeValues": values,
-    }
-
-
 @frozen
 class Posting:
     """An entry with all that moves with it, in the order of the transaction: Ledger, Credits, Jobs."""
@@ -169,7 +155,10 @@ class Posting:
         on_credits = others.pop(0) if self.guard is not Guard.NONE else None
         if on_credits is not None and _failed(on_credits):
             return Receipt(Verdict.STANDING_LEARNED, standing=self._standing(on_credits.get("Item")))
-        return Receipt(Verdict.NO_JOB_ROW)
+        return self._of_row(others[0].get("Item"))
+
+    def _of_row(self, row: Item | None) -> Receipt:
+        return Receipt(Verdict.ROW_LEARNED, row=decode_item(row)) if row else Receipt(Verdict.NO_JOB_ROW)
 
     def _taken(self, standing_entry: Item) -> Receipt:
         """The entry at this sequence may be our own, committed by an attempt whose answer was lost, and explained since."""
@@ -281,7 +270,7 @@ def packed(postings: Iterable[Posting]) -> Iterator[Batch]:
 def _own_actions(posting: Posting, tables: Tables) -> Iterator[dict[str, Any]]:
     yield put_entry(tables, posting.item)
     if posting.marked is not None:
-        yield {"Update": update_mark(tables, *posting.marked)}
+        yield {"Update": update_mark(tables.jobs, *posting.marked)}
 
 
 def _own_count(posting: Posting) -> int:

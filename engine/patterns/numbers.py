@@ -13,7 +13,7 @@ BASES = {"hex": 16, "octal": 8, "binary": 2}
 def json_spelling(text: str) -> str | None:
     """Return how JSON writes the number that some reader takes a text for, or None: it is JSON already, or like no number.
 
-    YAML reads ``.5``, ``+5``, ``0x10``, ``0o7`` and ``007`` as numbers, older YAML ``1_000`` too. ``.inf`` has no spelling: "".
+    YAML reads ``.5``, ``+5``, ``0x10``, ``0o7`` and ``007`` as numbers, older YAML ``1_000`` too. ``.inf`` has none: "".
     """
     if NOT_FINITE.fullmatch(text):
         return ""

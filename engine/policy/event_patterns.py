@@ -70,7 +70,7 @@ def _warn_of_words(node: Node, notes: Notes) -> None:
         case Scalar() if not node.quoted and node.text not in CORE_WORDS and LOOSE_WORDS.fullmatch(node.text):
             notes.warning(node.place, f"{named(node.text)} is a text here; quote it, or write true, false or null")
         case Scalar() if not node.quoted and (spelled := json_spelling(node.text)) is not None:
-            number = f"write {spelled}" if spelled else "JSON has no such number"
+            number = f"write {spelled}" if spelled else "write a finite number"
             notes.warning(node.place, f"{named(node.text)} is a text here and no number; quote it, or {number}")
 
 

@@ -136,4 +136,5 @@ def test_a_deployment_of_what_was_built_builds_nothing() -> None:
 
     assert "setup ## to AWS, what was built and tested before, and only if its digest is DIGEST" == recipe[0].strip()
     assert "--is $(DIGEST)" in recipe[1]
-    assert "deploy --template-file .aws-sam/build/template.yaml" in recipe[2]
+    assert "-m tools.delivery" in recipe[2], "a rule that waits in vain is told before anything is deployed"
+    assert "deploy --template-file .aws-sam/build/template.yaml" in recipe[3]

@@ -563,6 +563,33 @@ def test_half_a_surrogate_does_not_end_a_replay(world: World, tmp_path: Path) ->
     assert (2, 1) == tuple(json.loads(result.stdout)[name] for name in ("debited", "rejected"))
 
 
+@pytest.mark.local_aws
+def test_what_is_no_event_or_cannot_be_kept_does_not_end_a_replay(world: World, tmp_path: Path) -> None:
+    """A wrapped line, an empty one, half of a surrogate in what selects the rate or in the id: kept aside, each with its line."""
+    wrapped = {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}
+    halves = [rendered("j-3", model="veo \ud83d"), {**rendered("j-4"), "id": "\udc00"}]
+    file = events_file(tmp_path / "events.jsonl", rendered("j-1"), wrapped, {}, *halves, rendered("j-2"))
+
+    result = reconciler("replay", file, "--json")
+
+    rejects = [json.loads(line) for line in (tmp_path / "events.jsonl.rejects.jsonl").read_text().splitlines()]
+    assert (2, 4) == tuple(json.loads(result.stdout)[name] for name in ("debited", "rejected"))
+    assert [2, 3, 4, 5] == [reject["line"] for reject in rejects]
+    assert "event line 3, rule (none), field body: is no EventBridge event" in rejects[1]["problem"]
+    assert ["detail.model", "id"] == [reject["problem"].split("field ")[1].split(":")[0] for reject in rejects[2:]]
+
+
+@pytest.mark.local_aws
+def test_a_scan_says_which_row_makes_no_sense(world: World) -> None:
+    """Not only that there is one."""
+    world.job("lost-job", updatedAt=1767607200)
+
+    result = reconciler("scan")
+
+    assert FAILED == result.exit_code
+    assert "event row 'lost-job', rule debit-rendered, field time: is 1767607200" in result.stderr
+
+
 def test_a_replay_that_meets_an_outage_keeps_its_place(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is settled stays settled; the same command goes on from there."""
     file = events_file(tmp_path / "events.jsonl", *(rendered(f"j-{number}") for number in range(20)))

@@ -144,7 +144,7 @@ def test_what_went_well_says_so_in_numbers() -> None:
         (line["level"], line["message"], line.get("moved")) for line in lines
     ]
     assert [
-        {"ScansCapped": 0, "Adjustments": 0, "Errors": 0},
+        {"ScansCapped": 0, "Adjustments": 0, "Errors": 0, "UnmappedRows": 0},
         {"Drift": 0, "Unexplained": 0, "AuditsUnfinished": 0},
     ] == [metrics_of(line) for line in lines]
 

@@ -110,14 +110,15 @@ def test_an_entry_tells_all_that_an_accountant_asks(world: World) -> None:
 
 
 def test_the_application_s_own_attributes_are_left_alone(world: World) -> None:
-    """A row of Jobs gets two marks and loses nothing."""
+    """A row of Jobs gets our three attributes and loses nothing."""
     world.job("j-1")
     before = world.job_row("j-1")
 
     deliver(rendered("j-1"))
 
     assert before is not None
-    assert {**before, "reconciled": True, "reconciledStatus": "completed"} == world.job_row("j-1")
+    ours = {"reconciled": True, "reconciledStatus": "completed", "reconciledSequence": 1}
+    assert {**before, **ours} == world.job_row("j-1")
 
 
 def test_a_job_that_has_no_row_does_not_get_one(world: World) -> None:
@@ -236,11 +237,32 @@ def test_a_malformed_event_raises_and_moves_nothing_and_in_a_batch_fails_alone(
     assert ["job#neighbour"] == [entry["reference"] for entry in world.everything()["ledger"]]
 
 
-@pytest.mark.parametrize("event", [None, 7, "x", [], {}, {"detail": {}}, {"Records": [{"eventSource": "aws:s3"}]}])
-def test_what_is_no_event_of_ours_is_refused_in_words(world: World, event: Any) -> None:
-    """A function that is wired to the wrong source says so."""
+NO_EVENTS = [
+    *(None, 7, "x", [], {}, {"detail": {}}, {"Records": [{"eventSource": "aws:s3"}]}, {"Records": [None, "x"]}),
+    {"jobId": "j-1", "userId": "u-1", "seconds": 8},
+    {"source": 7, "detail-type": "video.rendered", "detail": {}},
+    {"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:1:t", "Message": "{}"},
+]
+
+
+@pytest.mark.parametrize("event", NO_EVENTS)
+def test_what_is_no_event_of_ours_is_refused_in_words(world: World, event: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A function that is wired to the wrong source says so, to the caller and in one line with the metric Errors."""
     with pytest.raises(EventError, match="no EventBridge event"):
         handler.lambda_handler(event, Context())
+
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"failed"' in line]
+    assert (1, "event") == (line["Errors"], line["field"])
+    assert [] == world.everything()["ledger"]
+
+
+def test_a_record_of_another_kind_does_not_take_the_batch_down(world: World) -> None:
+    """It comes back by its id; its neighbour is posted."""
+    world.job("j-1")
+    records = [{"messageId": "m-0", "eventSource": "aws:s3"}, as_message(as_json(rendered("j-1")), 1)]
+
+    assert {"batchItemFailures": [{"itemIdentifier": "m-0"}]} == handler.lambda_handler({"Records": records}, Context())
+    assert 1 == len(world.entries("j-1"))
 
 
 def test_a_database_that_does_not_answer_is_an_error_that_brings_the_event_back(

@@ -132,6 +132,7 @@ def recounted() -> str:
 OUTPUTS: Mapping[str, Callable[[], str]] = {
     "text validate": validated,
     "text github": lambda: printed("validate", POLICY_FILE, "--format", "github")[1],
+    "text delivers": lambda: printed("validate", POLICY_FILE, "--delivers", "video.generation/video.rendered")[1],
     "text explain": lambda: printed("explain", EVENT_FILE, "--policy", POLICY_FILE)[1],
     "text test": lambda: printed("test", TESTS_FILE)[1],
     "text recount": recounted,

@@ -224,20 +224,21 @@ def test_decimals_are_numbers_wherever_jmespath_has_numbers(expression, value):
 @pytest.mark.parametrize(
     ("expression", "problem"),
     [
-        ("sum(detail.model)", "In function sum(), invalid type for value: veo-3, expected one of: ['array-number']"),
-        ("sum(detail.scenes)", "In function sum(), invalid type for value: {'name': 'a'"),
-        ("sum([detail.seconds, detail.model])", "In function sum(), invalid type for value: veo-3"),
-        ("abs(detail.model)", "In function abs(), invalid type for value: veo-3"),
-        ("length(detail.seconds)", "In function length(), invalid type for value: 8.5"),
-        ("max([detail.seconds, detail.model])", "In function max(), invalid type for value: veo-3"),
-        ("max_by(detail.scenes, &kept)", "In function max_by(), invalid type for value: True"),
-        ("sort_by(detail.scenes, &missing)", "In function sort_by(), invalid type for value:"),
-        ("contains(detail.model, detail.seconds)", "'in <string>' requires string as left operand"),
-        ("abs(detail.seconds, detail.seconds)", "Expected 1 argument for function abs(), received 2"),
-        ("detail.few[::0]", "slice step cannot be zero"),
-        ("to_number('1e99999999999999999999')", "[<class 'decimal.InvalidOperation'>]"),
-        ("sum([to_number('1e999999'), to_number('9e999999')])", "[<class 'decimal.Overflow'>]"),
-        ("to_string(&x)", "float() argument must be a string or a real number"),
+        ("sum(detail.model)", "sum() takes a list of numbers, not 'veo-3'"),
+        ("sum(detail.scenes)", "sum() takes a list of numbers, and {'name': 'a'"),
+        ("sum([detail.seconds, detail.model])", "sum() takes a list of numbers, and 'veo-3' is in the list"),
+        ("sum([detail.seconds, detail.none])", "sum() takes a list of numbers, and null is in the list"),
+        ("abs(detail.model)", "abs() takes a number, not 'veo-3'"),
+        ("abs(detail.none)", "abs() takes a number, not null"),
+        ("abs(detail.scenes[0].kept)", "abs() takes a number, not True"),
+        ("length(detail.seconds)", "length() takes a string or a list or an object, not 8.5"),
+        ("max([detail.seconds, detail.model])", "max() takes a list of numbers or a list of strings, and 'veo-3' is in"),
+        ("join('-', detail.few)", "join() takes a list of strings, and 0.1 is in the list"),
+        ("max_by(detail.scenes, &kept)", "max_by() needs a number of each element, or a string of each; True is neither"),
+        ("min_by(detail.scenes, &(name == 'a' && name || length))", "min_by() needs a number of each element, or a string"),
+        ("sort_by(detail.scenes, &missing)", "sort_by() needs a number of each element, or a string of each; missing is"),
+        ("to_number('1e99999999999999999999')", "a number in it is none that can be worked with"),
+        ("sum([to_number('1e999999'), to_number('9e999999')])", "a number in it is none that can be worked with"),
     ],
 )
 def test_what_cannot_be_worked_out_is_a_problem(expression, problem):
@@ -264,7 +265,7 @@ def test_a_document_nested_without_end_is_a_problem():
     for _ in range(100_000):
         document = [document]
 
-    with pytest.raises(PathProblem, match="maximum recursion depth exceeded"):
+    with pytest.raises(PathProblem, match="what it looks at is nested too deeply"):
         found("detail[0]", {"detail": document})
 
 
@@ -288,7 +289,7 @@ def test_a_number_of_a_billion_digits_is_never_written_out(expression):
         ("#", "'#' is no JMESPath expression: "),
         ("size(detail)", "'size(detail)' calls size(), which JMESPath does not have"),
         ("sum(map(&double(@), detail.few))", "'sum(map(&double(@), detail.few))' calls double(), which"),
-        (900 * "(", f"'{76 * '('}... is no JMESPath expression: maximum recursion depth exceeded"),
+        (900 * "(", f"'{76 * '('}... is nested deeper than 64 levels"),
         ("|".join(65 * "a"), f"'{38 * 'a|'}... is nested deeper than 64 levels"),
         (1001 * "a", f"'{76 * 'a'}... has more than the 1000 characters of an expression"),
     ],

@@ -252,7 +252,7 @@ def test_what_selects_may_be_impossible_to_work_out():
     field, message = problem(8, prices=book((FIRST, {"default": "0.10"}), by="join('-', detail.seconds)"))
 
     assert "join('-', detail.seconds)" == field
-    assert message.startswith("cannot be worked out: In function join(), invalid type for value: 8, expected one of: ")
+    assert message.startswith("cannot be worked out: join() takes a list of strings, not 8")
 
 
 # --- quantities -------------------------------------------------------------------------------------------------------
@@ -266,7 +266,6 @@ MOST = f"{37 * '9'}8"
         (0, "0"),
         (8, "8"),
         (10**37, f"1{37 * '0'}"),
-        (10**125, f"1{125 * '0'}"),
         (int(MOST), MOST),
         (0.1, "0.1"),
         (0.1 + 0.2, "0.30000000000000004"),
@@ -274,18 +273,17 @@ MOST = f"{37 * '9'}8"
         (1e16, "1E+16"),
         (5e-7, "5E-7"),
         (-0.0, "0"),
-        (1e125, "1E+125"),
-        (1e-130, "1E-130"),
+        (1e37, "1E+37"),
+        (1e-38, "1E-38"),
         (Decimal("8.50"), "8.50"),
         (Decimal("0E+300"), "0"),
         (Decimal("-0"), "0"),
-        (Decimal("9.99E+125"), "9.99E+125"),
         ("8", "8"),
         ("8.50", "8.50"),
         ("007", "7"),
         ("0.0", "0"),
         (f"0.{MOST}", f"0.{MOST}"),
-        (f"1{38 * '0'}", f"1{38 * '0'}"),
+        (f"1{37 * '0'}", f"1{37 * '0'}"),
         (f"8.{50 * '0'}", f"8.{50 * '0'}"),
     ],
 )
@@ -314,6 +312,13 @@ def test_what_is_no_number_is_refused(value):
     [
         1e300,
         1e126,
+        1e38,
+        10**38,
+        10**40,
+        f"1{38 * '0'}",
+        1e-39,
+        Decimal("1E-130"),
+        Decimal(f"1{20 * '0'}.{18 * '0'}1"),
         9e-131,
         5e-324,
         int(f"{MOST}1"),
@@ -331,7 +336,7 @@ def test_what_is_no_number_is_refused(value):
 )
 def test_what_the_ledger_cannot_hold_is_refused(value):
     """More than 38 digits, or too far from zero, or too near."""
-    with pytest.raises(ValueError, match="; at most 38 digits fit into the ledger"):
+    with pytest.raises(ValueError, match="; at most 38 digits, written out, fit into the ledger"):
         read_number(value)
 
 
@@ -343,7 +348,7 @@ def test_what_the_ledger_cannot_hold_is_refused(value):
         (-1, "is -1; a finite number >= 0 is needed"),
         ("\x1b[2J", r"is '\x1b[2J'; a finite number >= 0 is needed"),
         (100 * "a", f"is '{76 * 'a'}...; a finite number >= 0 is needed"),
-        (1e300, "is 1e+300; at most 38 digits fit into the ledger"),
+        (1e300, "is 1e+300; at most 38 digits, written out, fit into the ledger"),
     ],
 )
 def test_a_quantity_that_makes_no_sense_is_a_problem_of_its_field(seconds, message):
@@ -356,7 +361,7 @@ def test_a_quantity_may_be_impossible_to_work_out():
     field, message = problem(["a", "b"], quantity="sum(detail.seconds)")
 
     assert "sum(detail.seconds)" == field
-    assert message.startswith("cannot be worked out: In function sum(), invalid type for value: a")
+    assert message.startswith("cannot be worked out: sum() takes a list of numbers, and 'a' is in the list")
 
 
 def test_a_quantity_may_be_worked_out():
@@ -383,7 +388,7 @@ def test_a_charge_is_exact_in_all_38_digits(seconds, rate, amount):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "places"), [("1" + 34 * "0", 4), ("1" + 38 * "0", 0), ("1" + 28 * "0", 10), ("1" + 120 * "0", 4)]
+    ("seconds", "places"), [("1" + 34 * "0", 4), ("1" + 37 * "0", 1), ("1" + 28 * "0", 10), ("1" + 37 * "0", 4)]
 )
 def test_a_charge_with_more_digits_than_the_ledger_holds_is_a_problem(seconds, places):
     """One more than fits, with the places of money counted."""
@@ -398,7 +403,7 @@ def test_a_charge_with_more_digits_than_the_ledger_holds_is_a_problem(seconds, p
 
 def test_a_maximum_bounds_what_the_ledger_could_not_hold():
     """The bound comes first, so the charge fits."""
-    assert "500.0000" == str(priced("1" + 120 * "0", maximum="500").amount)
+    assert "500.0000" == str(priced("1" + 37 * "0", maximum="500").amount)
 
 
 def test_a_flat_charge_that_does_not_fit_is_a_problem():

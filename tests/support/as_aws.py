@@ -13,11 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
+from tests.support.aws_delivery import delivery_problems
+from tests.support.aws_limits import partition_problems, size_problems
 from tools import environments
 from tools.environments import ROOT
-from tools.translate import resolved
+from tools.translate import Resolver, resolved, values_of
 
 Template = dict[str, Any]
 
@@ -37,15 +39,13 @@ NAMES_MAX = {
 DESCRIPTION_MAX = 256
 """Of a version of a function."""
 
-INLINE_POLICIES_MAX = 10_240
-"""Characters of all inline policies of a role, without white space."""
-
 PARLIAMENT = """
 import json, sys
 from parliament import analyze_policy_string
-for name, policy in json.load(sys.stdin).items():
+for text in json.load(sys.stdin):
+    name, policy = json.loads(text)
     for finding in analyze_policy_string(json.dumps(policy)).findings:
-        print(name, finding.issue, json.dumps(finding.detail, default=str))
+        print(json.dumps([text, f"{name}: {finding.issue} {json.dumps(finding.detail, default=str)}"]))
 """
 
 NO_ERRORS = "W", "I"
@@ -71,6 +71,8 @@ class Judges:
     folder: Path
     state_machines: tuple[str, ...]
     """The command of asl-validator."""
+    known: dict[str, str] = field(factory=dict, init=False)
+    """What it found in each definition."""
 
     def problems(self, cases: Mapping[str, tuple[Template, Mapping[str, str]]]) -> dict[str, list[str]]:
         """Return all that is wrong with each template under its parameters."""
@@ -82,6 +84,9 @@ class Judges:
                 *retention_problems(made[name]),
                 *order_problems(whole["Resources"]),
                 *name_problems(made[name]),
+                *delivery_problems(made[name]),
+                *size_problems(made[name]),
+                *partition_problems(cases[name][0]["Resources"]),  # SAM's own are of the Region that it translates for
             ]
             for name, whole in wholes.items()
         }
@@ -103,34 +108,43 @@ class Judges:
 
     def _state_problems(self, made: Mapping[str, Any]) -> Iterator[str]:
         for name, definition in state_machines(made):
-            file = self.folder / f"{name}.asl.json"
-            file.write_text(definition)
-            command = [*self.state_machines, "--json-path", file]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                yield f"{name}: {' '.join((done.stdout + done.stderr).split())}"
+            said = self._said_of(definition)
+            if said:
+                yield f"{name}: {said}"
             if "${" in definition:
                 yield f"{name}: a substitution has no value"
             if any(not resource.startswith("arn:") for resource in _resources_of(json.loads(definition))):
                 yield f"{name}: a state's Resource is no ARN"
 
+    def _said_of(self, definition: str) -> str:
+        """Return what asl-validator finds; most stacks have the same machine, and node takes a second to start."""
+        if definition not in self.known:
+            file = self.folder / f"{len(self.known)}.asl.json"
+            file.write_text(definition)
+            command = [*self.state_machines, "--json-path", file]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            self.known[definition] = " ".join((done.stdout + done.stderr).split()) if done.returncode else ""
+        return self.known[definition]
+
     def _permission_problems(self, made: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-        policies = {
-            f"{case}: {name}/{policy['PolicyName']}": policy["PolicyDocument"]
-            for case, resources in made.items()
-            for name, resource in resources.items()
-            if resource["Type"] == "AWS::IAM::Role"
-            for policy in resource["Properties"].get("Policies", ())
-        }
+        cases: dict[str, list[str]] = {}
+        for case, resources in made.items():
+            for name, resource in resources.items():
+                for policy in documents_of(resource):
+                    cases.setdefault(json.dumps([name, policy["PolicyDocument"]]), []).append(case)
         command = [environments.CHECKOV.python, "-W", "ignore", "-c", PARLIAMENT]
-        done = subprocess.run(command, input=json.dumps(policies), capture_output=True, text=True, check=True)
-        for line in done.stdout.splitlines():
-            if not any(known in line for known in KNOWN_FINDINGS):
-                yield line.split(": ", 1)[0], line
-        for name, policy in policies.items():
-            size = len(json.dumps(policy, separators=(",", ":")))
-            if size > INLINE_POLICIES_MAX:
-                yield name.split(": ", 1)[0], f"{name} has {size} characters, at most {INLINE_POLICIES_MAX} are allowed"
+        done = subprocess.run(command, input=json.dumps(list(cases)), capture_output=True, text=True, check=True)
+        for policy, finding in map(json.loads, done.stdout.splitlines()):
+            if not any(known in finding for known in KNOWN_FINDINGS):
+                yield from ((case, finding) for case in cases[policy])
+
+
+def documents_of(resource: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the policies of a role, or the one that stands by itself."""
+    properties = resource.get("Properties", {})
+    if resource["Type"] in {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"}:
+        return [{"PolicyName": "itself", "PolicyDocument": properties["PolicyDocument"]}]
+    return properties.get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []
 
 
 KNOWN_FINDINGS = (
@@ -163,8 +177,10 @@ def _resources_of(part: Any) -> Iterator[str]:
 
 
 def retention_problems(made: Mapping[str, Any]) -> Iterator[str]:
-    """What is kept under a fixed name would be in the way of the next try, if the first creation failed."""
+    """What is kept under a fixed name would be in the way of the next try; a version that goes is none to go back to."""
     for name, resource in made.items():
+        if resource["Type"] == "AWS::Lambda::Version" and resource.get("UpdateReplacePolicy") != "Retain":
+            yield f"{name}: is deleted as soon as another description takes its place; take UpdateReplacePolicy: Retain"
         if resource.get("DeletionPolicy") == "Retain" and any(key.endswith("Name") for key in _named(resource)):
             yield f"{name}: Retain keeps it after a failed first creation, and its name is taken; take RetainExceptOnCreate"
 
@@ -232,6 +248,15 @@ def name_problems(made: Mapping[str, Any]) -> Iterator[str]:
         text = resource["Properties"].get(key, "") if key else ""
         if len(text) > most:
             yield f"{name}: {key} has {len(text)} characters, at most {most} are allowed"
-        described = resource["Properties"].get("Description", "")
-        if resource["Type"] == "AWS::Lambda::Version" and len(described) > DESCRIPTION_MAX:
-            yield f"{name}: Description has {len(described)} characters, at most {DESCRIPTION_MAX} are allowed"
+
+
+def refusals(template: Template, parameters: Mapping[str, str]) -> list[str]:
+    """Return what the template's ``Rules`` say to these parameters, as CloudFormation does before it makes anything."""
+    resolver = Resolver(template, values_of(template, {**DEFAULTS, **parameters}))
+    return [
+        assertion["AssertDescription"]
+        for rule in template["Rules"].values()
+        if "RuleCondition" not in rule or resolver.value(rule["RuleCondition"])
+        for assertion in rule["Assertions"]
+        if not resolver.value(assertion["Assert"])
+    ]

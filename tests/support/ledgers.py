@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -39,8 +40,11 @@ class MemoryLedger:
             return Receipt(Verdict.SEQUENCE_TAKEN, log=log_of(entries[:1]) if entry.sequence == 1 else None)
         if (learned := contradiction(self.balances.get(entry.user), entry, guard)) is not None:
             return Receipt(Verdict.STANDING_LEARNED, standing=learned)
-        if mark is not None and entry.job is not None and not self.mark(entry.job, mark, _deadline):
-            return Receipt(Verdict.NO_JOB_ROW)
+        if mark is not None and entry.job is not None:
+            if entry.job not in self.rows:
+                return Receipt(Verdict.NO_JOB_ROW)
+            if not self.mark(entry.job, mark, _deadline):
+                return Receipt(Verdict.ROW_LEARNED, row=dict(self.rows[entry.job]))
         entries.append(entry)
         if guard is not Guard.NONE:
             self.balances[entry.user] = self.balances.get(entry.user, Decimal(0)) + entry.amount
@@ -78,20 +82,31 @@ class MemoryLedger:
     def mark(self, job: str, mark: Mark, _deadline: Deadline) -> bool:
         """Mark the job's row if there is one."""
         self.calls.append("mark")
-        if job not in self.rows:
+        if job not in self.rows or not takes(self.rows[job], mark):
             return False
-        self.rows[job]["reconciled"] = mark.settled
+        self.rows[job] |= {"reconciled": mark.settled, "reconciledSequence": mark.sequence}
         if mark.settled:
             self.rows[job]["reconciledStatus"] = mark.status
         return True
 
-    def due_jobs(self, part: ScanSlice, _statuses: object, _attributes: object, _deadline: Deadline) -> Page:
+    def due_jobs(
+        self,
+        part: ScanSlice,
+        statuses: Collection[str] | None,
+        _attributes: object,
+        _deadline: Deadline,
+        ignored: Collection[str] = (),
+    ) -> Page:
         """Return the next few rows of the first segment that are due."""
         self.calls.append("scan")
         names = [name for name in sorted(self.rows) if part.segment == 0 and (part.after is None or name > part.after)]
         names, rest = names[: self.page_size], names[self.page_size :]
-        rows: list[Document] = [self.rows[name] for name in names if not is_settled(self.rows[name])]
-        return Page(tuple(rows), next_after=names[-1] if rest else None)
+        found = [row for name in names if not is_settled(row := self.rows[name]) and row.get("status") not in ignored]
+        rows: list[Document] = [dict(row) for row in found if statuses is None or row.get("status") in statuses]
+        unmapped = Counter(
+            str(row.get("status")) for row in found if statuses is not None and row.get("status") not in statuses
+        )
+        return Page(tuple(rows), names[-1] if rest else None, unmapped)
 
     def load_baselines(self, _policy: str, _deadline: Deadline) -> Baselines:
         """Return the stored baselines."""
@@ -120,3 +135,29 @@ class MemoryLedger:
 def is_settled(row: dict[str, object]) -> bool:
     """Say what the scan's filter says."""
     return row.get("reconciled") is True and row.get("reconciledStatus") == row.get("status")
+
+
+def takes(row: dict[str, object], mark: Mark) -> bool:
+    """Say what the condition on the mark says of a row."""
+    if mark.user is not None and row.get(mark.user[0], mark.user[1]) != mark.user[1]:
+        return False
+    return _time_is_right(row, mark) and _sequence_is_right(row, mark)
+
+
+def _time_is_right(row: dict[str, object], mark: Mark) -> bool:
+    if mark.time is None:
+        return True
+    said = row.get(mark.time.attribute)
+    if mark.time.latest is None:
+        return said == mark.time.read
+    latest = mark.time.latest.strftime("%Y-%m-%dT%H:%M:%S")
+    return not isinstance(said, str) or said <= latest or said == f"{latest}Z"
+
+
+def _sequence_is_right(row: dict[str, object], mark: Mark) -> bool:
+    stands = row.get("reconciledSequence")
+    if not isinstance(stands, int) or stands < mark.sequence:
+        return True
+    is_as_read = mark.settled and mark.read is not None and row.get("status") == mark.read
+    is_marked = row.get("reconciled") is True and row.get("reconciledStatus") == mark.status
+    return stands == mark.sequence and is_as_read and not is_marked

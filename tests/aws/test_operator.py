@@ -1,0 +1,319 @@
+"""What the ``reconciler`` command may do with OperatorPolicy: all that it needs, and nothing else.
+
+Enforced by a local AWS under IAM, on tables and queues of its own: each command is run with the rights of a role that has the
+template's policy. Each permission is taken away in turn, and the named check misses it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from attrs import define, field
+from botocore.exceptions import ClientError
+from typer.testing import CliRunner
+
+from engine.audit.seals import REST
+from engine.cli.app import app
+from engine.instants import posting_text
+from engine.ledger import Tables
+from tests.conftest import started
+from tests.support.as_aws import DEFAULTS, translated
+from tests.support.events import rendered
+from tests.support.roles import as_list, reduced
+from tools.local_aws import ACCOUNT, REGION, LocalAws, create_tables, run_local_aws, tables_environment
+from tools.template import load, resources
+from tools.translate import resolved
+
+Document = dict[str, Any]
+
+TABLES = Tables("Jobs-its", "Credits-its", "Ledger-its", "StateTable", "Seals-its")
+QUEUES = ("FailedEvents", "UndeliveredEvents")
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+STATEMENTS = resources(None, "AWS::IAM::ManagedPolicy")["OperatorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+PERMISSIONS = sorted((each["Sid"], action) for each in STATEMENTS if "Sid" in each for action in as_list(each["Action"]))
+
+
+def policy(key: str = "") -> Document:
+    """Return the template's policy, of a stack with the tables and queues of this test."""
+    parameters = {
+        **DEFAULTS,
+        "ExistingJobsTable": TABLES.jobs, "ExistingCreditsTable": TABLES.credits, "ExistingLedgerTable": TABLES.ledger,
+        "ExistingSealsTable": TABLES.seals or "", "KmsKeyArn": key,
+    }  # fmt: skip
+    (whole,) = translated([(load(), parameters)])
+    made = resolved(whole, parameters)["Resources"]["OperatorPolicy"]["Properties"]["PolicyDocument"]
+    document: Document = json.loads(json.dumps(made).replace("eu-west-1:123456789012", f"{REGION}:{ACCOUNT}"))
+    return document
+
+
+@define
+class Desk:
+    """A ledger that is looked after by somebody with OperatorPolicy, and what its owner does beside."""
+
+    aws: LocalAws
+    folder: Path
+    document: Document
+    owner: Any = field(init=False)
+    iam: Any = field(init=False)
+    number: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.owner, self.iam = self.aws.client("dynamodb"), self.aws.client("iam")
+
+    def put(self, document: Document) -> None:
+        """Let the role have this policy."""
+        self.iam.put_role_policy(RoleName="operator", PolicyName="it", PolicyDocument=json.dumps(document))
+
+    def credentials(self) -> dict[str, str]:
+        """Return the variables with which a command has the role's rights."""
+        sts = self.aws.client("sts")
+        got = sts.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/operator", RoleSessionName="somebody")["Credentials"]
+        sts.close()
+        return {
+            "AWS_ACCESS_KEY_ID": got["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": got["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": got["SessionToken"],
+        }
+
+    def run(self, *command: str) -> str:
+        """Run the command with the role's rights, and return all that it says."""
+        environment = {**self.aws.environment(), **tables_environment(TABLES), **self.credentials()}
+        result = CliRunner().invoke(app, list(command), env=environment)
+        return f"{result.output}\n{result.exception}"
+
+    def event(self) -> dict[str, Any]:
+        """Return an event of a job and a user of its own, who has a hundred credits."""
+        self.number += 1
+        user, job = f"u-{self.number}", f"j-{self.number}"
+        self.owner.put_item(TableName=TABLES.credits, Item={"userId": {"S": user}, "remaining": {"N": "100"}})
+        return rendered(job, userId=user)
+
+    def policy_file(self) -> str:
+        """Return the file of a policy."""
+        path = self.folder / "policy.yaml"
+        path.write_text(POLICY_TEXT)
+        return str(path)
+
+
+POLICY_TEXT = (Path(__file__).parents[2] / "policies" / "video.yaml").read_text()
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Return a local AWS that enforces IAM, with tables, two queues and a role that has the policy."""
+    folder = tmp_path_factory.mktemp("operator")
+    with started(run_local_aws(folder, enforce_iam=True)) as aws:
+        desk = Desk(aws, folder, policy())
+        create_tables(desk.owner, TABLES)
+        sqs = aws.client("sqs")
+        for queue in QUEUES:
+            sqs.create_queue(QueueName=queue)
+        sqs.close()
+        account = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [account]})
+        desk.iam.create_role(RoleName="operator", AssumeRolePolicyDocument=trust)
+        desk.put(desk.document)
+        yield desk
+        desk.owner.close()
+        desk.iam.close()
+
+
+# --- the command, and what it needs ---------------------------------------------------------------------------------------
+
+
+def a_replay(desk: Desk) -> str:
+    """One debit: entry, balance and mark in one transaction."""
+    event = desk.event()
+    file = desk.folder / f"{event['detail']['jobId']}.jsonl"
+    file.write_text(json.dumps(event))
+    return desk.run("replay", str(file), "--policy", desk.policy_file(), "--verbose")
+
+
+def a_scan(desk: Desk) -> str:
+    """Finds and posts a job that no event told of, and renews what is usual."""
+    detail = desk.event()["detail"]
+    row = {"jobId": detail["jobId"], "userId": detail["userId"], "status": "completed", "model": "veo-3"}
+    item = {name: {"S": value} for name, value in row.items()}
+    item |= {"seconds": {"N": "8"}, "updatedAt": {"S": "2026-01-05T10:00:00Z"}}
+    desk.owner.put_item(TableName=TABLES.jobs, Item=item)
+    return desk.run("scan", "--policy", desk.policy_file(), "--segments", "1", "--json", "--verbose")
+
+
+def a_statement(desk: Desk) -> str:
+    """Reads a user's entries by the index, and the balance."""
+    a_replay(desk)
+    return desk.run("statement", f"u-{desk.number}")
+
+
+def an_entry_explained(desk: Desk) -> str:
+    """Reads a job's log."""
+    a_replay(desk)
+    return desk.run("explain", "--entry", f"job#j-{desk.number}")
+
+
+def an_audit(desk: Desk) -> str:
+    """Reads all entries and all balances."""
+    return desk.run("audit")
+
+
+def an_audit_that_seals_and_verifies(desk: Desk) -> str:
+    """There is an entry that has rested long enough; what was sealed is held against what is there."""
+    a_replay(desk)
+    rested = posting_text(datetime.now(UTC) - REST - timedelta(milliseconds=1))
+    desk.owner.update_item(
+        TableName=TABLES.ledger,
+        Key={"reference": {"S": f"job#j-{desk.number}"}, "sequence": {"N": "1"}},
+        UpdateExpression="SET postedAt = :then",
+        ExpressionAttributeValues={":then": {"S": rested}},
+    )
+    return desk.run("audit", "--seal", "--verify")
+
+
+def dead_letters(desk: Desk) -> str:
+    """Lists a letter, replays it, and removes it."""
+    sqs = desk.aws.client("sqs")
+    url = sqs.get_queue_url(QueueName="FailedEvents")["QueueUrl"]
+    sqs.purge_queue(QueueUrl=url)
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(desk.event()))
+    listed = desk.run("dead-letters", "list", "--queue", "FailedEvents", "--policy", desk.policy_file())
+    replayed = desk.run("dead-letters", "replay", "--all", "--queue", "FailedEvents", "--policy", desk.policy_file())
+    left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+    sqs.close()
+    return f"{listed}\n{replayed}\nleft: {left['ApproximateNumberOfMessages']}"
+
+
+Check = Callable[[Desk], str]
+
+CHECKS: Mapping[tuple[str, str], Check] = {
+    ("AppendToTheLedger", "dynamodb:PutItem"): a_replay,
+    ("FindAndMarkJobs", "dynamodb:Scan"): a_scan,
+    ("FindAndMarkJobs", "dynamodb:UpdateItem"): a_replay,
+    ("KeepBaselines", "dynamodb:GetItem"): a_replay,
+    ("KeepBaselines", "dynamodb:PutItem"): a_scan,
+    ("MoveBalances", "dynamodb:UpdateItem"): a_replay,
+    ("ReadAndKeepSeals", "dynamodb:GetItem"): an_audit_that_seals_and_verifies,
+    ("ReadAndKeepSeals", "dynamodb:PutItem"): an_audit_that_seals_and_verifies,
+    ("ReadAndKeepSeals", "dynamodb:Query"): an_audit_that_seals_and_verifies,
+    ("ReadAndSettleDeadLetters", "sqs:ChangeMessageVisibility"): dead_letters,
+    ("ReadAndSettleDeadLetters", "sqs:DeleteMessage"): dead_letters,
+    ("ReadAndSettleDeadLetters", "sqs:GetQueueUrl"): dead_letters,
+    ("ReadAndSettleDeadLetters", "sqs:ReceiveMessage"): dead_letters,
+    ("ReadBalances", "dynamodb:GetItem"): a_statement,
+    ("ReadBalances", "dynamodb:Scan"): an_audit,
+    ("ReadStatements", "dynamodb:Query"): a_statement,
+    ("ReadTheLedger", "dynamodb:BatchGetItem"): an_audit_that_seals_and_verifies,
+    ("ReadTheLedger", "dynamodb:Query"): an_entry_explained,
+    ("ReadTheLedger", "dynamodb:Scan"): an_audit,
+}
+"""What misses each permission."""
+
+SAYS_NO_REASON = {("KeepBaselines", "dynamodb:GetItem"): '"baselines": "unreadable"'}
+"""Where the money moves all the same, and a line says what was missed."""
+
+
+def test_each_permission_has_a_check_that_misses_it() -> None:
+    """And no line is left of one that is gone."""
+    assert sorted(CHECKS) == PERMISSIONS
+
+
+@pytest.mark.parametrize("check", sorted(set(CHECKS.values()), key=lambda check: check.__name__))
+def test_the_command_works_with_the_policy(desk: Desk, check: Check) -> None:
+    """Nothing is refused, and what was asked for was done."""
+    said = check(desk)
+
+    assert "not authorized" not in said, said
+    assert "unreadable" not in said
+    assert check is not dead_letters or "left: 0" in said, said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sid", "action"), PERMISSIONS)
+def test_no_permission_is_spare(desk: Desk, sid: str, action: str) -> None:
+    """Without it the check is refused, by its name; with it again it is done."""
+    check = CHECKS[sid, action]
+    desk.put(reduced(desk.document, sid, action))
+    try:
+        said = check(desk)
+    finally:
+        desk.put(desk.document)
+
+    assert SAYS_NO_REASON.get((sid, action), f"not authorized to perform: {action}") in " ".join(said.split()), said
+    assert "not authorized" not in check(desk)
+
+
+# --- what is refused ---------------------------------------------------------------------------------------------------
+
+ENTRY = {"reference": {"S": "job#j-1"}, "sequence": {"N": "1"}}
+SEAL = {"id": {"S": "seal"}, "number": {"N": "1"}}
+RICHER = {
+    "UpdateExpression": "ADD remaining :amount, posted :amount",
+    "ExpressionAttributeValues": {":amount": {"N": "1000"}},
+}
+CHEAPER = {"UpdateExpression": "SET amount = :amount", "ExpressionAttributeValues": {":amount": {"N": "0"}}}
+USER, JOB = {"userId": {"S": "u-1"}}, {"jobId": {"S": "j-1"}}
+QUEUE = {"QueueUrl": "{queue}"}
+
+DENIALS: tuple[tuple[str, str, Mapping[str, Any], str], ...] = (
+    ("dynamodb", "put_item", {"TableName": TABLES.ledger, "Item": ENTRY}, "no entry without its balance"),
+    ("dynamodb", "update_item", {"TableName": TABLES.ledger, "Key": ENTRY, **CHEAPER}, "an amount is never changed"),
+    ("dynamodb", "delete_item", {"TableName": TABLES.ledger, "Key": ENTRY}, "an entry is never deleted"),
+    ("dynamodb", "update_item", {"TableName": TABLES.credits, "Key": USER, **RICHER}, "no balance without its entry"),
+    ("dynamodb", "put_item", {"TableName": TABLES.credits, "Item": USER}, "a user's row is the application's"),
+    ("dynamodb", "delete_item", {"TableName": TABLES.credits, "Key": USER}, "a user's row is the application's"),
+    ("dynamodb", "put_item", {"TableName": TABLES.jobs, "Item": JOB}, "no job is made or overwritten"),
+    ("dynamodb", "delete_item", {"TableName": TABLES.jobs, "Key": JOB}, "no job is deleted"),
+    ("dynamodb", "update_item", {"TableName": TABLES.seals, "Key": SEAL, **CHEAPER}, "a seal is never changed"),
+    ("dynamodb", "delete_item", {"TableName": TABLES.seals, "Key": SEAL}, "a seal is never removed"),
+    ("dynamodb", "delete_item", {"TableName": TABLES.state, "Key": {"id": {"S": "run"}}}, "a run is the schedule's"),
+    ("dynamodb", "delete_table", {"TableName": TABLES.ledger}, "tables outlive everything"),
+    ("sqs", "send_message", {**QUEUE, "MessageBody": "x"}, "it sends no event to be charged"),
+    ("sqs", "purge_queue", QUEUE, "letters are dropped one by one, with a copy"),
+    ("secretsmanager", "get_secret_value", {"SecretId": "openai"}, "it knows no key"),
+    ("lambda", "invoke", {"FunctionName": "credit-reconciler-dev"}, "it works by itself"),
+    ("events", "put_events", {"Entries": [{"Source": "a", "DetailType": "b", "Detail": "{}"}]}, "nor puts events"),
+    ("iam", "put_role_policy", {"RoleName": "operator", "PolicyName": "p", "PolicyDocument": "{}"}, "nor takes more rights"),
+    ("kms", "list_keys", {}, "it sees no keys"),
+)
+
+
+@pytest.mark.parametrize(("service", "operation", "parameters", "why"), DENIALS, ids=lambda part: str(part)[:40])
+def test_what_an_operator_has_no_business_with_is_refused(
+    desk: Desk, service: str, operation: str, parameters: Mapping[str, Any], why: str
+) -> None:
+    """With the credentials of the role, by whatever tool."""
+    rights = desk.credentials()
+    session = boto3.Session(
+        rights["AWS_ACCESS_KEY_ID"], rights["AWS_SECRET_ACCESS_KEY"], rights["AWS_SESSION_TOKEN"], region_name=REGION
+    )
+    client = session.client(service, endpoint_url=desk.aws.endpoint)
+    queue = f"{desk.aws.endpoint}/{ACCOUNT}/FailedEvents"
+    given = {name: queue if value == "{queue}" else value for name, value in parameters.items()}
+
+    with pytest.raises(ClientError, match="is not authorized to perform: "):
+        getattr(client, operation)(**given)
+
+    client.close()
+
+
+def test_entries_and_balances_move_in_transactions_alone() -> None:
+    """No tool that writes a single item can move a credit."""
+    in_a_transaction = {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": "TransactWriteItems"}}
+    statements = {each["Sid"]: each for each in policy()["Statement"]}
+
+    assert in_a_transaction == statements["AppendToTheLedger"]["Condition"] == statements["MoveBalances"]["Condition"]
+
+
+def test_a_key_of_ones_own_is_used_through_tables_and_queues_alone() -> None:
+    """One statement more; without a key there is none."""
+    assert ["kms:Decrypt"] == [each["Action"] for each in policy(KEY)["Statement"] if each not in policy()["Statement"]]
+
+
+def test_its_arn_is_an_output() -> None:
+    """So that it can be attached to the role of those who run the command."""
+    assert {"Ref": "OperatorPolicy"} == load()["Outputs"]["OperatorPolicyArn"]["Value"]
