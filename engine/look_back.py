@@ -43,6 +43,7 @@ def look_back(reconciler: Reconciler, deadline: Deadline) -> Answer:
     """
     within = longest(reconciler.policy)
     if within is None:
+        reconciler.telemetry.looked_back({})
         return {}
     look = _Look(reconciler, deadline.sooner(deadline.left() / SHARE))
     try:
@@ -50,9 +51,9 @@ def look_back(reconciler: Reconciler, deadline: Deadline) -> Answer:
         look.flag()
     except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
         look.answer["problem"] = f"{type(error).__name__}: {error}"
-        reconciler.telemetry.look_back_failed(look.answer)
+        reconciler.telemetry.looked_back(look.answer, is_finished=False)
     else:
-        reconciler.telemetry.flagged(look.answer, look.answer["flags"])
+        reconciler.telemetry.looked_back(look.answer, look.answer["flags"], is_finished=not look.answer["unread"])
     return {"lookBack": look.answer}
 
 

@@ -64,7 +64,8 @@ def everything(reconciler: Reconciler, at: datetime, deadline: Deadline) -> Answ
     report = scan(reconciler, slices, deadline, OwnAllowance(_entries_max(reconciler)))
     flags, audited = look_back(reconciler, deadline), check_books(reconciler, deadline)
     tell_daily(reconciler, at, deadline)
-    return {**report.answer(), **baselines, **flags, "audit": audited}
+    answer = report.answer()
+    return {**answer, **baselines, "allFailed": _all_failed(answer), **flags, "audit": audited}
 
 
 # --- in steps ---
@@ -104,15 +105,19 @@ def finish(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline)
     """Check the books, and return them with the sum of all ``parts``; ``leftOver`` are those with slices left over.
 
     ``unfinished`` is how many these are. What is left over because the run has posted as much as it may is not unfinished
-    but ``capped``.
+    but ``capped``. ``allFailed`` says that rows were due and not one of them could be reconciled: such a run is no success.
     """
     reports = [(ScanReport.read(part), part) for part in event["parts"]]
     answer = sum((report for report, _ in reports), ScanReport()).answer()
     left_over = [part for report, part in reports if part.get("slices") and not report.is_capped]
     flags, audited = look_back(reconciler, deadline), check_books(reconciler, deadline)
     tell_daily(reconciler, read_instant(event.get("time")) or reconciler.clock.now(), deadline)
-    unfinished = {"unfinished": len(left_over), "leftOver": left_over}
+    unfinished = {"unfinished": len(left_over), "leftOver": left_over, "allFailed": _all_failed(answer)}
     return {**answer, "slices": [], **unfinished, **flags, "audit": audited}
+
+
+def _all_failed(answer: Answer) -> bool:
+    return bool(answer["errors"]) and answer["errors"] >= answer["rows"]
 
 
 def check_books(reconciler: Reconciler, deadline: Deadline) -> Answer:
@@ -129,7 +134,7 @@ def check_books(reconciler: Reconciler, deadline: Deadline) -> Answer:
         reconciler.telemetry.audit_unfinished(fields, is_out_of_time=isinstance(error, LedgerUnavailable))
         return fields
     fields = {**_told(seen), "seal": _seal_told(seen) if isinstance(sealer, Sealer) else {"problem": sealer}}
-    reconciler.telemetry.audited(fields, seen.damages, is_sealed=isinstance(sealer, Sealer))
+    reconciler.telemetry.audited(fields, seen.damages, unexplained=seen.unexplained, is_sealed=isinstance(sealer, Sealer))
     return fields
 
 
@@ -148,6 +153,7 @@ def _told(seen: Audit) -> Answer:
         "drifts": [drift.user for drift in seen.drifts[:TOLD_MAX]],
         "faults": [f"{fault.reference}, entry {fault.sequence}: {fault.problem}" for fault in seen.faults[:TOLD_MAX]],
         "busy": list(seen.busy[:TOLD_MAX]),
+        "unexplained": seen.unexplained,
     }
 
 
@@ -164,6 +170,7 @@ def _problem(error: Exception) -> str:
 
 def _renew_baselines(reconciler: Reconciler, deadline: Deadline) -> Answer:
     done = reconciler.usual.renew(deadline.sooner(deadline.left() / BASELINES_SHARE))
+    reconciler.telemetry.renewed(done or {})
     return {} if done is None else {"baselines": done}
 
 

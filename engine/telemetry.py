@@ -9,10 +9,10 @@ import functools
 import json
 import logging
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from attrs import frozen
+from attrs import Factory, define, field, frozen
 
 from engine.clock import Clock
 from engine.texts import plainly
@@ -89,6 +89,31 @@ class Failure:
     milliseconds: float
 
 
+REJECTED_MAX = 10
+"""So many different events may a container reject without having taken one, before it says that it takes nothing."""
+
+
+@define
+class Tally:
+    """What became of events in this container. A version that rejects whatever comes is told from a producer's mistakes by it.
+
+    Those come among events that are taken, and one of them that comes again and again is one event.
+    """
+
+    has_taken: bool = False
+    rejected: set[str] = Factory(set)
+
+    def take(self, outcome: Outcome) -> None:
+        """Note an event that was settled; one that no rule matches says nothing."""
+        self.has_taken = self.has_taken or outcome is not Outcome.IGNORED
+
+    def reject(self, event: str) -> bool:
+        """Note an event that failed, and say whether nothing but that has come of many."""
+        if not self.has_taken and len(self.rejected) <= REJECTED_MAX:
+            self.rejected.add(event)
+        return not self.has_taken and len(self.rejected) > REJECTED_MAX
+
+
 @frozen
 class Telemetry:
     """Writes one line for each outcome through ``write``; ``dimensions`` name the source of its metrics."""
@@ -99,10 +124,18 @@ class Telemetry:
     level: int = logging.INFO
     trace: str | None = None
     """The id of the X-Ray trace of a sampled invocation; its lines name it."""
+    grace: timedelta = timedelta(0)
+    """How long an event may be under way: what a scan posts of a job that is younger was not lost."""
+    tally: Tally = field(factory=Tally, eq=False, repr=False)
 
     def settled(self, report: Report) -> None:
         """Report an event that has its place in the ledger (or needs none)."""
-        self._line(logging.INFO, "reconciled", report.answer(), settled_metrics(report))
+        self.tally.take(report.outcome)
+        self._line(logging.INFO, "reconciled", report.answer(), settled_metrics(report, self._lost_before(report)))
+
+    def _lost_before(self, report: Report) -> datetime | None:
+        is_found = report.entry is not None and report.entry.source is Source.SCAN
+        return self.clock.now() - self.grace if is_found else None
 
     def failed(self, failure: Failure) -> None:
         """Report an event that must come back."""
@@ -120,7 +153,8 @@ class Telemetry:
             "source": failure.envelope.source.value,
             "milliseconds": failure.milliseconds,
         }
-        self._line(logging.ERROR, "failed", fields, {"Errors": 1})
+        takes_nothing = self.tally.reject(str(fields["event"] or message))
+        self._line(logging.ERROR, "failed", fields, {"Errors": 1, "NothingTaken": int(takes_nothing)})
 
     def scanned(self, fields: Mapping[str, Any], *, is_capped: bool = False) -> None:
         """Report a run of the scan; one that found more to post than it may is for a person to look at.
@@ -128,20 +162,29 @@ class Telemetry:
         A metric is 0 where nothing is to be told: an alarm looks back for the last number, and would not end by silence.
         """
         unmapped = sum(fields.get("unmapped", {}).values())
-        metrics = {"ScansCapped": int(is_capped), "Adjustments": 0, "UnmappedRows": unmapped}
+        metrics = {"ScansCapped": int(is_capped), "Adjustments": 0, "Errors": 0, "UnmappedRows": unmapped}
         self._line(logging.ERROR if is_capped else logging.INFO, "scanned", fields, metrics)
 
-    def flagged(self, fields: Mapping[str, Any], flags: int) -> None:
-        """Report a look back, and how many entries it has flagged."""
-        self._line(logging.INFO, "looked back", fields, {"Flags": flags} if flags else {})
+    def renewed(self, fields: Mapping[str, Any]) -> None:
+        """Report the baselines that a run has computed; ``problem`` says why it could not. No fields: nothing needs them."""
+        failed = "problem" in fields
+        self._line(logging.ERROR if failed else logging.DEBUG, "baselines", fields, {"BaselinesFailed": int(failed)})
 
-    def look_back_failed(self, fields: Mapping[str, Any]) -> None:
-        """Report a look back that did not come to its end; the next one sees the same entries."""
-        self._line(logging.ERROR, "looked back", fields, {})
+    def looked_back(self, fields: Mapping[str, Any], flags: int = 0, *, is_finished: bool = True) -> None:
+        """Report a look back and how many entries it has flagged. Two in a row that did not finish alarm.
 
-    def audited(self, fields: Mapping[str, Any], damages: int, *, is_sealed: bool = True) -> None:
-        """Report an audit, and how many users and entries are not as they should be. One that cannot seal is not finished."""
-        metrics = {"Drift": damages, "AuditsUnfinished": int(not is_sealed)}
+        What one could not see, the next one sees. No fields: the policy looks for nothing of the kind.
+        """
+        metrics = {"LookBacksUnfinished": int(not is_finished), **({"Flags": flags} if flags else {})}
+        level = logging.INFO if fields else logging.DEBUG
+        self._line(level if is_finished else logging.ERROR, "looked back", fields, metrics)
+
+    def audited(self, fields: Mapping[str, Any], damages: int, *, unexplained: int = 0, is_sealed: bool = True) -> None:
+        """Report an audit, and how many users and entries are not as they should be. One that cannot seal is not finished.
+
+        ``unexplained`` are flagged entries without an explanation. An audit that does not finish tells neither: nobody knows.
+        """
+        metrics = {"Drift": damages, "Unexplained": unexplained, "AuditsUnfinished": int(not is_sealed)}
         self._line(logging.ERROR if damages else logging.INFO, "audited", fields, metrics)
 
     def audit_unfinished(self, fields: Mapping[str, Any], *, is_out_of_time: bool) -> None:
@@ -163,19 +206,22 @@ class Telemetry:
             self.write(LINE.encode({**shown, **embedded(metrics, self.dimensions, now)}))
 
 
-def settled_metrics(report: Report) -> dict[str, float]:
-    """Return the metrics of one settled event."""
+def settled_metrics(report: Report, lost_before: datetime | None = None) -> dict[str, float]:
+    """Return the metrics of one settled event. What a scan finds is an adjustment where it occurred ``lost_before``.
+
+    Of a row without a time of its own nobody can say how old it is: it counts.
+    """
     metrics: dict[str, float] = {METRICS[report.outcome]: 1}
     entry = report.entry
     if entry is None:
         return metrics
-    if report.assessment and report.assessment.unjudged:
-        metrics["Unjudged"] = 1
+    if report.assessment and (report.assessment.unjudged or entry.samples):
+        metrics["Unjudged"] = int(bool(report.assessment.unjudged))
     if entry.anomalies:
         metrics["Flags"] = 1
     if entry.amount:
         metrics["CreditsMoved"] = float(abs(entry.amount))
-    if entry.source is Source.SCAN:
+    if entry.source is Source.SCAN and (entry.time_is_assumed or lost_before is None or entry.occurred_at <= lost_before):
         metrics["Adjustments"] = 1
     return metrics
 

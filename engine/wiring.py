@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ CONNECT_SECONDS_MAX = 1
 READ_SECONDS_MAX = 2
 """DynamoDB answers within milliseconds; whoever waits longer waits for an answer that was lost."""
 
+GRACE_VARIABLE = "LOST_EVENTS_GRACE_MINUTES"
+
 REGION_OF_A_LOCAL_ENDPOINT = "us-east-1"
 
 
@@ -40,6 +43,7 @@ class Settings:
     endpoint: str | None = None
     adjustments_max: int | None = None
     scans_at_once: int | None = None
+    lost_events_grace: timedelta = timedelta(0)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -58,6 +62,7 @@ class Settings:
             function=get("AWS_LAMBDA_FUNCTION_NAME") or "local",
             endpoint=get("AWS_ENDPOINT_URL_DYNAMODB") or get("AWS_ENDPOINT_URL"),
             adjustments_max=_whole_number(get("ADJUSTMENTS_CAP"), "ADJUSTMENTS_CAP"),
+            lost_events_grace=timedelta(minutes=_whole_number(get(GRACE_VARIABLE), GRACE_VARIABLE) or 0),
             scans_at_once=_whole_number(get("SCANS_AT_ONCE"), "SCANS_AT_ONCE"),
         )
 
@@ -123,7 +128,8 @@ def build_wire_client(wire: Wire, clock: Clock) -> WireClient:
 def build_reconciler(settings: Settings, write: Callable[[str], None], clock: Clock | None = None) -> Reconciler:
     """Return the reconciler that the settings describe. Raises PolicyError for a policy that must not run."""
     clock = clock or Clock()
-    telemetry = Telemetry(write, clock, {"FunctionName": settings.function}, log_level(settings.log_level))
+    dimensions, level = {"FunctionName": settings.function}, log_level(settings.log_level)
+    telemetry = Telemetry(write, clock, dimensions, level, grace=settings.lost_events_grace)
     path = settings.policy_path()
     policy, ledger = load_compiled(path) or load_policy(path), build_ledger(settings.tables, clock)
     return Reconciler(

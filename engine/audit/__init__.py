@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from decimal import Decimal
 
 from attrs import Factory, define, evolve, field, frozen
@@ -17,8 +18,10 @@ from engine.audit.logs import Fault, Line, faults
 from engine.audit.seals import Sealer
 from engine.clock import Deadline
 from engine.decimals import EXACT, ZERO
+from engine.instants import posting_text
 from engine.ledger import Ledger, LedgerUnavailable
-from engine.ledger.seals import NO_SEAL, Seal
+from engine.ledger.attributes import Item
+from engine.ledger.seals import NO_SEAL, Seal, text_of
 from engine.ledger.vault import Credit, Vault
 
 __all__ = ["Audit", "Drift", "Fault", "audit"]
@@ -28,6 +31,9 @@ LOOKS_MAX = 5
 
 SECONDS_BETWEEN_LOOKS = 1.0
 """Longer than the index trails the table."""
+
+UNEXPLAINED_AFTER, UNEXPLAINED_UNTIL = timedelta(hours=1), timedelta(days=1)
+"""So old are flagged entries that should have an explanation. What is older was told of by the runs before."""
 
 ENTRIES_BETWEEN_LOOKS_AT_THE_CLOCK = 500
 
@@ -59,6 +65,8 @@ class Audit:
     sealed: Seal = NO_SEAL
     came_or_went: int = 0
     """Entries behind the seals: above 0 for those that were put there later, below 0 for those that are gone."""
+    unexplained: int = 0
+    """Flagged entries of the last day that have no explanation after an hour."""
 
     @property
     def is_clean(self) -> bool:
@@ -92,6 +100,7 @@ def audit(
         drifts=tuple(look for _, look in looks if isinstance(look, Drift)),
         faults=tuple(fault for log in sorted(books.suspects) for fault in vault_faults(vault, log, deadline)),
         busy=tuple(user for user, look in looks if look is BUSY),
+        unexplained=books.unexplained,
     )
     return evolve(result, sealed=sealer.close(), came_or_went=sealer.came_or_went) if sealer else result
 
@@ -110,13 +119,22 @@ class Books:
     count: int = 0
     sums: dict[str, Decimal] = field(factory=lambda: defaultdict(lambda: ZERO))
     suspects: set[str] = Factory(set)
+    unexplained: int = 0
+    _unexplained_since: str = field(init=False)
+    _unexplained_until: str = field(init=False)
     _log: list[Line] = Factory(list)
+
+    def __attrs_post_init__(self) -> None:
+        now = self.vault.clock.now()
+        self._unexplained_since = posting_text(now - UNEXPLAINED_UNTIL)
+        self._unexplained_until = posting_text(now - UNEXPLAINED_AFTER)
 
     def read(self) -> None:
         """Read every entry."""
         check_time(self.deadline)
         for item in self.vault.entries(self.deadline):
             self._take(Line.of(item))
+            self.unexplained += self._lacks_words(item)
             if self.sealer:
                 self.sealer.take(item)
             if self.count % ENTRIES_BETWEEN_LOOKS_AT_THE_CLOCK == 0:
@@ -124,6 +142,10 @@ class Books:
                 self.seen(self.count)
         self._close_log()
         self.seen(self.count)
+
+    def _lacks_words(self, item: Item) -> bool:
+        is_flagged = bool(item.get("anomalies", {}).get("L")) and "explanation" not in item
+        return is_flagged and self._unexplained_since <= text_of(item, "postedAt") <= self._unexplained_until
 
     def _take(self, line: Line) -> None:
         self.count += 1

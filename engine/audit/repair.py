@@ -116,7 +116,8 @@ class _Hand:
         """Count back what was done to sealed entries."""
         damaged: dict[str | None, set[int | None]] = defaultdict(set)
         for finding in verified.findings:
-            damaged[finding.reference].add(finding.sequence)
+            if not finding.facts_are_sealed:
+                damaged[finding.reference].add(finding.sequence)
         for finding in filter(_can_be_counted_back, verified.open):
             yield from self._count_back(str(finding.reference), finding, damaged[finding.reference])
 
@@ -195,7 +196,8 @@ class _Hand:
     ) -> Correction:
         """Append a correcting entry: in the first place where that is free, so that no event takes it for new.
 
-        What the ``damaged`` entries know is not believed; it comes back with the events.
+        What the ``damaged`` entries know is not believed; it comes back with the events. What a seal proves to be known stays
+        known, so that an event that comes again keeps its price, whatever the policy says by now.
         """
         items = self.vault.log(reference, self.deadline)
         is_first = not items or int(items[0]["sequence"]["N"]) > 1

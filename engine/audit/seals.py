@@ -19,6 +19,7 @@ from engine.ledger.seals import (
     Seal,
     SealedEntry,
     digest_of,
+    facts_digest_of,
     sealed_entry,
     text_of,
 )
@@ -133,6 +134,8 @@ class Finding:
     digest: str = ""
     corrected_by: int | None = None
     """The sequence of the entry that corrects it, where one does."""
+    facts_are_sealed: bool = False
+    """Whether what the entry knows of its job is what was sealed, whatever else was changed."""
 
     @property
     def reference(self) -> str | None:
@@ -258,7 +261,8 @@ def _finding(seal: int, line: SealedEntry, item: Item | None) -> Finding | None:
     digest, now = digest_of(item), Line.of(item)
     if digest == line.digest:
         return None
-    return Finding(Damage.CHANGED, _change(line, now), seal, line, now, digest)
+    facts_are_sealed = bool(line.facts) and line.facts == facts_digest_of(item)
+    return Finding(Damage.CHANGED, _change(line, now), seal, line, now, digest, facts_are_sealed=facts_are_sealed)
 
 
 def _change(line: SealedEntry, now: Line) -> str:

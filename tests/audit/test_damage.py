@@ -12,7 +12,8 @@ from attrs import evolve, frozen
 from engine.audit.repair import Repair, Wrong, repair
 from tests.audit.conftest import Day
 from tests.support.events import failed, rendered
-from tests.support.world import DisturbedClient
+from tests.support.policies import example
+from tests.support.world import DisturbedClient, World
 
 pytestmark = pytest.mark.local_aws
 
@@ -346,3 +347,26 @@ def test_after_a_repair_a_refund_goes_to_the_rightful_user(day: Day) -> None:
 
     assert ("refunded", Decimal("1.2")) == (report.outcome.value, report.entry.amount if report.entry else None)
     assert day.audit().is_clean
+
+
+def test_what_was_sealed_keeps_its_price_when_its_event_comes_again(day: Day) -> None:
+    """Charged 0.80 and sealed; the amount is changed, the price doubled, the entry repaired, the event comes again."""
+    day.change("job#j-1", 1, "SET amount = :n", n=n("-5"))
+    assert repaired(day, None).after.is_clean
+
+    dearer = World(day.world.client, day.world.tables, example(('default: "0.10"', 'default: "0.20"')), clock=day.time.clock())
+    (report,) = dearer.deliver(rendered("j-1"))
+
+    assert "duplicate" == report.outcome.value
+    assert TRUE["u-1"] == (day.world.user_row("u-1") or {})["posted"]
+    assert day.audit().is_clean
+
+
+def test_what_somebody_made_up_of_a_job_is_not_believed(day: Day) -> None:
+    """Facts that are not those sealed would keep out the true event for ever."""
+    day.change("job#j-1", 1, "SET facts.charge.amount = :n", n=n("0"))
+    repaired(day, None)
+
+    (report,) = day.world.deliver(rendered("j-1"))
+
+    assert "duplicate" != report.outcome.value

@@ -391,7 +391,7 @@ def test_events_move_to_a_new_version_bit_by_bit_and_back_when_an_alarm_begins()
     assert ("live", True) == (FUNCTION["AutoPublishAlias"], FUNCTION["AutoPublishAliasAllProperties"])
     assert {"Ref": "Rollout"} == preference["Type"]
     assert TEMPLATE["Parameters"]["Rollout"]["Default"].startswith("Canary")
-    assert ["ErrorsAlarm", "RejectedEventsAlarm", "SlowEventsAlarm"] == [alarm["Ref"] for alarm in preference["Alarms"]]
+    assert ["ErrorsAlarm", "NothingTakenAlarm", "SlowEventsAlarm"] == [alarm["Ref"] for alarm in preference["Alarms"]]
     for alarm in (ALARMS[alarm["Ref"]]["Properties"] for alarm in preference["Alarms"]):
         assert alarm["Period"] * alarm["EvaluationPeriods"] < SHORTEST_CANARY_SECONDS, "it would begin when all is over"
     assert alias == RESOURCES["EventBatches"]["Properties"]["FunctionName"]
@@ -510,10 +510,12 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     telemetry = Telemetry(lines.append, Clock())
     telemetry.failed(Failure(Envelope({}, Source.QUEUE), ValueError(), 0.0))
     telemetry.audited({}, 0)
+    telemetry.looked_back({})
+    telemetry.renewed({})
     telemetry.scanned({}, is_capped=True)
     telemetry.audit_unfinished({}, is_out_of_time=True)
     own = settled_metrics(Report(None, Outcome.DEBITED, entry=entry)).keys()
-    own |= {key for line in lines for key in json.loads(line)} | set(EXPLAIN_METRICS)
+    own |= {key for line in lines for key in json.loads(line)} | {*EXPLAIN_METRICS, "Unjudged"}
 
     for alarm in ALARMS.values():
         properties = alarm["Properties"]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from engine.decimals import Money
 from engine.errors import EventError
-from engine.telemetry import Telemetry
-from engine.values import Envelope, Source
+from engine.facts import Facts
+from engine.telemetry import Failure, Report, Telemetry
+from engine.values import Entry, EntryType, Envelope, Outcome, Source
 from tests.support.clock import ManualClock
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example
@@ -96,7 +99,7 @@ def test_an_error_is_a_line_that_names_rule_and_field() -> None:
     assert ("error", "ERROR", "debit-rendered", "detail.seconds") == tuple(
         line[name] for name in ("outcome", "level", "rule", "field")
     )
-    assert {"Errors": 1} == metrics_of(line)
+    assert {"Errors": 1, "NothingTaken": 0} == metrics_of(line)
 
 
 def test_a_posting_made_by_a_scan_counts_as_an_adjustment() -> None:
@@ -140,5 +143,44 @@ def test_what_went_well_says_so_in_numbers() -> None:
     assert [("INFO", "scanned", "0.1"), ("INFO", "audited", None)] == [
         (line["level"], line["message"], line.get("moved")) for line in lines
     ]
-    of_a_scan = {"ScansCapped": 0, "Adjustments": 0, "UnmappedRows": 0}
-    assert [of_a_scan, {"Drift": 0, "AuditsUnfinished": 0}] == [metrics_of(line) for line in lines]
+    assert [
+        {"ScansCapped": 0, "Adjustments": 0, "Errors": 0, "UnmappedRows": 0},
+        {"Drift": 0, "Unexplained": 0, "AuditsUnfinished": 0},
+    ] == [metrics_of(line) for line in lines]
+
+
+def test_a_container_that_rejects_whatever_comes_says_so() -> None:
+    """Eleven different events and none taken; not where one comes again and again, nor where others are taken."""
+
+    def rejected(*ids: str, taken: bool = False) -> list[int]:
+        lines: list[dict[str, Any]] = []
+        telemetry = Telemetry(lambda line: lines.append(json.loads(line)), ManualClock().clock())
+        if taken:
+            telemetry.settled(Report(Envelope({}, Source.EVENT), Outcome.DUPLICATE))
+        telemetry.settled(Report(Envelope({}, Source.EVENT), Outcome.IGNORED))
+        for event_id in ids:
+            telemetry.failed(Failure(Envelope({"id": event_id}, Source.QUEUE), ValueError("no number"), 0.0))
+        return [line["NothingTaken"] for line in lines if "NothingTaken" in line]
+
+    different = [f"e-{number}" for number in range(12)]
+
+    assert [*[0] * 10, 1, 1] == rejected(*different)
+    assert [0] * 12 == rejected(*different, taken=True)
+    assert [0] * 12 == rejected(*["e-1"] * 12)
+
+
+@pytest.mark.parametrize(("minutes", "assumed", "counted"), [(29, False, 0), (30, False, 1), (31, False, 1), (0, True, 1)])
+def test_what_may_be_under_way_is_not_lost(minutes: int, assumed: bool, counted: int) -> None:  # noqa: FBT001
+    """A job that is younger than the grace is posted and not counted; of one without a time nobody can say how old it is."""
+    lines: list[dict[str, Any]] = []
+    clock = ManualClock().clock()
+    telemetry = Telemetry(lambda line: lines.append(json.loads(line)), clock, grace=timedelta(minutes=30))
+    entry = Entry(
+        reference="job#j", job="j", sequence=1, user="u", type=EntryType.DEBIT, amount=Decimal(-1),
+        occurred_at=clock.now() - timedelta(minutes=minutes), rule="r", policy="p", facts=Facts(), cost=Decimal(1),
+        money=Money(), source=Source.SCAN, time_is_assumed=assumed,
+    )  # fmt: skip
+
+    telemetry.settled(Report(Envelope({}, Source.SCAN), Outcome.DEBITED, entry=entry))
+
+    assert counted == lines[0].get("Adjustments", 0)

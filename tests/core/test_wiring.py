@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,11 @@ def test_every_variable_is_heard() -> None:
             "AWS_ENDPOINT_URL_DYNAMODB": "http://dynamodb",
             "ADJUSTMENTS_CAP": "7",
             "SCANS_AT_ONCE": "3",
+            "LOST_EVENTS_GRACE_MINUTES": "30",
         }
     )
 
-    assert Settings(Tables("j", "c", "l"), "p.yaml", "DEBUG", "f", "http://dynamodb", 7, 3) == settings
+    assert Settings(Tables("j", "c", "l"), "p.yaml", "DEBUG", "f", "http://dynamodb", 7, 3, timedelta(minutes=30)) == settings
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "1.5", "1e3"])

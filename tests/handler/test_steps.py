@@ -64,6 +64,17 @@ def test_a_run_catches_up_and_checks_the_books_and_then_has_nothing_to_do(world:
     assert 0 == second["adjustments"]
 
 
+def test_a_run_in_which_every_row_failed_is_no_success(world: World) -> None:
+    """Nor is it one of nothing: a row that is fine makes it one, and so does no row at all."""
+    assert not run("run-0")["allFailed"]
+    world.job("j-1", seconds="eight")
+    world.job("j-2", seconds="nine")
+    assert {"allFailed": True, "rows": 2, "errors": 2}.items() <= run().items()
+    world.job("j-3")
+    assert {"allFailed": False, "rows": 3, "errors": 2}.items() <= run("run-2").items()
+    assert run("run-3")["allFailed"]
+
+
 def test_a_run_says_how_many_segments_are_read_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a number: the state machine takes nothing else. Four, where nobody says."""
     assert 4 == step(BEGIN)["atOnce"]

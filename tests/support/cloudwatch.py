@@ -33,7 +33,10 @@ STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
 }
 
 MISSING_IS_BREACHING: Mapping[str, bool] = {"breaching": True, "notBreaching": False}
-"""The two ways in which the template's alarms treat missing data. Neither depends on the state before."""
+"""How missing data count. Neither depends on the state before; with ``ignore`` that stays."""
+
+PERIODS_KEPT = 40
+"""So far back the state before is looked for, of an alarm that keeps it."""
 
 
 @frozen
@@ -96,10 +99,13 @@ class Alarm:
         fewer, each that is missing counts as the alarm treats missing data.
         """
         end = at.replace(second=0, microsecond=0)
-        datapoints = self._datapoints(list(data), end, self.periods + looks_back)
+        keeps = self.missing == "ignore"
+        datapoints = self._datapoints(list(data), end, PERIODS_KEPT if keeps else self.periods + looks_back)
         there = [point for point in datapoints if point is not None][: self.periods]
         breaching = sum(COMPARISONS[self.comparison](point, self.threshold) for point in there)
-        breaching += (self.periods - len(there)) * MISSING_IS_BREACHING[self.missing]
+        if keeps and len(there) < self.periods:
+            return "INSUFFICIENT_DATA"
+        breaching += (self.periods - len(there)) * MISSING_IS_BREACHING.get(self.missing, False)
         return "ALARM" if breaching >= self.datapoints else "OK"
 
     def _datapoints(self, data: list[Datum], end: datetime, periods: int) -> list[float | None]:

@@ -85,7 +85,7 @@ def explained(stack: Deployment, user: str, anomaly: str, count: int = 1) -> lis
 
     They move nothing. In the Ledger they have no anomalies, so that the stream itself passes them by.
     """
-    items = [_flag(user) for _ in range(count)]
+    items = [flag_item(user, datetime.now(UTC)) for _ in range(count)]
     for item in items:
         stack.dynamodb.put_item(TableName=stack.tables.ledger, Item=item)
     told = {"L": [{"M": {"name": {"S": anomaly}}}]}
@@ -99,8 +99,9 @@ def explained(stack: Deployment, user: str, anomaly: str, count: int = 1) -> lis
     return [entries(stack, item["jobId"]["S"])[0] for item in items]
 
 
-def _flag(user: str) -> dict[str, Any]:
-    job, at = f"j-{uuid.uuid4().hex[:12]}", datetime.now(UTC)
+def flag_item(user: str, at: datetime) -> dict[str, Any]:
+    """Return an entry that moves nothing, posted at an instant."""
+    job = f"j-{uuid.uuid4().hex[:12]}"
     entry = Entry(
         reference=f"job#{job}", job=job, sequence=1, user=user, type=EntryType.FLAG, amount=Decimal(0), occurred_at=at,
         rule="flag-of-a-test", policy="test", facts=Facts(), cost=Decimal(0), money=Money(), source=Source.EVENT,
