@@ -567,11 +567,7 @@ def test_half_a_surrogate_does_not_end_a_replay(world: World, tmp_path: Path) ->
 
 @pytest.mark.local_aws
 def test_what_is_no_event_or_cannot_be_kept_does_not_end_a_replay(world: World, tmp_path: Path) -> None:
-<<<<<<< HEAD
-    """A wrapped line, an empty one, half of a surrogate in what selects the rate or in the id: each is kept aside."""
-=======
     """A wrapped line, an empty one, half of a surrogate in a rate or an id: kept aside, each with its line."""
->>>>>>> cases
     wrapped = {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}
     halves = [rendered("j-3", model="veo \ud83d"), {**rendered("j-4"), "id": "\udc00"}]
     file = events_file(tmp_path / "events.jsonl", rendered("j-1"), wrapped, {}, *halves, rendered("j-2"))
