@@ -12,6 +12,7 @@ One way leads through the house, and a module imports only from floors below its
     engine/reconcile.py   [4] the conductor: one event, one batch
     engine/coalesce.py    [4] many events in few transactions
     engine/wiring.py      [4] settings from the environment, the client, the reconciler
+    engine/unmark.py      [4] after a restore: marks that rest on entries which are gone
     engine/look_back.py   [4] what only many entries show, flagged by the scheduled run
     engine/usual.py       [4] what is usual: renewed by the schedule, read at most once in ten minutes
     engine/reasons.py     [4] why an event costs what it costs

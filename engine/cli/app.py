@@ -11,6 +11,7 @@ from engine.cli import anomalies, dead_letters, ledger, policies
 from engine.cli.audit import audit
 from engine.cli.options import FAILED
 from engine.cli.output import err
+from engine.cli.unmark import unmark
 from engine.errors import EventError, LedgerError, PolicyError, QueueError
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {
@@ -22,6 +23,7 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "replay": ledger.replay,
     "scan": ledger.scan,
     "audit": audit,
+    "unmark": unmark,
     "statement": ledger.statement,
 }
 """A new command is a function and a line here."""

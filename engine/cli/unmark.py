@@ -1,0 +1,64 @@
+"""``reconciler unmark``: after a restore, lets the next scan look again at jobs whose entries are gone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from attrs import asdict
+
+from engine.cli.options import MISUSED, AsJson, Endpoint, JobsTable, LedgerTable, Target, Verbose, forever
+from engine.cli.output import err, print_counts, print_json, progress
+from engine.clock import Clock
+from engine.instants import instant_text, read_instant
+from engine.ledger import Tables
+from engine.ledger.marked import MARK, MarkedRow, Marks
+from engine.scan import whole_table
+from engine.unmark import Unmarker, UnmarkReport
+
+
+def unmark(
+    *,
+    since: Annotated[str, typer.Option(help="The instant that Ledger and Credits were restored to (ISO 8601 with a zone).")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would go, and take nothing away.")] = False,
+    segments: Annotated[int, typer.Option(min=1, max=1_000_000, help="Parts the table is read in.")] = 8,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Segments under way at once.")] = 4,
+    endpoint_url: Endpoint = None,
+    jobs_table: JobsTable = "Jobs",
+    ledger_table: LedgerTable = "Ledger",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """After a restore: take the mark off jobs whose entry is gone, so that the next scan looks at them. Posts nothing."""
+    instant = _past_instant(since)
+    marks = Marks.of(Target(Tables(jobs_table, ledger=ledger_table), endpoint_url).ledger(workers))
+    with progress() as bar, ThreadPoolExecutor(workers) as pool:
+        task = bar.add_task("unmark: marks looked at", total=None)
+        told = _tell if verbose else lambda _: None
+        unmarker = Unmarker(marks, instant, dry_run, lambda count: bar.advance(task, count), told)
+        reports = pool.map(lambda part: unmarker.run(part, forever()), whole_table(segments))
+        total = sum(reports, start=UnmarkReport())
+    answer: dict[str, Any] = {"since": instant_text(instant), "dryRun": dry_run, **asdict(total)}
+    print_json(answer) if as_json else print_counts("Unmark", answer)
+    if total.unnumbered:
+        said = f"{total.unnumbered} marks name no entry (made by hand, or by an earlier version) and stay"
+        err.print(said, markup=False, soft_wrap=True)
+
+
+def _past_instant(text: str) -> datetime:
+    instant = read_instant(text)
+    if instant is not None and instant <= Clock().now():
+        return instant
+    problem = "no instant with its zone, like 2026-01-06T00:00:00Z" if instant is None else "still to come"
+    said = f"--since is {text!r}, {problem}; write the instant that the tables were restored to"
+    err.print(said, markup=False, soft_wrap=True)
+    raise typer.Exit(MISUSED)
+
+
+def _tell(row: MarkedRow) -> None:
+    said = {name: next(iter(value.values())) for name, value in zip(MARK, row.mark, strict=True) if value is not None}
+    print(json.dumps({"outcome": "unmarked", "job": row.job, **said}, default=str), file=sys.stderr)
