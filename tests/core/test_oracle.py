@@ -304,7 +304,7 @@ def check_edits(tellings: list[Telling]) -> None:
 def tried(
     check: Callable[[Any], None], histories_of: st.SearchStrategy[Any], examples: int, *, always_the_same: bool = False
 ) -> None:
-    """Try so many histories; the first that is wrong fails, as small as it can be made"""
+    """Try so many histories; the first that is wrong fails, as small as it can be made."""
     phases = [Phase.generate] if always_the_same else tuple(Phase)
     rules = settings(max_examples=examples, deadline=None, database=None, phases=phases, derandomize=always_the_same)
     rules(given(histories_of)(check))()
