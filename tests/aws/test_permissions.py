@@ -289,9 +289,7 @@ LOGGED = Call(
     arn("logs", "log-group:/aws/lambda/credit-reconciler-dev:log-stream:2026/01/05/[7]0a1b"),
     "Lambda Developer Guide, Sending Lambda function logs to CloudWatch Logs, Required IAM permissions",
 )
-LOGGED_BY_CATCH_UP = Call(
-    arn("logs", "log-group:/aws/lambda/credit-reconciler-dev-catch-up:log-stream:2026/01/05/[$LATEST]0a1b"), LOGGED.page
-)
+LOGGED_BY_CATCH_UP = Call(arn("logs", "log-group:{log}:log-stream:2026/01/05/[$LATEST]0a1b"), LOGGED.page)
 STEPPED = Call(
     arn("lambda", "function:credit-reconciler-dev-catch-up"),
     "Step Functions Developer Guide, Invoke an AWS Lambda function with Step Functions, IAM policies",
@@ -360,7 +358,8 @@ def test_no_permission_is_spare(deployed: Deployment, roles: dict[str, Role], ro
     """Without it what needs it is refused, and the refusal names it; with it again it is done."""
     permission = (role, sid, action)
     if permission in SIMULATED:
-        resource, policy = SIMULATED[permission].resource.format(stream=stream_of(deployed)), roles[role].document()
+        resource, policy = SIMULATED[permission].resource, roles[role].document()
+        resource = resource.format(stream=stream_of(deployed), log=deployed.outputs["CatchUpLogGroupName"])
         assert "allowed" == roles[role].simulated(policy, action, resource)
         assert "implicitDeny" == roles[role].simulated(reduced(policy, sid, action), action, resource)
         return
