@@ -10,42 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore import xform_name
 from typer.testing import CliRunner
 
 from engine.audit.seals import REST
 from engine.cli.app import app
 from engine.ledger import Tables
 from engine.ledger.attributes import decode_item, encode_item
+from tests.support.aws_cli import AwsCli, commands
 from tests.support.clock import ManualClock
 from tests.support.events import rendered
 from tests.support.world import World
 from tools.environments import ROOT
-from tools.local_aws import tables_environment
+from tools.local_aws import LocalAws, tables_environment
 
 PAGE = (ROOT / "docs" / "security.md").read_text()
 
 
-def commands(section: str) -> list[list[str]]:
+def section(title: str) -> list[list[str]]:
     """Return the commands of a section of the page, each as its words."""
-    text = PAGE.split(f"### {section}\n")[1].split("\n## ")[0].split("\n### ")[0]
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+    text = PAGE.split(f"### {title}\n")[1].split("\n## ")[0].split("\n### ")[0]
+    return [shlex.split(line) for block in commands(text) for line in block]
 
 
-def run_aws(dynamodb: Any, words: list[str], tables: Tables) -> None:
-    """Do what the AWS CLI does with a command: each option is a parameter of the request, JSON where it is no text."""
-    assert ["aws", "dynamodb"] == words[:2]
+def run_aws(local_aws: str, words: list[str], tables: Tables) -> None:
+    """Do what the AWS CLI does with a command, on these tables in the place of the page's."""
     names = {"Jobs-prod": tables.jobs, "Credits-prod": tables.credits, "Ledger-prod": tables.ledger}
-    options = dict(zip(words[3::2], words[4::2], strict=True))
-    parameters = {
-        "".join(part.capitalize() for part in name.removeprefix("--").split("-")): json.loads(value)
-        if value[0] == "{"
-        else value
-        for name, value in options.items()
-    }
-    parameters["TableName"] = names[parameters["TableName"]]
-    getattr(dynamodb, xform_name("".join(part.capitalize() for part in words[2].split("-"))))(**parameters)
+    AwsCli(LocalAws(local_aws, Path()).client).run([names.get(word, word) for word in words[1:]])
 
 
 @pytest.fixture
@@ -77,16 +67,16 @@ def stored(world: World) -> str:
     return json.dumps([world.client.scan(TableName=table)["Items"] for table in tables])
 
 
-def test_a_user_is_erased_by_the_pages_own_commands_and_the_books_still_agree(of_one_user: World) -> None:
+def test_a_user_is_erased_by_the_pages_own_commands_and_the_books_still_agree(of_one_user: World, local_aws: str) -> None:
     """What leads to the person is gone; amounts, marks and seals are what they were: 10 less 8 seconds at 0.10."""
     world, run = of_one_user, []
     assert all(
         found in stored(world) for found in ("ada@example.com", "Ada on a bicycle", "s3://renders/ada", "Ada rendered.")
     )
 
-    for words in commands("A user is erased"):
+    for words in section("A user is erased"):
         if words[0] == "aws":
-            run_aws(world.client, words, world.tables)
+            run_aws(local_aws, words, world.tables)
         elif words[1] != "dead-letters":
             result = CliRunner().invoke(app, words[1:])
             assert 0 == result.exit_code, result.output
@@ -113,7 +103,7 @@ def test_a_user_id_that_is_changed_in_the_ledger_is_found(of_one_user: World) ->
 
 def test_what_is_known_of_a_user_is_told(of_one_user: World) -> None:
     """The statement names the job and what it cost."""
-    (words,) = commands("A user asks what you know")
+    (words,) = section("A user asks what you know")
 
     result = CliRunner().invoke(app, words[1:])
 
