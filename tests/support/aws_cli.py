@@ -1,4 +1,4 @@
-"""Commands of a page, done: those of the AWS CLI through boto3, others by what the test names, in a shell as small as pages need.
+"""Commands of a page, done: those of the AWS CLI through boto3, others by what the test names. The shell is a small one.
 
 An option has to be one of its operation, and a value of its kind: what the AWS CLI would refuse is refused here.
 """
@@ -145,7 +145,7 @@ def _printed(value: Any, output: str) -> str:
 
 @define
 class Shell:
-    """Runs lines. ``programs`` take their words and return what they print. An unset variable is an error, as with ``set -u``."""
+    """Runs lines. ``programs`` take their words and return what they print. An unset variable is an error (``set -u``)."""
 
     programs: Mapping[str, Callable[[list[str]], str]]
     export: Callable[[str, str], None]
