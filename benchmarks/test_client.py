@@ -20,6 +20,7 @@ from benchmarks.test_warm import bare_request
 from engine.assess import assess
 from engine.clock import Clock
 from engine.decide import decide
+from engine.job_row import ASSUMED_ROW, with_row
 from engine.ledger import Ledger, ScanSlice, Tables, Verdict
 from engine.ledger.attributes import encode_item
 from engine.ledger.signing import Credentials, Signer
@@ -70,7 +71,7 @@ def test_post(benchmark: Any, nothing: str, new_event: Callable[[], dict[str, An
     event = new_event()
     assessment = assess(Envelope(event, Source.EVENT), policy)
     assert assessment is not None
-    decision = decide(assessment, JobLog(), Standing.ASSUMED_COVERED, policy)
+    decision = with_row(decide(assessment, JobLog(), Standing.ASSUMED_COVERED, policy), assessment, ASSUMED_ROW, policy)
     assert decision.entry is not None
     entry, guard, mark, deadline = decision.entry, decision.guard, decision.mark, ledger.clock.deadline(600)
     request, peer = bare_request(tables, event, policy), boto3.client("dynamodb", endpoint_url=nothing, **KEYS)

@@ -22,6 +22,7 @@ from benchmarks.gates import at_least, at_most
 from engine.assess import assess
 from engine.clock import Clock
 from engine.decide import decide
+from engine.job_row import ASSUMED_ROW, with_row
 from engine.ledger import Tables
 from engine.ledger.entries import item_of
 from engine.ledger.postings import Posting
@@ -121,7 +122,7 @@ def bare_request(tables: Tables, event: dict[str, Any], policy: Policy) -> dict[
     """Return the transaction of a debit, ready to be sent."""
     assessment = assess(Envelope(event, Source.EVENT), policy)
     assert assessment is not None
-    decision = decide(assessment, JobLog(), Standing.ASSUMED_COVERED, policy)
+    decision = with_row(decide(assessment, JobLog(), Standing.ASSUMED_COVERED, policy), assessment, ASSUMED_ROW, policy)
     assert decision.entry is not None
     posting = Posting(decision.entry, item_of(decision.entry, Clock().now()), decision.guard, decision.mark)
     return {"TransactItems": posting.actions(tables), "ClientRequestToken": str(uuid.uuid4())}

@@ -436,7 +436,8 @@ def entries_that_nothing_was_compared_with(stack: Deployment, watch: Watch) -> I
 def a_flag_that_nothing_explains(stack: Deployment, watch: Watch) -> Iterator[None]:
     """Posted two hours ago, and the stream passed it by; then a person has it explained.
 
-    It is always the same entry: another one, dated back behind a seal, would be damage of the books.
+    It is one entry, whatever the number of causes: the first seal of the stack covers it, as old as it is. Where there is a
+    seal already it counts as slipped in, and is removed at the end, so that the books are clean again.
     """
     key = {"reference": {"S": "job#j-odd"}, "sequence": {"N": "1"}}
     if "Item" not in stack.dynamodb.get_item(TableName=stack.tables.ledger, Key=key):
@@ -444,11 +445,14 @@ def a_flag_that_nothing_explains(stack: Deployment, watch: Watch) -> Iterator[No
         odd = {"L": [{"M": {"name": {"S": "odd"}}}]}
         stack.dynamodb.put_item(TableName=stack.tables.ledger, Item={**item, **key, "jobId": {"S": "j-odd"}, "anomalies": odd})
     stack.dynamodb.update_item(TableName=stack.tables.ledger, Key=key, UpdateExpression="REMOVE explanation")
-    assert 1 <= stack.catch_up()["audit"]["unexplained"]
+    audit = stack.catch_up()["audit"]
+    assert 1 <= audit["unexplained"]
     yield
     words = {"UpdateExpression": "SET explanation = :words", "ExpressionAttributeValues": {":words": {"M": {}}}}
     stack.dynamodb.update_item(TableName=stack.tables.ledger, Key=key, **words)
     watch.let_pass(SIX_HOURS)
+    if audit["seal"]["cameOrWent"]:
+        stack.dynamodb.delete_item(TableName=stack.tables.ledger, Key=key)
     audit = stack.catch_up()["audit"]
     assert (0, [], 0) == (audit["unexplained"], audit["drifts"], audit["seal"]["cameOrWent"])
 

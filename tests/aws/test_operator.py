@@ -32,8 +32,8 @@ from tools.translate import resolved
 
 Document = dict[str, Any]
 
-TABLES = Tables("Jobs-its", "Credits-its", "Ledger-its", "StateTable", "Seals-its")
-QUEUES = ("FailedEvents", "UndeliveredEvents")
+TABLES = Tables("Jobs-its", "Credits-its", "Ledger-its", "State-dev", "Seals-its")
+QUEUES = FAILED, UNDELIVERED = "credit-reconciler-dev-failed-events", "credit-reconciler-dev-undelivered-events"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 STATEMENTS = resources(None, "AWS::IAM::ManagedPolicy")["OperatorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
 PERMISSIONS = sorted((each["Sid"], action) for each in STATEMENTS if "Sid" in each for action in as_list(each["Action"]))
@@ -178,11 +178,11 @@ def an_audit_that_seals_and_verifies(desk: Desk) -> str:
 def dead_letters(desk: Desk) -> str:
     """Lists a letter, replays it, and removes it."""
     sqs = desk.aws.client("sqs")
-    url = sqs.get_queue_url(QueueName="FailedEvents")["QueueUrl"]
+    url = sqs.get_queue_url(QueueName=FAILED)["QueueUrl"]
     sqs.purge_queue(QueueUrl=url)
     sqs.send_message(QueueUrl=url, MessageBody=json.dumps(desk.event()))
-    listed = desk.run("dead-letters", "list", "--queue", "FailedEvents", "--policy", desk.policy_file())
-    replayed = desk.run("dead-letters", "replay", "--all", "--queue", "FailedEvents", "--policy", desk.policy_file())
+    listed = desk.run("dead-letters", "list", "--queue", FAILED, "--policy", desk.policy_file())
+    replayed = desk.run("dead-letters", "replay", "--all", "--queue", FAILED, "--policy", desk.policy_file())
     left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
     sqs.close()
     return f"{listed}\n{replayed}\nleft: {left['ApproximateNumberOfMessages']}"

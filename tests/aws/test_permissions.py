@@ -289,7 +289,7 @@ LOGGED = Call(
     arn("logs", "log-group:/aws/lambda/credit-reconciler-dev:log-stream:2026/01/05/[7]0a1b"),
     "Lambda Developer Guide, Sending Lambda function logs to CloudWatch Logs, Required IAM permissions",
 )
-LOGGED_BY_CATCH_UP = Call(arn("logs", "log-group:{catch_up_log}:log-stream:2026/01/05/[$LATEST]0a1b"), LOGGED.page)
+LOGGED_BY_CATCH_UP = Call(arn("logs", "log-group:{log}:log-stream:2026/01/05/[$LATEST]0a1b"), LOGGED.page)
 STEPPED = Call(
     arn("lambda", "function:credit-reconciler-dev-catch-up"),
     "Step Functions Developer Guide, Invoke an AWS Lambda function with Step Functions, IAM policies",
@@ -358,7 +358,8 @@ def test_no_permission_is_spare(deployed: Deployment, roles: dict[str, Role], ro
     """Without it what needs it is refused, and the refusal names it; with it again it is done."""
     permission = (role, sid, action)
     if permission in SIMULATED:
-        resource, policy = made(deployed, SIMULATED[permission].resource), roles[role].document()
+        resource, policy = SIMULATED[permission].resource, roles[role].document()
+        resource = resource.format(stream=stream_of(deployed), log=deployed.outputs["CatchUpLogGroupName"])
         assert "allowed" == roles[role].simulated(policy, action, resource)
         assert "implicitDeny" == roles[role].simulated(reduced(policy, sid, action), action, resource)
         return
@@ -369,10 +370,10 @@ def test_no_permission_is_spare(deployed: Deployment, roles: dict[str, Role], ro
     check(deployed)
 
 
-def made(stack: Deployment, resource: str) -> str:
-    """Return a resource with the names in it that are not ours to give: the Ledger's stream, the catch-up's log."""
-    stream = stack.dynamodb.describe_table(TableName=stack.ledger_table)["Table"]["LatestStreamArn"]
-    return resource.format(stream=stream, catch_up_log=stack.outputs["CatchUpLogGroupName"])
+def stream_of(stack: Deployment) -> str:
+    """Return the stream of the Ledger."""
+    arn_of_stream: str = stack.dynamodb.describe_table(TableName=stack.ledger_table)["Table"]["LatestStreamArn"]
+    return arn_of_stream
 
 
 def test_each_permission_is_either_taken_away_or_simulated() -> None:

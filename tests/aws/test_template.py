@@ -518,7 +518,7 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     telemetry.scanned({}, is_capped=True)
     telemetry.audit_unfinished({}, is_out_of_time=True)
     own = settled_metrics(Report(None, Outcome.DEBITED, assessment, entry)).keys()
-    own |= {key for line in lines for key in json.loads(line)} | EXPLAIN_METRICS
+    own |= {key for line in lines for key in json.loads(line)} | set(EXPLAIN_METRICS)
 
     for alarm in ALARMS.values():
         properties = alarm["Properties"]

@@ -26,7 +26,7 @@ def world(dynamodb: Any, tables: Tables) -> World:
 
 def digests(world: World) -> list[dict[str, Any]]:
     """Return the digests that were told."""
-    return [line for line in world.lines if line["message"] == "digest"]
+    return [line for line in world.lines if line.get("message") == "digest"]
 
 
 def test_it_is_told_by_the_first_run_of_a_day(world: World) -> None:

@@ -63,7 +63,7 @@ def test_a_first_debit_imports_nothing_of_the_models(environment: dict[str, str]
     """Flagged or not: the stream carries it elsewhere."""
     answer, heavy = run("lambda_handler", rendered(seconds=700), environment)
 
-    assert ("debited", ["costs-over-50", "longer-than-5-minutes"]) == (answer["outcome"], answer["anomalies"])
+    assert ("debited", ["costs-over-50", "longer-than-5-minutes", "unknown-job"]) == (answer["outcome"], answer["anomalies"])
     assert [] == heavy
 
 
