@@ -116,6 +116,11 @@ def _is_finish(event: Any) -> bool:
     return isinstance(parts, list) and all(isinstance(part, Mapping) for part in parts)
 
 
+def _is_finish_again(event: Any) -> bool:
+    parts = event.get("again") if isinstance(event, Mapping) else None
+    return isinstance(parts, list) and all(isinstance(part, Mapping) for part in parts)
+
+
 def _is_event(event: Any) -> bool:
     return is_event(event)
 
@@ -149,6 +154,12 @@ def _answer_finish(event: Any, reconciler: Reconciler, deadline: Deadline) -> An
     return finish(reconciler, event, deadline)
 
 
+def _answer_finish_again(event: Any, _reconciler: Reconciler, _deadline: Deadline) -> Answer:
+    from engine.scheduled import finish_again  # noqa: PLC0415  the same
+
+    return finish_again(event)
+
+
 def _time_of(event: Any, reconciler: Reconciler) -> datetime:
     return read_instant(event.get("time")) or reconciler.clock.now()
 
@@ -163,6 +174,7 @@ KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Reconciler, Deadline], 
     (_is_scan, _answer_scan),
     (_is_begin, _answer_begin),
     (_is_finish, _answer_finish),
+    (_is_finish_again, _answer_finish_again),
     (_is_event, _answer_event),
 )
 """What an invocation can be: how it is recognised, and how it is answered. The first that fits counts."""

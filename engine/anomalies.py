@@ -31,7 +31,8 @@ Priced = Mapping[str, Mapping[str, Decimal | str | None]]
 class Found:
     """The anomalies of an event in the policy's order, the samples that it will be measured by and the signs it is counted by.
 
-    ``unjudged`` says why outliers could not be measured (``missing``, ``stale``, ``unreadable``), None where they could.
+    ``unjudged`` says why outliers could not be measured (``missing``, ``stale``, ``unreadable``, or ``few`` samples of their
+    group), None where they could.
     """
 
     anomalies: tuple[Anomaly, ...] = ()
@@ -55,11 +56,14 @@ class Looked:
 
     @property
     def is_unjudged(self) -> bool:
-        """Whether no baseline was at hand for a sample that needs one at once."""
-        return self.sample is not None and self.baseline is None and self.note is not LATER
+        """Whether no baseline was at hand for a sample that needs one at once, or one of too few samples."""
+        return self.sample is not None and self.note is not None and self.note is not LATER
 
 
 NOTHING = Looked()
+
+FEW = "few"
+"""Why an outlier was not measured: its group is new, or so rare that the baseline has too few samples of it."""
 
 LATER = "the scheduled run judges it together with others"
 
@@ -75,7 +79,7 @@ def find_anomalies(rules: tuple[AnomalyRule, ...], document: Document, priced: P
         anomalies=tuple(looked.anomaly for looked in looks if looked.anomaly),
         samples=tuple(dict.fromkeys(looked.sample for looked in looks if looked.sample)),
         signs=tuple(looked.sign for looked in looks if looked.sign),
-        unjudged=baselines.problem if any(looked.is_unjudged for looked in looks) else None,
+        unjudged=(baselines.problem or FEW) if any(looked.is_unjudged for looked in looks) else None,
     )
 
 

@@ -4,6 +4,8 @@ A state machine does it in steps, many slices of the scan at once, each invocati
 
     begin -> work, work, work ... (one chain for each segment) -> finish
 
+What finish finds left over is worked on once more, and ``finish_again`` says then how the whole run ended.
+
 ``everything`` does the same in one invocation, as far as its time goes.
 """
 
@@ -102,18 +104,37 @@ def work(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline) -
 
 
 def finish(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline) -> Answer:
-    """Check the books, and return them with the sum of all ``parts``; ``leftOver`` are those with slices left over.
+    """Check the books, and return them with the sum of all ``parts``; ``leftOver`` are events for ``work``: what is left.
 
     ``unfinished`` is how many these are. What is left over because the run has posted as much as it may is not unfinished
     but ``capped``. ``allFailed`` says that rows were due and not one of them could be reconciled: such a run is no success.
     """
-    reports = [(ScanReport.read(part), part) for part in event["parts"]]
-    answer = sum((report for report, _ in reports), ScanReport()).answer()
-    left_over = [part for report, part in reports if part.get("slices") and not report.is_capped]
+    answer = _sum_of(event["parts"]).answer()
+    left_over = _left_over(event["parts"], answer)
     flags, audited = look_back(reconciler, deadline), check_books(reconciler, deadline)
     tell_daily(reconciler, read_instant(event.get("time")) or reconciler.clock.now(), deadline)
     unfinished = {"unfinished": len(left_over), "leftOver": left_over, "allFailed": _all_failed(answer)}
     return {**answer, "slices": [], **unfinished, **flags, "audit": audited}
+
+
+def finish_again(event: Mapping[str, Any]) -> Answer:
+    """Return the counts of a run, now that its ``leftOver`` was worked on (``again``), and whether all of its rows failed."""
+    answer = _sum_of(event["again"]).answer()
+    return {**answer, "slices": [], "allFailed": _all_failed(answer)}
+
+
+def _sum_of(parts: Iterable[Mapping[str, Any]]) -> ScanReport:
+    return sum((ScanReport.read(part) for part in parts), ScanReport())
+
+
+def _left_over(parts: Iterable[Mapping[str, Any]], counts: Answer) -> list[Answer]:
+    """Return what to work on once more. The first goes on from the counts of all parts, the others from none.
+
+    So their sum is that of the run, and no counts stand in the state machine twice: what it hands on has a bound.
+    """
+    unfinished = [part for part in parts if part.get("slices") and not part.get("capped")]
+    left = [{"run": part.get("run"), "slices": part["slices"]} for part in unfinished]
+    return [{**counts, "capped": False, **left[0]}, *left[1:]] if left else []
 
 
 def _all_failed(answer: Answer) -> bool:

@@ -370,3 +370,8 @@ def test_what_somebody_made_up_of_a_job_is_not_believed(day: Day) -> None:
     (report,) = day.world.deliver(rendered("j-1"))
 
     assert "duplicate" != report.outcome.value
+    assert Decimal("-0.8") == sum(amount for _, amount in day.world.amounts("j-1"))
+    assert TRUE["u-1"] == (day.world.user_row("u-1") or {})["posted"]
+    assert day.audit().is_clean
+    day.world.deliver(rendered("j-1"), failed("j-1"))
+    assert Decimal(0) == sum(amount for _, amount in day.world.amounts("j-1"))

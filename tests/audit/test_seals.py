@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from attrs import evolve
 
+from engine.audit import seals
+from engine.audit.repair import repair
 from engine.audit.seals import REST, Damage, Sealer
 from engine.ledger import Tables
 from engine.ledger.attributes import encode_item
-from engine.ledger.seals import NO_SEAL, Seal, header_item, header_of, sealed_entry
+from engine.ledger.seals import NO_SEAL, Seal, SealedEntry, header_item, header_of, sealed_entry
 from engine.ledger.vault import Vault
 from engine.scheduled import check_books
 from tests.audit.conftest import LATER, Day
@@ -54,6 +57,39 @@ def test_a_seal_is_read_back_as_it_was() -> None:
 
     assert (seal, seal.hash) == header_of(header_item(seal))
     assert seal.hash != evolve(seal, total=10).hash
+
+
+def test_a_line_of_the_first_form_is_read() -> None:
+    """It says nothing of what the entry knew; one of today does, behind the digest."""
+    old = '["2026-01-05T12:00:00.000000Z","job#j-1",1,"u-1","-0.8","0a1b"]'
+    today = '["2026-01-05T12:00:00.000000Z","job#j-1",1,"u-1","-0.8","0a1b","2c3d"]'
+    entry = SealedEntry("2026-01-05T12:00:00.000000Z", "job#j-1", 1, "u-1", Decimal("-0.8"), "0a1b")
+
+    assert (entry, evolve(entry, facts="2c3d")) == (SealedEntry.read(old), SealedEntry.read(today))
+    assert (old, today) == (entry.text(), evolve(entry, facts="2c3d").text())
+
+
+@pytest.fixture
+def old_day(another_day: Callable[[], Day], monkeypatch: pytest.MonkeyPatch) -> Day:
+    """Return a day that was sealed in the first form, before today's program came."""
+    with monkeypatch.context() as before:
+        before.setattr(seals, "sealed_entry", lambda item: evolve(sealed_entry(item), facts=""))
+        return another_day()
+
+
+def test_what_was_sealed_in_the_first_form_is_compared_as_ever(old_day: Day) -> None:
+    """Today's seal goes on behind it; damage behind both is named, and put right."""
+    old_day.time.wait(QUARTER + 1)
+    old_day.seal()
+    assert (2, 11, ()) == ((seen := old_day.verify()).seals, seen.entries, seen.findings)
+
+    old_day.change("job#j-4", 1, "SET amount = :n", n={"N": "-0.2"})
+    old_day.change("job#j-7", 1, "SET amount = :n", n={"N": "-0.1"})
+
+    assert [("job#j-4", 1), ("job#j-7", 2)] == [(found.reference, found.seal) for found in old_day.verify().findings]
+    assert [False, True] == [found.facts_are_sealed for found in old_day.verify().findings]
+    assert repair(old_day.ledger, "ticket 7", None, old_day.world.deadline(60)).after.is_clean
+    assert () == old_day.verify().open
 
 
 def test_many_entries_make_several_parts(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:

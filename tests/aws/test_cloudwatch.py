@@ -61,6 +61,25 @@ def test_an_alarm_is_evaluated_as_in_the_guides_tables(
     assert not_breaching == alarm(datapoints, "notBreaching").state(drawn(points), NOON)
 
 
+@pytest.mark.parametrize(
+    ("points", "state"),
+    [
+        ("- - - - -", "INSUFFICIENT_DATA"),
+        ("- - - - X", "ALARM"),
+        ("- - - - 0", "OK"),
+        ("X - - - -", "ALARM"),
+        ("0 - - - -", "OK"),
+        ("0 - X - -", "ALARM"),
+        ("X - 0 - -", "OK"),
+    ],
+)
+def test_an_alarm_that_ignores_what_is_missing_stays_as_it_was(points: str, state: str) -> None:
+    """The newest datapoint counts, however old: what came before it does not, and silence ends nothing."""
+    ignoring = alarm(1, "ignore", periods=1)
+
+    assert {state} == ignoring.states(drawn(points), NOON) == ignoring.states(drawn(points), NOON + FIVE_MINUTES * 30)
+
+
 @pytest.mark.parametrize(("statistic", "state"), [("Sum", "ALARM"), ("Maximum", "OK"), ("p95", "OK")])
 def test_the_statistic_is_that_of_a_period(statistic: str, state: str) -> None:
     """Two ones in a period are two together, and one at most."""

@@ -34,14 +34,16 @@ RUN_SECONDS = 60.0
 STEPS = """
 ANSWERS = {answers}
 def handler(event, context):
-    return ANSWERS["begin" if "begin" in event else "finish" if "parts" in event else event["part"]]
+    step = {{"begin": "begin", "parts": "finish", "again": "again", "part": event.get("part")}}
+    return ANSWERS[next(name for key, name in step.items() if key in event)]
 """
 
 LEFT, DONE, CAPPED = (
     {"slices": slices, "capped": capped} for slices, capped in (([{"segment": 0}], False), ([], False), ([{}], True))
 )
 ONE_PART = {"parts": [{"part": "a"}], "atOnce": 1}
-FINISHED, UNFINISHED = {"unfinished": 0}, {"unfinished": 1, "leftOver": []}
+FINISHED, UNFINISHED = {"unfinished": 0, "allFailed": False}, {"unfinished": 1, "leftOver": [], "allFailed": True}
+ALL_FAILED, AGAIN = {"unfinished": 0, "allFailed": True}, {"allFailed": False}
 
 
 @frozen
@@ -127,7 +129,9 @@ def told(engine: Engine, called: Mapping[str, Any], order: list[str]) -> str:
     return f"{ended['status']} {ending}: {' '.join(name for name in entered if name in MAIN_STATES)}"
 
 
-MAIN_STATES = ("Begin", "Scan", "Finish", "IsFinished", "Again", "Finished")
+MAIN_STATES = (
+    "Begin", "Scan", "Finish", "IsFinished", "Again", "FinishAgain", "IsFinishedAgain", "Finished", "AllRowsFailed",
+)  # fmt: skip
 
 
 def a_run(engine: Engine) -> str:
@@ -147,7 +151,20 @@ def a_capped_segment(engine: Engine) -> str:
 
 def an_unfinished_run(engine: Engine) -> str:
     """Finish says that segments were given up: the run goes through the second Map, here over nothing."""
-    return told(engine, {"begin": ONE_PART, "a": DONE, "finish": UNFINISHED}, ["begin", "a", "finish"])
+    return told(
+        engine, {"begin": ONE_PART, "a": DONE, "finish": UNFINISHED, "again": AGAIN}, ["begin", "a", "finish", "again"]
+    )
+
+
+def a_run_in_which_every_row_failed(engine: Engine) -> str:
+    """It is no success."""
+    return told(engine, {"begin": ONE_PART, "a": DONE, "finish": ALL_FAILED}, ["begin", "a", "finish"])
+
+
+def one_in_which_they_failed_again(engine: Engine) -> str:
+    """Nor is it one after the second Map."""
+    called = {"begin": ONE_PART, "a": DONE, "finish": UNFINISHED, "again": ALL_FAILED}
+    return told(engine, called, ["begin", "a", "finish", "again"])
 
 
 def an_answer_without_a_member(engine: Engine) -> str:
@@ -255,17 +272,24 @@ def a_token_that_comes_again(engine: Engine) -> str:
 QUESTIONS: Mapping[str, Callable[[Engine], str]] = {
     question.__name__.replace("_", " "): question
     for question in (
-        a_run, a_run_without_segments, a_capped_segment, an_unfinished_run, an_answer_without_a_member, the_begin_of_a_task,
+        a_run, a_run_without_segments, a_capped_segment, an_unfinished_run, a_run_in_which_every_row_failed,
+        one_in_which_they_failed_again, an_answer_without_a_member, the_begin_of_a_task,
         the_run_of_the_map, a_quoted_number, a_state_that_is_not_there, a_definition_that_is_no_object, the_rules_events,
         a_token_that_comes_again,
     )
 }  # fmt: skip
 
 EXPECTED = {
-    "an unfinished run": "SUCCEEDED []: Begin Scan Finish IsFinished Again Finished",
-    "a run": 'SUCCEEDED {"unfinished": 0}: Begin Scan Finish IsFinished Finished',
-    "a run without segments": 'SUCCEEDED {"unfinished": 0}: Begin Scan Finish IsFinished Finished',
-    "a capped segment": 'SUCCEEDED {"unfinished": 0}: Begin Scan Finish IsFinished Finished',
+    "an unfinished run": (
+        'SUCCEEDED {"allFailed": false}: Begin Scan Finish IsFinished Again FinishAgain IsFinishedAgain Finished'
+    ),
+    "a run in which every row failed": "FAILED AllRowsFailed: Begin Scan Finish IsFinished AllRowsFailed",
+    "one in which they failed again": (
+        "FAILED AllRowsFailed: Begin Scan Finish IsFinished Again FinishAgain IsFinishedAgain AllRowsFailed"
+    ),
+    "a run": 'SUCCEEDED {"unfinished": 0, "allFailed": false}: Begin Scan Finish IsFinished Finished',
+    "a run without segments": 'SUCCEEDED {"unfinished": 0, "allFailed": false}: Begin Scan Finish IsFinished Finished',
+    "a capped segment": 'SUCCEEDED {"unfinished": 0, "allFailed": false}: Begin Scan Finish IsFinished Finished',
     "the rules events": "video.generation/video.failed video.generation/video.rendered",
 }
 """What both must say, worked out from the definition and the pattern."""

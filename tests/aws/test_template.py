@@ -22,7 +22,7 @@ from engine.ledger.entries import item_of
 from engine.ledger.postings import ACTIONS_MAX
 from engine.patterns import compile_pattern
 from engine.telemetry import METRICS, Failure, Report, Telemetry, settled_metrics
-from engine.values import Anomaly, Entry, EntryType, Envelope, Outcome, Source
+from engine.values import Anomaly, Assessment, Entry, EntryType, Envelope, Outcome, Sample, Source
 from tools.environments import ROOT
 from tools.template import function_properties, load, resources, role_statements, table_schemas, template_rules
 
@@ -314,6 +314,7 @@ def test_the_run_tries_again_what_may_succeed_and_tells_what_cannot() -> None:
     """The names are those of the errors that the function raises."""
     states = RESOURCES["CatchUpRun"]["Properties"]["Definition"]["States"]
     tasks = [states["Begin"], states["Scan"]["ItemProcessor"]["States"]["Work"], states["Finish"]]
+    tasks += [states["Again"]["ItemProcessor"]["States"]["WorkAgain"], states["FinishAgain"]]
 
     for task in tasks:
         never, always = task["Retry"]
@@ -505,7 +506,9 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     entry = Entry(
         reference="job#j", job="j", sequence=1, user="u", type=EntryType.DEBIT, amount=Decimal(-1), occurred_at=NOON,
         rule="r", policy="p", facts=Facts(), cost=Decimal(1), money=Money(), source=Source.SCAN,
+        samples=(Sample("charge.amount by detail.model", "veo-3", Decimal(1)),),
     )  # fmt: skip
+    assessment = Assessment(reference="job#j", job="j", user="u", at=NOON, rule="r", fact=Facts(), source=Source.SCAN)
     lines: list[str] = []
     telemetry = Telemetry(lines.append, Clock())
     telemetry.failed(Failure(Envelope({}, Source.QUEUE), ValueError(), 0.0))
@@ -514,8 +517,8 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     telemetry.renewed({})
     telemetry.scanned({}, is_capped=True)
     telemetry.audit_unfinished({}, is_out_of_time=True)
-    own = settled_metrics(Report(None, Outcome.DEBITED, entry=entry)).keys()
-    own |= {key for line in lines for key in json.loads(line)} | {*EXPLAIN_METRICS, "Unjudged"}
+    own = settled_metrics(Report(None, Outcome.DEBITED, assessment, entry)).keys()
+    own |= {key for line in lines for key in json.loads(line)} | set(EXPLAIN_METRICS)
 
     for alarm in ALARMS.values():
         properties = alarm["Properties"]

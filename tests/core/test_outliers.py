@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from engine.baselines import GROUPS_MAX, Baseline, Baselines, baseline_of, compute_baselines
 from engine.values import Outcome, Sample
@@ -209,6 +210,8 @@ def test_a_baseline_of_yesterday_flags_nothing(age: timedelta, names: list[str])
         (Baselines(), False, "missing"),
         (Baselines(FRESH.groups, START - timedelta(days=2)), False, "stale"),
         (FRESH, True, "unreadable"),
+        (Baselines({OF: {"veo-3": evolve(FRESH.groups[OF]["veo-3"], samples=29)}}, START), False, "few"),
+        (Baselines({OF: {"veo-2": FRESH.groups[OF]["veo-3"]}}, START), False, "few"),
         (FRESH, False, None),
     ],
 )
@@ -221,6 +224,7 @@ def test_the_log_says_why_nothing_can_be_unusual(stored: Baselines, down: bool, 
 
     assert Outcome.DEBITED is report.outcome
     assert said == steps.lines[-1].get("baselines")
+    assert int(said is not None) == steps.lines[-1]["Unjudged"]
 
 
 def test_the_scheduled_run_renews_the_baselines() -> None:

@@ -149,14 +149,55 @@ def test_a_run_is_over_when_another_begins(world: World) -> None:
 
 def test_a_segment_that_was_given_up_is_counted_and_handed_on(world: World) -> None:
     """The others count, the books are checked, and the state machine takes up just that one again."""
-    lost = {"run": "run-1", "slices": [{"segment": 1, "segments": 2}]}
-    capped = {**lost, "rows": 3, "outcomes": {"debited": 3}, "capped": True}
+    slices = [{"segment": 1, "segments": 2}]
+    lost = {"run": "run-1", "slices": slices, "rows": 1, "errors": 1}
+    capped = {**lost, "rows": 3, "errors": 0, "outcomes": {"debited": 3}, "capped": True}
 
-    done = step({"parts": [lost, capped, {**capped, "slices": [], "capped": False}]})
+    done = step({"parts": [lost, {"run": "run-1", "slices": slices}, capped, {**capped, "slices": [], "capped": False}]})
 
-    assert (1, True, 6) == (done["unfinished"], done["capped"], done["adjustments"])
-    assert [lost] == done["leftOver"]
+    first, second = done["leftOver"]
+    assert (2, True, 6) == (done["unfinished"], done["capped"], done["adjustments"])
+    assert {"run": "run-1", "slices": slices, "rows": 7, "errors": 1, "capped": False}.items() <= first.items()
+    assert {"run": "run-1", "slices": slices} == second
     assert [] == done["audit"]["drifts"]
+
+
+def test_what_is_counted_after_a_second_try_is_the_whole_run(world: World) -> None:
+    """What was done before the segment was given up counts, each row once."""
+    for number in range(3):
+        world.job(f"j-{number}")
+    (part,) = step(BEGIN)["parts"]
+    before = {**part, "rows": 4, "errors": 4, "outcomes": {}}
+
+    done = step({"again": [segment(again) for again in step({"parts": [before]})["leftOver"]]})
+
+    assert {"rows": 7, "errors": 4, "adjustments": 3, "slices": [], "allFailed": False}.items() <= done.items()
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "all_failed"),
+    [
+        ((0, 0), (2, 2), True),
+        ((1, 1), (2, 2), True),
+        ((1, 0), (2, 2), False),
+        ((1, 1), (2, 1), False),
+        ((0, 0), (0, 0), False),
+    ],
+)
+def test_a_run_in_which_every_row_failed_is_none_after_a_second_try_either(
+    world: World,
+    before: tuple[int, int],
+    then: tuple[int, int],
+    all_failed: bool,  # noqa: FBT001
+) -> None:
+    """Rows and errors of a part that was done, and of one that was given up and done again."""
+    done = {"run": "run-1", "slices": [], "rows": before[0], "errors": before[1]}
+    lost = {"run": "run-1", "slices": [{"segment": 1, "segments": 2}]}
+
+    (again,) = step({"parts": [lost, done]})["leftOver"]
+    counted = {**again, "slices": [], "rows": again["rows"] + then[0], "errors": again["errors"] + then[1]}
+
+    assert all_failed is step({"again": [counted]})["allFailed"]
 
 
 @pytest.mark.parametrize("counts", [{"rows": "many"}, {"outcomes": [1]}, {"outcomes": {"debited": None}}])
@@ -229,6 +270,6 @@ def test_a_segment_that_was_given_up_is_taken_up_where_it_stood(world: World) ->
     done = step({"parts": [lost, *map(segment, others)]})
     (again,) = map(segment, done["leftOver"])
 
-    assert 60 == done["adjustments"] + again["adjustments"]
-    assert 0 < again["adjustments"] < 60, "the fourth had nothing to do, or all of it"
+    assert 0 < done["adjustments"] < 60, "the fourth had nothing to do, or all of it"
+    assert 60 == again["adjustments"] == step({"again": [again]})["adjustments"]
     assert all(1 == len(world.entries(f"j-{number}")) for number in range(60))
