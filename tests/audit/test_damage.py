@@ -369,7 +369,9 @@ def test_what_somebody_made_up_of_a_job_is_not_believed(day: Day) -> None:
 
     (report,) = day.world.deliver(rendered("j-1"))
 
-    assert "duplicate" != report.outcome.value
+    known = day.world.entries("j-1")[-1]["facts"]
+    assert ("voided", ()) == (report.outcome.value, report.entry.anomalies if report.entry else None)
+    assert (Decimal("0.8"), {"charge"}) == (known["charge"]["amount"], known.keys())
     assert Decimal("-0.8") == sum(amount for _, amount in day.world.amounts("j-1"))
     assert TRUE["u-1"] == (day.world.user_row("u-1") or {})["posted"]
     assert day.audit().is_clean
