@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from engine.audit.books import seals
+from engine.audit import seals
 from engine.audit.repair import repair
 from engine.audit.seals import REST, Damage, Sealer
 from engine.ledger.dynamodb.attributes import encode_item
@@ -94,7 +94,7 @@ def test_what_was_sealed_in_the_first_form_is_compared_as_ever(old_day: Day) -> 
 
 def test_many_entries_make_several_parts(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     """An item of DynamoDB has an end; memory does too."""
-    monkeypatch.setattr("engine.audit.books.seals.PART_BYTES_MAX", 600)
+    monkeypatch.setattr("engine.audit.seals.PART_BYTES_MAX", 600)
     day.world.deliver(*(rendered(f"j-{number}") for number in range(10, 20)))
     day.time.wait(QUARTER + 1)
 

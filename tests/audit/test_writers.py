@@ -44,7 +44,7 @@ def events(writer: int) -> Iterator[list[dict[str, Any]]]:
 
 def test_no_false_alarm_while_eight_writers_post(dynamodb: Any, tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums, logs and seals, of users who are written to all the time; and one quiet user's row is changed half way."""
-    monkeypatch.setattr("engine.audit.books.seals.REST", timedelta(seconds=REST_SECONDS))
+    monkeypatch.setattr("engine.audit.seals.REST", timedelta(seconds=REST_SECONDS))
     monkeypatch.setattr("engine.audit.books.SECONDS_BETWEEN_LOOKS", 0.2)
     world = World(dynamodb, tables)
     for user in (HOT, QUIET, *(f"u-{writer}" for writer in range(WRITERS))):
