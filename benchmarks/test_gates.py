@@ -23,10 +23,10 @@ from benchmarks.budgets import (
 from benchmarks.runtime_api import Sandbox
 from benchmarks.test_matching import microseconds, rules
 from benchmarks.test_warm import bare_request
-from engine.ledger import Tables
-from engine.patterns import compile_pattern
+from engine.ledger.dynamodb.store import Tables
 from engine.policy import load_policy
-from engine.reconcile import Reconciler
+from engine.policy.patterns import compile_pattern
+from engine.reconcile.reconciler import Reconciler
 
 pytestmark = pytest.mark.planted
 

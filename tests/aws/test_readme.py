@@ -8,7 +8,7 @@ import sys
 from decimal import Decimal
 from typing import Any
 
-from engine.ledger.attributes import decode_item
+from engine.ledger.dynamodb.attributes import decode_item
 from tests.support.documentation import read_page
 from tests.support.stack import balance, give, put_job
 from tools.deployment import Deployment, wait_until

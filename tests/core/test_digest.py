@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine.clock import Clock
-from engine.digest import digest_of
-from engine.ledger import Tables
-from engine.ledger.wire import ServiceError
-from engine.scheduled import finish
+from engine.anomalies.digest import digest_of
+from engine.ledger.dynamodb.store import Tables
+from engine.ledger.dynamodb.wire import ServiceError
+from engine.reconcile.scheduled import finish
+from engine.runtime.clock import Clock
 from tests.support.events import rendered
 from tests.support.world import DisturbedClient, World
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ProfileNotFound
 
-from engine.ledger import Tables
-from engine.ledger.signing import Credentials
-from engine.ledger.wire import Endpoint, WireClient
-from engine.tracing import UNTRACED, Tracer
-from engine.wiring import HOME, Settings, build_client, build_ledger, build_reconciler, log_level
+from engine.ledger.dynamodb.signing import Credentials
+from engine.ledger.dynamodb.store import Tables
+from engine.ledger.dynamodb.wire import Endpoint, WireClient
+from engine.reconcile.wiring import HOME, Settings, build_client, build_ledger, build_reconciler, log_level
+from engine.runtime.tracing import UNTRACED, Tracer
 from tests.support.clock import ManualClock
 
 

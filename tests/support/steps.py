@@ -7,13 +7,13 @@ import logging
 from decimal import Decimal
 from typing import Any, cast
 
-from engine.ledger import Ledger
+from engine.domain.envelope import Envelope, Source
+from engine.ledger.dynamodb.store import Ledger
 from engine.policy import Policy
-from engine.reconcile import Reconciler
-from engine.scan import ScanReport, scan, whole_table
-from engine.scheduled import everything
-from engine.telemetry import Report, Telemetry
-from engine.values import Envelope, Source
+from engine.reconcile.catch_up import ScanReport, scan, whole_table
+from engine.reconcile.reconciler import Reconciler
+from engine.reconcile.scheduled import everything
+from engine.runtime.telemetry import Report, Telemetry
 from tests.support.clock import START, ManualClock
 from tests.support.ledgers import MemoryLedger
 

@@ -9,15 +9,15 @@ from typing import Any
 
 from attrs import define, field
 
-from engine.clock import Clock, Deadline
-from engine.ledger import Ledger, Tables
-from engine.ledger.attributes import decode_item, encode_item
+from engine.domain.envelope import Source
+from engine.ledger.dynamodb.attributes import decode_item, encode_item
+from engine.ledger.dynamodb.store import Ledger, Tables
 from engine.policy import Policy
-from engine.reconcile import Reconciler
-from engine.scan import ScanReport, scan, whole_table
-from engine.scheduled import everything
-from engine.telemetry import Report, Telemetry
-from engine.values import Source
+from engine.reconcile.catch_up import ScanReport, scan, whole_table
+from engine.reconcile.reconciler import Reconciler
+from engine.reconcile.scheduled import everything
+from engine.runtime.clock import Clock, Deadline
+from engine.runtime.telemetry import Report, Telemetry
 from tests.support.policies import example
 
 
