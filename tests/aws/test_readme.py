@@ -22,7 +22,7 @@ TOLD = "print(json.dumps([event, answer['FailedEntryCount'], str(balance)]))"
 
 
 def run_lines(stack: Deployment) -> tuple[dict[str, Any], int, Decimal]:
-    """Run the application's lines in a process of their own, and return what they put, how much was refused, what they read."""
+    """Run the application's lines in a process of their own, and return what they put, what was refused, what they read."""
     command = [sys.executable, "-c", f"{BLOCKS['python']}\n{TOLD}"]
     done = subprocess.run(command, env=stack.aws.environment(), capture_output=True, text=True, check=True)
     event, failed, read = json.loads(done.stdout)
