@@ -10,9 +10,11 @@ from attrs import frozen
 from engine.domain.decision import Guard
 from engine.domain.entry import Entry, EntryType, Resolution
 from engine.domain.envelope import Source
+from engine.domain.errors import LedgerRefused, LedgerUnavailable
 from engine.domain.money import ZERO
 from engine.ledger.dynamodb.entries import entry_of
-from engine.ledger.dynamodb.store import Ledger, LedgerRefused, LedgerUnavailable, Verdict
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Verdict
 from engine.runtime.clock import Deadline
 
 RESOLVE = "resolve"

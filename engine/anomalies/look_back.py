@@ -9,7 +9,8 @@ from typing import Any
 from attrs import define, field
 
 from engine.domain.decision import Guard, Outcome
-from engine.ledger.dynamodb.store import LedgerUnavailable, Verdict
+from engine.domain.errors import LedgerUnavailable
+from engine.ledger.store import Verdict
 from engine.policy.model import Policy
 from engine.rating.baselines import NO_BASELINES
 from engine.rating.decide import mark_only

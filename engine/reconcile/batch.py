@@ -16,11 +16,11 @@ from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Guard, Outcome, Standing
 from engine.domain.entry import Entry
 from engine.domain.envelope import Envelope
-from engine.domain.errors import LedgerError
+from engine.domain.errors import LedgerError, LedgerUnavailable
 from engine.domain.job_row import JobRow, Mark
 from engine.domain.log import JobLog
 from engine.domain.money import EXACT
-from engine.ledger.dynamodb.store import BATCHED_GUARDS, LedgerUnavailable, Receipt, Verdict
+from engine.ledger.store import BATCHED_GUARDS, Receipt, Verdict
 from engine.rating.assess import assess
 from engine.rating.decide import decide
 from engine.rating.job_row import ASSUMED_ROW, with_row

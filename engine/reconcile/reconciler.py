@@ -11,10 +11,11 @@ from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Outcome, Standing
 from engine.domain.documents import UNREADABLE, read_event
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError, LedgerError, shown
+from engine.domain.errors import EventError, LedgerError, LedgerUnavailable, shown
 from engine.domain.job_row import JobRow
 from engine.domain.log import JobLog
-from engine.ledger.dynamodb.store import Ledger, LedgerUnavailable, Receipt, Verdict
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Receipt, Verdict
 from engine.policy.model import Policy
 from engine.rating.assess import assess
 from engine.rating.baselines import Baselines

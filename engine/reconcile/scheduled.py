@@ -22,10 +22,10 @@ from engine.anomalies.digest import tell_daily
 from engine.anomalies.look_back import look_back
 from engine.audit.books import Audit, audit
 from engine.audit.seals import Sealer
-from engine.domain.errors import EventError
+from engine.domain.errors import EventError, LedgerError, LedgerUnavailable
 from engine.domain.instants import read_instant
-from engine.ledger.dynamodb.store import LedgerError, LedgerUnavailable, ScanSlice
 from engine.ledger.dynamodb.vault import Vault
+from engine.ledger.store import ScanSlice
 from engine.reconcile.catch_up import OwnAllowance, ScanReport, SharedAllowance, scan, whole_table
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
