@@ -21,7 +21,8 @@ from rich.table import Table
 
 from engine.audit.books import Audit, audit
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Tables
 from engine.runtime.clock import Clock
 from tools.demo.play import play
 from tools.deployment import Deployment, build, deployed
