@@ -37,8 +37,8 @@ Endpoint = Annotated[
 JobsTable = Annotated[str, typer.Option(envvar="JOBS_TABLE", help="Table of jobs.")]
 CreditsTable = Annotated[str, typer.Option(envvar="CREDITS_TABLE", help="Table of balances.")]
 LedgerTable = Annotated[str, typer.Option(envvar="LEDGER_TABLE", help="Table of entries.")]
-StateTable = Annotated[str, typer.Option(envvar="STATE_TABLE", help="Table of what can be worked out again (baselines).")]
-SealsTable = Annotated[str, typer.Option(envvar="SEALS_TABLE", help="Table of seals: what the entries were.")]
+StateTable = Annotated[str, typer.Option(envvar="STATE_TABLE", help="Table of baselines and counters.")]
+SealsTable = Annotated[str, typer.Option(envvar="SEALS_TABLE", help="Table of seals.")]
 PolicyFile = Annotated[Path, typer.Option("--policy", envvar="POLICY_FILE", help="Policy file.", exists=True, dir_okay=False)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Write the log line of each outcome to standard error.")]
 

@@ -44,7 +44,7 @@ def validate(
         str | None,
         typer.Option(
             metavar="SOURCE/DETAIL-TYPE,...",
-            help="What the stack delivers: warn of rules that wait for other events, and of events that no rule takes.",
+            help="Events that the stack delivers: warn of rules that wait for others, and of events that no rule takes.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -100,7 +100,7 @@ def run_policy_tests(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Run policy tests: what given events must post. Shows what differs, and what no test reached."""
+    """Run policy tests. Shows entries that differ, and the rates, rules and anomalies that no test reached."""
     paths = files or sorted(POLICY_TESTS.glob("*.yaml"))
     if not paths:
         err.print(f"there are no policy tests in {POLICY_TESTS}", markup=False)
@@ -205,10 +205,10 @@ def show_plan(
         typer.Option(help="Events to try both policies on, one JSON object a line; gzip too.", exists=True, dir_okay=False),
     ],
     policy: PolicyFile = DEFAULT_POLICY,
-    top: Annotated[int, typer.Option(min=0, help="How many of the jobs that would cost otherwise are shown.")] = 10,
+    top: Annotated[int, typer.Option(min=0, help="How many of the jobs that would differ to show.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Show what an edit of the policy would do to given events. Touches no table; what a ledger knows is never re-priced."""
+    """Show what an edit of the policy would do to given events. Touches no table; past charges keep their price."""
     source = ReplayFile.open(events)
     documents = (read_document(line) for _, line in source.lines_after(0))
     with progress() as bar:

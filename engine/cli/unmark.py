@@ -24,7 +24,7 @@ from engine.runtime.clock import Clock
 def unmark(
     *,
     since: Annotated[str, typer.Option(help="The instant that Ledger and Credits were restored to (ISO 8601 with a zone).")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would go, and take nothing away.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count these marks, and take none away.")] = False,
     segments: Annotated[int, typer.Option(min=1, max=1_000_000, help="Parts the table is read in.")] = 8,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Segments under way at once.")] = 4,
     endpoint_url: Endpoint = None,
