@@ -10,6 +10,7 @@ One way leads through the house, and a module imports only from floors below its
     engine/scheduled.py   [4] what is due at regular times: baselines, scan, books; whole or in steps
     engine/scan.py        [4] every job that no event told of, slice by slice
     engine/reconcile.py   [4] the conductor: one event, one batch
+    engine/give_up.py     [4] events of the queue that no retry helps, put aside with their reason
     engine/coalesce.py    [4] many events in few transactions
     engine/wiring.py      [4] settings from the environment, the client, the reconciler
     engine/unmark.py      [4] after a restore: marks that rest on entries which are gone

@@ -70,6 +70,11 @@ class LedgerRefused(LedgerError):
         super().__init__(problem)
         self.reasons, self.field = tuple(reasons), field
 
+    @property
+    def is_of_an_item(self) -> bool:
+        """Say whether it is one item that is refused (an entry, a balance, a row), and no table or permission."""
+        return bool(self.reasons) or self.field is not None
+
 
 class Cancelled(Exception):
     """A transaction was cancelled. ``reasons`` has one mapping for each item of the transaction."""
