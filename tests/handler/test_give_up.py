@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 import handler
-from engine.clock import Clock
-from engine.errors import EventError
-from engine.give_up import RECEIVES_MAX, SEND_SECONDS_MAX, FailedEvents, GivingUp, is_helpless
-from engine.ledger import LedgerRefused, LedgerUnavailable
-from engine.telemetry import Telemetry
-from engine.wiring import CONNECT_SECONDS_MAX, READ_SECONDS_MAX
+from engine.domain.errors import EventError
+from engine.ledger.dynamodb.store import LedgerRefused, LedgerUnavailable
+from engine.reconcile.give_up import RECEIVES_MAX, SEND_SECONDS_MAX, FailedEvents, GivingUp, is_helpless
+from engine.reconcile.wiring import CONNECT_SECONDS_MAX, READ_SECONDS_MAX
+from engine.runtime.clock import Clock
+from engine.runtime.telemetry import Telemetry
 from tests.support.events import rendered
 from tests.support.invocations import Context
 from tests.support.policies import example
@@ -320,11 +320,12 @@ import json, sys
 import handler
 
 answer = handler.lambda_handler(json.loads(sys.argv[1]))
-print(json.dumps([answer, [name for name in ("engine.give_up", "botocore") if name in sys.modules]]), file=sys.stderr)
+imported = [name for name in ("engine.reconcile.give_up", "botocore") if name in sys.modules]
+print(json.dumps([answer, imported]), file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize(("body", "imported"), [(rendered("j-1"), []), ("{", ["engine.give_up", "botocore"])])
+@pytest.mark.parametrize(("body", "imported"), [(rendered("j-1"), []), ("{", ["engine.reconcile.give_up", "botocore"])])
 def test_a_good_batch_imports_nothing_of_it(
     world: World, letters: Letters, local_aws: str, body: Body, imported: list[str]
 ) -> None:

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from attrs import define
 
-from engine.rehearsal import Rehearsal, log_of
-from engine.values import JOB, Entry
+from engine.domain.entry import Entry
+from engine.domain.references import JOB
+from engine.preview.rehearsal import Rehearsal, log_of
 
 
 @define
