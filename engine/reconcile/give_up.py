@@ -152,7 +152,7 @@ def _reason(record: Record, error: Exception, policy: Policy) -> str:
     """Return what is wrong with which event, whose it is, and by which rule and field, as an attribute can hold it."""
     text = str(error)
     if isinstance(error, EventError):
-        whose = "".join(f"{name}, " for name in _named(record, policy))
+        whose = "".join(f"{named}, " for named in _named(record, policy) if named not in error.event)
         text = f"event {error.event}, {whose}rule {error.rule}, field {error.field}: {error.problem}"
     plain = "".join(character if character.isprintable() else " " for character in text)
     return plain.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
