@@ -15,8 +15,7 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from engine.domain.documents import read_document
-from engine.domain.errors import EventError, shown
-from engine.ledger.dynamodb.store import LedgerRefused
+from engine.domain.errors import EventError, LedgerRefused, shown
 from engine.policy.expressions.paths import PathProblem
 from engine.policy.model import Policy
 from engine.runtime.clock import Deadline

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from engine.cli.app import app, main
 from engine.domain.errors import EventError
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.reconcile.dead_letters import DeadLetterQueue, read_letter
 from engine.reconcile.give_up import FailedEvents, GivingUp
 from engine.runtime.clock import Clock

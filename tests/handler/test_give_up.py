@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 import handler
-from engine.domain.errors import EventError
-from engine.ledger.dynamodb.store import LedgerRefused, LedgerUnavailable
+from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.reconcile.give_up import RECEIVES_MAX, SEND_SECONDS_MAX, FailedEvents, GivingUp, is_helpless
 from engine.reconcile.wiring import CONNECT_SECONDS_MAX, READ_SECONDS_MAX
 from engine.runtime.clock import Clock
@@ -302,9 +301,8 @@ def test_a_reason_has_a_kilobyte_of_characters_that_a_queue_takes() -> None:
     ("error", "expected"),
     [
         (EventError("e", "r", "f", "p"), True),
-        (LedgerRefused("too large", [{"Code": "ValidationError"}]), True),
-        (LedgerRefused("no number", field="remaining"), True),
-        (LedgerRefused("no number", field="remaining").about("e", job="j", user="u", rule="r"), True),
+        (LedgerRefused("no number", field="remaining", is_of_an_item=True), True),
+        (LedgerRefused("too large", is_of_an_item=True).about("e", job="j", user="u", rule="r"), True),
         (LedgerRefused("AccessDeniedException"), False),
         (LedgerUnavailable("no answer"), False),
         (RuntimeError("a mistake of ours"), False),
