@@ -129,7 +129,7 @@ class Posting:
             if "N" not in row.get(name, {"N": "0"}):
                 what = "the balance" if name == "remaining" else f"`{name}`"
                 problem = f"{what} of user {shown(self.entry.user)} is no number: {shown(row[name])}"
-                raise LedgerRefused(problem, field=name)
+                raise LedgerRefused(problem, field=name, is_of_an_item=True)
         return STANDING_WHEN_ROW_EXISTS.get(self.guard, Standing.UNKNOWN_USER)
 
     def refusal(self, reasons: Sequence[Mapping[str, Any]]) -> str:

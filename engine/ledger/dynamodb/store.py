@@ -84,7 +84,7 @@ class Ledger:
             return posting.receipt(cancelled.reasons)
         except LedgerRefused as error:
             if problem := posting.refusal(reasons_of(error)):
-                raise LedgerRefused(f"DynamoDB refuses {problem}") from error
+                raise LedgerRefused(f"DynamoDB refuses {problem}", is_of_an_item=True) from error
             raise
         return Receipt(Verdict.POSTED)
 
