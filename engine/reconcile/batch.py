@@ -50,7 +50,7 @@ class Item:
 
 
 @define
-class Batch:
+class EventBatch:
     """Brings the ledger in line with many envelopes. One instance serves one call."""
 
     conductor: Conductor
