@@ -12,7 +12,7 @@ from engine.cli.audit import audit
 from engine.cli.options import FAILED
 from engine.cli.output import err
 from engine.cli.unmark import unmark
-from engine.domain.errors import EventError, LedgerError, PolicyError, QueueError
+from engine.domain.errors import EventError, LedgerError, NoOpenAnomaly, PolicyError, QueueError
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "validate": policies.validate,
@@ -61,4 +61,4 @@ def _told_in_words() -> tuple[type[Exception], ...]:
     """Return what a person can mend without seeing where in the code it was found; asked for only when something is wrong."""
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415  no region, no credentials, no such profile
 
-    return PolicyError, EventError, LedgerError, QueueError, BotoCoreError
+    return PolicyError, EventError, LedgerError, NoOpenAnomaly, QueueError, BotoCoreError

@@ -12,8 +12,7 @@ from typing import Annotated
 import typer
 from attrs import frozen
 
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.store import Tables
+from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.wiring import Settings, build_ledger
@@ -52,7 +51,7 @@ class Target:
     tables: Tables
     endpoint: str | None
 
-    def ledger(self, connections: int = 10) -> Ledger:
+    def ledger(self, connections: int = 10) -> Store:
         """Open the tables."""
         return build_ledger(self.tables, Clock(), connections, self.endpoint)
 

@@ -17,7 +17,6 @@ from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
 from engine.domain.documents import read_document
 from engine.domain.errors import Mistake, PolicyError
-from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.policy.delivery import Delivery, delivery_warnings
@@ -179,7 +178,7 @@ def explain(
     if event is not None:
         answers: Sequence[Reasons | Recount] = [reasons_for(read_document(event.read_bytes()), load_policy(policy))]
     else:
-        answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), endpoint_url).ledger())
+        answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), endpoint_url))
     if as_json:
         print_json([answer.answer() for answer in answers] if entry else answers[0].answer())
     else:
@@ -188,10 +187,10 @@ def explain(
         raise typer.Exit(FAILED)
 
 
-def _recounts(reference: str, ledger: Ledger) -> list[Recount]:
-    recounts = recount(ledger.entries_of(reference, patience()))
+def _recounts(reference: str, target: Target) -> list[Recount]:
+    recounts = recount(target.ledger().entries_of(reference, patience()))
     if not recounts:
-        known = f"no such reference in {ledger.tables.ledger}; a job's is job#<jobId>, a grant's grant#<id>"
+        known = f"no such reference in {target.tables.ledger}; a job's is job#<jobId>, a grant's grant#<id>"
         err.print(f"{reference}: {known}", markup=False, soft_wrap=True)
         raise typer.Exit(FAILED)
     return recounts
