@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 
-from engine import precompiled
+from engine.runtime import precompiled
 
 if os.environ.get("AWS_LAMBDA_RUNTIME_API"):
     gc.disable()  # until init is done: see _initialise
@@ -15,16 +15,19 @@ import functools
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine.clock import Clock, Deadline
-from engine.documents import is_event, no_event
-from engine.errors import EventError
-from engine.instants import read_instant
-from engine.reconcile import SQS, Reconciler
-from engine.tracing import tracer_of
-from engine.values import Source
-from engine.wiring import Settings, build_reconciler
+from engine.domain.documents import is_event, no_event
+from engine.domain.envelope import Source
+from engine.domain.errors import EventError
+from engine.domain.instants import read_instant
+from engine.reconcile.reconciler import SQS, Reconciler
+from engine.reconcile.wiring import Settings, build_reconciler
+from engine.runtime.clock import Clock, Deadline
+from engine.runtime.tracing import tracer_of
+
+if TYPE_CHECKING:
+    from engine.reconcile.scheduled import ClosingStep
 
 Answer = dict[str, Any]
 
@@ -41,7 +44,7 @@ def lambda_handler(event: Any, context: Any = None) -> Answer:
     """Answer an EventBridge event, an SQS batch of EventBridge events, the scheduled event, or a step of a scheduled run.
 
     An event is answered with its outcome, a batch with ``{"batchItemFailures": [...]}``, a scan with its counts and the
-    slices that are left over; ``engine.scheduled`` has the steps. Raises EventError for an event that makes no sense, and
+    slices that are left over; ``reconcile/scheduled.py`` has them. Raises EventError for an event that makes no sense, and
     LedgerError when the database did not take it, so that Lambda's retry and the dead-letter queue keep it.
     """
     tracer = tracer_of(os.environ)
@@ -83,7 +86,7 @@ def explain_handler(event: Any, context: Any = None) -> Answer:
 
     Answers ``{"batchItemFailures": [...]}``: the records whose explanation could not be stored. Raises nothing for a record.
     """
-    from engine.explain.function import answer, clock  # noqa: PLC0415  its init has imported it; what serves events must not
+    from engine.anomalies.explain.function import answer, clock  # noqa: PLC0415  its init has imported it; what serves events must not
 
     return answer(event, _deadline(context, clock()))
 
@@ -131,33 +134,42 @@ def _answer_batch(event: Any, reconciler: Reconciler, deadline: Deadline) -> Ans
 
 
 def _answer_schedule(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
-    from engine.scheduled import everything  # noqa: PLC0415  what serves events needs none
+    from engine.reconcile.scheduled import everything  # noqa: PLC0415  what serves events needs none
 
-    return everything(reconciler, _time_of(event, reconciler), deadline)
+    return everything(reconciler, _time_of(event, reconciler), closing_steps(), deadline)
 
 
 def _answer_scan(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
-    from engine.scheduled import work  # noqa: PLC0415  the same
+    from engine.reconcile.scheduled import work  # noqa: PLC0415  the same
 
     return work(reconciler, event, deadline)
 
 
 def _answer_begin(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
-    from engine.scheduled import begin  # noqa: PLC0415  the same
+    from engine.reconcile.scheduled import begin  # noqa: PLC0415  the same
 
     return begin(reconciler, event["begin"], _time_of(event, reconciler), deadline)
 
 
 def _answer_finish(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
-    from engine.scheduled import finish  # noqa: PLC0415  the same
+    from engine.reconcile.scheduled import finish  # noqa: PLC0415  the same
 
-    return finish(reconciler, event, deadline)
+    return finish(reconciler, event, closing_steps(), deadline)
 
 
 def _answer_finish_again(event: Any, _reconciler: Reconciler, _deadline: Deadline) -> Answer:
-    from engine.scheduled import finish_again  # noqa: PLC0415  the same
+    from engine.reconcile.scheduled import finish_again  # noqa: PLC0415  the same
 
     return finish_again(event)
+
+
+def closing_steps() -> tuple[ClosingStep, ...]:
+    """Return what a scheduled run does at its end, in this order."""
+    from engine.anomalies.digest import tell_daily  # noqa: PLC0415  the same
+    from engine.anomalies.look_back import look_back  # noqa: PLC0415  the same
+    from engine.audit.check import check_books  # noqa: PLC0415  the same
+
+    return look_back, check_books, tell_daily
 
 
 def _time_of(event: Any, reconciler: Reconciler) -> datetime:
@@ -202,7 +214,7 @@ def _initialise_events() -> None:
 
 
 def _initialise_explain() -> None:
-    from engine.explain.function import prepare  # noqa: PLC0415  the model's client takes longer than all of a debit's cold start
+    from engine.anomalies.explain.function import prepare  # noqa: PLC0415  the model's client takes longer than all of a debit's cold start
 
     prepare()
 
@@ -218,7 +230,7 @@ def _live_through_snapshots(reconciler: Reconciler) -> None:
     """
     import snapshot_restore_py  # noqa: PLC0415  only the runtime has it
 
-    snapshot_restore_py.register_before_snapshot(reconciler.rest)
+    snapshot_restore_py.register_before_snapshot(reconciler.close)
     snapshot_restore_py.register_after_restore(_prime, reconciler)
 
 

@@ -14,12 +14,14 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.ledger import Tables
-from engine.ledger.entries import item_of
-from engine.ledger.postings import Posting
+from engine.domain.decision import Guard
+from engine.domain.entry import Entry
+from engine.domain.job_row import Mark
+from engine.ledger.dynamodb.entries import item_of
+from engine.ledger.dynamodb.postings import Posting
+from engine.ledger.dynamodb.store import Tables
 from engine.policy import Policy
-from engine.rehearsal import Plenty, Rehearsal
-from engine.values import Entry, Guard, Mark
+from engine.preview.rehearsal import Plenty, Rehearsal
 
 KB = 1024
 TRANSACTIONAL = 2

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from benchmarks.capacity import LAMBDA_GB, LAMBDA_GB_SECOND, LAMBDA_PER_MILLION
-from engine.scheduled import SEGMENT_BYTES, SEGMENTS_MAX, WORK_SECONDS
+from engine.reconcile.scheduled import SEGMENT_BYTES, SEGMENTS_MAX, WORK_SECONDS
 
 ROW_BYTES = 280
 PAGE_BYTES = 2**20

@@ -1,8 +1,8 @@
 """How many events a second one user can have, simulated: ``python -m benchmarks.hot_user`` prints docs/scale.md's table.
 
 DynamoDB refuses a transaction while another one is at work on the same item (TransactionConflict); ours then waits as
-``engine.clock`` says (full jitter, from 25 ms doubling to a second, 15 seconds at most) and tries again. What is simulated is
-that queueing alone, with the engine's own constants. How long a transaction holds its items is assumed: 10 ms.
+``engine.runtime.clock`` says (full jitter, from 25 ms doubling to a second, 15 seconds at most) and tries again. What is
+simulated is that queueing alone, with the engine's own constants. How long a transaction holds its items is assumed: 10 ms.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from engine.clock import BACKOFF_BASE_SECONDS, BACKOFF_CAP_SECONDS
-from engine.coalesce import EVENT_SECONDS_MAX
+from engine.reconcile.conductor import EVENT_SECONDS_MAX
+from engine.runtime.clock import BACKOFF_BASE_SECONDS, BACKOFF_CAP_SECONDS
 
 TRANSACTION_SECONDS = 0.010
 """Assumed: two phases within a Region."""

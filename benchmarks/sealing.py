@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from attrs import frozen
 
 from engine.audit.logs import Line, faults
-from engine.ledger.attributes import Item
-from engine.ledger.entries import item_of
-from engine.ledger.seals import PART_BYTES_MAX, sealed_entry
+from engine.ledger.dynamodb.attributes import Item
+from engine.ledger.dynamodb.entries import item_of
+from engine.ledger.dynamodb.seals import PART_BYTES_MAX, sealed_entry
 from engine.policy import load_policy
-from engine.rehearsal import Plenty, Rehearsal
+from engine.preview.rehearsal import Plenty, Rehearsal
 from tools.environments import ROOT
 
 ENTRIES, ROUNDS = 2_000, 15

@@ -17,16 +17,18 @@ from benchmarks.budgets import BLOCKS, CALLS, POST_TO_BARE_TRANSACTION_MAX, SCAN
 from benchmarks.canned import answering
 from benchmarks.gates import at_most
 from benchmarks.test_warm import bare_request
-from engine.assess import assess
-from engine.clock import Clock
-from engine.decide import decide
-from engine.job_row import ASSUMED_ROW, with_row
-from engine.ledger import Ledger, ScanSlice, Tables, Verdict
-from engine.ledger.attributes import encode_item
-from engine.ledger.signing import Credentials, Signer
-from engine.ledger.wire import Endpoint, WireClient
+from engine.domain.decision import Standing
+from engine.domain.envelope import Envelope, Source
+from engine.domain.log import JobLog
+from engine.ledger.dynamodb.attributes import encode_item
+from engine.ledger.dynamodb.signing import Credentials, Signer
+from engine.ledger.dynamodb.store import Ledger, ScanSlice, Tables, Verdict
+from engine.ledger.dynamodb.wire import Endpoint, WireClient
 from engine.policy import load_policy
-from engine.values import Envelope, JobLog, Source, Standing
+from engine.rating.assess import assess
+from engine.rating.decide import decide
+from engine.rating.job_row import ASSUMED_ROW, with_row
+from engine.runtime.clock import Clock
 from tools.local_aws import REGION
 
 ROWS = 3_765

@@ -7,10 +7,12 @@ from typing import Any
 
 from benchmarks.budgets import DECIDE_MICROSECONDS_MAX
 from benchmarks.gates import at_most
-from engine.assess import assess
-from engine.decide import decide
+from engine.domain.decision import Decision, Standing
+from engine.domain.envelope import Envelope, Source
+from engine.domain.log import JobLog
 from engine.policy import load_policy
-from engine.values import Decision, Envelope, JobLog, Source, Standing
+from engine.rating.assess import assess
+from engine.rating.decide import decide
 
 
 def test_decide_one_event(benchmark: Any, new_event: Callable[[], dict[str, Any]]) -> None:

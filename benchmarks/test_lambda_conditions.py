@@ -23,7 +23,7 @@ from benchmarks.gates import at_most
 from benchmarks.runtime_api import Sandbox
 from benchmarks.throttle import share_of
 from benchmarks.tls import make_certificates, terminated
-from engine.ledger.choice import choose_wire
+from engine.ledger.dynamodb.choice import choose_wire
 from tools.local_aws import LocalAws
 
 LATER = 3
@@ -40,7 +40,7 @@ def over_tls(
     """Return what starts a folder's handler with TLS to the database; it reads the roots of Lambda and one more."""
     certificates = make_certificates(tmp_path)
     bundle = tmp_path / "bundle.pem"
-    roots = (artifact / "engine" / "ledger" / "amazon-roots.pem").read_text()
+    roots = (artifact / "engine" / "ledger" / "dynamodb" / "amazon-roots.pem").read_text()
     bundle.write_text(roots + certificates.authority.read_text())
     with terminated(certificates, urlsplit(aws.endpoint).port or 80) as endpoint:
         database = {"AWS_ENDPOINT_URL_DYNAMODB": endpoint, "AWS_CA_BUNDLE": str(bundle)}

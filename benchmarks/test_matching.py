@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.budgets import BLOCKS, MATCHING_MICROSECONDS_MAX, MATCHING_THOUSAND_TO_TEN_MAX
 from benchmarks.gates import at_most
-from engine.patterns.index import PatternIndex
+from engine.policy.patterns.index import PatternIndex
 
 rule_engine = pytest.importorskip("rule_engine")
 moto_models = pytest.importorskip("moto.events.models")

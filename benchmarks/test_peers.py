@@ -21,8 +21,8 @@ from benchmarks.budgets import COLD_ROUNDS
 from benchmarks.runtime_api import Sandbox
 from benchmarks.test_matching import ANSWERS, ENGINES, SIZES, microseconds, rules
 from benchmarks.throttle import cpu_seconds
-from engine.ledger import Tables
-from engine.ledger.attributes import decode, encode_item
+from engine.ledger.dynamodb.attributes import decode, encode_item
+from engine.ledger.dynamodb.store import Tables
 from tools import environments
 from tools.local_aws import LocalAws
 

@@ -22,10 +22,10 @@ from benchmarks.budgets import (
 )
 from benchmarks.gates import at_most
 from benchmarks.runtime_api import SAMPLED, UNSAMPLED, Sandbox
-from engine.assess import assess
+from engine.domain.envelope import Envelope, Source
 from engine.policy import load_policy
-from engine.tracing import tracer_of
-from engine.values import Envelope, Source
+from engine.rating.assess import assess
+from engine.runtime.tracing import tracer_of
 from tests.support.xray import Daemon
 
 SPANS_OF_AN_EVENT = ("policy", "match", "decide", "post")

@@ -19,15 +19,17 @@ from benchmarks.budgets import (
     WARM_EVENT_TO_BARE_TRANSACTION_MAX,
 )
 from benchmarks.gates import at_least, at_most
-from engine.assess import assess
-from engine.clock import Clock
-from engine.decide import decide
-from engine.job_row import ASSUMED_ROW, with_row
-from engine.ledger import Tables
-from engine.ledger.entries import item_of
-from engine.ledger.postings import Posting
+from engine.domain.decision import Standing
+from engine.domain.envelope import Envelope, Source
+from engine.domain.log import JobLog
+from engine.ledger.dynamodb.entries import item_of
+from engine.ledger.dynamodb.postings import Posting
+from engine.ledger.dynamodb.store import Tables
 from engine.policy import Policy, load_policy
-from engine.values import Envelope, JobLog, Source, Standing
+from engine.rating.assess import assess
+from engine.rating.decide import decide
+from engine.rating.job_row import ASSUMED_ROW, with_row
+from engine.runtime.clock import Clock
 
 POLICY = "policies/video.yaml"
 

@@ -21,8 +21,8 @@ import botocore.session
 import pytest
 from pytest_socket import socket_allow_hosts
 
-from engine.ledger import Tables
-from engine.wiring import build_client
+from engine.ledger.dynamodb.store import Tables
+from engine.reconcile.wiring import build_client
 from tests.support.model_server import ModelServer, run_model_server
 from tools import deployment, environments
 from tools.deployment import Deployment

@@ -26,7 +26,7 @@ EXPLAIN = "explain"
 KEPT_TO_EXPLAIN = ("events", "secretsmanager")
 """What the function that explains reaches beside."""
 
-ONLY_TO_EXPLAIN = ("engine/explain",)
+ONLY_TO_EXPLAIN = ("engine/anomalies/explain",)
 ONLY_FOR_THE_BUILD = ("yaml", "_yaml", "boto3", "s3transfer", "bin")
 ONLY_FOR_A_LAPTOP = (
     "engine/cli",
@@ -65,7 +65,7 @@ def precompile(folder: Path) -> None:
     """Note the methods that attrs writes when the handler is imported. Raises CalledProcessError where there are none."""
     environment = {**os.environ, **SAME_EVERY_TIME, "PYTHONPATH": str(folder)}
     subprocess.run(
-        [sys.executable, "-s", "-S", "-m", "engine.precompiled", str(folder)], cwd=folder, env=environment, check=True
+        [sys.executable, "-s", "-S", "-m", "engine.runtime.precompiled", str(folder)], cwd=folder, env=environment, check=True
     )
 
 
@@ -99,7 +99,7 @@ def main() -> None:
     compile_policies(folder)
     if EXPLAIN not in sys.argv[2:]:
         warn_of_delivery(folder)
-    write_roots(folder / "botocore" / "cacert.pem", folder / "engine" / "ledger" / "amazon-roots.pem")
+    write_roots(folder / "botocore" / "cacert.pem", folder / "engine" / "ledger" / "dynamodb" / "amazon-roots.pem")
     trim(folder, explains=EXPLAIN in sys.argv[2:])
     precompile(folder)
 

@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from engine.errors import Mistake, PolicyError
+from engine.domain.errors import Mistake, PolicyError
 from engine.policy import parse_policy
 from engine.policy.delivery import PARAMETERS, Delivery, delivery_warnings
 from tools.environments import ROOT

@@ -11,11 +11,12 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from engine.decimals import EXACT, ZERO
-from engine.errors import shown
-from engine.ledger.attributes import Item
-from engine.ledger.seals import number_of, text_of
-from engine.values import EntryType, Source
+from engine.domain.entry import EntryType
+from engine.domain.envelope import Source
+from engine.domain.errors import shown
+from engine.domain.money import EXACT, ZERO
+from engine.ledger.dynamodb.attributes import Item
+from engine.ledger.dynamodb.seals import number_of, text_of
 
 
 @frozen

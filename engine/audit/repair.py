@@ -19,18 +19,21 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from engine.audit import Audit, Drift, audit, look_again, total
+from engine.audit.books import Audit, Drift, audit, look_again, total
 from engine.audit.logs import Fault, Line, faults, posted, settled
 from engine.audit.seals import CORRECTED, NOT_YET, Damage, Finding, Verification, corrections_in, verify
-from engine.clock import Deadline
-from engine.decimals import EXACT, ZERO, Money
-from engine.errors import LedgerError
-from engine.facts import NOTHING_KNOWN, Facts
-from engine.ledger import Ledger
-from engine.ledger.attributes import Item, decode_item
-from engine.ledger.entries import entry_of
-from engine.ledger.vault import Vault
-from engine.values import GRANT, JOB, REPAIR, Anomaly, Entry, EntryType, Source
+from engine.domain.anomaly import Anomaly
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Source
+from engine.domain.errors import LedgerError
+from engine.domain.facts import NOTHING_KNOWN, Facts
+from engine.domain.money import EXACT, ZERO, Money
+from engine.domain.references import GRANT, JOB, REPAIR
+from engine.ledger.dynamodb.attributes import Item, decode_item
+from engine.ledger.dynamodb.entries import entry_of
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.vault import Vault
+from engine.runtime.clock import Deadline
 
 RULE = "repair"
 """What stands for rule and policy in a correcting entry."""

@@ -10,10 +10,10 @@ from enum import StrEnum
 from attrs import Factory, define, evolve, field, frozen
 
 from engine.audit.logs import Line
-from engine.clock import Deadline
-from engine.instants import posting_text
-from engine.ledger.attributes import Item, decode_item
-from engine.ledger.seals import (
+from engine.domain.envelope import Source
+from engine.domain.instants import posting_text
+from engine.ledger.dynamodb.attributes import Item, decode_item
+from engine.ledger.dynamodb.seals import (
     NO_SEAL,
     PART_BYTES_MAX,
     Seal,
@@ -23,8 +23,8 @@ from engine.ledger.seals import (
     sealed_entry,
     text_of,
 )
-from engine.ledger.vault import Key, Vault
-from engine.values import Source
+from engine.ledger.dynamodb.vault import Key, Vault
+from engine.runtime.clock import Deadline
 
 REST = timedelta(minutes=15)
 """So old is what is sealed: no invocation is still about to post what it dated so long ago, and clocks differ by less."""

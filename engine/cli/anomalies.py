@@ -10,6 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from engine.anomalies.digest import digest_of
+from engine.anomalies.digest import worth as worth_of
+from engine.anomalies.findings import Finding, findings, findings_of
+from engine.anomalies.findings import resolve as resolve_anomalies
 from engine.cli.options import (
     DEFAULT_POLICY,
     FAILED,
@@ -25,12 +29,8 @@ from engine.cli.options import (
     reporter,
 )
 from engine.cli.output import err, out, print_counts, print_json, print_table
-from engine.clock import Clock, Deadline
-from engine.digest import digest_of
-from engine.digest import worth as worth_of
-from engine.findings import Finding, findings, findings_of
-from engine.findings import resolve as resolve_anomalies
-from engine.ledger import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.runtime.clock import Clock, Deadline
 
 Reference = Annotated[str, typer.Argument(help="job#<jobId> or grant#<reference>.")]
 Hours = Annotated[float | None, typer.Option(min=0.0, help="Only what was posted in the last so many hours.")]
@@ -161,8 +161,8 @@ def digest(
 
 def _explained(found: Sequence[Finding], ledger: Ledger, policy: Any, *, store: bool) -> list[dict[str, Any]]:
     """Return what is said of each, in parts as large as the function's, and store it where that is asked for."""
-    from engine.explain.local import explainer_on  # noqa: PLC0415  no other command needs it
-    from engine.explain.run import TOGETHER_MAX  # noqa: PLC0415  the same
+    from engine.anomalies.explain.local import explainer_on  # noqa: PLC0415  no other command needs it
+    from engine.anomalies.explain.run import TOGETHER_MAX  # noqa: PLC0415  the same
 
     explainer = explainer_on(ledger, policy, os.environ, reporter(verbose=False))
     answers: list[dict[str, Any]] = []

@@ -12,7 +12,7 @@ from engine.cli.audit import audit
 from engine.cli.options import FAILED
 from engine.cli.output import err
 from engine.cli.unmark import unmark
-from engine.errors import EventError, LedgerError, PolicyError, QueueError
+from engine.domain.errors import EventError, LedgerError, PolicyError, QueueError
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "validate": policies.validate,

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from attrs import asdict
 
-from engine.audit import Audit, Drift, Fault
-from engine.audit import audit as run_audit
+from engine.audit.books import Audit, Drift, Fault
+from engine.audit.books import audit as run_audit
 from engine.audit.repair import Correction, Wrong
 from engine.audit.repair import repair as run_repair
 from engine.audit.seals import Finding, Sealer, Verification
@@ -26,8 +26,8 @@ from engine.cli.options import (
     forever,
 )
 from engine.cli.output import err, out, print_counts, print_json, progress
-from engine.ledger import Ledger, Tables
-from engine.ledger.vault import Vault
+from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.vault import Vault
 
 HEAD_SHOWN = 12
 

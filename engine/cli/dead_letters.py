@@ -28,13 +28,14 @@ from engine.cli.options import (
     reporter,
 )
 from engine.cli.output import err, out, print_counts, print_json, print_table
-from engine.dead_letters import NO_RULE, DeadLetterQueue, Letter, letter_line, problem_now
-from engine.errors import EventError, LedgerError, QueueError
-from engine.ledger import Tables
+from engine.domain.decision import Outcome
+from engine.domain.envelope import Source
+from engine.domain.errors import EventError, LedgerError, QueueError
+from engine.ledger.dynamodb.store import Tables
 from engine.policy import load_policy
-from engine.reconcile import Reconciler
-from engine.values import Outcome, Source
-from engine.wiring import build_client
+from engine.reconcile.dead_letters import NO_RULE, DeadLetterQueue, Letter, letter_line, problem_now
+from engine.reconcile.reconciler import Reconciler
+from engine.reconcile.wiring import build_client
 
 Queues = Annotated[
     list[str],

@@ -12,12 +12,12 @@ from typing import Annotated
 import typer
 from attrs import frozen
 
-from engine.clock import Clock, Deadline
-from engine.ledger import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger, Tables
 from engine.policy import load_policy
-from engine.reconcile import Reconciler
-from engine.telemetry import Telemetry
-from engine.wiring import Settings, build_ledger
+from engine.reconcile.reconciler import Reconciler
+from engine.reconcile.wiring import Settings, build_ledger
+from engine.runtime.clock import Clock, Deadline
+from engine.runtime.telemetry import Telemetry
 
 FAILED = 1
 """Exit status: a check failed (a broken policy, drift)."""

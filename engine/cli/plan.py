@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.cli.output import out, print_table
-from engine.plan import Plan
+from engine.preview.plan import Plan
 
 REFUSED_SHOWN_MAX = 10
 

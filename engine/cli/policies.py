@@ -10,30 +10,20 @@ from typing import Annotated, Any
 import typer
 from attrs import asdict
 
-from engine.cli.options import (
-    DEFAULT_POLICY,
-    FAILED,
-    MISUSED,
-    AsJson,
-    Endpoint,
-    LedgerTable,
-    PolicyFile,
-    Target,
-    patience,
-)
+from engine.audit.recount import Recount, recount
+from engine.cli.options import DEFAULT_POLICY, FAILED, MISUSED, AsJson, Endpoint, LedgerTable, PolicyFile, Target, patience
 from engine.cli.output import err, out, print_json, progress
 from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
-from engine.documents import read_document
-from engine.errors import Mistake, PolicyError
-from engine.ledger import Ledger, Tables
-from engine.plan import plan
+from engine.domain.documents import read_document
+from engine.domain.errors import Mistake, PolicyError
+from engine.ledger.dynamodb.store import Ledger, Tables
 from engine.policy import load_policy
 from engine.policy.delivery import Delivery, delivery_warnings
 from engine.policy.schema import policy_schema
-from engine.policy_tests import Coverage, TestFile, load_tests, run_test
-from engine.reasons import Reasons, reasons_for
-from engine.recount import Recount, recount
+from engine.preview.plan import plan
+from engine.preview.policy_tests import Coverage, TestFile, load_tests, run_test
+from engine.preview.reasons import Reasons, reasons_for
 
 POLICY_TESTS = Path("policies/tests")
 

@@ -18,12 +18,12 @@ from typing import IO, Any
 
 from attrs import define, field, frozen
 
-from engine.decimals import ZERO
-from engine.documents import read_event
-from engine.errors import EventError
-from engine.ledger import LedgerRefused
-from engine.telemetry import Report
-from engine.values import Document
+from engine.domain.documents import read_event
+from engine.domain.envelope import Document
+from engine.domain.errors import EventError
+from engine.domain.money import ZERO
+from engine.ledger.dynamodb.store import LedgerRefused
+from engine.runtime.telemetry import Report
 
 GZIP_MAGIC = b"\x1f\x8b"
 SECONDS_BETWEEN_CHECKPOINTS = 0.5

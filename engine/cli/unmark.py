@@ -13,12 +13,12 @@ from attrs import asdict
 
 from engine.cli.options import MISUSED, AsJson, Endpoint, JobsTable, LedgerTable, Target, Verbose, forever
 from engine.cli.output import err, print_counts, print_json, progress
-from engine.clock import Clock
-from engine.instants import instant_text, read_instant
-from engine.ledger import Tables
-from engine.ledger.marked import MARK, MarkedRow, Marks
-from engine.scan import whole_table
-from engine.unmark import Unmarker, UnmarkReport
+from engine.domain.instants import instant_text, read_instant
+from engine.ledger.dynamodb.marked import MARK, MarkedRow, Marks
+from engine.ledger.dynamodb.store import Tables
+from engine.reconcile.catch_up import whole_table
+from engine.reconcile.unmark import Unmarker, UnmarkReport
+from engine.runtime.clock import Clock
 
 
 def unmark(

@@ -11,7 +11,7 @@ import pickle
 import sys
 from pathlib import Path
 
-from engine.errors import Mistake, PolicyError
+from engine.domain.errors import Mistake, PolicyError
 from engine.policy.model import Policy
 
 SUFFIX = ".compiled"

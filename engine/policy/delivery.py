@@ -13,9 +13,9 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.errors import Mistake, PolicyError
-from engine.patterns import Branch, Exact, Exists, Pattern, Predicate, compile_parsed, parse_pattern
+from engine.domain.errors import Mistake, PolicyError
 from engine.policy.model import Action, AnomalyRule, Policy, Rule
+from engine.policy.patterns import Branch, Exact, Exists, Pattern, Predicate, compile_parsed, parse_pattern
 from engine.policy.source import LINE_BREAK, Notes, Place, named
 
 PARAMETERS: Mapping[str, str] = {"source": "EventSources", "detail-type": "EventDetailTypes"}

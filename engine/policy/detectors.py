@@ -7,12 +7,12 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from engine.domain.anomaly import BUILT_IN_ANOMALIES
 from engine.policy.event_patterns import EventPattern, Matcher
 from engine.policy.grammar import WRONG, Duration, Expression, Key, Keys, Name, Number, Text, Word, did_you_mean
 from engine.policy.model import AnomalyRule, Drift, Frequency, Outlier, Scale, every_event
 from engine.policy.pricing import Selectors
 from engine.policy.source import Members, Notes, named
-from engine.values import BUILT_IN_ANOMALIES
 
 DETECTORS = ("outlier", "frequency", "drift")
 """What an anomaly may have beside, or in place of, ``match``: one of them."""

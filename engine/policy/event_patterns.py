@@ -9,12 +9,12 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.errors import PolicyError
-from engine.paths import JSON_NUMBER
-from engine.patterns import parse_pattern
-from engine.patterns.compile import LazyPredicate
-from engine.patterns.numbers import json_spelling
+from engine.domain.errors import PolicyError
+from engine.domain.money import JSON_NUMBER
 from engine.policy.grammar import WRONG, kind_of
+from engine.policy.patterns import parse_pattern
+from engine.policy.patterns.compile import LazyPredicate
+from engine.policy.patterns.numbers import json_spelling
 from engine.policy.source import CORE_WORDS, Items, Members, Node, Notes, Place, Scalar, named
 
 COMBINATIONS_MAX = 5000

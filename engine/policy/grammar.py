@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from engine.decimals import DIGITS_MAX, fits
-from engine.errors import PolicyError, shown
-from engine.instants import read_instant
-from engine.paths import compile_path
-from engine.patterns.numbers import json_spelling
+from engine.domain.errors import PolicyError, shown
+from engine.domain.instants import read_instant
+from engine.domain.money import DIGITS_MAX, fits
+from engine.policy.expressions.paths import compile_path
+from engine.policy.patterns.numbers import json_spelling
 from engine.policy.source import WORD_CHARACTERS_MAX, Items, Members, Node, Notes, Scalar, named
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")

@@ -10,26 +10,12 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from engine.decimals import Money
-from engine.errors import Mistake, PolicyError
-from engine.patterns import Pattern, parse_pattern, required_values
-from engine.patterns.cover import Extent
-from engine.patterns.index import PatternIndex
+from engine.domain.anomaly import BUILT_IN_ANOMALIES
+from engine.domain.errors import Mistake, PolicyError
+from engine.domain.money import Money
 from engine.policy.detectors import ANOMALY
 from engine.policy.event_patterns import EventPattern
-from engine.policy.grammar import (
-    WRONG,
-    Duration,
-    Expression,
-    Key,
-    Keys,
-    ListOf,
-    Name,
-    Number,
-    Text,
-    Word,
-    did_you_mean,
-)
+from engine.policy.grammar import WRONG, Duration, Expression, Key, Keys, ListOf, Name, Number, Text, Word, did_you_mean
 from engine.policy.model import (
     Action,
     CatchUp,
@@ -43,11 +29,13 @@ from engine.policy.model import (
     UnknownJob,
     UnknownUser,
 )
+from engine.policy.patterns import Pattern, parse_pattern, required_values
+from engine.policy.patterns.cover import Extent
+from engine.policy.patterns.index import PatternIndex
+from engine.policy.price_books import PriceBook
 from engine.policy.pricing import AMOUNT, CHARGE, GRANT, MONEY, PRICES, DraftTerms
 from engine.policy.rows import row_attributes
 from engine.policy.source import Items, Members, Node, Notes, Place, Scalar, named, read_yaml
-from engine.prices import PriceBook
-from engine.values import BUILT_IN_ANOMALIES
 
 PAIRS_MAX = 50_000
 """How many pairs of rules (of their combinations of ``$or``, if they have any) are compared: all of them up to 316 rules."""

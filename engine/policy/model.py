@@ -10,11 +10,11 @@ from typing import Any
 
 from attrs import field, frozen
 
-from engine.decimals import Money
-from engine.errors import Mistake
-from engine.paths import Path
-from engine.patterns.index import PatternIndex
-from engine.prices import ChargeTerms, PriceBook
+from engine.domain.errors import Mistake
+from engine.domain.money import Money
+from engine.policy.expressions.paths import Path
+from engine.policy.patterns.index import PatternIndex
+from engine.policy.price_books import ChargeTerms, PriceBook
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 

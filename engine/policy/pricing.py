@@ -9,26 +9,13 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from engine.decimals import DIGITS_MAX, ROUNDINGS, Money
-from engine.instants import instant_text
-from engine.paths import Path
-from engine.policy.grammar import (
-    WRONG,
-    ByKind,
-    Expression,
-    Instant,
-    Key,
-    Keys,
-    ListOf,
-    MapOf,
-    Number,
-    Shape,
-    Text,
-    Word,
-)
+from engine.domain.instants import instant_text
+from engine.domain.money import DIGITS_MAX, ROUNDINGS, Money
+from engine.domain.price import Tier, TierModel
+from engine.policy.expressions.paths import Path
+from engine.policy.grammar import WRONG, ByKind, Expression, Instant, Key, Keys, ListOf, MapOf, Number, Shape, Text, Word
+from engine.policy.price_books import DEFAULT_RATE, ChargeTerms, PriceBook, PriceRow
 from engine.policy.source import Items, Members, Node, Notes
-from engine.prices import DEFAULT_RATE, ChargeTerms, PriceBook, PriceRow
-from engine.values import Tier, TierModel
 
 PLACES_MAX = 10
 SELECTORS_MAX = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.paths import PLAIN, ROW, Path
+from engine.policy.expressions.paths import PLAIN, ROW, Path
 from engine.policy.model import Policy
 
 

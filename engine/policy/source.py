@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from engine.errors import Mistake, PolicyError
+from engine.domain.errors import Mistake, PolicyError
 
 BYTES_MAX = 200_000
 NODES_MAX = 100_000

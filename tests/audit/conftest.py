@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from engine.audit import Audit, audit
+from engine.audit.books import Audit, audit
 from engine.audit.seals import REST, Sealer, Verification, verify
-from engine.ledger import Ledger, Tables
-from engine.ledger.vault import Vault
+from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.vault import Vault
 from tests.support.clock import ManualClock
 from tests.support.events import failed, rendered
 from tests.support.world import World

@@ -24,7 +24,7 @@ def day(day: Day, local_aws: str, monkeypatch: pytest.MonkeyPatch) -> Day:
     for name in ("jobs", "credits", "ledger", "state", "seals"):
         monkeypatch.setenv(f"{name.upper()}_TABLE", getattr(tables, name))
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", local_aws)
-    monkeypatch.setattr("engine.audit.SECONDS_BETWEEN_LOOKS", 0)
+    monkeypatch.setattr("engine.audit.books.SECONDS_BETWEEN_LOOKS", 0)
     return day
 
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from engine.audit import audit
+from engine.audit.books import audit
 from engine.audit.seals import Sealer, verify
-from engine.ledger import Tables
-from engine.ledger.vault import Vault
-from engine.values import Envelope, Source
+from engine.domain.envelope import Envelope, Source
+from engine.ledger.dynamodb.store import Tables
+from engine.ledger.dynamodb.vault import Vault
 from tests.support.events import failed, rendered
 from tests.support.world import World
 
@@ -45,7 +45,7 @@ def events(writer: int) -> Iterator[list[dict[str, Any]]]:
 def test_no_false_alarm_while_eight_writers_post(dynamodb: Any, tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums, logs and seals, of users who are written to all the time; and one quiet user's row is changed half way."""
     monkeypatch.setattr("engine.audit.seals.REST", timedelta(seconds=REST_SECONDS))
-    monkeypatch.setattr("engine.audit.SECONDS_BETWEEN_LOOKS", 0.2)
+    monkeypatch.setattr("engine.audit.books.SECONDS_BETWEEN_LOOKS", 0.2)
     world = World(dynamodb, tables)
     for user in (HOT, QUIET, *(f"u-{writer}" for writer in range(WRITERS))):
         world.user(user, "1000000")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from engine.ledger import Tables
+from engine.ledger.dynamodb.store import Tables
 from engine.policy.compiled import load_compiled
 from tests.support.events import rendered
 from tests.support.world import World
@@ -76,9 +76,9 @@ def explains(built: Path) -> Path:
 
 def test_only_the_function_that_explains_has_what_that_needs(artifact: Path, explains: Path) -> None:
     """The model's client, two services more, and the part of the engine that knows a model."""
-    assert not (artifact / "engine" / "explain").exists()
+    assert not (artifact / "engine" / "anomalies" / "explain").exists()
     assert {"openai", "pydantic", "httpx2"} <= {path.name for path in explains.iterdir()}
-    assert (explains / "engine" / "explain" / "function.py").exists()
+    assert (explains / "engine" / "anomalies" / "explain" / "function.py").exists()
     assert {*DATA_KEPT, *KEPT_TO_EXPLAIN} == {path.name for path in (explains / "botocore" / "data").iterdir()}
     assert not {"boto3", "yaml", "typer", "pytest"} & {path.name for path in explains.iterdir()}
 
@@ -121,7 +121,7 @@ def test_every_policy_comes_compiled(artifact: Path) -> None:
 
 def test_it_trusts_amazons_roots(artifact: Path) -> None:
     """Five certificates, taken from botocore's bundle by their fingerprints."""
-    roots = (artifact / "engine" / "ledger" / "amazon-roots.pem").read_text()
+    roots = (artifact / "engine" / "ledger" / "dynamodb" / "amazon-roots.pem").read_text()
 
     assert roots == amazon_roots((artifact / "botocore" / "cacert.pem").read_text())
     assert 5 == roots.count("BEGIN CERTIFICATE")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.clock import Clock
-from engine.telemetry import embedded
+from engine.runtime.clock import Clock
+from engine.runtime.telemetry import embedded
 from tests.support.cloudwatch import Alarm, Datum
 from tests.support.emf import EmfError, read_line
 from tests.support.log_filters import value_of

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from engine.ledger.attributes import decode_item
+from engine.ledger.dynamodb.attributes import decode_item
 from engine.policy.compiled import compile_policy
 from tests.conftest import started
 from tests.support.stack import balance, entries, give, rendered

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.dead_letters import problem_now, read_letter
-from engine.ledger import Tables
-from engine.ledger.attributes import decode_item
+from engine.ledger.dynamodb.attributes import decode_item
+from engine.ledger.dynamodb.store import Tables
 from engine.policy import load_policy
+from engine.reconcile.dead_letters import problem_now, read_letter
 from tests.support.model_server import FINE, KEY
 from tests.support.stack import balance, give, put_job, rendered
 from tools.deployment import Deployment, delete, deploy, wait_until

@@ -23,7 +23,7 @@ from attrs import frozen
 from botocore.exceptions import ClientError
 
 from engine.audit.seals import REST
-from engine.instants import posting_text
+from engine.domain.instants import posting_text
 from tests.support.model_server import KEY, Exchange, ModelServer
 from tests.support.roles import Role, as_list, reduced, roles_of
 from tests.support.stack import entries, explained, failed, give, put_job, rendered, renew_containers, set_key

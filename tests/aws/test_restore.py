@@ -16,8 +16,8 @@ from attrs import define, evolve, field
 from typer.testing import CliRunner
 
 from engine.cli.app import app
-from engine.ledger.attributes import decode_item
-from engine.ledger.marked import MARK
+from engine.ledger.dynamodb.attributes import decode_item
+from engine.ledger.dynamodb.marked import MARK
 from tests.conftest import started
 from tests.support.aws_cli import AwsCli, Shell, UsageError, commands
 from tests.support.stack import balance, failed, give, put_job, rendered

@@ -10,19 +10,23 @@ from typing import Any
 
 import pytest
 
-from engine.clock import Clock
-from engine.decimals import Money
-from engine.errors import EventError
-from engine.explain.bus import EXPLAINED, SOURCE
-from engine.explain.run import METRICS as EXPLAIN_METRICS
-from engine.explain.run import STORE_SECONDS, TOGETHER_MAX
-from engine.facts import Facts
-from engine.ledger import LedgerRefused, LedgerUnavailable
-from engine.ledger.entries import item_of
-from engine.ledger.postings import ACTIONS_MAX
-from engine.patterns import compile_pattern
-from engine.telemetry import METRICS, Failure, Report, Telemetry, settled_metrics
-from engine.values import Anomaly, Assessment, Entry, EntryType, Envelope, Outcome, Sample, Source
+from engine.anomalies.explain.bus import EXPLAINED, SOURCE
+from engine.anomalies.explain.run import METRICS as EXPLAIN_METRICS
+from engine.anomalies.explain.run import STORE_SECONDS, TOGETHER_MAX
+from engine.domain.anomaly import Anomaly, Sample
+from engine.domain.assessment import Assessment
+from engine.domain.decision import Outcome
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Envelope, Source
+from engine.domain.errors import EventError
+from engine.domain.facts import Facts
+from engine.domain.money import Money
+from engine.ledger.dynamodb.entries import item_of
+from engine.ledger.dynamodb.postings import ACTIONS_MAX
+from engine.ledger.dynamodb.store import LedgerRefused, LedgerUnavailable
+from engine.policy.patterns import compile_pattern
+from engine.runtime.clock import Clock
+from engine.runtime.telemetry import METRICS, Failure, Report, Telemetry, settled_metrics
 from tools.environments import ROOT
 from tools.template import function_properties, load, resources, role_statements, table_schemas, template_rules
 

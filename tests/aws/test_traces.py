@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from benchmarks.runtime_api import Sandbox
-from engine.ledger import Tables
+from engine.ledger.dynamodb.store import Tables
 from engine.policy.compiled import load_compiled
-from engine.tracing import SPANS_MAX
+from engine.runtime.tracing import SPANS_MAX
 from tests.support.events import failed, rendered
 from tests.support.world import World
 from tests.support.xray import Daemon, annotations, names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.hot_user import TRANSACTION_SECONDS, simulate, table
-from engine.coalesce import EVENT_SECONDS_MAX
+from engine.reconcile.conductor import EVENT_SECONDS_MAX
 from tools.environments import ROOT
 
 

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine.cli.app import app, main
-from engine.ledger import Ledger, LedgerError, LedgerUnavailable, Tables
-from engine.ledger.attributes import encode_item
+from engine.ledger.dynamodb.attributes import encode_item
+from engine.ledger.dynamodb.store import Ledger, LedgerError, LedgerUnavailable, Tables
 from tests.support.events import failed, rendered
 from tests.support.policies import example_text
 from tests.support.world import World
@@ -509,7 +509,7 @@ def test_the_audit_finds_books_that_agree(world: World) -> None:
 @pytest.mark.local_aws
 def test_the_audit_names_every_user_whose_books_do_not_agree(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A balance that somebody changed by hand, and one whose row is gone."""
-    monkeypatch.setattr("engine.audit.SECONDS_BETWEEN_LOOKS", 0)
+    monkeypatch.setattr("engine.audit.books.SECONDS_BETWEEN_LOOKS", 0)
     world.user("u-2").user("u-3")
     world.deliver(rendered("j-1"), rendered("j-2", user="u-2"), rendered("j-3", user="u-3"))
     world.client.update_item(

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine.cli.app import app, main
-from engine.dead_letters import DeadLetterQueue, read_letter
-from engine.ledger import Tables
+from engine.ledger.dynamodb.store import Tables
+from engine.reconcile.dead_letters import DeadLetterQueue, read_letter
 from tests.support.events import failed, rendered
 from tests.support.world import World
 from tools.local_aws import LocalAws
@@ -131,7 +131,7 @@ def queue(aws: LocalAws, dynamodb: Any, tables: Tables, policy: Path, monkeypatc
     """Return a queue that the command finds through the environment."""
     client = aws.client("sqs")
     made = Queue(client)
-    monkeypatch.setattr("engine.dead_letters.WAIT_SECONDS", 0)  # the local queue answers for all of itself
+    monkeypatch.setattr("engine.reconcile.dead_letters.WAIT_SECONDS", 0)  # the local queue answers for all of itself
     for name, value in {
         "AWS_ENDPOINT_URL": aws.endpoint,
         "JOBS_TABLE": tables.jobs,
@@ -262,7 +262,7 @@ def test_a_replay_that_dies_before_it_deletes_posts_nothing_when_it_comes_again(
     """The letter comes back by itself; the ledger knows its event."""
     (letter,) = queue.put(message(rendered("j-1")))
     with monkeypatch.context() as dying:
-        dying.setattr("engine.dead_letters.HIDDEN_SECONDS", 0)  # it is seen again at once, not after five minutes
+        dying.setattr("engine.reconcile.dead_letters.HIDDEN_SECONDS", 0)  # it is seen again at once, not after five minutes
         dying.setattr("engine.cli.dead_letters.Desk.delete", killed)
         dying.setattr("engine.cli.dead_letters.Desk.put_back", lambda _: None)
         first = dead_letters("replay", letter)

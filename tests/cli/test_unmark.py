@@ -13,11 +13,11 @@ from attrs import define
 from typer.testing import CliRunner, Result
 
 from engine.cli.app import app
-from engine.instants import instant_text
-from engine.ledger import Ledger, ScanSlice, Tables
-from engine.ledger.attributes import decode_item, encode, encode_item
-from engine.ledger.marked import MARK, Marks
-from engine.unmark import Unmarker, UnmarkReport
+from engine.domain.instants import instant_text
+from engine.ledger.dynamodb.attributes import decode_item, encode, encode_item
+from engine.ledger.dynamodb.marked import MARK, Marks
+from engine.ledger.dynamodb.store import Ledger, ScanSlice, Tables
+from engine.reconcile.unmark import Unmarker, UnmarkReport
 from tests.support.clock import ManualClock
 from tests.support.events import failed, rendered
 from tests.support.world import DisturbedClient, World

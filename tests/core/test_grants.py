@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.errors import EventError
-from engine.values import Outcome
+from engine.domain.decision import Outcome
+from engine.domain.errors import EventError
 from tests.support.books import Books
 from tests.support.events import event, rendered
 from tests.support.policies import example

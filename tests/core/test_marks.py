@@ -12,11 +12,13 @@ from attrs import Factory, define, evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.clock import Deadline
-from engine.errors import EventError
-from engine.ledger import LedgerUnavailable, Receipt, ScanSlice
-from engine.scan import OwnAllowance, scan
-from engine.values import Entry, Guard, Mark, Outcome
+from engine.domain.decision import Guard, Outcome
+from engine.domain.entry import Entry
+from engine.domain.errors import EventError
+from engine.domain.job_row import Mark
+from engine.ledger.dynamodb.store import LedgerUnavailable, Receipt, ScanSlice
+from engine.reconcile.catch_up import OwnAllowance, scan
+from engine.runtime.clock import Deadline
 from tests.support.events import failed, rendered
 from tests.support.ledgers import MemoryLedger
 from tests.support.policies import example

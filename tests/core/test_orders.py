@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine.assess import assess
+from engine.domain.assessment import Assessment
+from engine.domain.envelope import Envelope, Source
 from engine.policy import Policy
-from engine.values import Assessment, Envelope, Source
+from engine.rating.assess import assess
 from tests.support.books import Books
 from tests.support.events import failed, rendered
 from tests.support.policies import example

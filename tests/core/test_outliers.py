@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from engine.baselines import GROUPS_MAX, Baseline, Baselines, baseline_of, compute_baselines
-from engine.values import Outcome, Sample
+from engine.domain.anomaly import Sample
+from engine.domain.decision import Outcome
+from engine.rating.baselines import GROUPS_MAX, Baseline, Baselines, baseline_of, compute_baselines
 from tests.support.books import Books
 from tests.support.clock import START
 from tests.support.events import failed, rendered

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.cli.app import app
-from engine.plan import Difference, changes, plan
+from engine.preview.plan import Difference, changes, plan
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example, example_text
 

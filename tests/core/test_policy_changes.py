@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.values import Outcome
+from engine.domain.decision import Outcome
 from tests.support.books import Books
 from tests.support.events import failed, rendered
 from tests.support.policies import example

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import precompiled
+from engine.runtime import precompiled
 
-NAME = f"{precompiled.WRITTEN_BY_ATTRS}methods engine.values.Entry>"
+NAME = f"{precompiled.WRITTEN_BY_ATTRS}methods engine.domain.entry.Entry>"
 
 
 @pytest.fixture

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from engine.clock import Deadline
-from engine.documents import read_document
-from engine.errors import EventError
-from engine.ledger import LedgerUnavailable, Receipt, ScanSlice, Verdict
-from engine.scan import scan
-from engine.values import Entry, Guard, Mark, Outcome, Standing
+from engine.domain.decision import Guard, Outcome, Standing
+from engine.domain.documents import read_document
+from engine.domain.entry import Entry
+from engine.domain.errors import EventError
+from engine.domain.job_row import Mark
+from engine.ledger.dynamodb.store import LedgerUnavailable, Receipt, ScanSlice, Verdict
+from engine.reconcile.catch_up import scan
+from engine.runtime.clock import Deadline
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example
 from tests.support.steps import Steps

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from engine.baselines import Baselines
-from engine.facts import all_claims
-from engine.ledger.attributes import decode_item
-from engine.ledger.entries import entry_of, item_of
+from engine.audit.recount import recount
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Source
+from engine.domain.facts import all_claims
+from engine.ledger.dynamodb.attributes import decode_item
+from engine.ledger.dynamodb.entries import entry_of, item_of
 from engine.policy import Policy, parse_policy
-from engine.recount import recount
-from engine.rehearsal import Rehearsal
-from engine.values import Entry, EntryType, Source
+from engine.preview.rehearsal import Rehearsal
+from engine.rating.baselines import Baselines
 from tests.support.books import Books
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example

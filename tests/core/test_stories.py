@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from engine.errors import EventError
-from engine.values import Envelope, Outcome, Source
+from engine.domain.decision import Outcome
+from engine.domain.envelope import Envelope, Source
+from engine.domain.errors import EventError
 from tests.support.books import Books
 from tests.support.events import event, failed, instant, rendered
 from tests.support.policies import example

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from engine.decimals import Money
-from engine.errors import EventError
-from engine.facts import Facts
-from engine.telemetry import Failure, Report, Telemetry
-from engine.values import Entry, EntryType, Envelope, Outcome, Source
+from engine.domain.decision import Outcome
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Envelope, Source
+from engine.domain.errors import EventError
+from engine.domain.facts import Facts
+from engine.domain.money import Money
+from engine.runtime.telemetry import Failure, Report, Telemetry
 from tests.support.clock import ManualClock
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from engine import tracing
-from engine.errors import EventError
-from engine.facts import Facts
-from engine.telemetry import Telemetry
-from engine.tracing import TEXT_CHARACTERS_MAX, UNTRACED, Tracer, XRayTracer, pseudonym, tracer_of
-from engine.values import Assessment, Source
+from engine.domain.assessment import Assessment
+from engine.domain.envelope import Source
+from engine.domain.errors import EventError
+from engine.domain.facts import Facts
+from engine.runtime import tracing
+from engine.runtime.telemetry import Telemetry
+from engine.runtime.tracing import TEXT_CHARACTERS_MAX, UNTRACED, Tracer, XRayTracer, pseudonym, tracer_of
 from tests.support.clock import ManualClock
 from tests.support.xray import Daemon, annotations
 

@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 
-from engine import trends
-from engine.anomalies import LATER
-from engine.baselines import Baseline, Baselines
-from engine.decide import mark_only
-from engine.facts import Facts
-from engine.ledger.attributes import decode_item
-from engine.ledger.entries import entry_of, item_of, seen_of
-from engine.look_back import longest
-from engine.plan import plan
+from engine.anomalies.look_back import longest
+from engine.audit.recount import recount
+from engine.domain.anomaly import Anomaly, Seen, Sign
+from engine.domain.facts import Facts
+from engine.domain.log import JobLog
+from engine.ledger.dynamodb.attributes import decode_item
+from engine.ledger.dynamodb.entries import entry_of, item_of, seen_of
 from engine.policy import Policy
-from engine.reasons import reasons_for
-from engine.recount import recount
-from engine.trends import LookBack, Trend
-from engine.values import Anomaly, JobLog, Seen, Sign
+from engine.preview.plan import plan
+from engine.preview.reasons import reasons_for
+from engine.rating import trends
+from engine.rating.baselines import Baseline, Baselines
+from engine.rating.decide import mark_only
+from engine.rating.detectors import LATER
+from engine.rating.trends import LookBack, Trend
 from tests.support.books import Books
 from tests.support.clock import START
 from tests.support.events import failed, rendered
@@ -299,7 +300,7 @@ def test_a_ledger_that_cannot_be_read_does_not_stop_the_run() -> None:
 
 def test_more_than_can_be_held_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was seen is flagged; that something was not seen is said."""
-    monkeypatch.setattr("engine.look_back.ENTRIES_MAX", 3)
+    monkeypatch.setattr("engine.anomalies.look_back.ENTRIES_MAX", 3)
     steps = Steps(BURST)
     steps.deliver(*jobs("10:00", "10:05", "10:10"))
 

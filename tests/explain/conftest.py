@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from engine.clock import Clock
-from engine.explain import Explainer
-from engine.explain.budget import Budget
-from engine.explain.bus import Bus
-from engine.explain.function import NO_KEY_YET
-from engine.explain.model import Endpoint, connect
-from engine.explain.secret import Key
-from engine.explain.shelf import Shelf
-from engine.ledger import Tables
-from engine.telemetry import Telemetry
+from engine.anomalies.explain import Explainer
+from engine.anomalies.explain.budget import Budget
+from engine.anomalies.explain.bus import Bus
+from engine.anomalies.explain.function import NO_KEY_YET
+from engine.anomalies.explain.model import Endpoint, connect
+from engine.anomalies.explain.secret import Key
+from engine.anomalies.explain.shelf import Shelf
+from engine.ledger.dynamodb.store import Tables
+from engine.runtime.clock import Clock
+from engine.runtime.telemetry import Telemetry
 from tests.support.model_server import KEY, ModelServer
 from tests.support.policies import example
 from tests.support.world import World

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from engine.explain.answer import SCHEMA, AnswerError, escaped, is_plain, read_answer, sentences
+from engine.anomalies.explain.answer import SCHEMA, AnswerError, escaped, is_plain, read_answer, sentences
 from tests.support.model_server import FINE
 
 

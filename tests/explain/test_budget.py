@@ -12,11 +12,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.clock import Clock
-from engine.explain.budget import Budget, taken
-from engine.ledger import Tables
-from engine.ledger.wire import ServiceError
-from engine.wiring import build_client
+from engine.anomalies.explain.budget import Budget, taken
+from engine.ledger.dynamodb.store import Tables
+from engine.ledger.dynamodb.wire import ServiceError
+from engine.reconcile.wiring import build_client
+from engine.runtime.clock import Clock
 from tests.support.clock import ManualClock
 from tests.support.world import DisturbedClient
 from tools.environments import ROOT
@@ -84,9 +84,9 @@ import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.clock import Clock
-from engine.explain.budget import Budget
-from engine.wiring import build_client
+from engine.runtime.clock import Clock
+from engine.anomalies.explain.budget import Budget
+from engine.reconcile.wiring import build_client
 
 table, shared, per_hour = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 client = build_client()

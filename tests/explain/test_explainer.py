@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.explain.model import Endpoint, is_safe
-from engine.ledger.wire import ServiceError
+from engine.anomalies.explain.model import Endpoint, is_safe
+from engine.ledger.dynamodb.wire import ServiceError
 from tests.explain.conftest import Desk, record
 from tests.support.events import failed, rendered
 from tests.support.model_server import (

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.baselines import NO_BASELINES
-from engine.decimals import Money
-from engine.explain.answer import LIKELY_CAUSES, SEVERITIES, SUMMARY_CHARACTERS_MAX, sentences
-from engine.explain.brief import Names, brief
-from engine.explain.fallback import CHECKS, explained_by_rules
-from engine.explain.texts import cleaned
-from engine.facts import Facts
-from engine.values import Anomaly, Entry, EntryType, Source
+from engine.anomalies.explain.answer import LIKELY_CAUSES, SEVERITIES, SUMMARY_CHARACTERS_MAX, sentences
+from engine.anomalies.explain.brief import Names, brief
+from engine.anomalies.explain.fallback import CHECKS, explained_by_rules
+from engine.anomalies.explain.texts import cleaned
+from engine.domain.anomaly import Anomaly
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Source
+from engine.domain.facts import Facts
+from engine.domain.money import Money
+from engine.rating.baselines import NO_BASELINES
 
 FIGURES = (
     ("value", "70"), ("of", "charge.amount by detail.model"), ("group", "veo-3"), ("median", "0.8"), ("mad", "0.8"),

@@ -16,7 +16,7 @@ from tests.support.model_server import KEY
 from tools.environments import ROOT
 from tools.local_aws import tables_environment
 
-HEAVY = ("openai", "pydantic", "pydantic_core", "httpx", "httpx2", "httpcore2", "engine.explain")
+HEAVY = ("openai", "pydantic", "pydantic_core", "httpx", "httpx2", "httpcore2", "engine.anomalies.explain")
 
 TELL = """
 import json, os, sys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.explain.secret import Key, key_of
+from engine.anomalies.explain.secret import Key, key_of
 from tests.support.clock import ManualClock
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import handler
-from engine.errors import EventError, LedgerError
-from engine.ledger.attributes import encode_item
+from engine.domain.errors import EventError, LedgerError
+from engine.ledger.dynamodb.attributes import encode_item
 from tests.support.eventbridge import delivered
 from tests.support.events import as_json, failed, rendered
 from tests.support.invocations import SCHEDULED, Context

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from engine.assess import assess
+from engine.domain.envelope import Envelope, Source
 from engine.policy import load_policy
 from engine.policy.model import Action
-from engine.values import Envelope, Source
+from engine.rating.assess import assess
 from tests.support.eventbridge import delivered, rules
 from tests.support.events import event, failed, rendered
 from tools.delivery import samconfig_parameters

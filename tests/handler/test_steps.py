@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-import engine.scheduled
+import engine.reconcile.scheduled
 import handler
-from engine.errors import EventError
-from engine.ledger import Ledger, LedgerRefused
-from engine.ledger.wire import NoAnswerError
-from engine.scan import SharedAllowance
+from engine.domain.errors import EventError
+from engine.ledger.dynamodb.store import Ledger, LedgerRefused
+from engine.ledger.dynamodb.wire import NoAnswerError
+from engine.reconcile.catch_up import SharedAllowance
 from tests.support.events import rendered
 from tests.support.invocations import Context
 from tests.support.world import World
@@ -46,8 +46,8 @@ def run(name: str = "run-1", at_once: int = 1) -> dict[str, Any]:
 @pytest.fixture
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a small table have four segments, as a large one has."""
-    monkeypatch.setattr(engine.scheduled, "SEGMENT_BYTES", 1)
-    monkeypatch.setattr(engine.scheduled, "SEGMENTS_MAX", 4)
+    monkeypatch.setattr(engine.reconcile.scheduled, "SEGMENT_BYTES", 1)
+    monkeypatch.setattr(engine.reconcile.scheduled, "SEGMENTS_MAX", 4)
 
 
 def test_a_run_catches_up_and_checks_the_books_and_then_has_nothing_to_do(world: World) -> None:
@@ -121,7 +121,7 @@ def test_an_invocation_of_a_run_ends_after_a_second_and_the_next_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     """Just behind the last row; where one page takes longer than the second, each has some rows all the same."""
-    monkeypatch.setattr(engine.scheduled, "WORK_SECONDS", seconds)
+    monkeypatch.setattr(engine.reconcile.scheduled, "WORK_SECONDS", seconds)
     for number in range(60):
         world.job(f"j-{number}")
     (part,) = step(BEGIN)["parts"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.ledger.attributes import decode, encode, encode_item
+from engine.ledger.dynamodb.attributes import decode, encode, encode_item
 
 THERE_AND_BACK: list[tuple[Any, dict[str, Any]]] = [
     ("text", {"S": "text"}),

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from engine.baselines import Baseline, Baselines
-from engine.ledger import Ledger, Tables
-from engine.ledger.attributes import encode_item
-from engine.values import Sample
+from engine.domain.anomaly import Sample
+from engine.ledger.dynamodb.attributes import encode_item
+from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.rating.baselines import Baseline, Baselines
 from tests.support.events import failed, rendered
 from tests.support.policies import example
 from tests.support.world import World

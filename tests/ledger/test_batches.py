@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from engine.ledger import Tables
-from engine.ledger.postings import ACTIONS_MAX
-from engine.telemetry import Report
-from engine.values import Envelope, Source
+from engine.domain.envelope import Envelope, Source
+from engine.ledger.dynamodb.postings import ACTIONS_MAX
+from engine.ledger.dynamodb.store import Tables
+from engine.runtime.telemetry import Report
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example
 from tests.support.world import DisturbedClient, World

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from engine.ledger import Tables
-from engine.ledger.wire import ServiceError
-from engine.telemetry import Report
-from engine.values import Envelope, Source
+from engine.domain.envelope import Envelope, Source
+from engine.ledger.dynamodb.store import Tables
+from engine.ledger.dynamodb.wire import ServiceError
+from engine.runtime.telemetry import Report
 from tests.support.busy import Meeting, Refusing
 from tests.support.clock import ManualClock
 from tests.support.events import failed, rendered

@@ -16,8 +16,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from engine.ledger.calls import Cancelled, ConditionFailed, LedgerRefused, LedgerUnavailable, call
-from engine.ledger.wire import NoAnswerError, ServiceError
+from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, LedgerRefused, LedgerUnavailable, call
+from engine.ledger.dynamodb.wire import NoAnswerError, ServiceError
 from tests.support.clock import ManualClock
 
 
@@ -151,7 +151,8 @@ def test_an_error_of_the_program_is_none_of_the_database() -> None:
 
 def test_no_call_imports_botocore() -> None:
     """Its import costs a cold start more than all the rest; where it is not loaded, none of its errors can be met."""
-    program = "import engine.wiring, engine.ledger.calls, sys; print(sorted({n.split('.')[0] for n in sys.modules}))"
+    modules = "sorted({n.split('.')[0] for n in sys.modules})"
+    program = f"import engine.reconcile.wiring, engine.ledger.dynamodb.calls, sys; print({modules})"
 
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from benchmarks.capacity import KB, costs, item_bytes
-from engine.ledger.attributes import encode_item
+from engine.ledger.dynamodb.attributes import encode_item
 from engine.policy import load_policy
-from engine.wiring import HOME
+from engine.reconcile.wiring import HOME
 from tests.support.events import failed, rendered
 
 JOB, USER = "j-3f2b8c1e-77aa-4d10-9d3e-0a1b2c3d4e5f", "u-5d7e9a10-1234-4abc-8def-001122334455"

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from engine.errors import LedgerError
-from engine.ledger import Tables
-from engine.values import Source
+from engine.domain.envelope import Source
+from engine.domain.errors import LedgerError
+from engine.ledger.dynamodb.store import Tables
 from tests.support.events import failed, rendered
 from tests.support.world import DisturbedClient, World
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from engine.ledger import Tables
+from engine.domain.envelope import Source
+from engine.ledger.dynamodb.store import Tables
 from engine.policy import Policy
-from engine.values import Source
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example
 from tests.support.world import DisturbedClient, World

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from engine.facts import Charge, Facts, Refund
-from engine.ledger.attributes import decode_item
-from engine.ledger.entries import entry_of, item_of, log_of
-from engine.values import Entry, Envelope, Source
+from engine.domain.entry import Entry
+from engine.domain.envelope import Envelope, Source
+from engine.domain.facts import Charge, Facts, Refund
+from engine.ledger.dynamodb.attributes import decode_item
+from engine.ledger.dynamodb.entries import entry_of, item_of, log_of
 from tests.support.books import Books
 from tests.support.events import event, failed, instant, rendered
 from tests.support.policies import example

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.ledger import Ledger, Tables
-from engine.ledger.jobs import ScanSlice, scan_request
+from engine.ledger.dynamodb.jobs import ScanSlice, scan_request
+from engine.ledger.dynamodb.store import Ledger, Tables
 from tests.support.policies import example
 from tests.support.world import World
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from engine.ledger import Tables
-from engine.ledger.attributes import encode_item
-from engine.values import Sign
+from engine.domain.anomaly import Sign
+from engine.ledger.dynamodb.attributes import encode_item
+from engine.ledger.dynamodb.store import Tables
 from tests.support.events import failed, rendered
 from tests.support.policies import example
 from tests.support.world import World

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from engine.errors import EventError
-from engine.ledger import Ledger, Tables
-from engine.ledger.jobs import ScanSlice, most_frequent
-from engine.ledger.marks import update_mark
-from engine.scan import scan
-from engine.values import Mark, Outcome, RowTime, Source
+from engine.domain.decision import Outcome
+from engine.domain.envelope import Source
+from engine.domain.errors import EventError
+from engine.domain.job_row import Mark, RowTime
+from engine.ledger.dynamodb.jobs import ScanSlice, most_frequent
+from engine.ledger.dynamodb.marks import update_mark
+from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.reconcile.catch_up import scan
 from tests.support.events import rendered
 from tests.support.ledgers import takes
 from tests.support.world import World

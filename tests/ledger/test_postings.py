@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from engine.ledger import Ledger, Tables
-from engine.ledger.attributes import encode_item
-from engine.ledger.wire import ServiceError
-from engine.values import Outcome
+from engine.domain.decision import Outcome
+from engine.ledger.dynamodb.attributes import encode_item
+from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.wire import ServiceError
 from tests.support.events import failed, rendered
 from tests.support.policies import example
 from tests.support.world import DisturbedClient, World

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine.errors import LedgerError
-from engine.ledger import LedgerRefused, LedgerUnavailable, Tables
-from engine.ledger.wire import ServiceError
-from engine.telemetry import Report
-from engine.values import Envelope, Source
+from engine.domain.envelope import Envelope, Source
+from engine.domain.errors import LedgerError
+from engine.ledger.dynamodb.store import LedgerRefused, LedgerUnavailable, Tables
+from engine.ledger.dynamodb.wire import ServiceError
+from engine.runtime.telemetry import Report
 from tests.support.busy import Refusing
 from tests.support.clock import ManualClock
 from tests.support.events import failed, rendered

@@ -25,12 +25,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from engine.clock import Clock
-from engine.ledger import Ledger, LedgerRefused, LedgerUnavailable, Tables
-from engine.ledger.choice import choose_wire
-from engine.ledger.signing import Credentials, Signer
-from engine.ledger.wire import Endpoint, NoAnswerError, ServiceError, WireClient, roots_of
-from engine.values import Mark
+from engine.domain.job_row import Mark
+from engine.ledger.dynamodb.choice import choose_wire
+from engine.ledger.dynamodb.signing import Credentials, Signer
+from engine.ledger.dynamodb.store import Ledger, LedgerRefused, LedgerUnavailable, Tables
+from engine.ledger.dynamodb.wire import Endpoint, NoAnswerError, ServiceError, WireClient, roots_of
+from engine.runtime.clock import Clock
 from tests.support.events import failed, rendered
 from tests.support.policies import example
 from tests.support.world import World
@@ -471,7 +471,7 @@ def served(certificate: Path, *answers: bytes | Last) -> Server:
 
 def test_amazons_roots_vouch_for_aws_alone(monkeypatch: pytest.MonkeyPatch, certificate: Path) -> None:
     """An endpoint of one's own may have a certificate from anybody whom the system trusts."""
-    monkeypatch.setattr("engine.ledger.wire.ROOTS", certificate)
+    monkeypatch.setattr("engine.ledger.dynamodb.wire.ROOTS", certificate)
 
     assert str(certificate) == roots_of(Endpoint("dynamodb.eu-central-1.amazonaws.com", 443))
     assert str(certificate) == roots_of(Endpoint("vpce-1.dynamodb.eu-west-1.vpce.amazonaws.com", 443))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.errors import PolicyError
-from engine.patterns import compile_pattern
+from engine.domain.errors import PolicyError
+from engine.policy.patterns import compile_pattern
 from tests.patterns.cases import MATCH, MISS, REFUSED, Case, load_cases
 
 CASES = load_cases()

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import PolicyError
-from engine.patterns import compile_pattern
-from engine.patterns.index import COPIES_MAX, LEVELS_MAX, Node, PatternIndex
+from engine.domain.errors import PolicyError
+from engine.policy.patterns import compile_pattern
+from engine.policy.patterns.index import COPIES_MAX, LEVELS_MAX, Node, PatternIndex
 from tests.patterns.cases import REFUSED, load_cases
 from tests.patterns.test_properties import events, patterns
 from tests.support.events import rendered

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from engine.errors import PolicyError
-from engine.patterns import compile_pattern
+from engine.domain.errors import PolicyError
+from engine.policy.patterns import compile_pattern
 
 type Path = tuple[str | int, ...]
 

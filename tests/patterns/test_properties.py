@@ -8,8 +8,8 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import PolicyError
-from engine.patterns import compile_pattern
+from engine.domain.errors import PolicyError
+from engine.policy.patterns import compile_pattern
 
 SETTINGS = settings(max_examples=60, deadline=None)
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import pytest
 
-from engine.patterns import Branch, Exact, Field, Pattern, Prefix, compile_pattern, parse_pattern, required_values
+from engine.policy.patterns import Branch, Exact, Field, Pattern, Prefix, compile_pattern, parse_pattern, required_values
 
 ANY_300 = [300, 300.0, Decimal(300), Decimal("300.00"), Decimal("3.0E+2")]
 

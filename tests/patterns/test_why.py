@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.patterns.why import first_difference
+from engine.policy.patterns.why import first_difference
 from tests.patterns.cases import MATCH, REFUSED, load_cases
 
 EVENT: dict[str, Any] = {

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import PolicyError
-from engine.plan import changes
+from engine.domain.errors import PolicyError
 from engine.policy import load_policy
 from engine.policy.compiled import compile_policy, compiled_path, load_compiled
-from engine.wiring import HOME
+from engine.preview.plan import changes
+from engine.reconcile.wiring import HOME
 from tests.policy.mutation.spread import SPREAD
 from tests.support.events import failed, rendered
 
@@ -85,7 +85,16 @@ def test_two_compilations_are_equal(policy: Path, tmp_path: Path) -> None:
     assert made[0] == made[1]
 
 
-HEAVY = ("yaml", "botocore", "boto3", "jmespath", "openai", "aws_xray_sdk", "engine.policy.loader", "engine.patterns.parse")
+HEAVY = (
+    "yaml",
+    "botocore",
+    "boto3",
+    "jmespath",
+    "openai",
+    "aws_xray_sdk",
+    "engine.policy.loader",
+    "engine.policy.patterns.parse",
+)
 
 
 def test_a_compiled_policy_imports_neither_yaml_nor_the_grammar_nor_botocore(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import PolicyError
+from engine.domain.errors import PolicyError
 from engine.policy import parse_policy
 from engine.policy.delivery import Delivery, delivery_warnings
 from tools.delivery import chosen, samconfig_parameters, warnings

@@ -17,23 +17,23 @@ import pytest
 from attrs import frozen
 from typer.testing import CliRunner
 
-from engine.baselines import baseline_of
+from engine.audit.recount import recount
 from engine.cli.app import COMMANDS, app
-from engine.decimals import ROUNDINGS, Money, canonical
-from engine.errors import PolicyError
-from engine.ledger.attributes import decode_item
-from engine.ledger.entries import entry_of, item_of
-from engine.paths import compile_path
-from engine.patterns import compile_pattern
-from engine.patterns.operands import COMPARISONS, NEGATABLE, OPERATORS
+from engine.domain.entry import Entry
+from engine.domain.errors import PolicyError
+from engine.domain.money import ROUNDINGS, Money, canonical
+from engine.ledger.dynamodb.attributes import decode_item
+from engine.ledger.dynamodb.entries import entry_of, item_of
 from engine.policy.event_patterns import EventPattern, plain
+from engine.policy.expressions.paths import compile_path
 from engine.policy.grammar import ByKind, Duration, Expression, Instant, Key, Keys, ListOf, MapOf, Name, Number, Text, Word
 from engine.policy.loader import POLICY
+from engine.policy.patterns import compile_pattern
+from engine.policy.patterns.operands import COMPARISONS, NEGATABLE, OPERATORS
 from engine.policy.pricing import Rate, Selectors
 from engine.policy.source import read_yaml
-from engine.policy_tests import TESTS, Given, load_tests, run_test
-from engine.recount import recount
-from engine.values import Entry
+from engine.preview.policy_tests import TESTS, Given, load_tests, run_test
+from engine.rating.baselines import baseline_of
 from tests.support.documentation import Block, Page, Table, code, read_page
 
 PAGE: Page = read_page(Path(__file__).resolve().parents[2] / "docs" / "policy.md")

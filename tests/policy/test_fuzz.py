@@ -20,9 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import PolicyError
-from engine.paths import compile_path
+from engine.domain.errors import PolicyError
 from engine.policy import load_policy
+from engine.policy.expressions.paths import compile_path
 from tests.policy.fuzzing.huge import HUGE
 from tests.policy.fuzzing.limits import FILE, MEGABYTES_MAX, SECONDS_MAX, read
 from tests.policy.fuzzing.trees import ODD

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.decimals import Money
-from engine.errors import PolicyError
+from engine.domain.errors import PolicyError
+from engine.domain.money import Money
+from engine.domain.price import Tier
 from engine.policy import load_policy, parse_policy
 from engine.policy.model import Action, Explain, Overdraft, UnknownUser
-from engine.values import Tier
 from tests.support.policies import EXAMPLE, example, example_text
 
 POLICIES = Path(__file__).parents[2] / "policies"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import PolicyError
+from engine.domain.errors import PolicyError
 from engine.policy import parse_policy
 from tests.policy.mutation.operators import Mutant, mutants
 from tests.policy.mutation.run import SHIPPED, Judged, Verdict, caught_share, judge_all, judge_text, report

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from engine.errors import PolicyError
-from engine.patterns import parse_pattern
-from engine.patterns.cover import covers
+from engine.domain.errors import PolicyError
 from engine.policy import parse_policy
+from engine.policy.patterns import parse_pattern
+from engine.policy.patterns.cover import covers
 from tests.patterns.cases import MATCH, REFUSED, load_cases
 from tests.support.policies import example_text
 
@@ -54,7 +54,7 @@ def test_what_covers_a_pattern_matches_its_events() -> None:
     answers = {id(pattern): case for pattern, case in zip(parsed, cases, strict=True)}
     matching = [pattern for pattern in parsed if answers[id(pattern)].expected == MATCH][:120]
 
-    from engine.patterns import compile_parsed  # noqa: PLC0415  only here
+    from engine.policy.patterns import compile_parsed  # noqa: PLC0415  only here
 
     pairs = [(wide, narrow) for wide in matching for narrow in matching if wide is not narrow and covers(wide, narrow)]
     assert pairs

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from engine.cli.app import app
-from engine.errors import PolicyError
+from engine.domain.errors import PolicyError
 from engine.policy import parse_policy
 from engine.policy.schema import key_paths, policy_schema
 from engine.policy.words import ABOUT

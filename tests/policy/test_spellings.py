@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import PolicyError
-from engine.patterns import compile_pattern
-from engine.patterns.numbers import json_spelling
+from engine.domain.errors import PolicyError
 from engine.policy import parse_policy
-from engine.policy_tests import load_tests
+from engine.policy.patterns import compile_pattern
+from engine.policy.patterns.numbers import json_spelling
+from engine.preview.policy_tests import load_tests
 from tests.support.policies import example, example_text
 
 MERGE = "merge keys (`<<`) do not work; write the keys out, or quote a key of that name"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import PolicyError
-from engine.instants import instant_text, read_instant
+from engine.domain.errors import PolicyError
+from engine.domain.instants import instant_text, read_instant
 from tests.support.books import Books
 from tests.support.events import rendered
 from tests.support.malformed import TIME

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.errors import PolicyError
-from engine.paths import PathProblem, compile_path
+from engine.domain.errors import PolicyError
+from engine.policy.expressions.paths import PathProblem, compile_path
 from tests.support.policies import example
 
 DOCUMENT = {

@@ -12,8 +12,8 @@ from typing import Any
 import jmespath
 import pytest
 
-from engine.errors import PolicyError
-from engine.paths import PathProblem, compile_path
+from engine.domain.errors import PolicyError
+from engine.policy.expressions.paths import PathProblem, compile_path
 
 ROOT = FilePath(__file__).parents[2]
 
@@ -75,12 +75,12 @@ def test_a_plain_path_goes_through_any_mapping():
 
 LOADS_NOTHING = """
 import sys
-import engine.paths
-path = engine.paths.compile_path("detail.seconds")
+import engine.policy.expressions.paths
+path = engine.policy.expressions.paths.compile_path("detail.seconds")
 assert 8 == path.search({"detail": {"seconds": 8}})
 assert {"seconds"} == path.row_attributes()
 assert "jmespath" not in sys.modules, "a plain path needs no library"
-engine.paths.compile_path("detail.seconds || time")
+engine.policy.expressions.paths.compile_path("detail.seconds || time")
 assert "jmespath" in sys.modules
 """
 
@@ -372,7 +372,7 @@ def test_a_plain_path_with_a_fallback_finds_what_jmespath_finds(text, value):
 def test_a_plain_path_with_a_fallback_does_not_import_jmespath():
     """Prices use it in the function that must start fast."""
     code = (
-        "import sys; from engine.paths import compile_path\n"
+        "import sys; from engine.policy.expressions.paths import compile_path\n"
         "compile_path(\"detail.x || 'y'\").search({}); print('jmespath' in sys.modules)"
     )
 

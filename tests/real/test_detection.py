@@ -20,15 +20,17 @@ from typing import cast
 import pytest
 from attrs import define, frozen
 
-from engine.clock import Clock
-from engine.documents import read_document
-from engine.instants import instant_text
-from engine.ledger import Ledger
+from engine.domain.documents import read_document
+from engine.domain.envelope import Source
+from engine.domain.instants import instant_text
+from engine.domain.references import JOB
+from engine.ledger.dynamodb.store import Ledger
 from engine.policy import Policy, parse_policy
-from engine.reconcile import Reconciler
-from engine.scheduled import everything
-from engine.telemetry import Telemetry
-from engine.values import JOB, Source
+from engine.reconcile.reconciler import Reconciler
+from engine.reconcile.scheduled import everything
+from engine.runtime.clock import Clock
+from engine.runtime.telemetry import Telemetry
+from handler import closing_steps
 from tests.support.ledgers import MemoryLedger
 from tests.support.troubles import KINDS, Case, Event, Troubles, job_of, time_of
 
@@ -147,7 +149,7 @@ class Service:
     def scheduled(self, reconciler: Reconciler, at: datetime) -> None:
         """Do what the schedule does."""
         self.now = at
-        answer = everything(reconciler, at, reconciler.clock.deadline(600))
+        answer = everything(reconciler, at, closing_steps(), reconciler.clock.deadline(600))
         assert "problem" not in answer.get("lookBack", {}), answer
 
     def _edited(self, rate: str) -> Policy:

@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 from attrs import define, evolve
 
-import engine.scheduled
-from engine.clock import Clock
-from engine.ledger import Tables
-from engine.ledger.attributes import encode_item
-from engine.scheduled import begin, finish, work
-from engine.wiring import build_client
+import engine.reconcile.scheduled
+from engine.ledger.dynamodb.attributes import encode_item
+from engine.ledger.dynamodb.store import Tables
+from engine.reconcile.scheduled import begin, finish, work
+from engine.reconcile.wiring import build_client
+from engine.runtime.clock import Clock
+from handler import closing_steps
 from tests.support.clock import START
 from tests.support.events import rendered
 from tests.support.world import World
@@ -111,7 +112,7 @@ def write_jobs(client: Any, tables: Tables) -> None:
 @pytest.fixture
 def patient(local_aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Return a client that waits for the local AWS as long as that takes for a page of a large table."""
-    monkeypatch.setattr("engine.wiring.READ_SECONDS_MAX", 60)
+    monkeypatch.setattr("engine.reconcile.wiring.READ_SECONDS_MAX", 60)
     client = build_client(REGION, local_aws)
     yield client
     client.close()
@@ -121,8 +122,8 @@ def test_what_is_due_among_very_many_is_found_bit_by_bit(
     dynamodb: Any, patient: Any, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One in a thousand: a third of them is charged, a third refunded, a third only marked."""
-    monkeypatch.setattr(engine.scheduled, "SEGMENT_BYTES", 1)
-    monkeypatch.setattr(engine.scheduled, "SEGMENTS_MAX", 4)
+    monkeypatch.setattr(engine.reconcile.scheduled, "SEGMENT_BYTES", 1)
+    monkeypatch.setattr(engine.reconcile.scheduled, "SEGMENTS_MAX", 4)
     client = Paced(patient)
     world = World(client, tables, clock=client.clock())
     for number in range(USERS):
@@ -143,7 +144,7 @@ def test_what_is_due_among_very_many_is_found_bit_by_bit(
             seconds.append(world.clock.steady() - began)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    done = finish(reconciler, {"parts": parts}, world.deadline(60))
+    done = finish(reconciler, {"parts": parts}, closing_steps(), world.deadline(60))
 
     kinds = Counter(kind(number) for number in due)
     assert {"debited": kinds["lost"], "refunded": kinds["failed without an event"], "duplicate": kinds["row came late"]} == (

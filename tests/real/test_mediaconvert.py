@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from engine.documents import read_document
-from engine.errors import EventError
+from engine.domain.decision import Outcome
+from engine.domain.documents import read_document
+from engine.domain.errors import EventError
 from engine.policy import load_policy
-from engine.rehearsal import Rehearsal
-from engine.values import Outcome
+from engine.preview.rehearsal import Rehearsal
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVELOPES = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data")) / "envelopes"

@@ -6,8 +6,10 @@ from decimal import Decimal
 
 from attrs import define
 
-from engine.rehearsal import Rehearsal, log_of
-from engine.values import JOB, Entry
+from engine.domain.entry import Entry
+from engine.domain.log import log_of
+from engine.domain.references import JOB
+from engine.preview.rehearsal import Rehearsal
 
 
 @define

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import Factory, define, field
 
-from engine.ledger.wire import ServiceError
+from engine.ledger.dynamodb.wire import ServiceError
 
 Action = Mapping[str, Any]
 Request = dict[str, Any]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from attrs import Factory, define
 
-from engine.clock import Clock
+from engine.runtime.clock import Clock
 
 START = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.patterns import compile_pattern
+from engine.policy.patterns import compile_pattern
 from tools.template import template_rules
 
 ENVELOPE = {"version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"}

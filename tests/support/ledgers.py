@@ -10,11 +10,17 @@ from decimal import Decimal
 
 from attrs import Factory, define
 
-from engine.baselines import Baselines
-from engine.clock import Deadline
-from engine.ledger import LedgerRefused, Page, Receipt, ScanSlice, Verdict
-from engine.rehearsal import contradiction, log_of
-from engine.values import JOB, Document, Entry, Guard, JobLog, Mark, Sample, Seen
+from engine.domain.anomaly import Sample, Seen
+from engine.domain.decision import Guard
+from engine.domain.entry import Entry
+from engine.domain.envelope import Document
+from engine.domain.job_row import Mark
+from engine.domain.log import JobLog, log_of
+from engine.domain.references import JOB
+from engine.ledger.dynamodb.store import LedgerRefused, Page, Receipt, ScanSlice, Verdict
+from engine.preview.rehearsal import contradiction
+from engine.rating.baselines import Baselines
+from engine.runtime.clock import Deadline
 
 
 @define

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from engine.decimals import Money
-from engine.facts import Facts
-from engine.ledger.entries import item_of
-from engine.values import Entry, EntryType, Source
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Source
+from engine.domain.facts import Facts
+from engine.domain.money import Money
+from engine.ledger.dynamodb.entries import item_of
 from tools.deployment import Deployment
 
 

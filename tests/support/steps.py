@@ -7,13 +7,14 @@ import logging
 from decimal import Decimal
 from typing import Any, cast
 
-from engine.ledger import Ledger
+from engine.domain.envelope import Envelope, Source
+from engine.ledger.dynamodb.store import Ledger
 from engine.policy import Policy
-from engine.reconcile import Reconciler
-from engine.scan import ScanReport, scan, whole_table
-from engine.scheduled import everything
-from engine.telemetry import Report, Telemetry
-from engine.values import Envelope, Source
+from engine.reconcile.catch_up import ScanReport, scan, whole_table
+from engine.reconcile.reconciler import Reconciler
+from engine.reconcile.scheduled import everything
+from engine.runtime.telemetry import Report, Telemetry
+from handler import closing_steps
 from tests.support.clock import START, ManualClock
 from tests.support.ledgers import MemoryLedger
 
@@ -48,7 +49,7 @@ class Steps:
 
     def scheduled(self) -> dict[str, Any]:
         """Do what the schedule does."""
-        return everything(self.reconciler, START, self._deadline(60))
+        return everything(self.reconciler, START, closing_steps(), self._deadline(60))
 
     def _deadline(self, seconds: float = 30) -> Any:
         return self.time.clock().deadline(seconds)

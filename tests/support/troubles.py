@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import Factory, define, field, frozen
 
-from engine.instants import instant_text
+from engine.domain.instants import instant_text
 
 Event = dict[str, Any]
 

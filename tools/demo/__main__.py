@@ -18,10 +18,10 @@ from attrs import Factory, define, frozen
 from rich.console import Console
 from rich.table import Table
 
-from engine.audit import Audit, audit
-from engine.clock import Clock
-from engine.ledger import Ledger, Tables
-from engine.ledger.attributes import encode_item
+from engine.audit.books import Audit, audit
+from engine.ledger.dynamodb.attributes import encode_item
+from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.runtime.clock import Clock
 from tools.deployment import Deployment, build, deployed
 from tools.local_aws import LocalAws, run_local_aws
 

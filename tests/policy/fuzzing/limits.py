@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Mistake, PolicyError
+from engine.domain.errors import Mistake, PolicyError
 from engine.policy import Policy, parse_policy
 from engine.policy.source import LINE_BREAK
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from engine.prices import DEFAULT_RATE
+from engine.policy.price_books import DEFAULT_RATE
 from tests.policy.mutation.operators import Mutant
 from tests.policy.mutation.places import fits
 from tests.policy.mutation.tree import Path, Tree

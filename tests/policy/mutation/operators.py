@@ -10,8 +10,8 @@ from decimal import Decimal
 import yaml
 from attrs import frozen
 
-from engine.instants import instant_text, read_instant
-from engine.patterns.parse import OR
+from engine.domain.instants import instant_text, read_instant
+from engine.policy.patterns.parse import OR
 from tests.policy.mutation.places import (
     EXPRESSIONS,
     TEXTS,

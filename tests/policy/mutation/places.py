@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import pairwise
 
-from engine.decimals import ROUNDINGS
-from engine.patterns.parse import OR
+from engine.domain.money import ROUNDINGS
+from engine.domain.price import TierModel
 from engine.policy.model import Action, Overdraft, Scale, UnknownJob, UnknownUser
-from engine.values import TierModel
+from engine.policy.patterns.parse import OR
 from tests.policy.mutation.tree import Path, Spot, Tree
 
 EXPRESSIONS = (

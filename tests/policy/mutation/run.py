@@ -9,9 +9,9 @@ from pathlib import Path as FilePath
 
 from attrs import frozen
 
-from engine.errors import PolicyError
+from engine.domain.errors import PolicyError
 from engine.policy import parse_policy
-from engine.policy_tests import PolicyTest, load_tests, run_test
+from engine.preview.policy_tests import PolicyTest, load_tests, run_test
 from tests.policy.mutation.equivalent import equivalence
 from tests.policy.mutation.operators import OPERATORS, Mutant, mutants
 from tests.policy.mutation.tree import Tree

@@ -1,0 +1,114 @@
+"""What is said of a flagged entry without a model: composed from its own figures, the same every time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+
+from engine.anomalies.explain.answer import ADDRESS, SUMMARY_CHARACTERS_MAX, Judgement, escaped
+from engine.anomalies.explain.texts import cleaned
+from engine.domain.anomaly import (
+    CLOSE_CALL,
+    CONFLICTING_CHARGE,
+    CONFLICTING_GRANT,
+    OVERDRAFT,
+    REPEATED_GRANT,
+    REPLACED_CHARGE,
+    UNKNOWN_USER,
+    Anomaly,
+)
+from engine.domain.entry import Entry
+
+CAUSES: Mapping[str, str] = {
+    UNKNOWN_USER: "unknown-user",
+    CONFLICTING_CHARGE: "conflicting-events",
+    CONFLICTING_GRANT: "conflicting-events",
+    REPEATED_GRANT: "conflicting-events",
+    REPLACED_CHARGE: "conflicting-events",
+    CLOSE_CALL: "conflicting-events",
+    OVERDRAFT: "insufficient-balance",
+}
+"""What the engine's own anomalies come from, the worst first. A policy's own are unusual usage if measured, else a limit."""
+
+CHECKS: Mapping[str, str] = {
+    "unusual-usage": "Compare the quantity with the job's own row and with what this user usually renders.",
+    "policy-limit": "See whether the job's row agrees with the event, and whether the limit still fits what is sold.",
+    "insufficient-balance": "See what the user has bought, and why the application lets work begin that no balance covers.",
+    "unknown-user": "See why work was done for a user who has no row in Credits.",
+    "conflicting-events": "Compare the two events of this reference: the producer has told two different things.",
+    "producer-fault": "Compare the event with the job's own row, and with what the producer is meant to send.",
+    "pricing-mistake": "Count the entry again with reconciler explain, and compare the price with the published one.",
+    "test-traffic": "See which environment the job came from.",
+    "misuse": "Look at the user's statement for similar jobs before and after.",
+    "unclear": "Look at the entry, the job's row and the user's statement.",
+}
+"""What to look at first, by the likely cause."""
+
+SEVERE = {"unknown-user", "conflicting-events"}
+FAR_MADS = 20
+"""So many spreads from what is usual are no chance."""
+
+FIGURES_CHARACTERS_MAX = 40
+ENDS_A_SENTENCE = re.compile(r"[.!?]+(?=\s|$)")
+
+
+def explained_by_rules(entry: Entry) -> Judgement:
+    """Return what the figures of a flagged entry say by themselves."""
+    cause = likely_cause(entry)
+    return Judgement(summary_of(entry), cause, severity_of(entry, cause), check_of(cause))
+
+
+def summary_of(entry: Entry) -> str:
+    """Return two sentences: what was flagged and for what, and the figures behind it."""
+    names = ", ".join(anomaly.name for anomaly in entry.anomalies)
+    what = f"A {entry.type.value} of {abs(entry.amount):f} credits by {_word(entry.rule)} is flagged {names}."
+    figures = "; ".join(dict.fromkeys(_figures(anomaly) for anomaly in entry.anomalies if anomaly.figures))
+    said = f"{what} Behind it: {figures}." if figures else what
+    return escaped(cleaned(said, SUMMARY_CHARACTERS_MAX))
+
+
+def likely_cause(entry: Entry) -> str:
+    """Return the word for what the anomalies come from."""
+    names = {anomaly.name for anomaly in entry.anomalies}
+    for name, cause in CAUSES.items():
+        if name in names:
+            return cause
+    return "unusual-usage" if any("mads" in dict(anomaly.figures) for anomaly in entry.anomalies) else "policy-limit"
+
+
+def severity_of(entry: Entry, cause: str) -> str:
+    """Return how much it matters: what cannot be, or is very far from what is usual, most."""
+    if cause in SEVERE or any(_is_far(anomaly) for anomaly in entry.anomalies):
+        return "high"
+    return "medium" if cause == "insufficient-balance" or len(entry.anomalies) > 1 else "low"
+
+
+def check_of(cause: str) -> str:
+    """Return what to look at first."""
+    return CHECKS[cause]
+
+
+def _is_far(anomaly: Anomaly) -> bool:
+    try:
+        return Decimal(dict(anomaly.figures).get("mads", "0")) >= FAR_MADS
+    except InvalidOperation:  # a detector of another kind has its own words
+        return False
+
+
+def _figures(anomaly: Anomaly) -> str:
+    said = dict(anomaly.figures)
+    if {"value", "group", "median", "mads", "samples"} <= said.keys():
+        figures = {name: _word(text) for name, text in said.items()}
+        return (
+            f"{figures['value']} where {figures['group']} has a median of {figures['median']}"
+            f" in {figures['samples']} samples ({figures['mads']} mads away)"
+        )
+    return ", ".join(f"{_word(name)} {_word(text)}" for name, text in anomaly.figures)
+
+
+def _word(text: str) -> str:
+    """Return a text of an event as a part of a sentence, which it cannot end, and without an address."""
+    if ADDRESS.search(text):
+        return "(an address)"
+    return ENDS_A_SENTENCE.sub("", cleaned(text, FIGURES_CHARACTERS_MAX))

@@ -1,0 +1,264 @@
+"""One batch of flagged entries: told apart, asked about together, explained each, stored, told. It raises nothing.
+
+Whatever happens to the model, each entry gets an explanation. Whatever a record is, the stream goes on: what is no entry is
+told and passed by; only what the table did not take comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from attrs import Factory, define, frozen
+
+from engine.anomalies.explain.answer import Explanation, Judgement
+from engine.anomalies.explain.brief import Names, brief
+from engine.anomalies.explain.bus import Bus
+from engine.anomalies.explain.fallback import check_of, explained_by_rules, summary_of
+from engine.anomalies.explain.model import BUDGET, FAILED, ModelFailure
+from engine.anomalies.explain.shelf import Likeness, Shelf
+from engine.domain.entry import Entry
+from engine.domain.instants import posting_text
+from engine.ledger.dynamodb.attributes import decode_item
+from engine.ledger.dynamodb.entries import entry_of
+from engine.ledger.dynamodb.store import LedgerError
+from engine.policy.model import Policy
+from engine.runtime.clock import Clock, Deadline
+from engine.runtime.telemetry import Telemetry
+
+TOGETHER_MAX = 10
+"""As many entries are asked about at once, and told at once."""
+
+STORE_SECONDS = 10.0
+"""What is kept back of the time, so that every entry gets its explanation, whatever the model did."""
+
+BY_MODEL, BY_RULES = "model", "rules"
+OFF = "off"
+"""The policy asks no model (``max_per_hour: 0``): nothing is missing."""
+
+NOT_SAID = "schema"
+"""The model answered, and not of this entry, or not as it must."""
+
+EXPLAINED, FALLBACKS, ALIKE, SPENT = "Explained", "ExplanationFallbacks", "ExplanationsAlike", "ExplanationsBudgetSpent"
+SKIPPED, UNSTORED, UNTOLD = "ExplanationsSkipped", "ExplanationsUnstored", "ExplanationsUntold"
+METRICS = (EXPLAINED, FALLBACKS, ALIKE, SPENT, SKIPPED, UNSTORED, UNTOLD)
+"""What is counted."""
+
+Alike = tuple[str, ...]
+
+
+class Model(Protocol):
+    """What is asked: ``engine.anomalies.explain.model.Endpoint``."""
+
+    calls: int
+
+    @property
+    def model(self) -> str: ...
+    def ask(self, data: str, labels: Iterable[str], deadline: Deadline) -> Mapping[str, Judgement]: ...
+    def close(self) -> None: ...
+
+
+@frozen
+class Record:
+    """An entry to explain. ``sequence_number`` is its record's in the stream, by which it comes back."""
+
+    entry: Entry
+    sequence_number: str = ""
+
+
+@define
+class Batch:
+    """What became of the records of one batch: those to come back, and what is to be told."""
+
+    failures: list[str] = Factory(list)
+    details: list[dict[str, Any]] = Factory(list)
+
+
+@frozen
+class Explainer:
+    """A policy's settings, a model, and where explanations go. ``bus`` is None where nobody is told."""
+
+    policy: Policy
+    shelf: Shelf
+    model: Model
+    telemetry: Telemetry
+    clock: Clock
+    bus: Bus | None = None
+
+    def batch(self, records: Sequence[Any], deadline: Deadline) -> list[str]:
+        """Explain a batch of the Ledger's stream, and return the sequence numbers of the records that must come again."""
+        batch = Batch()
+        readable = [record for raw in records if (record := self._read(raw)) is not None]
+        open_ones = [record for record in readable if self._is_open(record, batch, deadline)]
+        for start in range(0, len(open_ones), TOGETHER_MAX):
+            part = open_ones[start : start + TOGETHER_MAX]
+            explanations = self.explain([record.entry for record in part], deadline)
+            for record, explanation in zip(part, explanations, strict=True):
+                self._store(record, explanation, batch, deadline)
+            self._tell(batch)
+        return batch.failures
+
+    def explain(self, entries: Sequence[Entry], deadline: Deadline) -> list[Explanation]:
+        """Return an explanation for each entry: by the model as far as it helps, else by the rules alone. Raises nothing."""
+        known = self._known(entries, deadline)
+        fresh = first_of_each(entry for entry in entries if alike(entry) not in known)
+        labels = {f"e{number}": entry for number, entry in enumerate(fresh.values(), start=1)}
+        said, why = self._ask(labels, deadline) if labels else ({}, None)
+        explained = {label: self._explained(entry, said.get(label), why) for label, entry in labels.items()}
+        by_entry = {place(labels[label]): explanation for label, explanation in explained.items()}
+        for label, entry in labels.items():
+            if label in said:
+                known[alike(entry)] = Likeness(place(entry), said[label].likely_cause, said[label].severity)
+                self.shelf.remember(alike(entry), known[alike(entry)], deadline)
+        return [by_entry.get(place(entry)) or self._like(entry, known.get(alike(entry)), why) for entry in entries]
+
+    # --- reading ---
+
+    def _read(self, raw: Any) -> Record | None:
+        """Return the flagged entry that a record has put into the Ledger, or None for anything else."""
+        try:
+            if raw["eventName"] != "INSERT":
+                return None
+            change = raw["dynamodb"]
+            record = Record(entry_of(decode_item(change["NewImage"])), str(change["SequenceNumber"]))
+            explained_by_rules(record.entry)  # what cannot be put into words is no entry, however much it looks like one
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+            fields = {"problem": f"a record of the stream is no entry: {type(error).__name__}"}
+            self.telemetry.noted("unexplained", fields, {SKIPPED: 1}, is_wrong=True)
+            return None
+        return record if record.entry.anomalies else None
+
+    def _is_open(self, record: Record, batch: Batch, deadline: Deadline) -> bool:
+        """Say whether the entry still waits for words: a record that comes again asks nobody again."""
+        try:
+            return self.shelf.is_open(record.entry, deadline.sooner(STORE_SECONDS))
+        except LedgerError as error:
+            self._comes_again(record, error, batch)
+            return False
+
+    # --- asking ---
+
+    def _known(self, entries: Sequence[Entry], deadline: Deadline) -> dict[Alike, Likeness]:
+        """Return what was said within the hour of entries that these are like."""
+        if self.policy.explain.max_per_hour == 0:
+            return {}
+        found = {each: self.shelf.likeness(each, deadline.sooner(1.0)) for each in {alike(entry) for entry in entries}}
+        return {each: likeness for each, likeness in found.items() if likeness is not None}
+
+    def _ask(self, labels: Mapping[str, Entry], deadline: Deadline) -> tuple[Mapping[str, Judgement], str | None]:
+        """Return what the model says, and, where it says nothing, why."""
+        if self.policy.explain.max_per_hour == 0:
+            return {}, OFF
+        try:
+            data = self._brief(labels, deadline)
+            return self.model.ask(data, labels, deadline.sooner(deadline.left() - STORE_SECONDS)), None
+        except ModelFailure as failure:
+            return {}, failure.why
+        except Exception:  # noqa: BLE001  whatever it is: an explanation is never missing, and the stream never stands
+            return {}, FAILED
+
+    def _brief(self, labels: Mapping[str, Entry], deadline: Deadline) -> str:
+        """Return the question: the entries, what is usual for their models, and what their users' last entries were."""
+        soon = deadline.sooner(2.0)
+        users = {entry.user for entry in labels.values()}
+        recent = {user: self.shelf.recent(user, labels.values(), soon) for user in users}
+        baselines = self.shelf.baselines(self.policy.name, soon)
+        return brief(labels, baselines, recent, Names(is_on=self.policy.explain.pseudonyms))
+
+    # --- saying ---
+
+    def _explained(self, entry: Entry, said: Judgement | None, why: str | None) -> Explanation:
+        at = posting_text(self.clock.now())
+        if said is not None:
+            return Explanation(said, BY_MODEL, at, model=self.model.model)
+        return Explanation(explained_by_rules(entry), BY_RULES, at, why=why or NOT_SAID)
+
+    def _like(self, entry: Entry, likeness: Likeness | None, why: str | None) -> Explanation:
+        """Return what was said of an entry that this one is like: its cause, with this entry's own figures."""
+        if likeness is None:
+            return self._explained(entry, None, why)
+        judgement = Judgement(summary_of(entry), likeness.likely_cause, likeness.severity, check_of(likeness.likely_cause))
+        at = posting_text(self.clock.now())
+        return Explanation(judgement, BY_MODEL, at, model=self.model.model, like=likeness.like)
+
+    # --- storing and telling ---
+
+    def _store(self, record: Record, explanation: Explanation, batch: Batch, deadline: Deadline) -> None:
+        try:
+            is_stored = self.shelf.store(record.entry, explanation.attributes(), deadline)
+        except LedgerError as error:
+            self._comes_again(record, error, batch)
+            return
+        if not is_stored:  # another container was faster: its words stand, and it has told them
+            return
+        entry = record.entry
+        fields = {
+            "reference": entry.reference,
+            "sequence": entry.sequence,
+            "rule": entry.rule,
+            "anomalies": [anomaly.name for anomaly in entry.anomalies],
+            "likely_cause": explanation.judgement.likely_cause,
+            "severity": explanation.judgement.severity,
+            "by": explanation.by,
+            "why": explanation.why,
+            "like": explanation.like,
+        }
+        self.telemetry.noted("explained", fields, metrics_of(explanation))
+        batch.details.append(detail_of(entry, explanation))
+
+    def _comes_again(self, record: Record, error: LedgerError, batch: Batch) -> None:
+        batch.failures.append(record.sequence_number)
+        fields = {"reference": record.entry.reference, "sequence": record.entry.sequence, "problem": str(error)}
+        self.telemetry.noted("unexplained", fields, {UNSTORED: 1}, is_wrong=True)
+
+    def _tell(self, batch: Batch) -> None:
+        details, batch.details = batch.details, []
+        untold, problem = self.bus.tell(details) if self.bus is not None else (0, "")
+        if untold:
+            fields = {"problem": f"stored, but the event bus did not take them: {problem}", "untold": untold}
+            self.telemetry.noted("untold", fields, {UNTOLD: untold}, is_wrong=True)
+
+
+def alike(entry: Entry) -> Alike:
+    """Return what entries have in common that one explanation serves: the rule, the anomalies and the groups measured."""
+    groups = sorted({sample.group for sample in entry.samples})
+    return (entry.rule, *sorted({anomaly.name for anomaly in entry.anomalies}), "", *groups)
+
+
+def first_of_each(entries: Iterable[Entry]) -> dict[Alike, Entry]:
+    """Return the first entry of each likeness: the others follow it."""
+    found: dict[Alike, Entry] = {}
+    for entry in entries:
+        found.setdefault(alike(entry), entry)
+    return found
+
+
+def place(entry: Entry) -> str:
+    """Return where an entry stands in the ledger, as text."""
+    return f"{entry.reference}/{entry.sequence}"
+
+
+def metrics_of(explanation: Explanation) -> dict[str, float]:
+    """Return what an explanation counts as. Fallbacks are told as 0 as well: an alarm would not end by silence."""
+    counts = {
+        EXPLAINED: True,
+        ALIKE: explanation.like is not None,
+        FALLBACKS: explanation.by == BY_RULES and explanation.why != OFF,
+        SPENT: explanation.why == BUDGET,
+    }
+    return {name: int(counted) for name, counted in counts.items() if counted or name == FALLBACKS}
+
+
+def detail_of(entry: Entry, explanation: Explanation) -> dict[str, Any]:
+    """Return what the bus is told of an explained entry."""
+    return {
+        "reference": entry.reference,
+        "sequence": entry.sequence,
+        "jobId": entry.job,
+        "userId": entry.user,
+        "type": entry.type.value,
+        "amount": format(entry.amount, "f"),
+        "rule": entry.rule,
+        "anomalies": [anomaly.name for anomaly in entry.anomalies],
+        "explanation": explanation.attributes(),
+    }

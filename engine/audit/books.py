@@ -1,0 +1,205 @@
+"""The audit: whether the books agree, and whether the entries are what they were.
+
+For every user the sum of the ledger's entries must be what Credits says was posted; of every job (and grant) each entry must
+follow from those before it; and what was sealed must still be there. Writers may be at work meanwhile: what differs at first
+sight is looked at again, alone, and counts only where nobody wrote in between.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from decimal import Decimal
+
+from attrs import Factory, define, evolve, field, frozen
+
+from engine.audit.logs import Fault, Line, faults
+from engine.audit.seals import Sealer
+from engine.domain.instants import posting_text
+from engine.domain.money import EXACT, ZERO
+from engine.ledger.dynamodb.attributes import Item
+from engine.ledger.dynamodb.seals import NO_SEAL, Seal, text_of
+from engine.ledger.dynamodb.store import Ledger, LedgerUnavailable
+from engine.ledger.dynamodb.vault import Credit, Vault
+from engine.runtime.clock import Deadline
+
+__all__ = ["Audit", "Drift", "Fault", "audit"]
+
+LOOKS_MAX = 5
+"""How often a user whose sums differ is looked at again before it is left to the next audit."""
+
+SECONDS_BETWEEN_LOOKS = 1.0
+"""Longer than the index trails the table."""
+
+UNEXPLAINED_AFTER, UNEXPLAINED_UNTIL = timedelta(hours=1), timedelta(days=1)
+"""So old are flagged entries that should have an explanation. What is older was told of by the runs before."""
+
+ENTRIES_BETWEEN_LOOKS_AT_THE_CLOCK = 500
+
+
+@frozen
+class Drift:
+    """A user whose ledger and balance disagree (credits, signed). ``posted`` is None where it is no number."""
+
+    user: str
+    ledger: Decimal
+    posted: Decimal | None
+
+
+@frozen
+class Audit:
+    """What an audit saw: users whose books do not agree, and entries that do not follow.
+
+    ``busy`` are users of whom nothing can be said, since they were written to at each look. ``sealed`` is the newest seal,
+    which this audit may have made.
+    """
+
+    entries: int
+    users: int
+    net: Decimal
+    """The sum of all entries."""
+    drifts: tuple[Drift, ...]
+    faults: tuple[Fault, ...] = ()
+    busy: tuple[str, ...] = ()
+    sealed: Seal = NO_SEAL
+    came_or_went: int = 0
+    """Entries behind the seals: above 0 for those that were put there later, below 0 for those that are gone."""
+    unexplained: int = 0
+    """Flagged entries of the last day that have no explanation after an hour."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether all that could be said is good."""
+        return not (self.drifts or self.faults or self.came_or_went)
+
+    @property
+    def damages(self) -> int:
+        """How many users, entries and seals are not as they should be."""
+        return len(self.drifts) + len(self.faults) + bool(self.came_or_went)
+
+
+def audit(
+    ledger: Ledger, deadline: Deadline, seen: Callable[[int], None] = lambda _: None, sealer: Sealer | None = None
+) -> Audit:
+    """Read the tables once and compare. ``seen`` is told how many entries were read so far; ``sealer`` seals them by the way.
+
+    Raises LedgerUnavailable where the deadline comes first: half an audit says nothing, and seals nothing.
+    """
+    vault = Vault.of(ledger)
+    rows = {row.user: row for row in vault.credits(deadline)}
+    books = Books(vault, deadline, seen, sealer)
+    books.read()
+    users = books.sums.keys() | rows.keys()
+    suspects = sorted(user for user in users if books.sums.get(user, ZERO) != rows.get(user, Credit(user)).number)
+    looks = [(user, look_again(vault, user, deadline)) for user in suspects]
+    result = Audit(
+        entries=books.count,
+        users=len(users),
+        net=total(books.sums.values()),
+        drifts=tuple(look for _, look in looks if isinstance(look, Drift)),
+        faults=tuple(fault for log in sorted(books.suspects) for fault in vault_faults(vault, log, deadline)),
+        busy=tuple(user for user, look in looks if look is BUSY),
+        unexplained=books.unexplained,
+    )
+    return evolve(result, sealed=sealer.close(), came_or_went=sealer.came_or_went) if sealer else result
+
+
+@define
+class Books:
+    """The ledger, read once: the sum of each user, and the logs to look at again.
+
+    DynamoDB gives the entries of one reference one after the other; where it does not, the log is looked at again.
+    """
+
+    vault: Vault
+    deadline: Deadline
+    seen: Callable[[int], None]
+    sealer: Sealer | None
+    count: int = 0
+    sums: dict[str, Decimal] = field(factory=lambda: defaultdict(lambda: ZERO))
+    suspects: set[str] = Factory(set)
+    unexplained: int = 0
+    _unexplained_since: str = field(init=False)
+    _unexplained_until: str = field(init=False)
+    _log: list[Line] = Factory(list)
+
+    def __attrs_post_init__(self) -> None:
+        now = self.vault.clock.now()
+        self._unexplained_since = posting_text(now - UNEXPLAINED_UNTIL)
+        self._unexplained_until = posting_text(now - UNEXPLAINED_AFTER)
+
+    def read(self) -> None:
+        """Read every entry."""
+        check_time(self.deadline)
+        for item in self.vault.entries(self.deadline):
+            self._take(Line.of(item))
+            self.unexplained += self._lacks_words(item)
+            if self.sealer:
+                self.sealer.take(item)
+            if self.count % ENTRIES_BETWEEN_LOOKS_AT_THE_CLOCK == 0:
+                check_time(self.deadline)
+                self.seen(self.count)
+        self._close_log()
+        self.seen(self.count)
+
+    def _lacks_words(self, item: Item) -> bool:
+        is_flagged = bool(item.get("anomalies", {}).get("L")) and "explanation" not in item
+        return is_flagged and self._unexplained_since <= text_of(item, "postedAt") <= self._unexplained_until
+
+    def _take(self, line: Line) -> None:
+        self.count += 1
+        if line.user is not None:
+            self.sums[line.user] = EXACT.add(self.sums[line.user], line.moved)
+        if self._log and self._log[0].reference != line.reference:
+            self._close_log()
+        self._log.append(line)
+
+    def _close_log(self) -> None:
+        if self._log and faults(self._log):
+            self.suspects.add(self._log[0].reference)
+        self._log = []
+
+
+def vault_faults(vault: Vault, reference: str, deadline: Deadline) -> list[Fault]:
+    """Return what does not follow in a log as it stands now."""
+    return faults([Line.of(item) for item in vault.log(reference, deadline)])
+
+
+BUSY = "busy"
+"""What is said of a user who was written to at each look."""
+
+
+def look_again(vault: Vault, user: str, deadline: Deadline) -> Drift | str | None:
+    """Return the drift of a user, None where the sums agree, or BUSY.
+
+    A difference counts only where the row has not moved since the look before: then nothing was being posted, and the index,
+    which trails the table by a moment, has come to the end.
+    """
+    before: Credit | None = None
+    for look in range(LOOKS_MAX):
+        check_time(deadline)
+        if look:
+            vault.clock.wait(SECONDS_BETWEEN_LOOKS)
+        row = vault.credit(user, deadline)
+        ledger = total(Line.of(item).moved for item in vault.entries_of_user(user, deadline))
+        if ledger == row.number:
+            return None
+        if row == before and row == vault.credit(user, deadline):
+            return Drift(user, ledger, row.number)
+        before = row
+    return BUSY
+
+
+def check_time(deadline: Deadline) -> None:
+    """Raise LedgerUnavailable where the time is used up."""
+    if deadline.left() <= 0:
+        raise LedgerUnavailable("the audit's time was used up")
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Return the exact sum."""
+    result = ZERO
+    for amount in amounts:
+        result = EXACT.add(result, amount)
+    return result

@@ -1,0 +1,131 @@
+"""An entry's amount, worked out again from what the ledger keeps: no policy is needed, however often it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+from attrs import frozen
+
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Source
+from engine.domain.facts import Charge, Facts, Grant, all_claims
+from engine.domain.instants import instant_text
+from engine.domain.log import due, log_of
+from engine.domain.money import ZERO
+from engine.policy.price_books import amount_of
+from engine.rating.arithmetic import cost_steps, price_steps
+from engine.rating.decide import cost_of, desired_cost
+
+
+@frozen
+class Recount:
+    """One entry counted again. ``problems`` say where the entry does not follow from itself and those before it."""
+
+    entry: Entry
+    amount: Decimal
+    steps: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the entry does not agree."""
+        return bool(self.problems)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the count as a person reads it."""
+        entry = self.entry
+        yield (
+            f"{entry.reference}, entry {entry.sequence}: {entry.type.value} of {entry.amount:f} for {entry.user},"
+            f" by {entry.rule} of {entry.policy}, {instant_text(entry.occurred_at)}"
+        )
+        yield from (f"  {step}" for step in self.steps)
+        yield from (f"  differs: {problem}" for problem in self.problems)
+        yield f"= {self.amount:f}: {'does not agree with the ledger' if self.failed else 'agrees'}"
+
+    def answer(self) -> dict[str, Any]:
+        """Return the count as JSON-like values; credits are exact strings."""
+        return {
+            "reference": self.entry.reference,
+            "sequence": self.entry.sequence,
+            "type": self.entry.type.value,
+            "amount": format(self.entry.amount, "f"),
+            "recounted": format(self.amount, "f"),
+            "agrees": not self.failed,
+            "steps": list(self.steps),
+            "problems": list(self.problems),
+        }
+
+
+def recount(entries: Sequence[Entry]) -> list[Recount]:
+    """Return each entry of one reference counted again, in order of their sequence."""
+    return [_recount(entry, entries[:index]) for index, entry in enumerate(entries)]
+
+
+def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
+    if entry.source is Source.REPAIR:  # it follows from what was found, and its anomaly says what that was
+        return Recount(entry, entry.amount, tuple(anomaly.reason or "" for anomaly in entry.anomalies))
+    log = log_of(before)
+    cost = cost_of(entry.facts, log, entry.money) if before else desired_cost(entry.facts, entry.money)
+    amount = ZERO if _moves_nothing(entry) else due(cost, log.posted)
+    steps = [
+        *(price_steps(entry.price, entry.quantity, entry.money) if entry.price else ()),
+        *cost_steps(entry.facts, cost, entry.money),
+        f"posted before {log.posted:f}" + ("; this entry moves nothing" if _moves_nothing(entry) else ""),
+    ]
+    problems = [
+        *_sequence_problems(entry, before),
+        *_fact_problems(entry, log.facts),
+        *_number_problem("cost", entry.cost, cost),
+        *_number_problem("amount", entry.amount, amount),
+        *_balance_problem(entry, due(cost, log.posted)),
+    ]
+    return Recount(entry, amount, tuple(steps), tuple(problems))
+
+
+def _moves_nothing(entry: Entry) -> bool:
+    return entry.type in {EntryType.FLAG, EntryType.VOID}
+
+
+def _sequence_problems(entry: Entry, before: Sequence[Entry]) -> Iterator[str]:
+    if entry.sequence != len(before) + 1:
+        yield f"its sequence is {entry.sequence}; {len(before) + 1} follows"
+    if before and entry.user != before[0].user:
+        yield f"its user is {entry.user}; the first entry names {before[0].user}"
+
+
+def _fact_problems(entry: Entry, known: Facts) -> Iterator[str]:
+    """A charge or a grant that this entry brought in must be what its own price comes to."""
+    for kind in (Charge, Grant):
+        name = kind.__name__.lower()
+        now, then = _claims(entry.facts, kind), _claims(known, kind)
+        if then and not now:
+            yield f"the {name} that was known is gone"
+        for claim in now:
+            if claim not in then:
+                yield from _claim_problems(name, claim, entry)
+
+
+def _claims(facts: Facts, kind: type[Charge | Grant]) -> list[Charge | Grant]:
+    return [claim for claim in all_claims(facts) if isinstance(claim, kind)]
+
+
+def _claim_problems(name: str, now: Charge | Grant, entry: Entry) -> Iterator[str]:
+    if entry.price is None:
+        yield f"it knows a {name} of {now.amount} that nothing tells of"
+    else:
+        yield from _number_problem(name, now.amount, amount_of(entry.price, entry.quantity, entry.money))
+
+
+def _number_problem(name: str, found: Decimal, expected: Decimal) -> Iterator[str]:
+    if found != expected:
+        yield f"its {name} is {found:f}; {expected:f} follows"
+
+
+def _balance_problem(entry: Entry, open_amount: Decimal) -> Iterator[str]:
+    """What moves nothing must leave nothing open, but for a debit that the balance did not cover."""
+    if _moves_nothing(entry) and open_amount > ZERO:
+        yield f"{open_amount:f} should have gone back with it"
+    if entry.type is EntryType.VOID and open_amount < ZERO:
+        yield f"{-open_amount:f} should have been charged with it"

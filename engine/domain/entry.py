@@ -1,0 +1,69 @@
+"""One line of the ledger: immutable, and right by construction.
+
+Amounts are ``Decimal`` credits, signed from the user's side (a debit is negative); instants are aware ``datetime`` in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from attrs import frozen
+
+from engine.domain.anomaly import Anomaly, Sample, Seen, Sign
+from engine.domain.envelope import Source
+from engine.domain.facts import Facts
+from engine.domain.money import Money
+from engine.domain.price import Price
+
+
+class EntryType(StrEnum):
+    """What an entry of the ledger does to the balance."""
+
+    DEBIT = "debit"
+    REFUND = "refund"
+    GRANT = "grant"
+    FLAG = "flag"
+    VOID = "void"
+
+
+@frozen
+class Resolution:
+    """What a person found out about earlier entries of the same reference (by their sequences), which were flagged."""
+
+    entries: tuple[int, ...]
+    note: str
+
+
+@frozen
+class Entry:
+    """One line of the ledger. Never changed, never deleted."""
+
+    reference: str
+    job: str | None
+    sequence: int
+    user: str
+    type: EntryType
+    amount: Decimal
+    occurred_at: datetime
+    rule: str
+    policy: str
+    facts: Facts
+    cost: Decimal
+    money: Money
+    source: Source
+    price: Price | None = None
+    quantity: Decimal | None = None
+    anomalies: tuple[Anomaly, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    signs: tuple[Sign, ...] = ()
+    event_id: str | None = None
+    time_is_assumed: bool = False
+    resolution: Resolution | None = None
+
+    @property
+    def seen(self) -> Seen:
+        """What a look back sees of it. Only such a look posts a flag by the name of an anomaly."""
+        flagged = self.rule if self.type is EntryType.FLAG else None
+        return Seen(self.reference, self.job, self.user, self.occurred_at, self.signs, self.samples, flagged)

@@ -1,0 +1,109 @@
+"""What can go wrong, and what each kind means for the event at hand.
+
+``PolicyError``  the policy is wrong: nothing runs until it is mended.
+``EventError``   the event makes no sense under the policy: sending it again will not help, so it must be kept and shown.
+``LedgerError``  the database did not take the posting: nothing is half done, and sending the event again will help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+from attrs import frozen
+
+
+@frozen
+class Mistake:
+    """One thing that is wrong in a policy, and what would be right.
+
+    ``path`` leads from the root of what was checked to the wrong value: mapping keys and list indices. ``line`` and
+    ``column`` count from 1 and are known once the mistake has been placed in a file.
+    """
+
+    message: str
+    path: tuple[str | int, ...] = ()
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    excerpt: str | None = None
+
+    def __str__(self) -> str:
+        where = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        text = f"{where}: {self.message}" if where else self.message
+        return f"{text}\n{self.excerpt}" if self.excerpt else text
+
+
+class PolicyError(ValueError):
+    """A policy, or a part of one, that must not run. Carries every mistake that was found, in the order of the file.
+
+    ``warnings`` are what is allowed but most likely not meant.
+    """
+
+    def __init__(self, mistakes: Iterable[Mistake], warnings: Iterable[Mistake] = ()) -> None:
+        self.mistakes, self.warnings = tuple(mistakes), tuple(warnings)
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+    @classmethod
+    def of(cls, message: str, *path: str | int) -> PolicyError:
+        """Return the error of a single mistake at ``path``, not yet placed in a file."""
+        return cls([Mistake(message, path)])
+
+    @property
+    def file(self) -> str | None:
+        return self.mistakes[0].file
+
+    @property
+    def line(self) -> int | None:
+        return self.mistakes[0].line
+
+    @property
+    def column(self) -> int | None:
+        return self.mistakes[0].column
+
+
+class EventError(ValueError):
+    """An event that a rule matches but that makes no sense. It moved nothing and must not be dropped."""
+
+    def __init__(self, event: str, rule: str, field: str, problem: str) -> None:
+        self.event, self.rule, self.field, self.problem = event, rule, field, problem
+        super().__init__(f"event {event}, rule {rule}, field {field}: {problem}")
+
+
+class LedgerError(RuntimeError):
+    """The database refused a request or did not answer in time. Nothing is half done; the event must come back.
+
+    Who raises it for an event says whose it is (``about``); until then the subject is not known.
+    """
+
+    event: str | None = None
+    job: str | None = None
+    user: str | None = None
+    rule: str | None = None
+    field: str | None = None
+
+    def about(self, event: str | None, *, job: str | None, user: str | None, rule: str | None) -> Self:
+        """Return this error with its subject, an error of its own: several events may have failed by one request."""
+        known = {"event": event, "rule": rule, "job": job, "user": user}
+        told = type(self).__new__(type(self))
+        told.__dict__.update(self.__dict__)
+        told.args = (", ".join(f"{name} {value}" for name, value in known.items() if value is not None) + f": {self}",)
+        told.__dict__.update(known)
+        told.__cause__ = self
+        return told
+
+
+class QueueError(RuntimeError):
+    """A queue refused a request or did not answer. What was not deleted is still in it."""
+
+
+SHOWN_CHARACTERS_MAX = 80
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: on one line, not too long, with nothing that a terminal would obey."""
+    try:
+        text = "missing" if value is None else ascii(value)
+    except ValueError:  # Python writes out no whole number of more than 4,300 digits
+        text = "a number of thousands of digits"
+    return text if len(text) <= SHOWN_CHARACTERS_MAX else f"{text[: SHOWN_CHARACTERS_MAX - 3]}..."

@@ -1,0 +1,43 @@
+"""The entries of one job or one grant, summed up, and what is still due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from attrs import frozen
+
+from engine.domain.entry import Entry
+from engine.domain.envelope import Source
+from engine.domain.facts import NOTHING_KNOWN, Facts
+from engine.domain.money import EXACT, ZERO
+
+
+def due(cost: Decimal, posted: Decimal) -> Decimal:
+    """Return the one line that everything here is: posting = desired - posted (what costs is desired as a negative)."""
+    return EXACT.subtract(EXACT.minus(cost), posted)
+
+
+@frozen
+class JobLog:
+    """A job's or a grant's entries, summed up. ``cost`` is what it should have cost after the last one (a grant: < 0)."""
+
+    sequence: int = 0
+    user: str | None = None
+    facts: Facts = NOTHING_KNOWN
+    cost: Decimal = ZERO
+    posted: Decimal = ZERO
+
+    @property
+    def due(self) -> Decimal:
+        """The amount that is still to be posted: not zero only after a refusal."""
+        return due(self.cost, self.posted)
+
+
+def log_of(entries: Iterable[Entry]) -> JobLog:
+    """Return the entries of one reference, in order of their sequence, summed up."""
+    log = JobLog()
+    for entry in entries:
+        user = entry.user if entry.source is Source.REPAIR else log.user or entry.user
+        log = JobLog(entry.sequence, user, entry.facts, entry.cost, EXACT.add(log.posted, entry.amount))
+    return log

@@ -1,0 +1,46 @@
+"""All that an amount follows from, beside the quantity."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from attrs import frozen
+
+
+class TierModel(StrEnum):
+    """How tiers apply to a quantity."""
+
+    GRADUATED = "graduated"
+    """Each part of the quantity at the rate of the tier that it lies in."""
+    VOLUME = "volume"
+    """The whole quantity at the rate of the tier that it reaches."""
+
+
+@frozen
+class Tier:
+    """A rate for quantities up to and including ``up_to``; None for all above the tier before."""
+
+    rate: Decimal
+    up_to: Decimal | None = None
+
+
+@frozen
+class Price:
+    """All that an amount follows from, beside the quantity: an entry keeps it, so that it can be worked out for ever.
+
+    A flat ``amount``; or ``rate`` credits a unit (with ``tiers``: the rate of the tier that was reached); or neither, where
+    the quantity itself is the amount. ``book`` and ``effective`` name the row of the price book, ``unit`` the keys of its
+    ``rates`` that led to the rate.
+    """
+
+    amount: Decimal | None = None
+    book: str | None = None
+    effective: datetime | None = None
+    rate: Decimal | None = None
+    unit: str | None = None
+    tiers: tuple[Tier, ...] = ()
+    tier_model: TierModel = TierModel.GRADUATED
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None

@@ -1,0 +1,163 @@
+"""One call to DynamoDB, sent again until it is answered: the only place where a request is repeated.
+
+botocore's own retries are switched off, since it neither retries a cancelled transaction nor knows the invocation's
+deadline. A repeated transaction carries its ClientRequestToken, so that a lost answer is not posted twice.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from engine.domain.errors import LedgerError
+from engine.ledger.dynamodb.wire import NoAnswerError, ServiceError
+from engine.runtime.clock import Deadline
+
+Response = dict[str, Any]
+
+TRANSIENT = frozenset(
+    {
+        "InternalServerError",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+"""Error codes, of requests and of cancellation reasons, that the same request may not meet again."""
+
+CONDITION_FAILED = "ConditionalCheckFailed"
+"""The cancellation reason of an item whose condition does not hold."""
+
+SERVER_ERROR = 500
+
+
+class DynamoDB(Protocol):
+    """The calls of botocore's DynamoDB client that the ledger makes, and no other."""
+
+    def transact_write_items(self, **request: Any) -> Response: ...
+    def put_item(self, **request: Any) -> Response: ...
+    def update_item(self, **request: Any) -> Response: ...
+    def get_item(self, **request: Any) -> Response: ...
+    def query(self, **request: Any) -> Response: ...
+    def scan(self, **request: Any) -> Response: ...
+    def batch_get_item(self, **request: Any) -> Response: ...
+    def describe_table(self, **request: Any) -> Response: ...
+    def close(self) -> None: ...
+
+
+class LedgerUnavailable(LedgerError):
+    """The database did not take the request before the deadline. Sending the event again will help."""
+
+
+class LedgerRefused(LedgerError):
+    """The database refuses this very request, whenever it is sent: a person has to look.
+
+    Of a cancelled transaction ``reasons`` has one mapping for each item. ``field`` is the attribute that is wrong.
+    """
+
+    def __init__(self, problem: str, reasons: Sequence[Mapping[str, Any]] = (), field: str | None = None) -> None:
+        super().__init__(problem)
+        self.reasons, self.field = tuple(reasons), field
+
+
+class Cancelled(Exception):
+    """A transaction was cancelled. ``reasons`` has one mapping for each item of the transaction."""
+
+    def __init__(self, reasons: list[Mapping[str, Any]]) -> None:
+        super().__init__([reason.get("Code") for reason in reasons])
+        self.reasons = reasons
+
+
+class ConditionFailed(Exception):
+    """The condition of a single write does not hold."""
+
+
+def call(
+    operation: Callable[..., Response], request: Mapping[str, Any], deadline: Deadline, *, by_item: bool = False
+) -> Response:
+    """Send ``request`` until it is answered, and return the answer.
+
+    Raises Cancelled or ConditionFailed when a condition does not hold, LedgerRefused when the request can never succeed,
+    LedgerUnavailable when the deadline passes first. ``by_item`` raises Cancelled for whatever cancels a transaction, also for
+    conflicts and throttling of single items: the caller has a use for each reason.
+    """
+    last: Exception | None = None
+    for _ in deadline.attempts():
+        try:
+            return operation(**request)
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            _raise_unless_transient(fault, error, by_item=by_item)
+            last = error
+    raise LedgerUnavailable(f"DynamoDB gave no answer in time; the last one was: {last}") from last
+
+
+@frozen
+class Fault:
+    """What went wrong with a request, whichever client sent it. Where ``code`` is None no answer came."""
+
+    code: str | None = None
+    status: int = 0
+    reasons: tuple[Mapping[str, Any], ...] = ()
+
+
+NO_ANSWER = Fault()
+SENSELESS = "RequestCannotBeSent"
+"""The client itself refuses the request: it never left."""
+
+
+def fault_of(error: Exception) -> Fault | None:
+    """Return what an error of a client means, or None for an error of another kind."""
+    if isinstance(error, ServiceError):
+        return Fault(error.code, error.status, tuple(error.reasons))
+    if isinstance(error, NoAnswerError):
+        return NO_ANSWER
+    return _botocore_fault(error, sys.modules.get("botocore.exceptions"))
+
+
+def _botocore_fault(error: Exception, botocore: Any) -> Fault | None:
+    """Botocore's errors are known where botocore is at work; importing it for their sake would cost every cold start."""
+    if botocore is None:
+        return None
+    if isinstance(error, botocore.ClientError):
+        answer = error.response
+        status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return Fault(answer.get("Error", {}).get("Code", ""), status, tuple(answer.get("CancellationReasons", ())))
+    if isinstance(error, botocore.ConnectionError | botocore.HTTPClientError):
+        return NO_ANSWER
+    return Fault(SENSELESS) if isinstance(error, botocore.BotoCoreError) else None
+
+
+def _raise_unless_transient(fault: Fault, error: Exception, *, by_item: bool) -> None:
+    if fault.code == "TransactionCanceledException":
+        if by_item and fault.reasons:
+            raise Cancelled(list(fault.reasons)) from error
+        _raise_unless_conflict(fault, error)
+    elif fault.code == "ConditionalCheckFailedException":
+        raise ConditionFailed from error
+    elif fault.code is not None and fault.code not in TRANSIENT and fault.status < SERVER_ERROR:
+        raise LedgerRefused(str(error)) from error
+
+
+def _raise_unless_conflict(fault: Fault, error: Exception) -> None:
+    """A mix of a failed condition and a conflict is a conflict: what the condition saw may be what the other undid."""
+    codes = {reason.get("Code") for reason in fault.reasons}
+    if codes & TRANSIENT:
+        return
+    if codes and codes <= {"None", CONDITION_FAILED}:
+        raise Cancelled(list(fault.reasons)) from error
+    messages = "".join(f"; {reason['Message']}" for reason in fault.reasons if reason.get("Message"))
+    raise LedgerRefused(f"{error}{messages}", fault.reasons) from error

@@ -1,0 +1,1 @@
+"""JMESPath expressions over events, exact in decimals."""

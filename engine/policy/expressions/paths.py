@@ -1,0 +1,186 @@
+"""JMESPath expressions, exact in decimals. A plain dotted path costs no import of jmespath.
+
+Source of the language: "JMESPath Specification". Numbers here may be Decimals, which the library does not know: sums and
+comparisons of them stay exact, and a binary float enters as the decimal that it was written as.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from engine.domain.errors import PolicyError, shown
+
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+WITH_FALLBACK = re.compile(rf"(?P<path>{PLAIN.pattern}) *\|\| *'(?P<fallback>[^'\\]*)'")
+"""``detail.resolution || 'default'``, the one expression beside a plain path that prices often need."""
+
+CHARACTERS_MAX = 1000
+LEVELS_MAX = 64
+"""What an expression may be at most, so that neither reading it nor working it out can exhaust the stack."""
+
+ROW = "detail"
+"""The member of a catch-up event that is the job's row."""
+
+Search = Callable[[Any], Any]
+
+
+class PathProblem(ValueError):
+    """The expression cannot be worked out on this document (a sum over words, say)."""
+
+
+@frozen
+class Path:
+    """A compiled expression."""
+
+    text: str
+    _search: Search = field(repr=False, eq=False)
+
+    def search(self, document: Any) -> Any:
+        """Return what the expression finds in ``document``, or None. Raises PathProblem where it cannot be worked out."""
+        return self._search(document)
+
+    def __reduce__(self) -> tuple[Callable[[str], Path], tuple[str]]:
+        return compile_path, (self.text,)
+
+    def row_attributes(self) -> frozenset[str] | None:
+        """Return the attributes of a job's row that the expression can look at, or None where that cannot be told."""
+        with_fallback = WITH_FALLBACK.fullmatch(self.text)
+        path = with_fallback["path"] if with_fallback else self.text
+        if PLAIN.fullmatch(path):
+            return _row_attributes_of(tuple(path.split(".")))
+        return _Attributes().of(_parse(self.text).parsed)
+
+
+def compile_path(text: str) -> Path:
+    """Return the compiled expression. Raises PolicyError for a wrong one."""
+    if len(text) > CHARACTERS_MAX:
+        raise PolicyError.of(f"{shown(text)} has more than the {CHARACTERS_MAX} characters of an expression")
+    if PLAIN.fullmatch(text):
+        return Path(text, _plain(tuple(text.split("."))))
+    if match := WITH_FALLBACK.fullmatch(text):
+        return Path(text, _or(_plain(tuple(match["path"].split("."))), match["fallback"]))
+    return Path(text, functools.partial(_search, _parse(text)))
+
+
+def _plain(names: tuple[str, ...]) -> Search:
+    def search(document: Any) -> Any:
+        for name in names:
+            if document.__class__ is not dict and not isinstance(document, Mapping):
+                return None
+            document = document.get(name)
+        return document
+
+    return search
+
+
+def _or(search: Search, fallback: str) -> Search:
+    """JMESPath's ``||``: what is missing, false or empty gives way. A number never is, not even 0."""
+
+    def search_or(document: Any) -> Any:
+        found = search(document)
+        gives_way = found is None or found is False or (isinstance(found, str | list | Mapping) and not found)
+        return fallback if gives_way else found
+
+    return search_or
+
+
+def _parse(text: str) -> Any:
+    """Raises PolicyError for what is no expression, and for what could never be worked out, whatever the event."""
+    from engine.policy.expressions.exact import ExactFunctions  # noqa: PLC0415  only what is not a plain path pays for it
+    from engine.policy.expressions.syntax import mistakes_of, parse  # noqa: PLC0415  the same
+
+    too_deep = PolicyError.of(f"{shown(text)} is nested deeper than {LEVELS_MAX} levels")
+    try:
+        expression = parse(text)
+    except RecursionError as error:
+        raise too_deep from error
+    except ValueError as error:
+        raise PolicyError.of(f"{shown(text)} is no JMESPath expression: {_first_line(error)}") from error
+    levels = list(_levels(expression.parsed))
+    if len(levels) > LEVELS_MAX:
+        raise too_deep
+    nodes = (node for level in levels for node in level)
+    if mistake := next(mistakes_of(nodes, ExactFunctions.FUNCTION_TABLE), None):
+        raise PolicyError.of(f"{shown(text)} {mistake}")
+    return expression
+
+
+def _levels(tree: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
+    """Yield the nodes of a syntax tree, level by level."""
+    level = [tree]
+    while level:
+        yield level
+        level = [child for node in level for child in node["children"] if isinstance(child, Mapping)]
+
+
+def _search(expression: Any, document: Any) -> Any:
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415  only what is not a plain path pays for it
+
+    from engine.policy.expressions.exact import exact, interpreter  # noqa: PLC0415  the same
+
+    try:
+        return interpreter().visit(expression.parsed, exact(document))
+    except JMESPathError as error:
+        raise PathProblem(_first_line(error)) from error
+    except ArithmeticError as error:
+        raise PathProblem("a number in it is none that can be worked with (not finite, or beyond all bounds)") from error
+    except RecursionError as error:
+        raise PathProblem("what it looks at is nested too deeply") from error
+    except (ValueError, TypeError) as error:
+        raise PathProblem("it does not fit what it looks at") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].removesuffix(", for expression:").rstrip(":")
+
+
+FROM_LEFT = {"projection", "filter_projection", "flatten", "value_projection", "pipe"}
+"""Nodes of which only the first child starts from the document itself; the rest starts from what that has found."""
+
+
+class _Attributes:
+    """Walks an expression's syntax tree for the members of ``detail`` that it can look at."""
+
+    def of(self, node: Mapping[str, Any]) -> frozenset[str] | None:
+        names = self._dotted(node)
+        if names is not None:
+            return _row_attributes_of(names)
+        found: frozenset[str] = frozenset()
+        if node["type"] in {"current", "identity"}:
+            return None
+        for child in self._rooted(node):
+            attributes = self.of(child)
+            if attributes is None:
+                return None
+            found |= attributes
+        return found
+
+    def _dotted(self, node: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """Return the names that an expression begins with (an empty one for what is no name), or None where it has none."""
+        if node["type"] == "field":
+            return (node["value"],)
+        if node["type"] in FROM_LEFT:
+            return self._dotted(node["children"][0])
+        if node["type"] in {"subexpression", "index_expression"}:
+            left = self._dotted(node["children"][0])
+            return left and (*left, *(self._dotted(node["children"][1]) or ("",)))
+        return None
+
+    def _rooted(self, node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Return the children that start from the document itself."""
+        return (
+            node["children"][:1]
+            if node["type"] in FROM_LEFT
+            else [child for child in node["children"] if isinstance(child, Mapping)]
+        )
+
+
+def _row_attributes_of(names: tuple[str, ...]) -> frozenset[str] | None:
+    if names[0] != ROW:
+        return frozenset()
+    return frozenset({names[1]}) if len(names) > 1 and names[1] else None

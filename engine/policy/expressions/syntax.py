@@ -1,0 +1,207 @@
+"""JMESPath read as its specification says, with exact literals, and asked for what can never work before it runs.
+
+Imported only for expressions that are more than a plain dotted path.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from jmespath.exceptions import LexerError, ParseError
+from jmespath.lexer import Lexer
+from jmespath.parser import ParsedResult, Parser
+
+from engine.domain.errors import shown
+
+Tree = Mapping[str, Any]
+Signature = Sequence[Mapping[str, Any]]
+
+TYPES: Mapping[type, str] = {
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    Decimal: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
+"""Python's classes by JMESPath's names. What is none of them is an expression (``&name``)."""
+
+RESULTS: Mapping[str, frozenset[str]] = {
+    name: frozenset(types.split())
+    for name, types in {
+        "abs": "number", "avg": "number null", "ceil": "number", "contains": "boolean", "ends_with": "boolean",
+        "floor": "number", "join": "string", "keys": "array", "length": "number", "map": "array",
+        "max": "number string null", "merge": "object", "min": "number string null", "reverse": "array string",
+        "sort": "array", "sort_by": "array", "starts_with": "boolean", "sum": "number", "to_array": "array",
+        "to_number": "number null", "to_string": "string", "type": "string", "values": "array",
+    }.items()
+}  # fmt: skip
+"""What a function can return; of one that is not here nothing is known."""
+
+NODES: Mapping[str, frozenset[str]] = {
+    "expref": frozenset({"expression"}),
+    "not_expression": frozenset({"boolean"}),
+    "comparator": frozenset({"boolean", "null"}),
+    "multi_select_list": frozenset({"array", "null"}),
+    "multi_select_dict": frozenset({"object", "null"}),
+}
+"""The same of what is written without a function."""
+
+
+class ExactLexer(Lexer):
+    """The library's lexer; a number between backticks keeps every digit."""
+
+    def _consume_literal(self: Any) -> dict[str, Any]:
+        start = self._position
+        lexeme = self._consume_until("`").replace("\\`", "`")
+        try:
+            value = json.loads(lexeme, parse_float=Decimal, parse_constant=_no_number)
+        except (ValueError, ArithmeticError) as error:
+            value = _bare_text(lexeme)
+            if value is None:
+                problem = f"{shown(lexeme)} is no JSON"
+                raise LexerError(lexer_position=start, lexer_value=self._expression[start:], message=problem) from error
+        return {"type": "literal", "value": value, "start": start, "end": self._position - start}
+
+
+def _bare_text(lexeme: str) -> str | None:
+    """Return a text that was written without its quotes, as JMESPath took it once (``\u0060sora\u0060``)."""
+    try:
+        text = json.loads(f'"{lexeme.lstrip()}"')
+    except ValueError:
+        return None
+    return text if isinstance(text, str) else None
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+class ExactParser(Parser):
+    """The library's parser over that lexer, without the library's cache: its literals are binary floats."""
+
+    def _parse(self: Any, expression: str) -> ParsedResult:
+        self.tokenizer = ExactLexer().tokenize(expression)
+        self._tokens = list(self.tokenizer)
+        self._index = 0
+        parsed = self._expression(binding_power=0)
+        if self._current_token() != "eof":
+            token = self._lookahead_token(0)
+            raise ParseError(token["start"], token["value"], token["type"], f"Unexpected token: {token['value']}")
+        return ParsedResult(expression, parsed)
+
+    def parse(self: Any, expression: str) -> ParsedResult:
+        tree: ParsedResult = self._do_parse(expression)
+        return tree
+
+
+def parse(text: str) -> ParsedResult:
+    """Return an expression's syntax tree. Raises a ValueError of the library for what is none."""
+    tree: ParsedResult = ExactParser().parse(text)
+    return tree
+
+
+def mistakes_of(nodes: Iterator[Tree], functions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what can never work, whatever the event says: unknown functions, wrong arguments, a slice that does not move."""
+    for node in nodes:
+        if node["type"] == "slice" and node["children"][2] == 0:
+            yield "has a slice with a step of 0; a step moves on"
+        elif node["type"] == "function_expression":
+            yield from _mistakes_of_call(node["value"], node["children"], functions)
+
+
+def _mistakes_of_call(name: str, arguments: Sequence[Tree], functions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    if name not in functions:
+        yield f"calls {name}(), which JMESPath does not have"
+        return
+    signature = functions[name]["signature"]
+    if problem := arity_problem(name, len(arguments), signature):
+        yield f"is wrong: {problem}"
+        return
+    for index, argument in enumerate(arguments):
+        if problem := _problem_of_argument(name, argument, wanted_of(signature, index)):
+            yield f"is wrong: {problem}"
+
+
+def _problem_of_argument(name: str, argument: Tree, wanted: Sequence[str]) -> str | None:
+    if argument["type"] == "literal":
+        return type_problem(name, argument["value"], wanted)
+    possible = _types_of(argument)
+    if possible is None or any(_kind(one) in possible for one in wanted):
+        return None
+    return f"{name}() takes {listed(wanted)}, not {' or '.join(NAMES[one] for one in sorted(possible))}"
+
+
+def arity_problem(name: str, given: int, signature: Signature) -> str | None:
+    """Return what is wrong with the number of arguments of a call, or None."""
+    least, is_variadic = len(signature), bool(signature and signature[-1].get("variadic"))
+    if given == least or (is_variadic and given > least):
+        return None
+    wanted = f"{'at least ' * is_variadic}{least} argument{'s' * (least != 1)}"
+    return f"{name}() takes {wanted}, and is given {given}"
+
+
+def wanted_of(signature: Signature, index: int) -> Sequence[str]:
+    """Return the types that a function takes at a place; no types stand for all of JSON's."""
+    types: Sequence[str] = signature[min(index, len(signature) - 1)]["types"]
+    return types or tuple(dict.fromkeys(TYPES.values()))
+
+
+def type_problem(name: str, value: Any, wanted: Sequence[str]) -> str | None:
+    """Return what is wrong with an argument's value, or None. Of a list its elements count too, where one kind is wanted."""
+    found = type_of(value)
+    if found not in {_kind(one) for one in wanted}:
+        return f"{name}() takes {listed(wanted)}, not {_said(value)}"
+    elements = {one.partition("-")[2] for one in wanted if _kind(one) == "array"}
+    if found != "array" or not value or "" in elements:
+        return None
+    wrong = [one for one in value if type_of(one) not in elements or type_of(one) != type_of(value[0])]
+    return f"{name}() takes {listed(wanted)}, and {_said(wrong[0])} is in the list" if wrong else None
+
+
+def _said(value: Any) -> str:
+    """Return a value as a message shows it: null as such, a number in its digits, an expression in words."""
+    if value is None or type_of(value) == "expression":
+        return NAMES[type_of(value)]
+    return str(value) if isinstance(value, Decimal) else shown(value)
+
+
+def listed(wanted: Sequence[str]) -> str:
+    """Return types in words: ``a list of numbers or a list of strings``."""
+    names = [f"a list of {one.partition('-')[2]}s" if "-" in one else NAMES[_kind(one)] for one in wanted]
+    return " or ".join(names) if len(names) < len(set(TYPES.values())) else "any value"
+
+
+NAMES: Mapping[str, str] = {
+    "boolean": "true or false",
+    "number": "a number",
+    "string": "a string",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+    "expression": "an expression (`&name`)",
+}
+
+
+def type_of(value: Any) -> str:
+    """Return JMESPath's name for the type of a value."""
+    return TYPES.get(value.__class__, "expression")
+
+
+def _kind(wanted: str) -> str:
+    kind = wanted.partition("-")[0]
+    return "expression" if kind == "expref" else kind
+
+
+def _types_of(node: Tree) -> frozenset[str] | None:
+    """Return the types that a part of an expression can have, or None where only the event says it."""
+    if node["type"] == "literal":
+        return frozenset({type_of(node["value"])})
+    if node["type"] == "function_expression":
+        return RESULTS.get(node["value"])
+    return NODES.get(node["type"])

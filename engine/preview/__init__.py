@@ -1,0 +1,1 @@
+"""What a policy does or would do, before anything moves: plan, policy tests, reasons."""

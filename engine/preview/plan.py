@@ -1,0 +1,252 @@
+"""What an edit of the policy would do: the same events under both policies, side by side, without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from attrs import Factory, define, evolve, fields, frozen, has
+
+from engine.domain.entry import Entry
+from engine.domain.envelope import Document, Envelope, Source
+from engine.domain.errors import EventError
+from engine.domain.instants import instant_text
+from engine.domain.log import log_of
+from engine.domain.money import EXACT, ZERO
+from engine.domain.price import Tier
+from engine.policy.model import AnomalyRule, CatchUp, Policy, Rule
+from engine.policy.price_books import PriceRow, rates_by_unit
+from engine.preview.rehearsal import Plenty, Rehearsal
+
+REFUSED = "error"
+"""How an event ends that makes no sense."""
+
+
+@frozen
+class Difference:
+    """A job or a grant that would end otherwise: what it moves in all (credits, signed) now and then."""
+
+    reference: str
+    user: str
+    now: Decimal
+    then: Decimal
+
+    @property
+    def by(self) -> Decimal:
+        """How much more the user would have."""
+        return EXACT.subtract(self.then, self.now)
+
+
+@frozen
+class Plan:
+    """The outcome of a comparison. ``outcomes`` counts events by how they end now and then; ``sums`` credits by entry type."""
+
+    changes: tuple[str, ...]
+    events: int
+    outcomes: Mapping[tuple[str, str], int]
+    sums: Mapping[str, tuple[Decimal, Decimal]]
+    anomalies: Mapping[str, tuple[int, int]]
+    differences: tuple[Difference, ...]
+    refused: tuple[str, ...]
+    """What is wrong with events that make sense now and would not then."""
+
+    def answer(self) -> dict[str, Any]:
+        """Return the plan as JSON-like values; credits are exact strings."""
+        return {
+            "changes": list(self.changes),
+            "events": self.events,
+            "outcomes": [{"now": now, "then": then, "events": n} for (now, then), n in sorted(self.outcomes.items())],
+            "credits": {name: _pair(*sums) for name, sums in self.sums.items()},
+            "anomalies": {name: {"now": now, "then": then} for name, (now, then) in self.anomalies.items()},
+            "differences": [
+                {"reference": d.reference, "user": d.user, **_pair(d.now, d.then), "by": format(d.by, "f")}
+                for d in self.differences
+            ],
+            "refused": list(self.refused),
+        }
+
+
+def _pair(now: Decimal, then: Decimal) -> dict[str, str]:
+    return {"now": format(now, "f"), "then": format(then, "f")}
+
+
+def plan(documents: Iterable[Document], now: Policy, then: Policy, seen: Callable[[int], None] = lambda _: None) -> Plan:
+    """Return what the events would come to under the policy ``then`` instead of ``now``, as if neither had seen them before.
+
+    Every user exists and has enough. ``seen`` is told how many events were read so far.
+    """
+    sides = _Side(now), _Side(then)
+    outcomes: dict[tuple[str, str], int] = {}
+    refused = []
+    count = 0
+    for count, document in enumerate(documents, start=1):
+        ends = tuple(side.deliver(document) for side in sides)
+        pair = (ends[0][0], ends[1][0])
+        outcomes[pair] = outcomes.get(pair, 0) + 1
+        if pair[1] == REFUSED != pair[0]:
+            refused.append(ends[1][1])
+        seen(count)
+    for side in sides:
+        side.rehearsal.look_back()
+    return Plan(
+        changes=tuple(changes(now, then)),
+        events=count,
+        outcomes=outcomes,
+        sums=_both(_sums, sides, ZERO),
+        anomalies=_both(_anomalies, sides, 0),
+        differences=tuple(sorted(_differences(*sides), key=lambda difference: -abs(difference.by))),
+        refused=tuple(refused),
+    )
+
+
+@define
+class _Side:
+    """One policy at work."""
+
+    policy: Policy
+    rehearsal: Rehearsal = Factory(lambda side: Rehearsal(side.policy, Plenty()), takes_self=True)
+
+    def deliver(self, document: Document) -> tuple[str, str]:
+        """Return how an event ends, and what is wrong with it."""
+        try:
+            return self.rehearsal.reconcile(Envelope(document, Source.REPLAY)).value, ""
+        except EventError as error:
+            return REFUSED, str(error)
+
+    def entries(self) -> Iterator[Entry]:
+        for log in self.rehearsal.entries.values():
+            yield from log
+
+    def nets(self) -> dict[str, tuple[str, Decimal]]:
+        """Return user and sum of each reference."""
+        return {ref: (log[0].user, log_of(log).posted) for ref, log in self.rehearsal.entries.items()}
+
+
+def _both[T](count: Callable[[_Side], dict[str, T]], sides: tuple[_Side, _Side], none: T) -> dict[str, tuple[T, T]]:
+    now, then = count(sides[0]), count(sides[1])
+    return {name: (now.get(name, none), then.get(name, none)) for name in sorted({*now, *then})}
+
+
+def _sums(side: _Side) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    for entry in side.entries():
+        if entry.amount:
+            sums[entry.type.value] = EXACT.add(sums.get(entry.type.value, ZERO), entry.amount)
+    return {**sums, "net": sum(sums.values(), ZERO)}
+
+
+def _anomalies(side: _Side) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for entry in side.entries():
+        for anomaly in entry.anomalies:
+            counts[anomaly.name] = counts.get(anomaly.name, 0) + 1
+    return counts
+
+
+def _differences(now: _Side, then: _Side) -> Iterator[Difference]:
+    before, after = now.nets(), then.nets()
+    for reference in {**before, **after}:
+        user = (before.get(reference) or after[reference])[0]
+        amounts = [nets.get(reference, (user, ZERO))[1] for nets in (before, after)]
+        if amounts[0] != amounts[1]:
+            yield Difference(reference, user, amounts[0], amounts[1])
+
+
+# --- what was edited --------------------------------------------------------------------------------------------------
+
+
+def changes(now: Policy, then: Policy) -> Iterator[str]:
+    """Yield which parts of the policy differ, each in a few words."""
+    for kind, before, after in (
+        ("price", _price_rows(now), _price_rows(then)),
+        ("rule", _named(now.rules), _named(then.rules)),
+        ("anomaly", _named(now.anomalies), _named(then.anomalies)),
+        ("catch-up", _catch_ups(now), _catch_ups(then)),
+        ("setting", _settings(now), _settings(then)),
+    ):
+        yield from _changed(kind, before, after)
+    if [rule.name for rule in now.rules] != [rule.name for rule in then.rules] and {*_named(now.rules)} == {
+        *_named(then.rules)
+    }:
+        yield "rules are in another order"
+
+
+def _changed(kind: str, now: Mapping[str, Any], then: Mapping[str, Any]) -> Iterator[str]:
+    for name in {**now, **then}:
+        if name not in then:
+            yield f"{kind} {name} is gone"
+        elif name not in now:
+            yield f"{kind} {name} is new"
+        elif now[name] != then[name]:
+            yield f"{kind} {name}: {', '.join(DETAILS.get(kind, _fields)(now[name], then[name])) or 'differs'}"
+
+
+KEYS = {"pattern": "match", "terms": "charge or grant", "tier_model": "tiers"}
+"""Fields of the model that have another name in the file."""
+
+
+def _fields(now: Any, then: Any) -> Iterator[str]:
+    """Yield which keys differ."""
+    if not has(type(now)):
+        yield f"{now} -> {then}"
+        return
+    for attribute in fields(type(now)):
+        if getattr(now, attribute.name) != getattr(then, attribute.name):
+            yield f"`{KEYS.get(attribute.name, attribute.name)}` differs"
+
+
+def _rates(now: PriceRow, then: PriceRow) -> Iterator[str]:
+    """Yield which rates differ, and how."""
+    before, after = dict(rates_by_unit(now.rates)), dict(rates_by_unit(then.rates))
+    for unit in {**before, **after}:
+        if before.get(unit) != after.get(unit):
+            yield f"{unit} {_tiers(before.get(unit))} -> {_tiers(after.get(unit))}"
+    yield from _fields(evolve(now, rates={}), evolve(then, rates={}))
+
+
+def _tiers(tiers: tuple[Tier, ...] | None) -> str:
+    if tiers is None:
+        return "none"
+    return " then ".join(f"{tier.rate}" + (f" up to {tier.up_to}" if tier.up_to is not None else "") for tier in tiers)
+
+
+DETAILS: Mapping[str, Callable[[Any, Any], Iterator[str]]] = {"price": _rates}
+
+
+def _price_rows(policy: Policy) -> dict[str, Any]:
+    return {f"{book.name} from {instant_text(row.effective)}": row for book in policy.prices.values() for row in book.rows}
+
+
+def _named(parts: Iterable[Rule | AnomalyRule]) -> dict[str, Any]:
+    """Return parts by name, without where they stand and without the price book, whose rows are compared by themselves."""
+    return {part.name: _plain(part) for part in parts}
+
+
+def _plain(part: Rule | AnomalyRule) -> Any:
+    plain: Any = evolve(part, matches=_never, line=0)
+    if isinstance(plain, Rule):
+        terms = plain.terms and evolve(plain.terms, book=plain.terms.book and evolve(plain.terms.book, rows=()))
+        return evolve(plain, column=0, terms=terms)
+    return plain
+
+
+def _catch_ups(policy: Policy) -> dict[str, CatchUp]:
+    return {
+        f"to {catch_up.source} {catch_up.detail_type}": evolve(catch_up, matches=_never, line=0)
+        for catch_up in policy.catch_up
+    }
+
+
+def _never(_event: Any) -> bool:
+    return False
+
+
+def _settings(policy: Policy) -> dict[str, Any]:
+    return {
+        "event": policy.fields,
+        "money": policy.money,
+        "overdraft": policy.overdraft,
+        "unknown_user": policy.unknown_user,
+        "explain": policy.explain,
+    }

@@ -1,0 +1,294 @@
+"""Policy tests: what given events must post under a policy, written in YAML beside it, and what no test has reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from attrs import Factory, define, frozen
+
+from engine.domain.documents import told_number
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Envelope, Source
+from engine.domain.errors import EventError, Mistake, PolicyError
+from engine.domain.instants import instant_text
+from engine.domain.references import GRANT, JOB
+from engine.policy import Policy, load_policy
+from engine.policy.event_patterns import plain
+from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, Word, did_you_mean
+from engine.policy.price_books import rates_by_unit
+from engine.policy.source import Items, Members, Node, Notes, named, read_yaml
+from engine.preview.rehearsal import Plenty, Rehearsal
+from engine.rating.baselines import Baseline, Baselines
+from engine.reconcile.catch_up import row_event
+
+CREDITS = Number(-(Decimal(10) ** 30), Decimal(10) ** 30)
+SCAN_STARTED = "2100-01-01T00:00:00Z"
+"""The start of the scan that reads a test's rows: it counts for a row without a time of its own."""
+
+
+@frozen
+class Expected:
+    """An entry that must be posted; what is None may be anything."""
+
+    reference: str
+    type: str
+    amount: Decimal
+    rule: str | None = None
+    anomalies: tuple[str, ...] | None = None
+
+    def describes(self, entry: Entry) -> bool:
+        """Say whether an entry is the expected one."""
+        return (
+            (self.reference, self.type, self.amount) == (entry.reference, entry.type.value, entry.amount)
+            and self.rule in {None, entry.rule}
+            and self.anomalies in {None, names_of(entry)}
+        )
+
+    def __str__(self) -> str:
+        rule = f" by {self.rule}" if self.rule else ""
+        anomalies = f" [{', '.join(self.anomalies)}]" if self.anomalies else ""
+        return f"{self.reference} {self.type} {self.amount:f}{rule}{anomalies}"
+
+
+@frozen
+class PolicyTest:
+    """One test: events and rows in, entries and balances out, or an error that says a certain text."""
+
+    name: str
+    line: int
+    given: tuple[Mapping[str, Any], ...]
+    expect: tuple[Expected, ...] = ()
+    users: Mapping[str, Decimal] | None = None
+    balances: Mapping[str, Decimal] = {}
+    baselines: Mapping[str, Mapping[str, Baseline]] = {}
+    error: str | None = None
+
+
+@frozen
+class TestFile:
+    """A file of tests, and the policy that they are about."""
+
+    __test__ = False
+
+    path: Path
+    policy: Policy
+    tests: tuple[PolicyTest, ...]
+
+
+@frozen
+class Result:
+    """How a test ended: nothing wrong, or lines that show what differs (``-`` expected, ``+`` found)."""
+
+    test: PolicyTest
+    differences: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.differences
+
+
+GIVEN_KEYS = ("row", "source", "detail-type", "time", "detail", "id", "version", "account", "region", "resources")
+"""What an envelope of EventBridge has, or ``row``."""
+
+
+@frozen
+class Given:
+    """An event, or ``row:`` with a row of Jobs, in plain values; its numbers are read as those of any event."""
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        value = plain(node, told_number)
+        if isinstance(value, dict) and value:
+            for key, _ in node.pairs if isinstance(node, Members) else ():
+                if key.text not in GIVEN_KEYS:
+                    notes.mistake(key.place, f"{named(key.text)} is not known here{did_you_mean(key.text, GIVEN_KEYS)}")
+            return value
+        notes.mistake(node.place, "each of `given` is an event, or `row:` with a row of Jobs")
+        return WRONG
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+def _expected(values: Mapping[str, Any], node: Members, notes: Notes) -> Any:
+    job, grant = values["job"], values["grant"]
+    if (job is None) == (grant is None):
+        notes.mistake(node.place, "an entry is of a `job` or of a `grant`")
+        return WRONG
+    reference = f"{JOB}{job}" if job is not None else f"{GRANT}{grant}"
+    return Expected(reference, values["type"], values["amount"], values["rule"], values["anomalies"])
+
+
+def _test(values: Mapping[str, Any], node: Members, notes: Notes) -> PolicyTest:
+    if values["error"] is not None and (values["expect"] or values["balances"]):
+        notes.mistake(node.place, "a test that expects an `error` expects no entries and no balances")
+    return PolicyTest(line=node.place.line, **values)
+
+
+EXPECTED = Keys(
+    {
+        "job": Key(Text("a job"), None),
+        "grant": Key(Text("the reference of a grant"), None),
+        "type": Key(Word(tuple(EntryType))),
+        "amount": Key(CREDITS),
+        "rule": Key(Text("the name of a rule"), None),
+        "anomalies": Key(ListOf(Text("the name of an anomaly"), least=0), None),
+    },
+    _expected,
+)
+
+BASELINE = Keys(
+    {
+        "median": Key(CREDITS),
+        "mad": Key(CREDITS),
+        "samples": Key(Number(Decimal(1), Decimal(10**6), whole=True)),
+        "log_mad": Key(CREDITS, None),
+    },
+    lambda values, _node, _notes: Baseline(values["median"], values["mad"], values["samples"], values["log_mad"]),
+)
+
+TEST = Keys(
+    {
+        "name": Key(Text("what the test shows")),
+        "given": Key(ListOf(Given())),
+        "expect": Key(ListOf(EXPECTED, least=0), ()),
+        "users": Key(MapOf(CREDITS, least=0), None),
+        "balances": Key(MapOf(CREDITS), {}),
+        "baselines": Key(MapOf(MapOf(BASELINE)), {}),
+        "error": Key(Text("what the error says"), None),
+    },
+    _test,
+)
+
+TESTS = Keys({"policy": Key(Text("the policy's file, beside this one")), "tests": Key(ListOf(TEST))})
+
+
+def load_tests(path: Path) -> TestFile:
+    """Return a file of tests with its policy. Raises PolicyError for a mistake in either."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PolicyError([Mistake(f"cannot be read: {error.strerror or error}", file=str(path))]) from error
+    node, notes = read_yaml(data, str(path))
+    values = TESTS.read(node, notes)
+    if notes.mistakes or values is WRONG:
+        raise notes.error()
+    policy = load_policy(path.parent / values["policy"])
+    _check_baselines(node, policy, notes)
+    if notes.mistakes:
+        raise notes.error()
+    return TestFile(path, policy, values["tests"])
+
+
+def _check_baselines(node: Node, policy: Policy, notes: Notes) -> None:
+    """A baseline of something that no anomaly looks at would make a test pass that shows nothing."""
+    known = [measured.of for measured in policy.measured]
+    tests = node.get("tests") if isinstance(node, Members) else None
+    for test in tests.nodes if isinstance(tests, Items) else ():
+        baselines = test.get("baselines") if isinstance(test, Members) else None
+        for key, _ in baselines.pairs if isinstance(baselines, Members) else ():
+            if key.text not in known:
+                notes.mistake(key.place, f"no anomaly looks at {named(key.text)}{did_you_mean(key.text, known)}")
+
+
+# --- a run ------------------------------------------------------------------------------------------------------------
+
+
+def run_test(test: PolicyTest, policy: Policy) -> Result:
+    """Rehearse what a test is given and what the next scheduled run makes of it, and compare."""
+    balances = dict(test.users) if test.users is not None else Plenty()
+    rehearsal = Rehearsal(policy, balances, baselines=Baselines(test.baselines))
+    try:
+        for envelope in _envelopes(test, policy):
+            rehearsal.reconcile(envelope)
+        rehearsal.look_back()
+    except EventError as error:
+        return _failed(test, rehearsal, error)
+    entries = tuple(entry for log in rehearsal.entries.values() for entry in log)
+    differences = [*_error_missing(test), *_entry_differences(test, entries), *_balance_differences(test, rehearsal)]
+    return Result(test, tuple(differences), entries)
+
+
+def _envelopes(test: PolicyTest, policy: Policy) -> Iterator[Envelope]:
+    for given in test.given:
+        if "row" not in given:
+            yield Envelope(given, Source.EVENT)
+        elif (envelope := row_event(policy, given["row"], SCAN_STARTED)) is not None:
+            yield envelope
+
+
+def _failed(test: PolicyTest, rehearsal: Rehearsal, error: EventError) -> Result:
+    entries = tuple(entry for log in rehearsal.entries.values() for entry in log)
+    if test.error is not None and test.error in str(error):
+        return Result(test, (), entries)
+    wanted = f"- an error that says: {test.error}" if test.error is not None else "- no error"
+    return Result(test, (wanted, f"+ {error}"), entries)
+
+
+def _error_missing(test: PolicyTest) -> list[str]:
+    return [f"- an error that says: {test.error}", "+ no error"] if test.error is not None else []
+
+
+def _entry_differences(test: PolicyTest, entries: tuple[Entry, ...]) -> list[str]:
+    """Return what was expected and is missing, and what was found and not expected; of one job the order counts."""
+    left = list(entries)
+    missing = []
+    for expected in test.expect:
+        following = next((entry for entry in left if entry.reference == expected.reference), None)
+        if following is not None and expected.describes(following):
+            left.remove(following)
+        else:
+            missing.append(f"- {expected}")
+    return [*missing, *(f"+ {_shown(entry)}" for entry in left)]
+
+
+def _balance_differences(test: PolicyTest, rehearsal: Rehearsal) -> Iterator[str]:
+    for user, expected in test.balances.items():
+        found = rehearsal.balances.get(user)
+        if found != expected:
+            yield f"- {user} has {expected:f}"
+            yield f"+ {user} has {found:f}" if found is not None else f"+ {user} has no row"
+
+
+def _shown(entry: Entry) -> str:
+    return str(Expected(entry.reference, entry.type.value, entry.amount, entry.rule, names_of(entry)))
+
+
+def names_of(entry: Entry) -> tuple[str, ...]:
+    """Return the names of an entry's anomalies."""
+    return tuple(anomaly.name for anomaly in entry.anomalies)
+
+
+# --- what no test reached ---------------------------------------------------------------------------------------------
+
+
+@define
+class Coverage:
+    """The rules, rates and anomalies that tests have reached."""
+
+    reached: set[str] = Factory(set)
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Count what these entries came from."""
+        for entry in entries:
+            self.reached.add(f"rule {entry.rule}")
+            self.reached.update(f"{kind} {name}" for name in names_of(entry) for kind in ("rule", "anomaly"))
+            price = entry.price
+            if price is not None and price.effective is not None:
+                self.reached.add(f"rate {price.book} {instant_text(price.effective)} {price.unit}")
+
+    def missed(self, policy: Policy) -> list[str]:
+        """Return what no test reached, in the policy's order."""
+        return [part for part in parts_of(policy) if part not in self.reached]
+
+
+def parts_of(policy: Policy) -> Iterator[str]:
+    """Yield everything in a policy that a test can reach: rates, rules, anomalies."""
+    for book in policy.prices.values():
+        for row in book.rows:
+            yield from (f"rate {book.name} {instant_text(row.effective)} {unit}" for unit, _ in rates_by_unit(row.rates))
+    yield from (f"rule {rule.name}" for rule in policy.rules)
+    yield from (f"anomaly {anomaly.name}" for anomaly in policy.anomalies)

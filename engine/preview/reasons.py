@@ -1,0 +1,176 @@
+"""Why an event costs what it costs: every rule that was tried, the price that counted, the arithmetic, and the entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from attrs import asdict, frozen
+
+from engine.domain.assessment import Assessment
+from engine.domain.entry import Entry
+from engine.domain.envelope import Document, Envelope, Source
+from engine.domain.errors import EventError
+from engine.domain.instants import instant_text
+from engine.domain.money import canonical
+from engine.policy.model import AnomalyRule, Outlier, Policy
+from engine.policy.patterns.why import first_difference
+from engine.policy.price_books import PriceBook
+from engine.preview.rehearsal import Plenty, Rehearsal
+from engine.rating.arithmetic import price_steps
+from engine.rating.assess import assess, priced_view
+from engine.rating.baselines import NO_BASELINES, Baselines
+from engine.rating.detectors import Looked, distance_of, look
+
+
+@frozen
+class Tried:
+    """A rule or an anomaly that was held against the event: it matched, or the first field that differs.
+
+    ``figures`` are what an anomaly has seen.
+    """
+
+    name: str
+    kind: str
+    line: int
+    difference: str | None
+    figures: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def matched(self) -> bool:
+        return self.difference is None
+
+
+@frozen
+class Reasons:
+    """What the policy makes of an event. ``problem`` is set where the event makes no sense, and then there is no entry."""
+
+    tried: tuple[Tried, ...]
+    assessment: Assessment | None = None
+    steps: tuple[str, ...] = ()
+    entry: Entry | None = None
+    problem: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the event makes no sense under the policy."""
+        return self.problem is not None
+
+    def answer(self) -> dict[str, Any]:
+        """Return the reasons as JSON-like values; credits are exact strings."""
+        entry = self.entry
+        return {
+            "tried": [{**asdict(tried), "figures": dict(tried.figures), "matched": tried.matched} for tried in self.tried],
+            "steps": list(self.steps),
+            "entry": _described(entry) if entry else None,
+            "problem": self.problem,
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield the reasons as a person reads them."""
+        for tried in self.tried:
+            sign = "+" if tried.matched else "-"
+            figures = "".join(f", {name} {value}" for name, value in tried.figures)
+            yield f"{sign} {tried.kind} {tried.name} (line {tried.line}): {tried.difference or 'matches'}{figures}"
+        yield from (f"  {step}" for step in self.steps)
+        yield self._end()
+
+    def _end(self) -> str:
+        if self.problem is not None:
+            return f"refused: {self.problem}"
+        if self.entry is None:
+            return "ignored: no rule matches"
+        described = _described(self.entry)
+        flags = f" [{', '.join(described['anomalies'])}]" if described["anomalies"] else ""
+        return f"= {described['type']} of {described['amount']} for {described['user']}, {described['reference']}{flags}"
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    return {
+        "reference": entry.reference,
+        "job": entry.job,
+        "user": entry.user,
+        "type": entry.type.value,
+        "amount": format(entry.amount, "f"),
+        "rule": entry.rule,
+        "anomalies": [anomaly.name for anomaly in entry.anomalies],
+    }
+
+
+def reasons_for(
+    document: Document, policy: Policy, balance: Decimal | None = None, baselines: Baselines = NO_BASELINES
+) -> Reasons:
+    """Return why an event costs what it costs under a policy, as a job's first event.
+
+    ``balance`` is what its user has; None means plenty.
+    """
+    envelope = Envelope(document, Source.EVENT)
+    try:
+        assessment = assess(envelope, policy, baselines)
+        entry = _entry(envelope, assessment, balance, Rehearsal(policy, {}, baselines=baselines)) if assessment else None
+    except EventError as error:
+        return Reasons(tuple(_rules(document, policy)), problem=str(error))
+    tried = (*_rules(document, policy), *_anomalies(document, policy, assessment, baselines))
+    return Reasons(tried, assessment, tuple(_steps(assessment, policy)) if assessment else (), entry)
+
+
+def _entry(envelope: Envelope, assessment: Assessment, balance: Decimal | None, rehearsal: Rehearsal) -> Entry | None:
+    rehearsal.balances = Plenty() if balance is None else {assessment.user: balance}
+    rehearsal.reconcile(envelope)
+    return next(iter(rehearsal.entries.get(assessment.reference, [])), None)
+
+
+def _rules(document: Document, policy: Policy) -> Iterator[Tried]:
+    for rule in policy.rules:
+        yield Tried(rule.name, rule.action.value, rule.line, first_difference(rule.pattern, document))
+
+
+def _anomalies(document: Document, policy: Policy, assessment: Assessment | None, baselines: Baselines) -> Iterator[Tried]:
+    if assessment is None:
+        return
+    priced = priced_view(assessment)
+    for rule in policy.anomalies:
+        yield _anomaly(rule, {**document, **priced}, look(rule, document, priced, baselines))
+
+
+def _anomaly(rule: AnomalyRule, seen: Document, looked: Looked) -> Tried:
+    if looked.anomaly is not None:
+        return Tried(rule.name, "anomaly", rule.line, None, looked.anomaly.figures)
+    difference = first_difference(rule.pattern, seen) if rule.pattern else None
+    if difference is None:
+        difference = looked.note or (_usual(rule.outlier, looked) if rule.outlier is not None else None)
+    return Tried(rule.name, "anomaly", rule.line, difference)
+
+
+def _usual(outlier: Outlier, looked: Looked) -> str:
+    if looked.sample is None or looked.baseline is None:
+        return f"the event has no {outlier.of}"
+    baseline, value = looked.baseline, looked.sample.value
+    mads = distance_of(outlier, baseline, value)
+    return (
+        f"{canonical(value)} is {mads:.1f} MADs from the median {canonical(baseline.median)} of"
+        f" {baseline.samples} samples of {looked.sample.group}; more than {outlier.mads} would be flagged"
+    )
+
+
+def _steps(assessment: Assessment, policy: Policy) -> Iterator[str]:
+    rule = next(rule for rule in policy.rules if rule.name == assessment.rule)
+    fact = assessment.fact
+    if assessment.price is not None:
+        if rule.terms and rule.terms.book and assessment.price.effective:
+            yield _in_force(rule.terms.book, assessment.price.effective, assessment.at)
+        if rule.terms and rule.terms.quantity and assessment.quantity is not None:
+            yield f"{rule.terms.quantity.text} is {canonical(assessment.quantity)}"
+        yield from price_steps(assessment.price, assessment.quantity, policy.money)
+    for refund in fact.refunds:
+        limit = f", if it is not older than {refund.within}" if refund.within is not None else ""
+        percent = canonical(refund.percent)
+        yield f"{percent} % of what the job was charged goes back{limit}; as its first event, of nothing"
+
+
+def _in_force(book: PriceBook, effective: datetime, at: datetime) -> str:
+    later = next((row.effective for row in book.rows if row.effective > effective), None)
+    until = f"the next one counts from {instant_text(later)} on" if later else "there is no later one"
+    return f"at {instant_text(at)} the row from {instant_text(effective)} counts; {until}"

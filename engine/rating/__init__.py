@@ -1,0 +1,1 @@
+"""Event + policy + log -> decision. All of it is pure: no clock, no network, no randomness."""

@@ -1,0 +1,251 @@
+"""What the policy makes of an envelope: which rules match, what they contribute, and what that costs. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from attrs import evolve, frozen
+
+from engine.domain.anomaly import Anomaly
+from engine.domain.assessment import Assessment
+from engine.domain.envelope import Document, Envelope, Source
+from engine.domain.errors import EventError, shown
+from engine.domain.facts import Charge, Facts, Grant, Refund
+from engine.domain.instants import instant_text, read_instant
+from engine.domain.price import Price
+from engine.domain.references import GRANT, JOB
+from engine.domain.texts import plainly, text_problem
+from engine.policy.expressions.paths import Path, PathProblem
+from engine.policy.model import Action, Policy, Rule
+from engine.policy.price_books import EVENT_TIME, Priced, PriceProblem, price_charge
+from engine.rating.baselines import NO_BASELINES, Baselines
+from engine.rating.detectors import find_anomalies
+
+IDENTIFIER_CHARACTERS_MAX = 1024
+KEY_BYTES_MAX = 2048
+"""What a key of DynamoDB holds, as UTF-8."""
+
+
+@frozen
+class Effect:
+    """What a rule contributes: a fact, and how its price came about."""
+
+    fact: Facts
+    price: Price | None = None
+    quantity: Decimal | None = None
+
+
+def assess(
+    envelope: Envelope, policy: Policy, baselines: Baselines = NO_BASELINES, now: datetime | None = None
+) -> Assessment | None:
+    """Return what the policy makes of an event, or None when no rule matches it.
+
+    ``baselines`` are what outliers are measured by; ``now`` is the clock of whoever works on the event (None: its
+    time is not judged by one). Raises EventError when a rule matches but the event makes no sense.
+    """
+    document = envelope.document
+    matching = policy.matching(document)
+    deciding = next((rule for rule in matching if rule.action in EFFECTS), None)
+    flags = [rule for rule in matching if rule.action is Action.FLAG]
+    if deciding is None and not flags:
+        return None
+    reader = _Reader(envelope, (deciding or flags[0]).name, policy)
+    is_grant = deciding is not None and deciding.action is Action.GRANT
+    reference, job = reader.grant() if is_grant else reader.job()
+    user, at = reader.identifier(policy.fields.user), reader.instant(policy.fields.time)
+    if now is not None and not envelope.time_is_assumed:
+        reader.refuse_ahead(at, now)
+    effect = reader.effect(deciding, at) if deciding else Effect(Facts())
+    raised = tuple(sorted((rule.name, at) for rule in flags))
+    found = find_anomalies(policy.anomalies, document, priced_view(effect), baselines)
+    return Assessment(
+        reference=reference,
+        job=job,
+        user=user,
+        at=at,
+        rule=reader.rule,
+        fact=evolve(effect.fact, flags=raised) if raised else effect.fact,
+        source=envelope.source,
+        event_id=reader.event_id(),
+        price=effect.price,
+        quantity=effect.quantity,
+        anomalies=(*(Anomaly(rule.name, rule.reason) for rule in flags), *found.anomalies),
+        samples=found.samples,
+        signs=found.signs,
+        unjudged=found.unjudged,
+        status=envelope.status if envelope.source is Source.SCAN else _status(document, policy),
+        time_is_assumed=envelope.time_is_assumed,
+        document=document,
+    )
+
+
+def _debit(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
+    priced = _priced(rule, envelope, at, policy)
+    charges = (Charge(priced.amount, at, priced.content, policy.identity),)
+    fact = Facts(weak_charges=charges) if envelope.time_is_assumed else Facts(charges=charges)
+    return Effect(fact, priced.price, priced.quantity)
+
+
+def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
+    priced = _priced(rule, envelope, at, policy)
+    grant = Grant(priced.amount, at, priced.content, policy.identity)
+    return Effect(Facts(grants=(grant,)), priced.price, priced.quantity)
+
+
+def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Priced:
+    assert rule.terms is not None  # noqa: S101  the loader gives every debit and grant rule its terms
+    return price_charge(rule.terms, envelope.document, at, policy.money)
+
+
+def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
+    assert rule.refund is not None  # noqa: S101  the loader gives every refund rule its terms
+    if envelope.time_is_assumed:  # the start of a scan says nothing of how old the charge was
+        return Effect(Facts(weak_refunds=(Refund(rule.refund.percent, at, None, policy.identity, rule.name),)))
+    return Effect(Facts(refunds=(Refund(rule.refund.percent, at, rule.refund.within, policy.identity, rule.name),)))
+
+
+def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | str | None]]:
+    """Return what anomalies see beside the envelope: ``charge`` of a debit, ``grant`` of a grant, nothing of all else."""
+    for name, fact in (("charge", effect.fact.charge), ("grant", effect.fact.grant)):
+        if fact is not None:
+            price = effect.price or NO_PRICE
+            return {
+                name: {
+                    "amount": fact.amount,
+                    "quantity": effect.quantity,
+                    "rate": price.rate,
+                    "unit": price.unit,
+                    "price": _named(price),
+                }
+            }
+    return {}
+
+
+NO_PRICE = Price()
+
+
+def _named(price: Price) -> str | None:
+    """Return which rate of which row of which price book it is."""
+    return f"{price.book} {instant_text(price.effective)} {price.unit}" if price.effective is not None else None
+
+
+EFFECTS: Mapping[Action, Callable[[Rule, Envelope, datetime, Policy], Effect]] = {
+    Action.DEBIT: _debit,
+    Action.REFUND: _refund,
+    Action.GRANT: _grant,
+}
+"""What each action that decides contributes to the facts of a job or a grant."""
+
+
+@frozen
+class _Reader:
+    """Reads an envelope and turns whatever makes no sense into an EventError that names event, rule and field."""
+
+    envelope: Envelope
+    rule: str
+    policy: Policy
+
+    def job(self) -> tuple[str, str]:
+        """Return the reference of the job's log, and the job."""
+        job = self.identifier(self.policy.fields.job, JOB)
+        return f"{JOB}{job}", job
+
+    def grant(self) -> tuple[str, str | None]:
+        """Return the reference of the grant's log, and the job where the event names one beside it."""
+        path = self.policy.fields.reference
+        assert path is not None  # noqa: S101  the loader refuses a grant rule without it
+        try:
+            job = self.identifier(self.policy.fields.job, JOB)
+        except EventError:
+            job = None
+        return f"{GRANT}{self.identifier(path, GRANT)}", job
+
+    def identifier(self, path: Path, prefix: str = "") -> str:
+        value = self._search(path)
+        if not isinstance(value, str):
+            raise self.error(path.text, f"is {shown(value)}; a string is needed")
+        if problem := _identifier_problem(value, prefix):
+            raise self.error(path.text, problem)
+        return value
+
+    def event_id(self) -> str | None:
+        """Return the event's id, which the entry keeps, where it has one."""
+        if (value := self.envelope.id) is not None and (problem := text_problem(value)):
+            raise self.error("id", problem)
+        return value
+
+    def instant(self, path: Path) -> datetime:
+        value = self._search(path)
+        if (instant := read_instant(value)) is None:
+            raise self.error(path.text, f"is {shown(value)}; an ISO 8601 instant with a zone is needed")
+        return instant
+
+    def refuse_ahead(self, at: datetime, now: datetime) -> None:
+        """Raise EventError for a time that lies too far ahead of the clock."""
+        ahead = self.policy.clock.ahead
+        if at - now > ahead:
+            latest = instant_text((now + ahead).replace(microsecond=0))
+            raise self.error(
+                self.policy.fields.time.text, f"is {instant_text(at)}; a time not after {latest} is needed (`clock.ahead`)"
+            )
+
+    def effect(self, rule: Rule, at: datetime) -> Effect:
+        try:
+            return EFFECTS[rule.action](rule, self.envelope, at, self.policy)
+        except PriceProblem as problem:
+            field = self.policy.fields.time.text if problem.field == EVENT_TIME else problem.field
+            raise self.error(field, problem.problem) from problem
+
+    def error(self, field: str, problem: str) -> EventError:
+        return EventError(describe(self.envelope, self._job()), self.rule, field, problem)
+
+    def _job(self) -> str | None:
+        """Return the job that an error names where the event has no id of its own."""
+        try:
+            value = self.policy.fields.job.search(self.envelope.document)
+        except PathProblem:
+            return None
+        return value if isinstance(value, str) else None
+
+    def _search(self, path: Path) -> Any:
+        try:
+            return path.search(self.envelope.document)
+        except PathProblem as problem:
+            raise self.error(path.text, str(problem)) from problem
+
+
+def describe(envelope: Envelope, job: str | None = None) -> str:
+    """Name an event for a person: its id; without one the row of Jobs it is, or what it is and whose."""
+    document = envelope.document
+    if envelope.id:
+        return plainly(envelope.id)
+    row = document.get("detail") if envelope.source is Source.SCAN else None
+    if isinstance(row, Mapping):
+        return f"row {shown(row.get('jobId'))}"
+    place = envelope.source if envelope.message is None else f"{envelope.source}, message {envelope.message}"
+    whose = "" if job is None else f", job {shown(job)}"
+    return f"{shown(document.get('detail-type'))} from {place}{whose}"
+
+
+def _identifier_problem(value: str, prefix: str) -> str | None:
+    if not 1 <= len(value) <= IDENTIFIER_CHARACTERS_MAX:
+        return f"has {len(value)} characters; 1 to {IDENTIFIER_CHARACTERS_MAX} are needed"
+    if value.isascii() and value.isprintable():
+        return None  # as nearly all are: no control character, and a byte for each character
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
+        return f"is {shown(value)}; control characters are not allowed"
+    size, room = len(value.encode()), KEY_BYTES_MAX - len(prefix)
+    return f"takes {size} bytes as UTF-8; a key of DynamoDB has room for {room}" if size > room else None
+
+
+def _status(document: Document, policy: Policy) -> str | None:
+    """Return the status of Jobs that an event stands for: the catch-up read backwards."""
+    for catch_up in policy.catch_up:
+        same_kind = document.get("source") == catch_up.source and document.get("detail-type") == catch_up.detail_type
+        if same_kind and catch_up.statuses:
+            return catch_up.statuses[0]
+    return None

@@ -1,0 +1,248 @@
+"""The one idea: posting = desired(facts, policy) - posted so far. Pure: no clock, no network, no randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from attrs import evolve, frozen
+
+from engine.domain.anomaly import OVERDRAFT, UNKNOWN_USER, Anomaly
+from engine.domain.assessment import Assessment
+from engine.domain.decision import Decision, Guard, Outcome, Standing
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Source
+from engine.domain.errors import EventError
+from engine.domain.facts import NOTHING_KNOWN, TWINS_MAX, Content, Facts
+from engine.domain.job_row import Mark
+from engine.domain.log import JobLog, due
+from engine.domain.money import EXACT, ZERO, Money
+from engine.policy.expressions.paths import Path
+from engine.policy.model import Overdraft, Policy, UnknownUser
+from engine.rating.told import Doubt, Telling, doubts
+
+
+def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Policy) -> Decision:
+    """Return the entry that brings the job's postings to what it should cost, or why there is none.
+
+    ``standing`` is what is known of the user's balance so far. Raises EventError when the event names another user than
+    the job's first entry did, or a user who does not exist where the policy refuses those.
+    """
+    if log.user is not None and assessment.user != log.user:
+        raise error_of(assessment, policy.fields.user, f"is {assessment.user!r}; {_whose(assessment)} names {log.user!r}")
+    facts, doubtful = _joined(assessment, log.facts, policy)
+    decision = _decision(assessment, _Situation(log, facts, doubtful, standing), policy)
+    return evolve(decision, is_unclear=True) if _contradicts(assessment, facts) else decision
+
+
+@frozen
+class _Situation:
+    """What is known before and with an event, what about it is unsure, and what is known of the user's balance."""
+
+    log: JobLog
+    facts: Facts
+    doubtful: tuple[Doubt, ...]
+    standing: Standing
+
+    @property
+    def is_known(self) -> bool:
+        return self.facts == self.log.facts
+
+
+def _decision(assessment: Assessment, now: _Situation, policy: Policy) -> Decision:
+    log, facts, standing = now.log, now.facts, now.standing
+    if now.is_known and log.due == ZERO:
+        return Decision(Outcome.DUPLICATE, mark=_mark(assessment, facts, log.sequence))
+    entry = _entry(assessment, log, facts, cost_of(facts, log, policy.money), policy)
+    if now.doubtful:
+        entry = evolve(entry, anomalies=(*entry.anomalies, *(doubt.anomaly for doubt in now.doubtful)))
+    if entry.amount == ZERO:
+        return _settle(entry, Guard.NONE, assessment)
+    if standing is Standing.UNKNOWN_USER and policy.unknown_user is UnknownUser.REFUSE:
+        raise error_of(assessment, policy.fields.user, f"is {assessment.user!r}; there is no such user in Credits")
+    if found := _standing_anomalies(entry, standing):
+        entry = evolve(entry, anomalies=(*entry.anomalies, *found))
+    if _is_refused(entry, standing, policy):
+        return _refuse(entry, assessment, known=now.is_known)
+    return _settle(entry, _guard(entry, standing, policy), assessment)
+
+
+def mark_only(assessment: Assessment, log: JobLog, policy: Policy) -> Decision:
+    """Return the entry that flags a log and moves nothing, whatever is due; none where it is flagged already.
+
+    It is of the log's user: where a correction gave the log back to its user, older entries may name another.
+    """
+    facts = log.facts.join(assessment.fact)
+    if facts == log.facts:
+        return Decision(Outcome.DUPLICATE)
+    entry = _entry(assessment, log, facts, log.cost, policy)
+    return Decision(Outcome.FLAGGED, evolve(entry, user=log.user or entry.user, type=EntryType.FLAG, amount=ZERO))
+
+
+def cost_of(facts: Facts, log: JobLog, money: Money) -> Decimal:
+    """Return what a job with these facts should cost, beside what its log says it should have cost.
+
+    A known cost is never worked out again while what decides it stays: a later change of policy must not re-price it. (A log
+    whose charge nobody knows any more, as after a repair, has a cost of its own until a new fact comes.)
+    """
+    decides = facts.counting if facts.charge or facts.grant else facts.work
+    known = log.facts.counting if facts.charge or facts.grant else log.facts.work
+    return log.cost if decides == known else desired_cost(facts, money)
+
+
+def desired_cost(facts: Facts, money: Money) -> Decimal:
+    """Return what a job with these facts should have cost (credits, >= 0), or what a grant gave, as a negative.
+
+    No charge known: 0. No refund counts for the charge: its amount. Else what the refund that counts leaves of it, never more
+    than the charge; at equal times the refund is the later.
+    """
+    if facts.grant is not None:
+        return facts.grant.amount.copy_negate()
+    if facts.charge is None:
+        return ZERO
+    if (refund := facts.refund) is None:
+        return facts.charge.amount
+    left = money.round(EXACT.multiply(facts.charge.amount, EXACT.scaleb(100 - refund.percent, -2)))
+    return min(left, facts.charge.amount)
+
+
+def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts, tuple[Doubt, ...]]:
+    """Return all that is known with this event, and what about it is unsure.
+
+    Raises EventError for one charge (or grant) more than the log keeps of one instant.
+    """
+    if known == NOTHING_KNOWN:
+        return assessment.fact, ()
+    telling = Telling(
+        assessment.fact, assessment.document, assessment.source, policy.row_attributes, assessment.time_is_assumed
+    )
+    new = telling.recognised(known)
+    facts = known.join(new)
+    if max(map(len, (facts.charges, facts.grants, facts.weak_charges))) > TWINS_MAX:
+        problem = f"is of the same instant as {TWINS_MAX} others, and each says something else; no more are kept"
+        raise error_of(assessment, policy.fields.time, problem)
+    doubtful = tuple(doubts(telling, known, new, policy.clock.skew))
+    raised = tuple((doubt.anomaly.name, doubt.at) for doubt in doubtful if doubt.at is not None)
+    if not raised:
+        return facts, doubtful
+    flagged = facts.join(Facts(flags=raised))
+    is_news = flagged.flags != facts.flags or facts != known
+    return flagged, doubtful if is_news else ()
+
+
+def _contradicts(assessment: Assessment, facts: Facts) -> bool:
+    """Say whether a row without a time of its own says otherwise than what counts."""
+    if not assessment.time_is_assumed:
+        return False
+    said, charge = assessment.fact, facts.charge
+    if said.weak_charges:
+        content = said.weak_charges[0].content
+        return charge is None or facts.refund is not None or not _agree(charge.content, content)
+    return bool(said.weak_refunds) and charge is not None and charge.at > said.weak_refunds[0].at
+
+
+def _agree(known: Content, said: Content) -> bool:
+    """Say whether all that both were asked was answered alike."""
+    answers = dict(known)
+    return all(answers.get(expression, text) == text for expression, text in said)
+
+
+def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, policy: Policy) -> Entry:
+    amount = due(cost, log.posted)
+    return Entry(
+        reference=assessment.reference,
+        job=assessment.job,
+        sequence=log.sequence + 1,
+        user=assessment.user,
+        type=_type(amount, facts, log.facts),
+        amount=amount,
+        occurred_at=assessment.at,
+        rule=assessment.rule,
+        policy=policy.identity,
+        facts=facts,
+        cost=cost,
+        money=policy.money,
+        source=assessment.source,
+        price=assessment.price,
+        quantity=assessment.quantity,
+        anomalies=assessment.anomalies,
+        samples=assessment.samples,
+        signs=assessment.signs,
+        event_id=assessment.event_id,
+        time_is_assumed=assessment.time_is_assumed,
+    )
+
+
+def _type(amount: Decimal, facts: Facts, known: Facts) -> EntryType:
+    if amount == ZERO:
+        return EntryType.FLAG if facts.same_work(known) else EntryType.VOID
+    if facts.grant is not None:
+        return EntryType.GRANT
+    return EntryType.DEBIT if amount < ZERO else EntryType.REFUND
+
+
+def _standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]:
+    overdraft = Anomaly(OVERDRAFT, "the balance does not cover the debit", (("debit", str(-entry.amount)),))
+    unknown = Anomaly(UNKNOWN_USER, "the user had no row in Credits")
+    if standing is Standing.UNKNOWN_USER:
+        return (unknown, overdraft) if entry.amount < ZERO else (unknown,)
+    if standing is Standing.NOT_COVERED and entry.amount < ZERO:
+        return (overdraft,)
+    return ()
+
+
+def _is_refused(entry: Entry, standing: Standing, policy: Policy) -> bool:
+    """Only a charge waits for a balance: a grant that was too large is corrected at once, whatever is left."""
+    is_covered = standing is Standing.ASSUMED_COVERED
+    return entry.type is EntryType.DEBIT and not is_covered and policy.overdraft is Overdraft.REFUSE
+
+
+def _guard(entry: Entry, standing: Standing, policy: Policy) -> Guard:
+    if standing is Standing.UNKNOWN_USER:
+        return Guard.MISSING
+    if entry.amount > ZERO or policy.overdraft is Overdraft.ALLOW:
+        return Guard.EXISTS
+    return Guard.COVERED if standing is Standing.ASSUMED_COVERED else Guard.NOT_COVERED
+
+
+def _refuse(entry: Entry, assessment: Assessment, *, known: bool) -> Decision:
+    """Keep the charge due. A refusal that is already in the log is not written again."""
+    if known:
+        return Decision(Outcome.REFUSED)
+    flag = evolve(entry, type=EntryType.FLAG, amount=ZERO)
+    mark = Mark(assessment.status, settled=False, sequence=flag.sequence) if assessment.status is not None else None
+    return Decision(Outcome.REFUSED, flag, Guard.NONE, mark)
+
+
+OUTCOMES: Mapping[EntryType, Outcome] = {
+    EntryType.DEBIT: Outcome.DEBITED,
+    EntryType.REFUND: Outcome.REFUNDED,
+    EntryType.GRANT: Outcome.GRANTED,
+    EntryType.FLAG: Outcome.FLAGGED,
+    EntryType.VOID: Outcome.VOIDED,
+}
+
+
+def _settle(entry: Entry, guard: Guard, assessment: Assessment) -> Decision:
+    return Decision(OUTCOMES[entry.type], entry, guard, _mark(assessment, entry.facts, entry.sequence))
+
+
+def _mark(assessment: Assessment, facts: Facts, sequence: int) -> Mark | None:
+    """Return the mark for the job's row, which rests on the entry of this sequence.
+
+    A scan has read the row and marks what it read. An event speaks for the row only while no later fact is known.
+    """
+    latest = facts.latest()
+    is_latest = latest is None or assessment.at >= latest.at
+    speaks_for_the_row = assessment.job is not None and (assessment.source is Source.SCAN or is_latest)
+    return Mark(assessment.status, sequence=sequence) if assessment.status is not None and speaks_for_the_row else None
+
+
+def error_of(assessment: Assessment, field: Path, problem: str) -> EventError:
+    """Return the error of an event that makes no sense, for a person to find it again."""
+    event = assessment.event_id or f"of {assessment.reference} from {assessment.source}"
+    return EventError(event, assessment.rule, field.text, problem)
+
+
+def _whose(assessment: Assessment) -> str:
+    return f"the {'grant' if assessment.fact.grant else 'job'}'s first entry"

@@ -1,0 +1,198 @@
+"""Detectors: what a person should look at. They read the event and its charge; they never change an amount."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from attrs import frozen
+
+from engine.domain.anomaly import Anomaly, Sample, Sign
+from engine.domain.envelope import Document
+from engine.domain.money import ZERO, canonical, fits
+from engine.policy.expressions.paths import Path, PathProblem
+from engine.policy.model import AnomalyRule, Drift, Frequency, Outlier, Scale
+from engine.rating.baselines import Baseline, Baselines
+
+GROUP_BYTES_MAX = 256
+"""A longer name of a group comes from no list of models: it would only fill the table of baselines."""
+
+
+KEY_BYTES = 9
+"""Of a digest: of a million keys two are equal once in nine billion times."""
+
+Priced = Mapping[str, Mapping[str, Decimal | str | None]]
+"""``charge`` or ``grant``: ``amount``, ``quantity``, ``rate``, ``unit``, ``price``; empty for what has no price."""
+
+
+@frozen
+class Found:
+    """The anomalies of an event in the policy's order, the samples that it will be measured by and the signs it is counted by.
+
+    ``unjudged`` says why outliers could not be measured (``missing``, ``stale``, ``unreadable``, or ``few`` samples of their
+    group), None where they could.
+    """
+
+    anomalies: tuple[Anomaly, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    signs: tuple[Sign, ...] = ()
+    unjudged: str | None = None
+
+
+@frozen
+class Looked:
+    """What one detector makes of an event. ``sample`` is set where it took one, ``note`` where it could not judge it.
+
+    ``sign`` is set where the event counts for what only many of them show.
+    """
+
+    anomaly: Anomaly | None = None
+    sample: Sample | None = None
+    sign: Sign | None = None
+    baseline: Baseline | None = None
+    note: str | None = None
+
+    @property
+    def is_unjudged(self) -> bool:
+        """Whether no baseline was at hand for a sample that needs one at once, or one of too few samples."""
+        return self.sample is not None and self.note is not None and self.note is not LATER
+
+
+NOTHING = Looked()
+
+FEW = "few"
+"""Why an outlier was not measured: its group is new, or so rare that the baseline has too few samples of it."""
+
+LATER = "the scheduled run judges it together with others"
+
+
+def find_anomalies(rules: tuple[AnomalyRule, ...], document: Document, priced: Priced, baselines: Baselines) -> Found:
+    """Return what the rules find in an event.
+
+    They see the envelope plus ``charge`` of a debit or ``grant`` of a grant.
+    """
+    seen = {**document, **priced}
+    looks = [_look(rule, seen, priced, baselines) for rule in rules]
+    return Found(
+        anomalies=tuple(looked.anomaly for looked in looks if looked.anomaly),
+        samples=tuple(dict.fromkeys(looked.sample for looked in looks if looked.sample)),
+        signs=tuple(looked.sign for looked in looks if looked.sign),
+        unjudged=(baselines.problem or FEW) if any(looked.is_unjudged for looked in looks) else None,
+    )
+
+
+def look(rule: AnomalyRule, document: Document, priced: Priced, baselines: Baselines) -> Looked:
+    """Return what one rule makes of an event."""
+    return _look(rule, {**document, **priced}, priced, baselines)
+
+
+def _look(rule: AnomalyRule, seen: Document, priced: Priced, baselines: Baselines) -> Looked:
+    if not rule.matches(seen):
+        return NOTHING
+    if rule.outlier is not None:
+        return _measured(rule, rule.outlier, seen, baselines)
+    if rule.frequency is not None:
+        return Looked(sign=_sign(rule.name, rule.frequency, seen), note=LATER)
+    if rule.drift is not None:
+        return Looked(sample=_sample(rule.drift, seen), note=LATER)
+    return Looked(Anomaly(rule.name, rule.reason, _figures(priced)))
+
+
+def _measured(rule: AnomalyRule, outlier: Outlier, seen: Document, baselines: Baselines) -> Looked:
+    sample = _sample(outlier, seen)
+    if sample is None:
+        return NOTHING
+    baseline = baselines.find(sample)
+    if baseline is None or baseline.samples < outlier.samples:
+        return Looked(sample=sample, baseline=baseline, note=_why_not(outlier, sample, baseline, baselines))
+    mads = distance_of(outlier, baseline, sample.value)
+    anomaly = Anomaly(rule.name, rule.reason, _distance(outlier, sample, baseline, mads)) if mads > outlier.mads else None
+    return Looked(anomaly, sample, baseline=baseline)
+
+
+def distance_of(outlier: Outlier, baseline: Baseline, value: Decimal) -> Decimal:
+    """Return how far a value lies from what is usual, in MADs on the outlier's scale."""
+    return baseline.log_mads(value) if outlier.scale is Scale.LOG else baseline.mads(value)
+
+
+def _sign(name: str, frequency: Frequency, seen: Document) -> Sign | None:
+    """Return what an event is counted by: a digest, since a prompt may be long. None where a value is missing."""
+    said = [_said(_search(path, seen)) for path in frequency.same]
+    if not all(said):
+        return None
+    digest = hashlib.blake2b("\0".join(said).encode(errors="surrogatepass"), digest_size=KEY_BYTES).digest()
+    return Sign(name, base64.b64encode(digest).decode())
+
+
+def _said(value: object) -> str:
+    """Return the one text of a value, however a number is written; an empty one for what says nothing."""
+    if isinstance(value, str):
+        return value
+    number = _number(value)
+    return f"\1{canonical(number)}" if number is not None and number.is_finite() and fits(number) else ""
+
+
+def _why_not(outlier: Outlier, sample: Sample, baseline: Baseline | None, baselines: Baselines) -> str:
+    if baselines.problem is not None:
+        return f"the baseline is {baselines.problem}"
+    known = baseline.samples if baseline else 0
+    return f"{sample.group} has {known} samples of the {outlier.samples} that are needed"
+
+
+def _sample(outlier: Outlier | Drift, seen: Document) -> Sample | None:
+    value, group = _search(outlier.value, seen), _search(outlier.group, seen)
+    number = _number(value)
+    if number is None or not isinstance(group, str) or not _is_name(group):
+        return None
+    return Sample(outlier.of, group, number) if number.is_finite() and fits(number) else None
+
+
+def _number(value: object) -> Decimal | None:
+    if value.__class__ is Decimal:
+        return value
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    return Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
+
+
+def _is_name(group: str) -> bool:
+    """Say whether a table can hold the name of a group: half a surrogate has no UTF-8."""
+    try:
+        return 1 <= len(group.encode()) <= GROUP_BYTES_MAX
+    except UnicodeEncodeError:
+        return False
+
+
+def _search(path: Path, seen: Document) -> Any:
+    """An anomaly never stops an event: what cannot be worked out is no sample."""
+    try:
+        return path.search(seen)
+    except PathProblem:
+        return None
+
+
+def _distance(outlier: Outlier, sample: Sample, baseline: Baseline, mads: Decimal) -> tuple[tuple[str, str], ...]:
+    is_log = outlier.scale is Scale.LOG
+    spread = (baseline.log_spread or ZERO) if is_log else baseline.spread
+    return (
+        ("value", canonical(sample.value)),
+        ("of", sample.of),
+        ("group", sample.group),
+        ("median", canonical(baseline.median)),
+        ("mad", canonical(spread)),
+        ("mads", f"{mads:.1f}" if mads.is_finite() else "infinite"),
+        ("samples", str(baseline.samples)),
+        *((("scale", outlier.scale.value),) if is_log else ()),
+    )
+
+
+def _figures(priced: Priced) -> tuple[tuple[str, str], ...]:
+    figures = next(iter(priced.values()), {})
+    return tuple((name, _plain(value)) for name, value in figures.items() if value is not None)
+
+
+def _plain(value: object) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else str(value)

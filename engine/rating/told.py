@@ -1,0 +1,201 @@
+"""Which known fact an event tells again, and what about a new one is unsure. Pure.
+
+An event says the same as a fact if it answers the expressions *kept with the fact* as the fact does, whatever today's policy
+asks. So what is known stays known, and keeps the amount of its first telling, however often prices and selectors change.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from attrs import evolve, frozen
+
+from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
+from engine.domain.envelope import Document, Source
+from engine.domain.errors import PolicyError
+from engine.domain.facts import Charge, Content, Facts, Grant, Refund
+from engine.domain.instants import instant_text
+from engine.domain.money import PLAIN_DECIMAL, canonical, read_number
+from engine.policy.expressions.paths import Path, PathProblem, compile_path
+
+GRANT_IS_REPEATED_AFTER = timedelta(days=1)
+"""A purchase that is told again so much later is more likely another purchase under a used reference."""
+
+
+DIGITS_OF_A_DOUBLE = 17
+
+
+@frozen
+class Telling:
+    """What one event tells: its facts under today's policy, and the event itself, to be asked what an older policy asked.
+
+    ``row_attributes`` are those of the row of Jobs that were read (None: all of them), where the event was made from a row.
+    """
+
+    facts: Facts
+    document: Document
+    source: Source
+    row_attributes: frozenset[str] | None = None
+    time_is_assumed: bool = False
+
+    def recognised(self, known: Facts) -> Facts:
+        """Return the facts of this event, each that is ``known`` already in the words of its first telling."""
+        new = self.facts
+        return evolve(
+            new,
+            charges=self._claims(known.charges, new.charges),
+            refunds=tuple(_first_told(known.refunds, refund) for refund in new.refunds),
+            grants=self._claims(known.grants, new.grants),
+            weak_charges=()
+            if known.charges or known.refunds
+            else tuple(self._weak_charge(known, c) for c in new.weak_charges),
+            weak_refunds=tuple(_weak_refund(known, refund) for refund in new.weak_refunds),
+        )
+
+    def says(self, content: Content, asked: Content) -> bool:
+        """Say whether the event answers the expressions of ``content`` as they were answered; ``asked`` are today's answers.
+
+        An expression about attributes of a row that were not read says nothing.
+        """
+        today = dict(asked)
+        return all(
+            today.get(expression) == text or any(_are_one(text, answer) for answer in self._answers(expression, text))
+            for expression, text in content
+        )
+
+    def _claims[T: (Charge, Grant)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
+        return tuple(next((old for old in known if self._is_told(old, claim)), claim) for claim in new)
+
+    def _is_told(self, old: Charge | Grant, new: Charge | Grant) -> bool:
+        """One policy prices one event but once, so under one policy different amounts are different events."""
+        is_one_moment = isinstance(old, Grant) or old.at == new.at
+        is_one_price = old.policy != new.policy or old.amount == new.amount
+        return is_one_moment and is_one_price and self.says(old.content, new.content)
+
+    def _weak_charge(self, known: Facts, new: Charge) -> Charge:
+        """A row that still says what it said repeats the known charge, unless a failure was told of in between."""
+        failed_at = max((refund.at for refund in known.weak_refunds), default=None)
+        same = (old for old in known.weak_charges if self.says(old.content, new.content))
+        return next((old for old in same if failed_at is None or old.at > failed_at), new)
+
+    def _answers(self, expression: str, text: str) -> tuple[str, ...]:
+        """Return what the event answers, as text and as a number; ``text`` itself where it cannot be asked."""
+        path = _path(expression)
+        if path is None or not self._was_read(path):
+            return (text,)
+        try:
+            value = path.search(self.document)
+            return (*((value,) if isinstance(value, str) else ()), canonical(read_number(value)))
+        except PathProblem:
+            return ()
+        except ValueError:
+            return (value,) if isinstance(value, str) else ()
+
+    def _was_read(self, path: Path) -> bool:
+        if self.source is not Source.SCAN or self.row_attributes is None:
+            return True
+        attributes = path.row_attributes()
+        return attributes is not None and attributes <= self.row_attributes
+
+
+def _are_one(kept: str, answer: str) -> bool:
+    """Say whether two texts are one. Earlier versions kept more digits of a number than a binary double has."""
+    if kept == answer or len(kept) <= DIGITS_OF_A_DOUBLE or not PLAIN_DECIMAL.fullmatch(kept):
+        return kept == answer
+    return PLAIN_DECIMAL.fullmatch(answer) is not None and float(kept) == float(answer)
+
+
+@functools.lru_cache(maxsize=1024)
+def _path(expression: str) -> Path | None:
+    """Return a kept expression, compiled; None for one that today's language does not have."""
+    try:
+        return compile_path(expression)
+    except PolicyError:
+        return None
+
+
+def _first_told(known: tuple[Refund, ...], new: Refund) -> Refund:
+    return next((old for old in known if old.is_told_by(new)), new)
+
+
+def _weak_refund(known: Facts, new: Refund) -> Refund:
+    """A row that still says that it failed repeats the known refund, unless the job was rendered in between.
+
+    It gives what it gave, and holds until the later scan: a charge in between may come late.
+    """
+    charge = known.charge
+    same = (old for old in reversed(known.weak_refunds) if old.rule in {"", new.rule})
+    old = next((old for old in same if charge is None or old.at >= charge.at), None)
+    return evolve(old, at=max(old.at, new.at)) if old else new
+
+
+# --- what is unsure ---
+
+
+@frozen
+class Doubt:
+    """What a person should look at. ``at`` is set where the log must remember that it was flagged, and up to when."""
+
+    anomaly: Anomaly
+    at: datetime | None = None
+
+
+def doubts(telling: Telling, known: Facts, new: Facts, skew: timedelta) -> Iterator[Doubt]:
+    """Yield what about the ``new`` facts (as ``recognised``) is unsure beside the ``known`` ones."""
+    yield from _conflicts(known, new)
+    yield from _replaced(telling, known, new)
+    yield from _close_calls(known, known.join(new), skew)
+    yield from _repeated(telling, known, new)
+
+
+def _conflicts(known: Facts, new: Facts) -> Iterator[Doubt]:
+    for before, now in ((known.charges, new.charges), (known.weak_charges, new.weak_charges)):
+        for claim in now:
+            if before and claim not in before and claim.at == before[0].at:
+                reason = "charges of one instant say different things; the smallest counts"
+                yield Doubt(Anomaly(CONFLICTING_CHARGE, reason, _amounts(before[0].amount, claim.amount)))
+
+
+def _replaced(telling: Telling, known: Facts, new: Facts) -> Iterator[Doubt]:
+    """Two pieces of work under one job: the first would be free. The log remembers it by the first one's instant."""
+    for claim in new.charges:
+        says_the_same = any(telling.says(old.content, claim.content) for old in known.charges)
+        if not known.charges or claim.at == known.charges[0].at or says_the_same:
+            continue
+        earlier, later = sorted((known.charges[0], claim), key=lambda charge: charge.at)
+        if not any(refund.at >= earlier.at for refund in (*known.refunds, *known.weak_refunds)):
+            reason = "a later charge that says something else takes its place, and no refund lies between them"
+            figures = ("replaced", str(earlier.amount)), ("by", str(later.amount))
+            yield Doubt(Anomaly(REPLACED_CHARGE, reason, figures), earlier.at)
+
+
+def _close_calls(known: Facts, facts: Facts, skew: timedelta) -> Iterator[Doubt]:
+    for charge in facts.charges:
+        for refund in facts.refunds:
+            is_new = charge not in known.charges or refund not in known.refunds
+            if is_new and timedelta(0) < abs(charge.at - refund.at) <= skew:
+                reason = "charge and refund lie so close together that the order of two clocks decides"
+                figures = ("charge", instant_text(charge.at)), ("refund", instant_text(refund.at))
+                yield Doubt(Anomaly(CLOSE_CALL, reason, figures))
+                return
+
+
+def _repeated(telling: Telling, known: Facts, new: Facts) -> Iterator[Doubt]:
+    for told, claim in zip(telling.facts.grants, new.grants, strict=True):
+        first = known.grant
+        if first is None:
+            continue
+        if claim not in known.grants and claim.amount != first.amount:
+            reason = "the reference is known with another amount; the smaller counts"
+            yield Doubt(Anomaly(REPEATED_GRANT, reason, _amounts(first.amount, claim.amount)))
+        elif abs(told.at - claim.at) > GRANT_IS_REPEATED_AFTER and not telling.time_is_assumed:
+            reason = "the reference was granted more than a day apart; it counts once"
+            figures = ("known", instant_text(claim.at)), ("new", instant_text(told.at))
+            yield Doubt(Anomaly(REPEATED_GRANT, reason, figures), max(claim.at, told.at))
+
+
+def _amounts(known: Decimal, new: Decimal) -> tuple[tuple[str, str], ...]:
+    return ("known", str(known)), ("new", str(new))

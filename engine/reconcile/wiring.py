@@ -1,0 +1,151 @@
+"""Puts the house together from the environment: settings, the DynamoDB client, the reconciler."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from engine.ledger.dynamodb.choice import Wire, choose_wire
+from engine.ledger.dynamodb.signing import Signer
+from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.wire import WireClient
+from engine.policy import load_policy
+from engine.policy.compiled import load_compiled
+from engine.reconcile.reconciler import Reconciler
+from engine.runtime.clock import Clock
+from engine.runtime.telemetry import Telemetry
+
+HOME = Path(__file__).resolve().parent.parent.parent
+"""Where ``policies/`` stands: the root of the project, and of the Lambda artifact."""
+
+CONNECT_SECONDS_MAX = 1
+READ_SECONDS_MAX = 2
+"""DynamoDB answers within milliseconds; whoever waits longer waits for an answer that was lost."""
+
+GRACE_VARIABLE = "LOST_EVENTS_GRACE_MINUTES"
+
+REGION_OF_A_LOCAL_ENDPOINT = "us-east-1"
+
+
+@frozen
+class Settings:
+    """What the environment says. ``endpoint`` is only compared, so that a changed environment gets a client of its own."""
+
+    tables: Tables = field(factory=Tables)
+    policy_file: str = "policies/video.yaml"
+    log_level: str = "INFO"
+    function: str = "local"
+    endpoint: str | None = None
+    adjustments_max: int | None = None
+    scans_at_once: int | None = None
+    lost_events_grace: timedelta = timedelta(0)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Return the settings that the variables name; a variable that is missing or empty means its default."""
+        get = environment.get
+        return cls(
+            tables=Tables(
+                jobs=get("JOBS_TABLE") or "Jobs",
+                credits=get("CREDITS_TABLE") or "Credits",
+                ledger=get("LEDGER_TABLE") or "Ledger",
+                state=get("STATE_TABLE") or "State",
+                seals=get("SEALS_TABLE") or "Seals",
+            ),
+            policy_file=get("POLICY_FILE") or "policies/video.yaml",
+            log_level=get("LOG_LEVEL") or "INFO",
+            function=get("AWS_LAMBDA_FUNCTION_NAME") or "local",
+            endpoint=get("AWS_ENDPOINT_URL_DYNAMODB") or get("AWS_ENDPOINT_URL"),
+            adjustments_max=_whole_number(get("ADJUSTMENTS_CAP"), "ADJUSTMENTS_CAP"),
+            lost_events_grace=timedelta(minutes=_whole_number(get(GRACE_VARIABLE), GRACE_VARIABLE) or 0),
+            scans_at_once=_whole_number(get("SCANS_AT_ONCE"), "SCANS_AT_ONCE"),
+        )
+
+    def policy_path(self) -> Path:
+        """Return the policy file: as given if it is there, else beside the program."""
+        path = Path(self.policy_file)
+        return path if path.is_absolute() or path.exists() else HOME / path
+
+
+def build_client(
+    region: str | None = None, endpoint: str | None = None, connections: int = 10, service: str = "dynamodb"
+) -> Any:
+    """Return botocore's client of a service: credentials, region, profile and endpoint as every AWS tool finds them.
+
+    Retries are ours (``ledger.dynamodb.calls``). Raises botocore's own errors for a profile or a region that is not there.
+    """
+    from botocore.config import Config  # noqa: PLC0415  heavy, and not needed to validate or explain a policy
+    from botocore.session import get_session  # noqa: PLC0415  the same
+
+    session = get_session()
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 1},
+        connect_timeout=CONNECT_SECONDS_MAX,
+        read_timeout=READ_SECONDS_MAX,
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+    )
+    return session.create_client(
+        service,
+        region_name=region or _region(session, service, endpoint),
+        endpoint_url=endpoint,
+        config=config,
+    )
+
+
+def _region(session: Any, service: str, endpoint: str | None) -> str | None:
+    """Return AWS_REGION, which botocore does not read, or what it finds itself; an endpoint without any gets one.
+
+    A local endpoint does not care for its region.
+    """
+    import os  # noqa: PLC0415  the environment enters here and nowhere below
+
+    endpoint = endpoint or os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
+    region: str | None = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    return region or (REGION_OF_A_LOCAL_ENDPOINT if endpoint else None)
+
+
+def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: str | None = None) -> Ledger:
+    """Return the ledger on the environment's DynamoDB, or on ``endpoint``."""
+    import os  # noqa: PLC0415  the environment enters here and nowhere below
+
+    wire = choose_wire(os.environ) if endpoint is None else None
+    client = build_wire_client(wire, clock) if wire else build_client(None, endpoint, connections)
+    return Ledger(client, tables, clock)
+
+
+def build_wire_client(wire: Wire, clock: Clock) -> WireClient:
+    """Return the client that needs no botocore."""
+    signer = Signer(wire.credentials, wire.region)
+    return WireClient(wire.endpoint, signer, clock.now, CONNECT_SECONDS_MAX, READ_SECONDS_MAX)
+
+
+def build_reconciler(settings: Settings, write: Callable[[str], None], clock: Clock | None = None) -> Reconciler:
+    """Return the reconciler that the settings describe. Raises PolicyError for a policy that must not run."""
+    clock = clock or Clock()
+    dimensions, level = {"FunctionName": settings.function}, log_level(settings.log_level)
+    telemetry = Telemetry(write, clock, dimensions, level, grace=settings.lost_events_grace)
+    path = settings.policy_path()
+    policy, ledger = load_compiled(path) or load_policy(path), build_ledger(settings.tables, clock)
+    return Reconciler(
+        policy, ledger, telemetry, clock, adjustments_max=settings.adjustments_max, scans_at_once=settings.scans_at_once
+    )
+
+
+def _whole_number(text: str | None, name: str) -> int | None:
+    """Return the number that a variable holds, or None where it is missing or empty."""
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise ValueError(f"{name} is {text!r}; a whole number is needed, or nothing for no limit")
+    return int(text)
+
+
+def log_level(name: str) -> int:
+    """Return the level that ``name`` names; one that is unknown means INFO."""
+    return logging.getLevelNamesMapping().get(name.upper(), logging.INFO)

@@ -1,0 +1,243 @@
+"""One JSON log line for each outcome, with its CloudWatch metrics in it (embedded metric format, EMF).
+
+Source of the format: "Specification: Embedded metric format", Amazon CloudWatch User Guide.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from attrs import Factory, define, field, frozen
+
+from engine.domain.assessment import Assessment
+from engine.domain.decision import Decision, Outcome
+from engine.domain.entry import Entry
+from engine.domain.envelope import Envelope, Source
+from engine.domain.texts import plainly
+from engine.runtime.clock import Clock
+
+NAMESPACE = "Reconciler"
+LINE = json.JSONEncoder(default=str)
+
+METRICS: Mapping[Outcome, str] = {
+    Outcome.DEBITED: "Debits",
+    Outcome.REFUNDED: "Refunds",
+    Outcome.GRANTED: "Grants",
+    Outcome.VOIDED: "Voids",
+    Outcome.FLAGGED: "Flags",
+    Outcome.REFUSED: "Refusals",
+    Outcome.DUPLICATE: "Duplicates",
+    Outcome.IGNORED: "Ignored",
+}
+"""The metric that counts each outcome. An entry with anomalies also counts among the ``Flags``."""
+
+
+@frozen
+class Report:
+    """How one event ended: the outcome and, where a rule matched, what was made of it and what was posted."""
+
+    envelope: Envelope | None
+    outcome: Outcome
+    assessment: Assessment | None = None
+    entry: Entry | None = None
+    marked: bool = False
+    attempts: int = 0
+    milliseconds: float = 0.0
+    is_unclear: bool = False
+    """A row of Jobs without a time of its own contradicts what is known."""
+
+    @classmethod
+    def of_posting(cls, decision: Decision, assessment: Assessment, attempts: int) -> Report:
+        """Return the report on a decision that was posted."""
+        unclear = decision.is_unclear
+        return cls(None, decision.outcome, assessment, decision.entry, attempts=attempts, is_unclear=unclear)
+
+    def told(self, envelope: Envelope, milliseconds: float) -> Report:
+        """Return the report on ``envelope``, which took ``milliseconds``."""
+        known = self.outcome, self.assessment, self.entry, self.marked, self.attempts
+        return Report(envelope, *known, milliseconds, self.is_unclear)
+
+    def answer(self) -> dict[str, Any]:
+        """Return the report as JSON-like values."""
+        assessment, entry = self.assessment, self.entry
+        return {
+            "outcome": self.outcome.value,
+            "event": self.envelope.id if self.envelope else None,
+            "reference": assessment.reference if assessment else None,
+            "job": assessment.job if assessment else None,
+            "user": assessment.user if assessment else None,
+            "rule": assessment.rule if assessment else None,
+            "amount": format(entry.amount, "f") if entry else None,
+            "sequence": entry.sequence if entry else None,
+            "anomalies": [anomaly.name for anomaly in entry.anomalies] if entry else [],
+            "source": self.envelope.source.value if self.envelope else None,
+            **({"unclear": True} if self.is_unclear else {}),
+            **({"baselines": assessment.unjudged} if assessment and assessment.unjudged else {}),
+            "attempts": self.attempts,
+            "milliseconds": self.milliseconds,
+        }
+
+
+@frozen
+class Failure:
+    """An event that must come back, and why."""
+
+    envelope: Envelope
+    error: Exception
+    milliseconds: float
+
+
+REJECTED_MAX = 10
+"""So many different events may a container reject without having taken one, before it says that it takes nothing."""
+
+
+@define
+class Tally:
+    """What became of events in this container. A version that rejects whatever comes is told from a producer's mistakes by it.
+
+    Those come among events that are taken, and one of them that comes again and again is one event.
+    """
+
+    has_taken: bool = False
+    rejected: set[str] = Factory(set)
+
+    def take(self, outcome: Outcome) -> None:
+        """Note an event that was settled; one that no rule matches says nothing."""
+        self.has_taken = self.has_taken or outcome is not Outcome.IGNORED
+
+    def reject(self, event: str) -> bool:
+        """Note an event that failed, and say whether nothing but that has come of many."""
+        if not self.has_taken and len(self.rejected) <= REJECTED_MAX:
+            self.rejected.add(event)
+        return not self.has_taken and len(self.rejected) > REJECTED_MAX
+
+
+@frozen
+class Telemetry:
+    """Writes one line for each outcome through ``write``; ``dimensions`` name the source of its metrics."""
+
+    write: Callable[[str], None]
+    clock: Clock
+    dimensions: Mapping[str, str] = {}
+    level: int = logging.INFO
+    trace: str | None = None
+    """The id of the X-Ray trace of a sampled invocation; its lines name it."""
+    grace: timedelta = timedelta(0)
+    """How long an event may be under way: what a scan posts of a job that is younger was not lost."""
+    tally: Tally = field(factory=Tally, eq=False, repr=False)
+
+    def settled(self, report: Report) -> None:
+        """Report an event that has its place in the ledger (or needs none)."""
+        self.tally.take(report.outcome)
+        self._line(logging.INFO, "reconciled", report.answer(), settled_metrics(report, self._lost_before(report)))
+
+    def _lost_before(self, report: Report) -> datetime | None:
+        is_found = report.entry is not None and report.entry.source is Source.SCAN
+        return self.clock.now() - self.grace if is_found else None
+
+    def failed(self, failure: Failure) -> None:
+        """Report an event that must come back."""
+        error, event, message = failure.error, failure.envelope.id, failure.envelope.message
+        fields = {
+            "outcome": "error",
+            "event": plainly(event) if event else getattr(error, "event", None),
+            **({"sqsMessage": message} if message else {}),
+            "job": getattr(error, "job", None),
+            "user": getattr(error, "user", None),
+            "rule": getattr(error, "rule", None),
+            "field": getattr(error, "field", None),
+            "error": type(error).__name__,
+            "problem": str(error),
+            "source": failure.envelope.source.value,
+            "milliseconds": failure.milliseconds,
+        }
+        takes_nothing = self.tally.reject(str(fields["event"] or message))
+        self._line(logging.ERROR, "failed", fields, {"Errors": 1, "NothingTaken": int(takes_nothing)})
+
+    def scanned(self, fields: Mapping[str, Any], *, is_capped: bool = False) -> None:
+        """Report a run of the scan; one that found more to post than it may is for a person to look at.
+
+        A metric is 0 where nothing is to be told: an alarm looks back for the last number, and would not end by silence.
+        """
+        unmapped = sum(fields.get("unmapped", {}).values())
+        metrics = {"ScansCapped": int(is_capped), "Adjustments": 0, "Errors": 0, "UnmappedRows": unmapped}
+        self._line(logging.ERROR if is_capped else logging.INFO, "scanned", fields, metrics)
+
+    def renewed(self, fields: Mapping[str, Any]) -> None:
+        """Report the baselines that a run has computed; ``problem`` says why it could not. No fields: nothing needs them."""
+        failed = "problem" in fields
+        self._line(logging.ERROR if failed else logging.DEBUG, "baselines", fields, {"BaselinesFailed": int(failed)})
+
+    def looked_back(self, fields: Mapping[str, Any], flags: int = 0, *, is_finished: bool = True) -> None:
+        """Report a look back and how many entries it has flagged. Two in a row that did not finish alarm.
+
+        What one could not see, the next one sees. No fields: the policy looks for nothing of the kind.
+        """
+        metrics = {"LookBacksUnfinished": int(not is_finished), **({"Flags": flags} if flags else {})}
+        level = logging.INFO if fields else logging.DEBUG
+        self._line(level if is_finished else logging.ERROR, "looked back", fields, metrics)
+
+    def audited(self, fields: Mapping[str, Any], damages: int, *, unexplained: int = 0, is_sealed: bool = True) -> None:
+        """Report an audit, and how many users and entries are not as they should be. One that cannot seal is not finished.
+
+        ``unexplained`` are flagged entries without an explanation. An audit that does not finish tells neither: nobody knows.
+        """
+        metrics = {"Drift": damages, "Unexplained": unexplained, "AuditsUnfinished": int(not is_sealed)}
+        self._line(logging.ERROR if damages else logging.INFO, "audited", fields, metrics)
+
+    def audit_unfinished(self, fields: Mapping[str, Any], *, is_out_of_time: bool) -> None:
+        """Report an audit that did not come to its end. Time that was too short is no error yet; four in a row alarm."""
+        self._line(logging.WARNING if is_out_of_time else logging.ERROR, "audited", fields, {"AuditsUnfinished": 1})
+
+    def noted(
+        self, message: str, fields: Mapping[str, Any], metrics: Mapping[str, float] | None = None, *, is_wrong: bool = False
+    ) -> None:
+        """Report what is no event: an explanation, a digest."""
+        self._line(logging.ERROR if is_wrong else logging.INFO, message, fields, metrics or {})
+
+    def _line(self, level: int, message: str, fields: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Write one line. Metrics are never lost to the log level: below it the line carries nothing else."""
+        now = self.clock.now()
+        trace = {"trace": self.trace} if self.trace else {}
+        shown = {"level": logging.getLevelName(level), "message": message, **fields, **trace} if level >= self.level else {}
+        if shown or metrics:
+            self.write(LINE.encode({**shown, **embedded(metrics, self.dimensions, now)}))
+
+
+def settled_metrics(report: Report, lost_before: datetime | None = None) -> dict[str, float]:
+    """Return the metrics of one settled event. What a scan finds is an adjustment where it occurred ``lost_before``.
+
+    Of a row without a time of its own nobody can say how old it is: it counts.
+    """
+    metrics: dict[str, float] = {METRICS[report.outcome]: 1}
+    entry = report.entry
+    if entry is None:
+        return metrics
+    if report.assessment and (report.assessment.unjudged or entry.samples):
+        metrics["Unjudged"] = int(bool(report.assessment.unjudged))
+    if entry.anomalies:
+        metrics["Flags"] = 1
+    if entry.amount:
+        metrics["CreditsMoved"] = float(abs(entry.amount))
+    if entry.source is Source.SCAN and (entry.time_is_assumed or lost_before is None or entry.occurred_at <= lost_before):
+        metrics["Adjustments"] = 1
+    return metrics
+
+
+@functools.cache
+def _definitions(names: tuple[str, ...]) -> list[dict[str, str]]:
+    return [{"Name": name, "Unit": "None" if name == "CreditsMoved" else "Count"} for name in names]
+
+
+def embedded(metrics: Mapping[str, float], dimensions: Mapping[str, str], now: datetime) -> dict[str, Any]:
+    """Return the members that make a log line carry ``metrics``; none for no metrics."""
+    if not metrics:
+        return {}
+    definition = {"Namespace": NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": _definitions(tuple(metrics))}
+    directive = {"Timestamp": int(now.timestamp() * 1000), "CloudWatchMetrics": [definition]}
+    return {"_aws": directive, **dimensions, **metrics}
