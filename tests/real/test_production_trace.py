@@ -28,7 +28,7 @@ from attrs import frozen
 from engine.domain.decision import Outcome
 from engine.domain.documents import read_document
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import parse_policy
 from tests.support.books import Books
 
