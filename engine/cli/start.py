@@ -6,6 +6,7 @@ arguments where they are plain. Both leave the rest to ``app``, which knows ever
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -49,10 +50,15 @@ def _at_once(arguments: list[str]) -> int | None:
 
 
 def _validated(arguments: list[str]) -> int | None:
+    """The garbage collector would look again and again, the last time at the end, at what is imported: all of it stays."""
+    gc.disable()
     from engine.cli.validate import plain_request, validate  # noqa: PLC0415  it imports what reads a policy
 
     request = plain_request(arguments)
-    return None if request is None else validate(**request)
+    status = None if request is None else validate(**request)
+    gc.freeze()
+    gc.enable()
+    return status
 
 
 def version_line() -> str:
