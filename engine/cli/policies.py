@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from attrs import asdict
 
 from engine.audit.recount import Recount, recount
+from engine.cli import validate as checking
 from engine.cli.options import DEFAULT_POLICY, FAILED, MISUSED, AsJson, Endpoint, LedgerTable, PolicyFile, Target, patience
 from engine.cli.output import err, out, print_json, progress
 from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
 from engine.domain.documents import read_document
-from engine.domain.errors import Mistake, PolicyError
 from engine.ledger.store import Tables
 from engine.policy import load_policy
-from engine.policy.delivery import Delivery, delivery_warnings
 from engine.policy.schema import policy_schema
 from engine.preview.plan import plan
 from engine.preview.policy_tests import Coverage, TestFile, load_tests, run_test
@@ -31,8 +29,8 @@ POLICY_TESTS = Path("policies/tests")
 class Format(StrEnum):
     """How ``validate`` speaks."""
 
-    TEXT = "text"
-    GITHUB = "github"
+    TEXT = checking.TEXT
+    GITHUB = checking.GITHUB
 
 
 def validate(
@@ -49,47 +47,8 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Check policy files, and show every mistake with its line and what would be right."""
-    delivery = None if delivers is None else _delivery(delivers)
-    results = {str(path): _mistakes(path, delivery) for path in policies}
-    if as_json:
-        print_json([{"file": file, **result} for file, result in results.items()])
-    else:
-        for file, result in results.items():
-            PRINT_RESULT[output](file, result)
-    if any(result["mistakes"] for result in results.values()):
-        raise typer.Exit(FAILED)
-
-
-def _delivery(text: str) -> Delivery:
-    try:
-        return Delivery.read(text)
-    except PolicyError as error:
-        err.print(f"--delivers: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(MISUSED) from error
-
-
-def _mistakes(path: Path, delivery: Delivery | None) -> dict[str, Any]:
-    try:
-        policy = load_policy(path)
-    except PolicyError as error:
-        found = {"mistakes": error.mistakes, "warnings": error.warnings}
-        return {kind: [_plain_mistake(mistake) for mistake in mistakes] for kind, mistakes in found.items()}
-    undelivered = delivery_warnings(policy, path.read_bytes(), str(path), delivery) if delivery else ()
-    warnings = [_plain_mistake(warning) for warning in (*policy.warnings, *undelivered)]
-    return {"policy": policy.identity, "mistakes": [], "warnings": warnings}
-
-
-def _plain_mistake(mistake: Mistake) -> dict[str, Any]:
-    return asdict(mistake) | {"text": str(mistake)}
-
-
-def _print_result(file: str, result: Mapping[str, Any]) -> None:
-    for mistake in result["mistakes"]:
-        out.print(mistake["text"], markup=False, soft_wrap=True)
-    for warning in result["warnings"]:
-        out.print(f"warning: {warning['text']}", markup=False, soft_wrap=True)
-    if not result["mistakes"]:
-        out.print(f"{file}: fine ({result['policy']})", markup=False, soft_wrap=True)
+    files = [str(path) for path in policies]
+    raise typer.Exit(checking.validate(files, output=output, delivers=delivers, as_json=as_json))
 
 
 def run_policy_tests(
@@ -140,24 +99,6 @@ def schema(*, as_json: AsJson = True) -> None:
     """Print the JSON Schema of a policy file, for editors."""
     del as_json  # there is no other way to print it
     print_json(policy_schema())
-
-
-def _annotate(_file: str, result: Mapping[str, Any]) -> None:
-    """Print workflow commands of GitHub Actions, which show each mistake beside its line."""
-    for level, mistakes in (("error", result["mistakes"]), ("warning", result["warnings"])):
-        for mistake in mistakes:
-            place = ",".join(f"{name}={mistake[key]}" for name, key in ANNOTATED.items() if mistake[key] is not None)
-            print(f"::{level} {place}::{_escaped(mistake['message'])}")
-
-
-ANNOTATED = {"file": "file", "line": "line", "col": "column"}
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-PRINT_RESULT = {Format.TEXT: _print_result, Format.GITHUB: _annotate}
 
 
 def explain(
