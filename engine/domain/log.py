@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from attrs import frozen
 
+from engine.domain.entry import Entry
+from engine.domain.envelope import Source
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.money import EXACT, ZERO
 
@@ -29,3 +32,19 @@ class JobLog:
     def due(self) -> Decimal:
         """The amount that is still to be posted: not zero only after a refusal."""
         return due(self.cost, self.posted)
+
+    def then(self, entry: Entry) -> JobLog:
+        """Return the log with one entry more. It is of its first entry's user, until a correction gives it to another."""
+        user = entry.user if entry.source is Source.REPAIR else self.user or entry.user
+        return JobLog(entry.sequence, user, entry.facts, entry.cost, EXACT.add(self.posted, entry.amount))
+
+
+NO_ENTRIES = JobLog()
+
+
+def log_of(entries: Iterable[Entry]) -> JobLog:
+    """Return the entries of one reference (in order of their sequence), summed up."""
+    log = NO_ENTRIES
+    for entry in entries:
+        log = log.then(entry)
+    return log
