@@ -13,9 +13,9 @@ from attrs import field, frozen
 
 from engine.ledger.dynamodb.choice import Wire, choose_wire
 from engine.ledger.dynamodb.signing import Signer
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.wire import WireClient
-from engine.ledger.store import Tables
+from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.policy.compiled import load_compiled
 from engine.reconcile.reconciler import Reconciler
@@ -118,13 +118,13 @@ def _region(session: Any, service: str, endpoint: str | None) -> str | None:
     return region or (REGION_OF_A_LOCAL_ENDPOINT if endpoint else None)
 
 
-def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: str | None = None) -> Ledger:
+def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: str | None = None) -> Store:
     """Return the ledger on the environment's DynamoDB, or on ``endpoint``."""
     import os  # noqa: PLC0415  the environment enters here and nowhere below
 
     wire = choose_wire(os.environ) if endpoint is None else None
     client = build_wire_client(wire, clock) if wire else build_client(None, endpoint, connections)
-    return Ledger(client, tables, clock)
+    return DynamoStore(client, tables, clock)
 
 
 def build_wire_client(wire: Wire, clock: Clock) -> WireClient:

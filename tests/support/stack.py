@@ -14,7 +14,7 @@ from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
 from engine.domain.money import Money
-from engine.ledger.dynamodb.entries import item_of
+from engine.ledger.dynamodb.postings import item_of
 from tools.deployment import Deployment
 
 
