@@ -12,6 +12,7 @@ from engine.domain.decision import Decision, Outcome, Standing
 from engine.domain.documents import UNREADABLE, read_event
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError, LedgerError, shown
+from engine.domain.fact_kinds import opens_its_log
 from engine.domain.job_row import JobRow
 from engine.domain.log import JobLog
 from engine.ledger.dynamodb.store import Ledger, LedgerUnavailable, Receipt, Verdict
@@ -136,7 +137,7 @@ class Reconciler:
 
     def first_look(self, assessment: Assessment, deadline: Deadline) -> JobLog:
         """A charge is most often a job's first fact, so it is posted without a look: the condition tells if that was wrong."""
-        is_likely_first = (assessment.fact.charge or assessment.fact.grant) is not None and not assessment.time_is_assumed
+        is_likely_first = opens_its_log(assessment.fact) and not assessment.time_is_assumed
         return JobLog() if is_likely_first else self.ledger.read(assessment.reference, deadline)
 
     def after_taken(self, assessment: Assessment, receipt: Receipt, deadline: Deadline) -> JobLog:

@@ -17,6 +17,7 @@ from engine.domain.anomaly import Anomaly, Sample
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Outcome
 from engine.domain.entry import Entry, EntryType
+from engine.domain.entry_types import METRICS
 from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError
 from engine.domain.facts import Facts
@@ -26,7 +27,7 @@ from engine.ledger.dynamodb.postings import ACTIONS_MAX
 from engine.ledger.dynamodb.store import LedgerRefused, LedgerUnavailable
 from engine.policy.patterns import compile_pattern
 from engine.runtime.clock import Clock
-from engine.runtime.telemetry import METRICS, Failure, Report, Telemetry, settled_metrics
+from engine.runtime.telemetry import Failure, Report, Telemetry, settled_metrics
 from tools.environments import ROOT
 from tools.template import function_properties, load, resources, role_statements, table_schemas, template_rules
 

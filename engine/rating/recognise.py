@@ -7,15 +7,17 @@ asks. So what is known stays known, and keeps the amount of its first telling, h
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any, assert_never
 
 from attrs import evolve, frozen
 
 from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError
+from engine.domain.fact_kinds import Kind
 from engine.domain.facts import Charge, Content, Facts, Grant, Refund
 from engine.domain.instants import instant_text
 from engine.domain.money import PLAIN_DECIMAL, canonical, read_number
@@ -43,17 +45,10 @@ class Telling:
 
     def recognised(self, known: Facts) -> Facts:
         """Return the facts of this event, each that is ``known`` already in the words of its first telling."""
-        new = self.facts
-        return evolve(
-            new,
-            charges=self._claims(known.charges, new.charges),
-            refunds=tuple(_first_told(known.refunds, refund) for refund in new.refunds),
-            grants=self._claims(known.grants, new.grants),
-            weak_charges=()
-            if known.charges or known.refunds
-            else tuple(self._weak_charge(known, c) for c in new.weak_charges),
-            weak_refunds=tuple(_weak_refund(known, refund) for refund in new.weak_refunds),
-        )
+        fields: dict[str, tuple[Any, ...]] = {}
+        for recognise in RECOGNISERS.values():
+            fields |= recognise(self, known)
+        return Facts(**fields)
 
     def says(self, content: Content, asked: Content) -> bool:
         """Say whether the event answers the expressions of ``content`` as they were answered; ``asked`` are today's answers.
@@ -66,7 +61,7 @@ class Telling:
             for expression, text in content
         )
 
-    def _claims[T: (Charge, Grant)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
+    def first_told[T: (Charge, Grant)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
         return tuple(next((old for old in known if self._is_told(old, claim)), claim) for claim in new)
 
     def _is_told(self, old: Charge | Grant, new: Charge | Grant) -> bool:
@@ -74,12 +69,6 @@ class Telling:
         is_one_moment = isinstance(old, Grant) or old.at == new.at
         is_one_price = old.policy != new.policy or old.amount == new.amount
         return is_one_moment and is_one_price and self.says(old.content, new.content)
-
-    def _weak_charge(self, known: Facts, new: Charge) -> Charge:
-        """A row that still says what it said repeats the known charge, unless a failure was told of in between."""
-        failed_at = max((refund.at for refund in known.weak_refunds), default=None)
-        same = (old for old in known.weak_charges if self.says(old.content, new.content))
-        return next((old for old in same if failed_at is None or old.at > failed_at), new)
 
     def _answers(self, expression: str, text: str) -> tuple[str, ...]:
         """Return what the event answers, as text and as a number; ``text`` itself where it cannot be asked."""
@@ -117,7 +106,35 @@ def _path(expression: str) -> Path | None:
         return None
 
 
-def _first_told(known: tuple[Refund, ...], new: Refund) -> Refund:
+# --- each kind of fact ---
+
+type Recognise = Callable[[Telling, Facts], dict[str, tuple[Any, ...]]]
+"""Returns the fields of ``Facts`` that a telling fills, beside what is known: what is told again as it was first told."""
+
+
+def _charges(telling: Telling, known: Facts) -> dict[str, tuple[Any, ...]]:
+    new = telling.facts
+    is_known = bool(known.charges or known.refunds)  # by an event, which a row without a time cannot overrule
+    weak = () if is_known else tuple(_weak_charge(telling, known, charge) for charge in new.weak_charges)
+    return {"charges": telling.first_told(known.charges, new.charges), "weak_charges": weak}
+
+
+def _weak_charge(telling: Telling, known: Facts, new: Charge) -> Charge:
+    """A row that still says what it said repeats the known charge, unless a failure was told of in between."""
+    failed_at = max((refund.at for refund in known.weak_refunds), default=None)
+    same = (old for old in known.weak_charges if telling.says(old.content, new.content))
+    return next((old for old in same if failed_at is None or old.at > failed_at), new)
+
+
+def _refunds(telling: Telling, known: Facts) -> dict[str, tuple[Any, ...]]:
+    new = telling.facts
+    return {
+        "refunds": tuple(_first_refund(known.refunds, refund) for refund in new.refunds),
+        "weak_refunds": tuple(_weak_refund(known, refund) for refund in new.weak_refunds),
+    }
+
+
+def _first_refund(known: tuple[Refund, ...], new: Refund) -> Refund:
     return next((old for old in known if old.is_told_by(new)), new)
 
 
@@ -130,6 +147,31 @@ def _weak_refund(known: Facts, new: Refund) -> Refund:
     same = (old for old in reversed(known.weak_refunds) if old.rule in {"", new.rule})
     old = next((old for old in same if charge is None or old.at >= charge.at), None)
     return evolve(old, at=max(old.at, new.at)) if old else new
+
+
+def _grants(telling: Telling, known: Facts) -> dict[str, tuple[Any, ...]]:
+    return {"grants": telling.first_told(known.grants, telling.facts.grants)}
+
+
+def _flags(telling: Telling, _known: Facts) -> dict[str, tuple[Any, ...]]:
+    return {"flags": telling.facts.flags}
+
+
+def _recogniser(kind: Kind) -> Recognise:
+    match kind:
+        case Kind.CHARGE:
+            return _charges
+        case Kind.REFUND:
+            return _refunds
+        case Kind.GRANT:
+            return _grants
+        case Kind.FLAG:
+            return _flags
+        case _:
+            assert_never(kind)
+
+
+RECOGNISERS: Mapping[Kind, Recognise] = {kind: _recogniser(kind) for kind in Kind}
 
 
 # --- what is unsure ---
