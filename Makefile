@@ -10,7 +10,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast e2e lint format build demo bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
+.PHONY: help setup test test-fast e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -30,10 +30,11 @@ e2e: setup ## the template on a local AWS, end to end: events, queue, runs, perm
 	@begun=$$(date +%s); $(BIN)/python -m pytest tests/aws -m e2e --durations=5 && \
 		echo "built, deployed and proved end to end in $$(($$(date +%s) - begun)) seconds"
 
-lint: setup ## ruff, mypy and cfn-lint
+lint: setup ## ruff, mypy, the floors of the house and cfn-lint
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml
 
 format: setup ## let ruff put the code in shape
@@ -45,6 +46,9 @@ build: setup ## the SAM artifact, in .aws-sam/build
 
 demo: setup ## a day of events on a local AWS, checked against values worked out by hand
 	$(BIN)/python -m tools.demo
+
+play: setup ## the same day, then the local AWS stays until Ctrl-C, with the commands to try
+	@$(BIN)/python -m tools.demo --play
 
 bench: setup ## how fast everything is, written to docs/performance.md
 	@mkdir -p .benchmarks

@@ -33,7 +33,7 @@ from engine.cli.output import err, print_counts, print_json, print_table, progre
 from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, replay_file
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.money import EXACT, ZERO
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import Policy
 from engine.policy.expressions.paths import PathProblem
 from engine.reconcile.catch_up import ScanReport, whole_table
@@ -117,7 +117,7 @@ def scan(
         task = bar.add_task("scan: rows that were due", total=None)
         write = reporter(verbose=verbose, then=lambda: bar.advance(task))
         reconciler = open_reconciler(target, policy, workers, write if verbose else with_problems(write))
-        baselines = reconciler.usual.renew(patience())
+        baselines = reconciler.baselines.renew(patience())
         with ThreadPoolExecutor(workers) as pool:
             reports = list(pool.map(lambda part: run_scan(reconciler, [part], forever()), whole_table(segments)))
     total = sum(reports, start=ScanReport())

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 from attrs import frozen
 
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.wiring import Settings, build_ledger

@@ -17,7 +17,8 @@ from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
 from engine.domain.documents import read_document
 from engine.domain.errors import Mistake, PolicyError
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.policy.delivery import Delivery, delivery_warnings
 from engine.policy.schema import policy_schema

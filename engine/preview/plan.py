@@ -13,13 +13,14 @@ from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError
 from engine.domain.fact_kinds import FACT_KINDS, PRICED
 from engine.domain.instants import instant_text
+from engine.domain.log import log_of
 from engine.domain.money import EXACT, ZERO
 from engine.domain.price import Tier
 from engine.policy.detectors import DETECTORS
 from engine.policy.model import AnomalyRule, Policy, Rule
 from engine.policy.price_books import ChargeTerms, PriceRow, rates_by_unit
 from engine.policy.terms import Terms
-from engine.preview.rehearsal import Plenty, Rehearsal, log_of
+from engine.preview.rehearsal import Plenty, Rehearsal
 
 REFUSED = "error"
 """How an event ends that makes no sense."""

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ProfileNotFound
 
 from engine.ledger.dynamodb.signing import Credentials
-from engine.ledger.dynamodb.store import Tables
 from engine.ledger.dynamodb.wire import Endpoint, WireClient
+from engine.ledger.store import Tables
 from engine.reconcile.wiring import HOME, Settings, build_client, build_ledger, build_reconciler, log_level
 from engine.runtime.tracing import UNTRACED, Tracer
 from tests.support.clock import ManualClock
@@ -160,5 +160,5 @@ def test_a_traced_reconciler_keeps_what_the_container_has_read() -> None:
 
     assert reconciler is reconciler.traced(UNTRACED)
     assert (tracer, tracer) == (traced.tracer, traced.ledger.tracer)
-    assert reconciler.usual is traced.usual
+    assert reconciler.baselines is traced.baselines
     assert reconciler.ledger.client is traced.ledger.client

@@ -11,13 +11,15 @@ from attrs import define, field
 
 from engine.domain.envelope import Source
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Tables
 from engine.policy import Policy
 from engine.reconcile.catch_up import ScanReport, scan, whole_table
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.scheduled import everything
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Report, Telemetry
+from handler import closing_steps
 from tests.support.policies import example
 
 
@@ -51,7 +53,7 @@ class World:
 
     def scheduled(self) -> dict[str, Any]:
         """Do what the schedule does, in one invocation."""
-        return everything(self.reconciler(), self.clock.now(), self.deadline(60))
+        return everything(self.reconciler(), self.clock.now(), closing_steps(), self.deadline(60))
 
     def user(self, user: str = "u-1", remaining: str | None = "1000") -> World:
         """Write a user's row as the application does."""
