@@ -4,9 +4,8 @@ What needs a floor above stands there by the same ``Kind``, each time as a ``mat
 
 - what the fact says, and how facts of a kind join: ``domain.facts``;
 - what a rule has to say of it (its *terms*): ``policy.terms``;
-- what an event that such a rule matches contributes: ``rating.assess``;
-- what its log should cost, and the same in words: ``rating.cost``;
-- how an event is recognised that tells it again: ``rating.recognise``.
+- what such a rule contributes, and how an event is recognised that tells it again: ``rating.contributions``;
+- what its log should cost, and the same in words: ``rating.cost``.
 """
 
 from __future__ import annotations

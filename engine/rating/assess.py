@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, assert_never
+from typing import Any
 
 from attrs import frozen
 
@@ -14,31 +14,22 @@ from engine.domain.anomaly import Anomaly
 from engine.domain.assessment import Assessment
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError, shown
-from engine.domain.fact_kinds import PRICED, Kind
-from engine.domain.facts import Charge, Facts, Grant, Refund
+from engine.domain.fact_kinds import PRICED
+from engine.domain.facts import Facts
 from engine.domain.instants import instant_text, read_instant
 from engine.domain.price import Price
 from engine.domain.references import JOB
 from engine.domain.texts import plainly, text_problem
 from engine.policy.expressions.paths import Path, PathProblem
 from engine.policy.model import Policy, Rule
-from engine.policy.price_books import EVENT_TIME, ChargeTerms, Priced, PriceProblem, price_charge
-from engine.policy.terms import RefundTerms
+from engine.policy.price_books import EVENT_TIME, PriceProblem
 from engine.rating.baselines import NO_BASELINES, Baselines
+from engine.rating.contributions import TOLD, Effect
 from engine.rating.detectors import find_anomalies
 
 IDENTIFIER_CHARACTERS_MAX = 1024
 KEY_BYTES_MAX = 2048
 """What a key of DynamoDB holds, as UTF-8."""
-
-
-@frozen
-class Effect:
-    """What a rule contributes: a fact, and how its price came about."""
-
-    fact: Facts
-    price: Price | None = None
-    quantity: Decimal | None = None
 
 
 def assess(
@@ -55,7 +46,7 @@ def assess(
     flags = [rule for rule in matching if not rule.decides]
     if deciding is None and not flags:
         return None
-    reader = _Reader(envelope, (deciding or flags[0]).name, policy)
+    reader = EventReader(envelope, (deciding or flags[0]).name, policy)
     reference, job = reader.log(deciding.kind.log if deciding else JOB)
     user, at = reader.identifier(policy.fields.user), reader.instant(policy.fields.time)
     if now is not None and not envelope.time_is_assumed:
@@ -84,58 +75,6 @@ def assess(
         time_is_assumed=envelope.time_is_assumed,
         document=document,
     )
-
-
-# --- what each kind of rule contributes -------------------------------------------------------------------------------
-
-type Contribute = Callable[[Rule, Envelope, datetime, Policy], Effect]
-
-
-def _charge(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
-    priced = _priced(rule, envelope, at, policy)
-    charges = (Charge(priced.amount, at, priced.content, policy.identity),)
-    fact = Facts(weak_charges=charges) if envelope.time_is_assumed else Facts(charges=charges)
-    return Effect(fact, priced.price, priced.quantity)
-
-
-def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
-    priced = _priced(rule, envelope, at, policy)
-    grant = Grant(priced.amount, at, priced.content, policy.identity)
-    return Effect(Facts(grants=(grant,)), priced.price, priced.quantity)
-
-
-def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Priced:
-    assert isinstance(rule.terms, ChargeTerms)  # noqa: S101  the loader gives every debit and grant rule its terms
-    return price_charge(rule.terms, envelope.document, at, policy.money)
-
-
-def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
-    terms = rule.terms
-    assert isinstance(terms, RefundTerms)  # noqa: S101  the loader gives every refund rule its terms
-    if envelope.time_is_assumed:  # the start of a scan says nothing of how old the charge was
-        return Effect(Facts(weak_refunds=(Refund(terms.percent, at, None, policy.identity, rule.name),)))
-    return Effect(Facts(refunds=(Refund(terms.percent, at, terms.within, policy.identity, rule.name),)))
-
-
-def _flag(rule: Rule, _envelope: Envelope, at: datetime, _policy: Policy) -> Effect:
-    return Effect(Facts(flags=((rule.name, at),)))
-
-
-def _contribution(kind: Kind) -> Contribute:
-    match kind:
-        case Kind.CHARGE:
-            return _charge
-        case Kind.REFUND:
-            return _refund
-        case Kind.GRANT:
-            return _grant
-        case Kind.FLAG:
-            return _flag
-        case _:
-            assert_never(kind)
-
-
-CONTRIBUTIONS: Mapping[Kind, Contribute] = {kind: _contribution(kind) for kind in Kind}
 
 
 # --- what anomalies see -----------------------------------------------------------------------------------------------
@@ -171,7 +110,7 @@ def _named(price: Price) -> str | None:
 
 
 @frozen
-class _Reader:
+class EventReader:
     """Reads an envelope and turns whatever makes no sense into an EventError that names event, rule and field."""
 
     envelope: Envelope
@@ -227,7 +166,7 @@ class _Reader:
 
     def effect(self, rule: Rule, at: datetime) -> Effect:
         try:
-            return CONTRIBUTIONS[rule.kind.name](rule, self.envelope, at, self.policy)
+            return TOLD[rule.kind.name].contribute(rule, self.envelope, at, self.policy)
         except PriceProblem as problem:
             field = self.policy.fields.time.text if problem.field == EVENT_TIME else problem.field
             raise self.error(field, problem.problem) from problem

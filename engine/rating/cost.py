@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from typing import assert_never
 
+from engine.domain.fact_kinds import Kind
 from engine.domain.facts import Charge, Facts, Refund
 from engine.domain.instants import instant_text
 from engine.domain.log import JobLog
@@ -40,23 +42,23 @@ def desired_cost(facts: Facts, money: Money) -> Decimal:
 
 # --- in words ---------------------------------------------------------------------------------------------------------
 
+type Steps = Callable[[Facts], Iterator[str]]
 
-def cost_steps(facts: Facts, cost: Decimal, money: Money) -> Iterator[str]:
-    """Yield how known facts come to what a job should cost, or a grant gives."""
-    if facts.grant is not None:
-        yield f"granted {facts.grant.amount}"
-        return
+
+def _charge_steps(facts: Facts) -> Iterator[str]:
     if facts.charge is not None:
         yield f"charged {facts.charge.amount} at {instant_text(facts.charge.at)}"
     for twin in facts.charges[1:]:
         yield f"another charge of that instant says {twin.amount}: the smallest counts"
+
+
+def _refund_steps(facts: Facts) -> Iterator[str]:
     for refund in (*facts.refunds, *facts.weak_refunds):
-        yield from _refund_steps(refund, facts.charge, facts.refund)
-    yield f"should cost {cost:f} ({money.rounding}, {money.places} places)"
+        yield f"{canonical(refund.percent)} % back at {instant_text(refund.at)}"
+        yield from _why_not(refund, facts.charge, facts.refund)
 
 
-def _refund_steps(refund: Refund, charge: Charge | None, counting: Refund | None) -> Iterator[str]:
-    yield f"{canonical(refund.percent)} % back at {instant_text(refund.at)}"
+def _why_not(refund: Refund, charge: Charge | None, counting: Refund | None) -> Iterator[str]:
     if charge is None:
         yield "no charge is known, so nothing goes back"
     elif refund.at < charge.at:
@@ -67,8 +69,48 @@ def _refund_steps(refund: Refund, charge: Charge | None, counting: Refund | None
         yield "another refund counts instead"
 
 
-def told_steps(facts: Facts) -> Iterator[str]:
-    """Yield what the facts of a job's first event mean for it, beside what is priced."""
+def _first_refund_steps(facts: Facts) -> Iterator[str]:
     for refund in facts.refunds:
         limit = f", if it is not older than {refund.within}" if refund.within is not None else ""
         yield f"{canonical(refund.percent)} % of what the job was charged goes back{limit}; as its first event, of nothing"
+
+
+def _grant_steps(facts: Facts) -> Iterator[str]:
+    if facts.grant is not None:
+        yield f"granted {facts.grant.amount}"
+
+
+def _no_steps(_facts: Facts) -> Iterator[str]:
+    yield from ()
+
+
+def _words(kind: Kind) -> tuple[Steps, Steps]:
+    """Return the words for what a log knows of this kind, and for what the first event of a log says, beside its price."""
+    match kind:
+        case Kind.CHARGE:
+            return _charge_steps, _no_steps
+        case Kind.REFUND:
+            return _refund_steps, _first_refund_steps
+        case Kind.GRANT:
+            return _grant_steps, _no_steps
+        case Kind.FLAG:
+            return _no_steps, _no_steps
+        case _:
+            assert_never(kind)
+
+
+WORDS: Mapping[Kind, tuple[Steps, Steps]] = {kind: _words(kind) for kind in Kind}
+
+
+def cost_steps(facts: Facts, cost: Decimal, money: Money) -> Iterator[str]:
+    """Yield how known facts come to what a job should cost, or a grant gives."""
+    for known, _ in WORDS.values():
+        yield from known(facts)
+    if facts.grant is None:
+        yield f"should cost {cost:f} ({money.rounding}, {money.places} places)"
+
+
+def told_steps(facts: Facts) -> Iterator[str]:
+    """Yield what the facts of a log's first event mean for it, beside what is priced."""
+    for _, told in WORDS.values():
+        yield from told(facts)

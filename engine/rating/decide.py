@@ -21,6 +21,7 @@ from engine.domain.money import ZERO
 from engine.domain.references import log_name
 from engine.policy.expressions.paths import Path
 from engine.policy.model import Overdraft, Policy, UnknownUser
+from engine.rating.contributions import recognised
 from engine.rating.cost import cost_of
 from engine.rating.recognise import Doubt, Telling, doubts
 
@@ -92,7 +93,7 @@ def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts
     telling = Telling(
         assessment.fact, assessment.document, assessment.source, policy.row_attributes, assessment.time_is_assumed
     )
-    new = telling.recognised(known)
+    new = recognised(telling, known)
     facts = known.join(new)
     if most_twins(facts) > TWINS_MAX:
         problem = f"is of the same instant as {TWINS_MAX} others, and each says something else; no more are kept"

@@ -1,4 +1,4 @@
-"""Which known fact an event tells again, and what about a new one is unsure. Pure.
+"""Whether an event says what a known fact says, and what about a new fact is unsure. Pure.
 
 An event says the same as a fact if it answers the expressions *kept with the fact* as the fact does, whatever today's policy
 asks. So what is known stays known, and keeps the amount of its first telling, however often prices and selectors change.
@@ -7,18 +7,16 @@ asks. So what is known stays known, and keeps the amount of its first telling, h
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, assert_never
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError
-from engine.domain.fact_kinds import Kind
-from engine.domain.facts import Charge, Content, Facts, Grant, Refund
+from engine.domain.facts import Charge, Content, Facts, Grant
 from engine.domain.instants import instant_text
 from engine.domain.money import PLAIN_DECIMAL, canonical, read_number
 from engine.policy.expressions.paths import Path, PathProblem, compile_path
@@ -43,13 +41,6 @@ class Telling:
     row_attributes: frozenset[str] | None = None
     time_is_assumed: bool = False
 
-    def recognised(self, known: Facts) -> Facts:
-        """Return the facts of this event, each that is ``known`` already in the words of its first telling."""
-        fields: dict[str, tuple[Any, ...]] = {}
-        for recognise in RECOGNISERS.values():
-            fields |= recognise(self, known)
-        return Facts(**fields)
-
     def says(self, content: Content, asked: Content) -> bool:
         """Say whether the event answers the expressions of ``content`` as they were answered; ``asked`` are today's answers.
 
@@ -62,6 +53,7 @@ class Telling:
         )
 
     def first_told[T: (Charge, Grant)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
+        """Return the new claims, each that is known in the words of its first telling."""
         return tuple(next((old for old in known if self._is_told(old, claim)), claim) for claim in new)
 
     def _is_told(self, old: Charge | Grant, new: Charge | Grant) -> bool:
@@ -106,74 +98,6 @@ def _path(expression: str) -> Path | None:
         return None
 
 
-# --- each kind of fact ---
-
-type Recognise = Callable[[Telling, Facts], dict[str, tuple[Any, ...]]]
-"""Returns the fields of ``Facts`` that a telling fills, beside what is known: what is told again as it was first told."""
-
-
-def _charges(telling: Telling, known: Facts) -> dict[str, tuple[Any, ...]]:
-    new = telling.facts
-    is_known = bool(known.charges or known.refunds)  # by an event, which a row without a time cannot overrule
-    weak = () if is_known else tuple(_weak_charge(telling, known, charge) for charge in new.weak_charges)
-    return {"charges": telling.first_told(known.charges, new.charges), "weak_charges": weak}
-
-
-def _weak_charge(telling: Telling, known: Facts, new: Charge) -> Charge:
-    """A row that still says what it said repeats the known charge, unless a failure was told of in between."""
-    failed_at = max((refund.at for refund in known.weak_refunds), default=None)
-    same = (old for old in known.weak_charges if telling.says(old.content, new.content))
-    return next((old for old in same if failed_at is None or old.at > failed_at), new)
-
-
-def _refunds(telling: Telling, known: Facts) -> dict[str, tuple[Any, ...]]:
-    new = telling.facts
-    return {
-        "refunds": tuple(_first_refund(known.refunds, refund) for refund in new.refunds),
-        "weak_refunds": tuple(_weak_refund(known, refund) for refund in new.weak_refunds),
-    }
-
-
-def _first_refund(known: tuple[Refund, ...], new: Refund) -> Refund:
-    return next((old for old in known if old.is_told_by(new)), new)
-
-
-def _weak_refund(known: Facts, new: Refund) -> Refund:
-    """A row that still says that it failed repeats the known refund, unless the job was rendered in between.
-
-    It gives what it gave, and holds until the later scan: a charge in between may come late.
-    """
-    charge = known.charge
-    same = (old for old in reversed(known.weak_refunds) if old.rule in {"", new.rule})
-    old = next((old for old in same if charge is None or old.at >= charge.at), None)
-    return evolve(old, at=max(old.at, new.at)) if old else new
-
-
-def _grants(telling: Telling, known: Facts) -> dict[str, tuple[Any, ...]]:
-    return {"grants": telling.first_told(known.grants, telling.facts.grants)}
-
-
-def _flags(telling: Telling, _known: Facts) -> dict[str, tuple[Any, ...]]:
-    return {"flags": telling.facts.flags}
-
-
-def _recogniser(kind: Kind) -> Recognise:
-    match kind:
-        case Kind.CHARGE:
-            return _charges
-        case Kind.REFUND:
-            return _refunds
-        case Kind.GRANT:
-            return _grants
-        case Kind.FLAG:
-            return _flags
-        case _:
-            assert_never(kind)
-
-
-RECOGNISERS: Mapping[Kind, Recognise] = {kind: _recogniser(kind) for kind in Kind}
-
-
 # --- what is unsure ---
 
 
@@ -186,7 +110,7 @@ class Doubt:
 
 
 def doubts(telling: Telling, known: Facts, new: Facts, skew: timedelta) -> Iterator[Doubt]:
-    """Yield what about the ``new`` facts (as ``recognised``) is unsure beside the ``known`` ones."""
+    """Yield what about the ``new`` facts (as ``contributions.recognised``) is unsure beside the ``known`` ones."""
     yield from _conflicts(known, new)
     yield from _replaced(telling, known, new)
     yield from _close_calls(known, known.join(new), skew)
