@@ -155,5 +155,5 @@ def _check_within(values: Mapping[str, Any], detector: Members, notes: Notes) ->
 type Detector = Outlier | Frequency | Falling
 type Measuring = Outlier | Falling
 
-DETECTORS: Mapping[str, type[Outlier | Frequency | Falling]] = {"outlier": Outlier, "frequency": Frequency, "drift": Falling}
+DETECTORS: Mapping[str, type[Detector]] = {"outlier": Outlier, "frequency": Frequency, "drift": Falling}
 """By its key: what an anomaly may have beside, or in place of, ``match``. It has one of them."""
