@@ -38,7 +38,7 @@ class Outcome(StrEnum):
     """No rule matches."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class TypeOfEntry:
     """What holds of all entries of one type.
 

@@ -46,7 +46,7 @@ Stored = Mapping[str, Any]
 """What an entry keeps of its facts, in plain values: ``Decimal``, texts, lists and maps. None is left out."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Kept:
     """A field of ``Facts``: how an entry writes it down (``write``), and how it is read back from there."""
 
@@ -59,7 +59,7 @@ def _nothing(_facts: Facts) -> None:
     """What is not priced has no fact that counts by its price."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class FactKind:
     """One kind of fact.
 

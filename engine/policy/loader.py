@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from decimal import Decimal
-from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
@@ -25,12 +24,16 @@ from engine.policy.rows import row_attributes
 from engine.policy.rules import RULE
 from engine.policy.source import Members, Notes, read_yaml
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def load_policy(path: FilePath | str) -> Policy:
+
+def load_policy(path: Path | str) -> Policy:
     """Return the policy in a file. Raises PolicyError with every mistake, each with its line, column and excerpt."""
     file = str(path)
     try:
-        data = FilePath(path).read_bytes()
+        with open(path, "rb") as opened:  # noqa: PTH123  pathlib takes longer to import than a policy to read
+            data = opened.read()
     except OSError as error:
         raise PolicyError([Mistake(f"cannot be read: {error.strerror or error}", file=file)]) from error
     return parse_policy(data, file)

@@ -20,7 +20,7 @@ from engine.policy.terms import FlagTerms, Terms, terms_shape
 TERMS_KEYS = tuple(kind.key for kind in FACT_KINDS.values() if kind.action is not None)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class DraftRule:
     """A rule whose terms are not linked to their price book yet: they are as ``terms_shape`` reads them."""
 

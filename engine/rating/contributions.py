@@ -32,7 +32,7 @@ type Fields = dict[str, tuple[Any, ...]]
 """Facts by the fields of ``Facts`` that keep them."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Told:
     """How facts of one kind come about.
 
