@@ -18,9 +18,9 @@ from engine.domain.entry_types import ENTRY_TYPES, METRICS, POSTED
 from engine.domain.envelope import Source
 from engine.domain.fact_kinds import BY_ACTION, FACT_KINDS, KEPT, moving_type, read_facts, written
 from engine.domain.facts import Charge, Facts, Grant, Refund
-from engine.policy import event_patterns, parse_policy
+from engine.policy import parse_policy
 from engine.policy.detectors import DETECTORS, Detector
-from engine.policy.patterns import parse_pattern
+from engine.policy.patterns import parse
 from engine.rating.contributions import recognised
 from engine.rating.recognise import Telling
 from tests.support.policies import EXAMPLE
@@ -156,7 +156,8 @@ def test_every_detector_has_its_row():
 def test_a_pattern_is_parsed_once(monkeypatch: pytest.MonkeyPatch):
     """The index, the checks of what takes what, the scan and the delivery all use the parsed one."""
     parsed = []
-    monkeypatch.setattr(event_patterns, "parse_pattern", lambda pattern: parsed.append(pattern) or parse_pattern(pattern))
+    read = parse.parse_pattern
+    monkeypatch.setattr(parse, "parse_pattern", lambda pattern: parsed.append(pattern) or read(pattern))
 
     parse_policy(EXAMPLE, "example.yaml")
 
@@ -176,7 +177,10 @@ NEWS = """class News:
 type Detector = News | """
 
 MEMBERS = {
-    "domain/fact_kinds.py": [('"flag"\n\n\nclass Action', '"flag"\n    NEWS = "news"\n\n\nclass Action')],
+    "domain/fact_kinds.py": [
+        ('"flag"\n\n\nclass Action', '"flag"\n    NEWS = "news"\n\n\nclass Action'),
+        ("\n\n\nStored", '\n    NEWS = "news"\n\n\nStored'),
+    ],
     "domain/entry_types.py": [
         ('    VOID = "void"\n', '    VOID = "void"\n    NEWS = "news"\n'),
         ("    IGNORED =", '    NEWS = "news"\n    IGNORED ='),
@@ -184,16 +188,17 @@ MEMBERS = {
     "domain/price.py": [("    VOLUME =", '    NEWS = "news"\n    VOLUME =')],
     "policy/detectors.py": [("type Detector = ", NEWS)],
 }
-"""One member more of each: of kinds of facts, types of entries, outcomes, tier models and detectors."""
+"""One member more of each: of kinds of facts, actions, types of entries, outcomes, tier models and detectors."""
 
 FORGOTTEN = {
     ("domain/entry_types.py", "_row", "EntryType.NEWS"),
     ("domain/entry_types.py", "_metric", "Outcome.NEWS"),
     ("domain/fact_kinds.py", "_row", "Kind.NEWS"),
     ("policy/price_books.py", "unbounded", "TierModel.NEWS"),
-    ("policy/terms.py", "terms_shape", "Kind.NEWS"),
+    ("policy/terms.py", "terms_shape", "Action.NEWS"),
     ("rating/arithmetic.py", "_quantity_steps", "TierModel.NEWS"),
-    ("rating/contributions.py", "_row", "Kind.NEWS"),
+    ("rating/contributions.py", "_contribution", "Action.NEWS"),
+    ("rating/contributions.py", "_recogniser", "Kind.NEWS"),
     ("rating/cost.py", "_words", "Kind.NEWS"),
     ("rating/detectors.py", "_examine", "News"),
     ("rating/trends.py", "_found", "News"),
