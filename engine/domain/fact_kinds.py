@@ -1,6 +1,6 @@
 """The kinds of facts, one row each: what a fact is called, whose log it belongs to, and how an entry writes it down.
 
-What a fact says, and how facts of a kind join, stands in ``domain.facts``. What needs a floor above stands there by ``Kind`` or
+What a fact says and how facts of a kind join stands in ``domain.facts``. What needs a floor above stands there by ``Kind`` or
 ``Action``, each time as a ``match`` that the type check completes:
 
 - what a rule has to say of it (its *terms*): ``policy.terms``;
