@@ -19,7 +19,7 @@ from engine.domain.entry import Entry
 from engine.domain.job_row import Mark
 from engine.ledger.dynamodb.entries import item_of
 from engine.ledger.dynamodb.postings import Posting
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import Policy
 from engine.preview.rehearsal import Plenty, Rehearsal
 

@@ -22,8 +22,9 @@ from engine.domain.envelope import Envelope, Source
 from engine.domain.log import JobLog
 from engine.ledger.dynamodb.attributes import encode_item
 from engine.ledger.dynamodb.signing import Credentials, Signer
-from engine.ledger.dynamodb.store import Ledger, ScanSlice, Tables, Verdict
+from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.dynamodb.wire import Endpoint, WireClient
+from engine.ledger.store import ScanSlice, Tables, Verdict
 from engine.policy import load_policy
 from engine.rating.assess import assess
 from engine.rating.decide import decide

@@ -24,7 +24,7 @@ from engine.domain.envelope import Envelope, Source
 from engine.domain.log import JobLog
 from engine.ledger.dynamodb.entries import item_of
 from engine.ledger.dynamodb.postings import Posting
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import Policy, load_policy
 from engine.rating.assess import assess
 from engine.rating.decide import decide

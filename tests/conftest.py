@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 from pytest_socket import socket_allow_hosts
 
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.reconcile.wiring import build_client
 from tests.support.model_server import ModelServer, run_model_server
 from tools import deployment, environments

@@ -29,7 +29,7 @@ from typing import Any
 import yaml
 from attrs import define
 
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tools import environments
 from tools.environments import ROOT
 from tools.local_aws import ACCOUNT, REGION, LocalAws, LocalAwsError

@@ -14,7 +14,8 @@ import typer
 from typer.testing import CliRunner
 
 from engine.cli.app import app
-from engine.cli.start import COLUMNS, PROGRAM, help_file
+from engine.cli.program import PROGRAM
+from engine.cli.start import COLUMNS, help_file
 
 
 def help_texts() -> dict[Path, str]:

@@ -24,7 +24,7 @@ import boto3
 from attrs import frozen
 from botocore.config import Config
 
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tools import environments
 from tools.template import table_schemas
 

@@ -10,10 +10,12 @@ from attrs import define, field, frozen
 from engine.domain.decision import Decision, Outcome
 from engine.domain.entry import Entry, EntryType, Resolution
 from engine.domain.envelope import Source
+from engine.domain.errors import LedgerRefused
 from engine.domain.log import JobLog
 from engine.domain.money import ZERO
 from engine.ledger.dynamodb.entries import entry_of
-from engine.ledger.dynamodb.store import Ledger, LedgerRefused, Receipt
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Receipt
 from engine.reconcile.settle import settle
 from engine.runtime.clock import Deadline
 

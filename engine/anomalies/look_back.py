@@ -10,7 +10,8 @@ from attrs import define, field, frozen
 
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Outcome
-from engine.ledger.dynamodb.store import Ledger, Receipt
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Receipt
 from engine.policy.model import Policy
 from engine.rating.baselines import NO_BASELINES
 from engine.rating.decide import mark_only

@@ -16,11 +16,12 @@ from attrs import Factory, define, evolve, field, frozen
 
 from engine.audit.logs import Fault, Line, faults
 from engine.audit.seals import Sealer
+from engine.domain.errors import LedgerUnavailable
 from engine.domain.instants import posting_text
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.dynamodb.attributes import Item
 from engine.ledger.dynamodb.seals import NO_SEAL, Seal, text_of
-from engine.ledger.dynamodb.store import Ledger, LedgerUnavailable
+from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.dynamodb.vault import Credit, Vault
 from engine.runtime.clock import Deadline
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.audit.books import Audit, audit
 from engine.audit.seals import Sealer
-from engine.ledger.dynamodb.store import LedgerError, LedgerUnavailable
+from engine.domain.errors import LedgerError, LedgerUnavailable
 from engine.ledger.dynamodb.vault import Vault
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline

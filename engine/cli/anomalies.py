@@ -29,7 +29,8 @@ from engine.cli.options import (
     reporter,
 )
 from engine.cli.output import err, out, print_counts, print_json, print_table
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Tables
 from engine.runtime.clock import Clock, Deadline
 
 Reference = Annotated[str, typer.Argument(help="job#<jobId> or grant#<reference>.")]

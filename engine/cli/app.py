@@ -10,8 +10,7 @@ import typer
 from attrs import frozen
 from typer.core import TyperGroup
 
-from engine.cli.start import PROGRAM, version_line
-from engine.cli.status import FAILED
+from engine.cli.program import FAILED, PROGRAM, version_line
 from engine.domain.errors import EventError, LedgerError, PolicyError, QueueError
 
 

@@ -26,8 +26,9 @@ from engine.cli.options import (
     forever,
 )
 from engine.cli.output import err, out, print_counts, print_json, progress
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.dynamodb.vault import Vault
+from engine.ledger.store import Tables
 
 HEAD_SHOWN = 12
 

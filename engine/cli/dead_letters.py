@@ -31,7 +31,7 @@ from engine.cli.output import err, out, print_counts, print_json, print_table
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Source
 from engine.domain.errors import EventError, LedgerError, QueueError
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.reconcile.dead_letters import NO_RULE, DeadLetterQueue, Letter, letter_line, problem_now
 from engine.reconcile.reconciler import Reconciler

@@ -33,7 +33,7 @@ from engine.cli.output import err, print_counts, print_json, print_table, progre
 from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, replay_file
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.money import EXACT, ZERO
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import Policy
 from engine.policy.expressions.paths import PathProblem
 from engine.reconcile.catch_up import ScanReport, whole_table

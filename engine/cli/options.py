@@ -12,16 +12,17 @@ from typing import Annotated
 import typer
 from attrs import frozen
 
-from engine.cli import status
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.cli import program
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.wiring import Settings, build_ledger
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
 
-FAILED = status.FAILED
-MISUSED = status.MISUSED
+FAILED = program.FAILED
+MISUSED = program.MISUSED
 
 FOREVER_SECONDS = 10.0 * 365 * 24 * 60 * 60
 PATIENCE_SECONDS = 60.0

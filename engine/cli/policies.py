@@ -16,7 +16,8 @@ from engine.cli.output import err, out, print_json, progress
 from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
 from engine.domain.documents import read_document
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.policy.schema import policy_schema
 from engine.preview.plan import plan

@@ -10,10 +10,7 @@ import gc
 import os
 import sys
 
-from engine.cli.status import FAILED, MISUSED
-
-PROGRAM = "reconciler"
-DISTRIBUTION = "credit-reconciler"
+from engine.cli.program import FAILED, MISUSED, PROGRAM, version_line
 
 COLUMNS = 80
 """How wide the stored help is. In a terminal that is narrower the library writes it."""
@@ -59,16 +56,6 @@ def _validated(arguments: list[str]) -> int | None:
     gc.freeze()
     gc.enable()
     return status
-
-
-def version_line() -> str:
-    """Return the command's name and the version that is installed."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  help does without
-
-    try:
-        return f"{PROGRAM} {version(DISTRIBUTION)}"
-    except PackageNotFoundError:
-        return f"{PROGRAM}, run from its source and not installed"
 
 
 def stored_help(command: list[str]) -> str | None:

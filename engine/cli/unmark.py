@@ -15,7 +15,7 @@ from engine.cli.options import MISUSED, AsJson, Endpoint, JobsTable, LedgerTable
 from engine.cli.output import err, print_counts, print_json, progress
 from engine.domain.instants import instant_text, read_instant
 from engine.ledger.dynamodb.marked import MARK, MarkedRow, Marks
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.reconcile.catch_up import whole_table
 from engine.reconcile.unmark import Unmarker, UnmarkReport
 from engine.runtime.clock import Clock

@@ -15,11 +15,11 @@ from engine.domain.assessment import Assessment
 from engine.domain.decision import Guard, Outcome
 from engine.domain.entry import Entry
 from engine.domain.envelope import Envelope
-from engine.domain.errors import LedgerError
+from engine.domain.errors import LedgerError, LedgerUnavailable
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog
 from engine.domain.money import EXACT
-from engine.ledger.dynamodb.store import BATCHED_GUARDS, LedgerUnavailable, Receipt, Verdict
+from engine.ledger.store import BATCHED_GUARDS, Receipt, Verdict
 from engine.rating.assess import assess
 from engine.reconcile.conductor import EVENT_SECONDS_MAX, Conductor
 from engine.reconcile.settle import EventProposal, likely_log
@@ -50,7 +50,7 @@ class Item:
 
 
 @define
-class Batch:
+class EventBatch:
     """Brings the ledger in line with many envelopes. One instance serves one call."""
 
     conductor: Conductor

@@ -10,9 +10,11 @@ from attrs import asdict, define, evolve, field, frozen
 
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError
+from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.instants import instant_text
-from engine.ledger.dynamodb.store import Ledger, LedgerRefused, LedgerUnavailable, Page, ScanSlice, most_frequent, status_name
+from engine.domain.job_row import most_frequent, status_name
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Page, ScanSlice
 from engine.policy.expressions.paths import PathProblem
 from engine.policy.model import CatchUp, Policy
 from engine.reconcile.reconciler import Reconciler

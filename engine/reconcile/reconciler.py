@@ -10,7 +10,7 @@ from attrs import frozen
 from engine.domain.documents import UNREADABLE, read_event
 from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError, shown
-from engine.reconcile.batch import Batch
+from engine.reconcile.batch import EventBatch
 from engine.reconcile.conductor import Conductor
 from engine.runtime.clock import Deadline
 from engine.runtime.telemetry import Failure, Report
@@ -35,7 +35,7 @@ class Reconciler(Conductor):
 
     def many(self, envelopes: Sequence[Envelope], deadline: Deadline) -> list[Report | Exception]:
         """Bring the ledger in line with many envelopes, and return for each its report, or the error it must come back for."""
-        return Batch(self, deadline).run(envelopes)
+        return EventBatch(self, deadline).run(envelopes)
 
     def _envelope(self, record: Any) -> Envelope | None:
         """Return the event in a record; what is none is reported, and comes back."""

@@ -13,9 +13,11 @@ from attrs import define
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Outcome, Standing
 from engine.domain.envelope import Source
+from engine.domain.errors import LedgerUnavailable
 from engine.domain.job_row import JobRow
 from engine.domain.log import JobLog
-from engine.ledger.dynamodb.store import Ledger, LedgerUnavailable, Receipt, Verdict
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Receipt, Verdict
 from engine.policy.model import Policy
 from engine.rating.decide import decide
 from engine.rating.job_row import ASSUMED_ROW, NO_ROW, learned, with_row

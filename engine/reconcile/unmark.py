@@ -16,7 +16,7 @@ from attrs import frozen
 
 from engine.domain.instants import posting_text
 from engine.ledger.dynamodb.marked import MarkedRow, Marks
-from engine.ledger.dynamodb.store import ScanSlice
+from engine.ledger.store import ScanSlice
 from engine.runtime.clock import Deadline
 
 

@@ -12,8 +12,9 @@ from attrs import field, frozen
 
 from engine.ledger.dynamodb.choice import Wire, choose_wire
 from engine.ledger.dynamodb.signing import Signer
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.dynamodb.wire import WireClient
+from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.policy.compiled import load_compiled
 from engine.reconcile.reconciler import Reconciler

@@ -10,8 +10,9 @@ import pytest
 
 from engine.audit.books import Audit, audit
 from engine.audit.seals import REST, Sealer, Verification, verify
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.dynamodb.vault import Vault
+from engine.ledger.store import Tables
 from tests.support.clock import ManualClock
 from tests.support.events import failed, rendered
 from tests.support.world import World

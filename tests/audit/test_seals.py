@@ -16,8 +16,8 @@ from engine.audit.repair import repair
 from engine.audit.seals import REST, Damage, Sealer
 from engine.ledger.dynamodb.attributes import encode_item
 from engine.ledger.dynamodb.seals import NO_SEAL, Seal, SealedEntry, header_item, header_of, sealed_entry
-from engine.ledger.dynamodb.store import Tables
 from engine.ledger.dynamodb.vault import Vault
+from engine.ledger.store import Tables
 from tests.audit.conftest import LATER, Day
 from tests.support.clock import START
 from tests.support.events import rendered

@@ -19,8 +19,8 @@ import pytest
 from engine.audit.books import audit
 from engine.audit.seals import Sealer, verify
 from engine.domain.envelope import Envelope, Source
-from engine.ledger.dynamodb.store import Tables
 from engine.ledger.dynamodb.vault import Vault
+from engine.ledger.store import Tables
 from tests.support.events import failed, rendered
 from tests.support.world import World
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy.compiled import load_compiled
 from tests.support.events import rendered
 from tests.support.world import World

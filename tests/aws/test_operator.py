@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from engine.audit.seals import REST
 from engine.cli.app import app
 from engine.domain.instants import posting_text
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tests.conftest import started
 from tests.support.as_aws import DEFAULTS, translated
 from tests.support.events import rendered

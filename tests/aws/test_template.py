@@ -18,12 +18,11 @@ from engine.domain.assessment import Assessment
 from engine.domain.decision import Outcome
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Envelope, Source
-from engine.domain.errors import EventError
+from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.facts import Facts
 from engine.domain.money import Money
 from engine.ledger.dynamodb.entries import item_of
 from engine.ledger.dynamodb.postings import ACTIONS_MAX
-from engine.ledger.dynamodb.store import LedgerRefused, LedgerUnavailable
 from engine.policy.patterns import compile_pattern
 from engine.runtime.clock import Clock
 from engine.runtime.telemetry import METRICS, Failure, Report, Telemetry, settled_metrics

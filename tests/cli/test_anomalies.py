@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from engine.audit.recount import recount
 from engine.cli.app import app, main
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tests.support.events import failed, rendered
 from tests.support.model_server import FINE, KEY, run_model_server
 from tests.support.world import World

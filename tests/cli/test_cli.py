@@ -13,8 +13,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine.cli.app import app, main
+from engine.domain.errors import LedgerError, LedgerUnavailable
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Ledger, LedgerError, LedgerUnavailable, Tables
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Tables
 from tests.support.events import failed, rendered
 from tests.support.policies import example_text
 from tests.support.world import World

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine.cli.app import app, main
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.reconcile.dead_letters import DeadLetterQueue, read_letter
 from tests.support.events import failed, rendered
 from tests.support.world import World

@@ -16,7 +16,8 @@ from engine.cli.app import app
 from engine.domain.instants import instant_text
 from engine.ledger.dynamodb.attributes import decode_item, encode, encode_item
 from engine.ledger.dynamodb.marked import MARK, Marks
-from engine.ledger.dynamodb.store import Ledger, ScanSlice, Tables
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import ScanSlice, Tables
 from engine.reconcile.unmark import Unmarker, UnmarkReport
 from tests.support.clock import ManualClock
 from tests.support.events import failed, rendered

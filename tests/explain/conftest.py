@@ -16,7 +16,7 @@ from engine.anomalies.explain.function import NO_KEY_YET
 from engine.anomalies.explain.model import Endpoint, connect
 from engine.anomalies.explain.secret import Key
 from engine.anomalies.explain.shelf import Shelf
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.runtime.clock import Clock
 from engine.runtime.telemetry import Telemetry
 from tests.support.model_server import KEY, ModelServer

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.anomalies.explain.budget import Budget, taken
-from engine.ledger.dynamodb.store import Tables
 from engine.ledger.dynamodb.wire import ServiceError
+from engine.ledger.store import Tables
 from engine.reconcile.wiring import build_client
 from engine.runtime.clock import Clock
 from tests.support.clock import ManualClock

@@ -10,8 +10,8 @@ import pytest
 
 import engine.reconcile.scheduled
 import handler
-from engine.domain.errors import EventError
-from engine.ledger.dynamodb.store import Ledger, LedgerRefused
+from engine.domain.errors import EventError, LedgerRefused
+from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.dynamodb.wire import NoAnswerError
 from engine.reconcile.catch_up import SharedAllowance
 from tests.support.events import rendered

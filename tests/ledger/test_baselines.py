@@ -11,7 +11,8 @@ from attrs import evolve
 
 from engine.domain.anomaly import Sample
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Tables
 from engine.rating.baselines import Baseline, Baselines
 from tests.support.events import failed, rendered
 from tests.support.policies import example

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from engine.domain.envelope import Envelope, Source
 from engine.ledger.dynamodb.postings import ACTIONS_MAX
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.runtime.telemetry import Report
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine.ledger.dynamodb.jobs import ScanSlice, scan_request
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.jobs import scan_request
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import ScanSlice, Tables
 from tests.support.policies import example
 from tests.support.world import World
 

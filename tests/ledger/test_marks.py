@@ -12,10 +12,10 @@ from attrs import evolve
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Source
 from engine.domain.errors import EventError
-from engine.domain.job_row import Mark, RowTime
-from engine.ledger.dynamodb.jobs import ScanSlice, most_frequent
+from engine.domain.job_row import Mark, RowTime, most_frequent
 from engine.ledger.dynamodb.marks import update_mark
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import ScanSlice, Tables
 from engine.reconcile.catch_up import scan
 from tests.support.events import rendered
 from tests.support.ledgers import takes

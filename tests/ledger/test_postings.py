@@ -10,8 +10,9 @@ from attrs import evolve
 
 from engine.domain.decision import Outcome
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.dynamodb.wire import ServiceError
+from engine.ledger.store import Tables
 from tests.support.events import failed, rendered
 from tests.support.policies import example
 from tests.support.world import DisturbedClient, World

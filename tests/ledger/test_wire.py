@@ -25,11 +25,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from engine.domain.errors import LedgerRefused, LedgerUnavailable
 from engine.domain.job_row import Mark
 from engine.ledger.dynamodb.choice import choose_wire
 from engine.ledger.dynamodb.signing import Credentials, Signer
-from engine.ledger.dynamodb.store import Ledger, LedgerRefused, LedgerUnavailable, Tables
+from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.dynamodb.wire import Endpoint, NoAnswerError, ServiceError, WireClient, roots_of
+from engine.ledger.store import Tables
 from engine.runtime.clock import Clock
 from tests.support.events import failed, rendered
 from tests.support.policies import example

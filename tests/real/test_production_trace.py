@@ -24,7 +24,7 @@ import pytest
 from attrs import frozen
 
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data"))

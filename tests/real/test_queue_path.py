@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import parse_policy
 from tests.real.test_production_trace import EVENTS, FLAT
 from tests.support.world import World

@@ -14,10 +14,11 @@ from engine.domain.anomaly import Sample, Seen
 from engine.domain.decision import Guard
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document
+from engine.domain.errors import LedgerRefused
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog, log_of
 from engine.domain.references import JOB
-from engine.ledger.dynamodb.store import LedgerRefused, Page, Receipt, ScanSlice, Verdict
+from engine.ledger.store import Page, Receipt, ScanSlice, Verdict
 from engine.preview.rehearsal import contradiction
 from engine.rating.baselines import Baselines
 from engine.runtime.clock import Deadline

@@ -11,7 +11,8 @@ from attrs import define, field
 
 from engine.domain.envelope import Source
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Tables
 from engine.policy import Policy
 from engine.reconcile.catch_up import ScanReport, scan, whole_table
 from engine.reconcile.reconciler import Reconciler

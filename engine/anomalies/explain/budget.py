@@ -13,9 +13,9 @@ from typing import Any
 
 from attrs import frozen
 
+from engine.domain.errors import LedgerError
 from engine.ledger.dynamodb.attributes import decode_item, encode, encode_item
-from engine.ledger.dynamodb.calls import ConditionFailed, call
-from engine.ledger.dynamodb.store import DynamoDB, LedgerError
+from engine.ledger.dynamodb.calls import ConditionFailed, DynamoDB, call
 from engine.runtime.clock import Clock, Deadline
 
 KEY = {"id": encode("explain#budget")}

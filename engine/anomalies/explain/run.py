@@ -18,10 +18,10 @@ from engine.anomalies.explain.fallback import check_of, explained_by_rules, summ
 from engine.anomalies.explain.model import BUDGET, FAILED, ModelFailure
 from engine.anomalies.explain.shelf import Likeness, Shelf
 from engine.domain.entry import Entry
+from engine.domain.errors import LedgerError
 from engine.domain.instants import posting_text
 from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.dynamodb.entries import entry_of
-from engine.ledger.dynamodb.store import LedgerError
 from engine.policy.model import Policy
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry

@@ -12,11 +12,12 @@ from attrs import frozen
 
 from engine.anomalies.explain.brief import Recent
 from engine.domain.entry import Entry
+from engine.domain.errors import LedgerError
 from engine.domain.instants import posting_text, read_instant
 from engine.ledger.dynamodb.attributes import decode_item, encode, encode_item
 from engine.ledger.dynamodb.baselines import baselines_key, baselines_of
-from engine.ledger.dynamodb.calls import ConditionFailed, call
-from engine.ledger.dynamodb.store import DynamoDB, LedgerError, Tables
+from engine.ledger.dynamodb.calls import ConditionFailed, DynamoDB, call
+from engine.ledger.store import Tables
 from engine.rating.baselines import NO_BASELINES, Baselines
 from engine.runtime.clock import Clock, Deadline
 

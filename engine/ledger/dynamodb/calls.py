@@ -7,12 +7,12 @@ deadline. A repeated transaction carries its ClientRequestToken, so that a lost 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from attrs import frozen
 
-from engine.domain.errors import LedgerError
+from engine.domain.errors import LedgerRefused, LedgerUnavailable
 from engine.ledger.dynamodb.wire import NoAnswerError, ServiceError
 from engine.runtime.clock import Deadline
 
@@ -54,21 +54,6 @@ class DynamoDB(Protocol):
     def batch_get_item(self, **request: Any) -> Response: ...
     def describe_table(self, **request: Any) -> Response: ...
     def close(self) -> None: ...
-
-
-class LedgerUnavailable(LedgerError):
-    """The database did not take the request before the deadline. Sending the event again will help."""
-
-
-class LedgerRefused(LedgerError):
-    """The database refuses this very request, whenever it is sent: a person has to look.
-
-    Of a cancelled transaction ``reasons`` has one mapping for each item. ``field`` is the attribute that is wrong.
-    """
-
-    def __init__(self, problem: str, reasons: Sequence[Mapping[str, Any]] = (), field: str | None = None) -> None:
-        super().__init__(problem)
-        self.reasons, self.field = tuple(reasons), field
 
 
 class Cancelled(Exception):
@@ -128,6 +113,12 @@ def fault_of(error: Exception) -> Fault | None:
     return _botocore_fault(error, sys.modules.get("botocore.exceptions"))
 
 
+def reasons_of(refused: LedgerRefused) -> tuple[Mapping[str, Any], ...]:
+    """Return what a cancelled transaction was refused for, one mapping for each item; nothing for other requests."""
+    fault = fault_of(refused.__cause__) if isinstance(refused.__cause__, Exception) else None
+    return fault.reasons if fault is not None else ()
+
+
 def _botocore_fault(error: Exception, botocore: Any) -> Fault | None:
     """Botocore's errors are known where botocore is at work; importing it for their sake would cost every cold start."""
     if botocore is None:
@@ -160,4 +151,4 @@ def _raise_unless_conflict(fault: Fault, error: Exception) -> None:
     if codes and codes <= {"None", CONDITION_FAILED}:
         raise Cancelled(list(fault.reasons)) from error
     messages = "".join(f"; {reason['Message']}" for reason in fault.reasons if reason.get("Message"))
-    raise LedgerRefused(f"{error}{messages}", fault.reasons) from error
+    raise LedgerRefused(f"{error}{messages}") from error

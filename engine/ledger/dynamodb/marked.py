@@ -10,9 +10,10 @@ from attrs import frozen
 
 from engine.domain.references import JOB
 from engine.ledger.dynamodb.attributes import AttributeValue, Item, encode, encode_item
-from engine.ledger.dynamodb.calls import ConditionFailed, call
-from engine.ledger.dynamodb.store import DynamoDB, Ledger, ScanSlice, Tables
+from engine.ledger.dynamodb.calls import ConditionFailed, DynamoDB, call
+from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.dynamodb.vault import KEYS_TOGETHER_MAX
+from engine.ledger.store import ScanSlice, Tables
 from engine.runtime.clock import Deadline
 
 type EntryKey = tuple[str, str]

@@ -4,69 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 from attrs import frozen
 
 from engine.domain.decision import Guard, Standing
 from engine.domain.entry import Entry
-from engine.domain.envelope import Document
-from engine.domain.errors import shown
+from engine.domain.errors import LedgerRefused, shown
 from engine.domain.job_row import Mark
-from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.dynamodb.attributes import Item, decode_item, encode_item
-from engine.ledger.dynamodb.calls import CONDITION_FAILED, TRANSIENT, LedgerRefused
+from engine.ledger.dynamodb.calls import CONDITION_FAILED, TRANSIENT
 from engine.ledger.dynamodb.entries import log_of
 from engine.ledger.dynamodb.marks import update_mark
-
-
-@frozen
-class Tables:
-    """The names of the tables."""
-
-    jobs: str = "Jobs"
-    credits: str = "Credits"
-    ledger: str = "Ledger"
-    state: str = "State"
-    """What can be worked out again (baselines): no credit depends on it."""
-    seals: str = "Seals"
-    """What the entries were: audits write it, and nothing that serves events."""
-
-
-class Verdict(StrEnum):
-    """How the database answered a posting."""
-
-    POSTED = "posted"
-    SEQUENCE_TAKEN = "sequence-taken"
-    """Another entry stands at this sequence: a duplicate, or somebody was faster."""
-    NO_JOB_ROW = "no-job-row"
-    ROW_LEARNED = "row-learned"
-    """The job's row does not take the mark as it is."""
-    STANDING_LEARNED = "standing-learned"
-    """The user's row is not as the guard has it."""
-    HELD_UP = "held-up"
-    """Nothing is wrong with this posting; another one of the same transaction was refused."""
-    ALONE = "alone"
-    """What it shares with others, or it itself, was refused: only by itself it can tell why."""
-    BUSY = "busy"
-    """Somebody else is at work on an item of it, or too many ask for it: the same posting may succeed a moment later."""
-
-
-@frozen
-class Receipt:
-    """The database's answer. ``log`` is the job's log as far as the answer tells it; ``standing`` what it taught.
-
-    ``row`` is the job's row, where it does not take the mark; ``problem`` says what a busy posting waits for.
-    """
-
-    verdict: Verdict
-    log: JobLog | None = None
-    standing: Standing | None = None
-    row: Document | None = None
-    problem: str = ""
-
+from engine.ledger.store import Receipt, Tables, Verdict
 
 MOVED = ("remaining", "posted")
 """The attributes of a user's row that move by ``ADD``: both are numbers, or not there yet."""
@@ -199,9 +150,6 @@ SAYS_NOTHING = frozenset({"None", CONDITION_FAILED})
 
 ACTIONS_MAX = 100
 """What a transaction of DynamoDB holds."""
-
-BATCHED_GUARDS = frozenset({Guard.NONE, Guard.EXISTS, Guard.COVERED})
-"""Guards that can be asked for several postings of one user at once."""
 
 
 @frozen

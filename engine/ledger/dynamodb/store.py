@@ -14,7 +14,7 @@ from attrs import frozen
 from engine.domain.anomaly import Sample, Seen
 from engine.domain.decision import Guard
 from engine.domain.entry import Entry
-from engine.domain.errors import LedgerError
+from engine.domain.errors import LedgerRefused
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog
 from engine.ledger.dynamodb.attributes import Item, decode_item, encode
@@ -26,31 +26,16 @@ from engine.ledger.dynamodb.baselines import (
     recent_request,
     samples_request,
 )
-from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, DynamoDB, LedgerRefused, LedgerUnavailable, Response, call
+from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, DynamoDB, Response, call, reasons_of
 from engine.ledger.dynamodb.entries import entry_of, item_of, log_of, sample_of, seen_of
-from engine.ledger.dynamodb.jobs import Page, ScanSlice, most_frequent, page_of, scan_request, status_name
+from engine.ledger.dynamodb.jobs import page_of, scan_request
 from engine.ledger.dynamodb.marks import update_mark
-from engine.ledger.dynamodb.postings import BATCHED_GUARDS, REFERENCE_NAME, Batch, Posting, Receipt, Tables, Verdict, packed
+from engine.ledger.dynamodb.postings import REFERENCE_NAME, Batch, Posting, packed
 from engine.ledger.dynamodb.runs import change_request, entries_left, run_item, run_request
+from engine.ledger.store import Page, Receipt, ScanSlice, Tables, Verdict
 from engine.rating.baselines import Baselines
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.tracing import UNTRACED, Tracer
-
-__all__ = [
-    "BATCHED_GUARDS",
-    "DynamoDB",
-    "Ledger",
-    "LedgerError",
-    "LedgerRefused",
-    "LedgerUnavailable",
-    "Page",
-    "Receipt",
-    "ScanSlice",
-    "Tables",
-    "Verdict",
-    "most_frequent",
-    "status_name",
-]
 
 SAMPLED_PAGES_MAX = 300
 """300 MB of entries: some 38,000 read units, half a cent."""
@@ -98,8 +83,8 @@ class Ledger:
         except Cancelled as cancelled:
             return posting.receipt(cancelled.reasons)
         except LedgerRefused as error:
-            if problem := posting.refusal(error.reasons):
-                raise LedgerRefused(f"DynamoDB refuses {problem}", error.reasons) from error
+            if problem := posting.refusal(reasons_of(error)):
+                raise LedgerRefused(f"DynamoDB refuses {problem}") from error
             raise
         return Receipt(Verdict.POSTED)
 

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from engine.domain.entry import Entry
 from engine.ledger.dynamodb.attributes import Item, encode, encode_item
-from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, call
+from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, DynamoDB, call
 from engine.ledger.dynamodb.entries import item_of
 from engine.ledger.dynamodb.postings import put_entry
 from engine.ledger.dynamodb.seals import (
@@ -26,7 +26,8 @@ from engine.ledger.dynamodb.seals import (
     part_key,
     part_of,
 )
-from engine.ledger.dynamodb.store import DynamoDB, Ledger, Tables
+from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Tables
 from engine.runtime.clock import Clock, Deadline
 
 KEYS_TOGETHER_MAX = 100
