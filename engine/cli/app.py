@@ -10,8 +10,9 @@ import typer
 from attrs import frozen
 from typer.core import TyperGroup
 
-from engine.cli.program import FAILED, PROGRAM, version_line
-from engine.domain.errors import EventError, LedgerError, PolicyError, QueueError
+from engine.cli.program import PROGRAM, version_line
+from engine.cli.status import FAILED
+from engine.domain.errors import EventError, LedgerError, NoOpenAnomaly, PolicyError, QueueError
 
 
 @frozen
@@ -104,4 +105,4 @@ def _told_in_words() -> tuple[type[Exception], ...]:
     """Return what a person can mend without seeing where in the code it was found; asked for only when something is wrong."""
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415  no region, no credentials, no such profile
 
-    return PolicyError, EventError, LedgerError, QueueError, BotoCoreError
+    return PolicyError, EventError, LedgerError, NoOpenAnomaly, QueueError, BotoCoreError

@@ -16,7 +16,6 @@ from engine.cli.output import err, out, print_json, progress
 from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
 from engine.domain.documents import read_document
-from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.policy.schema import policy_schema
@@ -42,7 +41,7 @@ def validate(
         str | None,
         typer.Option(
             metavar="SOURCE/DETAIL-TYPE,...",
-            help="What the stack delivers: warn of rules that wait for other events, and of events that no rule takes.",
+            help="Events that the stack delivers: warn of rules that wait for others, and of events that no rule takes.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -59,7 +58,7 @@ def run_policy_tests(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Run policy tests: what given events must post. Shows what differs, and what no test reached."""
+    """Run policy tests. Shows entries that differ, and the rates, rules and anomalies that no test reached."""
     paths = files or sorted(POLICY_TESTS.glob("*.yaml"))
     if not paths:
         err.print(f"there are no policy tests in {POLICY_TESTS}", markup=False)
@@ -120,7 +119,7 @@ def explain(
     if event is not None:
         answers: Sequence[Reasons | Recount] = [reasons_for(read_document(event.read_bytes()), load_policy(policy))]
     else:
-        answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), endpoint_url).ledger())
+        answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), endpoint_url))
     if as_json:
         print_json([answer.answer() for answer in answers] if entry else answers[0].answer())
     else:
@@ -129,10 +128,10 @@ def explain(
         raise typer.Exit(FAILED)
 
 
-def _recounts(reference: str, ledger: Ledger) -> list[Recount]:
-    recounts = recount(ledger.entries_of(reference, patience()))
+def _recounts(reference: str, target: Target) -> list[Recount]:
+    recounts = recount(target.ledger().entries_of(reference, patience()))
     if not recounts:
-        known = f"no such reference in {ledger.tables.ledger}; a job's is job#<jobId>, a grant's grant#<id>"
+        known = f"no such reference in {target.tables.ledger}; a job's is job#<jobId>, a grant's grant#<id>"
         err.print(f"{reference}: {known}", markup=False, soft_wrap=True)
         raise typer.Exit(FAILED)
     return recounts
@@ -146,10 +145,10 @@ def show_plan(
         typer.Option(help="Events to try both policies on, one JSON object a line; gzip too.", exists=True, dir_okay=False),
     ],
     policy: PolicyFile = DEFAULT_POLICY,
-    top: Annotated[int, typer.Option(min=0, help="How many of the jobs that would cost otherwise are shown.")] = 10,
+    top: Annotated[int, typer.Option(min=0, help="How many of the jobs that would differ to show.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Show what an edit of the policy would do to given events. Touches no table; what a ledger knows is never re-priced."""
+    """Show what an edit of the policy would do to given events. Touches no table; past charges keep their price."""
     source = ReplayFile.open(events)
     documents = (read_document(line) for _, line in source.lines_after(0))
     with progress() as bar:

@@ -10,7 +10,8 @@ import gc
 import os
 import sys
 
-from engine.cli.program import DISTRIBUTION, FAILED, MISUSED, PROGRAM, version_line
+from engine.cli.program import DISTRIBUTION, PROGRAM, version_line
+from engine.cli.status import FAILED, MISUSED
 
 LIBRARY = "typer"
 """It comes with the extra ``cli``; without it there are help, the version, and ``validate`` where its arguments are plain."""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine.cli.program import FAILED, MISUSED
+from engine.cli.status import FAILED, MISUSED
 from engine.domain.errors import Mistake, PolicyError
 from engine.policy import Policy, load_policy
 
