@@ -10,8 +10,7 @@ from attrs import define, field, frozen
 
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Outcome
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.store import Receipt
+from engine.ledger.store import Receipt, Store
 from engine.policy.model import Policy
 from engine.rating.baselines import NO_BASELINES
 from engine.rating.decide import mark_only
@@ -62,8 +61,7 @@ def look_back(reconciler: Reconciler, _at: datetime, deadline: Deadline) -> Answ
 
 def longest(policy: Policy) -> timedelta | None:
     """Return over how long entries are looked at together; None where they are not."""
-    spans = [frequency.within for frequency in policy.frequencies.values()]
-    return max([*spans, *(drift.within for drift in policy.drifts.values())], default=None)
+    return max((detector.within for detector in policy.detectors if detector.within is not None), default=None)
 
 
 @define
@@ -78,8 +76,8 @@ class LookBackRun:
     @looking.default
     def _looking(self) -> LookBack:
         policy = self.reconciler.policy
-        baselines = self.reconciler.baselines.latest(self.deadline) if policy.drifts else NO_BASELINES
-        return LookBack(policy, baselines)
+        is_measured = any(detector.of is not None for detector in policy.looking_back)
+        return LookBack(policy, self.reconciler.baselines.latest(self.deadline) if is_measured else NO_BASELINES)
 
     def read(self, span: timedelta) -> None:
         """Look at what was posted within ``span``, as far as time and memory go."""
@@ -106,7 +104,7 @@ class FlagProposal:
 
     assessment: Assessment
     policy: Policy
-    store: Ledger
+    store: Store
 
     @property
     def reference(self) -> str:

@@ -29,8 +29,7 @@ from engine.cli.options import (
     reporter,
 )
 from engine.cli.output import err, out, print_counts, print_json, print_table
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.store import Tables
+from engine.ledger.store import Store, Tables
 from engine.runtime.clock import Clock, Deadline
 
 Reference = Annotated[str, typer.Argument(help="job#<jobId> or grant#<reference>.")]
@@ -160,7 +159,7 @@ def digest(
     print_table("The dearest", ("reference", "user", "credits", "anomalies", "likely cause"), map(_dear, found.dearest()))
 
 
-def _explained(found: Sequence[Finding], ledger: Ledger, policy: Any, *, store: bool) -> list[dict[str, Any]]:
+def _explained(found: Sequence[Finding], ledger: Store, policy: Any, *, store: bool) -> list[dict[str, Any]]:
     """Return what is said of each, in parts as large as the function's, and store it where that is asked for."""
     from engine.anomalies.explain.local import explainer_on  # noqa: PLC0415  no other command needs it
     from engine.anomalies.explain.run import TOGETHER_MAX  # noqa: PLC0415  the same
@@ -172,7 +171,7 @@ def _explained(found: Sequence[Finding], ledger: Ledger, policy: Any, *, store: 
             entries = [finding.entry for finding in part]
             for entry, explanation in zip(entries, explainer.explain(entries, _function_time()), strict=True):
                 said = explanation.attributes()
-                is_stored = store and explainer.shelf.store(entry, said, patience())
+                is_stored = store and explainer.explanations.store(entry, said, patience())
                 place = {"reference": entry.reference, "sequence": entry.sequence}
                 answers.append({**place, "explanation": said, "stored": is_stored})
     return answers
@@ -186,11 +185,11 @@ def _parts(found: Sequence[Finding], size: int) -> Iterable[Sequence[Finding]]:
     return (found[start : start + size] for start in range(0, len(found), size))
 
 
-def _ledger(table: str, endpoint: str | None, state: str = "State") -> Ledger:
+def _ledger(table: str, endpoint: str | None, state: str = "State") -> Store:
     return Target(Tables(ledger=table, state=state), endpoint).ledger()
 
 
-def _since(ledger: Ledger, hours: float | None) -> datetime | None:
+def _since(ledger: Store, hours: float | None) -> datetime | None:
     return ledger.clock.now() - timedelta(hours=hours) if hours is not None else None
 
 

@@ -26,9 +26,7 @@ from engine.cli.options import (
     forever,
 )
 from engine.cli.output import err, out, print_counts, print_json, progress
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.dynamodb.vault import Vault
-from engine.ledger.store import Tables
+from engine.ledger.store import Store, Tables
 
 HEAD_SHOWN = 12
 
@@ -81,17 +79,17 @@ def _check_usage(*, verify: bool, head: str | None, repair: bool, reason: str | 
         raise typer.Exit(MISUSED)
 
 
-def _audited(ledger: Ledger, *, seal: bool) -> Audit:
-    sealer = Sealer(Vault.of(ledger), ledger.clock.now(), forever()) if seal else None
+def _audited(ledger: Store, *, seal: bool) -> Audit:
+    sealer = Sealer(ledger.audits(), ledger.clock.now(), forever()) if seal else None
     with progress() as bar:
         task = bar.add_task("audit: entries", total=None)
         return run_audit(ledger, forever(), lambda count: bar.update(task, completed=count), sealer)
 
 
-def _verified(ledger: Ledger) -> Verification:
+def _verified(ledger: Store) -> Verification:
     with progress() as bar:
         task = bar.add_task("verify: sealed entries", total=None)
-        return run_verify(Vault.of(ledger), forever(), lambda count: bar.update(task, completed=count))
+        return run_verify(ledger.audits(), forever(), lambda count: bar.update(task, completed=count))
 
 
 def _answer(result: Audit) -> dict[str, Any]:
