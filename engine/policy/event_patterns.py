@@ -21,15 +21,14 @@ COMBINATIONS_MAX = 5000
 """How many combinations of alternatives all patterns of a policy may have together; AWS takes 1,000 in each."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Matcher:
-    """A compiled pattern, and the pattern itself in plain values."""
+    """The predicate of a pattern (which knows the parsed one), and the pattern itself in plain values."""
 
-    matches: Callable[[Mapping[str, Any]], bool]
+    matches: LazyPredicate
     pattern: Mapping[str, Any]
 
 
-@frozen
 class EventPattern:
     """An EventBridge event pattern."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import define, evolve, field
 
 from engine.domain.anomaly import Sample
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Store
 from engine.policy.model import Policy
 from engine.rating.baselines import NO_BASELINES, UNREADABLE, Baselines, compute_baselines
 from engine.runtime.clock import Clock, Deadline
@@ -30,7 +30,7 @@ class BaselineCache:
     """The baselines of one policy."""
 
     policy: Policy
-    ledger: Ledger
+    ledger: Store
     clock: Clock
     known: Baselines = NO_BASELINES
     read_at: float | None = None
@@ -43,7 +43,7 @@ class BaselineCache:
 
     def current(self, deadline: Deadline) -> Baselines:
         """Return the baselines that hold now; none, with the reason, where there are none."""
-        if not self.is_needed:
+        if not self.policy.needs_baselines:
             return NO_BASELINES
         if self.read_at is None or self.clock.steady() - self.read_at >= SECONDS_BETWEEN_READS:
             self.known = self._read(deadline)
@@ -74,7 +74,7 @@ class BaselineCache:
         return {"groups": len(groups), "samples": sum(baseline.samples for baseline in groups)}
 
     def _samples(self, deadline: Deadline) -> Iterator[Sample]:
-        wanted = {measured.of for measured in self.policy.measured}
+        wanted = set(self.policy.measured)
         found = self.ledger.samples(self.clock.now() - WINDOW, ENTRIES_MAX, deadline)
         yield from (sample for sample in found if sample.of in wanted)
 

@@ -8,13 +8,12 @@ from typing import Any, Protocol
 
 from attrs import asdict, define, evolve, field, frozen
 
-from engine.domain.decision import Outcome
+from engine.domain.entry_types import POSTED
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.instants import instant_text
 from engine.domain.job_row import most_frequent, status_name
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.store import Page, ScanSlice
+from engine.ledger.store import Page, ScanSlice, Store
 from engine.policy.expressions.paths import PathProblem
 from engine.policy.model import CatchUp, Policy
 from engine.reconcile.reconciler import Reconciler
@@ -26,8 +25,6 @@ ROWS_TOGETHER = 25
 
 ROW_RESERVE_SECONDS = 2.0
 """A scan begins no further rows with less time than this left, so that those it is at are always finished."""
-
-POSTED = (Outcome.DEBITED, Outcome.REFUNDED, Outcome.GRANTED, Outcome.VOIDED, Outcome.FLAGGED)
 
 SHARE = 16
 """One slice takes at most this part of what a run may still post, so that slices at work at once do not starve each other."""
@@ -134,7 +131,7 @@ class SharedAllowance:
     LedgerRefused once another run has begun: this one is over.
     """
 
-    ledger: Ledger
+    ledger: Store
     run: str
     deadline: Deadline
     left: int = field(init=False)

@@ -15,8 +15,9 @@ from typing import Any
 from attrs import Factory, define, field, frozen
 
 from engine.domain.assessment import Assessment
-from engine.domain.decision import Decision, Outcome
+from engine.domain.decision import Decision
 from engine.domain.entry import Entry
+from engine.domain.entry_types import METRICS, Outcome
 from engine.domain.envelope import Envelope, Source
 from engine.domain.texts import plainly
 from engine.runtime.clock import Clock
@@ -24,17 +25,11 @@ from engine.runtime.clock import Clock
 NAMESPACE = "Reconciler"
 LINE = json.JSONEncoder(default=str)
 
-METRICS: Mapping[Outcome, str] = {
-    Outcome.DEBITED: "Debits",
-    Outcome.REFUNDED: "Refunds",
-    Outcome.GRANTED: "Grants",
-    Outcome.VOIDED: "Voids",
-    Outcome.FLAGGED: "Flags",
-    Outcome.REFUSED: "Refusals",
-    Outcome.DUPLICATE: "Duplicates",
-    Outcome.IGNORED: "Ignored",
-}
-"""The metric that counts each outcome. An entry with anomalies also counts among the ``Flags``."""
+
+RETURNED = "ReturnedSeconds"
+
+UNITS: Mapping[str, str] = {"CreditsMoved": "None", RETURNED: "Seconds"}
+"""The unit of each metric that counts nothing."""
 
 
 @frozen
@@ -159,6 +154,10 @@ class Telemetry:
         takes_nothing = self.tally.reject(str(fields["event"] or message))
         self._line(logging.ERROR, "failed", fields, {"Errors": 1, "NothingTaken": int(takes_nothing)})
 
+    def returned(self, fields: Mapping[str, Any], seconds: float) -> None:
+        """Report the oldest event that comes back to the queue again, and for how many seconds it has waited."""
+        self._line(logging.WARNING, "comes back", fields, {RETURNED: seconds})
+
     def scanned(self, fields: Mapping[str, Any], *, is_capped: bool = False) -> None:
         """Report a run of the scan; one that found more to post than it may is for a person to look at.
 
@@ -231,7 +230,7 @@ def settled_metrics(report: Report, lost_before: datetime | None = None) -> dict
 
 @functools.cache
 def _definitions(names: tuple[str, ...]) -> list[dict[str, str]]:
-    return [{"Name": name, "Unit": "None" if name == "CreditsMoved" else "Count"} for name in names]
+    return [{"Name": name, "Unit": UNITS.get(name, "Count")} for name in names]
 
 
 def embedded(metrics: Mapping[str, float], dimensions: Mapping[str, str], now: datetime) -> dict[str, Any]:

@@ -1,0 +1,182 @@
+"""Entries <-> what is stored of them: JSON-like values, by the names of the Ledger's attributes.
+
+These names are for good: whatever keeps entries, and whoever reads them, an entry of years ago is read by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from engine.domain.anomaly import Anomaly, Sample, Seen, Sign
+from engine.domain.entry import Entry, EntryType, Resolution
+from engine.domain.envelope import Source
+from engine.domain.fact_kinds import read_facts, written
+from engine.domain.instants import instant_text, posting_text
+from engine.domain.log import JobLog
+from engine.domain.money import EXACT, ZERO, Money
+from engine.domain.price import Price, Tier, TierModel
+
+
+def stored_of(entry: Entry, posted_at: datetime) -> dict[str, object]:
+    """Return what is stored of ``entry``. None, at any depth, stands for what is left out."""
+    return {
+        "reference": entry.reference,
+        "sequence": entry.sequence,
+        "userId": entry.user,
+        "jobId": entry.job,
+        "type": entry.type.value,
+        "amount": entry.amount,
+        "cost": entry.cost,
+        "money": {"places": entry.money.places, "rounding": entry.money.rounding},
+        "occurredAt": instant_text(entry.occurred_at),
+        "occurredAtFrom": ASSUMED if entry.time_is_assumed else None,
+        "postedAt": posting_text(posted_at),
+        "rule": entry.rule,
+        "policy": entry.policy,
+        "price": _price(entry.price) if entry.price else None,
+        "quantity": entry.quantity,
+        "facts": written(entry.facts),
+        "anomalies": [_anomaly(anomaly) for anomaly in entry.anomalies],
+        "flagged": True if entry.anomalies else None,  # for the filter of the stream: a list cannot be asked for
+        "samples": [_sample(sample) for sample in entry.samples] or None,
+        "signs": {sign.name: sign.key for sign in entry.signs} or None,
+        "source": entry.source.value,
+        "eventId": entry.event_id,
+        "resolution": _resolution(entry.resolution) if entry.resolution else None,
+    }
+
+
+ASSUMED = "scan-start"
+"""Where the time of an entry is from, when the row of Jobs had none."""
+
+
+def log_of_stored(entries: Iterable[Mapping[str, Any]]) -> JobLog:
+    """Return the stored entries of one reference (in order of their sequence), summed up. Some attributes are enough."""
+    log = JobLog()
+    for entry in entries:
+        log = JobLog(
+            sequence=entry["sequence"],
+            user=entry["userId"] if entry.get("source") == Source.REPAIR else log.user or entry["userId"],
+            facts=read_facts(entry["facts"]) if "facts" in entry else log.facts,
+            cost=Decimal(entry.get("cost", log.cost)),
+            posted=EXACT.add(log.posted, Decimal(entry.get("amount", ZERO))),
+        )
+    return log
+
+
+def entry_of(stored: Mapping[str, Any]) -> Entry:
+    """Return the entry that is stored so. Raises KeyError or ValueError for what is no entry of this system."""
+    return Entry(
+        reference=stored["reference"],
+        job=stored.get("jobId"),
+        sequence=stored["sequence"],
+        user=stored["userId"],
+        type=EntryType(stored["type"]),
+        amount=Decimal(stored["amount"]),
+        occurred_at=_instant(stored["occurredAt"]),
+        rule=stored["rule"],
+        policy=stored["policy"],
+        facts=read_facts(stored["facts"]),
+        cost=Decimal(stored["cost"]),
+        money=Money(stored["money"]["places"], stored["money"]["rounding"]),
+        source=Source(stored["source"]),
+        price=_price_of(stored["price"]) if "price" in stored else None,
+        quantity=_decimal(stored.get("quantity")),
+        anomalies=tuple(_anomaly_of(anomaly) for anomaly in stored.get("anomalies", ())),
+        samples=tuple(sample_of(sample) for sample in stored.get("samples", ())),
+        signs=_signs_of(stored),
+        event_id=stored.get("eventId"),
+        time_is_assumed=stored.get("occurredAtFrom") == ASSUMED,
+        resolution=_resolution_of(stored["resolution"]) if "resolution" in stored else None,
+    )
+
+
+def sample_of(stored: Mapping[str, Any]) -> Sample:
+    """Return a stored sample."""
+    return Sample(stored["of"], stored["group"], Decimal(stored["value"]))
+
+
+def seen_of(stored: Mapping[str, Any]) -> Seen:
+    """Return what a look back sees of a stored entry. ``SEEN_ATTRIBUTES`` of it are enough."""
+    return Seen(
+        reference=stored["reference"],
+        job=stored.get("jobId"),
+        user=stored["userId"],
+        at=_instant(stored["occurredAt"]),
+        signs=_signs_of(stored),
+        samples=tuple(sample_of(sample) for sample in stored.get("samples", ())),
+        flagged=stored["rule"] if stored["type"] == EntryType.FLAG else None,
+    )
+
+
+SEEN_ATTRIBUTES = ("reference", "jobId", "userId", "occurredAt", "type", "rule", "signs", "samples")
+
+
+def _signs_of(stored: Mapping[str, Any]) -> tuple[Sign, ...]:
+    return tuple(Sign(name, key) for name, key in stored.get("signs", {}).items())
+
+
+# --- to what is stored -------------------------------------------------------------------------------------------------------
+
+
+def _price(price: Price) -> dict[str, object]:
+    """Return what a price is made of; what says nothing is left out."""
+    return {
+        "amount": price.amount,
+        "book": price.book,
+        "effective": instant_text(price.effective) if price.effective else None,
+        "rate": price.rate,
+        "unit": price.unit,
+        "tiers": [{"upTo": tier.up_to, "rate": tier.rate} for tier in price.tiers] or None,
+        "tierModel": price.tier_model.value if price.tiers else None,
+        "minimum": price.minimum,
+        "maximum": price.maximum,
+    }
+
+
+def _anomaly(anomaly: Anomaly) -> dict[str, object]:
+    return {"name": anomaly.name, "reason": anomaly.reason, "figures": dict(anomaly.figures) or None}
+
+
+def _sample(sample: Sample) -> dict[str, object]:
+    return {"of": sample.of, "group": sample.group, "value": sample.value}
+
+
+def _resolution(resolution: Resolution) -> dict[str, object]:
+    return {"entries": list(resolution.entries), "note": resolution.note}
+
+
+# --- and back ---------------------------------------------------------------------------------------------------------
+
+
+def _price_of(stored: Mapping[str, Any]) -> Price:
+    return Price(
+        amount=_decimal(stored.get("amount")),
+        book=stored.get("book"),
+        effective=_instant(stored["effective"]) if "effective" in stored else None,
+        rate=_decimal(stored.get("rate")),
+        unit=stored.get("unit"),
+        tiers=tuple(Tier(Decimal(tier["rate"]), _decimal(tier.get("upTo"))) for tier in stored.get("tiers", ())),
+        tier_model=TierModel(stored.get("tierModel", TierModel.GRADUATED)),
+        minimum=_decimal(stored.get("minimum")),
+        maximum=_decimal(stored.get("maximum")),
+    )
+
+
+def _anomaly_of(stored: Mapping[str, Any]) -> Anomaly:
+    return Anomaly(stored["name"], stored.get("reason"), tuple(sorted(stored.get("figures", {}).items())))
+
+
+def _resolution_of(stored: Mapping[str, Any]) -> Resolution:
+    return Resolution(tuple(stored["entries"]), stored["note"])
+
+
+def _decimal(stored: Any) -> Decimal | None:
+    return Decimal(stored) if stored is not None else None
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
