@@ -28,12 +28,15 @@ from engine.cli.options import (
     patience,
     reporter,
 )
-from engine.cli.output import err, out, print_counts, print_json, print_table
+from engine.cli.output import complain, print_counts, print_json, print_table, say
 from engine.ledger.dynamodb.store import Ledger, Tables
 from engine.runtime.clock import Clock, Deadline
 
 Reference = Annotated[str, typer.Argument(help="job#<jobId> or grant#<reference>.")]
 Hours = Annotated[float | None, typer.Option(min=0.0, help="Only what was posted in the last so many hours.")]
+
+PROSE = ("anomalies", "likely cause", "resolved")
+"""What may be folded over several lines; all else are identifiers and figures."""
 
 NOTE_CHARACTERS_MAX = 1000
 EXPLAIN_SECONDS = 60.0
@@ -67,7 +70,7 @@ def show_list(
         print_json([finding.answer() for finding in found])
         return
     columns = ("reference", "entry", "user", "amount", "anomalies", "likely cause", "severity", "by", "resolved")
-    print_table(f"{len(found)} flagged entries", columns, map(_cells, found))
+    print_table(f"{len(found)} flagged entries", columns, map(_cells, found), prose=PROSE)
 
 
 @app.command()
@@ -97,7 +100,7 @@ def resolve(
 ) -> None:
     """Resolve the anomalies of a reference: a flag entry with the note is appended, which moves nothing."""
     if not note.strip() or len(note) > NOTE_CHARACTERS_MAX:
-        err.print(f"a note has 1 to {NOTE_CHARACTERS_MAX} characters", markup=False)
+        complain(f"a note has 1 to {NOTE_CHARACTERS_MAX} characters")
         raise typer.Exit(MISUSED)
     entry = resolve_anomalies(_ledger(ledger_table, endpoint_url), reference, sequence, note.strip(), patience())
     resolved = list(entry.resolution.entries) if entry.resolution else []
@@ -119,7 +122,7 @@ def explain(
 ) -> None:
     """Explain flagged entries here and now, as the function does: with OPENAI_API_KEY by the model, without by the rules."""
     if (reference is None) is not missing:
-        err.print("name a reference, or say --missing", markup=False)
+        complain("name a reference, or say --missing")
         raise typer.Exit(MISUSED)
     ledger = _ledger(ledger_table, endpoint_url, state_table)
     if reference is not None:
@@ -153,10 +156,12 @@ def digest(
     if as_json:
         print_json(answer)
         return
-    out.print(answer["paragraph"], markup=False)
+    say(answer["paragraph"])
     for title in ("anomalies", "models", "users", "causes"):
         print_counts(title.capitalize(), answer[title])
-    print_table("The dearest", ("reference", "user", "credits", "anomalies", "likely cause"), map(_dear, found.dearest()))
+    print_table(
+        "The dearest", ("reference", "user", "credits", "anomalies", "likely cause"), map(_dear, found.dearest()), prose=PROSE
+    )
 
 
 def _explained(found: Sequence[Finding], ledger: Ledger, policy: Any, *, store: bool) -> list[dict[str, Any]]:
@@ -194,7 +199,7 @@ def _since(ledger: Ledger, hours: float | None) -> datetime | None:
 
 
 def _nothing_flagged(reference: str) -> None:
-    err.print(f"{reference}: there is no flagged entry", markup=False)
+    complain(f"{reference}: there is no flagged entry")
     raise typer.Exit(FAILED)
 
 

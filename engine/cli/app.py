@@ -10,7 +10,7 @@ import typer
 from engine.cli import anomalies, dead_letters, ledger, policies
 from engine.cli.audit import audit
 from engine.cli.options import FAILED
-from engine.cli.output import err
+from engine.cli.output import complain
 from engine.cli.unmark import unmark
 from engine.domain.errors import EventError, LedgerError, PolicyError, QueueError
 
@@ -53,7 +53,7 @@ def main() -> None:
     except SystemExit:
         raise
     except _told_in_words() as error:
-        err.print(str(error), markup=False, soft_wrap=True)
+        complain(str(error))
         raise SystemExit(FAILED) from error
 
 

@@ -25,7 +25,7 @@ from engine.cli.options import (
     Target,
     forever,
 )
-from engine.cli.output import err, out, print_counts, print_json, progress
+from engine.cli.output import complain, print_counts, print_json, progress, say
 from engine.ledger.dynamodb.store import Ledger, Tables
 from engine.ledger.dynamodb.vault import Vault
 
@@ -78,7 +78,7 @@ def _check_usage(*, verify: bool, head: str | None, repair: bool, reason: str | 
         "--head goes with --verify": head is not None and not verify,
     }
     for problem in (problem for problem, is_wrong in problems.items() if is_wrong):
-        err.print(problem, markup=False)
+        complain(problem)
         raise typer.Exit(MISUSED)
 
 
@@ -130,7 +130,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def _print(answer: dict[str, Any], result: Audit) -> None:
     print_counts("Audit", {name: answer[name] for name in ("entries", "users", "net")})
     for line in _lines(answer, result):
-        out.print(line, markup=False, soft_wrap=True)
+        say(line)
 
 
 def _lines(answer: dict[str, Any], result: Audit) -> list[str]:

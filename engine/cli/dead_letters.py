@@ -27,7 +27,7 @@ from engine.cli.options import (
     patience,
     reporter,
 )
-from engine.cli.output import err, out, print_counts, print_json, print_table
+from engine.cli.output import complain, print_counts, print_json, print_table, say
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Source
 from engine.domain.errors import EventError, LedgerError, QueueError
@@ -67,7 +67,7 @@ def show_list(
         (letter.id, letter.queue, letter.way, letter.since or "", letter.reason, problem or "ready")
         for letter, problem in rows
     )
-    print_table(f"{len(rows)} dead letters", ("id", "queue", "way", "since", "reason", "now"), cells)
+    print_table(f"{len(rows)} dead letters", ("id", "queue", "way", "since", "reason", "now"), cells, prose={"reason", "now"})
 
 
 @app.command()
@@ -121,7 +121,7 @@ def replay(
         print_json(results)
     else:
         cells = ((r["id"], ", ".join(r["outcomes"]), r["problem"] or "deleted") for r in results)
-        print_table(f"{len(results)} letters", ("id", "outcomes", "then"), cells)
+        print_table(f"{len(results)} letters", ("id", "outcomes", "then"), cells, prose={"outcomes", "then"})
     if any(result["problem"] for result in results):
         raise typer.Exit(FAILED)
 
@@ -150,7 +150,7 @@ def drop(
     if as_json:
         print_json({"dropped": dropped, "copies": str(to)})
     else:
-        out.print(f"{len(dropped)} dropped; copies in {to}", markup=False)
+        say(f"{len(dropped)} dropped; copies in {to}")
 
 
 def settle(letter: Letter, reconciler: Reconciler) -> tuple[list[str], str | None]:
@@ -229,11 +229,11 @@ def _chosen(desk: Desk, ids: list[str], *, everything: bool) -> Iterator[Letter]
             missing.discard(letter.id)
             yield letter
     if missing:
-        err.print(f"no such letter: {', '.join(sorted(missing))}", markup=False)
+        complain(f"no such letter: {', '.join(sorted(missing))}")
         raise typer.Exit(FAILED)
 
 
 def _one_of(ids: list[str] | None, *, everything: bool) -> None:
     if bool(ids) == everything:
-        err.print("name message ids, or say --all", markup=False)
+        complain("name message ids, or say --all")
         raise typer.Exit(MISUSED)

@@ -29,7 +29,7 @@ from engine.cli.options import (
     patience,
     reporter,
 )
-from engine.cli.output import err, print_counts, print_json, print_table, progress
+from engine.cli.output import complain, print_counts, print_json, print_table, progress
 from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, replay_file
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.money import EXACT, ZERO
@@ -78,11 +78,11 @@ def replay(
                 done=lambda lines: bar.update(task, completed=lines),
             )
     except CheckpointMismatchError as error:
-        err.print(str(error), markup=False, soft_wrap=True)
+        complain(str(error))
         raise typer.Exit(MISUSED) from error
     print_json(summary.answer()) if as_json else print_counts("Replay", summary.answer())
     if summary.rejected:
-        err.print(f"{summary.rejected} rejected: see {summary.rejects}", markup=False, soft_wrap=True)
+        complain(f"{summary.rejected} rejected: see {summary.rejects}")
         raise typer.Exit(FAILED)
 
 
@@ -134,7 +134,7 @@ def with_problems(write: Callable[[str], None]) -> Callable[[str], None]:
     def write_and_show(line: str) -> None:
         said = json.loads(line)
         if said.get("outcome") == "error":
-            err.print(said["problem"], markup=False, soft_wrap=True)
+            complain(said["problem"])
         write(line)
 
     return write_and_show
@@ -154,7 +154,7 @@ def statement(
     row = ledger.balance(user, patience())
     entries = list(ledger.entries_of_user(user, patience()))
     if row is None and not entries:
-        err.print(f"{user}: no such user in {credits_table} and no entry in {ledger_table}", markup=False)
+        complain(f"{user}: no such user in {credits_table} and no entry in {ledger_table}")
         raise typer.Exit(FAILED)
     remaining, posted = (Decimal((row or {}).get(name, ZERO)) for name in ("remaining", "posted"))
     granted = EXACT.subtract(remaining, posted)
@@ -164,7 +164,7 @@ def statement(
         print_json({**answer, "entries": lines})
         return
     columns = ("occurredAt", "job", "type", "amount", "balance", "rule", "anomalies")
-    print_table(f"Statement of {user}", columns, ([line[column] for column in columns] for line in lines))
+    print_table(f"Statement of {user}", columns, ([line[column] for column in columns] for line in lines), prose={"anomalies"})
     print_counts("Balance", {name: value for name, value in answer.items() if name != "user"})
 
 

@@ -12,7 +12,7 @@ from attrs import asdict
 
 from engine.audit.recount import Recount, recount
 from engine.cli.options import DEFAULT_POLICY, FAILED, MISUSED, AsJson, Endpoint, LedgerTable, PolicyFile, Target, patience
-from engine.cli.output import err, out, print_json, progress
+from engine.cli.output import complain, print_json, progress, say
 from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
 from engine.domain.documents import read_document
@@ -64,7 +64,7 @@ def _delivery(text: str) -> Delivery:
     try:
         return Delivery.read(text)
     except PolicyError as error:
-        err.print(f"--delivers: {error}", markup=False, soft_wrap=True)
+        complain(f"--delivers: {error}")
         raise typer.Exit(MISUSED) from error
 
 
@@ -85,11 +85,11 @@ def _plain_mistake(mistake: Mistake) -> dict[str, Any]:
 
 def _print_result(file: str, result: Mapping[str, Any]) -> None:
     for mistake in result["mistakes"]:
-        out.print(mistake["text"], markup=False, soft_wrap=True)
+        say(mistake["text"])
     for warning in result["warnings"]:
-        out.print(f"warning: {warning['text']}", markup=False, soft_wrap=True)
+        say(f"warning: {warning['text']}")
     if not result["mistakes"]:
-        out.print(f"{file}: fine ({result['policy']})", markup=False, soft_wrap=True)
+        say(f"{file}: fine ({result['policy']})")
 
 
 def run_policy_tests(
@@ -102,7 +102,7 @@ def run_policy_tests(
     """Run policy tests: what given events must post. Shows what differs, and what no test reached."""
     paths = files or sorted(POLICY_TESTS.glob("*.yaml"))
     if not paths:
-        err.print(f"there are no policy tests in {POLICY_TESTS}", markup=False)
+        complain(f"there are no policy tests in {POLICY_TESTS}")
         raise typer.Exit(MISUSED)
     answers = [_tested(load_tests(path)) for path in paths]
     if as_json:
@@ -129,11 +129,11 @@ def _print_tested(answer: Mapping[str, Any]) -> None:
     for policy_test in failed:
         place = f"{answer['file']}:{policy_test['line']}"
         lines = [f"{place}: {policy_test['name']}", *(f"    {line}" for line in policy_test["differences"])]
-        out.print("\n".join(lines), markup=False, soft_wrap=True)
+        say("\n".join(lines))
     passed = len(answer["tests"]) - len(failed)
-    out.print(f"{answer['file']}: {passed} passed, {len(failed)} failed ({answer['policy']})", markup=False, soft_wrap=True)
+    say(f"{answer['file']}: {passed} passed, {len(failed)} failed ({answer['policy']})")
     for part in answer["notReached"]:
-        out.print(f"    no test reached: {part}", markup=False, soft_wrap=True)
+        say(f"    no test reached: {part}")
 
 
 def schema(*, as_json: AsJson = True) -> None:
@@ -173,7 +173,7 @@ def explain(
 ) -> None:
     """Show why an event costs what it costs, or count the entries of a reference again, and say whether they agree."""
     if (event is None) == (entry is None):
-        err.print("explain takes either an event's file or --entry", markup=False)
+        complain("explain takes either an event's file or --entry")
         raise typer.Exit(MISUSED)
     if event is not None:
         answers: Sequence[Reasons | Recount] = [reasons_for(read_document(event.read_bytes()), load_policy(policy))]
@@ -182,7 +182,7 @@ def explain(
     if as_json:
         print_json([answer.answer() for answer in answers] if entry else answers[0].answer())
     else:
-        out.print("\n".join(line for answer in answers for line in answer.lines()), markup=False, soft_wrap=True)
+        say("\n".join(line for answer in answers for line in answer.lines()))
     if any(answer.failed for answer in answers):
         raise typer.Exit(FAILED)
 
@@ -191,7 +191,7 @@ def _recounts(reference: str, ledger: Ledger) -> list[Recount]:
     recounts = recount(ledger.entries_of(reference, patience()))
     if not recounts:
         known = f"no such reference in {ledger.tables.ledger}; a job's is job#<jobId>, a grant's grant#<id>"
-        err.print(f"{reference}: {known}", markup=False, soft_wrap=True)
+        complain(f"{reference}: {known}")
         raise typer.Exit(FAILED)
     return recounts
 

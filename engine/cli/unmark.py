@@ -12,7 +12,7 @@ import typer
 from attrs import asdict
 
 from engine.cli.options import MISUSED, AsJson, Endpoint, JobsTable, LedgerTable, Target, Verbose, forever
-from engine.cli.output import err, print_counts, print_json, progress
+from engine.cli.output import complain, print_counts, print_json, progress
 from engine.domain.instants import instant_text, read_instant
 from engine.ledger.dynamodb.marked import MARK, MarkedRow, Marks
 from engine.ledger.dynamodb.store import Tables
@@ -46,7 +46,7 @@ def unmark(
     print_json(answer) if as_json else print_counts("Unmark", answer)
     if total.unnumbered:
         said = f"{total.unnumbered} marks name no entry (made by hand, or by an earlier version) and stay"
-        err.print(said, markup=False, soft_wrap=True)
+        complain(said)
 
 
 def _past_instant(text: str) -> datetime:
@@ -55,7 +55,7 @@ def _past_instant(text: str) -> datetime:
         return instant
     problem = "no instant with its zone, like 2026-01-06T00:00:00Z" if instant is None else "still to come"
     said = f"--since is {text!r}, {problem}; write the instant that the tables were restored to"
-    err.print(said, markup=False, soft_wrap=True)
+    complain(said)
     raise typer.Exit(MISUSED)
 
 
