@@ -30,10 +30,11 @@ e2e: setup ## the template on a local AWS, end to end: events, queue, runs, perm
 	@begun=$$(date +%s); $(BIN)/python -m pytest tests/aws -m e2e --durations=5 && \
 		echo "built, deployed and proved end to end in $$(($$(date +%s) - begun)) seconds"
 
-lint: setup ## ruff, mypy and cfn-lint
+lint: setup ## ruff, mypy, the floors of the house and cfn-lint
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml
 
 format: setup ## let ruff put the code in shape

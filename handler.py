@@ -15,7 +15,7 @@ import functools
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.domain.documents import is_event, no_event
 from engine.domain.envelope import Source
@@ -25,6 +25,9 @@ from engine.reconcile.reconciler import SQS, Reconciler
 from engine.reconcile.wiring import Settings, build_reconciler
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.tracing import tracer_of
+
+if TYPE_CHECKING:
+    from engine.reconcile.scheduled import ClosingStep
 
 Answer = dict[str, Any]
 
@@ -133,7 +136,7 @@ def _answer_batch(event: Any, reconciler: Reconciler, deadline: Deadline) -> Ans
 def _answer_schedule(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
     from engine.reconcile.scheduled import everything  # noqa: PLC0415  what serves events needs none
 
-    return everything(reconciler, _time_of(event, reconciler), deadline)
+    return everything(reconciler, _time_of(event, reconciler), closing_steps(), deadline)
 
 
 def _answer_scan(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
@@ -151,13 +154,22 @@ def _answer_begin(event: Any, reconciler: Reconciler, deadline: Deadline) -> Ans
 def _answer_finish(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
     from engine.reconcile.scheduled import finish  # noqa: PLC0415  the same
 
-    return finish(reconciler, event, deadline)
+    return finish(reconciler, event, closing_steps(), deadline)
 
 
 def _answer_finish_again(event: Any, _reconciler: Reconciler, _deadline: Deadline) -> Answer:
     from engine.reconcile.scheduled import finish_again  # noqa: PLC0415  the same
 
     return finish_again(event)
+
+
+def closing_steps() -> tuple[ClosingStep, ...]:
+    """Return what a scheduled run does at its end, in this order."""
+    from engine.anomalies.digest import tell_daily  # noqa: PLC0415  the same
+    from engine.anomalies.look_back import look_back  # noqa: PLC0415  the same
+    from engine.audit.check import check_books  # noqa: PLC0415  the same
+
+    return look_back, check_books, tell_daily
 
 
 def _time_of(event: Any, reconciler: Reconciler) -> datetime:
@@ -218,7 +230,7 @@ def _live_through_snapshots(reconciler: Reconciler) -> None:
     """
     import snapshot_restore_py  # noqa: PLC0415  only the runtime has it
 
-    snapshot_restore_py.register_before_snapshot(reconciler.rest)
+    snapshot_restore_py.register_before_snapshot(reconciler.close)
     snapshot_restore_py.register_after_restore(_prime, reconciler)
 
 

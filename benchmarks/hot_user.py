@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from engine.reconcile.batch import EVENT_SECONDS_MAX
+from engine.reconcile.conductor import EVENT_SECONDS_MAX
 from engine.runtime.clock import BACKOFF_BASE_SECONDS, BACKOFF_CAP_SECONDS
 
 TRANSACTION_SECONDS = 0.010

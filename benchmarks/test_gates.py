@@ -26,7 +26,6 @@ from benchmarks.test_warm import bare_request
 from engine.ledger.dynamodb.store import Tables
 from engine.policy import load_policy
 from engine.policy.patterns import compile_pattern
-from engine.reconcile.reconciler import Reconciler
 
 pytestmark = pytest.mark.planted
 
@@ -75,7 +74,8 @@ def test_a_read_before_the_first_debit_is_caught(
 ) -> None:
     """A second call for each event, as if the condition could not tell a duplicate."""
     monkeypatch.setattr(
-        Reconciler, "first_look", lambda self, assessment, deadline: self.ledger.read(assessment.reference, deadline)
+        "engine.reconcile.conductor.likely_log",
+        lambda assessment, store, deadline: store.read(assessment.reference, deadline),
     )
     policy = load_policy("policies/video.yaml")
     ours: list[float] = []

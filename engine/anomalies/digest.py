@@ -103,15 +103,19 @@ def digest_of(found: Iterable[Finding], since: datetime, until: datetime) -> Dig
     return Digest(since, until, tuple(finding for finding in found if first <= finding.posted_at < end))
 
 
-def tell_daily(reconciler: Reconciler, at: datetime, deadline: Deadline) -> None:
-    """Tell in the log what was flagged in the day before the run at ``at``, if it is the first of its day. Never fails."""
+def tell_daily(reconciler: Reconciler, at: datetime, deadline: Deadline) -> dict[str, Any]:
+    """Tell in the log what was flagged in the day before the run at ``at``, if it is the first of its day. Never fails.
+
+    What it says stands in the log alone; the run's answer has no part for it.
+    """
     try:
         if not reconciler.ledger.is_first_of_the_day(at.date().isoformat(), deadline):
-            return
+            return {}
         found = findings(reconciler.ledger.flagged(at - DAY, deadline))
         reconciler.telemetry.noted("digest", digest_of(found, at - DAY, at).answer())
     except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
         reconciler.telemetry.noted("digest", {"problem": f"{type(error).__name__}: {error}"}, is_wrong=True)
+    return {}
 
 
 def _line(finding: Finding) -> dict[str, Any]:

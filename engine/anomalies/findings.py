@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import define, field, frozen
 
-from engine.domain.decision import Guard
+from engine.domain.decision import Decision, Outcome
 from engine.domain.entry import Entry, EntryType, Resolution
 from engine.domain.envelope import Source
+from engine.domain.log import JobLog
 from engine.domain.money import ZERO
 from engine.ledger.dynamodb.entries import entry_of
-from engine.ledger.dynamodb.store import Ledger, LedgerRefused, LedgerUnavailable, Verdict
+from engine.ledger.dynamodb.store import Ledger, LedgerRefused, Receipt
+from engine.reconcile.settle import settle
 from engine.runtime.clock import Deadline
 
 RESOLVE = "resolve"
@@ -97,36 +99,52 @@ def resolve(ledger: Ledger, reference: str, sequence: int | None, note: str, dea
 
     Raises LedgerError where there is nothing to resolve, or where the ledger does not take it.
     """
-    for _ in deadline.attempts():
-        entry = _resolving(ledger, reference, sequence, note, deadline)
-        if ledger.post(entry, Guard.NONE, None, deadline).verdict is Verdict.POSTED:
-            return entry
-    raise LedgerUnavailable(f"{reference}: others kept writing to it until the time was used up")
+    proposal = ResolutionProposal(ledger, reference, sequence, note)
+    settle(proposal, ledger, deadline)
+    return proposal.entry
 
 
-def _resolving(ledger: Ledger, reference: str, sequence: int | None, note: str, deadline: Deadline) -> Entry:
-    entries, log = ledger.entries_of(reference, deadline), ledger.read(reference, deadline)
-    sequences = tuple(_to_resolve(findings_of(ledger, reference, deadline), sequence))
-    if not sequences or not entries:
-        which = reference if sequence is None else f"{reference}, entry {sequence}"
-        raise LedgerRefused(f"{which}: there is no open anomaly")
-    last = entries[-1]
-    return Entry(
-        reference=reference,
-        job=last.job,
-        sequence=log.sequence + 1,
-        user=log.user or last.user,
-        type=EntryType.FLAG,
-        amount=ZERO,
-        occurred_at=ledger.clock.now(),
-        rule=RESOLVE,
-        policy=last.policy,
-        facts=log.facts,
-        cost=log.cost,
-        money=last.money,
-        source=Source.COMMAND,
-        resolution=Resolution(sequences, note),
-    )
+@define
+class ResolutionProposal:
+    """A person's resolution of the open anomalies of a log, or of one entry of it."""
+
+    store: Ledger
+    reference: str
+    sequence: int | None
+    note: str
+    entry: Entry = field(init=False)
+    """The one that was proposed last."""
+
+    def decide(self, _attempt: int, deadline: Deadline) -> Decision:
+        """Return the resolving entry, by the log as it stands now. Raises LedgerError where there is nothing to resolve."""
+        entries, log = self.store.entries_of(self.reference, deadline), self.store.read(self.reference, deadline)
+        sequences = tuple(_to_resolve(findings_of(self.store, self.reference, deadline), self.sequence))
+        if not sequences or not entries:
+            which = self.reference if self.sequence is None else f"{self.reference}, entry {self.sequence}"
+            raise LedgerRefused(f"{which}: there is no open anomaly")
+        self.entry = self._entry(entries[-1], log, sequences)
+        return Decision(Outcome.FLAGGED, self.entry)
+
+    def learn(self, receipt: Receipt, deadline: Deadline) -> None:
+        """Nothing: each decision looks at the log."""
+
+    def _entry(self, last: Entry, log: JobLog, sequences: tuple[int, ...]) -> Entry:
+        return Entry(
+            reference=self.reference,
+            job=last.job,
+            sequence=log.sequence + 1,
+            user=log.user or last.user,
+            type=EntryType.FLAG,
+            amount=ZERO,
+            occurred_at=self.store.clock.now(),
+            rule=RESOLVE,
+            policy=last.policy,
+            facts=log.facts,
+            cost=log.cost,
+            money=last.money,
+            source=Source.COMMAND,
+            resolution=Resolution(sequences, self.note),
+        )
 
 
 def _to_resolve(found: Iterable[Finding], sequence: int | None) -> Iterator[int]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from engine.domain.decision import Guard, Outcome
-from engine.ledger.dynamodb.store import LedgerUnavailable, Verdict
+from engine.domain.assessment import Assessment
+from engine.domain.decision import Decision, Outcome
+from engine.ledger.dynamodb.store import Ledger, Receipt
 from engine.policy.model import Policy
 from engine.rating.baselines import NO_BASELINES
 from engine.rating.decide import mark_only
-from engine.rating.trends import LookBack, Trend, flagged
-from engine.reconcile.reconciler import LESSONS_MAX, Reconciler
+from engine.rating.trends import LookBack, flagged
+from engine.reconcile.reconciler import Reconciler
+from engine.reconcile.settle import settle
 from engine.runtime.clock import Deadline
 
 type Answer = dict[str, Any]
@@ -35,7 +37,7 @@ POST_RESERVE_SECONDS = 1.0
 """No further page is read with less time than this left, so that what was found can be posted."""
 
 
-def look_back(reconciler: Reconciler, deadline: Deadline) -> Answer:
+def look_back(reconciler: Reconciler, _at: datetime, deadline: Deadline) -> Answer:
     """Flag what only many entries show, and return what was done; nothing where the policy looks for no such thing.
 
     Of a ledger that cannot be read in time only a part is seen (``unread``): then flags may be missing.
@@ -45,7 +47,7 @@ def look_back(reconciler: Reconciler, deadline: Deadline) -> Answer:
     if within is None:
         reconciler.telemetry.looked_back({})
         return {}
-    look = _Look(reconciler, deadline.sooner(deadline.left() / SHARE))
+    look = LookBackRun(reconciler, deadline.sooner(deadline.left() / SHARE))
     try:
         look.read(within + OVERLAP)
         look.flag()
@@ -64,8 +66,8 @@ def longest(policy: Policy) -> timedelta | None:
 
 
 @define
-class _Look:
-    """One look back."""
+class LookBackRun:
+    """One look back at the ledger."""
 
     reconciler: Reconciler
     deadline: Deadline
@@ -75,7 +77,7 @@ class _Look:
     @looking.default
     def _looking(self) -> LookBack:
         policy = self.reconciler.policy
-        baselines = self.reconciler.usual.latest(self.deadline) if policy.drifts else NO_BASELINES
+        baselines = self.reconciler.baselines.latest(self.deadline) if policy.drifts else NO_BASELINES
         return LookBack(policy, baselines)
 
     def read(self, span: timedelta) -> None:
@@ -90,15 +92,28 @@ class _Look:
 
     def flag(self) -> None:
         """Post the flags."""
+        ledger = self.reconciler.ledger
         for trend in islice(self.looking.trends(), FLAGS_MAX):
-            self.answer["flags"] += self._post(trend) is Outcome.FLAGGED
+            proposal = FlagProposal(flagged(trend), self.reconciler.policy, ledger)
+            decision, _ = settle(proposal, ledger, self.deadline)
+            self.answer["flags"] += decision.outcome is Outcome.FLAGGED
 
-    def _post(self, trend: Trend) -> Outcome:
-        ledger, assessment = self.reconciler.ledger, flagged(trend)
-        for _ in self.deadline.attempts(at_once=LESSONS_MAX):
-            decision = mark_only(assessment, ledger.read(assessment.reference, self.deadline), self.reconciler.policy)
-            if decision.entry is None:
-                return decision.outcome
-            if ledger.post(decision.entry, Guard.NONE, None, self.deadline).verdict is Verdict.POSTED:
-                return decision.outcome
-        raise LedgerUnavailable(f"{assessment.reference}: others kept writing to it until the time was used up")
+
+@frozen
+class FlagProposal:
+    """The flag of a trend. It moves nothing, whatever is due."""
+
+    assessment: Assessment
+    policy: Policy
+    store: Ledger
+
+    @property
+    def reference(self) -> str:
+        return self.assessment.reference
+
+    def decide(self, _attempt: int, deadline: Deadline) -> Decision:
+        """Return the flag, by the log as it stands now; nothing where it is flagged already."""
+        return mark_only(self.assessment, self.store.read(self.reference, deadline), self.policy)
+
+    def learn(self, receipt: Receipt, deadline: Deadline) -> None:
+        """Nothing: each decision looks at the log."""

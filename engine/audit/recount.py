@@ -12,10 +12,9 @@ from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
 from engine.domain.facts import Charge, Facts, Grant, all_claims
 from engine.domain.instants import instant_text
-from engine.domain.log import due
+from engine.domain.log import due, log_of
 from engine.domain.money import ZERO
 from engine.policy.price_books import amount_of
-from engine.preview.rehearsal import log_of
 from engine.rating.arithmetic import cost_steps, price_steps
 from engine.rating.decide import cost_of, desired_cost
 

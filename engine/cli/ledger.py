@@ -117,7 +117,7 @@ def scan(
         task = bar.add_task("scan: rows that were due", total=None)
         write = reporter(verbose=verbose, then=lambda: bar.advance(task))
         reconciler = open_reconciler(target, policy, workers, write if verbose else with_problems(write))
-        baselines = reconciler.usual.renew(patience())
+        baselines = reconciler.baselines.renew(patience())
         with ThreadPoolExecutor(workers) as pool:
             reports = list(pool.map(lambda part: run_scan(reconciler, [part], forever()), whole_table(segments)))
     total = sum(reports, start=ScanReport())

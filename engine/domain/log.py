@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from attrs import frozen
 
+from engine.domain.entry import Entry
+from engine.domain.envelope import Source
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.money import EXACT, ZERO
 
@@ -29,3 +32,12 @@ class JobLog:
     def due(self) -> Decimal:
         """The amount that is still to be posted: not zero only after a refusal."""
         return due(self.cost, self.posted)
+
+
+def log_of(entries: Iterable[Entry]) -> JobLog:
+    """Return the entries of one reference, in order of their sequence, summed up."""
+    log = JobLog()
+    for entry in entries:
+        user = entry.user if entry.source is Source.REPAIR else log.user or entry.user
+        log = JobLog(entry.sequence, user, entry.facts, entry.cost, EXACT.add(log.posted, entry.amount))
+    return log

@@ -22,6 +22,8 @@ DIGITS_MAX = 38
 
 PLAIN_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 
+JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
 ROUNDINGS: Mapping[str, str] = {
     "half-even": ROUND_HALF_EVEN,
     "half-up": ROUND_HALF_UP,

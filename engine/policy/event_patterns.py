@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from engine.domain.errors import PolicyError
-from engine.policy.expressions.paths import JSON_NUMBER
+from engine.domain.money import JSON_NUMBER
 from engine.policy.grammar import WRONG, kind_of
 from engine.policy.patterns import parse_pattern
 from engine.policy.patterns.compile import LazyPredicate

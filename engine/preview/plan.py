@@ -12,11 +12,12 @@ from engine.domain.entry import Entry
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError
 from engine.domain.instants import instant_text
+from engine.domain.log import log_of
 from engine.domain.money import EXACT, ZERO
 from engine.domain.price import Tier
 from engine.policy.model import AnomalyRule, CatchUp, Policy, Rule
 from engine.policy.price_books import PriceRow, rates_by_unit
-from engine.preview.rehearsal import Plenty, Rehearsal, log_of
+from engine.preview.rehearsal import Plenty, Rehearsal
 
 REFUSED = "error"
 """How an event ends that makes no sense."""

@@ -5,7 +5,6 @@ It decides by the same ``assess`` and ``decide``, and checks the same guards as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -14,22 +13,13 @@ from attrs import Factory, define
 from engine.domain.decision import Decision, Guard, Outcome, Standing
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.log import JobLog
+from engine.domain.log import JobLog, log_of
 from engine.domain.money import EXACT, ZERO
 from engine.policy.model import Policy
 from engine.rating.assess import assess
 from engine.rating.baselines import NO_BASELINES, Baselines
 from engine.rating.decide import decide, mark_only
 from engine.rating.trends import LookBack, flagged
-
-
-def log_of(entries: Iterable[Entry]) -> JobLog:
-    """Return the entries of one reference, summed up as the database would sum them up."""
-    log = JobLog()
-    for entry in entries:
-        user = entry.user if entry.source is Source.REPAIR else log.user or entry.user
-        log = JobLog(entry.sequence, user, entry.facts, entry.cost, EXACT.add(log.posted, entry.amount))
-    return log
 
 
 def contradiction(balance: Decimal | None, entry: Entry, guard: Guard) -> Standing | None:

@@ -26,7 +26,7 @@ ENTRIES_MAX = 20_000
 
 
 @define
-class Usual:
+class BaselineCache:
     """The baselines of one policy."""
 
     policy: Policy
@@ -35,7 +35,7 @@ class Usual:
     known: Baselines = NO_BASELINES
     read_at: float | None = None
 
-    def now(self, deadline: Deadline) -> Baselines:
+    def current(self, deadline: Deadline) -> Baselines:
         """Return the baselines that hold now; none, with the reason, where there are none."""
         if not self.policy.outliers:
             return NO_BASELINES

@@ -8,34 +8,27 @@ others are at work on is set aside, with what comes after it, until all the rest
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from attrs import Factory, define
 
 from engine.domain.assessment import Assessment
-from engine.domain.decision import Decision, Guard, Outcome, Standing
+from engine.domain.decision import Guard, Outcome
 from engine.domain.entry import Entry
 from engine.domain.envelope import Envelope
 from engine.domain.errors import LedgerError
-from engine.domain.job_row import JobRow, Mark
+from engine.domain.job_row import Mark
 from engine.domain.log import JobLog
 from engine.domain.money import EXACT
 from engine.ledger.dynamodb.store import BATCHED_GUARDS, LedgerUnavailable, Receipt, Verdict
 from engine.rating.assess import assess
-from engine.rating.decide import decide
-from engine.rating.job_row import ASSUMED_ROW, with_row
+from engine.reconcile.conductor import EVENT_SECONDS_MAX, Conductor
+from engine.reconcile.settle import EventProposal, likely_log
 from engine.runtime.clock import Deadline
 from engine.runtime.telemetry import Failure, Report
 from engine.runtime.tracing import Span
 
-if TYPE_CHECKING:
-    from engine.reconcile.reconciler import Reconciler
-
 BRIEF_SECONDS = 0.25
 """How long one event that goes alone may keep the others waiting; then it is set aside."""
-
-EVENT_SECONDS_MAX = 15.0
-"""How long one event may go on trying. Lambda's own retries and the dead-letter queue take over from there."""
 
 ROW_VERDICTS = frozenset({Verdict.NO_JOB_ROW, Verdict.ROW_LEARNED})
 OUT_OF_TIME = "the time was used up before this event's turn"
@@ -45,24 +38,22 @@ type Result = Report | Exception
 
 @define(eq=False)
 class Item:
-    """One event under way: what is known of its reference, and how often it was tried."""
+    """One event under way: its proposal, and how often it was tried together with others."""
 
     position: int
     envelope: Envelope
     assessment: Assessment
-    log: JobLog | None = None
-    row: JobRow = ASSUMED_ROW
-    decision: Decision | None = None
+    proposal: EventProposal
     attempts: int = 0
     error: LedgerUnavailable | None = None
     """Why it was set aside the last time."""
 
 
 @define
-class Coalescer:
+class Batch:
     """Brings the ledger in line with many envelopes. One instance serves one call."""
 
-    reconciler: Reconciler
+    conductor: Conductor
     deadline: Deadline
     results: dict[int, Result] = Factory(dict)
     logs: dict[str, JobLog] = Factory(dict)
@@ -72,21 +63,22 @@ class Coalescer:
 
     def run(self, envelopes: Sequence[Envelope]) -> list[Result]:
         """Return for each envelope its report, or the error for which it must come back."""
-        started = self.reconciler.clock.steady()
+        started = self.conductor.clock.steady()
         self._work_through(self._assessed(envelopes))
         if self.aside:
             self._wait_for_the_busy()
-        milliseconds = (self.reconciler.clock.steady() - started) * 1000 / max(1, len(envelopes))
+        milliseconds = (self.conductor.clock.steady() - started) * 1000 / max(1, len(envelopes))
         return [self._told(envelope, self.results[n], milliseconds) for n, envelope in enumerate(envelopes)]
 
     def _assessed(self, envelopes: Sequence[Envelope]) -> dict[str, list[Item]]:
         """Return the events that a rule matches, by reference; what is ignored or makes no sense is settled at once."""
         waiting: dict[str, list[Item]] = {}
-        baselines, now = self.reconciler.usual.now(self.deadline), self.reconciler.clock.now()
-        with self.reconciler.tracer.span("match") as span:
+        policy, store = self.conductor.policy, self.conductor.ledger
+        baselines, now = self.conductor.baselines.current(self.deadline), self.conductor.clock.now()
+        with self.conductor.tracer.span("match") as span:
             for position, envelope in enumerate(envelopes):
                 try:
-                    assessment = assess(envelope, self.reconciler.policy, baselines, now)
+                    assessment = assess(envelope, policy, baselines, now)
                 except Exception as error:  # noqa: BLE001  this event alone comes back
                     self.results[position] = error
                     span.failed(error)
@@ -94,9 +86,10 @@ class Coalescer:
                 if assessment is None:
                     self.results[position] = Report(envelope, Outcome.IGNORED)
                 else:
-                    waiting.setdefault(assessment.reference, []).append(Item(position, envelope, assessment))
+                    item = Item(position, envelope, assessment, EventProposal(assessment, policy, store))
+                    waiting.setdefault(assessment.reference, []).append(item)
             matched = (item.assessment for items in waiting.values() for item in items)
-            span.annotate(matched, policy=self.reconciler.policy.identity, events=len(envelopes))
+            span.annotate(matched, policy=policy.identity, events=len(envelopes))
         return waiting
 
     def _work_through(self, waiting: dict[str, list[Item]]) -> None:
@@ -134,10 +127,10 @@ class Coalescer:
     # --- one wave: events of different references ---
 
     def _settle(self, wave: list[Item]) -> None:
-        with self.reconciler.tracer.span("decide") as span:
+        with self.conductor.tracer.span("decide") as span:
             together = [item for item in wave if self._begin(item, span)]
-            outcomes = (item.decision.outcome for item in wave if item.decision)
-            span.annotate((item.assessment for item in wave), policy=self.reconciler.policy.identity, outcome=outcomes)
+            outcomes = (item.proposal.decision.outcome for item in wave if item.proposal.decision)
+            span.annotate((item.assessment for item in wave), policy=self.conductor.policy.identity, outcome=outcomes)
         single: list[tuple[Item, Receipt | None]] = []
         while together:
             together = self._post(together, single)
@@ -161,14 +154,14 @@ class Coalescer:
         return False
 
     def _decided(self, item: Item) -> bool:
-        reconciler, known = self.reconciler, self.logs.get(item.assessment.reference)
-        if item.log is None:
-            item.log = known if known is not None else reconciler.first_look(item.assessment, self._briefly(item))
-        decision = decide(item.assessment, item.log, Standing.ASSUMED_COVERED, reconciler.policy)
-        item.decision = with_row(decision, item.assessment, item.row, reconciler.policy)
-        if item.decision.entry is not None:
+        conductor, proposal, deadline = self.conductor, item.proposal, self._briefly(item)
+        if proposal.log is None:
+            kept = self.logs.get(proposal.reference)
+            proposal.log = kept if kept is not None else likely_log(item.assessment, conductor.ledger, deadline)
+        decision = proposal.decided()
+        if decision.entry is not None:
             return True
-        self._keep(item, reconciler.known(item.decision, item.assessment, self._briefly(item)))
+        self._keep(item, conductor.nothing_to_post(decision, item.assessment, deadline))
         return False
 
     def _post(self, together: list[Item], single: list[tuple[Item, Receipt | None]]) -> list[Item]:
@@ -178,13 +171,13 @@ class Coalescer:
         """
         batched: list[Item] = []
         for item in together:
-            if item.decision and item.decision.guard in BATCHED_GUARDS:
+            if item.proposal.decision and item.proposal.decision.guard in BATCHED_GUARDS:
                 batched.append(item)
             else:
                 single.append((item, None))
-        rows = [item.row for item in batched]
+        rows = [item.proposal.row for item in batched]
         again = [item for item, receipt in self._receipts(batched) if self._goes_again(item, receipt, single)]
-        if rows == [item.row for item in again]:
+        if rows == [item.proposal.row for item in again]:
             single += ((item, None) for item in again)
             return []
         return again
@@ -196,7 +189,7 @@ class Coalescer:
         """
         waiting = iter(batched)
         try:
-            for receipt in self.reconciler.ledger.post_all(map(_posting, batched), self._soon()):
+            for receipt in self.conductor.ledger.post_all(map(_posting, batched), self._soon()):
                 yield next(waiting), receipt
         except LedgerUnavailable as error:
             for item in waiting:
@@ -206,8 +199,9 @@ class Coalescer:
 
     def _goes_again(self, item: Item, receipt: Receipt, single: list[tuple[Item, Receipt | None]]) -> bool:
         item.attempts += 1
-        if receipt.verdict is Verdict.POSTED and item.decision is not None:
-            self._keep(item, Report.of_posting(item.decision, item.assessment, item.attempts))
+        decision = item.proposal.decision
+        if receipt.verdict is Verdict.POSTED and decision is not None:
+            self._keep(item, Report.of_posting(decision, item.assessment, item.attempts))
         elif receipt.verdict in ROW_VERDICTS:
             return self._goes_by_its_row(item, receipt)
         elif receipt.verdict is Verdict.BUSY:
@@ -219,8 +213,7 @@ class Coalescer:
     def _goes_by_its_row(self, item: Item, receipt: Receipt) -> bool:
         """Decide again by what the job's row says; say whether there is still something to post."""
         try:
-            if item.decision is not None:
-                item.row = self.reconciler.row_after(receipt, item.row, item.decision, item.assessment)
+            item.proposal.learn(receipt, self._briefly(item))
             return self._decided(item)
         except LedgerUnavailable as error:
             self._set_aside(item, error)
@@ -229,12 +222,11 @@ class Coalescer:
         return False
 
     def _alone(self, item: Item, receipt: Receipt | None = None) -> None:
-        reconciler, deadline = self.reconciler, self._briefly(item)
+        deadline = self._briefly(item)
         try:
-            if receipt is not None and receipt.verdict is Verdict.SEQUENCE_TAKEN:
-                item.log = reconciler.after_taken(item.assessment, receipt, deadline)
-            log = item.log if item.log is not None else JobLog()
-            self._keep(item, reconciler.post(item.assessment, log, deadline, item.row))
+            if receipt is not None:
+                item.proposal.learn(receipt, deadline)
+            self._keep(item, self.conductor.settle(item.proposal, deadline))
         except LedgerUnavailable as error:
             self._set_aside(item, error)
         except Exception as error:  # noqa: BLE001  this event alone comes back
@@ -259,7 +251,7 @@ class Coalescer:
 
     def _told(self, envelope: Envelope, result: Result, milliseconds: float) -> Result:
         """Report one event as if it had come by itself."""
-        telemetry = self.reconciler.telemetry
+        telemetry = self.conductor.telemetry
         if isinstance(result, Exception):
             telemetry.failed(Failure(envelope, result, round(milliseconds, 3)))
             return result
@@ -269,7 +261,7 @@ class Coalescer:
 
 
 def _posting(item: Item) -> tuple[Entry, Guard, Mark | None]:
-    decision = item.decision
+    decision = item.proposal.decision
     assert decision is not None  # noqa: S101  only what has an entry to post comes here
     assert decision.entry is not None  # noqa: S101  the same
     return decision.entry, decision.guard, decision.mark

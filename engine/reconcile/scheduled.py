@@ -1,4 +1,6 @@
-"""What is due at regular times: baselines, the scan of the table of jobs, a look back, the books, and once a day a digest.
+"""The scheduled run: it renews the baselines, charges and refunds the jobs whose events were lost, and closes.
+
+What it does at its end (a look back, the books, once a day a digest) stands on floors above and is handed in.
 
 A state machine does it in steps, many slices of the scan at once, each invocation of them short::
 
@@ -12,20 +14,15 @@ What finish finds left over is worked on once more, and ``finish_again`` says th
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from attrs import asdict
 
-from engine.anomalies.digest import tell_daily
-from engine.anomalies.look_back import look_back
-from engine.audit.books import Audit, audit
-from engine.audit.seals import Sealer
 from engine.domain.errors import EventError
 from engine.domain.instants import read_instant
-from engine.ledger.dynamodb.store import LedgerError, LedgerUnavailable, ScanSlice
-from engine.ledger.dynamodb.vault import Vault
+from engine.ledger.dynamodb.store import ScanSlice
 from engine.reconcile.catch_up import OwnAllowance, ScanReport, SharedAllowance, scan, whole_table
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
@@ -50,24 +47,19 @@ WORK_SECONDS = 1.0
 BASELINES_SHARE = 4
 """At most a quarter of the time goes into baselines."""
 
-AUDIT_RESERVE_SECONDS = 2.0
-"""What an audit leaves of the time, so that its run can answer."""
-
-TOLD_MAX = 20
-"""More users or entries than this are counted, and found by ``reconciler audit``."""
-
 type Answer = dict[str, Any]
 
+type ClosingStep = Callable[[Reconciler, datetime, Deadline], Answer]
+"""What a run does at its end, with the instant it is of: its part of the answer. It never fails: the scan is done."""
 
-def everything(reconciler: Reconciler, at: datetime, deadline: Deadline) -> Answer:
+
+def everything(reconciler: Reconciler, at: datetime, closing: Iterable[ClosingStep], deadline: Deadline) -> Answer:
     """Do all of it, as far as the time goes, and return what was done; ``slices`` is what is left over of the scan."""
     baselines = _renew_baselines(reconciler, deadline)
     slices = whole_table(SEGMENTS, _first(at, SEGMENTS))
     report = scan(reconciler, slices, deadline, OwnAllowance(_entries_max(reconciler)))
-    flags, audited = look_back(reconciler, deadline), check_books(reconciler, deadline)
-    tell_daily(reconciler, at, deadline)
     answer = report.answer()
-    return {**answer, **baselines, "allFailed": _all_failed(answer), **flags, "audit": audited}
+    return {**answer, **baselines, "allFailed": _all_failed(answer), **_close(reconciler, at, closing, deadline)}
 
 
 # --- in steps ---
@@ -103,18 +95,26 @@ def work(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline) -
     return {"run": run, **(before + report).answer()}
 
 
-def finish(reconciler: Reconciler, event: Mapping[str, Any], deadline: Deadline) -> Answer:
-    """Check the books, and return them with the sum of all ``parts``; ``leftOver`` are events for ``work``: what is left.
+def finish(reconciler: Reconciler, event: Mapping[str, Any], closing: Iterable[ClosingStep], deadline: Deadline) -> Answer:
+    """Do the ``closing`` steps, and return what they say with the sum of all ``parts``.
+
+    ``leftOver`` are events for ``work``: what is left.
 
     ``unfinished`` is how many these are. What is left over because the run has posted as much as it may is not unfinished
     but ``capped``. ``allFailed`` says that rows were due and not one of them could be reconciled: such a run is no success.
     """
     answer = _sum_of(event["parts"]).answer()
     left_over = _left_over(event["parts"], answer)
-    flags, audited = look_back(reconciler, deadline), check_books(reconciler, deadline)
-    tell_daily(reconciler, read_instant(event.get("time")) or reconciler.clock.now(), deadline)
+    closed = _close(reconciler, read_instant(event.get("time")) or reconciler.clock.now(), closing, deadline)
     unfinished = {"unfinished": len(left_over), "leftOver": left_over, "allFailed": _all_failed(answer)}
-    return {**answer, "slices": [], **unfinished, **flags, "audit": audited}
+    return {**answer, "slices": [], **unfinished, **closed}
+
+
+def _close(reconciler: Reconciler, at: datetime, closing: Iterable[ClosingStep], deadline: Deadline) -> Answer:
+    said: Answer = {}
+    for step in closing:
+        said |= step(reconciler, at, deadline)
+    return said
 
 
 def finish_again(event: Mapping[str, Any]) -> Answer:
@@ -141,56 +141,8 @@ def _all_failed(answer: Answer) -> bool:
     return bool(answer["errors"]) and answer["errors"] >= answer["rows"]
 
 
-def check_books(reconciler: Reconciler, deadline: Deadline) -> Answer:
-    """Audit every user's entries, as far as the time allows, seal them, and return what was seen.
-
-    Never fails: the scan is done.
-    """
-    deadline = deadline.sooner(deadline.left() - AUDIT_RESERVE_SECONDS)
-    try:
-        sealer = _sealer(reconciler, deadline)
-        seen = audit(reconciler.ledger, deadline, sealer=sealer if isinstance(sealer, Sealer) else None)
-    except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
-        fields: Answer = {"problem": _problem(error)}
-        reconciler.telemetry.audit_unfinished(fields, is_out_of_time=isinstance(error, LedgerUnavailable))
-        return fields
-    fields = {**_told(seen), "seal": _seal_told(seen) if isinstance(sealer, Sealer) else {"problem": sealer}}
-    reconciler.telemetry.audited(fields, seen.damages, unexplained=seen.unexplained, is_sealed=isinstance(sealer, Sealer))
-    return fields
-
-
-def _sealer(reconciler: Reconciler, deadline: Deadline) -> Sealer | str:
-    """Return what seals the entries, or why they cannot be: the books can be checked all the same."""
-    try:
-        return Sealer(Vault.of(reconciler.ledger), reconciler.clock.now(), deadline)
-    except LedgerError as error:
-        return _problem(error)
-
-
-def _told(seen: Audit) -> Answer:
-    return {
-        "users": seen.users,
-        "entries": seen.entries,
-        "drifts": [drift.user for drift in seen.drifts[:TOLD_MAX]],
-        "faults": [f"{fault.reference}, entry {fault.sequence}: {fault.problem}" for fault in seen.faults[:TOLD_MAX]],
-        "busy": list(seen.busy[:TOLD_MAX]),
-        "unexplained": seen.unexplained,
-    }
-
-
-def _seal_told(seen: Audit) -> Answer:
-    """The hash in the log is what nobody can change afterwards: ``audit --verify`` compares it with the seals."""
-    seal = seen.sealed
-    hash_told = seal.hash if seal.number else None
-    return {"number": seal.number, "entries": seal.total, "hash": hash_told, "cameOrWent": seen.came_or_went}
-
-
-def _problem(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
 def _renew_baselines(reconciler: Reconciler, deadline: Deadline) -> Answer:
-    done = reconciler.usual.renew(deadline.sooner(deadline.left() / BASELINES_SHARE))
+    done = reconciler.baselines.renew(deadline.sooner(deadline.left() / BASELINES_SHARE))
     reconciler.telemetry.renewed(done or {})
     return {} if done is None else {"baselines": done}
 

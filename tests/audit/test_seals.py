@@ -11,14 +11,15 @@ import pytest
 from attrs import evolve
 
 from engine.audit import seals
+from engine.audit.check import check_books
 from engine.audit.repair import repair
 from engine.audit.seals import REST, Damage, Sealer
 from engine.ledger.dynamodb.attributes import encode_item
 from engine.ledger.dynamodb.seals import NO_SEAL, Seal, SealedEntry, header_item, header_of, sealed_entry
 from engine.ledger.dynamodb.store import Tables
 from engine.ledger.dynamodb.vault import Vault
-from engine.reconcile.scheduled import check_books
 from tests.audit.conftest import LATER, Day
+from tests.support.clock import START
 from tests.support.events import rendered
 from tests.support.world import DisturbedClient
 
@@ -217,7 +218,7 @@ def test_the_scheduled_run_seals_and_logs_the_hash(day: Day) -> None:
     """The log is where nobody of this system can change it."""
     day.time.wait(QUARTER + 1)
 
-    answer = check_books(day.world.reconciler(), day.world.deadline(60))
+    answer = check_books(day.world.reconciler(), START, day.world.deadline(60))["audit"]
 
     seal = day.vault.last_seal(day.world.deadline(60))
     assert {"number": 2, "entries": 11, "hash": seal.hash, "cameOrWent": 0} == answer["seal"]
@@ -230,7 +231,7 @@ def test_where_there_is_no_table_of_seals_the_books_are_checked_all_the_same(day
     tables = day.world.tables
     day.world.tables = Tables(tables.jobs, tables.credits, tables.ledger, tables.state, "no-such-table")
 
-    answer = check_books(day.world.reconciler(), day.world.deadline(60))
+    answer = check_books(day.world.reconciler(), START, day.world.deadline(60))["audit"]
 
     assert (3, 11, []) == (answer["users"], answer["entries"], answer["drifts"])
     assert "LedgerRefused" in answer["seal"]["problem"]
@@ -241,7 +242,7 @@ def test_damage_is_an_alarm(day: Day) -> None:
     """An entry of a sealed job is gone: its user drifts, its log has a gap, the seals count one less."""
     day.remove("job#j-2", 1)
 
-    answer = check_books(day.world.reconciler(), day.world.deadline(60))
+    answer = check_books(day.world.reconciler(), START, day.world.deadline(60))["audit"]
 
     assert ["u-1"] == answer["drifts"]
     assert ["job#j-2, entry 1: is missing"] == answer["faults"]
@@ -254,7 +255,7 @@ def test_an_audit_that_is_out_of_time_seals_nothing(day: Day) -> None:
     """Half a reading would miss entries for ever."""
     day.time.wait(QUARTER + LATER.total_seconds())
 
-    answer = check_books(day.world.reconciler(), day.world.deadline(2.0))
+    answer = check_books(day.world.reconciler(), START, day.world.deadline(2.0))["audit"]
 
     assert "the audit's time was used up" in answer["problem"]
     assert 1 == day.vault.last_seal(day.world.deadline(60)).number

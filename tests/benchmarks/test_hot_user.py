@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.hot_user import TRANSACTION_SECONDS, simulate, table
-from engine.reconcile.batch import EVENT_SECONDS_MAX
+from engine.reconcile.conductor import EVENT_SECONDS_MAX
 from tools.environments import ROOT
 
 

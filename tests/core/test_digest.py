@@ -12,6 +12,7 @@ from engine.ledger.dynamodb.store import Tables
 from engine.ledger.dynamodb.wire import ServiceError
 from engine.reconcile.scheduled import finish
 from engine.runtime.clock import Clock
+from handler import closing_steps
 from tests.support.events import rendered
 from tests.support.world import DisturbedClient, World
 
@@ -35,7 +36,7 @@ def test_it_is_told_by_the_first_run_of_a_day(world: World) -> None:
 
     for hour in (13, 19, 25):
         at = (datetime(2026, 1, 5, tzinfo=UTC) + timedelta(hours=hour)).isoformat()
-        finish(world.reconciler(), {"parts": [], "time": at}, world.deadline())
+        finish(world.reconciler(), {"parts": [], "time": at}, closing_steps(), world.deadline())
 
     first, second = digests(world)
     assert ("2026-01-04T13:00:00Z", "2026-01-05T13:00:00Z", 1) == (first["since"], first["until"], first["entries"])
@@ -51,7 +52,7 @@ def test_a_run_does_not_fail_for_it(world: World) -> None:
             raise ServiceError("AccessDeniedException", "no", 400, [])
         return send(**request)
 
-    answer = finish(world.reconciler(DisturbedClient(world.client, disturb)), {"parts": []}, world.deadline())
+    answer = finish(world.reconciler(DisturbedClient(world.client, disturb)), {"parts": []}, closing_steps(), world.deadline())
 
     assert 0 == answer["unfinished"]
     assert "AccessDeniedException" in digests(world)[0]["problem"]

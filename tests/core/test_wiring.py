@@ -160,5 +160,5 @@ def test_a_traced_reconciler_keeps_what_the_container_has_read() -> None:
 
     assert reconciler is reconciler.traced(UNTRACED)
     assert (tracer, tracer) == (traced.tracer, traced.ledger.tracer)
-    assert reconciler.usual is traced.usual
+    assert reconciler.baselines is traced.baselines
     assert reconciler.ledger.client is traced.ledger.client

@@ -30,6 +30,7 @@ from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.scheduled import everything
 from engine.runtime.clock import Clock
 from engine.runtime.telemetry import Telemetry
+from handler import closing_steps
 from tests.support.ledgers import MemoryLedger
 from tests.support.troubles import KINDS, Case, Event, Troubles, job_of, time_of
 
@@ -148,7 +149,7 @@ class Service:
     def scheduled(self, reconciler: Reconciler, at: datetime) -> None:
         """Do what the schedule does."""
         self.now = at
-        answer = everything(reconciler, at, reconciler.clock.deadline(600))
+        answer = everything(reconciler, at, closing_steps(), reconciler.clock.deadline(600))
         assert "problem" not in answer.get("lookBack", {}), answer
 
     def _edited(self, rate: str) -> Policy:

@@ -23,6 +23,7 @@ from engine.ledger.dynamodb.store import Tables
 from engine.reconcile.scheduled import begin, finish, work
 from engine.reconcile.wiring import build_client
 from engine.runtime.clock import Clock
+from handler import closing_steps
 from tests.support.clock import START
 from tests.support.events import rendered
 from tests.support.world import World
@@ -143,7 +144,7 @@ def test_what_is_due_among_very_many_is_found_bit_by_bit(
             seconds.append(world.clock.steady() - began)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    done = finish(reconciler, {"parts": parts}, world.deadline(60))
+    done = finish(reconciler, {"parts": parts}, closing_steps(), world.deadline(60))
 
     kinds = Counter(kind(number) for number in due)
     assert {"debited": kinds["lost"], "refunded": kinds["failed without an event"], "duplicate": kinds["row came late"]} == (

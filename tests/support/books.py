@@ -7,8 +7,9 @@ from decimal import Decimal
 from attrs import define
 
 from engine.domain.entry import Entry
+from engine.domain.log import log_of
 from engine.domain.references import JOB
-from engine.preview.rehearsal import Rehearsal, log_of
+from engine.preview.rehearsal import Rehearsal
 
 
 @define

@@ -15,10 +15,10 @@ from engine.domain.decision import Guard
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document
 from engine.domain.job_row import Mark
-from engine.domain.log import JobLog
+from engine.domain.log import JobLog, log_of
 from engine.domain.references import JOB
 from engine.ledger.dynamodb.store import LedgerRefused, Page, Receipt, ScanSlice, Verdict
-from engine.preview.rehearsal import contradiction, log_of
+from engine.preview.rehearsal import contradiction
 from engine.rating.baselines import Baselines
 from engine.runtime.clock import Deadline
 

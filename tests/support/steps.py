@@ -14,6 +14,7 @@ from engine.reconcile.catch_up import ScanReport, scan, whole_table
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.scheduled import everything
 from engine.runtime.telemetry import Report, Telemetry
+from handler import closing_steps
 from tests.support.clock import START, ManualClock
 from tests.support.ledgers import MemoryLedger
 
@@ -48,7 +49,7 @@ class Steps:
 
     def scheduled(self) -> dict[str, Any]:
         """Do what the schedule does."""
-        return everything(self.reconciler, START, self._deadline(60))
+        return everything(self.reconciler, START, closing_steps(), self._deadline(60))
 
     def _deadline(self, seconds: float = 30) -> Any:
         return self.time.clock().deadline(seconds)

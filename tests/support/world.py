@@ -18,6 +18,7 @@ from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.scheduled import everything
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Report, Telemetry
+from handler import closing_steps
 from tests.support.policies import example
 
 
@@ -51,7 +52,7 @@ class World:
 
     def scheduled(self) -> dict[str, Any]:
         """Do what the schedule does, in one invocation."""
-        return everything(self.reconciler(), self.clock.now(), self.deadline(60))
+        return everything(self.reconciler(), self.clock.now(), closing_steps(), self.deadline(60))
 
     def user(self, user: str = "u-1", remaining: str | None = "1000") -> World:
         """Write a user's row as the application does."""

@@ -14,8 +14,7 @@ from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
 from engine.domain.errors import shown
-from engine.domain.money import EXACT, ZERO
-from engine.policy.expressions.paths import JSON_NUMBER
+from engine.domain.money import EXACT, JSON_NUMBER, ZERO
 from engine.policy.expressions.syntax import arity_problem, type_of, type_problem, wanted_of
 
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {

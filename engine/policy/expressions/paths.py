@@ -19,8 +19,6 @@ PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 WITH_FALLBACK = re.compile(rf"(?P<path>{PLAIN.pattern}) *\|\| *'(?P<fallback>[^'\\]*)'")
 """``detail.resolution || 'default'``, the one expression beside a plain path that prices often need."""
 
-JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-
 CHARACTERS_MAX = 1000
 LEVELS_MAX = 64
 """What an expression may be at most, so that neither reading it nor working it out can exhaust the stack."""

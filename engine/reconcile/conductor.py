@@ -1,0 +1,118 @@
+"""A policy at work on a ledger, and how one event is brought into it."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from attrs import evolve, field, frozen
+
+from engine.domain.assessment import Assessment
+from engine.domain.decision import Decision, Outcome
+from engine.domain.envelope import Document, Envelope, Source
+from engine.domain.errors import LedgerError
+from engine.ledger.dynamodb.store import Ledger
+from engine.policy.model import Policy
+from engine.rating.assess import assess
+from engine.rating.baselines import Baselines
+from engine.reconcile.baseline_cache import BaselineCache
+from engine.reconcile.settle import EventProposal, likely_log, settle
+from engine.runtime.clock import Clock, Deadline
+from engine.runtime.telemetry import Failure, Report, Telemetry
+from engine.runtime.tracing import UNTRACED, Tracer
+
+EVENT_SECONDS_MAX = 15.0
+"""How long one event may go on trying. Lambda's own retries and the dead-letter queue take over from there."""
+
+
+@frozen
+class Conductor:
+    """A policy at work on a ledger."""
+
+    policy: Policy
+    ledger: Ledger
+    telemetry: Telemetry
+    clock: Clock
+    adjustments_max: int | None = None
+    """How many entries one run of a scan may post. A mistake (a policy, lost marks) ends there, and a person is told."""
+    scans_at_once: int | None = None
+    """How many segments of the table of jobs a scheduled run reads at once; None leaves it to whoever runs it."""
+    tracer: Tracer = UNTRACED
+    baselines: BaselineCache = field(repr=False)
+
+    @baselines.default
+    def _baselines(self) -> BaselineCache:
+        return BaselineCache(self.policy, self.ledger, self.clock)
+
+    def prime(self, deadline: Deadline) -> None:
+        """Open the connection to the database, and read and compile what events need. Never fails: an event would say why."""
+        self.policy.prepare()
+        self.baselines.prime(deadline)
+
+    def traced(self, tracer: Tracer) -> Self:
+        """Return this conductor for one invocation, which ``tracer`` traces."""
+        if tracer is self.tracer:
+            return self
+        ledger, telemetry = evolve(self.ledger, tracer=tracer), evolve(self.telemetry, trace=tracer.trace)
+        return evolve(self, ledger=ledger, telemetry=telemetry, tracer=tracer)
+
+    def close(self) -> None:
+        """Close the connections to the database: after a rest the other end may be gone."""
+        self.ledger.close()
+
+    def event(self, document: Document, source: Source, deadline: Deadline) -> Report:
+        """Bring the ledger in line with one event.
+
+        Raises EventError (the event makes no sense) or LedgerError (it must be sent again); either way nothing moved.
+        """
+        return self.reconcile(Envelope(document, source), deadline)
+
+    def reconcile(self, envelope: Envelope, deadline: Deadline) -> Report:
+        """Bring the ledger in line with one envelope, and report on it."""
+        started = self.clock.steady()
+        try:
+            report = self._settle(envelope, deadline.sooner(EVENT_SECONDS_MAX))
+        except Exception as error:
+            self.telemetry.failed(Failure(envelope, error, self._milliseconds(started)))
+            raise
+        report = report.told(envelope, self._milliseconds(started))
+        self.telemetry.settled(report)
+        return report
+
+    def _settle(self, envelope: Envelope, deadline: Deadline) -> Report:
+        assessment = self._assess(envelope, self.baselines.current(deadline))
+        if assessment is None:
+            return Report(envelope, Outcome.IGNORED)
+        try:
+            log = likely_log(assessment, self.ledger, deadline)
+            return self.settle(EventProposal(assessment, self.policy, self.ledger, log, self.tracer), deadline)
+        except LedgerError as error:
+            raise error.about(envelope.id, job=assessment.job, user=assessment.user, rule=assessment.rule) from error
+
+    def _assess(self, envelope: Envelope, baselines: Baselines) -> Assessment | None:
+        with self.tracer.span("match") as span:
+            assessment = assess(envelope, self.policy, baselines, self.clock.now())
+            if assessment is None:
+                span.annotate(outcome=Outcome.IGNORED)
+            else:
+                span.annotate([assessment], policy=self.policy.identity)
+        return assessment
+
+    def settle(self, proposal: EventProposal, deadline: Deadline) -> Report:
+        """Settle an event's proposal, and return its report. Raises EventError or LedgerError; either way nothing moved."""
+        decision, attempts = settle(proposal, self.ledger, deadline)
+        if decision.entry is None:
+            return self.nothing_to_post(decision, proposal.assessment, deadline)
+        return Report.of_posting(decision, proposal.assessment, attempts)
+
+    def nothing_to_post(self, decision: Decision, assessment: Assessment, deadline: Deadline) -> Report:
+        """Return the report on what the ledger holds already.
+
+        A scan found the row unmarked all the same: mark it, so that the next scan passes it by.
+        """
+        if assessment.source is not Source.SCAN or decision.mark is None or assessment.job is None:
+            return Report(None, decision.outcome, assessment, is_unclear=decision.is_unclear)
+        marked = self.ledger.mark(assessment.job, evolve(decision.mark, user=None), deadline)  # the row has named its user
+        return Report(None, decision.outcome, assessment, marked=marked, is_unclear=decision.is_unclear)
+
+    def _milliseconds(self, started: float) -> float:
+        return round((self.clock.steady() - started) * 1000, 3)

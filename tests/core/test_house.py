@@ -1,0 +1,84 @@
+"""The house: its map says what is there, a room imports only from floors below its own, and no file is too long to read."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import engine
+from tools.environments import ROOT
+from tools.house import circles_of, floors_of, function_lines, imports_of, modules, rooms_of
+
+LINES_MAX = 350
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+ON_THE_MAP = re.compile(r"^ {4,6}([a-z]+)(?:/|\.py) +\[(\d)\] ", re.MULTILINE)
+
+
+def drawn() -> dict[str, int]:
+    """Return the rooms of the map, each with its floor."""
+    assert engine.__doc__ is not None
+    return {room: int(floor) for room, floor in ON_THE_MAP.findall(engine.__doc__)}
+
+
+def test_the_map_shows_every_room_and_no_other():
+    """A newcomer reads it first. ``errors.py`` is no room but the public address of the errors."""
+    there = {path.stem for path in (ROOT / "engine").iterdir() if not path.name.startswith("_")}
+
+    assert there - {"errors"} == drawn().keys() - {"handler"}
+
+
+def test_lint_holds_the_rooms_to_the_floors_of_the_map():
+    """The layers that lint enforces, the lowest last, stand on the map from the ground floor up."""
+    (layers,) = [contract["layers"] for contract in SETTINGS["contracts"] if contract["type"] == "layers"]
+    by_layer = [{drawn()[room] for room in layer.split(" | ")} for layer in layers]
+
+    assert [{floor} for floor in range(7, -1, -1)] == by_layer
+
+
+def test_a_room_imports_only_from_floors_below_its_own():
+    """Measured by the project's own script, from within functions as well."""
+    rooms = rooms_of(imports_of(modules(ROOT)))
+    floors = drawn() | {"errors": 1}
+
+    assert [] == [(room, other) for room, others in rooms.items() for other in others if floors[other] >= floors[room]]
+
+
+def test_no_file_imports_what_imports_it():
+    """By whatever way, and from within functions as well: a circle that is imported late is a circle."""
+    assert [] == circles_of(imports_of(modules(ROOT)))
+
+
+def test_functions_are_short():
+    """Half of them have at most six lines, nine of ten at most fourteen."""
+    lines = function_lines(modules(ROOT).values())
+
+    assert (lines[len(lines) // 2], lines[len(lines) * 9 // 10]) <= (6, 14)
+    assert lines[len(lines) * 9 // 10] <= 14
+
+
+@pytest.fixture
+def a_house(tmp_path: Path) -> Path:
+    """A package of three rooms: one imports from below, two from each other, the second from within a function."""
+    sources = {
+        "engine/__init__.py": "",
+        "engine/top.py": "from engine.left import thing\nif TYPE_CHECKING:\n    from engine.far import name\n",
+        "engine/left.py": "from engine import right\n",
+        "engine/right.py": "def f():\n    from engine.left import thing\n    return thing\n",
+        "engine/far/__init__.py": "import engine.top\n",
+    }
+    for name, source in sources.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(source)
+    return tmp_path
+
+
+def test_a_circle_is_found_also_where_an_import_waits_in_a_function(a_house: Path):
+    """What only a type checker sees ties nothing."""
+    imports = imports_of(modules(a_house))
+
+    assert [frozenset({"engine.left", "engine.right"})] == circles_of(imports)
+    assert {"left": 0, "right": 0, "top": 1, "far": 2} == floors_of(rooms_of(imports))
+    assert [3] == function_lines(modules(a_house).values())
