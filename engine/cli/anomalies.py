@@ -16,19 +16,19 @@ from engine.anomalies.findings import Finding, findings, findings_of
 from engine.anomalies.findings import resolve as resolve_anomalies
 from engine.cli.options import (
     DEFAULT_POLICY,
-    FAILED,
-    MISUSED,
     AsJson,
-    Endpoint,
     LedgerTable,
     PolicyFile,
     StateTable,
     Target,
     forever,
+    on_aws,
     patience,
     reporter,
 )
 from engine.cli.output import complain, print_counts, print_json, print_table, say
+from engine.cli.place import Place
+from engine.cli.status import FAILED, MISUSED
 from engine.ledger.dynamodb.store import Ledger, Tables
 from engine.runtime.clock import Clock, Deadline
 
@@ -51,17 +51,18 @@ app = typer.Typer(
 
 
 @app.command("list")
+@on_aws
 def show_list(
     *,
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
     hours: Hours = None,
     everything: Annotated[bool, typer.Option("--all", help="Those that are resolved as well.")] = False,
-    endpoint_url: Endpoint = None,
+    place: Place,
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
     """List the flagged entries that nobody has resolved, the latest first."""
-    ledger = _ledger(ledger_table, endpoint_url)
+    ledger = _ledger(ledger_table, place)
     rows = ledger.flagged(_since(ledger, hours), forever()) if user is None else ledger.entries_of_user(user, forever())
     found = [finding for finding in findings(rows) if everything or finding.resolved is None]
     if user is not None and (since := _since(ledger, hours)) is not None:
@@ -74,11 +75,16 @@ def show_list(
 
 
 @app.command()
+@on_aws
 def show(
-    reference: Reference, *, endpoint_url: Endpoint = None, ledger_table: LedgerTable = "Ledger", as_json: AsJson = False
+    reference: Reference,
+    *,
+    place: Place,
+    ledger_table: LedgerTable = "Ledger",
+    as_json: AsJson = False,
 ) -> None:
     """Show the flagged entries of a reference: the figures, the explanation, and how each was resolved."""
-    found = findings_of(_ledger(ledger_table, endpoint_url), reference, patience())
+    found = findings_of(_ledger(ledger_table, place), reference, patience())
     if not found:
         _nothing_flagged(reference)
     if as_json:
@@ -89,12 +95,13 @@ def show(
 
 
 @app.command()
+@on_aws
 def resolve(
     reference: Reference,
     *,
     note: Annotated[str, typer.Option(help="What was found out, for whoever asks later.")],
     sequence: Annotated[int | None, typer.Option("--entry", help="Only this entry of it.  [default: all open ones]")] = None,
-    endpoint_url: Endpoint = None,
+    place: Place,
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
@@ -102,20 +109,21 @@ def resolve(
     if not note.strip() or len(note) > NOTE_CHARACTERS_MAX:
         complain(f"a note has 1 to {NOTE_CHARACTERS_MAX} characters")
         raise typer.Exit(MISUSED)
-    entry = resolve_anomalies(_ledger(ledger_table, endpoint_url), reference, sequence, note.strip(), patience())
+    entry = resolve_anomalies(_ledger(ledger_table, place), reference, sequence, note.strip(), patience())
     resolved = list(entry.resolution.entries) if entry.resolution else []
     answer = {"reference": reference, "sequence": entry.sequence, "resolved": resolved, "note": note.strip()}
     print_json(answer) if as_json else print_counts("Resolved", answer)
 
 
 @app.command()
+@on_aws
 def explain(
     reference: Annotated[str | None, typer.Argument(help="job#<jobId> or grant#<reference>.")] = None,
     *,
     missing: Annotated[bool, typer.Option("--missing", help="All flagged entries without an explanation.")] = False,
     store: Annotated[bool, typer.Option("--store", help="Store what is said on the entries that have none.")] = False,
     policy: PolicyFile = DEFAULT_POLICY,
-    endpoint_url: Endpoint = None,
+    place: Place,
     ledger_table: LedgerTable = "Ledger",
     state_table: StateTable = "State",
     as_json: AsJson = False,
@@ -124,7 +132,7 @@ def explain(
     if (reference is None) is not missing:
         complain("name a reference, or say --missing")
         raise typer.Exit(MISUSED)
-    ledger = _ledger(ledger_table, endpoint_url, state_table)
+    ledger = _ledger(ledger_table, place, state_table)
     if reference is not None:
         found = findings_of(ledger, reference, patience())
         if not found:
@@ -140,15 +148,16 @@ def explain(
 
 
 @app.command()
+@on_aws
 def digest(
     *,
     hours: Annotated[float, typer.Option(min=0.1, help="What was posted in the last so many hours.")] = 24,
-    endpoint_url: Endpoint = None,
+    place: Place,
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
     """Print what was flagged lately on one page: counts by anomaly, model and user, the ten dearest, and a paragraph."""
-    ledger = _ledger(ledger_table, endpoint_url)
+    ledger = _ledger(ledger_table, place)
     until = ledger.clock.now()
     since = until - timedelta(hours=hours)
     found = digest_of(findings(ledger.flagged(since, forever())), since, until)
@@ -190,8 +199,8 @@ def _parts(found: Sequence[Finding], size: int) -> Iterable[Sequence[Finding]]:
     return (found[start : start + size] for start in range(0, len(found), size))
 
 
-def _ledger(table: str, endpoint: str | None, state: str = "State") -> Ledger:
-    return Target(Tables(ledger=table, state=state), endpoint).ledger()
+def _ledger(table: str, place: Place, state: str = "State") -> Ledger:
+    return Target(Tables(ledger=table, state=state), place).ledger()
 
 
 def _since(ledger: Ledger, hours: float | None) -> datetime | None:

@@ -9,8 +9,8 @@ import typer
 
 from engine.cli import anomalies, dead_letters, ledger, policies
 from engine.cli.audit import audit
-from engine.cli.options import FAILED
 from engine.cli.output import complain
+from engine.cli.status import FAILED
 from engine.cli.unmark import unmark
 from engine.domain.errors import EventError, LedgerError, PolicyError, QueueError
 

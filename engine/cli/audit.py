@@ -13,25 +13,17 @@ from engine.audit.repair import Correction, Wrong
 from engine.audit.repair import repair as run_repair
 from engine.audit.seals import Finding, Sealer, Verification
 from engine.audit.seals import verify as run_verify
-from engine.cli.options import (
-    FAILED,
-    MISUSED,
-    AsJson,
-    CreditsTable,
-    Endpoint,
-    JobsTable,
-    LedgerTable,
-    SealsTable,
-    Target,
-    forever,
-)
+from engine.cli.options import AsJson, CreditsTable, JobsTable, LedgerTable, SealsTable, Target, forever, on_aws
 from engine.cli.output import complain, print_counts, print_json, progress, say
+from engine.cli.place import Place
+from engine.cli.status import FAILED, MISUSED
 from engine.ledger.dynamodb.store import Ledger, Tables
 from engine.ledger.dynamodb.vault import Vault
 
 HEAD_SHOWN = 12
 
 
+@on_aws
 def audit(
     *,
     verify: Annotated[bool, typer.Option("--verify", help="Compare every sealed entry with what is there now.")] = False,
@@ -42,7 +34,7 @@ def audit(
     repair: Annotated[bool, typer.Option("--repair", help="Add correcting entries for what is found.")] = False,
     reason: Annotated[str | None, typer.Option(help="With --repair: why; it stands in each correction.")] = None,
     wrong: Annotated[Wrong | None, typer.Option(help="With --repair: what, where entries and balance disagree.")] = None,
-    endpoint_url: Endpoint = None,
+    place: Place,
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
@@ -51,7 +43,9 @@ def audit(
 ) -> None:
     """Check that every user's entries add up to what Credits says was posted, and that entries follow from each other."""
     _check_usage(verify=verify, head=head, repair=repair, reason=reason, wrong=wrong)
-    ledger = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), endpoint_url).ledger()
+    ledger = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), place).ledger(
+        needed=frozenset({"seals"} if seal or verify else ())
+    )
     answer: dict[str, Any] = {}
     is_good = True
     if repair:

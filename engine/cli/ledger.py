@@ -13,11 +13,8 @@ import typer
 
 from engine.cli.options import (
     DEFAULT_POLICY,
-    FAILED,
-    MISUSED,
     AsJson,
     CreditsTable,
-    Endpoint,
     JobsTable,
     LedgerTable,
     PolicyFile,
@@ -25,12 +22,15 @@ from engine.cli.options import (
     Target,
     Verbose,
     forever,
+    on_aws,
     open_reconciler,
     patience,
     reporter,
 )
 from engine.cli.output import complain, print_counts, print_json, print_table, progress
+from engine.cli.place import Place
 from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, replay_file
+from engine.cli.status import FAILED, MISUSED
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.dynamodb.store import Tables
@@ -40,6 +40,7 @@ from engine.reconcile.catch_up import ScanReport, whole_table
 from engine.reconcile.catch_up import scan as run_scan
 
 
+@on_aws
 def replay(
     file: Annotated[Path, typer.Argument(help="Events, one JSON object a line; gzip too.", exists=True, dir_okay=False)],
     *,
@@ -49,7 +50,7 @@ def replay(
     rejects: Annotated[
         Path | None, typer.Option(help="Where events that make no sense go.  [default: FILE.rejects.jsonl]")
     ] = None,
-    endpoint_url: Endpoint = None,
+    place: Place,
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
@@ -58,7 +59,7 @@ def replay(
     verbose: Verbose = False,
 ) -> None:
     """Send a file of events through the engine. Goes on where an earlier run stopped; a second run changes nothing."""
-    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), endpoint_url)
+    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), place)
     reconciler = open_reconciler(target, policy, workers, reporter(verbose=verbose))
     source = ReplayFile.open(file)
     kept = Checkpoint(
@@ -98,12 +99,13 @@ def group_of(document: Document, policy: Policy) -> str:
     return ""
 
 
+@on_aws
 def scan(
     *,
     policy: PolicyFile = DEFAULT_POLICY,
     segments: Annotated[int, typer.Option(min=1, max=1_000_000, help="Parts the table is read in.")] = 8,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Segments under way at once.")] = 4,
-    endpoint_url: Endpoint = None,
+    place: Place,
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
@@ -112,7 +114,7 @@ def scan(
     verbose: Verbose = False,
 ) -> None:
     """Catch up on every job that no event told of, from the table of jobs. Renews the baselines of outliers first."""
-    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), endpoint_url)
+    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), place)
     with progress() as bar:
         task = bar.add_task("scan: rows that were due", total=None)
         write = reporter(verbose=verbose, then=lambda: bar.advance(task))
@@ -140,17 +142,18 @@ def with_problems(write: Callable[[str], None]) -> Callable[[str], None]:
     return write_and_show
 
 
+@on_aws
 def statement(
     user: Annotated[str, typer.Argument(help="userId.")],
     *,
-    endpoint_url: Endpoint = None,
+    place: Place,
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
     """Show a user's entries in order of posting, with the balance after each."""
-    ledger = Target(Tables(jobs_table, credits_table, ledger_table), endpoint_url).ledger()
+    ledger = Target(Tables(jobs_table, credits_table, ledger_table), place).ledger()
     row = ledger.balance(user, patience())
     entries = list(ledger.entries_of_user(user, patience()))
     if row is None and not entries:

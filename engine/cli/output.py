@@ -80,7 +80,7 @@ def room(console: Console) -> int | None:
 
 
 def progress() -> Progress:
-    """Return a progress bar on standard error, which vanishes when it is done."""
+    """Return a progress bar on standard error, which vanishes when it is done. Where there is no terminal, none is shown."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -90,6 +90,7 @@ def progress() -> Progress:
         TimeRemainingColumn(),
         console=err,
         transient=True,
+        disable=not err.file.isatty(),
     )
 
 

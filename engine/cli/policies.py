@@ -11,10 +11,12 @@ import typer
 from attrs import asdict
 
 from engine.audit.recount import Recount, recount
-from engine.cli.options import DEFAULT_POLICY, FAILED, MISUSED, AsJson, Endpoint, LedgerTable, PolicyFile, Target, patience
+from engine.cli.options import DEFAULT_POLICY, AsJson, LedgerTable, PolicyFile, Target, on_aws, patience
 from engine.cli.output import complain, print_json, progress, say
+from engine.cli.place import Place
 from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
+from engine.cli.status import FAILED, MISUSED
 from engine.domain.documents import read_document
 from engine.domain.errors import Mistake, PolicyError
 from engine.ledger.dynamodb.store import Ledger, Tables
@@ -160,6 +162,7 @@ def _escaped(text: str) -> str:
 PRINT_RESULT = {Format.TEXT: _print_result, Format.GITHUB: _annotate}
 
 
+@on_aws
 def explain(
     event: Annotated[Path | None, typer.Argument(help="An event as JSON.", exists=True, dir_okay=False)] = None,
     *,
@@ -167,7 +170,7 @@ def explain(
         str | None, typer.Option(help="Instead of an event: a reference of the ledger (job#j-1) whose entries to count again.")
     ] = None,
     policy: PolicyFile = DEFAULT_POLICY,
-    endpoint_url: Endpoint = None,
+    place: Place,
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
@@ -178,7 +181,7 @@ def explain(
     if event is not None:
         answers: Sequence[Reasons | Recount] = [reasons_for(read_document(event.read_bytes()), load_policy(policy))]
     else:
-        answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), endpoint_url).ledger())
+        answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), place).ledger())
     if as_json:
         print_json([answer.answer() for answer in answers] if entry else answers[0].answer())
     else:
