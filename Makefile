@@ -10,7 +10,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast e2e lint format build demo bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
+.PHONY: help setup test test-fast e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -46,6 +46,9 @@ build: setup ## the SAM artifact, in .aws-sam/build
 
 demo: setup ## a day of events on a local AWS, checked against values worked out by hand
 	$(BIN)/python -m tools.demo
+
+play: setup ## the same day, then the local AWS stays until Ctrl-C, with the commands to try
+	@$(BIN)/python -m tools.demo --play
 
 bench: setup ## how fast everything is, written to docs/performance.md
 	@mkdir -p .benchmarks

@@ -16,7 +16,7 @@ import pytest
 from benchmarks import gates
 from benchmarks.runtime_api import Sandbox
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tools import deployment, environments
 from tools.environments import ROOT
 from tools.local_aws import LocalAws, create_tables, run_local_aws, tables_environment, tables_named

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tools import environments
 from tools.local_aws import LocalAws, create_tables, run_local_aws, tables_environment, tables_named
 

@@ -23,7 +23,7 @@ from benchmarks.budgets import (
 from benchmarks.runtime_api import Sandbox
 from benchmarks.test_matching import microseconds, rules
 from benchmarks.test_warm import bare_request
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.policy.patterns import compile_pattern
 

@@ -22,7 +22,7 @@ from benchmarks.runtime_api import Sandbox
 from benchmarks.test_matching import ANSWERS, ENGINES, SIZES, microseconds, rules
 from benchmarks.throttle import cpu_seconds
 from engine.ledger.dynamodb.attributes import decode, encode_item
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tools import environments
 from tools.local_aws import LocalAws
 

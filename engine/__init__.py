@@ -17,3 +17,5 @@ One way leads through the house, and a room imports only from floors below its o
       runtime/      [1] clock, telemetry, tracing, precompiled methods
       domain/       [0] immutable values, one subject a file
 """
+
+__version__ = "0.1.0"

@@ -21,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 INSTALLERS = Path("requirements/build.txt")
 LAMBDA_PYTHON = (3, 12)
+COMPILED = b"compiled"
+"""Part of what an environment is filled from: one without bytecode is filled again."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def stamp(environment: Environment) -> Path:
 def digest(environment: Environment) -> str:
     """Return what an environment's content depends on, as one line."""
     files = [environment.requirements] + ([INSTALLERS] if environment is DEV else [])
-    return hashlib.sha256(b"\0".join((ROOT / file).read_bytes() for file in files)).hexdigest()
+    return hashlib.sha256(b"\0".join([*((ROOT / file).read_bytes() for file in files), COMPILED])).hexdigest()
 
 
 def create(environment: Environment) -> None:
@@ -104,10 +106,13 @@ def create(environment: Environment) -> None:
 
 
 def install(environment: Environment, requirements: Path) -> None:
-    """Install the lock file ``requirements``: by uv, or by pip where uv cannot (a private index that only pip knows of)."""
+    """Install the lock file ``requirements``: by uv, or by pip where uv cannot (a private index that only pip knows of).
+
+    Compiled, which pip does by itself: where PYTHONDONTWRITEBYTECODE is set each process would compile what it imports.
+    """
     locked = ("--require-hashes", "-r", requirements)
     try:
-        DEV.run("-m", "uv", "pip", "install", "--quiet", "--python", environment.python, *locked)
+        DEV.run("-m", "uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", environment.python, *locked)
     except subprocess.CalledProcessError:
         say(f"uv could not fill {environment.folder}: trying pip, which takes longer")
         pip = ("-m", "pip", "--python", environment.python, "--quiet", "--disable-pip-version-check")

@@ -24,7 +24,7 @@ import boto3
 from attrs import frozen
 from botocore.config import Config
 
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tools import environments
 from tools.template import table_schemas
 
@@ -107,10 +107,11 @@ def table_names(tables: Tables) -> dict[str, str]:
 def create_tables(dynamodb: Any, tables: Tables) -> Tables:
     """Make the tables as template.yaml describes them, wait until they can be used, and return their names."""
     schemas, names = table_schemas(), table_names(tables)
-    for logical_id, name in names.items():
-        dynamodb.create_table(TableName=name, **schemas[logical_id])
-    for name in names.values():
-        dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    made = [dynamodb.create_table(TableName=name, **schemas[logical_id]) for logical_id, name in names.items()]
+    for table in (answer["TableDescription"] for answer in made):
+        if table["TableStatus"] != "ACTIVE":  # the local AWS makes a table at once
+            waiter = dynamodb.get_waiter("table_exists")
+            waiter.wait(TableName=table["TableName"], WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     return tables
 
 

@@ -32,7 +32,7 @@ from engine.cli.status import FAILED, MISUSED
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Source
 from engine.domain.errors import EventError, LedgerError, QueueError
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.reconcile.dead_letters import NO_RULE, DeadLetterQueue, Letter, letter_line, problem_now
 from engine.reconcile.reconciler import Reconciler
@@ -61,13 +61,9 @@ app = typer.Typer(
 @app.command("list")
 @on_aws
 def show_list(
-    *,
-    queue: Queues = NONE_NAMED,
-    policy: PolicyFile = DEFAULT_POLICY,
-    place: Place,
-    as_json: AsJson = False,
+    *, queue: Queues = NONE_NAMED, policy: PolicyFile = DEFAULT_POLICY, place: Place, as_json: AsJson = False
 ) -> None:
-    """List the letters: why each is there, and whether the policy as it is now would take it."""
+    """List the letters: why each is there, and whether today's policy would take it."""
     loaded = load_policy(policy)
     with _opened(queue, place) as desk:
         rows = [(letter, problem_now(letter, loaded)) for letter in desk.letters()]
@@ -119,7 +115,7 @@ def replay(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Send letters through the engine. What is settled is deleted; all else stays, and says why."""
+    """Send letters through the engine. Deletes those that are settled; leaves the others, with the reason."""
     _one_of(ids, everything=everything)
     target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), place)
     reconciler = open_reconciler(target, policy, 1, reporter(verbose=verbose))
@@ -249,5 +245,5 @@ def _chosen(desk: Desk, ids: list[str], *, everything: bool) -> Iterator[Letter]
 
 def _one_of(ids: list[str] | None, *, everything: bool) -> None:
     if bool(ids) == everything:
-        complain("name message ids, or say --all")
+        complain("name message ids, or give --all")
         raise typer.Exit(MISUSED)

@@ -33,7 +33,7 @@ from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, r
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.money import EXACT, ZERO
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import Policy
 from engine.policy.expressions.paths import PathProblem
 from engine.reconcile.catch_up import ScanReport, whole_table
@@ -113,7 +113,7 @@ def scan(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Catch up on every job that no event told of, from the table of jobs. Renews the baselines of outliers first."""
+    """Charge and refund the jobs whose event was lost, by the table of jobs. Renews the baselines first."""
     target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), place)
     with progress() as bar:
         task = bar.add_task("scan: rows that were due", total=None)

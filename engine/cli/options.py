@@ -16,10 +16,10 @@ from attrs import asdict, frozen
 from engine.cli.place import Place, TableName
 from engine.cli.stack import Stack as DeployedStack
 from engine.cli.stack import read_stack
-from engine.domain.errors import LedgerError
-from engine.ledger.dynamodb.calls import LedgerRefused
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.domain.errors import LedgerError, LedgerRefused
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.tables import table_problem
+from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.wiring import HOME, READ_SECONDS_MAX
@@ -114,13 +114,11 @@ CreditsTable = Annotated[
 LedgerTable = Annotated[str, typer.Option(envvar="LEDGER_TABLE", help="Table of entries.", callback=_table("LedgerTableName"))]
 StateTable = Annotated[
     str,
-    typer.Option(
-        envvar="STATE_TABLE", help="Table of what can be worked out again (baselines).", callback=_table("StateTableName")
-    ),
+    typer.Option(envvar="STATE_TABLE", help="Table of baselines and counters.", callback=_table("StateTableName")),
 ]
 SealsTable = Annotated[
     str,
-    typer.Option(envvar="SEALS_TABLE", help="Table of seals: what the entries were.", callback=_table("SealsTableName")),
+    typer.Option(envvar="SEALS_TABLE", help="Table of seals.", callback=_table("SealsTableName")),
 ]
 PolicyFile = Annotated[Path, typer.Option("--policy", envvar="POLICY_FILE", help="Policy file.", callback=_policy)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Write the log line of each outcome to standard error.")]
@@ -159,7 +157,7 @@ class Target:
     tables: Tables
     place: Place
 
-    def ledger(self, connections: int = 10, needed: frozenset[str] = frozenset()) -> Ledger:
+    def ledger(self, connections: int = 10, needed: frozenset[str] = frozenset()) -> Store:
         """Open the tables. Raises LedgerError where one of them is not there, or is another kind of table.
 
         A table that may be missing is looked at where somebody has named it, and where it is ``needed``.
@@ -169,7 +167,7 @@ class Target:
         for kind, name in asdict(self.tables).items():
             if isinstance(name, TableName) and not (name.is_default and kind in MAY_BE_MISSING - needed):
                 _look(client, kind, name, deadline)
-        return Ledger(client, self.tables, Clock())
+        return DynamoStore(client, self.tables, Clock())
 
     def description(self) -> dict[str, str]:
         """Return what tells this target from another."""

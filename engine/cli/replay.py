@@ -20,9 +20,8 @@ from attrs import define, field, frozen
 
 from engine.domain.documents import read_event
 from engine.domain.envelope import Document
-from engine.domain.errors import EventError
+from engine.domain.errors import EventError, LedgerRefused
 from engine.domain.money import ZERO
-from engine.ledger.dynamodb.store import LedgerRefused
 from engine.runtime.telemetry import Report
 
 GZIP_MAGIC = b"\x1f\x8b"

@@ -1,7 +1,7 @@
-"""How the command ends, as its exit status says it. 0 is fine."""
+"""How the command ends; 0 is fine."""
 
 FAILED = 1
-"""A check failed (a broken policy, drift), or something did not answer as it should."""
+"""Exit status: a check failed (a broken policy, drift)."""
 
 MISUSED = 2
-"""The command was used wrongly."""
+"""Exit status: the command was used wrongly."""

@@ -2,7 +2,7 @@
 
 ``PolicyError``  the policy is wrong: nothing runs until it is mended.
 ``EventError``   the event makes no sense under the policy: sending it again will not help, so it must be kept and shown.
-``LedgerError``  the database did not take the posting: nothing is half done, and sending the event again will help.
+``LedgerError``  the store did not take the posting: nothing is half done, and the event must come back.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class EventError(ValueError):
 
 
 class LedgerError(RuntimeError):
-    """The database refused a request or did not answer in time. Nothing is half done; the event must come back.
+    """The store refused a request or did not answer in time. Nothing is half done; the event must come back.
 
     Who raises it for an event says whose it is (``about``); until then the subject is not known.
     """
@@ -91,6 +91,30 @@ class LedgerError(RuntimeError):
         told.__dict__.update(known)
         told.__cause__ = self
         return told
+
+
+class LedgerUnavailable(LedgerError):
+    """The store did not take the request before the deadline. Sending the event again will help."""
+
+
+class TimeIsUp(LedgerUnavailable):
+    """The store answered all along; the time ended before the work. Sending the event again will help."""
+
+
+class LedgerRefused(LedgerError):
+    """The store refuses this very request, whenever it is sent: a person has to look. ``field`` is what is wrong.
+
+    ``is_of_an_item`` says that it is an item of the event's own (its entry, its user's balance, its job's row), and no table
+    and no permission.
+    """
+
+    def __init__(self, problem: str, field: str | None = None, *, is_of_an_item: bool = False) -> None:
+        super().__init__(problem)
+        self.field, self.is_of_an_item = field, is_of_an_item
+
+
+class NoOpenAnomaly(LookupError):
+    """A person resolves an anomaly, and there is none that is open."""
 
 
 class QueueError(RuntimeError):

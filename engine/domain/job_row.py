@@ -1,10 +1,19 @@
-"""What is known of a job's own row in Jobs, and what a posting writes on it."""
+"""What is known of a job's own row in Jobs, what a posting writes on it, and how its status is told."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from attrs import frozen
+
+from engine.domain.errors import shown
+
+STATUSES_TOLD_MAX = 20
+"""How many statuses that nobody mapped are told by name."""
+
+STATUS_CHARACTERS_MAX = 64
+NO_STATUS, OTHER_STATUSES = "(missing)", "(others)"
 
 
 @frozen
@@ -43,3 +52,21 @@ class JobRow:
     asks_time: bool = True
     owner: str | None = None
     """Whose job it is by its row, where that is another user than the event's."""
+
+
+def status_name(status: object) -> str:
+    """Return a status as a person reads it, whatever an application has written there."""
+    if status is None:
+        return NO_STATUS
+    if isinstance(status, str) and status.isprintable() and 1 <= len(status) <= STATUS_CHARACTERS_MAX:
+        return status
+    return shown(status) if isinstance(status, str) else f"({type(status).__name__}) {shown(status)}"
+
+
+def most_frequent(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the counts of the most frequent names, and of all others together, so that an answer stays small."""
+    if len(counts) <= STATUSES_TOLD_MAX:
+        return dict(counts)
+    named = sorted((name for name in counts if name != OTHER_STATUSES), key=lambda name: (-counts[name], name))
+    told = {name: counts[name] for name in named[: STATUSES_TOLD_MAX - 1]}
+    return {**told, OTHER_STATUSES: sum(counts.values()) - sum(told.values())}

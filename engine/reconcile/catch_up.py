@@ -10,9 +10,10 @@ from attrs import asdict, define, evolve, field, frozen
 
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError
+from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.instants import instant_text
-from engine.ledger.dynamodb.store import Ledger, LedgerRefused, LedgerUnavailable, Page, ScanSlice, most_frequent, status_name
+from engine.domain.job_row import most_frequent, status_name
+from engine.ledger.store import Page, ScanSlice, Store
 from engine.policy.expressions.paths import PathProblem
 from engine.policy.model import CatchUp, Policy
 from engine.reconcile.reconciler import Reconciler
@@ -132,7 +133,7 @@ class SharedAllowance:
     LedgerRefused once another run has begun: this one is over.
     """
 
-    ledger: Ledger
+    ledger: Store
     run: str
     deadline: Deadline
     left: int = field(init=False)

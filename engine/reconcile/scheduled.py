@@ -22,7 +22,7 @@ from attrs import asdict
 
 from engine.domain.errors import EventError
 from engine.domain.instants import read_instant
-from engine.ledger.dynamodb.store import ScanSlice
+from engine.ledger.store import ScanSlice
 from engine.reconcile.catch_up import OwnAllowance, ScanReport, SharedAllowance, scan, whole_table
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline

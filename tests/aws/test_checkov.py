@@ -6,26 +6,45 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tools.environments import ROOT
 from tools.template import load
 
 SECONDS_MAX = 120
+RIGHT, WRONG = "template.yaml", "wrong.yaml"
 
 
-def findings(checkov: Path, template: Path) -> dict[str, list[dict[str, str]]]:
-    """Return what checkov finds in a template: what passed, what failed, what is exempted."""
+@pytest.fixture(scope="module")
+def findings(checkov: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, str]]]:
+    """Return what checkov finds in the template and in one with a mistake: what passed, what failed, what is exempted.
+
+    One run for both: checkov takes longer to start than to check.
+    """
+    folder = tmp_path_factory.mktemp("checkov")
+    text = (ROOT / "template.yaml").read_text()
+    (folder / RIGHT).write_text(text)
+    (folder / WRONG).write_text(text.replace("PointInTimeRecoveryEnabled: true", "PointInTimeRecoveryEnabled: false", 1))
     options = ("--framework", "cloudformation", "--output", "json", "--skip-download", "--compact")
     done = subprocess.run(
-        [checkov, "--file", template.name, *options],
-        cwd=template.parent, capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
+        [checkov, "--file", RIGHT, WRONG, *options],
+        cwd=folder, capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
     )  # fmt: skip
     results: dict[str, list[dict[str, str]]] = json.loads(done.stdout)["results"]
     return results
 
 
-def test_checkov_finds_nothing_that_is_not_exempted_with_a_reason(checkov: Path) -> None:
+def of(findings: dict[str, list[dict[str, str]]], file: str, result: str) -> list[tuple[str, str]]:
+    """Return resource and check of each finding of a kind in a file."""
+    return [
+        (check["resource"].split(".")[-1], check["check_id"])
+        for check in findings[result]
+        if Path(check["file_path"]).name == file
+    ]
+
+
+def test_checkov_finds_nothing_that_is_not_exempted_with_a_reason(findings: dict[str, list[dict[str, str]]]) -> None:
     """Each exemption stands at its resource, and none is spare."""
-    found = findings(checkov, ROOT / "template.yaml")
     exempted = {
         (resource, skip["id"])
         for resource, body in load()["Resources"].items()
@@ -33,17 +52,11 @@ def test_checkov_finds_nothing_that_is_not_exempted_with_a_reason(checkov: Path)
         if skip["comment"]
     }
 
-    assert [] == [(check["resource"], check["check_id"]) for check in found["failed_checks"]]
-    assert exempted == {(check["resource"].split(".")[-1], check["check_id"]) for check in found["skipped_checks"]}
-    assert found["passed_checks"]
+    assert [] == of(findings, RIGHT, "failed_checks")
+    assert exempted == set(of(findings, RIGHT, "skipped_checks"))
+    assert of(findings, RIGHT, "passed_checks")
 
 
-def test_checkov_sees_what_is_wrong(checkov: Path, tmp_path: Path) -> None:
+def test_checkov_sees_what_is_wrong(findings: dict[str, list[dict[str, str]]]) -> None:
     """A table that cannot be restored is told: the check checks."""
-    text = (ROOT / "template.yaml").read_text()
-    wrong = tmp_path / "template.yaml"
-    wrong.write_text(text.replace("PointInTimeRecoveryEnabled: true", "PointInTimeRecoveryEnabled: false", 1))
-
-    failed = {(check["resource"].split(".")[-1], check["check_id"]) for check in findings(checkov, wrong)["failed_checks"]}
-
-    assert {("JobsTable", "CKV_AWS_28")} == failed
+    assert [("JobsTable", "CKV_AWS_28")] == of(findings, WRONG, "failed_checks")

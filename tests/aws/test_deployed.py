@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from engine.ledger.dynamodb.attributes import decode_item
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.reconcile.dead_letters import problem_now, read_letter
 from tests.support.model_server import FINE, KEY

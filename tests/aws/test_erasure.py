@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from engine.audit.seals import REST
 from engine.cli.app import app
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tests.support.aws_cli import AwsCli, commands
 from tests.support.clock import ManualClock
 from tests.support.events import rendered

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tools.deployment import wait_until
 from tools.environments import ROOT
 from tools.local_aws import LocalAws, table_names

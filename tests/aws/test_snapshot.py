@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from benchmarks.runtime_api import UNSAMPLED, Sandbox
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tests.support.events import rendered
 from tests.support.world import World
 from tools import environments

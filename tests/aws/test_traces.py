@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.runtime_api import Sandbox
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy.compiled import load_compiled
 from engine.runtime.tracing import SPANS_MAX
 from tests.support.events import failed, rendered

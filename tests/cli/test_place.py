@@ -21,8 +21,8 @@ from attrs import asdict, define, field
 
 from engine.cli.app import main
 from engine.cli.options import FIRST_ANSWER_SECONDS
-from engine.ledger.dynamodb.store import Tables
 from engine.ledger.dynamodb.tables import KEYS
+from engine.ledger.store import Tables
 from engine.reconcile.wiring import READ_SECONDS_MAX
 from tests.support.events import rendered
 from tests.support.world import World

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from engine.anomalies.digest import digest_of
-from engine.ledger.dynamodb.store import Tables
 from engine.ledger.dynamodb.wire import ServiceError
+from engine.ledger.store import Tables
 from engine.reconcile.scheduled import finish
 from engine.runtime.clock import Clock
 from handler import closing_steps

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from engine.domain.decision import Guard, Outcome
 from engine.domain.entry import Entry
-from engine.domain.errors import EventError
+from engine.domain.errors import EventError, LedgerUnavailable
 from engine.domain.job_row import Mark
-from engine.ledger.dynamodb.store import LedgerUnavailable, Receipt, ScanSlice
+from engine.ledger.store import Receipt, ScanSlice
 from engine.reconcile.catch_up import OwnAllowance, scan
 from engine.runtime.clock import Deadline
 from tests.support.events import failed, rendered

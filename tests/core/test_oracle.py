@@ -1,12 +1,11 @@
 """The core against an oracle that was written from the rules alone: twins, windows, edits of the policy, rows without a time.
 
-The oracle keeps every telling, counts in fractions, and knows nothing of the engine. ``EXAMPLES`` is how many histories each
-property tries (100,000 take some ten minutes).
+The oracle keeps every telling, counts in fractions, and knows nothing of the engine. ``make proof`` tries 100,000 histories of
+each property, which takes some ten minutes.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -25,7 +24,7 @@ from engine.policy import Policy, parse_policy
 from engine.rating import told
 from tests.support.books import Books
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "600"))
+EXAMPLES = [600, pytest.param(100_000, marks=pytest.mark.proof)]
 
 POLICY = """\
 version: 1
@@ -310,14 +309,16 @@ def tried(
     rules(given(histories_of)(check))()
 
 
-def test_any_order_ends_in_what_the_rules_say() -> None:
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_any_order_ends_in_what_the_rules_say(examples: int) -> None:
     """Under one policy."""
-    tried(check_orders, in_two_orders(), EXAMPLES)
+    tried(check_orders, in_two_orders(), examples)
 
 
-def test_no_edit_of_the_policy_makes_a_known_fact_new() -> None:
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_no_edit_of_the_policy_makes_a_known_fact_new(examples: int) -> None:
     """Under four policies in any turn."""
-    tried(check_edits, histories(edited=True), EXAMPLES)
+    tried(check_edits, histories(edited=True), examples)
 
 
 # --- each mending taken out again -------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from attrs import evolve
 from engine.domain.decision import Guard, Outcome, Standing
 from engine.domain.documents import read_document
 from engine.domain.entry import Entry
-from engine.domain.errors import EventError
+from engine.domain.errors import EventError, LedgerUnavailable
 from engine.domain.job_row import Mark
-from engine.ledger.dynamodb.store import LedgerUnavailable, Receipt, ScanSlice, Verdict
+from engine.ledger.store import Receipt, ScanSlice, Verdict
 from engine.reconcile.catch_up import scan
 from engine.runtime.clock import Deadline
 from tests.support.events import event, failed, rendered

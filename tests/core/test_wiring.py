@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ProfileNotFound
 
 from engine.ledger.dynamodb.signing import Credentials
-from engine.ledger.dynamodb.store import Tables
 from engine.ledger.dynamodb.wire import Endpoint, WireClient
+from engine.ledger.store import Tables
 from engine.reconcile.wiring import HOME, Settings, build_client, build_ledger, build_reconciler, log_level
 from engine.runtime.tracing import UNTRACED, Tracer
 from tests.support.clock import ManualClock

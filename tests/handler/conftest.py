@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tests.support.malformed import TIME
 from tests.support.policies import example_text
 from tests.support.world import World

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from engine.domain.envelope import Envelope, Source
 from engine.ledger.dynamodb.postings import ACTIONS_MAX
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.runtime.telemetry import Report
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example
@@ -211,7 +211,7 @@ def test_without_time_everything_comes_back(dynamodb: Any, tables: Tables) -> No
 
     results = world.reconciler().many(envelopes, world.deadline(0))
 
-    assert ["LedgerUnavailable"] * 3 == [type(result).__name__ for result in results]
+    assert ["TimeIsUp"] * 3 == [type(result).__name__ for result in results]
     assert [] == world.everything()["ledger"]
 
 

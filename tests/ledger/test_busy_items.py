@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from engine.domain.envelope import Envelope, Source
-from engine.ledger.dynamodb.store import Tables
 from engine.ledger.dynamodb.wire import ServiceError
+from engine.ledger.store import Tables
 from engine.runtime.telemetry import Report
 from tests.support.busy import Meeting, Refusing
 from tests.support.clock import ManualClock

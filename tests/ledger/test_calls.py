@@ -16,7 +16,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, LedgerRefused, LedgerUnavailable, call
+from engine.domain.errors import LedgerRefused, LedgerUnavailable
+from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, call
 from engine.ledger.dynamodb.wire import NoAnswerError, ServiceError
 from tests.support.clock import ManualClock
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from engine.domain.envelope import Source
 from engine.domain.errors import LedgerError
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tests.support.events import failed, rendered
 from tests.support.world import DisturbedClient, World
 

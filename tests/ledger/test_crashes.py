@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from engine.domain.envelope import Source
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import Policy
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example

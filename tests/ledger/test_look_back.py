@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.domain.anomaly import Sign
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from tests.support.events import failed, rendered
 from tests.support.policies import example
 from tests.support.world import World

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from engine.domain.envelope import Envelope, Source
-from engine.domain.errors import LedgerError
-from engine.ledger.dynamodb.store import LedgerRefused, LedgerUnavailable, Tables
+from engine.domain.errors import LedgerError, LedgerRefused, LedgerUnavailable
 from engine.ledger.dynamodb.wire import ServiceError
+from engine.ledger.store import Tables
 from engine.runtime.telemetry import Report
 from tests.support.busy import Refusing
 from tests.support.clock import ManualClock

@@ -19,11 +19,13 @@ from typer.testing import CliRunner
 
 from engine.audit.recount import recount
 from engine.cli.app import COMMANDS, app
+from engine.domain.anomaly import BUILT_IN_ANOMALIES
 from engine.domain.entry import Entry
 from engine.domain.errors import PolicyError
 from engine.domain.money import ROUNDINGS, Money, canonical
 from engine.ledger.dynamodb.attributes import decode_item
-from engine.ledger.dynamodb.entries import entry_of, item_of
+from engine.ledger.dynamodb.postings import item_of
+from engine.ledger.stored import entry_of
 from engine.policy.event_patterns import EventPattern, plain
 from engine.policy.expressions.paths import compile_path
 from engine.policy.grammar import ByKind, Duration, Expression, Instant, Key, Keys, ListOf, MapOf, Name, Number, Text, Word
@@ -276,12 +278,18 @@ def check_key(table: Table, row: tuple[str, ...]) -> None:
     assert [] == [word for word in taken(key.shape) if not re.search(rf"(?<![\w-]){re.escape(word)}(?!\w)", row[2])]
 
 
+def check_built_in(_table: Table, row: tuple[str, ...]) -> None:
+    """The engine gives these names, and no rule or anomaly may have them."""
+    assert set() == set(code(row[0])) - {*BUILT_IN_ANOMALIES}
+
+
 TABLES: Mapping[str, Callable[[Table, tuple[str, ...]], None]] = {
     "pattern": check_pattern,
     "refused pattern": check_refused_pattern,
     "expression": check_expression,
     "amount": check_amount,
     "samples": check_samples,
+    "built-in anomaly": check_built_in,
     "key of": check_key,
 }
 """What must be true of a row, by the first words of its table."""
@@ -398,6 +406,15 @@ def test_every_key_of_the_grammar_has_its_row() -> None:
     ]
 
     assert sorted(f"{path}: {name}" for path, keys in GRAMMAR.items() for name in keys) == sorted(documented)
+
+
+def test_every_built_in_anomaly_has_its_row() -> None:
+    """Whoever meets one in an entry finds here what it means."""
+    documented = {
+        name for table in PAGE.tables if kind_of(table) == "built-in anomaly" for row in table.rows for name in code(row[0])
+    }
+
+    assert set() == {*BUILT_IN_ANOMALIES} - documented
 
 
 def test_every_operator_of_the_patterns_is_shown_at_work() -> None:

@@ -19,7 +19,7 @@ from attrs import define, evolve
 
 import engine.reconcile.scheduled
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.reconcile.scheduled import begin, finish, work
 from engine.reconcile.wiring import build_client
 from engine.runtime.clock import Clock

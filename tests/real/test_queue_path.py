@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,12 +15,12 @@ from typing import Any
 import pytest
 
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Tables
+from engine.ledger.store import Tables
 from engine.policy import parse_policy
 from tests.real.test_production_trace import EVENTS, FLAT
 from tests.support.world import World
 
-EVENTS_SHARE = int(os.environ.get("QUEUE_PATH_EVENTS", "3000"))
+FEW, MANY = 1_000, 6_000
 """How many of the 26,790 events; all of them take some minutes."""
 
 BATCH, THREADS = 48, 16
@@ -39,10 +38,10 @@ pytestmark = [
 ]
 
 
-def trace() -> list[str]:
-    """Return events of the trace as they stand in the file."""
+def trace(count: int) -> list[str]:
+    """Return the first events of the trace as they stand in the file."""
     with gzip.open(EVENTS, "rt") as file:
-        return list(itertools.islice(file, EVENTS_SHARE))
+        return list(itertools.islice(file, count))
 
 
 def record(number: int, body: str) -> dict[str, Any]:
@@ -97,9 +96,10 @@ def balances(world: World) -> dict[str, tuple[Decimal, Decimal]]:
     return {row["userId"]: (Decimal(row["remaining"]), Decimal(row.get("posted", 0))) for row in rows}
 
 
-def test_batches_poison_and_threads_end_in_the_balances_of_one_by_one(new_world: Callable[..., World]) -> None:
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.proof)])
+def test_batches_poison_and_threads_end_in_the_balances_of_one_by_one(new_world: Callable[..., World], count: int) -> None:
     """To the last digit, and several times as many events a second."""
-    lines = trace()
+    lines = trace(count)
     records = [record(number, line) for number, line in enumerate(lines)]
     with_poison = [record(number, line) for number, line in enumerate(poisoned(lines))]
     single, together, beset = (new_world(lines) for _ in range(3))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,20 @@ NO_ERRORS = "W", "I"
 
 
 def translated(cases: Sequence[tuple[Template, Mapping[str, str]]]) -> list[Template]:
-    """Return what SAM's own transform makes of each template under its parameters."""
+    """Return what SAM's own transform makes of each template under its parameters; it is asked for the same only once."""
+    asked = json.dumps([[template, {**DEFAULTS, **parameters}] for template, parameters in cases], default=str)
+    results: list[Template] = json.loads(_translated(asked))
+    return results
+
+
+@cache
+def _translated(asked: str) -> str:
     environments.fill(environments.SAM)
     command = [environments.SAM.python, ROOT / "tools" / "translate.py"]
-    asked = json.dumps([[template, {**DEFAULTS, **parameters}] for template, parameters in cases], default=str)
     done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
     if done.returncode:
         raise AssertionError(done.stderr)
-    results: list[Template] = json.loads(done.stdout)
-    return results
+    return done.stdout
 
 
 @frozen

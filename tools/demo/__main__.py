@@ -1,10 +1,11 @@
 """``make demo``: deploy the real template, send a day of events, scan, and compare with what was worked out by hand.
 
-Ends with 0 when every value is as expected, with 1 when one differs.
+Ends with 0 when every value is as expected, with 1 when one differs. With ``--play`` the local AWS stays until Ctrl-C.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
@@ -20,8 +21,10 @@ from rich.table import Table
 
 from engine.audit.books import Audit, audit
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Ledger, Tables
+from engine.ledger.dynamodb.store import DynamoStore
+from engine.ledger.store import Store, Tables
 from engine.runtime.clock import Clock
+from tools.demo.play import play
 from tools.deployment import Deployment, build, deployed
 from tools.local_aws import LocalAws, run_local_aws
 
@@ -59,10 +62,10 @@ class Day:
         found: dict[str, Any] = self.script["expected"]
         return found
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> Store:
         """Return the ledger of the stack, to read it as the command line does."""
         tables = Tables(self.stack.jobs_table, self.stack.credits_table, self.stack.ledger_table)
-        return Ledger(self.aws.client("dynamodb"), tables, Clock())
+        return DynamoStore(self.aws.client("dynamodb"), tables, Clock())
 
     def check(self, name: str, expected: object, found: object) -> None:
         """Keep a value beside the one that was worked out by hand."""
@@ -71,20 +74,42 @@ class Day:
 
 def main() -> int:
     """Run the day, print it, and return the exit status."""
+    options = arguments()
     started = time.monotonic()
-    step("building the artifact (sam build)")
-    build()
+    built = options.built or built_now()
     with run_local_aws() as aws:
         step("deploying template.yaml to a local AWS (sam deploy)")
-        with deployed(aws) as stack:
+        with deployed(aws, built) as stack:
             day = Day(aws, stack, yaml.safe_load(DAY.read_text()))
             run(day)
             show(day)
-    wrong = [value for value in day.values if not value.agrees]
+            verdict = f"{judge(day)}; {time.monotonic() - started:.0f} s in all"
+            if options.play:
+                step(verdict)
+                play(stack, [envelope_of(event) for event in day.script["events"]])
+    step("stopped: the local AWS is gone again" if options.play else f"{verdict}, the local AWS is gone again")
+    return 0 if all(value.agrees for value in day.values) else 1
+
+
+def arguments() -> argparse.Namespace:
+    """Return what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m tools.demo", description="A day of events on a local AWS.")
+    parser.add_argument("--play", action="store_true", help="leave the local AWS running until Ctrl-C, and print what to try")
+    parser.add_argument("--built", type=Path, metavar="FOLDER", help="deploy what was built there, instead of building")
+    return parser.parse_args()
+
+
+def built_now() -> Path:
+    """Build the artifact, and return its folder."""
+    step("building the artifact (sam build)")
+    return build()
+
+
+def judge(day: Day) -> str:
+    """Print every value beside the one worked out by hand, and say whether all agree."""
     show_values(day.values)
-    verdict = "every value is as worked out by hand" if not wrong else f"{len(wrong)} values differ"
-    step(f"{verdict}; {time.monotonic() - started:.0f} s in all, the local AWS is gone again")
-    return 1 if wrong else 0
+    wrong = sum(not value.agrees for value in day.values)
+    return f"{wrong} values differ" if wrong else "every value is as worked out by hand"
 
 
 def step(text: str) -> None:
@@ -131,16 +156,23 @@ def put_events(day: Day) -> None:
 
 
 def entry_of(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the entry of PutEvents; a rendered video has a result unless the day says otherwise."""
+    """Return the entry of PutEvents."""
+    told = envelope_of(event)
+    detail = json.dumps(told["detail"])
+    return {"Source": told["source"], "DetailType": told["detail-type"], "Time": told["time"], "Detail": detail}
+
+
+def envelope_of(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event as EventBridge hands it over; a rendered video has a result unless the day says otherwise."""
     detail = {name: value for name, value in event.items() if name not in {"type", "at", "note"} and value is not None}
     if event["type"] == "video.rendered" and "result_url" not in event:
         detail["result_url"] = f"s3://renders/{event['jobId']}.mp4"
-    return {"Source": SOURCE, "DetailType": event["type"], "Time": event["at"], "Detail": json.dumps(detail)}
+    return {"source": SOURCE, "detail-type": event["type"], "time": event["at"], "detail": detail}
 
 
 def entry_count(day: Day) -> int:
     """Return how many entries the ledger has."""
-    return sum(1 for _ in day.ledger().entries(("userId",), Clock().deadline(PATIENCE_SECONDS)))
+    return sum(1 for _ in day.ledger().audits().entries(Clock().deadline(PATIENCE_SECONDS)))
 
 
 def dead_letters(day: Day) -> list[str]:
@@ -184,7 +216,7 @@ def show(day: Day) -> None:
     show_audit(day, audit(ledger, Clock().deadline(PATIENCE_SECONDS)))
 
 
-def show_balances(day: Day, ledger: Ledger) -> None:
+def show_balances(day: Day, ledger: Store) -> None:
     """Print every user's balance."""
     table = Table("user", "granted", "posted", "remaining", title="Balances", title_justify="left")
     for user, (granted, posted, remaining) in day.expected["balances"].items():
@@ -195,7 +227,7 @@ def show_balances(day: Day, ledger: Ledger) -> None:
     console.print(table)
 
 
-def show_statement(day: Day, ledger: Ledger, user: str) -> None:
+def show_statement(day: Day, ledger: Store, user: str) -> None:
     """Print one user's entries."""
     lines = list(statement(ledger, user))
     table = Table("job", "type", "amount", "anomalies", title=f"Statement of {user}", title_justify="left")
@@ -206,14 +238,14 @@ def show_statement(day: Day, ledger: Ledger, user: str) -> None:
     day.check(f"statement of {user}", sorted(expected), sorted(lines))
 
 
-def statement(ledger: Ledger, user: str) -> Iterator[tuple[str, str, Decimal, str]]:
+def statement(ledger: Store, user: str) -> Iterator[tuple[str, str, Decimal, str]]:
     """Yield a user's entries as (job, type, amount, anomalies)."""
     for entry in ledger.entries_of_user(user, Clock().deadline(PATIENCE_SECONDS)):
         names = ", ".join(anomaly["name"] for anomaly in entry["anomalies"])
         yield entry["jobId"], entry["type"], Decimal(entry["amount"]), names
 
 
-def check_flags(day: Day, ledger: Ledger) -> None:
+def check_flags(day: Day, ledger: Store) -> None:
     """Check which jobs were flagged, and as what."""
     users = day.script["users"]
     found = {job: names for user in users for job, _, _, names in statement(ledger, user) if names}
@@ -247,4 +279,7 @@ def shown(value: object) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped before the day was over")

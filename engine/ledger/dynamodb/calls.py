@@ -7,12 +7,13 @@ deadline. A repeated transaction carries its ClientRequestToken, so that a lost 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from attrs import frozen
 
-from engine.domain.errors import LedgerError
+from engine.domain.errors import LedgerRefused, LedgerUnavailable
+from engine.ledger.dynamodb.attributes import Item
 from engine.ledger.dynamodb.wire import NoAnswerError, ServiceError
 from engine.runtime.clock import Deadline
 
@@ -36,6 +37,9 @@ TRANSIENT = frozenset(
 )
 """Error codes, of requests and of cancellation reasons, that the same request may not meet again."""
 
+KEYS_TOGETHER_MAX = 100
+"""For so many items one BatchGetItem asks."""
+
 CONDITION_FAILED = "ConditionalCheckFailed"
 """The cancellation reason of an item whose condition does not hold."""
 
@@ -54,21 +58,6 @@ class DynamoDB(Protocol):
     def batch_get_item(self, **request: Any) -> Response: ...
     def describe_table(self, **request: Any) -> Response: ...
     def close(self) -> None: ...
-
-
-class LedgerUnavailable(LedgerError):
-    """The database did not take the request before the deadline. Sending the event again will help."""
-
-
-class LedgerRefused(LedgerError):
-    """The database refuses this very request, whenever it is sent: a person has to look.
-
-    Of a cancelled transaction ``reasons`` has one mapping for each item. ``field`` is the attribute that is wrong.
-    """
-
-    def __init__(self, problem: str, reasons: Sequence[Mapping[str, Any]] = (), field: str | None = None) -> None:
-        super().__init__(problem)
-        self.reasons, self.field = tuple(reasons), field
 
 
 class Cancelled(Exception):
@@ -105,6 +94,31 @@ def call(
     raise LedgerUnavailable(f"DynamoDB gave no answer in time; the last one was: {last}") from last
 
 
+def pages(operation: Callable[..., Response], request: Mapping[str, Any], deadline: Deadline) -> Iterator[Response]:
+    """Yield the answers of a query or a scan, one in memory at a time, until nothing is left."""
+    while True:
+        answer = call(operation, request, deadline)
+        yield answer
+        if not (last := answer.get("LastEvaluatedKey")):
+            return
+        request = {**request, "ExclusiveStartKey": last}
+
+
+def items(operation: Callable[..., Response], request: Mapping[str, Any], deadline: Deadline) -> Iterator[Item]:
+    """Yield the items of all pages."""
+    for page in pages(operation, request, deadline):
+        yield from page.get("Items", ())
+
+
+def items_at(client: DynamoDB, table: str, wanted: Mapping[str, Any], deadline: Deadline) -> Iterator[Item]:
+    """Yield those of the ``wanted`` items of a table that are there. DynamoDB may leave keys for the next request."""
+    left: Mapping[str, Any] = {table: wanted}
+    while left:
+        answer = call(client.batch_get_item, {"RequestItems": left}, deadline)
+        yield from answer.get("Responses", {}).get(table, ())
+        left = answer.get("UnprocessedKeys") or {}
+
+
 @frozen
 class Fault:
     """What went wrong with a request, whichever client sent it. Where ``code`` is None no answer came."""
@@ -126,6 +140,12 @@ def fault_of(error: Exception) -> Fault | None:
     if isinstance(error, NoAnswerError):
         return NO_ANSWER
     return _botocore_fault(error, sys.modules.get("botocore.exceptions"))
+
+
+def reasons_of(refused: LedgerRefused) -> tuple[Mapping[str, Any], ...]:
+    """Return what a cancelled transaction was refused for, one mapping for each item; nothing for other requests."""
+    fault = fault_of(refused.__cause__) if isinstance(refused.__cause__, Exception) else None
+    return fault.reasons if fault is not None else ()
 
 
 def _botocore_fault(error: Exception, botocore: Any) -> Fault | None:
@@ -160,4 +180,4 @@ def _raise_unless_conflict(fault: Fault, error: Exception) -> None:
     if codes and codes <= {"None", CONDITION_FAILED}:
         raise Cancelled(list(fault.reasons)) from error
     messages = "".join(f"; {reason['Message']}" for reason in fault.reasons if reason.get("Message"))
-    raise LedgerRefused(f"{error}{messages}", fault.reasons) from error
+    raise LedgerRefused(f"{error}{messages}") from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.ledger.dynamodb.calls import DynamoDB, LedgerRefused, call
+from engine.domain.errors import LedgerRefused
+from engine.ledger.dynamodb.calls import DynamoDB, call
 from engine.runtime.clock import Deadline
 
 KEYS: Mapping[str, Mapping[str, str]] = {

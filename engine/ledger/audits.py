@@ -1,0 +1,141 @@
+"""The ledger as audits see it: every entry, damaged or not, what the users' rows say, and where seals are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from engine.domain.entry import Entry
+from engine.domain.facts import Facts
+from engine.domain.money import ZERO
+from engine.ledger.seals import Seal, SealedEntry
+from engine.runtime.clock import Clock, Deadline
+
+type Key = tuple[str, int]
+"""An entry's reference and sequence."""
+
+
+@frozen
+class Line:
+    """An entry as an audit reads it: what is missing or of the wrong kind is None (a text that must be there: empty)."""
+
+    reference: str
+    sequence: int
+    user: str | None
+    type: str
+    amount: Decimal | None
+    cost: Decimal | None
+    is_correction: bool = False
+
+    @property
+    def moved(self) -> Decimal:
+        """The amount; what is none moves nothing."""
+        return self.amount if self.amount is not None else ZERO
+
+    @property
+    def key(self) -> Key:
+        """Where the entry stands."""
+        return self.reference, self.sequence
+
+
+class AuditedEntry(Protocol):
+    """An entry with all its attributes, whatever they are. What costs time is worked out when it is asked for."""
+
+    @property
+    def line(self) -> Line:
+        """What counts."""
+
+    @property
+    def posted_at(self) -> str:
+        """When it was posted (sortable text; empty where it does not say)."""
+
+    @property
+    def anomalies(self) -> Sequence[Mapping[str, Any]]:
+        """Why it is flagged."""
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether it has an explanation."""
+
+    @property
+    def facts(self) -> Facts | None:
+        """What it knows of its job; None where it is no entry of this system."""
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all its attributes but an explanation."""
+
+    @property
+    def facts_digest(self) -> str:
+        """The digest of what it knows of its job."""
+
+
+@frozen
+class Credit:
+    """A user's row as an audit sees it."""
+
+    user: str
+    posted: Decimal | None = ZERO
+    """What was posted by it: 0 where the row says nothing, None where it says what is no number."""
+    is_there: bool = False
+    seen: object = field(default=None, repr=False)
+    """``posted`` as the store has it: a correction is written only over what was seen."""
+
+
+class AuditStore(Protocol):
+    """The tables of one ledger, read whole. Everything is strongly consistent, but for what is said to be none."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that dates what is appended."""
+
+    # --- entries and balances ---
+
+    def entries(self, deadline: Deadline) -> Iterator[AuditedEntry]:
+        """Yield every entry."""
+
+    def log(self, reference: str, deadline: Deadline) -> list[AuditedEntry]:
+        """Return the entries of a reference in order of their sequence."""
+
+    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[AuditedEntry]:
+        """Yield the entries of a user, by the index: it trails the table by a moment."""
+
+    def entries_at(self, keys: Iterable[Key], deadline: Deadline) -> dict[Key, AuditedEntry]:
+        """Return those of the entries that are there."""
+
+    def credit(self, user: str, deadline: Deadline) -> Credit:
+        """Return what a user's row says was posted."""
+
+    def credits(self, deadline: Deadline) -> Iterator[Credit]:
+        """Yield what every user's row says was posted."""
+
+    # --- corrections ---
+
+    def append(self, entry: Entry, deadline: Deadline) -> bool:
+        """Append an entry that moves no balance. False where its sequence is taken: somebody was faster."""
+
+    def append_with_posted(self, entry: Entry, seen: Credit, posted: Decimal, moved: Decimal, deadline: Deadline) -> bool:
+        """Append an entry, and let the user's row say ``posted``, its balance moved by ``moved``; both or none.
+
+        False where the row is no longer as it was ``seen``, or the sequence is taken.
+        """
+
+    # --- seals ---
+
+    def last_seal(self, deadline: Deadline) -> Seal:
+        """Return the newest header; the one before the first where there is none."""
+
+    def seals(self, deadline: Deadline) -> Iterator[tuple[Seal, str]]:
+        """Yield all headers in order, each with the hash that was stored with it."""
+
+    def keep_part(self, lines: Iterable[str], deadline: Deadline) -> str:
+        """Store a part, and return its name. Stored again it is the same."""
+
+    def part(self, name: str, deadline: Deadline) -> list[SealedEntry] | None:
+        """Return the entries of a part, None where it is gone or was changed."""
+
+    def keep(self, seal: Seal, deadline: Deadline) -> bool:
+        """Store a header. False where its number is taken, by another than itself: somebody was faster."""
