@@ -42,7 +42,14 @@ from engine.reconcile.catch_up import scan as run_scan
 
 @on_aws
 def replay(
-    file: Annotated[Path, typer.Argument(help="Events, one JSON object a line; gzip too.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Events, one JSON object a line; gzip too. Also a file of rejects, or dead letters as JSON.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
     *,
     policy: PolicyFile = DEFAULT_POLICY,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Events under way at once.")] = 8,
@@ -59,6 +66,7 @@ def replay(
     verbose: Verbose = False,
 ) -> None:
     """Send a file of events through the engine. Goes on where an earlier run stopped; a second run changes nothing."""
+    rejects = _rejects_of(file, rejects)
     target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), place)
     reconciler = open_reconciler(target, policy, workers, reporter(verbose=verbose))
     source = ReplayFile.open(file)
@@ -74,7 +82,7 @@ def replay(
                 lambda documents: reconciler.many([Envelope(d, Source.REPLAY) for d in documents], patience()),
                 lambda document: group_of(document, reconciler.policy),
                 kept,
-                rejects or file.with_name(f"{file.name}.rejects.jsonl"),
+                rejects,
                 workers=workers,
                 done=lambda lines: bar.update(task, completed=lines),
             )
@@ -83,8 +91,17 @@ def replay(
         raise typer.Exit(MISUSED) from error
     print_json(summary.answer()) if as_json else print_counts("Replay", summary.answer())
     if summary.rejected:
-        complain(f"{summary.rejected} rejected: see {summary.rejects}")
+        complain(f"{summary.rejected} rejected: {summary.rejects} says why; mend what it names, and replay that file")
         raise typer.Exit(FAILED)
+
+
+def _rejects_of(file: Path, rejects: Path | None) -> Path:
+    """Return where the rejects of a file go. Exits where that is the file itself: it would grow while it is read."""
+    path = rejects or file.with_name(f"{file.name}.rejects.jsonl")
+    if path.resolve() == file.resolve():
+        complain(f"{file}: the rejects need a file of their own; name another with --rejects")
+        raise typer.Exit(MISUSED)
+    return path
 
 
 def group_of(document: Document, policy: Policy) -> str:
