@@ -82,9 +82,15 @@ class Settings:
 
 
 def build_client(
-    region: str | None = None, endpoint: str | None = None, connections: int = 10, service: str = "dynamodb"
+    region: str | None = None,
+    endpoint: str | None = None,
+    connections: int = 10,
+    service: str = "dynamodb",
+    profile: str | None = None,
 ) -> Any:
     """Return botocore's client of a service: credentials, region, profile and endpoint as every AWS tool finds them.
+
+    What is given here counts instead.
 
     Retries are ours (``ledger.dynamodb.calls``). Raises botocore's own errors for a profile or a region that is not there.
     """
@@ -92,6 +98,8 @@ def build_client(
     from botocore.session import get_session  # noqa: PLC0415  the same
 
     session = get_session()
+    if profile is not None:
+        session.set_config_variable("profile", profile)
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_SECONDS_MAX,
