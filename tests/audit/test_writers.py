@@ -1,6 +1,6 @@
 """Audits while eight writers post: no false alarm, and what is planted meanwhile is found all the same.
 
-Some seconds in each run of the tests, two minutes by ``make proof``.
+Some seconds in each run of the tests, a minute by ``make proof``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from engine.ledger.store import Tables
 from tests.support.events import failed, rendered
 from tests.support.world import World
 
-SECONDS = [8, pytest.param(120, marks=pytest.mark.proof)]
+SECONDS = [8, pytest.param(60, marks=pytest.mark.proof)]
 WRITERS = 8
 REST_SECONDS = 5
 """So old is what is sealed here; a transaction takes milliseconds."""
