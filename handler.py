@@ -21,7 +21,7 @@ from engine.domain.documents import is_event, no_event
 from engine.domain.envelope import Source
 from engine.domain.errors import EventError
 from engine.domain.instants import read_instant
-from engine.reconcile.reconciler import SQS, Reconciler
+from engine.reconcile.reconciler import SQS, UNKNOWN, Reconciler
 from engine.reconcile.wiring import Settings, build_reconciler
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.tracing import tracer_of
@@ -53,14 +53,14 @@ def lambda_handler(event: Any, context: Any = None) -> Answer:
         span.annotate(policy=reconciler.policy.identity)
     for is_this_kind, answer in KINDS:
         if is_this_kind(event):
-            return answer(event, reconciler, _deadline(context, reconciler.clock))
+            return answer(event, reconciler, context)
     problem = EventError(f"of request {_request_of(context)}", "(none)", "event", _what_it_is(event))
     reconciler.refuse(problem, Source.EVENT)
     raise problem
 
 
 def _request_of(context: Any) -> str:
-    return str(getattr(context, "aws_request_id", None) or "(unknown)")
+    return str(getattr(context, "aws_request_id", None) or UNKNOWN)
 
 
 def _what_it_is(event: Any) -> str:
@@ -128,36 +128,36 @@ def _is_event(event: Any) -> bool:
     return is_event(event)
 
 
-def _answer_batch(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
-    failures = reconciler.batch(event["Records"], deadline)
+def _answer_batch(event: Any, reconciler: Reconciler, context: Any) -> Answer:
+    failures = reconciler.batch(event["Records"], _deadline(context, reconciler.clock), _request_of(context))
     return {"batchItemFailures": [{"itemIdentifier": message} for message in failures]}
 
 
-def _answer_schedule(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
+def _answer_schedule(event: Any, reconciler: Reconciler, context: Any) -> Answer:
     from engine.reconcile.scheduled import everything  # noqa: PLC0415  what serves events needs none
 
-    return everything(reconciler, _time_of(event, reconciler), closing_steps(), deadline)
+    return everything(reconciler, _time_of(event, reconciler), closing_steps(), _deadline(context, reconciler.clock))
 
 
-def _answer_scan(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
+def _answer_scan(event: Any, reconciler: Reconciler, context: Any) -> Answer:
     from engine.reconcile.scheduled import work  # noqa: PLC0415  the same
 
-    return work(reconciler, event, deadline)
+    return work(reconciler, event, _deadline(context, reconciler.clock))
 
 
-def _answer_begin(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
+def _answer_begin(event: Any, reconciler: Reconciler, context: Any) -> Answer:
     from engine.reconcile.scheduled import begin  # noqa: PLC0415  the same
 
-    return begin(reconciler, event["begin"], _time_of(event, reconciler), deadline)
+    return begin(reconciler, event["begin"], _time_of(event, reconciler), _deadline(context, reconciler.clock))
 
 
-def _answer_finish(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
+def _answer_finish(event: Any, reconciler: Reconciler, context: Any) -> Answer:
     from engine.reconcile.scheduled import finish  # noqa: PLC0415  the same
 
-    return finish(reconciler, event, closing_steps(), deadline)
+    return finish(reconciler, event, closing_steps(), _deadline(context, reconciler.clock))
 
 
-def _answer_finish_again(event: Any, _reconciler: Reconciler, _deadline: Deadline) -> Answer:
+def _answer_finish_again(event: Any, _reconciler: Reconciler, _context: Any) -> Answer:
     from engine.reconcile.scheduled import finish_again  # noqa: PLC0415  the same
 
     return finish_again(event)
@@ -176,11 +176,11 @@ def _time_of(event: Any, reconciler: Reconciler) -> datetime:
     return read_instant(event.get("time")) or reconciler.clock.now()
 
 
-def _answer_event(event: Any, reconciler: Reconciler, deadline: Deadline) -> Answer:
-    return reconciler.event(event, Source.EVENT, deadline).answer()
+def _answer_event(event: Any, reconciler: Reconciler, context: Any) -> Answer:
+    return reconciler.event(event, Source.EVENT, _deadline(context, reconciler.clock)).answer()
 
 
-KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Reconciler, Deadline], Answer]], ...] = (
+KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Reconciler, Any], Answer]], ...] = (
     (_is_queue_batch, _answer_batch),
     (_is_schedule, _answer_schedule),
     (_is_scan, _answer_scan),

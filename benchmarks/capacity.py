@@ -17,8 +17,7 @@ from attrs import frozen
 from engine.domain.decision import Guard
 from engine.domain.entry import Entry
 from engine.domain.job_row import Mark
-from engine.ledger.dynamodb.entries import item_of
-from engine.ledger.dynamodb.postings import Posting
+from engine.ledger.dynamodb.postings import EncodedPosting, item_of
 from engine.ledger.store import Tables
 from engine.policy import Policy
 from engine.preview.rehearsal import Plenty, Rehearsal
@@ -87,7 +86,7 @@ class Cost:
 def cost_of(entry: Entry, guard: Guard, job_row_bytes: int, user_row_bytes: int = 200, kind: str | None = None) -> Cost:
     """Return what posting an entry writes. A row of Jobs or Credits counts whole, whatever of it is changed."""
     mark = Mark("completed", sequence=1)
-    posting = Posting(entry, item_of(entry, datetime(2026, 1, 5, tzinfo=UTC)), guard, mark)
+    posting = EncodedPosting(entry, item_of(entry, datetime(2026, 1, 5, tzinfo=UTC)), guard, mark)
     entry_bytes = item_bytes(posting.item)
     tables = Tables()
     units = {

@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 
 from attrs import frozen
 
-from engine.audit.logs import Line, faults
+from engine.audit.logs import faults
+from engine.audit.seals import sealed_entry
 from engine.ledger.dynamodb.attributes import Item
-from engine.ledger.dynamodb.entries import item_of
-from engine.ledger.dynamodb.seals import PART_BYTES_MAX, sealed_entry
+from engine.ledger.dynamodb.audits import AuditedItem
+from engine.ledger.dynamodb.postings import item_of
+from engine.ledger.seals import PART_BYTES_MAX
 from engine.policy import load_policy
 from engine.preview.rehearsal import Plenty, Rehearsal
 from tools.environments import ROOT
@@ -71,8 +73,8 @@ def measure(count: int = ENTRIES, rounds: int = ROUNDS) -> Figures:
     texts = [json.dumps(item) for item in items]
     work: dict[str, Callable[[], object]] = {
         "reading": lambda: [json.loads(text) for text in texts],
-        "auditing": lambda: [faults([Line.of(item)]) for item in items],
-        "sealing": lambda: [sealed_entry(item).text() for item in items],
+        "auditing": lambda: [faults([AuditedItem(item).line]) for item in items],
+        "sealing": lambda: [sealed_entry(AuditedItem(item)).text() for item in items],
     }
     took: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(rounds):
@@ -80,7 +82,7 @@ def measure(count: int = ENTRIES, rounds: int = ROUNDS) -> Figures:
             began = time.process_time()
             does()
             took[name].append((time.process_time() - began) / count * 1e6)
-    line_bytes = statistics.mean(len(sealed_entry(item).text()) + 1 for item in items)
+    line_bytes = statistics.mean(len(sealed_entry(AuditedItem(item)).text()) + 1 for item in items)
     return Figures({name: statistics.median(values) for name, values in took.items()}, line_bytes)
 
 

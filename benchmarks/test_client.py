@@ -22,7 +22,7 @@ from engine.domain.envelope import Envelope, Source
 from engine.domain.log import JobLog
 from engine.ledger.dynamodb.attributes import encode_item
 from engine.ledger.dynamodb.signing import Credentials, Signer
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.wire import Endpoint, WireClient
 from engine.ledger.store import ScanSlice, Tables, Verdict
 from engine.policy import load_policy
@@ -121,11 +121,11 @@ def test_scan_page(benchmark: Any, page: str, tables: Tables) -> None:
     at_most(medians["ours"] / medians["client"], SCAN_ROW_TO_BOTO3_CLIENT_MAX)
 
 
-def ledger_on(endpoint: str, tables: Tables) -> Ledger:
+def ledger_on(endpoint: str, tables: Tables) -> DynamoStore:
     """Return a ledger with the client that the function has."""
     url, clock = urlsplit(endpoint), Clock()
     where = Endpoint(url.hostname or "", url.port or 80, is_tls=False)
-    return Ledger(WireClient(where, Signer(Credentials("test", "test"), REGION), clock.now, 1, SECONDS), tables, clock)
+    return DynamoStore(WireClient(where, Signer(Credentials("test", "test"), REGION), clock.now, 1, SECONDS), tables, clock)
 
 
 def by_turns(benchmark: Any, ours: Work, **peers: Work) -> dict[str, float]:

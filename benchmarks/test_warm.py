@@ -22,8 +22,7 @@ from benchmarks.gates import at_least, at_most
 from engine.domain.decision import Standing
 from engine.domain.envelope import Envelope, Source
 from engine.domain.log import JobLog
-from engine.ledger.dynamodb.entries import item_of
-from engine.ledger.dynamodb.postings import Posting
+from engine.ledger.dynamodb.postings import EncodedPosting, item_of
 from engine.ledger.store import Tables
 from engine.policy import Policy, load_policy
 from engine.rating.assess import assess
@@ -126,5 +125,5 @@ def bare_request(tables: Tables, event: dict[str, Any], policy: Policy) -> dict[
     assert assessment is not None
     decision = with_row(decide(assessment, JobLog(), Standing.ASSUMED_COVERED, policy), assessment, ASSUMED_ROW, policy)
     assert decision.entry is not None
-    posting = Posting(decision.entry, item_of(decision.entry, Clock().now()), decision.guard, decision.mark)
+    posting = EncodedPosting(decision.entry, item_of(decision.entry, Clock().now()), decision.guard, decision.mark)
     return {"TransactItems": posting.actions(tables), "ClientRequestToken": str(uuid.uuid4())}

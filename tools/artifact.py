@@ -4,8 +4,8 @@
 
 ``FOLDER`` holds the packages, the engine and the policies. The policies are compiled, and rules that would wait in vain for
 their events are told. Then what only the build needed goes: YAML, boto3's resource layer, and botocore's descriptions of every
-service but DynamoDB (27 of its 28 MB, of which a cold start would list the directories). The function that explains keeps two
-services more, and what explains.
+service but DynamoDB and SQS (27 of its 28 MB, of which a cold start would list the directories). The function that explains
+keeps two others in SQS's place, and what explains.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from tools.roots import write_roots
 
 DATA_KEPT = ("dynamodb", "_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
 """What botocore reads to make a client of DynamoDB."""
+
+KEPT_FOR_EVENTS = ("sqs",)
+"""What the functions that serve events reach beside: the queue of what is given up."""
 
 EXPLAIN = "explain"
 KEPT_TO_EXPLAIN = ("events", "secretsmanager")
@@ -79,7 +82,7 @@ def trim(folder: Path, *, explains: bool) -> None:
         for name in INSTALLERS_NOTES:
             remove(path / name)
     for path in (folder / "botocore" / "data").iterdir():
-        if path.name not in (*DATA_KEPT, *(KEPT_TO_EXPLAIN if explains else ())):
+        if path.name not in (*DATA_KEPT, *(KEPT_TO_EXPLAIN if explains else KEPT_FOR_EVENTS)):
             remove(path)
     for path in sorted(folder.rglob("__pycache__")):
         remove(path)

@@ -43,9 +43,6 @@ EVENTS_PER_CALL_MAX = 10
 VISIBILITY_SECONDS = 3
 """After how long a queue hands an event over again that failed. The template's minutes are for nobody to wait for."""
 
-ATTEMPTS = 5
-"""How often a queue hands an event over before it is put aside. The template's ten allow for throttling; here is none."""
-
 BOOTSTRAP = """#!/bin/sh
 export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 AWS_EXECUTION_ENV=AWS_Lambda_python3.12
 cd "$LAMBDA_TASK_ROOT" && exec {python} -m awslambdaric "$_HANDLER"
@@ -282,7 +279,6 @@ def localize(build_dir: Path, target: Path) -> Path:
     for queue in resources(template, "AWS::SQS::Queue").values():
         if "VisibilityTimeout" in queue["Properties"]:
             queue["Properties"]["VisibilityTimeout"] = VISIBILITY_SECONDS
-            queue["Properties"]["RedrivePolicy"]["maxReceiveCount"] = ATTEMPTS
     template["Parameters"]["LlmBaseUrl"]["AllowedPattern"] = ".*"  # a model on this machine speaks no TLS
     (target / "template.yaml").unlink()  # it may be a link to the one that was built
     (target / "template.yaml").write_text(yaml.safe_dump(template, sort_keys=False))

@@ -149,13 +149,14 @@ def drawn(count: int, seed: int) -> list[Mutant]:
     files = sorted(path.relative_to(ROOT) for path in (ROOT / "engine").glob("*/**/*.py"))
     by_room: dict[str, list[Mutant]] = {}
     for mutant in (each for file in files for each in mutants_of(file, (ROOT / file).read_text())):
-        if parses(mutant):
-            by_room.setdefault(mutant.room, []).append(mutant)
+        by_room.setdefault(mutant.room, []).append(mutant)
     every = sum(map(len, by_room.values())) / count
-    return [each for found in by_room.values() for each in chance.sample(found, max(ROOM_LEAST, round(len(found) / every)))]
+    shares = {room: max(ROOM_LEAST, round(len(found) / every)) for room, found in by_room.items()}
+    shuffled = {room: chance.sample(found, len(found)) for room, found in by_room.items()}
+    return [each for room, share in shares.items() for each in itertools.islice(filter(differs, shuffled[room]), share)]
 
 
-def parses(mutant: Mutant) -> bool:
+def differs(mutant: Mutant) -> bool:
     """Say whether what comes out is Python still, and is something else."""
     data = (ROOT / mutant.file).read_bytes()
     try:

@@ -65,9 +65,14 @@ def _filled_in(value: Any, template: Template, parameters: Mapping[str, str]) ->
 
 
 def function_properties(logical_id: str, template: Template | None = None) -> dict[str, Any]:
-    """Return a function's properties, with what it shares with all others."""
+    """Return a function's properties, with what it shares with all others; SAM merges mappings, the environment's too."""
     whole = template or load()
-    return {**whole["Globals"]["Function"], **whole["Resources"][logical_id]["Properties"]}
+    return _merged(whole["Globals"]["Function"], whole["Resources"][logical_id]["Properties"])
+
+
+def _merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    both = {name for name in shared.keys() & own.keys() if isinstance(shared[name], dict) and isinstance(own[name], dict)}
+    return {**shared, **own, **{name: _merged(shared[name], own[name]) for name in both}}
 
 
 def role_statements(template: Template | None = None) -> dict[str, dict[str, dict[str, Any]]]:

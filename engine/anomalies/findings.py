@@ -10,12 +10,11 @@ from attrs import define, field, frozen
 from engine.domain.decision import Decision, Outcome
 from engine.domain.entry import Entry, EntryType, Resolution
 from engine.domain.envelope import Source
-from engine.domain.errors import LedgerRefused
+from engine.domain.errors import NoOpenAnomaly
 from engine.domain.log import JobLog
 from engine.domain.money import ZERO
-from engine.ledger.dynamodb.entries import entry_of
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.store import Receipt
+from engine.ledger.store import Receipt, Store
+from engine.ledger.stored import entry_of
 from engine.reconcile.settle import settle
 from engine.runtime.clock import Deadline
 
@@ -84,7 +83,7 @@ def findings(stored: Iterable[Mapping[str, Any]]) -> list[Finding]:
     return sorted(found, key=lambda finding: (finding.posted_at, finding.entry.reference), reverse=True)
 
 
-def findings_of(ledger: Ledger, reference: str, deadline: Deadline) -> list[Finding]:
+def findings_of(ledger: Store, reference: str, deadline: Deadline) -> list[Finding]:
     """Return the flagged entries of one reference."""
     return findings(ledger.stored_entries_of(reference, deadline))
 
@@ -96,10 +95,10 @@ def _entry(row: Mapping[str, Any]) -> Entry | None:
         return None
 
 
-def resolve(ledger: Ledger, reference: str, sequence: int | None, note: str, deadline: Deadline) -> Entry:
+def resolve(ledger: Store, reference: str, sequence: int | None, note: str, deadline: Deadline) -> Entry:
     """Append an entry that resolves the open anomalies of ``reference`` (or of its entry ``sequence``); it moves nothing.
 
-    Raises LedgerError where there is nothing to resolve, or where the ledger does not take it.
+    Raises NoOpenAnomaly where there is nothing to resolve, and LedgerError where the ledger does not take it.
     """
     proposal = ResolutionProposal(ledger, reference, sequence, note)
     settle(proposal, ledger, deadline)
@@ -110,7 +109,7 @@ def resolve(ledger: Ledger, reference: str, sequence: int | None, note: str, dea
 class ResolutionProposal:
     """A person's resolution of the open anomalies of a log, or of one entry of it."""
 
-    store: Ledger
+    store: Store
     reference: str
     sequence: int | None
     note: str
@@ -118,12 +117,12 @@ class ResolutionProposal:
     """The one that was proposed last."""
 
     def decide(self, _attempt: int, deadline: Deadline) -> Decision:
-        """Return the resolving entry, by the log as it stands now. Raises LedgerError where there is nothing to resolve."""
+        """Return the resolving entry, by the log as it stands now. Raises NoOpenAnomaly or LedgerError."""
         entries, log = self.store.entries_of(self.reference, deadline), self.store.read(self.reference, deadline)
         sequences = tuple(_to_resolve(findings_of(self.store, self.reference, deadline), self.sequence))
         if not sequences or not entries:
             which = self.reference if self.sequence is None else f"{self.reference}, entry {self.sequence}"
-            raise LedgerRefused(f"{which}: there is no open anomaly")
+            raise NoOpenAnomaly(f"{which}: there is no open anomaly")
         self.entry = self._entry(entries[-1], log, sequences)
         return Decision(Outcome.FLAGGED, self.entry)
 

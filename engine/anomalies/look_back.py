@@ -10,8 +10,7 @@ from attrs import define, field, frozen
 
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Outcome
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.store import Receipt
+from engine.ledger.store import Receipt, Store
 from engine.policy.model import Policy
 from engine.rating.baselines import NO_BASELINES
 from engine.rating.decide import mark_only
@@ -106,7 +105,7 @@ class FlagProposal:
 
     assessment: Assessment
     policy: Policy
-    store: Ledger
+    store: Store
 
     @property
     def reference(self) -> str:

@@ -14,15 +14,14 @@ from decimal import Decimal
 
 from attrs import Factory, define, evolve, field, frozen
 
-from engine.audit.logs import Fault, Line, faults
+from engine.audit.logs import Fault, faults
 from engine.audit.seals import Sealer
-from engine.domain.errors import LedgerUnavailable
+from engine.domain.errors import TimeIsUp
 from engine.domain.instants import posting_text
 from engine.domain.money import EXACT, ZERO
-from engine.ledger.dynamodb.attributes import Item
-from engine.ledger.dynamodb.seals import NO_SEAL, Seal, text_of
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.dynamodb.vault import Credit, Vault
+from engine.ledger.audits import AuditedEntry, AuditStore, Credit, Line
+from engine.ledger.seals import NO_SEAL, Seal
+from engine.ledger.store import Store
 from engine.runtime.clock import Deadline
 
 __all__ = ["Audit", "Drift", "Fault", "audit"]
@@ -81,25 +80,25 @@ class Audit:
 
 
 def audit(
-    ledger: Ledger, deadline: Deadline, seen: Callable[[int], None] = lambda _: None, sealer: Sealer | None = None
+    ledger: Store, deadline: Deadline, seen: Callable[[int], None] = lambda _: None, sealer: Sealer | None = None
 ) -> Audit:
     """Read the tables once and compare. ``seen`` is told how many entries were read so far; ``sealer`` seals them by the way.
 
-    Raises LedgerUnavailable where the deadline comes first: half an audit says nothing, and seals nothing.
+    Raises TimeIsUp where the deadline comes first: half an audit says nothing, and seals nothing.
     """
-    vault = Vault.of(ledger)
-    rows = {row.user: row for row in vault.credits(deadline)}
-    books = Books(vault, deadline, seen, sealer)
+    store = ledger.audits()
+    rows = {row.user: row for row in store.credits(deadline)}
+    books = Books(store, deadline, seen, sealer)
     books.read()
     users = books.sums.keys() | rows.keys()
-    suspects = sorted(user for user in users if books.sums.get(user, ZERO) != rows.get(user, Credit(user)).number)
-    looks = [(user, look_again(vault, user, deadline)) for user in suspects]
+    suspects = sorted(user for user in users if books.sums.get(user, ZERO) != rows.get(user, Credit(user)).posted)
+    looks = [(user, look_again(store, user, deadline)) for user in suspects]
     result = Audit(
         entries=books.count,
         users=len(users),
         net=total(books.sums.values()),
         drifts=tuple(look for _, look in looks if isinstance(look, Drift)),
-        faults=tuple(fault for log in sorted(books.suspects) for fault in vault_faults(vault, log, deadline)),
+        faults=tuple(fault for log in sorted(books.suspects) for fault in faults_now(store, log, deadline)),
         busy=tuple(user for user, look in looks if look is BUSY),
         unexplained=books.unexplained,
     )
@@ -113,7 +112,7 @@ class Books:
     DynamoDB gives the entries of one reference one after the other; where it does not, the log is looked at again.
     """
 
-    vault: Vault
+    store: AuditStore
     deadline: Deadline
     seen: Callable[[int], None]
     sealer: Sealer | None
@@ -126,27 +125,27 @@ class Books:
     _log: list[Line] = Factory(list)
 
     def __attrs_post_init__(self) -> None:
-        now = self.vault.clock.now()
+        now = self.store.clock.now()
         self._unexplained_since = posting_text(now - UNEXPLAINED_UNTIL)
         self._unexplained_until = posting_text(now - UNEXPLAINED_AFTER)
 
     def read(self) -> None:
         """Read every entry."""
         check_time(self.deadline)
-        for item in self.vault.entries(self.deadline):
-            self._take(Line.of(item))
-            self.unexplained += self._lacks_words(item)
+        for entry in self.store.entries(self.deadline):
+            self._take(entry.line)
+            self.unexplained += self._lacks_words(entry)
             if self.sealer:
-                self.sealer.take(item)
+                self.sealer.take(entry)
             if self.count % ENTRIES_BETWEEN_LOOKS_AT_THE_CLOCK == 0:
                 check_time(self.deadline)
                 self.seen(self.count)
         self._close_log()
         self.seen(self.count)
 
-    def _lacks_words(self, item: Item) -> bool:
-        is_flagged = bool(item.get("anomalies", {}).get("L")) and "explanation" not in item
-        return is_flagged and self._unexplained_since <= text_of(item, "postedAt") <= self._unexplained_until
+    def _lacks_words(self, entry: AuditedEntry) -> bool:
+        is_silent = bool(entry.anomalies) and not entry.is_explained
+        return is_silent and self._unexplained_since <= entry.posted_at <= self._unexplained_until
 
     def _take(self, line: Line) -> None:
         self.count += 1
@@ -162,16 +161,16 @@ class Books:
         self._log = []
 
 
-def vault_faults(vault: Vault, reference: str, deadline: Deadline) -> list[Fault]:
+def faults_now(store: AuditStore, reference: str, deadline: Deadline) -> list[Fault]:
     """Return what does not follow in a log as it stands now."""
-    return faults([Line.of(item) for item in vault.log(reference, deadline)])
+    return faults([entry.line for entry in store.log(reference, deadline)])
 
 
 BUSY = "busy"
 """What is said of a user who was written to at each look."""
 
 
-def look_again(vault: Vault, user: str, deadline: Deadline) -> Drift | str | None:
+def look_again(store: AuditStore, user: str, deadline: Deadline) -> Drift | str | None:
     """Return the drift of a user, None where the sums agree, or BUSY.
 
     A difference counts only where the row has not moved since the look before: then nothing was being posted, and the index,
@@ -181,21 +180,21 @@ def look_again(vault: Vault, user: str, deadline: Deadline) -> Drift | str | Non
     for look in range(LOOKS_MAX):
         check_time(deadline)
         if look:
-            vault.clock.wait(SECONDS_BETWEEN_LOOKS)
-        row = vault.credit(user, deadline)
-        ledger = total(Line.of(item).moved for item in vault.entries_of_user(user, deadline))
-        if ledger == row.number:
+            store.clock.wait(SECONDS_BETWEEN_LOOKS)
+        row = store.credit(user, deadline)
+        ledger = total(entry.line.moved for entry in store.entries_of_user(user, deadline))
+        if ledger == row.posted:
             return None
-        if row == before and row == vault.credit(user, deadline):
-            return Drift(user, ledger, row.number)
+        if row == before and row == store.credit(user, deadline):
+            return Drift(user, ledger, row.posted)
         before = row
     return BUSY
 
 
 def check_time(deadline: Deadline) -> None:
-    """Raise LedgerUnavailable where the time is used up."""
+    """Raise TimeIsUp where the time is used up."""
     if deadline.left() <= 0:
-        raise LedgerUnavailable("the audit's time was used up")
+        raise TimeIsUp("the audit's time was used up")
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:

@@ -8,7 +8,6 @@ from typing import Any
 from engine.audit.books import Audit, audit
 from engine.audit.seals import Sealer
 from engine.domain.errors import LedgerError, LedgerUnavailable
-from engine.ledger.dynamodb.vault import Vault
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
 
@@ -42,7 +41,7 @@ def check_books(reconciler: Reconciler, _at: datetime, deadline: Deadline) -> An
 def _sealer(reconciler: Reconciler, deadline: Deadline) -> Sealer | str:
     """Return what seals the entries, or why they cannot be: the books can be checked all the same."""
     try:
-        return Sealer(Vault.of(reconciler.ledger), reconciler.clock.now(), deadline)
+        return Sealer(reconciler.ledger.audits(), reconciler.clock.now(), deadline)
     except LedgerError as error:
         return _problem(error)
 

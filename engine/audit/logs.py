@@ -12,42 +12,9 @@ from decimal import Decimal
 from attrs import frozen
 
 from engine.domain.entry import EntryType
-from engine.domain.envelope import Source
 from engine.domain.errors import shown
 from engine.domain.money import EXACT, ZERO
-from engine.ledger.dynamodb.attributes import Item
-from engine.ledger.dynamodb.seals import number_of, text_of
-
-
-@frozen
-class Line:
-    """An entry as an audit reads it: what is missing or of the wrong kind is None."""
-
-    reference: str
-    sequence: int
-    user: str | None
-    type: str
-    amount: Decimal | None
-    cost: Decimal | None
-    is_correction: bool = False
-
-    @classmethod
-    def of(cls, item: Item) -> Line:
-        """Return the line of an entry as DynamoDB gives it."""
-        return cls(
-            reference=text_of(item, "reference"),
-            sequence=int(item["sequence"]["N"]),
-            user=text_of(item, "userId") or None,
-            type=text_of(item, "type"),
-            amount=number_of(item, "amount"),
-            cost=number_of(item, "cost"),
-            is_correction=text_of(item, "source") == Source.REPAIR.value,
-        )
-
-    @property
-    def moved(self) -> Decimal:
-        """The amount; what is none moves nothing."""
-        return self.amount if self.amount is not None else ZERO
+from engine.ledger.audits import Line
 
 
 @frozen

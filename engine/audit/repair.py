@@ -20,7 +20,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from engine.audit.books import Audit, Drift, audit, look_again, total
-from engine.audit.logs import Fault, Line, faults, posted, settled
+from engine.audit.logs import Fault, faults, posted, settled
 from engine.audit.seals import CORRECTED, NOT_YET, Damage, Finding, Verification, corrections_in, verify
 from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry, EntryType
@@ -29,10 +29,8 @@ from engine.domain.errors import LedgerError
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.references import GRANT, JOB, REPAIR
-from engine.ledger.dynamodb.attributes import Item, decode_item
-from engine.ledger.dynamodb.entries import entry_of
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.dynamodb.vault import Vault
+from engine.ledger.audits import AuditedEntry, AuditStore, Line
+from engine.ledger.store import Store
 from engine.runtime.clock import Deadline
 
 RULE = "repair"
@@ -82,34 +80,36 @@ class Repair:
     after: Audit
 
 
-def repair(ledger: Ledger, reason: str, wrong: Wrong | None, deadline: Deadline) -> Repair:
+def repair(ledger: Store, reason: str, wrong: Wrong | None, deadline: Deadline) -> Repair:
     """Correct what an audit finds, and audit again. ``reason`` stands in every correction.
 
     Without ``wrong`` a drift of a balance is left for a person to say. Raises LedgerUnavailable where the deadline comes
     first; what was corrected by then stays, and the next repair goes on from there.
     """
-    hand = _Hand(Vault.of(ledger), reason, deadline)
-    verified = verify(hand.vault, deadline)
-    corrections = list(hand.sealed(verified))
-    corrections += hand.logs(audit(ledger, deadline))
+    repairer = Repairer(ledger.audits(), reason, deadline)
+    verified = verify(repairer.store, deadline)
+    corrections = list(repairer.sealed(verified))
+    corrections += repairer.logs(audit(ledger, deadline))
     found = audit(ledger, deadline)
     unclear = [finding for finding in verified.open if not _can_be_counted_back(finding)]
     left = [f"{finding.reference or 'seals'}: {finding.problem}" for finding in unclear]
     left += [f"{fault.reference}, entry {fault.sequence}: {fault.problem}" for fault in found.faults]
-    held = hand.users_of(found.faults) | {finding.sealed.user for finding in unclear if finding.sealed}
+    held = repairer.users_of(found.faults) | {finding.sealed.user for finding in unclear if finding.sealed}
     for drift in found.drifts:
         if drift.user in held:
             left.append(f"{drift.user}: its balance waits until the entries above are in order")
         elif wrong is None or (wrong is Wrong.ENTRIES and drift.posted is None):
             left.append(f"{drift.user}: {_drift(drift)}; only a person can say what is wrong")
         else:
-            corrections.append(hand.balance(drift, wrong))
+            corrections.append(repairer.balance(drift, wrong))
     return Repair(tuple(corrections), tuple(left), audit(ledger, deadline))
 
 
 @frozen
-class _Hand:
-    vault: Vault
+class Repairer:
+    """Makes the corrections of one repair. ``reason`` stands in each of them."""
+
+    store: AuditStore
     reason: str
     deadline: Deadline
 
@@ -144,13 +144,13 @@ class _Hand:
 
     def _came_late(self, finding: Finding, user: str) -> bool:
         """Say whether an entry behind a seal was posted and only dated long before: then the books agree with it."""
-        return finding.damage is Damage.ADDED and look_again(self.vault, user, self.deadline) is None
+        return finding.damage is Damage.ADDED and look_again(self.store, user, self.deadline) is None
 
     def _earlier(self, reference: str, sequence: int | None) -> Iterator[tuple[str, Decimal]]:
         """Yield what takes back the corrections of an entry that was damaged once more."""
-        for item in self.vault.log(reference, self.deadline):
-            figures = next(corrections_in(item), {})
-            line = Line.of(item)
+        for entry in self.store.log(reference, self.deadline):
+            figures = next(corrections_in(entry), {})
+            line = entry.line
             if line.sequence != sequence and figures.get("entry") == str(sequence) and figures.get("damage") != BY_LOG:
                 yield str(line.user), EXACT.minus(line.moved)
 
@@ -177,7 +177,7 @@ class _Hand:
         """Return the logs that are still faulty, by user; not those that name several, or that are of nobody."""
         by_user: dict[str, dict[str, list[Line]]] = defaultdict(dict)
         for reference in dict.fromkeys(fault.reference for fault in found):
-            log = [Line.of(item) for item in self.vault.log(reference, self.deadline)]
+            log = [entry.line for entry in self.store.log(reference, self.deadline)]
             users = {line.user for line in log}
             if faults(log) and len(users) == 1 and log[0].user is not None:
                 by_user[log[0].user][reference] = log
@@ -185,7 +185,7 @@ class _Hand:
 
     def users_of(self, found: Sequence[Fault]) -> set[str | None]:
         """Return whom faulty logs name: their balances wait."""
-        return {Line.of(item).user for fault in found for item in self.vault.log(fault.reference, self.deadline)}
+        return {entry.line.user for fault in found for entry in self.store.log(fault.reference, self.deadline)}
 
     def _append(
         self,
@@ -202,21 +202,21 @@ class _Hand:
         What the ``damaged`` entries know is not believed; it comes back with the events. What a seal proves to be known stays
         known, so that an event that comes again keeps its price, whatever the policy says by now.
         """
-        items = self.vault.log(reference, self.deadline)
-        is_first = not items or int(items[0]["sequence"]["N"]) > 1
-        before = [] if is_first else items
-        total_before = posted([Line.of(item) for item in before])
+        log = self.store.log(reference, self.deadline)
+        is_first = not log or log[0].line.sequence > 1
+        before = [] if is_first else log
+        total_before = posted([earlier.line for earlier in before])
         entry = self._entry(
             reference=reference,
-            sequence=int(before[-1]["sequence"]["N"]) + 1 if before else 1,
+            sequence=before[-1].line.sequence + 1 if before else 1,
             user=user,
             amount=amount,
             cost=EXACT.minus(EXACT.add(total_before, amount)),
-            facts=_known([item for item in before if int(item["sequence"]["N"]) not in damaged]),
+            facts=_known([earlier for earlier in before if earlier.line.sequence not in damaged]),
             figures=figures,
             problem=problem,
         )
-        if not self.vault.append(entry, self.deadline):
+        if not self.store.append(entry, self.deadline):
             raise RepairRefused(f"{reference}: somebody else has written to it; repair again")
         return Correction(reference, entry.sequence, user, amount, ZERO, problem)
 
@@ -224,11 +224,11 @@ class _Hand:
 
     def balance(self, drift: Drift, wrong: Wrong) -> Correction:
         """Let the user's row and the entries say the same."""
-        seen, reference = self.vault.credit(drift.user, self.deadline), f"{REPAIR}{drift.user}"
-        if seen.number != drift.posted:
+        seen, reference = self.store.credit(drift.user, self.deadline), f"{REPAIR}{drift.user}"
+        if seen.posted != drift.posted:
             raise RepairRefused(f"{drift.user}: its row has changed meanwhile; repair again")
-        log = [Line.of(item) for item in self.vault.log(reference, self.deadline)]
-        difference = EXACT.subtract(drift.ledger, seen.number or ZERO)
+        log = [entry.line for entry in self.store.log(reference, self.deadline)]
+        difference = EXACT.subtract(drift.ledger, seen.posted or ZERO)
         amount = EXACT.minus(difference) if wrong is Wrong.ENTRIES else ZERO
         moved = difference if wrong is Wrong.BALANCE else ZERO
         entry = self._entry(
@@ -238,11 +238,11 @@ class _Hand:
             amount=amount,
             cost=EXACT.minus(EXACT.add(posted(log), amount)),
             facts=NOTHING_KNOWN,
-            figures={"entries": f"{drift.ledger:f}", "posted": _shown(seen.number), "moved": f"{moved:f}"},
+            figures={"entries": f"{drift.ledger:f}", "posted": _shown(seen.posted), "moved": f"{moved:f}"},
             problem=_drift(drift),
         )
         says = EXACT.add(drift.ledger, amount)
-        if not self.vault.append_with_posted(entry, seen, says, moved, self.deadline):
+        if not self.store.append_with_posted(entry, seen, says, moved, self.deadline):
             raise RepairRefused(f"{drift.user}: its row has changed meanwhile; repair again")
         return Correction(reference, entry.sequence, drift.user, amount, moved, _drift(drift))
 
@@ -265,7 +265,7 @@ class _Hand:
             user=user,
             type=_type(reference, amount),
             amount=amount,
-            occurred_at=self.vault.clock.now(),
+            occurred_at=self.store.clock.now(),
             rule=RULE,
             policy=RULE,
             facts=facts,
@@ -289,14 +289,10 @@ def _merged(steps: list[tuple[str, Decimal]]) -> Iterator[tuple[str, Decimal]]:
     yield from sums.items()
 
 
-def _known(items: Sequence[Item]) -> Facts:
+def _known(entries: Sequence[AuditedEntry]) -> Facts:
     """Return what the newest entry that can be read knows of the job."""
-    for item in reversed(items):
-        try:
-            return entry_of(decode_item(item)).facts
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
-            continue
-    return NOTHING_KNOWN
+    readable = (facts for entry in reversed(entries) if (facts := entry.facts) is not None)
+    return next(readable, NOTHING_KNOWN)
 
 
 def _type(reference: str, amount: Decimal) -> EntryType:

@@ -9,21 +9,10 @@ from enum import StrEnum
 
 from attrs import Factory, define, evolve, field, frozen
 
-from engine.audit.logs import Line
-from engine.domain.envelope import Source
 from engine.domain.instants import posting_text
-from engine.ledger.dynamodb.attributes import Item, decode_item
-from engine.ledger.dynamodb.seals import (
-    NO_SEAL,
-    PART_BYTES_MAX,
-    Seal,
-    SealedEntry,
-    digest_of,
-    facts_digest_of,
-    sealed_entry,
-    text_of,
-)
-from engine.ledger.dynamodb.vault import Key, Vault
+from engine.domain.money import ZERO
+from engine.ledger.audits import AuditedEntry, AuditStore, Key, Line
+from engine.ledger.seals import NO_SEAL, PART_BYTES_MAX, Seal, SealedEntry
 from engine.runtime.clock import Deadline
 
 REST = timedelta(minutes=15)
@@ -43,7 +32,7 @@ class Sealer:
     Parts are stored on the way, so that memory does not grow with the ledger; without their header they mean nothing.
     """
 
-    vault: Vault
+    store: AuditStore
     at: datetime
     deadline: Deadline
     last: Seal = field(init=False)
@@ -57,7 +46,7 @@ class Sealer:
     _bytes: int = 0
 
     def __attrs_post_init__(self) -> None:
-        self.last = self.vault.last_seal(self.deadline)
+        self.last = self.store.last_seal(self.deadline)
         self.until = max(self.last.until, posting_text(self.at - REST))
 
     @property
@@ -68,14 +57,14 @@ class Sealer:
         """
         return self.behind + self.known - self.last.total
 
-    def take(self, item: Item) -> None:
+    def take(self, entry: AuditedEntry) -> None:
         """Take one entry."""
-        posted_at = text_of(item, "postedAt")
-        self.known += sum(COUNTED.get(figures.get("damage", ""), 0) for figures in corrections_in(item))
+        posted_at = entry.posted_at
+        self.known += sum(COUNTED.get(figures.get("damage", ""), 0) for figures in corrections_in(entry))
         if posted_at <= self.last.until:
             self.behind += 1
         elif posted_at <= self.until:
-            self._seal(sealed_entry(item).text())
+            self._seal(sealed_entry(entry).text())
 
     def _seal(self, line: str) -> None:
         size = len(line.encode("utf-8", "surrogatepass")) + 1
@@ -87,7 +76,7 @@ class Sealer:
 
     def _keep_part(self) -> None:
         if self._lines:
-            self.parts.append(self.vault.keep_part(self._lines, self.deadline))
+            self.parts.append(self.store.keep_part(self._lines, self.deadline))
         self._lines, self._bytes = [], 0
 
     def close(self) -> Seal:
@@ -104,7 +93,21 @@ class Sealer:
             parts=tuple(self.parts),
             previous=self.last.hash if self.last.number else "",
         )
-        return seal if self.vault.keep(seal, self.deadline) else self.vault.last_seal(self.deadline)
+        return seal if self.store.keep(seal, self.deadline) else self.store.last_seal(self.deadline)
+
+
+def sealed_entry(entry: AuditedEntry) -> SealedEntry:
+    """Return what a seal keeps of an entry. What is damaged by then is sealed as it is."""
+    line = entry.line
+    return SealedEntry(
+        posted_at=entry.posted_at,
+        reference=line.reference,
+        sequence=line.sequence,
+        user=line.user or "",
+        amount=line.amount or ZERO,
+        digest=entry.digest,
+        facts=entry.facts_digest,
+    )
 
 
 class Damage(StrEnum):
@@ -168,15 +171,15 @@ class Verification:
         return tuple(finding for finding in self.findings if finding.corrected_by is None)
 
 
-def verify(vault: Vault, deadline: Deadline, seen: Callable[[int], None] = lambda _: None) -> Verification:
+def verify(store: AuditStore, deadline: Deadline, seen: Callable[[int], None] = lambda _: None) -> Verification:
     """Compare every sealed entry with what is there now, in the order of the seals.
 
     Memory is that of one part, but where entries were slipped in: to name them takes the keys of all that was sealed. Where
     seals are damaged nobody can say what was slipped in.
     """
-    reader = _Reader(vault, deadline, seen)
+    reader = _Reader(store, deadline, seen)
     last, hashes, findings = NO_SEAL, list[str](), list[Finding]()
-    for seal, stored_hash in vault.seals(deadline):
+    for seal, stored_hash in store.seals(deadline):
         hashes.append(seal.hash)
         findings += _header_findings(seal, stored_hash, last)
         findings += reader.findings_of(seal)
@@ -204,7 +207,7 @@ def _header_findings(seal: Seal, stored_hash: str, before: Seal) -> Iterator[Fin
 
 @define
 class _Reader:
-    vault: Vault
+    store: AuditStore
     deadline: Deadline
     seen: Callable[[int], None]
     entries: int = 0
@@ -215,11 +218,11 @@ class _Reader:
         return sorted(found, key=lambda finding: finding.sealed.posted_at if finding.sealed else "")
 
     def _part_findings(self, seal: int, name: str) -> Iterator[Finding]:
-        lines = self.vault.part(name, self.deadline)
+        lines = self.store.part(name, self.deadline)
         if lines is None:
             yield Finding(Damage.SEAL, f"seal {seal}: its part {name[:12]} is gone or was changed", seal)
             return
-        now = self.vault.entries_at([(line.reference, line.sequence) for line in lines], self.deadline)
+        now = self.store.entries_at([(line.reference, line.sequence) for line in lines], self.deadline)
         for line in lines:
             if finding := _finding(seal, line, now.get((line.reference, line.sequence))):
                 yield finding
@@ -228,40 +231,40 @@ class _Reader:
 
     def behind(self, last: Seal) -> int:
         """Return how many entries there are now behind the last seal."""
-        return sum(text_of(item, "postedAt") <= last.until for item in self.vault.entries(self.deadline))
+        return sum(entry.posted_at <= last.until for entry in self.store.entries(self.deadline))
 
     def slipped_in(self, last: Seal) -> list[Finding]:
         """Return the entries behind the last seal that no seal has."""
         sealed = set(self._sealed_keys())
         return [
-            Finding(Damage.ADDED, f"was added behind seal {last.number}", last.number, found=line, digest=digest_of(item))
-            for item in self.vault.entries(self.deadline)
-            if text_of(item, "postedAt") <= last.until and _key(line := Line.of(item)) not in sealed
+            Finding(Damage.ADDED, f"was added behind seal {last.number}", last.number, found=line, digest=entry.digest)
+            for entry in self.store.entries(self.deadline)
+            if entry.posted_at <= last.until and (line := entry.line).key not in sealed
         ]
 
     def _sealed_keys(self) -> Iterator[Key]:
-        for seal, _ in self.vault.seals(self.deadline):
+        for seal, _ in self.store.seals(self.deadline):
             for name in seal.parts:
-                yield from ((line.reference, line.sequence) for line in self.vault.part(name, self.deadline) or ())
+                yield from ((line.reference, line.sequence) for line in self.store.part(name, self.deadline) or ())
 
     def with_corrections(self, findings: Sequence[Finding]) -> Iterator[Finding]:
         """Yield the findings, each with the entry that corrects it. A correction itself is none, once its log says so."""
         logs: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
         for reference in {finding.reference for finding in findings} - {None}:
-            logs[str(reference)] = _corrections(self.vault.log(str(reference), self.deadline))
+            logs[str(reference)] = _corrections(self.store.log(str(reference), self.deadline))
         for finding in findings:
             by = logs[finding.reference or ""].get((str(finding.sequence), finding.digest))
             yield finding if by is None else evolve(finding, corrected_by=by)
 
 
-def _finding(seal: int, line: SealedEntry, item: Item | None) -> Finding | None:
-    if item is None:
+def _finding(seal: int, line: SealedEntry, entry: AuditedEntry | None) -> Finding | None:
+    if entry is None:
         problem = f"is gone: {line.amount:f} of {line.user}, posted {line.posted_at}"
         return Finding(Damage.REMOVED, problem, seal, line)
-    digest, now = digest_of(item), Line.of(item)
+    digest, now = entry.digest, entry.line
     if digest == line.digest:
         return None
-    facts_are_sealed = bool(line.facts) and line.facts == facts_digest_of(item)
+    facts_are_sealed = bool(line.facts) and line.facts == entry.facts_digest
     return Finding(Damage.CHANGED, _change(line, now), seal, line, now, digest, facts_are_sealed=facts_are_sealed)
 
 
@@ -275,28 +278,24 @@ def _change(line: SealedEntry, now: Line) -> str:
     return "was changed, in neither amount nor user"
 
 
-def _corrections(log: Sequence[Item]) -> dict[tuple[str, str], int]:
+def _corrections(log: Sequence[AuditedEntry]) -> dict[tuple[str, str], int]:
     """Return what the correcting entries of a log correct (sequence and digest as it was found), and their own sequences."""
     found: dict[tuple[str, str], int] = {}
-    for item in log:
-        own = int(item["sequence"]["N"])
-        for figures in corrections_in(item):
+    for entry in log:
+        own = entry.line.sequence
+        for figures in corrections_in(entry):
             if figures.get("damage") == NOT_YET:
                 continue
             corrected = figures.get("entry", ""), figures.get("found", "")
             found[corrected] = own
             if corrected == (str(own), ""):
-                found[str(own), digest_of(item)] = own  # it stands where an entry is gone
+                found[str(own), entry.digest] = own  # it stands where an entry is gone
     return found
 
 
-def corrections_in(item: Item) -> Iterator[Mapping[str, str]]:
+def corrections_in(entry: AuditedEntry) -> Iterator[Mapping[str, str]]:
     """Yield the figures of what an entry corrects; nothing for what is no correction."""
-    if text_of(item, "source") == Source.REPAIR.value:
-        for anomaly in decode_item(item).get("anomalies", ()):
+    if entry.line.is_correction:
+        for anomaly in entry.anomalies:
             if anomaly.get("name") == CORRECTED:
                 yield anomaly.get("figures", {})
-
-
-def _key(line: Line) -> Key:
-    return line.reference, line.sequence

@@ -1,4 +1,4 @@
-"""Anomalies: list what is flagged, show what is known of it, explain it here and now, and resolve it with a note."""
+"""Anomalies: list the flagged entries, show each, explain it now, and resolve it with a note."""
 
 from __future__ import annotations
 
@@ -29,12 +29,11 @@ from engine.cli.options import (
     reporter,
 )
 from engine.cli.output import err, out, print_counts, print_json, print_table
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.store import Tables
+from engine.ledger.store import Store, Tables
 from engine.runtime.clock import Clock, Deadline
 
 Reference = Annotated[str, typer.Argument(help="job#<jobId> or grant#<reference>.")]
-Hours = Annotated[float | None, typer.Option(min=0.0, help="Only what was posted in the last so many hours.")]
+Hours = Annotated[float | None, typer.Option(min=0.0, help="Only entries of the last so many hours.")]
 
 NOTE_CHARACTERS_MAX = 1000
 EXPLAIN_SECONDS = 60.0
@@ -53,7 +52,7 @@ def show_list(
     *,
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
     hours: Hours = None,
-    everything: Annotated[bool, typer.Option("--all", help="Those that are resolved as well.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are resolved.")] = False,
     endpoint_url: Endpoint = None,
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
@@ -90,13 +89,13 @@ def show(
 def resolve(
     reference: Reference,
     *,
-    note: Annotated[str, typer.Option(help="What was found out, for whoever asks later.")],
+    note: Annotated[str, typer.Option(help="What was found out.")],
     sequence: Annotated[int | None, typer.Option("--entry", help="Only this entry of it.  [default: all open ones]")] = None,
     endpoint_url: Endpoint = None,
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
-    """Resolve the anomalies of a reference: a flag entry with the note is appended, which moves nothing."""
+    """Resolve the anomalies of a reference: adds a flag entry with the note, which moves nothing."""
     if not note.strip() or len(note) > NOTE_CHARACTERS_MAX:
         err.print(f"a note has 1 to {NOTE_CHARACTERS_MAX} characters", markup=False)
         raise typer.Exit(MISUSED)
@@ -111,16 +110,16 @@ def explain(
     reference: Annotated[str | None, typer.Argument(help="job#<jobId> or grant#<reference>.")] = None,
     *,
     missing: Annotated[bool, typer.Option("--missing", help="All flagged entries without an explanation.")] = False,
-    store: Annotated[bool, typer.Option("--store", help="Store what is said on the entries that have none.")] = False,
+    store: Annotated[bool, typer.Option("--store", help="Store the explanations on entries that have none.")] = False,
     policy: PolicyFile = DEFAULT_POLICY,
     endpoint_url: Endpoint = None,
     ledger_table: LedgerTable = "Ledger",
     state_table: StateTable = "State",
     as_json: AsJson = False,
 ) -> None:
-    """Explain flagged entries here and now, as the function does: with OPENAI_API_KEY by the model, without by the rules."""
+    """Explain flagged entries now, as the deployed function does: by the model with OPENAI_API_KEY, else by the rules."""
     if (reference is None) is not missing:
-        err.print("name a reference, or say --missing", markup=False)
+        err.print("name a reference, or give --missing", markup=False)
         raise typer.Exit(MISUSED)
     ledger = _ledger(ledger_table, endpoint_url, state_table)
     if reference is not None:
@@ -140,12 +139,12 @@ def explain(
 @app.command()
 def digest(
     *,
-    hours: Annotated[float, typer.Option(min=0.1, help="What was posted in the last so many hours.")] = 24,
+    hours: Annotated[float, typer.Option(min=0.1, help="How many hours back.")] = 24,
     endpoint_url: Endpoint = None,
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
-    """Print what was flagged lately on one page: counts by anomaly, model and user, the ten dearest, and a paragraph."""
+    """Print the flagged entries of a day on one page: counts by anomaly, model and user, the ten largest, and a paragraph."""
     ledger = _ledger(ledger_table, endpoint_url)
     until = ledger.clock.now()
     since = until - timedelta(hours=hours)
@@ -160,7 +159,7 @@ def digest(
     print_table("The dearest", ("reference", "user", "credits", "anomalies", "likely cause"), map(_dear, found.dearest()))
 
 
-def _explained(found: Sequence[Finding], ledger: Ledger, policy: Any, *, store: bool) -> list[dict[str, Any]]:
+def _explained(found: Sequence[Finding], ledger: Store, policy: Any, *, store: bool) -> list[dict[str, Any]]:
     """Return what is said of each, in parts as large as the function's, and store it where that is asked for."""
     from engine.anomalies.explain.local import explainer_on  # noqa: PLC0415  no other command needs it
     from engine.anomalies.explain.run import TOGETHER_MAX  # noqa: PLC0415  the same
@@ -172,7 +171,7 @@ def _explained(found: Sequence[Finding], ledger: Ledger, policy: Any, *, store: 
             entries = [finding.entry for finding in part]
             for entry, explanation in zip(entries, explainer.explain(entries, _function_time()), strict=True):
                 said = explanation.attributes()
-                is_stored = store and explainer.shelf.store(entry, said, patience())
+                is_stored = store and explainer.explanations.store(entry, said, patience())
                 place = {"reference": entry.reference, "sequence": entry.sequence}
                 answers.append({**place, "explanation": said, "stored": is_stored})
     return answers
@@ -186,11 +185,11 @@ def _parts(found: Sequence[Finding], size: int) -> Iterable[Sequence[Finding]]:
     return (found[start : start + size] for start in range(0, len(found), size))
 
 
-def _ledger(table: str, endpoint: str | None, state: str = "State") -> Ledger:
+def _ledger(table: str, endpoint: str | None, state: str = "State") -> Store:
     return Target(Tables(ledger=table, state=state), endpoint).ledger()
 
 
-def _since(ledger: Ledger, hours: float | None) -> datetime | None:
+def _since(ledger: Store, hours: float | None) -> datetime | None:
     return ledger.clock.now() - timedelta(hours=hours) if hours is not None else None
 
 

@@ -1,58 +1,102 @@
-"""The ``reconciler`` command: all that it can do, in one table."""
+"""The ``reconciler`` command: all that it can do, in one table. A command is imported when it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from attrs import frozen
+from typer.core import TyperGroup
 
-from engine.cli import anomalies, dead_letters, ledger, policies
-from engine.cli.audit import audit
-from engine.cli.options import FAILED
-from engine.cli.output import err
-from engine.cli.unmark import unmark
-from engine.domain.errors import EventError, LedgerError, PolicyError, QueueError
+from engine.cli.program import PROGRAM, version_line
+from engine.cli.status import FAILED
+from engine.domain.errors import EventError, LedgerError, NoOpenAnomaly, PolicyError, QueueError
 
-COMMANDS: Mapping[str, Callable[..., Any]] = {
-    "validate": policies.validate,
-    "test": policies.run_policy_tests,
-    "explain": policies.explain,
-    "plan": policies.show_plan,
-    "schema": policies.schema,
-    "replay": ledger.replay,
-    "scan": ledger.scan,
-    "audit": audit,
-    "unmark": unmark,
-    "statement": ledger.statement,
+
+@frozen
+class Command:
+    """A command: the module and the name of its function (or of the ``Typer`` of its own commands), and its line of help."""
+
+    module: str
+    function: str
+    summary: str
+
+
+COMMANDS: Mapping[str, Command] = {
+    "validate": Command("policies", "validate", "Check policy files, and show every mistake with its line."),
+    "test": Command("policies", "run_policy_tests", "Run policy tests: what given events must post."),
+    "explain": Command("policies", "explain", "Show why an event, or an entry, costs what it costs."),
+    "plan": Command("policies", "show_plan", "Show what an edit of the policy would do to given events."),
+    "schema": Command("policies", "schema", "Print the JSON Schema of a policy file, for editors."),
+    "replay": Command("ledger", "replay", "Send a file of events through the engine."),
+    "scan": Command("ledger", "scan", "Charge and refund the jobs whose event was lost."),
+    "audit": Command("audit", "audit", "Check that entries add up to the balances, or repair them."),
+    "unmark": Command("unmark", "unmark", "After a restore: take marks off jobs whose entry is gone."),
+    "statement": Command("ledger", "statement", "Show a user's entries, with the balance after each."),
+    "dead-letters": Command("dead_letters", "app", "List, show, replay or drop events that were not processed."),
+    "anomalies": Command("anomalies", "app", "List, show, explain or resolve what the policy flagged."),
 }
-"""A new command is a function and a line here."""
+"""A new command is a function in a module of this folder, a line here, and ``python -m tools.help_texts``."""
 
-app = typer.Typer(
-    name="reconciler",
-    help="Keep every user's credit ledger aligned with the work that was really done.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+SETTINGS: Mapping[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 
-GROUPS: Mapping[str, typer.Typer] = {"dead-letters": dead_letters.app, "anomalies": anomalies.app}
-"""Commands that have commands of their own."""
 
-for _name, _group in GROUPS.items():
-    app.add_typer(_group, name=_name)
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+class _OnDemand(TyperGroup):
+    """A group that knows its commands' names, and imports a command when it is asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        names: dict[str, Any] = dict.fromkeys(COMMANDS)  # the library looks at the names alone
+        self.commands = names
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        del ctx
+        return _imported(cmd_name, COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+
+def _imported(name: str, command: Command) -> Any:
+    """Return a command as the library sees it."""
+    found = getattr(import_module(f"engine.cli.{command.module}"), command.function)
+    alone = typer.Typer(**SETTINGS)
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name, short_help=command.summary)
+    else:
+        alone.command(name, short_help=command.summary)(found)
+        alone.callback()(_start)  # otherwise it would be no group
+    group: Any = typer.main.get_command(alone)
+    return group.commands[name]
+
+
+def _show_version(is_asked: bool) -> None:  # noqa: FBT001  the library calls it so
+    if is_asked:
+        print(version_line())
+        raise typer.Exit
+
+
+def _start(
+    version: Annotated[  # noqa: FBT002  an option of the command, by its name
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Keep every user's credit ledger aligned with the work that was really done."""
+    del version  # whoever asks for it gets no further
+
+
+app = typer.Typer(name=PROGRAM, cls=_OnDemand, no_args_is_help=True, **SETTINGS)
+app.callback()(_start)
 
 
 def main() -> None:
     """Run the command. A broken policy, or a database or queue that does not answer, is told in words, with no traceback."""
     try:
-        app()
+        app(prog_name=PROGRAM)
     except SystemExit:
         raise
     except _told_in_words() as error:
+        from engine.cli.output import err  # noqa: PLC0415  only when something is wrong
+
         err.print(str(error), markup=False, soft_wrap=True)
         raise SystemExit(FAILED) from error
 
@@ -61,4 +105,4 @@ def _told_in_words() -> tuple[type[Exception], ...]:
     """Return what a person can mend without seeing where in the code it was found; asked for only when something is wrong."""
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415  no region, no credentials, no such profile
 
-    return PolicyError, EventError, LedgerError, QueueError, BotoCoreError
+    return PolicyError, EventError, LedgerError, NoOpenAnomaly, QueueError, BotoCoreError

@@ -26,23 +26,19 @@ from engine.cli.options import (
     forever,
 )
 from engine.cli.output import err, out, print_counts, print_json, progress
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.dynamodb.vault import Vault
-from engine.ledger.store import Tables
+from engine.ledger.store import Store, Tables
 
 HEAD_SHOWN = 12
 
 
 def audit(
     *,
-    verify: Annotated[bool, typer.Option("--verify", help="Compare every sealed entry with what is there now.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare every sealed entry with the ledger now.")] = False,
     head: Annotated[str | None, typer.Option(help="With --verify: the hash of a seal, from the log of its run.")] = None,
-    seal: Annotated[
-        bool, typer.Option("--seal", help="Seal what was posted since the last seal, as scheduled runs do.")
-    ] = False,
-    repair: Annotated[bool, typer.Option("--repair", help="Add correcting entries for what is found.")] = False,
-    reason: Annotated[str | None, typer.Option(help="With --repair: why; it stands in each correction.")] = None,
-    wrong: Annotated[Wrong | None, typer.Option(help="With --repair: what, where entries and balance disagree.")] = None,
+    seal: Annotated[bool, typer.Option("--seal", help="Seal the entries since the last seal, as scheduled runs do.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Add a correcting entry for each finding.")] = False,
+    reason: Annotated[str | None, typer.Option(help="With --repair: the reason, which each correction keeps.")] = None,
+    wrong: Annotated[Wrong | None, typer.Option(help="With --repair: which side, where entries and balance disagree.")] = None,
     endpoint_url: Endpoint = None,
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
@@ -50,7 +46,7 @@ def audit(
     seals_table: SealsTable = "Seals",
     as_json: AsJson = False,
 ) -> None:
-    """Check that every user's entries add up to what Credits says was posted, and that entries follow from each other."""
+    """Check that every user's entries add up to `posted` in Credits, and that each entry follows from those before it."""
     _check_usage(verify=verify, head=head, repair=repair, reason=reason, wrong=wrong)
     ledger = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), endpoint_url).ledger()
     answer: dict[str, Any] = {}
@@ -83,17 +79,17 @@ def _check_usage(*, verify: bool, head: str | None, repair: bool, reason: str | 
         raise typer.Exit(MISUSED)
 
 
-def _audited(ledger: Ledger, *, seal: bool) -> Audit:
-    sealer = Sealer(Vault.of(ledger), ledger.clock.now(), forever()) if seal else None
+def _audited(ledger: Store, *, seal: bool) -> Audit:
+    sealer = Sealer(ledger.audits(), ledger.clock.now(), forever()) if seal else None
     with progress() as bar:
         task = bar.add_task("audit: entries", total=None)
         return run_audit(ledger, forever(), lambda count: bar.update(task, completed=count), sealer)
 
 
-def _verified(ledger: Ledger) -> Verification:
+def _verified(ledger: Store) -> Verification:
     with progress() as bar:
         task = bar.add_task("verify: sealed entries", total=None)
-        return run_verify(Vault.of(ledger), forever(), lambda count: bar.update(task, completed=count))
+        return run_verify(ledger.audits(), forever(), lambda count: bar.update(task, completed=count))
 
 
 def _answer(result: Audit) -> dict[str, Any]:
@@ -138,12 +134,12 @@ def _lines(answer: dict[str, Any], result: Audit) -> list[str]:
     lines = [f"corrected: {_correction(Correction(**correction))}" for correction in answer.get("corrections", ())]
     lines += [f"left: {problem}" for problem in answer.get("left", ())]
     lines += [_drift(drift) for drift in result.drifts] + [_fault(fault) for fault in result.faults]
-    lines += [f"busy: {user}: was written to at each look; nothing can be said" for user in result.busy]
+    lines += [f"busy: {user}: was being written to at each look; look again" for user in result.busy]
     if "seal" in answer:
         lines.append(f"sealed: {result.sealed.total} entries in {result.sealed.number} seals, {result.sealed.hash}")
     if result.came_or_went:
-        what = "have come" if result.came_or_went > 0 else "are gone"
-        lines.append(f"seals: {abs(result.came_or_went)} entries {what} behind them; --verify names them")
+        what = "were added" if result.came_or_went > 0 else "are gone"
+        lines.append(f"seals: {abs(result.came_or_went)} entries {what} behind the seals; --verify names them")
     if seals := answer.get("seals"):
         lines += _seal_lines(seals)
     lines.append("every user's entries add up" if not result.drifts else f"{len(result.drifts)} users drift")
@@ -161,7 +157,7 @@ def _seal_lines(seals: dict[str, Any]) -> list[str]:
     if seals.get("headIsKnown") is False:
         lines.append("head: no seal has this hash: seals were removed or made anew")
     is_whole = all(finding["correctedBy"] for finding in seals["findings"])
-    lines.append(f"{seals['entries']} sealed entries in {seals['seals']} seals" + (" are what they were" if is_whole else ""))
+    lines.append(f"{seals['entries']} sealed entries in {seals['seals']} seals" + (" are unchanged" if is_whole else ""))
     return lines
 
 

@@ -56,7 +56,7 @@ app = typer.Typer(
 def show_list(
     *, queue: Queues, policy: PolicyFile = DEFAULT_POLICY, endpoint_url: Endpoint = None, as_json: AsJson = False
 ) -> None:
-    """List the letters: why each is there, and whether the policy as it is now would take it."""
+    """List the letters: why each is there, and whether today's policy would take it."""
     loaded = load_policy(policy)
     with _opened(queue, endpoint_url) as desk:
         rows = [(letter, problem_now(letter, loaded)) for letter in desk.letters()]
@@ -106,7 +106,7 @@ def replay(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Send letters through the engine. What is settled is deleted; all else stays, and says why."""
+    """Send letters through the engine. Deletes those that are settled; leaves the others, with the reason."""
     _one_of(ids, everything=everything)
     target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), endpoint_url)
     reconciler = open_reconciler(target, policy, 1, reporter(verbose=verbose))
@@ -235,5 +235,5 @@ def _chosen(desk: Desk, ids: list[str], *, everything: bool) -> Iterator[Letter]
 
 def _one_of(ids: list[str] | None, *, everything: bool) -> None:
     if bool(ids) == everything:
-        err.print("name message ids, or say --all", markup=False)
+        err.print("name message ids, or give --all", markup=False)
         raise typer.Exit(MISUSED)

@@ -111,7 +111,7 @@ def scan(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Catch up on every job that no event told of, from the table of jobs. Renews the baselines of outliers first."""
+    """Charge and refund the jobs whose event was lost, by the table of jobs. Renews the baselines first."""
     target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), endpoint_url)
     with progress() as bar:
         task = bar.add_task("scan: rows that were due", total=None)

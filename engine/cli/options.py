@@ -12,19 +12,16 @@ from typing import Annotated
 import typer
 from attrs import frozen
 
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.store import Tables
+from engine.cli import status
+from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.wiring import Settings, build_ledger
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
 
-FAILED = 1
-"""Exit status: a check failed (a broken policy, drift)."""
-
-MISUSED = 2
-"""Exit status: the command was used wrongly."""
+FAILED = status.FAILED
+MISUSED = status.MISUSED
 
 FOREVER_SECONDS = 10.0 * 365 * 24 * 60 * 60
 PATIENCE_SECONDS = 60.0
@@ -37,8 +34,8 @@ Endpoint = Annotated[
 JobsTable = Annotated[str, typer.Option(envvar="JOBS_TABLE", help="Table of jobs.")]
 CreditsTable = Annotated[str, typer.Option(envvar="CREDITS_TABLE", help="Table of balances.")]
 LedgerTable = Annotated[str, typer.Option(envvar="LEDGER_TABLE", help="Table of entries.")]
-StateTable = Annotated[str, typer.Option(envvar="STATE_TABLE", help="Table of what can be worked out again (baselines).")]
-SealsTable = Annotated[str, typer.Option(envvar="SEALS_TABLE", help="Table of seals: what the entries were.")]
+StateTable = Annotated[str, typer.Option(envvar="STATE_TABLE", help="Table of baselines and counters.")]
+SealsTable = Annotated[str, typer.Option(envvar="SEALS_TABLE", help="Table of seals.")]
 PolicyFile = Annotated[Path, typer.Option("--policy", envvar="POLICY_FILE", help="Policy file.", exists=True, dir_okay=False)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Write the log line of each outcome to standard error.")]
 
@@ -52,7 +49,7 @@ class Target:
     tables: Tables
     endpoint: str | None
 
-    def ledger(self, connections: int = 10) -> Ledger:
+    def ledger(self, connections: int = 10) -> Store:
         """Open the tables."""
         return build_ledger(self.tables, Clock(), connections, self.endpoint)
 

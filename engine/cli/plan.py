@@ -16,13 +16,15 @@ def print_plan(plan: Plan, top: int) -> None:
     if plan.differences:
         shown = plan.differences[:top]
         rows = ((d.reference, d.user, f"{d.now:f}", f"{d.then:f}", f"{d.by:+f}") for d in shown)
-        out.print(f"{len(plan.differences)} jobs and grants would end otherwise; the largest {len(shown)}:")
+        out.print(f"{len(plan.differences)} jobs and grants would differ; the largest {len(shown)}:")
         print_table("", ("reference", "user", "now", "then", "by"), rows)
     out.print("\n".join(_refusals(plan)), markup=False, soft_wrap=True)
 
 
 def _head(plan: Plan) -> Iterator[str]:
-    yield from (f"edited: {change}" for change in plan.changes or ("nothing that counts",))
+    yield from (f"edited: {change}" for change in plan.changes)
+    if not plan.changes:
+        yield "no difference between the policies"
     yield f"{plan.events} events"
     for (now, then), count in sorted(plan.outcomes.items()):
         if now != then:
@@ -39,4 +41,4 @@ def _refusals(plan: Plan) -> Iterator[str]:
     if len(plan.refused) > REFUSED_SHOWN_MAX:
         yield f"... and {len(plan.refused) - REFUSED_SHOWN_MAX} more"
     if not plan.refused:
-        yield "what the ledger knows already keeps its amount"
+        yield "past charges keep their price"

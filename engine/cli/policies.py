@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from attrs import asdict
 
 from engine.audit.recount import Recount, recount
+from engine.cli import validate as checking
 from engine.cli.options import DEFAULT_POLICY, FAILED, MISUSED, AsJson, Endpoint, LedgerTable, PolicyFile, Target, patience
 from engine.cli.output import err, out, print_json, progress
 from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
 from engine.domain.documents import read_document
-from engine.domain.errors import Mistake, PolicyError
-from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.store import Tables
 from engine.policy import load_policy
-from engine.policy.delivery import Delivery, delivery_warnings
 from engine.policy.schema import policy_schema
 from engine.preview.plan import plan
 from engine.preview.policy_tests import Coverage, TestFile, load_tests, run_test
@@ -32,8 +29,8 @@ POLICY_TESTS = Path("policies/tests")
 class Format(StrEnum):
     """How ``validate`` speaks."""
 
-    TEXT = "text"
-    GITHUB = "github"
+    TEXT = checking.TEXT
+    GITHUB = checking.GITHUB
 
 
 def validate(
@@ -44,53 +41,14 @@ def validate(
         str | None,
         typer.Option(
             metavar="SOURCE/DETAIL-TYPE,...",
-            help="What the stack delivers: warn of rules that wait for other events, and of events that no rule takes.",
+            help="Events that the stack delivers: warn of rules that wait for others, and of events that no rule takes.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check policy files, and show every mistake with its line and what would be right."""
-    delivery = None if delivers is None else _delivery(delivers)
-    results = {str(path): _mistakes(path, delivery) for path in policies}
-    if as_json:
-        print_json([{"file": file, **result} for file, result in results.items()])
-    else:
-        for file, result in results.items():
-            PRINT_RESULT[output](file, result)
-    if any(result["mistakes"] for result in results.values()):
-        raise typer.Exit(FAILED)
-
-
-def _delivery(text: str) -> Delivery:
-    try:
-        return Delivery.read(text)
-    except PolicyError as error:
-        err.print(f"--delivers: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(MISUSED) from error
-
-
-def _mistakes(path: Path, delivery: Delivery | None) -> dict[str, Any]:
-    try:
-        policy = load_policy(path)
-    except PolicyError as error:
-        found = {"mistakes": error.mistakes, "warnings": error.warnings}
-        return {kind: [_plain_mistake(mistake) for mistake in mistakes] for kind, mistakes in found.items()}
-    undelivered = delivery_warnings(policy, path.read_bytes(), str(path), delivery) if delivery else ()
-    warnings = [_plain_mistake(warning) for warning in (*policy.warnings, *undelivered)]
-    return {"policy": policy.identity, "mistakes": [], "warnings": warnings}
-
-
-def _plain_mistake(mistake: Mistake) -> dict[str, Any]:
-    return asdict(mistake) | {"text": str(mistake)}
-
-
-def _print_result(file: str, result: Mapping[str, Any]) -> None:
-    for mistake in result["mistakes"]:
-        out.print(mistake["text"], markup=False, soft_wrap=True)
-    for warning in result["warnings"]:
-        out.print(f"warning: {warning['text']}", markup=False, soft_wrap=True)
-    if not result["mistakes"]:
-        out.print(f"{file}: fine ({result['policy']})", markup=False, soft_wrap=True)
+    files = [str(path) for path in policies]
+    raise typer.Exit(checking.validate(files, output=output, delivers=delivers, as_json=as_json))
 
 
 def run_policy_tests(
@@ -100,7 +58,7 @@ def run_policy_tests(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Run policy tests: what given events must post. Shows what differs, and what no test reached."""
+    """Run policy tests. Shows entries that differ, and the rates, rules and anomalies that no test reached."""
     paths = files or sorted(POLICY_TESTS.glob("*.yaml"))
     if not paths:
         err.print(f"there are no policy tests in {POLICY_TESTS}", markup=False)
@@ -143,24 +101,6 @@ def schema(*, as_json: AsJson = True) -> None:
     print_json(policy_schema())
 
 
-def _annotate(_file: str, result: Mapping[str, Any]) -> None:
-    """Print workflow commands of GitHub Actions, which show each mistake beside its line."""
-    for level, mistakes in (("error", result["mistakes"]), ("warning", result["warnings"])):
-        for mistake in mistakes:
-            place = ",".join(f"{name}={mistake[key]}" for name, key in ANNOTATED.items() if mistake[key] is not None)
-            print(f"::{level} {place}::{_escaped(mistake['message'])}")
-
-
-ANNOTATED = {"file": "file", "line": "line", "col": "column"}
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-PRINT_RESULT = {Format.TEXT: _print_result, Format.GITHUB: _annotate}
-
-
 def explain(
     event: Annotated[Path | None, typer.Argument(help="An event as JSON.", exists=True, dir_okay=False)] = None,
     *,
@@ -179,7 +119,7 @@ def explain(
     if event is not None:
         answers: Sequence[Reasons | Recount] = [reasons_for(read_document(event.read_bytes()), load_policy(policy))]
     else:
-        answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), endpoint_url).ledger())
+        answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), endpoint_url))
     if as_json:
         print_json([answer.answer() for answer in answers] if entry else answers[0].answer())
     else:
@@ -188,10 +128,10 @@ def explain(
         raise typer.Exit(FAILED)
 
 
-def _recounts(reference: str, ledger: Ledger) -> list[Recount]:
-    recounts = recount(ledger.entries_of(reference, patience()))
+def _recounts(reference: str, target: Target) -> list[Recount]:
+    recounts = recount(target.ledger().entries_of(reference, patience()))
     if not recounts:
-        known = f"no such reference in {ledger.tables.ledger}; a job's is job#<jobId>, a grant's grant#<id>"
+        known = f"no such reference in {target.tables.ledger}; a job's is job#<jobId>, a grant's grant#<id>"
         err.print(f"{reference}: {known}", markup=False, soft_wrap=True)
         raise typer.Exit(FAILED)
     return recounts
@@ -205,10 +145,10 @@ def show_plan(
         typer.Option(help="Events to try both policies on, one JSON object a line; gzip too.", exists=True, dir_okay=False),
     ],
     policy: PolicyFile = DEFAULT_POLICY,
-    top: Annotated[int, typer.Option(min=0, help="How many of the jobs that would cost otherwise are shown.")] = 10,
+    top: Annotated[int, typer.Option(min=0, help="How many of the jobs that would differ to show.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Show what an edit of the policy would do to given events. Touches no table; what a ledger knows is never re-priced."""
+    """Show what an edit of the policy would do to given events. Touches no table; past charges keep their price."""
     source = ReplayFile.open(events)
     documents = (read_document(line) for _, line in source.lines_after(0))
     with progress() as bar:

@@ -14,7 +14,7 @@ from attrs import asdict
 from engine.cli.options import MISUSED, AsJson, Endpoint, JobsTable, LedgerTable, Target, Verbose, forever
 from engine.cli.output import err, print_counts, print_json, progress
 from engine.domain.instants import instant_text, read_instant
-from engine.ledger.dynamodb.marked import MARK, MarkedRow, Marks
+from engine.ledger.marks import MarkedRow
 from engine.ledger.store import Tables
 from engine.reconcile.catch_up import whole_table
 from engine.reconcile.unmark import Unmarker, UnmarkReport
@@ -24,7 +24,7 @@ from engine.runtime.clock import Clock
 def unmark(
     *,
     since: Annotated[str, typer.Option(help="The instant that Ledger and Credits were restored to (ISO 8601 with a zone).")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would go, and take nothing away.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count these marks, and take none away.")] = False,
     segments: Annotated[int, typer.Option(min=1, max=1_000_000, help="Parts the table is read in.")] = 8,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Segments under way at once.")] = 4,
     endpoint_url: Endpoint = None,
@@ -35,7 +35,7 @@ def unmark(
 ) -> None:
     """After a restore: take the mark off jobs whose entry is gone, so that the next scan looks at them. Posts nothing."""
     instant = _past_instant(since)
-    marks = Marks.of(Target(Tables(jobs_table, ledger=ledger_table), endpoint_url).ledger(workers))
+    marks = Target(Tables(jobs_table, ledger=ledger_table), endpoint_url).ledger(workers).marks()
     with progress() as bar, ThreadPoolExecutor(workers) as pool:
         task = bar.add_task("unmark: marks looked at", total=None)
         told = _tell if verbose else lambda _: None
@@ -60,5 +60,4 @@ def _past_instant(text: str) -> datetime:
 
 
 def _tell(row: MarkedRow) -> None:
-    said = {name: next(iter(value.values())) for name, value in zip(MARK, row.mark, strict=True) if value is not None}
-    print(json.dumps({"outcome": "unmarked", "job": row.job, **said}, default=str), file=sys.stderr)
+    print(json.dumps({"outcome": "unmarked", "job": row.job, **row.said}, default=str), file=sys.stderr)

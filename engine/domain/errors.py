@@ -102,11 +102,15 @@ class TimeIsUp(LedgerUnavailable):
 
 
 class LedgerRefused(LedgerError):
-    """The store refuses this very request, whenever it is sent: a person has to look. ``field`` is what is wrong."""
+    """The store refuses this very request, whenever it is sent: a person has to look. ``field`` is what is wrong.
 
-    def __init__(self, problem: str, field: str | None = None) -> None:
+    ``is_of_an_item`` says that it is an item of the event's own (its entry, its user's balance, its job's row), and no table
+    and no permission.
+    """
+
+    def __init__(self, problem: str, field: str | None = None, *, is_of_an_item: bool = False) -> None:
         super().__init__(problem)
-        self.field = field
+        self.field, self.is_of_an_item = field, is_of_an_item
 
 
 class NoOpenAnomaly(LookupError):

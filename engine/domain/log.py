@@ -33,11 +33,18 @@ class JobLog:
         """The amount that is still to be posted: not zero only after a refusal."""
         return due(self.cost, self.posted)
 
+    def then(self, entry: Entry) -> JobLog:
+        """Return the log with one entry more. It is of its first entry's user, until a correction gives it to another."""
+        user = entry.user if entry.source is Source.REPAIR else self.user or entry.user
+        return JobLog(entry.sequence, user, entry.facts, entry.cost, EXACT.add(self.posted, entry.amount))
+
+
+NO_ENTRIES = JobLog()
+
 
 def log_of(entries: Iterable[Entry]) -> JobLog:
-    """Return the entries of one reference, in order of their sequence, summed up."""
-    log = JobLog()
+    """Return the entries of one reference (in order of their sequence), summed up."""
+    log = NO_ENTRIES
     for entry in entries:
-        user = entry.user if entry.source is Source.REPAIR else log.user or entry.user
-        log = JobLog(entry.sequence, user, entry.facts, entry.cost, EXACT.add(log.posted, entry.amount))
+        log = log.then(entry)
     return log

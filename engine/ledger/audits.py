@@ -1,18 +1,17 @@
-"""The ledger as audits see it: every entry, damaged or not, what the users' rows say, and the seals."""
+"""The ledger as audits see it: every entry, damaged or not, what the users' rows say, and where seals are kept."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from hashlib import sha256
 from typing import Any, Protocol
 
-from attrs import asdict, field, frozen
+from attrs import field, frozen
 
 from engine.domain.entry import Entry
 from engine.domain.facts import Facts
 from engine.domain.money import ZERO
+from engine.ledger.seals import Seal, SealedEntry
 from engine.runtime.clock import Clock, Deadline
 
 type Key = tuple[str, int]
@@ -84,73 +83,6 @@ class Credit:
     is_there: bool = False
     seen: object = field(default=None, repr=False)
     """``posted`` as the store has it: a correction is written only over what was seen."""
-
-
-@frozen
-class SealedEntry:
-    """What a seal keeps of an entry. ``digest`` is the SHA-256 of all its attributes but an explanation."""
-
-    posted_at: str
-    reference: str
-    sequence: int
-    user: str
-    amount: Decimal
-    digest: str
-    facts: str = ""
-    """The digest of what the entry knows of its job; empty in seals of the first form, which kept none."""
-
-    @classmethod
-    def of(cls, entry: AuditedEntry) -> SealedEntry:
-        """Return what is kept of an entry. What is damaged by then is sealed as it is."""
-        line = entry.line
-        place = entry.posted_at, line.reference, line.sequence
-        return cls(*place, line.user or "", line.amount or ZERO, entry.digest, entry.facts_digest)
-
-    def text(self) -> str:
-        """Return the line that stands for the entry in a part."""
-        place = [self.posted_at, self.reference, self.sequence, self.user, format(self.amount, "f")]
-        return canonical([*place, self.digest, *([self.facts] if self.facts else [])])
-
-    @classmethod
-    def read(cls, text: str) -> SealedEntry:
-        """Return the entry that a line stands for. Raises ValueError for what is none."""
-        posted_at, reference, sequence, user, amount, digest, *facts = json.loads(text)
-        return cls(posted_at, reference, sequence, user, Decimal(amount), digest, *facts)
-
-
-@frozen
-class Seal:
-    """A header: so many ``entries`` posted after ``since`` until ``until`` (posting times), ``total`` with those before."""
-
-    number: int
-    since: str
-    until: str
-    entries: int
-    total: int
-    parts: tuple[str, ...]
-    previous: str
-
-    @property
-    def hash(self) -> str:
-        """The link to the next header, and what the log keeps."""
-        return digest(canonical(asdict(self)))
-
-
-NO_SEAL = Seal(0, "", "", 0, 0, (), "")
-"""What stands before the first one."""
-
-PART_BYTES_MAX = 300_000
-"""So long are the lines of a part at most: an item of a table holds 400 KB."""
-
-
-def canonical(value: Mapping[str, Any] | list[Any]) -> str:
-    """Return JSON-like values as the one text that they are hashed by."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def digest(text: str) -> str:
-    """Return the SHA-256 of a text, in hexadecimal digits."""
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class AuditStore(Protocol):

@@ -5,9 +5,12 @@ A function that must start fast takes a policy that was compiled when it was bui
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.policy.model import Policy
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Policy", "load_policy", "parse_policy"]
 

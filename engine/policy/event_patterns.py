@@ -21,7 +21,7 @@ COMBINATIONS_MAX = 5000
 """How many combinations of alternatives all patterns of a policy may have together; AWS takes 1,000 in each."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Matcher:
     """A compiled pattern, and the pattern itself in plain values."""
 
@@ -29,7 +29,6 @@ class Matcher:
     pattern: Mapping[str, Any]
 
 
-@frozen
 class EventPattern:
     """An EventBridge event pattern."""
 

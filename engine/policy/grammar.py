@@ -1,11 +1,11 @@
 """Shapes: what may stand where in a policy. Each reads a node, notes what is wrong with it, and returns its value or WRONG.
 
-A shape never stops at the first mistake. What is wrong is left out, and the rest is read on.
+A shape never stops at the first mistake. What is wrong is left out, and the rest is read on. Shapes are never compared or
+shown: attrs need not write the methods for that, which would take longer than reading a policy with them.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -48,6 +48,8 @@ class Shape(Protocol):
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """Return the end of a message: the nearest right word, and all of them (of very many the first)."""
+    import difflib  # noqa: PLC0415  what is right needs none
+
     allowed = [*islice(allowed, WORDS_MAX)]
     near = difflib.get_close_matches(word[:WORD_CHARACTERS_MAX], allowed, n=1, cutoff=0.6)
     return (f"; did you mean {named(near[0])}?" if near else ";") + f" allowed: {', '.join(allowed)}"
@@ -71,7 +73,7 @@ def _scalar(node: Node, notes: Notes, wanted: str) -> str | None:
     return None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Text:
     """Words for people."""
 
@@ -82,7 +84,7 @@ class Text:
         return WRONG if text is None else text
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Name:
     """A name that entries, metrics and messages carry: lower case letters, digits and dashes."""
 
@@ -101,7 +103,7 @@ class Name:
         return text
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Word:
     """One of a few words."""
 
@@ -117,7 +119,7 @@ class Word:
         return text
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Number:
     """A plain decimal, as a number or as text, taken digit by digit as it is written."""
 
@@ -141,7 +143,6 @@ class Number:
         return int(text) if self.whole else number or number.copy_abs()  # -0 is 0
 
 
-@frozen
 class Instant:
     """A point in time with its zone."""
 
@@ -157,7 +158,6 @@ class Instant:
         return instant
 
 
-@frozen
 class Duration:
     """A length of time: a whole number and its unit."""
 
@@ -174,7 +174,6 @@ class Duration:
         return timedelta(**{DURATION_UNITS[unit]: int(count)})
 
 
-@frozen
 class Expression:
     """JMESPath over the envelope (or, in a catch-up, over the row)."""
 
@@ -193,7 +192,7 @@ def _nothing_more(_values: Any, _node: Any, _notes: Notes) -> None:
     pass
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ListOf:
     """A list of one shape, with at least ``least`` items. ``check`` notes what is wrong between items; some may be WRONG."""
 
@@ -213,7 +212,7 @@ class ListOf:
         return WRONG if any(value is WRONG for value in values) else tuple(values)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class MapOf:
     """A mapping from names of the author's own to one shape, with at least ``least`` of them."""
 
@@ -228,7 +227,7 @@ class MapOf:
         return WRONG if any(value is WRONG for value in values.values()) else values
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ByKind:
     """One shape for a scalar, one for a list, one for a mapping; what has no shape may not stand there."""
 
@@ -252,7 +251,7 @@ class ByKind:
 _REQUIRED: Any = object()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Key:
     """What a key of a mapping holds. A key without a default must be there."""
 
@@ -275,7 +274,7 @@ def _as_it_is(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Any:
     return values
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Keys:
     """A mapping with known keys."""
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
@@ -37,15 +36,19 @@ from engine.policy.pricing import AMOUNT, CHARGE, GRANT, MONEY, PRICES, DraftTer
 from engine.policy.rows import row_attributes
 from engine.policy.source import Items, Members, Node, Notes, Place, Scalar, named, read_yaml
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PAIRS_MAX = 50_000
 """How many pairs of rules (of their combinations of ``$or``, if they have any) are compared: all of them up to 316 rules."""
 
 
-def load_policy(path: FilePath | str) -> Policy:
+def load_policy(path: Path | str) -> Policy:
     """Return the policy in a file. Raises PolicyError with every mistake, each with its line, column and excerpt."""
     file = str(path)
     try:
-        data = FilePath(path).read_bytes()
+        with open(path, "rb") as opened:  # noqa: PTH123  pathlib takes longer to import than a policy to read
+            data = opened.read()
     except OSError as error:
         raise PolicyError([Mistake(f"cannot be read: {error.strerror or error}", file=file)]) from error
     return parse_policy(data, file)
@@ -64,7 +67,7 @@ def parse_policy(text: str | bytes, file: str) -> Policy:
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class DraftRule:
     """A rule whose charge or grant is not linked to its price book yet."""
 

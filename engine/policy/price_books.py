@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from engine.domain.envelope import Document
 from engine.domain.errors import shown
-from engine.domain.facts import Content
 from engine.domain.money import DIGITS_MAX, EXACT, ZERO, Money, canonical, read_number
 from engine.domain.price import Price, Tier, TierModel
 from engine.domain.texts import text_problem
 from engine.policy.expressions.paths import Path, PathProblem
+
+if TYPE_CHECKING:
+    from engine.domain.envelope import Document
+    from engine.domain.facts import Content
 
 DEFAULT_RATE = "default"
 

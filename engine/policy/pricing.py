@@ -25,7 +25,7 @@ AMOUNT = Number(Decimal(0), Decimal(10) ** (DIGITS_MAX - PLACES_MAX))
 """Rates and bounds: with ten places still within the ledger's 38 digits."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class DraftTerms:
     """A charge or a grant whose price book is still a name."""
 
@@ -70,7 +70,6 @@ def _check_tiers(tiers: Sequence[Any], node: Items, notes: Notes) -> None:
 TIERS = ListOf(Keys({"up_to": Key(AMOUNT, None), "rate": Key(AMOUNT)}, _tier, _check_tier), check=_check_tiers)
 
 
-@frozen
 class Rate:
     """A plain rate: the single tier of every quantity."""
 
@@ -97,7 +96,6 @@ def _rates(selectors: int) -> MapOf:
 ONE_OR_MORE = ByKind("a JMESPath expression or a list of them", scalar=Expression(), items=ListOf(Expression()))
 
 
-@frozen
 class Selectors:
     """One JMESPath or several: the values that select a rate, the outermost first."""
 

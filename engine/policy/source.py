@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from engine.domain.errors import Mistake, PolicyError
 
@@ -32,16 +32,14 @@ MERGE_KEY = "<<"
 """What other readers of YAML take for keys to copy from elsewhere. Nothing is copied here, and none may believe that it is."""
 
 
-@frozen
-class Place:
+class Place(NamedTuple):
     """A position in the file: line and column count from 1."""
 
     line: int
     column: int
 
 
-@frozen
-class Scalar:
+class Scalar(NamedTuple):
     """One value as it is written. A quoted scalar is text, whatever it looks like."""
 
     text: str
@@ -54,16 +52,14 @@ class Scalar:
         return not self.quoted and CORE_WORDS.get(self.text, "") is None
 
 
-@frozen
-class Items:
+class Items(NamedTuple):
     """A sequence."""
 
     nodes: tuple[Node, ...]
     place: Place
 
 
-@frozen
-class Members:
+class Members(NamedTuple):
     """A mapping; a key that is written twice has been reported already."""
 
     pairs: tuple[tuple[Scalar, Node], ...]
@@ -81,7 +77,7 @@ class Members:
 Node = Scalar | Items | Members
 
 
-@define
+@define(eq=False, repr=False)
 class Notes:
     """What is wrong in a file so far. Each mistake is placed, with an excerpt of its line and a caret below."""
 
@@ -179,7 +175,7 @@ def _place(mark: Any) -> Place:
     return Place(mark.line + 1, mark.column + 1)
 
 
-@define
+@define(eq=False, repr=False)
 class _Composer:
     """Puts the parser's events together, within bounds."""
 

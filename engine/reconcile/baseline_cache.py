@@ -9,7 +9,7 @@ from typing import Any
 from attrs import define, evolve
 
 from engine.domain.anomaly import Sample
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Store
 from engine.policy.model import Policy
 from engine.rating.baselines import NO_BASELINES, UNREADABLE, Baselines, compute_baselines
 from engine.runtime.clock import Clock, Deadline
@@ -30,7 +30,7 @@ class BaselineCache:
     """The baselines of one policy."""
 
     policy: Policy
-    ledger: Ledger
+    ledger: Store
     clock: Clock
     known: Baselines = NO_BASELINES
     read_at: float | None = None

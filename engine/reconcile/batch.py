@@ -15,7 +15,7 @@ from engine.domain.assessment import Assessment
 from engine.domain.decision import Guard, Outcome
 from engine.domain.entry import Entry
 from engine.domain.envelope import Envelope
-from engine.domain.errors import LedgerError, LedgerUnavailable
+from engine.domain.errors import LedgerError, LedgerUnavailable, TimeIsUp
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog
 from engine.domain.money import EXACT
@@ -111,7 +111,7 @@ class EventBatch:
             if not self.aside:
                 return
         for item in (item for items in self.aside.values() for item in items):
-            self._comes_back(item, item.error or LedgerUnavailable(OUT_OF_TIME))
+            self._comes_back(item, item.error or TimeIsUp(OUT_OF_TIME))
 
     def _set_aside(self, item: Item, error: LedgerUnavailable) -> None:
         item.error = error
@@ -140,7 +140,7 @@ class EventBatch:
     def _begin(self, item: Item, span: Span) -> bool:
         """Look at what is known and decide; say whether there is something to post."""
         if self.deadline.left() <= 0:
-            error = item.error or LedgerUnavailable(OUT_OF_TIME)
+            error = item.error or TimeIsUp(OUT_OF_TIME)
             self._comes_back(item, error)
             span.failed(error)
             return False

@@ -13,8 +13,7 @@ from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.instants import instant_text
 from engine.domain.job_row import most_frequent, status_name
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.store import Page, ScanSlice
+from engine.ledger.store import Page, ScanSlice, Store
 from engine.policy.expressions.paths import PathProblem
 from engine.policy.model import CatchUp, Policy
 from engine.reconcile.reconciler import Reconciler
@@ -134,7 +133,7 @@ class SharedAllowance:
     LedgerRefused once another run has begun: this one is over.
     """
 
-    ledger: Ledger
+    ledger: Store
     run: str
     deadline: Deadline
     left: int = field(init=False)

@@ -10,7 +10,7 @@ from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Outcome
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import LedgerError
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Store
 from engine.policy.model import Policy
 from engine.rating.assess import assess
 from engine.rating.baselines import Baselines
@@ -29,7 +29,7 @@ class Conductor:
     """A policy at work on a ledger."""
 
     policy: Policy
-    ledger: Ledger
+    ledger: Store
     telemetry: Telemetry
     clock: Clock
     adjustments_max: int | None = None
@@ -52,7 +52,9 @@ class Conductor:
         """Return this conductor for one invocation, which ``tracer`` traces."""
         if tracer is self.tracer:
             return self
-        ledger, telemetry = evolve(self.ledger, tracer=tracer), evolve(self.telemetry, trace=tracer.trace)
+        from engine.ledger.traced import traced  # noqa: PLC0415  most invocations are not sampled
+
+        ledger, telemetry = traced(self.ledger, tracer), evolve(self.telemetry, trace=tracer.trace)
         return evolve(self, ledger=ledger, telemetry=telemetry, tracer=tracer)
 
     def close(self) -> None:

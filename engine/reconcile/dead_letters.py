@@ -19,6 +19,7 @@ from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError
 from engine.policy import Policy
 from engine.rating.assess import assess
+from engine.reconcile.give_up import RECEIVES
 
 HIDDEN_SECONDS = 300
 """How long a letter that somebody looks at is hidden from others. What is not settled by then comes back by itself."""
@@ -138,6 +139,10 @@ def _by_function(said: Attributes, _: Document, __: Mapping[str, str]) -> str:
     return f"the function raised on it: {said.get('ErrorMessage') or said.get('ErrorCode', '')}"
 
 
+def _given_up(said: Attributes, _: Document, __: Mapping[str, str]) -> str:
+    return f"the function gave it up after {said[RECEIVES]} receives: {said.get('ErrorMessage', '')}"
+
+
 def _by_queue(_: Attributes, __: Document, counts: Mapping[str, str]) -> str:
     received = counts.get("ApproximateReceiveCount")
     return f"received {received} times, and never settled" if received else "never settled"
@@ -149,6 +154,7 @@ WAYS: tuple[
     ("rule", lambda said, _: "RULE_ARN" in said, _by_rule),
     ("stream", lambda _, content: {"requestContext", "DDBStreamBatchInfo"} <= content.keys(), _by_stream),
     ("destination", lambda _, content: {"requestContext", "requestPayload"} <= content.keys(), _by_destination),
+    ("given-up", lambda said, _: RECEIVES in said, _given_up),
     ("function", lambda said, _: "ErrorMessage" in said or "ErrorCode" in said, _by_function),
     ("queue", lambda _, __: True, _by_queue),
 )

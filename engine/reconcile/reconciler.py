@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -15,36 +15,55 @@ from engine.reconcile.conductor import Conductor
 from engine.runtime.clock import Deadline
 from engine.runtime.telemetry import Failure, Report
 
+if TYPE_CHECKING:
+    from engine.reconcile.give_up import FailedEvents
+
 SQS = "aws:sqs"
 """What each record of a queue's batch says that it comes from."""
+
+UNKNOWN = "(unknown)"
+"""The id of an invocation that nobody has named."""
 
 
 @frozen
 class Reconciler(Conductor):
     """A policy at work on a ledger, whatever door events come in by."""
 
-    def batch(self, records: Sequence[Any], deadline: Deadline) -> list[str]:
+    failed_events: Callable[[], FailedEvents] | None = None
+    """Opens the queue into which a batch puts what no retry helps; None leaves that to the queue that it came from."""
+
+    def batch(self, records: Sequence[Any], deadline: Deadline, request: str = UNKNOWN) -> list[str]:
         """Work through SQS records of EventBridge events, and return the message ids of those that must come back.
 
         A record without an id is named by an empty one: Lambda then sends all of the batch again, so that none is lost.
+        ``request`` is the id of the invocation.
         """
         envelopes = [self._envelope(record) for record in records]
-        results = iter(self.many([envelope for envelope in envelopes if envelope is not None], deadline))
-        done = [envelope is not None and isinstance(next(results), Report) for envelope in envelopes]
-        return [_message_of(record) for record, is_done in zip(records, done, strict=True) if not is_done]
+        results = iter(self.many([envelope for envelope in envelopes if isinstance(envelope, Envelope)], deadline))
+        ended = [next(results) if isinstance(envelope, Envelope) else envelope for envelope in envelopes]
+        failed = [(record, end) for record, end in zip(records, ended, strict=True) if isinstance(end, Exception)]
+        return [_message_of(record) for record in self._coming_back(failed, deadline, request)]
+
+    def _coming_back(self, failed: Sequence[tuple[Any, Exception]], deadline: Deadline, request: str) -> list[Any]:
+        """Return the records that failed, but for those that are given up."""
+        if not failed or self.failed_events is None:
+            return [record for record, _ in failed]
+        from engine.reconcile.give_up import GivingUp  # noqa: PLC0415  what serves good events needs none
+
+        return GivingUp(self.failed_events, self.policy, self.telemetry, deadline, request).coming_back(failed)
 
     def many(self, envelopes: Sequence[Envelope], deadline: Deadline) -> list[Report | Exception]:
         """Bring the ledger in line with many envelopes, and return for each its report, or the error it must come back for."""
         return EventBatch(self, deadline).run(envelopes)
 
-    def _envelope(self, record: Any) -> Envelope | None:
-        """Return the event in a record; what is none is reported, and comes back."""
+    def _envelope(self, record: Any) -> Envelope | EventError:
+        """Return the event in a record; what is none is reported, and why is returned."""
         message = _message_of(record)
         try:
             return Envelope(read_event(_body_of(record, message), f"message {message}"), Source.QUEUE, message=message)
         except EventError as error:
             self.refuse(error, Source.QUEUE, message)
-            return None
+            return error
 
     def refuse(self, error: EventError, source: Source, message: str | None = None) -> None:
         """Report what is no event at all, so that it must come back."""

@@ -13,11 +13,10 @@ from attrs import define
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Outcome, Standing
 from engine.domain.envelope import Source
-from engine.domain.errors import LedgerUnavailable
+from engine.domain.errors import TimeIsUp
 from engine.domain.job_row import JobRow
 from engine.domain.log import JobLog
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.store import Receipt, Verdict
+from engine.ledger.store import Receipt, Store, Verdict
 from engine.policy.model import Policy
 from engine.rating.decide import decide
 from engine.rating.job_row import ASSUMED_ROW, NO_ROW, learned, with_row
@@ -44,7 +43,7 @@ class Proposal(Protocol):
         """Take in what a refused posting has told."""
 
 
-def settle(proposal: Proposal, store: Ledger, deadline: Deadline) -> tuple[Decision, int]:
+def settle(proposal: Proposal, store: Store, deadline: Deadline) -> tuple[Decision, int]:
     """Decide and post until the store and the decision agree; return the last decision, and in how many attempts.
 
     Raises EventError (the event makes no sense) or LedgerError (it must come back); either way nothing moved.
@@ -57,10 +56,10 @@ def settle(proposal: Proposal, store: Ledger, deadline: Deadline) -> tuple[Decis
         if receipt.verdict is Verdict.POSTED:
             return decision, attempt
         proposal.learn(receipt, deadline)
-    raise LedgerUnavailable(f"{proposal.reference}: others kept writing to it until the time was used up")
+    raise TimeIsUp(f"{proposal.reference}: others kept writing to it until the time was used up")
 
 
-def likely_log(assessment: Assessment, store: Ledger, deadline: Deadline) -> JobLog:
+def likely_log(assessment: Assessment, store: Store, deadline: Deadline) -> JobLog:
     """Return the log to decide on first.
 
     A charge is most often a job's first fact, so it is posted without a look: the condition tells if that was wrong.
@@ -79,7 +78,7 @@ class EventProposal:
 
     assessment: Assessment
     policy: Policy
-    store: Ledger
+    store: Store
     log: JobLog | None = None
     tracer: Tracer = UNTRACED
     row: JobRow = ASSUMED_ROW

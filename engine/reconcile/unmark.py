@@ -15,7 +15,7 @@ from datetime import datetime
 from attrs import frozen
 
 from engine.domain.instants import posting_text
-from engine.ledger.dynamodb.marked import MarkedRow, Marks
+from engine.ledger.marks import MarkedRow, MarkStore
 from engine.ledger.store import ScanSlice
 from engine.runtime.clock import Deadline
 
@@ -46,7 +46,7 @@ class UnmarkReport:
 class Unmarker:
     """Looks at all marks of a segment. ``seen`` is told of each page how many there were, ``loose`` of each mark that goes."""
 
-    marks: Marks
+    marks: MarkStore
     since: datetime
     is_dry: bool
     seen: Callable[[int], None] = lambda _: None

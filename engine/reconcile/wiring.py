@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from engine.ledger.dynamodb.choice import Wire, choose_wire
 from engine.ledger.dynamodb.signing import Signer
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.wire import WireClient
-from engine.ledger.store import Tables
+from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.policy.compiled import load_compiled
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Clock
 from engine.runtime.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from engine.reconcile.give_up import FailedEvents
 
 HOME = Path(__file__).resolve().parent.parent.parent
 """Where ``policies/`` stands: the root of the project, and of the Lambda artifact."""
@@ -45,6 +49,8 @@ class Settings:
     adjustments_max: int | None = None
     scans_at_once: int | None = None
     lost_events_grace: timedelta = timedelta(0)
+    failed_events: str | None = None
+    """The URL of the queue of failed events. Without it what makes no sense comes back until the queue itself gives it up."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -65,6 +71,7 @@ class Settings:
             adjustments_max=_whole_number(get("ADJUSTMENTS_CAP"), "ADJUSTMENTS_CAP"),
             lost_events_grace=timedelta(minutes=_whole_number(get(GRACE_VARIABLE), GRACE_VARIABLE) or 0),
             scans_at_once=_whole_number(get("SCANS_AT_ONCE"), "SCANS_AT_ONCE"),
+            failed_events=get("FAILED_EVENTS_QUEUE_URL") or None,
         )
 
     def policy_path(self) -> Path:
@@ -111,13 +118,13 @@ def _region(session: Any, service: str, endpoint: str | None) -> str | None:
     return region or (REGION_OF_A_LOCAL_ENDPOINT if endpoint else None)
 
 
-def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: str | None = None) -> Ledger:
+def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: str | None = None) -> Store:
     """Return the ledger on the environment's DynamoDB, or on ``endpoint``."""
     import os  # noqa: PLC0415  the environment enters here and nowhere below
 
     wire = choose_wire(os.environ) if endpoint is None else None
     client = build_wire_client(wire, clock) if wire else build_client(None, endpoint, connections)
-    return Ledger(client, tables, clock)
+    return DynamoStore(client, tables, clock)
 
 
 def build_wire_client(wire: Wire, clock: Clock) -> WireClient:
@@ -134,8 +141,26 @@ def build_reconciler(settings: Settings, write: Callable[[str], None], clock: Cl
     path = settings.policy_path()
     policy, ledger = load_compiled(path) or load_policy(path), build_ledger(settings.tables, clock)
     return Reconciler(
-        policy, ledger, telemetry, clock, adjustments_max=settings.adjustments_max, scans_at_once=settings.scans_at_once
+        policy,
+        ledger,
+        telemetry,
+        clock,
+        adjustments_max=settings.adjustments_max,
+        scans_at_once=settings.scans_at_once,
+        failed_events=failed_events(settings.failed_events) if settings.failed_events else None,
     )
+
+
+def failed_events(url: str) -> Callable[[], FailedEvents]:
+    """Return what opens the queue of failed events, once, when it is needed: most containers never see a senseless event."""
+
+    @functools.cache
+    def opened() -> FailedEvents:
+        from engine.reconcile.give_up import FailedEvents  # noqa: PLC0415  what serves good events needs none
+
+        return FailedEvents(build_client(service="sqs"), url)
+
+    return opened
 
 
 def _whole_number(text: str | None, name: str) -> int | None:

@@ -37,6 +37,12 @@ METRICS: Mapping[Outcome, str] = {
 """The metric that counts each outcome. An entry with anomalies also counts among the ``Flags``."""
 
 
+RETURNED = "ReturnedSeconds"
+
+UNITS: Mapping[str, str] = {"CreditsMoved": "None", RETURNED: "Seconds"}
+"""The unit of each metric that counts nothing."""
+
+
 @frozen
 class Report:
     """How one event ended: the outcome and, where a rule matched, what was made of it and what was posted."""
@@ -159,6 +165,10 @@ class Telemetry:
         takes_nothing = self.tally.reject(str(fields["event"] or message))
         self._line(logging.ERROR, "failed", fields, {"Errors": 1, "NothingTaken": int(takes_nothing)})
 
+    def returned(self, fields: Mapping[str, Any], seconds: float) -> None:
+        """Report the oldest event that comes back to the queue again, and for how many seconds it has waited."""
+        self._line(logging.WARNING, "comes back", fields, {RETURNED: seconds})
+
     def scanned(self, fields: Mapping[str, Any], *, is_capped: bool = False) -> None:
         """Report a run of the scan; one that found more to post than it may is for a person to look at.
 
@@ -231,7 +241,7 @@ def settled_metrics(report: Report, lost_before: datetime | None = None) -> dict
 
 @functools.cache
 def _definitions(names: tuple[str, ...]) -> list[dict[str, str]]:
-    return [{"Name": name, "Unit": "None" if name == "CreditsMoved" else "Count"} for name in names]
+    return [{"Name": name, "Unit": UNITS.get(name, "Count")} for name in names]
 
 
 def embedded(metrics: Mapping[str, float], dimensions: Mapping[str, str], now: datetime) -> dict[str, Any]:

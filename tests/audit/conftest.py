@@ -10,8 +10,8 @@ import pytest
 
 from engine.audit.books import Audit, audit
 from engine.audit.seals import REST, Sealer, Verification, verify
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.dynamodb.vault import Vault
+from engine.ledger.audits import AuditStore
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Tables
 from tests.support.clock import ManualClock
 from tests.support.events import failed, rendered
@@ -48,19 +48,19 @@ class Day:
         world.deliver(*self.new_events)
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> DynamoStore:
         """The ledger at work."""
-        return Ledger(self.world.client, self.world.tables, self.world.clock)
+        return DynamoStore(self.world.client, self.world.tables, self.world.clock)
 
     @property
-    def vault(self) -> Vault:
+    def store(self) -> AuditStore:
         """The same, as audits see it."""
-        return Vault.of(self.ledger)
+        return self.ledger.audits()
 
     def audit(self, *, sealing: bool = False) -> Audit:
         """Audit, and seal by the way if that is wanted."""
         deadline = self.world.deadline(600)
-        return audit(self.ledger, deadline, sealer=Sealer(self.vault, self.time.now(), deadline) if sealing else None)
+        return audit(self.ledger, deadline, sealer=Sealer(self.store, self.time.now(), deadline) if sealing else None)
 
     def seal(self) -> Audit:
         """Audit and seal."""
@@ -68,7 +68,7 @@ class Day:
 
     def verify(self) -> Verification:
         """Compare all that was sealed."""
-        return verify(self.vault, self.world.deadline(600))
+        return verify(self.store, self.world.deadline(600))
 
     # --- what somebody does who should not ---
 
@@ -112,8 +112,9 @@ class Day:
 
     def entries(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Return every entry, whole, by its key."""
-        items = self.vault.entries(self.world.deadline(60))
-        return {(item["reference"]["S"], item["sequence"]["N"]): dict(item) for item in items}
+        pages = self.world.client.get_paginator("scan").paginate(TableName=self.world.tables.ledger, ConsistentRead=True)
+        items = [item for page in pages for item in page["Items"]]
+        return {(item["reference"]["S"], item["sequence"]["N"]): item for item in items}
 
 
 @pytest.fixture

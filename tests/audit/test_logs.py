@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from engine.audit.logs import Fault, Line, faults, posted, settled
+from engine.audit.logs import Fault, faults, posted, settled
+from engine.ledger.audits import Line
 
 
 def line(sequence: int, kind: str, amount: str | None, cost: str | None, **more: object) -> Line:

@@ -13,10 +13,12 @@ from attrs import evolve
 from engine.audit import seals
 from engine.audit.check import check_books
 from engine.audit.repair import repair
-from engine.audit.seals import REST, Damage, Sealer
+from engine.audit.seals import REST, Damage, Sealer, sealed_entry
+from engine.ledger.audits import Line
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.seals import NO_SEAL, Seal, SealedEntry, header_item, header_of, sealed_entry
-from engine.ledger.dynamodb.vault import Vault
+from engine.ledger.dynamodb.audits import AuditedItem, DynamoAuditStore
+from engine.ledger.dynamodb.seals import header_item, header_of, part_of
+from engine.ledger.seals import NO_SEAL, Seal, SealedEntry
 from engine.ledger.store import Tables
 from tests.audit.conftest import LATER, Day
 from tests.support.clock import START
@@ -45,11 +47,41 @@ def test_a_seal_covers_what_was_posted_since_the_last_one(day: Day) -> None:
 def test_an_entry_is_sealed_by_all_that_it_says_but_its_explanation() -> None:
     """Its digest does not depend on the order of the attributes."""
     item = encode_item({"reference": "job#j", "sequence": 1, "userId": "u", "amount": Decimal("-0.8"), "postedAt": "2026"})
-    digest = sealed_entry(item).digest
+    digest = AuditedItem(item).digest
 
-    assert digest == sealed_entry({**dict(reversed(item.items())), "explanation": {"S": "a long video"}}).digest
-    assert digest != sealed_entry({**item, "rule": {"S": "other"}}).digest
-    assert digest != sealed_entry({**item, "amount": {"N": "-0.80000000000000000001"}}).digest
+    assert digest == AuditedItem({**dict(reversed(item.items())), "explanation": {"S": "a long video"}}).digest
+    assert digest != AuditedItem({**item, "rule": {"S": "other"}}).digest
+    assert digest != AuditedItem({**item, "amount": {"N": "-0.80000000000000000001"}}).digest
+
+
+def test_what_was_sealed_once_has_the_same_hashes_for_good() -> None:
+    """Else every ledger that was ever sealed would be called damaged.
+
+    The first digest is what ``printf %s TEXT | sha256sum`` gives of the attributes as DynamoDB's own JSON, sorted by name and
+    without a space: ``{"amount":{"N":"-0.8"},"facts":{"M":{"charge":...}},"postedAt":...}``; the others are made likewise.
+    """
+    facts = {"charge": {"amount": Decimal("0.8"), "at": "2026-01-05T10:00:00Z"}}
+    entry = {"reference": "job#j", "sequence": 1, "userId": "u", "type": "debit", "amount": Decimal("-0.8"), "facts": facts}
+    line = sealed_entry(AuditedItem(encode_item({**entry, "postedAt": "2026-01-05T10:00:00.000000Z"}))).text()
+
+    assert line == (
+        '["2026-01-05T10:00:00.000000Z","job#j",1,"u","-0.8",'
+        '"0efc6cba58c5e56b32213584eb4f1b0f1b10736e60194e39bdd8819a4d135fec","fbba26e399809250c7d37bfa1036524d"]'
+    )
+    assert "500e2dae95ae2960f1224b0e1e50fe1c5066de1d7064864979561b2d224b46db" == part_of([line])[0]
+    header = Seal(1, "", "2026-01-05T11:00:00.000000Z", 1, 1, ("p1", "p2"), "")
+    assert "4e94feff30ccbbdb06b545be62309b3a6e7c3d6f77f03a95782552c575915e09" == header.hash
+
+
+def test_an_entry_of_nothing_but_wrong_attributes_is_sealed_as_it_is() -> None:
+    """A text is no amount, a number is no user: the seal keeps 0 of nobody, and the digest all that is there."""
+    odd = AuditedItem({"sequence": {"N": "3"}, "amount": {"S": "x"}, "userId": {"N": "5"}, "facts": {"S": "q"}})
+
+    assert Line("", 3, None, "", None, None) == odd.line
+    assert ((), False, None) == (odd.anomalies, odd.is_explained, odd.facts)
+    assert sealed_entry(odd).text() == (
+        '["","",3,"","0","bf2986a10238e041f1a4e51df221e32f040ad101ca2d739d1766b4072bb81097","fa0e1b9fa9aa228d56963be23c01fd68"]'
+    )
 
 
 def test_a_seal_is_read_back_as_it_was() -> None:
@@ -74,7 +106,7 @@ def test_a_line_of_the_first_form_is_read() -> None:
 def old_day(another_day: Callable[[], Day], monkeypatch: pytest.MonkeyPatch) -> Day:
     """Return a day that was sealed in the first form, before today's program came."""
     with monkeypatch.context() as before:
-        before.setattr(seals, "sealed_entry", lambda item: evolve(sealed_entry(item), facts=""))
+        before.setattr(seals, "sealed_entry", lambda entry: evolve(sealed_entry(entry), facts=""))
         return another_day()
 
 
@@ -146,7 +178,7 @@ def test_a_seal_that_was_made_anew_breaks_the_chain_behind_it(day: Day) -> None:
     """Its own hash fits, but the next one holds the old one."""
     day.time.wait(QUARTER + 1)
     second = day.seal().sealed
-    (first, _), _ = day.vault.seals(day.world.deadline(60))
+    (first, _), _ = day.store.seals(day.world.deadline(60))
     forged = evolve(first, until=first.until.replace("2026", "2025"))
     day.world.client.put_item(TableName=day.world.tables.seals, Item=header_item(forged))
 
@@ -179,15 +211,15 @@ def test_two_that_seal_at_once_make_one_seal(day: Day) -> None:
     """The second finds the number taken, and what it stored means nothing."""
     day.time.wait(QUARTER + 1)
     deadline = day.world.deadline(60)
-    one, two = (Sealer(day.vault, day.time.now(), deadline) for _ in range(2))
-    for item in day.vault.entries(deadline):
-        one.take(item)
-        two.take(item)
+    one, two = (Sealer(day.store, day.time.now(), deadline) for _ in range(2))
+    for entry in day.store.entries(deadline):
+        one.take(entry)
+        two.take(entry)
 
     first, second = one.close(), two.close()
 
     assert first == second
-    assert [1, 2] == [seal.number for seal, _ in day.vault.seals(deadline)]
+    assert [1, 2] == [seal.number for seal, _ in day.store.seals(deadline)]
     assert () == day.verify().findings
 
 
@@ -203,15 +235,15 @@ def test_a_sealing_whose_answer_is_lost_is_done(day: Day) -> None:
     client = DisturbedClient(day.world.client, lose_the_first)
     day.time.wait(QUARTER + 1)
     deadline = day.world.deadline(60)
-    sealer = Sealer(Vault(client, day.world.tables, day.world.clock), day.time.now(), deadline)
-    for item in day.vault.entries(deadline):
-        sealer.take(item)
+    sealer = Sealer(DynamoAuditStore(client, day.world.tables, day.world.clock), day.time.now(), deadline)
+    for entry in day.store.entries(deadline):
+        sealer.take(entry)
     with pytest.raises(ConnectionError):
         sealer.close()
 
-    assert 2 == day.vault.last_seal(deadline).number
-    assert sealer.vault.keep(day.vault.last_seal(deadline), deadline), "the same header again"
-    assert not sealer.vault.keep(evolve(day.vault.last_seal(deadline), total=1), deadline), "another one"
+    assert 2 == day.store.last_seal(deadline).number
+    assert sealer.store.keep(day.store.last_seal(deadline), deadline), "the same header again"
+    assert not sealer.store.keep(evolve(day.store.last_seal(deadline), total=1), deadline), "another one"
 
 
 def test_the_scheduled_run_seals_and_logs_the_hash(day: Day) -> None:
@@ -220,7 +252,7 @@ def test_the_scheduled_run_seals_and_logs_the_hash(day: Day) -> None:
 
     answer = check_books(day.world.reconciler(), START, day.world.deadline(60))["audit"]
 
-    seal = day.vault.last_seal(day.world.deadline(60))
+    seal = day.store.last_seal(day.world.deadline(60))
     assert {"number": 2, "entries": 11, "hash": seal.hash, "cameOrWent": 0} == answer["seal"]
     line = day.world.lines[-1]
     assert ("audited", seal.hash, 0) == (line["message"], line["seal"]["hash"], line["Drift"])
@@ -258,14 +290,14 @@ def test_an_audit_that_is_out_of_time_seals_nothing(day: Day) -> None:
     answer = check_books(day.world.reconciler(), START, day.world.deadline(2.0))["audit"]
 
     assert "the audit's time was used up" in answer["problem"]
-    assert 1 == day.vault.last_seal(day.world.deadline(60)).number
+    assert 1 == day.store.last_seal(day.world.deadline(60)).number
 
 
 def test_before_the_first_seal_there_is_none(dynamodb: Any, tables: Tables, time: Any) -> None:
     """And nothing to verify."""
-    vault = Vault(dynamodb, tables, time.clock())
+    store = DynamoAuditStore(dynamodb, tables, time.clock())
 
-    assert NO_SEAL == vault.last_seal(time.clock().deadline(60))
+    assert NO_SEAL == store.last_seal(time.clock().deadline(60))
 
 
 def update_seal(day: Day, number: int, update: str, values: dict[str, Any]) -> None:

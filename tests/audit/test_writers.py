@@ -18,7 +18,6 @@ import pytest
 from engine.audit.books import audit
 from engine.audit.seals import Sealer, verify
 from engine.domain.envelope import Envelope, Source
-from engine.ledger.dynamodb.vault import Vault
 from engine.ledger.store import Tables
 from tests.support.events import failed, rendered
 from tests.support.world import World
@@ -85,7 +84,7 @@ def test_no_false_alarm_while_eight_writers_post(
     assert all(seen.came_or_went == 0 for seen in after)
     last = audit(world.reconciler().ledger, world.deadline(120))
     assert ([QUIET], ()) == ([drift.user for drift in last.drifts], last.busy)
-    assert () == verify(Vault.of(world.reconciler().ledger), world.deadline(120)).findings
+    assert () == verify(world.reconciler().ledger.audits(), world.deadline(120)).findings
     print(f"\n{len(before) + len(after)} audits beside {sum(posted)} events of {WRITERS} writers in {seconds:g} s")  # noqa: T201
 
 
@@ -94,4 +93,4 @@ def audits(world: World, seconds: float) -> Iterator[Any]:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         ledger, deadline = world.reconciler().ledger, world.deadline(120)
-        yield audit(ledger, deadline, sealer=Sealer(Vault.of(ledger), world.clock.now(), deadline))
+        yield audit(ledger, deadline, sealer=Sealer(ledger.audits(), world.clock.now(), deadline))

@@ -217,6 +217,19 @@ def an_event_that_waits(stack: Deployment, watch: Watch) -> Iterator[None]:
 
 
 @contextmanager
+def an_event_that_keeps_coming_back(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """For half an hour the function has had no right to post it; then it has."""
+    sent = datetime.now(UTC) - timedelta(minutes=31)
+    attributes = {"ApproximateReceiveCount": "11", "SentTimestamp": str(int(sent.timestamp() * 1000))}
+    message = {"messageId": "m-1", "eventSource": "aws:sqs", "attributes": attributes}
+    batch = {"Records": [message | {"body": json.dumps(rendered(*new(stack)))}]}
+    with roles_of(stack, "ReconcilerRole") as roles, roles["ReconcilerRole"].without("AppendToTheLedger", "dynamodb:PutItem"):
+        assert [{"itemIdentifier": "m-1"}] == stack.invoke(batch)["batchItemFailures"]
+        yield
+    assert [] == stack.invoke(batch)["batchItemFailures"]
+
+
+@contextmanager
 def an_event_that_failed_for_good(stack: Deployment, watch: Watch) -> Iterator[None]:
     """Delivered directly, raised on three times; then a person drops the letter."""
     functions = stack.aws.client("lambda")
@@ -484,6 +497,7 @@ CAUSES: Mapping[str, Cause] = {
     "SlowEventsAlarm": a_database_that_is_slow,
     "SlowColdStartsAlarm": a_slow_init,
     "WaitingEventsAlarm": an_event_that_waits,
+    "ReturningEventsAlarm": an_event_that_keeps_coming_back,
     "FailedEventsAlarm": an_event_that_failed_for_good,
     "UndeliveredEventsAlarm": an_undeliverable_event,
     "LostEventsAlarm": many_jobs_that_no_event_told_of,

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import uuid
 from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from engine.policy.compiled import load_compiled
 from tests.support.events import rendered
 from tests.support.world import World
 from tools import environments
-from tools.artifact import DATA_KEPT, KEPT_TO_EXPLAIN
+from tools.artifact import DATA_KEPT, KEPT_FOR_EVENTS, KEPT_TO_EXPLAIN
 from tools.deployment import build
 from tools.environments import DEV, ROOT
-from tools.local_aws import tables_environment
+from tools.local_aws import LocalAws, tables_environment
 from tools.roots import amazon_roots
 from tools.template import load
 from tools.tree import tree_digest
@@ -64,7 +65,7 @@ def test_it_holds_the_product_and_what_that_needs(artifact: Path) -> None:
     assert names.isdisjoint({"tests", "tools", "benchmarks", "bin", "openai", "typer", "rich", "pytest", "moto"})
     assert names.isdisjoint({"boto3", "s3transfer", "yaml"})
     assert not (artifact / "engine" / "cli").exists()
-    assert {path.name for path in (artifact / "botocore" / "data").iterdir()} == set(DATA_KEPT)
+    assert {path.name for path in (artifact / "botocore" / "data").iterdir()} == {*DATA_KEPT, *KEPT_FOR_EVENTS}
     assert sum(path.stat().st_size for path in artifact.rglob("*") if path.is_file()) < MEGABYTES_MAX * 2**20
 
 
@@ -75,7 +76,7 @@ def explains(built: Path) -> Path:
 
 
 def test_only_the_function_that_explains_has_what_that_needs(artifact: Path, explains: Path) -> None:
-    """The model's client, two services more, and the part of the engine that knows a model."""
+    """The model's client, two services of its own, and the part of the engine that knows a model."""
     assert not (artifact / "engine" / "anomalies" / "explain").exists()
     assert {"openai", "pydantic", "httpx2"} <= {path.name for path in explains.iterdir()}
     assert (explains / "engine" / "anomalies" / "explain" / "function.py").exists()
@@ -151,25 +152,42 @@ def test_botocore_still_reaches_the_database_with_what_was_left_of_it(
 ) -> None:
     """With credentials that only it can serve: an upgrade that needs more of its data is noticed here."""
     world = World(dynamodb, tables).user()
-    environment = {
-        **tables_environment(tables),
-        "PATH": os.defpath,
-        "AWS_ENDPOINT_URL": local_aws,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+
+    answer, has_botocore = invoked(artifact, rendered(), {**tables_environment(tables), "AWS_ENDPOINT_URL": local_aws})
+
+    assert ("debited", True) == (answer["outcome"], has_botocore)
+    assert 1 == len(world.entries())
+
+
+def test_botocore_still_reaches_the_queue_of_failed_events_with_what_was_left_of_it(
+    artifact: Path, aws: LocalAws, tables: Tables
+) -> None:
+    """The function writes there itself what makes no sense in a batch."""
+    sqs = aws.client("sqs")
+    queue = sqs.create_queue(QueueName=f"failed-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    environment = {**tables_environment(tables), "AWS_ENDPOINT_URL": aws.endpoint, "FAILED_EVENTS_QUEUE_URL": queue}
+    message = {"messageId": "m-1", "eventSource": "aws:sqs", "body": "{", "attributes": {"ApproximateReceiveCount": "3"}}
+
+    answer, _ = invoked(artifact, {"Records": [message]}, environment)
+
+    (letter,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+    sqs.close()
+    assert (("batchItemFailures", []), "{") == (*answer.items(), letter["Body"])
+
+
+def invoked(artifact: Path, event: dict[str, Any], environment: dict[str, str]) -> tuple[dict[str, Any], bool]:
+    """Return what the artifact answers in a process of its own with nothing else installed, and whether it used botocore."""
     code = (
         "import json, sys; sys.path.insert(0, '.'); import handler\n"
-        "print(handler.lambda_handler(json.loads(sys.argv[1]))['outcome'], 'botocore' in sys.modules)"
+        "print(json.dumps([handler.lambda_handler(json.loads(sys.argv[1])), 'botocore' in sys.modules]))"
     )
-    command = [str(DEV.python), "-S", "-c", code, json.dumps(rendered())]
-    done = subprocess.run(command, cwd=artifact, env=environment, capture_output=True, text=True, check=False)
-
+    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    whole = {"PATH": os.defpath, "AWS_EC2_METADATA_DISABLED": "true", **credentials, **environment}
+    command = [str(DEV.python), "-S", "-c", code, json.dumps(event)]
+    done = subprocess.run(command, cwd=artifact, env=whole, capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stderr
-    assert "debited True" == done.stdout.splitlines()[-1]
-    assert 1 == len(world.entries())
+    answer, has_botocore = json.loads(done.stdout.splitlines()[-1])
+    return answer, has_botocore
 
 
 WHAT_ATTRS_COMPILES_IN_A_COLD_START = """

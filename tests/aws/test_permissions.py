@@ -1,10 +1,10 @@
 """Least privilege: no permission of a role is spare, and what a role has no business with is refused.
 
-Enforced for real, by the local AWS under IAM: every call to DynamoDB that the functions make by their roles (``CHECKS``), and
+Enforced for real, by the local AWS under IAM: every call that the functions make themselves by their roles (``CHECKS``), and
 every call of ``DENIALS``, made with the credentials of the role itself.
 
 Simulated, since the local AWS makes these calls without asking IAM (a test holds that it does): what the services call for us,
-polling the queue, the dead-letter queue of an asynchronous invocation, logs, the steps of the state machine, and the start of
+polling the queue, the discarded records of the stream, logs, the steps of the state machine, and the start of
 its runs (``SIMULATED``). IAM's SimulateCustomPolicy, the local AWS's own, says of the deployed policy that the documented call
 is allowed with the permission, and denied without it.
 """
@@ -81,6 +81,17 @@ def a_cold_start_that_reads_what_is_usual(stack: Deployment) -> None:
     answer = stack.invoke(rendered(*new(stack)))
     if answer.get("baselines") == "unreadable":
         raise RefusedError("baselines: unreadable")
+
+
+def a_letter(stack: Deployment) -> None:
+    """An event of the queue that makes no sense, received three times, is put into the queue of failed events."""
+    body = json.dumps(rendered(*new(stack), seconds="eight"))
+    attributes = {"ApproximateReceiveCount": "3"}
+    message = {"messageId": "m-1", "eventSource": "aws:sqs", "attributes": attributes, "body": body}
+    before = len(stack.log_lines())
+    if stack.invoke({"Records": [message]})["batchItemFailures"]:
+        raise RefusedError("\n".join(stack.log_lines()[before:]))
+    assert body in [letter["Body"] for letter in stack.failed_events()]
 
 
 def a_scan(stack: Deployment) -> None:
@@ -228,6 +239,7 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
     ("ReconcilerRole", "MoveBalances", "dynamodb:UpdateItem"): an_event,
     ("ReconcilerRole", "MarkJobs", "dynamodb:UpdateItem"): an_event,
     ("ReconcilerRole", "ReadBaselines", "dynamodb:GetItem"): a_cold_start_that_reads_what_is_usual,
+    ("ReconcilerRole", "KeepFailedEvents", "sqs:SendMessage"): a_letter,
     ("CatchUpRole", "AppendToTheLedger", "dynamodb:PutItem"): a_scan,
     ("CatchUpRole", "ReadTheLedger", "dynamodb:Query"): a_scan_of_a_job_with_entries,
     ("CatchUpRole", "ReadTheLedger", "dynamodb:Scan"): an_audit,
@@ -281,10 +293,6 @@ POLLED = Call(
     arn("sqs", "credit-reconciler-dev-events"),
     "Lambda Developer Guide, Creating and configuring an Amazon SQS event source mapping, Execution role permissions",
 )
-DEAD_LETTERED = Call(
-    arn("sqs", "credit-reconciler-dev-failed-events"),
-    "Lambda Developer Guide, Capturing records of Lambda asynchronous invocations, Adding a dead-letter queue",
-)
 LOGGED = Call(
     arn("logs", "log-group:/aws/lambda/credit-reconciler-dev:log-stream:2026/01/05/[7]0a1b"),
     "Lambda Developer Guide, Sending Lambda function logs to CloudWatch Logs, Required IAM permissions",
@@ -322,7 +330,6 @@ SIMULATED: Mapping[tuple[str, str, str], Call] = {
     ("ReconcilerRole", "TakeEvents", "sqs:ReceiveMessage"): POLLED,
     ("ReconcilerRole", "TakeEvents", "sqs:DeleteMessage"): POLLED,
     ("ReconcilerRole", "TakeEvents", "sqs:GetQueueAttributes"): POLLED,
-    ("ReconcilerRole", "KeepFailedEvents", "sqs:SendMessage"): DEAD_LETTERED,
     ("ReconcilerRole", "WriteLogs", "logs:CreateLogStream"): LOGGED,
     ("ReconcilerRole", "WriteLogs", "logs:PutLogEvents"): LOGGED,
     ("CatchUpRole", "WriteLogs", "logs:CreateLogStream"): LOGGED_BY_CATCH_UP,

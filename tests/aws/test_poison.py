@@ -25,7 +25,7 @@ from tools.template import template_rules
 
 FINE, FAILED = 0, 1
 COMMAND = Path(sys.executable).with_name("reconciler")
-BY_QUEUE, DIRECTLY = "queue", "function"
+BY_QUEUE, DIRECTLY = "given-up", "function"
 BUSES = {BY_QUEUE: "default", DIRECTLY: "direct"}
 
 NO_SENSE = {name: (event, problem) for name, event, _field, problem in MALFORMED}
@@ -145,14 +145,11 @@ def posted(stack: Deployment) -> dict[str, int]:
     return {job: len(entries(stack, job)) for job in jobs}
 
 
-def told_in(way: str) -> str:
-    """Return the member of a listed letter that says what is wrong."""
-    return "reason" if way == DIRECTLY else "now"
-
-
-def reason(kind: str, way: str) -> str:
-    """Return what a letter must say: the function's error, or of one from the queue what the policy makes of it now."""
-    return "ready" if way == BY_QUEUE and kind in SAID_BY_THE_DATABASE else POISON[kind][1]
+def says_why(letter: dict[str, Any], kind: str, way: str) -> bool:
+    """Say whether a listed letter says by its reason what was wrong, and of ``now`` what the policy makes of it."""
+    begin = {BY_QUEUE: "the function gave it up after ", DIRECTLY: "the function raised on it: "}[way]
+    now = "ready" if kind in SAID_BY_THE_DATABASE else POISON[kind][1]
+    return letter["reason"].startswith(begin) and POISON[kind][1] in letter["reason"] and now in letter["now"]
 
 
 def send_poison(stack: Deployment) -> None:
@@ -188,7 +185,7 @@ def test_poison_becomes_dead_letters_once_and_is_posted_once_when_it_is_mended(
     by_kind = {(letter["events"][0]["detail"]["kind"], letter["way"]): letter for letter in letters}
     assert LETTERS == len(letters)
     assert {(kind, way) for kind in POISON for way in BUSES} == by_kind.keys()
-    assert [] == [which for which, letter in by_kind.items() if reason(*which) not in letter[told_in(which[1])]]
+    assert [] == [which for which, letter in by_kind.items() if not says_why(letter, *which)]
     assert {0} == set(posted(deployed).values())
 
     mend_tables(deployed)

@@ -21,11 +21,11 @@ from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.facts import Facts
 from engine.domain.money import Money
-from engine.ledger.dynamodb.entries import item_of
-from engine.ledger.dynamodb.postings import ACTIONS_MAX
+from engine.ledger.dynamodb.postings import ACTIONS_MAX, item_of
 from engine.policy.patterns import compile_pattern
+from engine.reconcile.give_up import RECEIVES_MAX
 from engine.runtime.clock import Clock
-from engine.runtime.telemetry import METRICS, Failure, Report, Telemetry, settled_metrics
+from engine.runtime.telemetry import METRICS, RETURNED, Failure, Report, Telemetry, settled_metrics
 from tools.environments import ROOT
 from tools.template import function_properties, load, resources, role_statements, table_schemas, template_rules
 
@@ -41,7 +41,8 @@ NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 BALANCE_ACTIONS, ACTIONS_OF_A_JOB = 1, 2
 """What a transaction of a single user takes: the balance, and for each job its entry and its mark."""
 SHORTEST_CANARY_SECONDS = 5 * 60
-FOURTEEN_DAYS = 14 * 24 * 60 * 60
+ONE_DAY = 24 * 60 * 60
+FOURTEEN_DAYS = 14 * ONE_DAY
 
 
 def strings(value: Any) -> list[str]:
@@ -240,7 +241,8 @@ def test_the_function_that_explains_has_room_for_what_it_imports() -> None:
 
     assert ("handler.explain_handler", 1769) == (function["Handler"], function["MemorySize"])
     assert function["Timeout"] > 2 * STORE_SECONDS
-    assert {"EVENT_BUS", "LLM_MODEL", "OPENAI_SECRET_ID", "OPENAI_BASE_URL"} == set(function["Environment"]["Variables"])
+    own = RESOURCES["ExplainFunction"]["Properties"]["Environment"]["Variables"]
+    assert {"EVENT_BUS", "LLM_MODEL", "OPENAI_SECRET_ID", "OPENAI_BASE_URL"} == set(own)
     assert '{"api_key": ""}' == RESOURCES["LlmSecret"]["Properties"]["SecretString"]
 
 
@@ -373,11 +375,40 @@ def test_the_queue_is_in_step_with_the_function() -> None:
     queue, batches = RESOURCES["Events"]["Properties"], RESOURCES["EventBatches"]["Properties"]
 
     assert queue["VisibilityTimeout"] >= 6 * FUNCTION["Timeout"] + batches["MaximumBatchingWindowInSeconds"]
-    assert {"deadLetterTargetArn": {"Fn::GetAtt": ["FailedEvents", "Arn"]}, "maxReceiveCount": 10} == queue["RedrivePolicy"]
     assert ["ReportBatchItemFailures"] == batches["FunctionResponseTypes"]
     assert BALANCE_ACTIONS + ACTIONS_OF_A_JOB * batches["BatchSize"] <= ACTIONS_MAX
     at_once = {"Fn::If": ["Reserve", {"Ref": "ReservedConcurrency"}, {"Ref": "BatchesAtOnceMax"}]}
     assert {"MaximumConcurrency": at_once} == batches["ScalingConfig"]
+
+
+def test_no_throttling_of_a_day_turns_a_good_event_into_a_dead_letter() -> None:
+    """SQS's own maximum of receives is two days, of fourteen that a letter is kept: twelve are left for a person."""
+    queue = RESOURCES["Events"]["Properties"]
+
+    assert {"deadLetterTargetArn": {"Fn::GetAtt": ["FailedEvents", "Arn"]}, "maxReceiveCount": 1000} == queue["RedrivePolicy"]
+    assert 2 * ONE_DAY < queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"] < FOURTEEN_DAYS - 11 * ONE_DAY
+
+
+def test_what_makes_no_sense_in_a_batch_goes_where_lambda_puts_what_was_delivered_directly() -> None:
+    """After as many tries; the function may send there and nowhere else."""
+    queue = {"Ref": "FailedEvents"}
+
+    assert queue == FUNCTION["Environment"]["Variables"]["FAILED_EVENTS_QUEUE_URL"]
+    assert {"Fn::GetAtt": ["FailedEvents", "Arn"]} == FUNCTION["DeadLetterQueue"]["TargetArn"]
+    assert {"Fn::GetAtt": ["FailedEvents", "Arn"]} == ROLES["ReconcilerRole"]["KeepFailedEvents"]["Resource"]
+    assert 1 + FUNCTION["EventInvokeConfig"]["MaximumRetryAttempts"] == RECEIVES_MAX
+    for name in ("CatchUpFunction", "ExplainFunction"):
+        assert "FAILED_EVENTS_QUEUE_URL" not in FUNCTIONS[name]["Environment"]["Variables"]
+
+
+def test_an_event_that_keeps_coming_back_is_told_in_each_period_of_its_alarm() -> None:
+    """It is received once in a visibility timeout, and SQS does not count it any more when the other alarm would begin."""
+    alarm, waiting = (ALARMS[name]["Properties"] for name in ("ReturningEventsAlarm", "WaitingEventsAlarm"))
+    visibility = RESOURCES["Events"]["Properties"]["VisibilityTimeout"]
+
+    assert RETURNED == alarm["MetricName"]
+    assert visibility < alarm["Period"]
+    assert (RECEIVES_MAX - 1) * visibility < waiting["Threshold"] < alarm["Threshold"]
 
 
 def test_a_new_account_turns_no_event_into_a_dead_letter() -> None:
@@ -430,6 +461,7 @@ def test_the_function_is_as_the_design_has_it() -> None:
     )
     assert set(FUNCTION["Environment"]["Variables"]) == {
         *("JOBS_TABLE", "CREDITS_TABLE", "LEDGER_TABLE", "STATE_TABLE", "POLICY_FILE", "LOG_LEVEL"),
+        "FAILED_EVENTS_QUEUE_URL",
     }
     assert (ROOT / TEMPLATE["Parameters"]["PolicyFile"]["Default"]).is_file()
 
@@ -457,6 +489,7 @@ def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
         "Drift",
         "AuditsUnfinished",
         "ScansCapped",
+        RETURNED,
         *EXPLAIN_METRICS,
     } == shown
     assert len(widgets) == len({(widget["x"], widget["y"]) for widget in widgets})
@@ -515,6 +548,7 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     lines: list[str] = []
     telemetry = Telemetry(lines.append, Clock())
     telemetry.failed(Failure(Envelope({}, Source.QUEUE), ValueError(), 0.0))
+    telemetry.returned({}, 1800.0)
     telemetry.audited({}, 0)
     telemetry.looked_back({})
     telemetry.renewed({})

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from engine.audit.recount import recount
 from engine.cli.app import app, main
+from engine.domain.errors import NoOpenAnomaly
 from engine.ledger.store import Tables
 from tests.support.events import failed, rendered
 from tests.support.model_server import FINE, KEY, run_model_server
@@ -104,7 +105,8 @@ def test_what_is_not_flagged_cannot_be_resolved(arguments: tuple[str, ...], run:
     result = run("resolve", *arguments, "--note", "?")
 
     assert FAILED == result.exit_code
-    assert "there is no open anomaly" in str(result.exception)
+    assert isinstance(result.exception, NoOpenAnomaly)
+    assert f"{arguments[0]}{', entry 7' if arguments[1:] else ''}: there is no open anomaly" == str(result.exception)
     assert 1 == len(world.entries("j-1")) == len(world.entries("j-2"))
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from engine.cli.app import app, main
 from engine.domain.errors import LedgerError, LedgerUnavailable
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Tables
 from tests.support.events import failed, rendered
 from tests.support.policies import example_text
@@ -598,16 +598,16 @@ def test_a_replay_that_meets_an_outage_keeps_its_place(world: World, tmp_path: P
     """What is settled stays settled; the same command goes on from there."""
     file = events_file(tmp_path / "events.jsonl", *(rendered(f"j-{number}") for number in range(20)))
     monkeypatch.setenv("LEDGER_TABLE", world.tables.ledger)
-    post, calls = Ledger._post_batch, iter(range(100))  # noqa: SLF001  the one place where a batch is sent
+    post, calls = DynamoStore._post_batch, iter(range(100))  # noqa: SLF001  the one place where a batch is sent
 
-    def post_some(ledger: Ledger, *arguments: Any) -> Any:
+    def post_some(ledger: DynamoStore, *arguments: Any) -> Any:
         if next(calls) >= 5:
             raise LedgerUnavailable("DynamoDB gave no answer in time")
         return post(ledger, *arguments)
 
     with monkeypatch.context() as outage:
         outage.setattr("engine.cli.replay.TOGETHER", 4)
-        outage.setattr(Ledger, "_post_batch", post_some)
+        outage.setattr(DynamoStore, "_post_batch", post_some)
         assert isinstance(reconciler("replay", file, "--workers", 1).exception, LedgerUnavailable)
     resumed = json.loads(reconciler("replay", file, "--json").stdout)
 

@@ -12,9 +12,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine.cli.app import app, main
+from engine.domain.errors import EventError
 from engine.ledger.store import Tables
 from engine.reconcile.dead_letters import DeadLetterQueue, read_letter
+from engine.reconcile.give_up import FailedEvents, GivingUp
+from engine.runtime.clock import Clock
+from engine.runtime.telemetry import Telemetry
 from tests.support.events import failed, rendered
+from tests.support.policies import example
 from tests.support.world import World
 from tools.local_aws import LocalAws
 
@@ -40,6 +45,21 @@ def by_rule(event: Any) -> dict[str, Any]:
 def by_function(event: Any, problem: str) -> dict[str, Any]:
     """Return what Lambda sends to a function's dead-letter queue."""
     return message(event, {"RequestID": str(uuid.uuid4()), "ErrorCode": "200", "ErrorMessage": problem})
+
+
+def by_giving_up(event: Any, problem: str) -> dict[str, Any]:
+    """Return what the function itself sends to its dead-letter queue: really, by what it sends with."""
+    sent: list[dict[str, Any]] = []
+
+    class Client:
+        def send_message(self, **request: Any) -> dict[str, Any]:
+            sent.append(request)
+            return {"MessageId": "m"}
+
+    clock, error = Clock(), EventError("e-1", "debit-rendered", "detail.seconds", problem)
+    desk = GivingUp(lambda: FailedEvents(Client(), ""), example(), Telemetry(print, clock), clock.deadline(30), "r-1")
+    assert [] == desk.coming_back([({"body": json.dumps(event), "attributes": {"ApproximateReceiveCount": "3"}}, error)])
+    return {name: value for name, value in sent[0].items() if name != "QueueUrl"}
 
 
 def by_destination(payload: Any, problem: str) -> dict[str, Any]:
@@ -84,6 +104,11 @@ def received(sent: dict[str, Any]) -> dict[str, Any]:
             "User is not authorized to perform: lambda:InvokeFunction", 1,
         ),
         (by_function(rendered(), "no such user"), "function", "the function raised on it: no such user", 1),
+        (
+            by_giving_up(rendered(), "is 'eight'"), "given-up",
+            "the function gave it up after 3 receives: event e-1, job 'j-1', user 'u-1', rule debit-rendered, "
+            "field detail.seconds: is 'eight'", 1,
+        ),
         (by_destination(rendered(), "no such user"), "destination", "RetriesExhausted after 3 attempts: no such user", 1),
         (
             by_destination({"Records": [{"body": json.dumps(rendered(job))} for job in "ab"]}, "late"),
@@ -101,7 +126,7 @@ def received(sent: dict[str, Any]) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_each_envelope_says_why_it_is_there(sent: dict[str, Any], way: str, reason: str, events: int) -> None:
-    """By the rule, the function, a destination, a stream, a queue; and what is none of them."""
+    """By the rule, the function, what it gave up, a destination, a stream, a queue; and what is none of them."""
     letter = read_letter(received(sent), "dead")
 
     assert (way, events) == (letter.way, len(letter.events))
@@ -196,6 +221,22 @@ def test_what_was_fixed_is_posted_once_and_what_was_not_stays(world: World, queu
     assert [1, 1, 2] == [len(world.entries(job)) for job in ("j-fine", "j-nobody", "j-b")]
     assert 1 == len(world.entries("j-theirs"))
     assert "replay" == world.entries("j-fine")[0]["source"]
+
+
+def test_what_the_function_gave_up_twice_since_an_answer_was_lost_is_posted_once(world: World, queue: Queue) -> None:
+    """Its user was not there then, and is now: both letters are ready, one tells what is known, and both are deleted."""
+    letter = by_giving_up(rendered("j-late"), "there is no such user in Credits")
+    first, second = queue.put(letter, letter)
+    assert {"ready"} == {each["now"] for each in listed().values()}
+
+    result = dead_letters("replay", "--all", "--json")
+
+    assert FINE == result.exit_code
+    outcomes = {settled["id"]: settled["outcomes"] for settled in json.loads(result.stdout)}
+    assert {first, second} == outcomes.keys()
+    assert [["debited"], ["duplicate"]] == sorted(outcomes.values())
+    assert 1 == len(world.entries("j-late"))
+    assert {} == listed()
 
 
 def test_a_letter_that_is_chosen_is_replayed_alone(world: World, queue: Queue) -> None:

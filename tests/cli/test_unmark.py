@@ -15,8 +15,9 @@ from typer.testing import CliRunner, Result
 from engine.cli.app import app
 from engine.domain.instants import instant_text
 from engine.ledger.dynamodb.attributes import decode_item, encode, encode_item
-from engine.ledger.dynamodb.marked import MARK, Marks
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.marked import MARK, DynamoMarkStore
+from engine.ledger.dynamodb.store import DynamoStore
+from engine.ledger.marks import EntryKey
 from engine.ledger.store import ScanSlice, Tables
 from engine.reconcile.unmark import Unmarker, UnmarkReport
 from tests.support.clock import ManualClock
@@ -201,7 +202,7 @@ def test_a_mark_that_changed_since_it_was_read_stays(restored: Restored, others:
             _change(world, others)
         return send(**request)
 
-    marks = Marks(DisturbedClient(world.client, meanwhile), world.tables)
+    marks = DynamoMarkStore(DisturbedClient(world.client, meanwhile), world.tables)
     report = Unmarker(marks, RESTORED_TO, is_dry=False).run(ScanSlice(), world.deadline())
 
     assert UnmarkReport(marks=1, changed=1) == report
@@ -236,7 +237,7 @@ def test_entries_are_asked_for_by_hundreds_and_what_dynamodb_leaves_is_asked_for
         return {**answer, "UnprocessedKeys": {table: {**wanted, "Keys": wanted["Keys"][60:]}} if asked[-1] > 60 else {}}
 
     pages: list[int] = []
-    marks = Marks(DisturbedClient(world.client, reluctantly), world.tables)
+    marks = DynamoMarkStore(DisturbedClient(world.client, reluctantly), world.tables)
     report = Unmarker(marks, RESTORED_TO, is_dry=False, seen=pages.append).run(ScanSlice(), world.deadline())
 
     assert UnmarkReport(marks=150, unmarked=100) == report
@@ -254,8 +255,8 @@ def test_more_than_a_hundred_entries_are_asked_for_in_several_requests(restored:
         asked.append(len(request["RequestItems"][restored.world.tables.ledger]["Keys"]))
         return send(**request)
 
-    marks = Marks(DisturbedClient(restored.world.client, counted), restored.world.tables)
-    keys = [(f"job#j-{number % 130}", "1") for number in range(260)]
+    marks = DynamoMarkStore(DisturbedClient(restored.world.client, counted), restored.world.tables)
+    keys: list[EntryKey] = [(f"job#j-{number % 130}", 1) for number in range(260)]
 
     assert {} == marks.posted_at(keys, restored.world.deadline())
     assert [100, 30] == asked
@@ -270,7 +271,7 @@ def test_what_is_read_is_strongly_consistent_and_only_what_is_needed(restored: R
         requests[operation] = request
         return send(**request)
 
-    marks = Marks.of(Ledger(DisturbedClient(restored.world.client, noted), restored.world.tables, restored.world.clock))
+    marks = DynamoStore(DisturbedClient(restored.world.client, noted), restored.world.tables, restored.world.clock).marks()
     Unmarker(marks, RESTORED_TO, is_dry=False).run(ScanSlice(), restored.world.deadline())
 
     assert ["scan", "batch_get_item", "update_item"] == list(requests)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -57,6 +58,48 @@ def test_functions_are_short():
 
     assert (lines[len(lines) // 2], lines[len(lines) * 9 // 10]) <= (6, 14)
     assert lines[len(lines) * 9 // 10] <= 14
+
+
+DYNAMODB = "engine.ledger.dynamodb"
+BUILDS_THE_STORE = {"engine.reconcile.wiring"}
+IN_A_REQUEST = re.compile(r"S|N|M|L|BOOL|NULL|TableName|Responses|[A-Z]\w+Keys?|[A-Z]\w+Expression|Expression[A-Z]\w+")
+"""What only requests and answers of DynamoDB are written with."""
+
+
+def elsewhere() -> dict[str, ast.Module]:
+    """Return the modules, and the entry points, that are to know nothing of DynamoDB."""
+    trees = modules(ROOT) | {"handler": ast.parse((ROOT / "handler.py").read_text())}
+    return {name: tree for name, tree in trees.items() if not name.startswith(DYNAMODB)}
+
+
+def test_nothing_but_what_builds_the_store_imports_from_dynamodb():
+    """Whoever asks the store gets values. What is imported for the type checker alone is known as well."""
+    knowing = {name for name, tree in elsewhere().items() if any(used.startswith(DYNAMODB) for used in names_imported(tree))}
+
+    assert knowing == BUILDS_THE_STORE
+
+
+def test_nothing_else_writes_requests_or_reads_answers_of_dynamodb():
+    """Which would need no import."""
+    written = {name: sorted(filter(IN_A_REQUEST.fullmatch, texts_in(tree))) for name, tree in elsewhere().items()}
+
+    assert {} == {name: texts for name, texts in written.items() if texts}
+
+
+def names_imported(tree: ast.Module) -> set[str]:
+    """Return the modules that a module imports, wherever in it, and as ``module.name`` what it imports from them."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def texts_in(tree: ast.Module) -> set[str]:
+    """Return all texts of a module's code."""
+    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
 @pytest.fixture

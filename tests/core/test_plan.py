@@ -128,9 +128,9 @@ def test_the_command_shows_what_differs_and_the_largest_of_it(files: list[Path])
     assert 0 == result.exit_code
     assert "edited: rule refund-failed: `refund` differs" in result.stdout
     assert "refund: 2.0000 -> 1.0000 (-1.0000)" in result.stdout
-    assert "1 jobs and grants would end otherwise; the largest 1:" in result.stdout
+    assert "1 jobs and grants would differ; the largest 1:" in result.stdout
     assert "job#j-2" in result.stdout
-    assert "what the ledger knows already keeps its amount" in result.stdout
+    assert "past charges keep their price" in result.stdout
 
 
 def test_the_command_speaks_json(files: list[Path]) -> None:

@@ -18,7 +18,8 @@ from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
 from engine.domain.facts import all_claims
 from engine.ledger.dynamodb.attributes import decode_item
-from engine.ledger.dynamodb.entries import entry_of, item_of
+from engine.ledger.dynamodb.postings import item_of
+from engine.ledger.stored import entry_of
 from engine.policy import Policy, parse_policy
 from engine.preview.rehearsal import Rehearsal
 from engine.rating.baselines import Baselines

@@ -14,7 +14,8 @@ from engine.domain.anomaly import Anomaly, Seen, Sign
 from engine.domain.facts import Facts
 from engine.domain.log import JobLog
 from engine.ledger.dynamodb.attributes import decode_item
-from engine.ledger.dynamodb.entries import entry_of, item_of, seen_of
+from engine.ledger.dynamodb.postings import item_of
+from engine.ledger.stored import entry_of, seen_of
 from engine.policy import Policy
 from engine.preview.plan import plan
 from engine.preview.reasons import reasons_for

@@ -15,7 +15,7 @@ from engine.anomalies.explain.bus import Bus
 from engine.anomalies.explain.function import NO_KEY_YET
 from engine.anomalies.explain.model import Endpoint, connect
 from engine.anomalies.explain.secret import Key
-from engine.anomalies.explain.shelf import Shelf
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Tables
 from engine.runtime.clock import Clock
 from engine.runtime.telemetry import Telemetry
@@ -43,13 +43,14 @@ class Desk:
         """Return what explains, as a fresh container builds it."""
         clock, tables = clock or Clock(), self.world.tables
         client = client or self.world.client
-        budget = Budget(client, tables.state, self.world.policy.explain.max_per_hour, clock)
+        store = DynamoStore(client, tables, clock)
+        budget = Budget(store.explanations(), self.world.policy.explain.max_per_hour, clock)
         read = lambda: self.keys.pop(0) if len(self.keys) > 1 else self.keys[0]  # noqa: E731
         model = Endpoint("gpt-4.1", Key(read, clock), budget, clock, self.server.url)
         self.opened.append(model)
         telemetry = Telemetry(lambda line: self.lines.append(json.loads(line)), clock, {"FunctionName": "explain"})
         bus = Bus(self.put_events, "default")
-        return Explainer(self.world.policy, Shelf(client, tables, clock), model, telemetry, clock, bus)
+        return Explainer(self.world.policy, store, model, telemetry, clock, bus)
 
     def put_events(self, **request: Any) -> dict[str, Any]:
         """Take what is told."""

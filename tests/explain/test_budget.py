@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.anomalies.explain.budget import Budget, taken
+from engine.ledger.dynamodb.explanations import DynamoExplanationStore
 from engine.ledger.dynamodb.wire import ServiceError
 from engine.ledger.store import Tables
 from engine.reconcile.wiring import build_client
@@ -60,7 +61,7 @@ def test_a_call_whose_answer_is_lost_counts(dynamodb: Any, tables: Tables) -> No
             raise ServiceError("InternalServerError", "lost", 500, [])
         return answer
 
-    budget = Budget(DisturbedClient(dynamodb, disturb), tables.state, 2, Clock())
+    budget = Budget(DynamoExplanationStore(DisturbedClient(dynamodb, disturb), tables), 2, Clock())
 
     assert budget.take(Clock().deadline(20))
     assert not budget.take(Clock().deadline(20))
@@ -74,9 +75,8 @@ def test_without_the_table_there_is_no_call() -> None:
 
     clock = ManualClock().clock()
 
-    assert not Budget(DisturbedClient(build_client(endpoint="http://127.0.0.1:1"), disturb), "State", 60, clock).take(
-        clock.deadline(20)
-    )
+    client = DisturbedClient(build_client(endpoint="http://127.0.0.1:1"), disturb)
+    assert not Budget(DynamoExplanationStore(client, Tables()), 60, clock).take(clock.deadline(20))
 
 
 CONTAINER = """
@@ -86,12 +86,13 @@ from pathlib import Path
 
 from engine.runtime.clock import Clock
 from engine.anomalies.explain.budget import Budget
-from engine.reconcile.wiring import build_client
+from engine.ledger.store import Tables
+from engine.reconcile.wiring import build_ledger
 
 table, shared, per_hour = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-client = build_client()
+store = build_ledger(Tables(state=table), Clock()).explanations()
 now = lambda: datetime.fromtimestamp(float((shared / "now").read_text()), UTC)
-budget = Budget(client, table, per_hour, Clock(now=now))
+budget = Budget(store, per_hour, Clock(now=now))
 print("ready", flush=True)
 for _ in sys.stdin:
     at = now().timestamp()

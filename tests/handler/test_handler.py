@@ -156,7 +156,7 @@ def test_the_schedule_checks_the_books(world: World, capsys: pytest.CaptureFixtu
 
     assert ([], 1) == (fine["drifts"], fine["entries"])
     assert ["u-9"] == drifting["drifts"]
-    assert "LedgerUnavailable: the audit's time was used up" == unfinished["problem"]
+    assert "TimeIsUp: the audit's time was used up" == unfinished["problem"]
     lines = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if line.get("message") == "audited"]
     assert [("INFO", 0), ("ERROR", 1), ("WARNING", None)] == [(line["level"], line.get("Drift")) for line in lines]
     assert 1 == lines[2]["AuditsUnfinished"]

@@ -11,7 +11,7 @@ import pytest
 import engine.reconcile.scheduled
 import handler
 from engine.domain.errors import EventError, LedgerRefused
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.wire import NoAnswerError
 from engine.reconcile.catch_up import SharedAllowance
 from tests.support.events import rendered
@@ -211,7 +211,7 @@ def test_counts_that_are_none_are_refused(world: World, counts: dict[str, Any]) 
 
 def test_what_is_taken_and_given_back_adds_up_under_threads(world: World) -> None:
     """However many take at once: together they never get more than there is, and what is given back can be had again."""
-    ledger = Ledger(world.client, world.tables, world.clock)
+    ledger = DynamoStore(world.client, world.tables, world.clock)
     ledger.begin_run("run-1", 100, world.deadline())
 
     def take_some(_worker: int) -> int:
@@ -232,9 +232,9 @@ def test_what_is_taken_and_given_back_adds_up_under_threads(world: World) -> Non
 
 def test_an_answer_that_was_lost_lets_a_run_post_less_and_never_more(world: World) -> None:
     """Taking is done twice then, giving back once."""
-    ledger = Ledger(world.client, world.tables, world.clock)
+    ledger = DynamoStore(world.client, world.tables, world.clock)
     ledger.begin_run("run-1", 100, world.deadline())
-    losing = Ledger(LosesFirstAnswers(world.client), world.tables, world.clock)  # type: ignore[arg-type]
+    losing = DynamoStore(LosesFirstAnswers(world.client), world.tables, world.clock)  # type: ignore[arg-type]
 
     taken = SharedAllowance(losing, "run-1", world.deadline()).take(6)
     assert (6, 88) == (taken, ledger.run_left("run-1", world.deadline()))

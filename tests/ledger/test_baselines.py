@@ -11,7 +11,7 @@ from attrs import evolve
 
 from engine.domain.anomaly import Sample
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Tables
 from engine.rating.baselines import Baseline, Baselines
 from tests.support.events import failed, rendered
@@ -32,7 +32,7 @@ def world_with_outliers(dynamodb: Any, tables: Tables) -> World:
 
 def test_baselines_come_back_as_they_were_stored(dynamodb: Any, tables: Tables) -> None:
     """Every digit, and the instant."""
-    ledger = Ledger(dynamodb, tables, World(dynamodb, tables).clock)
+    ledger = DynamoStore(dynamodb, tables, World(dynamodb, tables).clock)
     deadline = ledger.clock.deadline(20)
     baselines = Baselines(
         {OF: {"veo-3": Baseline(Decimal("0.812345678901"), Decimal("0.1"), 30), "a b/c": Baseline(Decimal(8), Decimal(0), 5)}},

@@ -211,7 +211,7 @@ def test_without_time_everything_comes_back(dynamodb: Any, tables: Tables) -> No
 
     results = world.reconciler().many(envelopes, world.deadline(0))
 
-    assert ["LedgerUnavailable"] * 3 == [type(result).__name__ for result in results]
+    assert ["TimeIsUp"] * 3 == [type(result).__name__ for result in results]
     assert [] == world.everything()["ledger"]
 
 

@@ -10,7 +10,8 @@ from engine.domain.entry import Entry
 from engine.domain.envelope import Envelope, Source
 from engine.domain.facts import Charge, Facts, Refund
 from engine.ledger.dynamodb.attributes import decode_item
-from engine.ledger.dynamodb.entries import entry_of, item_of, log_of
+from engine.ledger.dynamodb.postings import item_of, log_of_items
+from engine.ledger.stored import entry_of
 from tests.support.books import Books
 from tests.support.events import event, failed, instant, rendered
 from tests.support.policies import example
@@ -57,7 +58,7 @@ def test_all_facts_come_back_as_they_were() -> None:
 
     for entry in kept:
         item = item_of(entry, POSTED_AT)
-        assert entry.facts == entry_of(decode_item(item)).facts == log_of([item]).facts
+        assert entry.facts == entry_of(decode_item(item)).facts == log_of_items([item]).facts
     assert [3, 1, 1] == [len(kept[0].facts.charges), len(kept[1].facts.weak_charges), len(kept[2].facts.weak_refunds)]
     assert 3 == len(kept[3].facts.grants)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.ledger.dynamodb.jobs import scan_request
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import ScanSlice, Tables
 from tests.support.policies import example
 from tests.support.world import World
@@ -83,7 +83,7 @@ def test_without_exact_statuses_every_row_without_a_mark_is_fetched() -> None:
 def test_more_statuses_than_a_filter_takes_are_asked_for_in_parts(dynamodb: Any, tables: Tables) -> None:
     """DynamoDB's IN has at most 100 operands; of 101 ignored statuses none leaves the database."""
     world = World(dynamodb, tables).job("j-0", status="s0").job("j-100", status="s100").job("j-101", status="s101")
-    ledger = Ledger(world.client, world.tables, world.clock)
+    ledger = DynamoStore(world.client, world.tables, world.clock)
 
     page = ledger.due_jobs(ScanSlice(), ["s101"], None, world.deadline(), [f"s{number}" for number in range(101)])
 
@@ -92,7 +92,7 @@ def test_more_statuses_than_a_filter_takes_are_asked_for_in_parts(dynamodb: Any,
 
 def due(world: World, part: ScanSlice | None = None) -> list[Any]:
     """Return all rows of a slice that are due."""
-    ledger = Ledger(world.client, world.tables, world.clock)
+    ledger = DynamoStore(world.client, world.tables, world.clock)
     statuses, attributes = ["completed", "failed"], example().row_attributes
     page = ledger.due_jobs(part or ScanSlice(), statuses, attributes, world.deadline())
     assert page.next_after is None

@@ -14,7 +14,7 @@ from engine.domain.envelope import Source
 from engine.domain.errors import EventError
 from engine.domain.job_row import Mark, RowTime, most_frequent
 from engine.ledger.dynamodb.marks import update_mark
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import ScanSlice, Tables
 from engine.reconcile.catch_up import scan
 from tests.support.events import rendered
@@ -69,7 +69,7 @@ def test_a_row_takes_a_mark_only_as_its_condition_says(
     world = World(dynamodb, tables).job("j-1", **columns)
     before = world.job_row() or {}
 
-    assert is_taken is Ledger(world.client, world.tables, world.clock).mark("j-1", mark, world.deadline())
+    assert is_taken is DynamoStore(world.client, world.tables, world.clock).mark("j-1", mark, world.deadline())
 
     assert is_taken is takes(before, mark)
     assert is_taken is ((world.job_row() or {}) != before)
@@ -79,7 +79,7 @@ def test_a_mark_never_makes_a_row(dynamodb: Any, tables: Tables) -> None:
     """The job exists, or nothing is written."""
     world = World(dynamodb, tables)
 
-    assert False is Ledger(world.client, world.tables, world.clock).mark("j-1", BARE, world.deadline())
+    assert False is DynamoStore(world.client, world.tables, world.clock).mark("j-1", BARE, world.deadline())
     assert world.job_row() is None
 
 
@@ -145,7 +145,7 @@ def test_rows_of_statuses_that_nobody_mapped_are_counted_by_readable_names(dynam
     world = World(dynamodb, tables).user()
     for number, status in enumerate(["stopped", "stopped", "queued", "", None, 7, ["x"], "a\nb", "completed"]):
         world.job(f"j-{number}", status=status)
-    ledger = Ledger(world.client, world.tables, world.clock)
+    ledger = DynamoStore(world.client, world.tables, world.clock)
 
     page = ledger.due_jobs(ScanSlice(), ["completed"], None, world.deadline(), ["queued"])
 

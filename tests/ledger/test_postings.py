@@ -10,7 +10,7 @@ from attrs import evolve
 
 from engine.domain.decision import Outcome
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.wire import ServiceError
 from engine.ledger.store import Tables
 from tests.support.events import failed, rendered
@@ -123,7 +123,7 @@ def test_a_statement_reads_the_user_s_entries_in_order_of_posting(dynamodb: Any,
     """Of all jobs, and of this user alone."""
     world = World(dynamodb, tables).user("u-1").user("u-2")
     world.deliver(rendered("j-2"), rendered("j-1"), rendered("j-3", user="u-2"), failed("j-2"))
-    ledger = Ledger(dynamodb, tables, world.clock)
+    ledger = DynamoStore(dynamodb, tables, world.clock)
 
     entries = list(ledger.entries_of_user("u-1", world.deadline()))
 
@@ -137,7 +137,7 @@ def test_a_correction_without_facts_counts_and_leaves_the_facts_as_they_are(dyna
     correction = {"reference": "job#j-1", "sequence": 2, "userId": "u-1", "amount": Decimal("0.3"), "postedAt": "2026"}
     dynamodb.put_item(TableName=tables.ledger, Item=encode_item({**correction, "type": "refund"}))
 
-    log = Ledger(dynamodb, tables, world.clock).read("job#j-1", world.deadline())
+    log = DynamoStore(dynamodb, tables, world.clock).read("job#j-1", world.deadline())
     assert (2, Decimal("-0.5"), Decimal("0.8")) == (log.sequence, log.posted, log.cost)
     assert log.facts == evolve(log).facts
 

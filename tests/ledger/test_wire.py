@@ -29,7 +29,7 @@ from engine.domain.errors import LedgerRefused, LedgerUnavailable
 from engine.domain.job_row import Mark
 from engine.ledger.dynamodb.choice import choose_wire
 from engine.ledger.dynamodb.signing import Credentials, Signer
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.wire import Endpoint, NoAnswerError, ServiceError, WireClient, roots_of
 from engine.ledger.store import Tables
 from engine.runtime.clock import Clock
@@ -145,7 +145,7 @@ def test_a_cancellation_has_the_same_reasons(wire: WireClient, dynamodb: Any, ta
 
 def test_a_single_write_whose_condition_fails_says_so(wire: WireClient, tables: Tables) -> None:
     """A mark on a job whose row is gone."""
-    ledger = Ledger(wire, tables, Clock())
+    ledger = DynamoStore(wire, tables, Clock())
 
     assert False is ledger.mark("j-gone", Mark(status="completed", settled=True), Clock().deadline(5))
 
@@ -157,13 +157,13 @@ def test_pages_and_entries_are_read_to_their_end(wire: WireClient, dynamodb: Any
         world.job(f"j-{number:02}", prompt="x" * 200_000)
 
     assert 12 == world.scan(segments=1).rows
-    ledger = Ledger(wire, tables, world.clock)
+    ledger = DynamoStore(wire, tables, world.clock)
     assert ["job#j-07"] == [entry.reference for entry in ledger.entries_of("job#j-07", world.deadline())]
 
 
 def test_a_missing_table_is_refused_and_not_tried_again(wire: WireClient) -> None:
     """Somebody has to look."""
-    ledger = Ledger(wire, Tables(ledger="NoSuchTable"), Clock())
+    ledger = DynamoStore(wire, Tables(ledger="NoSuchTable"), Clock())
 
     with pytest.raises(LedgerRefused, match="ResourceNotFoundException"):
         ledger.read("job#j-1", Clock().deadline(5))
@@ -406,7 +406,7 @@ CONFLICT = answer(
 def test_passing_trouble_is_met_by_sending_again(trouble: bytes) -> None:
     """As with botocore's errors: until the deadline, and no longer."""
     server = Server([trouble, trouble, answer(200, FINE)])
-    ledger = Ledger(client_of("127.0.0.1", server.port), Tables(), Clock(wait=lambda _: None))
+    ledger = DynamoStore(client_of("127.0.0.1", server.port), Tables(), Clock(wait=lambda _: None))
 
     assert {"id": "x"} == ledger.balance("u-1", Clock().deadline(10))
 
@@ -414,7 +414,7 @@ def test_passing_trouble_is_met_by_sending_again(trouble: bytes) -> None:
 def test_trouble_that_does_not_pass_ends_at_the_deadline() -> None:
     """Nothing is half done, and the event comes again."""
     server = Server([THROTTLED] * 1000)
-    ledger = Ledger(client_of("127.0.0.1", server.port), Tables(), Clock())
+    ledger = DynamoStore(client_of("127.0.0.1", server.port), Tables(), Clock())
 
     with pytest.raises(LedgerUnavailable, match="slow down"):
         ledger.balance("u-1", Clock().deadline(0.3))
@@ -431,7 +431,7 @@ def test_trouble_that_does_not_pass_ends_at_the_deadline() -> None:
 def test_a_refusal_says_what_dynamodb_said(body: bytes, said: str) -> None:
     """And is not sent again."""
     server = Server([answer(400, body)])
-    ledger = Ledger(client_of("127.0.0.1", server.port), Tables(), Clock())
+    ledger = DynamoStore(client_of("127.0.0.1", server.port), Tables(), Clock())
 
     with pytest.raises(LedgerRefused, match=said):
         ledger.balance("u-1", Clock().deadline(5))

@@ -24,7 +24,8 @@ from engine.domain.entry import Entry
 from engine.domain.errors import PolicyError
 from engine.domain.money import ROUNDINGS, Money, canonical
 from engine.ledger.dynamodb.attributes import decode_item
-from engine.ledger.dynamodb.entries import entry_of, item_of
+from engine.ledger.dynamodb.postings import item_of
+from engine.ledger.stored import entry_of
 from engine.policy.event_patterns import EventPattern, plain
 from engine.policy.expressions.paths import compile_path
 from engine.policy.grammar import ByKind, Duration, Expression, Instant, Key, Keys, ListOf, MapOf, Name, Number, Text, Word

@@ -34,7 +34,7 @@ SETTINGS = settings(max_examples=300, deadline=timedelta(seconds=3))
 SHARES = [pytest.param(0, 2_000, id="2,000")] + [
     pytest.param(first, 2_500, id=f"2,500 from {first:,}", marks=pytest.mark.proof) for first in range(0, 10_000, 2_500)
 ]
-"""Which odd policies are read by one process: 2,000 in each run of the tests; by ``make proof`` 10,000, in four shares."""
+"""Which odd policies one process reads: 2,000 in each run of the tests; all 10,000, in four shares, by ``make proof``."""
 
 SCALAR = re.compile(rb"[^\s{}\[\],:#]+")
 

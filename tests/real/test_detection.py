@@ -24,7 +24,7 @@ from engine.domain.documents import read_document
 from engine.domain.envelope import Source
 from engine.domain.instants import instant_text
 from engine.domain.references import JOB
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Store
 from engine.policy import Policy, parse_policy
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.scheduled import everything
@@ -121,7 +121,7 @@ class Service:
     def reconciler(self, policy: Policy) -> Reconciler:
         """Return a reconciler as a fresh deployment would build it."""
         clock = Clock(now=lambda: self.now, steady=self.steady)
-        return Reconciler(policy, cast("Ledger", self.ledger), Telemetry(lambda _line: None, clock), clock)
+        return Reconciler(policy, cast("Store", self.ledger), Telemetry(lambda _line: None, clock), clock)
 
     def steady(self) -> float:
         """Return the seconds of a clock that follows the events."""

@@ -1,4 +1,4 @@
-"""A way to the database on which some requests are refused for want of a permission, as often as a test says."""
+"""A way to the database on which some requests are refused, for the reason and as often as a test says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
-REFUSAL = {"__type": "com.amazon.coral.service#AccessDeniedException", "Message": "refused by a test"}
+NO_PERMISSION, THROTTLED = "AccessDeniedException", "ThrottlingException"
 
 
 @define
@@ -23,6 +23,7 @@ class RefusingDatabase:
     endpoint: str
     operation: str
     table: str
+    code: str
     refusals: int = 0
     url: str = ""
     lock: Any = field(factory=threading.Lock)
@@ -30,7 +31,7 @@ class RefusingDatabase:
     def answer(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         """Return the status and the body of a request's answer."""
         if self._refuses(headers, body):
-            return 400, json.dumps(REFUSAL).encode()
+            return 400, json.dumps({"__type": f"com.amazon.coral.service#{self.code}", "Message": "by a test"}).encode()
         target = urlsplit(self.endpoint)
         connection = http.client.HTTPConnection(str(target.hostname), target.port)
         with contextlib.closing(connection):
@@ -40,11 +41,17 @@ class RefusingDatabase:
 
     def _refuses(self, headers: dict[str, str], body: bytes) -> bool:
         asked = {name.lower(): value for name, value in headers.items()}.get("x-amz-target", "")
-        is_meant = asked.endswith(f".{self.operation}") and json.loads(body).get("TableName") == self.table
+        is_meant = asked.endswith(f".{self.operation}") and self.table in tables_of(json.loads(body))
         with self.lock:
             is_refused = is_meant and self.refusals > 0
             self.refusals -= is_refused
         return is_refused
+
+
+def tables_of(request: dict[str, Any]) -> set[str]:
+    """Return the tables that a request is about, a transaction's too."""
+    parts = [part for item in request.get("TransactItems", ()) for part in item.values()]
+    return {part["TableName"] for part in (request, *parts) if "TableName" in part}
 
 
 class _Door(BaseHTTPRequestHandler):
@@ -66,9 +73,9 @@ class _Door(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def refusing_database(endpoint: str, operation: str, table: str) -> Iterator[RefusingDatabase]:
+def refusing_database(endpoint: str, operation: str, table: str, code: str = NO_PERMISSION) -> Iterator[RefusingDatabase]:
     """Return a way to ``endpoint`` that refuses nothing yet."""
-    database = RefusingDatabase(endpoint, operation, table)
+    database = RefusingDatabase(endpoint, operation, table, code)
     door = type("Door", (_Door,), {"database": database})
     with ThreadingHTTPServer(("127.0.0.1", 0), door) as server:
         server.daemon_threads = True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +14,7 @@ from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
 from engine.domain.money import Money
-from engine.ledger.dynamodb.entries import item_of
+from engine.ledger.dynamodb.postings import item_of
 from tools.deployment import Deployment
 
 
@@ -71,6 +73,26 @@ def renew_containers(stack: Deployment, function: str | None = None, **variables
     environment = {"Variables": {**before, "RENEWED": uuid.uuid4().hex, **variables}}
     functions.update_function_configuration(FunctionName=name, Environment=environment)
     functions.close()
+
+
+@contextlib.contextmanager
+def served_with(stack: Deployment, timeout: int, **variables: str) -> Iterator[None]:
+    """Let the alias, which the queue calls, lead to a version with another timeout and more variables; then back."""
+    functions, name = stack.aws.client("lambda"), stack.function
+    before = functions.get_function_configuration(FunctionName=name)
+    version = functions.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
+    own: dict[str, str] = before["Environment"]["Variables"]
+    functions.update_function_configuration(
+        FunctionName=name, Timeout=timeout, Environment={"Variables": {**own, **variables}}
+    )
+    changed = functions.publish_version(FunctionName=name)["Version"]
+    functions.update_alias(FunctionName=name, Name="live", FunctionVersion=changed)
+    try:
+        yield
+    finally:
+        functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+        functions.update_function_configuration(FunctionName=name, Timeout=before["Timeout"], Environment={"Variables": own})
+        functions.close()
 
 
 def set_key(stack: Deployment, key: str) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from engine.domain.envelope import Envelope, Source
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Store
 from engine.policy import Policy
 from engine.reconcile.catch_up import ScanReport, scan, whole_table
 from engine.reconcile.reconciler import Reconciler
@@ -28,7 +28,7 @@ class Steps:
         self.ledger = MemoryLedger({"u-1": Decimal(balance)})
         clock = self.time.clock()
         telemetry = Telemetry(lambda line: self.lines.append(json.loads(line)), clock, {"FunctionName": "f"}, level)
-        self.reconciler = Reconciler(policy, cast("Ledger", self.ledger), telemetry, clock)
+        self.reconciler = Reconciler(policy, cast("Store", self.ledger), telemetry, clock)
 
     def deliver(self, *documents: dict[str, Any]) -> list[Report]:
         """Deliver events one after the other."""

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from engine.domain.envelope import Source
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Tables
 from engine.policy import Policy
 from engine.reconcile.catch_up import ScanReport, scan, whole_table
@@ -36,7 +36,7 @@ class World:
     def reconciler(self, client: Any = None) -> Reconciler:
         """Return a reconciler, as a fresh process would build it, on ``client`` or the world's own."""
         telemetry = Telemetry(lambda line: self.lines.append(json.loads(line)), self.clock, {"FunctionName": "test"})
-        return Reconciler(self.policy, Ledger(client or self.client, self.tables, self.clock), telemetry, self.clock)
+        return Reconciler(self.policy, DynamoStore(client or self.client, self.tables, self.clock), telemetry, self.clock)
 
     def deadline(self, seconds: float = 20.0) -> Deadline:
         """Return a deadline that lies ``seconds`` ahead."""

@@ -21,8 +21,8 @@ from rich.table import Table
 
 from engine.audit.books import Audit, audit
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.store import Tables
+from engine.ledger.dynamodb.store import DynamoStore
+from engine.ledger.store import Store, Tables
 from engine.runtime.clock import Clock
 from tools.demo.play import play
 from tools.deployment import Deployment, build, deployed
@@ -62,10 +62,10 @@ class Day:
         found: dict[str, Any] = self.script["expected"]
         return found
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> Store:
         """Return the ledger of the stack, to read it as the command line does."""
         tables = Tables(self.stack.jobs_table, self.stack.credits_table, self.stack.ledger_table)
-        return Ledger(self.aws.client("dynamodb"), tables, Clock())
+        return DynamoStore(self.aws.client("dynamodb"), tables, Clock())
 
     def check(self, name: str, expected: object, found: object) -> None:
         """Keep a value beside the one that was worked out by hand."""
@@ -172,7 +172,7 @@ def envelope_of(event: dict[str, Any]) -> dict[str, Any]:
 
 def entry_count(day: Day) -> int:
     """Return how many entries the ledger has."""
-    return sum(1 for _ in day.ledger().entries(("userId",), Clock().deadline(PATIENCE_SECONDS)))
+    return sum(1 for _ in day.ledger().audits().entries(Clock().deadline(PATIENCE_SECONDS)))
 
 
 def dead_letters(day: Day) -> list[str]:
@@ -216,7 +216,7 @@ def show(day: Day) -> None:
     show_audit(day, audit(ledger, Clock().deadline(PATIENCE_SECONDS)))
 
 
-def show_balances(day: Day, ledger: Ledger) -> None:
+def show_balances(day: Day, ledger: Store) -> None:
     """Print every user's balance."""
     table = Table("user", "granted", "posted", "remaining", title="Balances", title_justify="left")
     for user, (granted, posted, remaining) in day.expected["balances"].items():
@@ -227,7 +227,7 @@ def show_balances(day: Day, ledger: Ledger) -> None:
     console.print(table)
 
 
-def show_statement(day: Day, ledger: Ledger, user: str) -> None:
+def show_statement(day: Day, ledger: Store, user: str) -> None:
     """Print one user's entries."""
     lines = list(statement(ledger, user))
     table = Table("job", "type", "amount", "anomalies", title=f"Statement of {user}", title_justify="left")
@@ -238,14 +238,14 @@ def show_statement(day: Day, ledger: Ledger, user: str) -> None:
     day.check(f"statement of {user}", sorted(expected), sorted(lines))
 
 
-def statement(ledger: Ledger, user: str) -> Iterator[tuple[str, str, Decimal, str]]:
+def statement(ledger: Store, user: str) -> Iterator[tuple[str, str, Decimal, str]]:
     """Yield a user's entries as (job, type, amount, anomalies)."""
     for entry in ledger.entries_of_user(user, Clock().deadline(PATIENCE_SECONDS)):
         names = ", ".join(anomaly["name"] for anomaly in entry["anomalies"])
         yield entry["jobId"], entry["type"], Decimal(entry["amount"]), names
 
 
-def check_flags(day: Day, ledger: Ledger) -> None:
+def check_flags(day: Day, ledger: Store) -> None:
     """Check which jobs were flagged, and as what."""
     users = day.script["users"]
     found = {job: names for user in users for job, _, _, names in statement(ledger, user) if names}

@@ -14,8 +14,7 @@ from engine.anomalies.explain.bus import Bus
 from engine.anomalies.explain.model import Endpoint, connect
 from engine.anomalies.explain.run import Explainer
 from engine.anomalies.explain.secret import Key
-from engine.anomalies.explain.shelf import Shelf
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.store import Store
 from engine.policy import load_policy
 from engine.policy.compiled import load_compiled
 from engine.policy.model import Policy
@@ -49,7 +48,7 @@ def prepare() -> None:
     if isinstance(explainer.model, Endpoint):
         explainer.model.key.now()
     connect(NO_KEY_YET, None).chat.completions.with_raw_response  # noqa: B018  the client imports its parts when they are asked for
-    explainer.shelf.baselines(explainer.policy.name, clock().deadline(2.0))  # opens the connection
+    explainer.background.baselines(explainer.policy.name, clock().deadline(2.0))  # opens the connection
 
 
 @functools.cache
@@ -68,10 +67,10 @@ def build_explainer(
     ledger = build_ledger(settings.tables, clock)
     telemetry = Telemetry(write, clock, {"FunctionName": settings.function}, log_level(settings.log_level))
     model = build_model(policy, ledger, environment, telemetry)
-    return Explainer(policy, Shelf(ledger.client, ledger.tables, clock), model, telemetry, clock, _bus(environment))
+    return Explainer(policy, ledger, model, telemetry, clock, _bus(environment))
 
 
-def build_model(policy: Policy, ledger: Ledger, environment: Mapping[str, str], telemetry: Telemetry) -> Endpoint:
+def build_model(policy: Policy, ledger: Store, environment: Mapping[str, str], telemetry: Telemetry) -> Endpoint:
     """Return the model that the environment and the policy name, with its key and its budget."""
 
     def tell(problem: str) -> None:
@@ -79,7 +78,7 @@ def build_model(policy: Policy, ledger: Ledger, environment: Mapping[str, str], 
 
     clock = ledger.clock
     name = environment.get("LLM_MODEL") or policy.explain.model
-    budget = Budget(ledger.client, ledger.tables.state, policy.explain.max_per_hour, clock)
+    budget = Budget(ledger.explanations(), policy.explain.max_per_hour, clock)
     base_url = environment.get("OPENAI_BASE_URL") or None
     return Endpoint(name, Key(_secret(environment), clock, tell), budget, clock, base_url)
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, field, frozen
 
 from engine.anomalies.explain.answer import Explanation, Judgement
+from engine.anomalies.explain.background import Background
 from engine.anomalies.explain.brief import Names, brief
 from engine.anomalies.explain.bus import Bus
 from engine.anomalies.explain.fallback import check_of, explained_by_rules, summary_of
 from engine.anomalies.explain.model import BUDGET, FAILED, ModelFailure
-from engine.anomalies.explain.shelf import Likeness, Shelf
 from engine.domain.entry import Entry
 from engine.domain.errors import LedgerError
 from engine.domain.instants import posting_text
-from engine.ledger.dynamodb.attributes import decode_item
-from engine.ledger.dynamodb.entries import entry_of
+from engine.ledger.explanations import ExplanationStore, Likeness
+from engine.ledger.store import Store
 from engine.policy.model import Policy
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
@@ -76,14 +76,24 @@ class Batch:
 
 @frozen
 class Explainer:
-    """A policy's settings, a model, and where explanations go. ``bus`` is None where nobody is told."""
+    """A policy's settings, a model, and the ledger whose entries it explains. ``bus`` is None where nobody is told."""
 
     policy: Policy
-    shelf: Shelf
+    ledger: Store
     model: Model
     telemetry: Telemetry
     clock: Clock
     bus: Bus | None = None
+    background: Background = field(init=False)
+    explanations: ExplanationStore = field(init=False)
+
+    @background.default
+    def _background(self) -> Background:
+        return Background(self.ledger)
+
+    @explanations.default
+    def _explanations(self) -> ExplanationStore:
+        return self.background.explanations
 
     def batch(self, records: Sequence[Any], deadline: Deadline) -> list[str]:
         """Explain a batch of the Ledger's stream, and return the sequence numbers of the records that must come again."""
@@ -109,7 +119,7 @@ class Explainer:
         for label, entry in labels.items():
             if label in said:
                 known[alike(entry)] = Likeness(place(entry), said[label].likely_cause, said[label].severity)
-                self.shelf.remember(alike(entry), known[alike(entry)], deadline)
+                self.background.remember(alike(entry), known[alike(entry)], deadline)
         return [by_entry.get(place(entry)) or self._like(entry, known.get(alike(entry)), why) for entry in entries]
 
     # --- reading ---
@@ -117,10 +127,10 @@ class Explainer:
     def _read(self, raw: Any) -> Record | None:
         """Return the flagged entry that a record has put into the Ledger, or None for anything else."""
         try:
-            if raw["eventName"] != "INSERT":
+            inserted = self.explanations.inserted(raw)
+            if inserted is None:
                 return None
-            change = raw["dynamodb"]
-            record = Record(entry_of(decode_item(change["NewImage"])), str(change["SequenceNumber"]))
+            record = Record(*inserted)
             explained_by_rules(record.entry)  # what cannot be put into words is no entry, however much it looks like one
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
             fields = {"problem": f"a record of the stream is no entry: {type(error).__name__}"}
@@ -131,7 +141,7 @@ class Explainer:
     def _is_open(self, record: Record, batch: Batch, deadline: Deadline) -> bool:
         """Say whether the entry still waits for words: a record that comes again asks nobody again."""
         try:
-            return self.shelf.is_open(record.entry, deadline.sooner(STORE_SECONDS))
+            return self.explanations.is_open(record.entry, deadline.sooner(STORE_SECONDS))
         except LedgerError as error:
             self._comes_again(record, error, batch)
             return False
@@ -142,7 +152,7 @@ class Explainer:
         """Return what was said within the hour of entries that these are like."""
         if self.policy.explain.max_per_hour == 0:
             return {}
-        found = {each: self.shelf.likeness(each, deadline.sooner(1.0)) for each in {alike(entry) for entry in entries}}
+        found = {each: self.background.likeness(each, deadline.sooner(1.0)) for each in {alike(entry) for entry in entries}}
         return {each: likeness for each, likeness in found.items() if likeness is not None}
 
     def _ask(self, labels: Mapping[str, Entry], deadline: Deadline) -> tuple[Mapping[str, Judgement], str | None]:
@@ -161,8 +171,8 @@ class Explainer:
         """Return the question: the entries, what is usual for their models, and what their users' last entries were."""
         soon = deadline.sooner(2.0)
         users = {entry.user for entry in labels.values()}
-        recent = {user: self.shelf.recent(user, labels.values(), soon) for user in users}
-        baselines = self.shelf.baselines(self.policy.name, soon)
+        recent = {user: self.background.recent(user, labels.values(), soon) for user in users}
+        baselines = self.background.baselines(self.policy.name, soon)
         return brief(labels, baselines, recent, Names(is_on=self.policy.explain.pseudonyms))
 
     # --- saying ---
@@ -185,7 +195,7 @@ class Explainer:
 
     def _store(self, record: Record, explanation: Explanation, batch: Batch, deadline: Deadline) -> None:
         try:
-            is_stored = self.shelf.store(record.entry, explanation.attributes(), deadline)
+            is_stored = self.explanations.store(record.entry, explanation.attributes(), deadline)
         except LedgerError as error:
             self._comes_again(record, error, batch)
             return

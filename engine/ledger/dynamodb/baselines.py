@@ -11,7 +11,7 @@ from engine.domain.entry import EntryType
 from engine.domain.instants import instant_text, read_instant
 from engine.domain.money import ZERO
 from engine.ledger.dynamodb.attributes import Item, decode_item, encode, encode_item
-from engine.ledger.dynamodb.entries import SEEN_ATTRIBUTES
+from engine.ledger.stored import SEEN_ATTRIBUTES
 from engine.rating.baselines import Baseline, Baselines
 
 SEGMENTS = 64

@@ -7,12 +7,13 @@ deadline. A repeated transaction carries its ClientRequestToken, so that a lost 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from attrs import frozen
 
 from engine.domain.errors import LedgerRefused, LedgerUnavailable
+from engine.ledger.dynamodb.attributes import Item
 from engine.ledger.dynamodb.wire import NoAnswerError, ServiceError
 from engine.runtime.clock import Deadline
 
@@ -35,6 +36,9 @@ TRANSIENT = frozenset(
     }
 )
 """Error codes, of requests and of cancellation reasons, that the same request may not meet again."""
+
+KEYS_TOGETHER_MAX = 100
+"""For so many items one BatchGetItem asks."""
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 """The cancellation reason of an item whose condition does not hold."""
@@ -88,6 +92,31 @@ def call(
             _raise_unless_transient(fault, error, by_item=by_item)
             last = error
     raise LedgerUnavailable(f"DynamoDB gave no answer in time; the last one was: {last}") from last
+
+
+def pages(operation: Callable[..., Response], request: Mapping[str, Any], deadline: Deadline) -> Iterator[Response]:
+    """Yield the answers of a query or a scan, one in memory at a time, until nothing is left."""
+    while True:
+        answer = call(operation, request, deadline)
+        yield answer
+        if not (last := answer.get("LastEvaluatedKey")):
+            return
+        request = {**request, "ExclusiveStartKey": last}
+
+
+def items(operation: Callable[..., Response], request: Mapping[str, Any], deadline: Deadline) -> Iterator[Item]:
+    """Yield the items of all pages."""
+    for page in pages(operation, request, deadline):
+        yield from page.get("Items", ())
+
+
+def items_at(client: DynamoDB, table: str, wanted: Mapping[str, Any], deadline: Deadline) -> Iterator[Item]:
+    """Yield those of the ``wanted`` items of a table that are there. DynamoDB may leave keys for the next request."""
+    left: Mapping[str, Any] = {table: wanted}
+    while left:
+        answer = call(client.batch_get_item, {"RequestItems": left}, deadline)
+        yield from answer.get("Responses", {}).get(table, ())
+        left = answer.get("UnprocessedKeys") or {}
 
 
 @frozen

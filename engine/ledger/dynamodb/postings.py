@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from attrs import frozen
 
@@ -12,12 +13,13 @@ from engine.domain.decision import Guard, Standing
 from engine.domain.entry import Entry
 from engine.domain.errors import LedgerRefused, shown
 from engine.domain.job_row import Mark
+from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.dynamodb.attributes import Item, decode_item, encode_item
 from engine.ledger.dynamodb.calls import CONDITION_FAILED, TRANSIENT
-from engine.ledger.dynamodb.entries import log_of
 from engine.ledger.dynamodb.marks import update_mark
-from engine.ledger.store import Receipt, Tables, Verdict
+from engine.ledger.store import Posting, Receipt, Tables, Verdict
+from engine.ledger.stored import log_of_stored, stored_of
 
 MOVED = ("remaining", "posted")
 """The attributes of a user's row that move by ``ADD``: both are numbers, or not there yet."""
@@ -46,6 +48,20 @@ REFERENCE_NAME = {"#reference": "reference"}
 
 EXPLANATION = "explanation"
 """The one attribute that is ever added to an entry."""
+
+
+TOKEN_BYTES = 18
+"""A transaction's token has at most 36 characters."""
+
+
+def item_of(entry: Entry, posted_at: datetime) -> dict[str, Any]:
+    """Return the item that stores ``entry``."""
+    return encode_item(stored_of(entry, posted_at))
+
+
+def log_of_items(items: Iterable[Item]) -> JobLog:
+    """Return the entries of one reference (in order of their sequence), summed up."""
+    return log_of_stored(map(decode_item, items))
 
 
 def put_entry(tables: Tables, item: Item) -> dict[str, Any]:
@@ -82,13 +98,19 @@ def add_credits(tables: Tables, user: str, amount: Decimal, debit: Decimal, guar
 
 
 @frozen
-class Posting:
+class EncodedPosting:
     """An entry with all that moves with it, in the order of the transaction: Ledger, Credits, Jobs."""
 
     entry: Entry
     item: Item
     guard: Guard
     mark: Mark | None
+
+    @classmethod
+    def of(cls, posting: Posting, at: datetime) -> Self:
+        """Return a posting whose entry is dated ``at``."""
+        entry, guard, mark = posting
+        return cls(entry, item_of(entry, at), guard, mark)
 
     def actions(self, tables: Tables) -> list[dict[str, Any]]:
         """Return the items of the transaction."""
@@ -120,7 +142,7 @@ class Posting:
         if {name: value for name, value in standing_entry.items() if name != EXPLANATION} == self.item:
             return Receipt(Verdict.POSTED)
         tells = self.entry.sequence == 1 and standing_entry.get("userId") == self.item["userId"]
-        return Receipt(Verdict.SEQUENCE_TAKEN, log=log_of([standing_entry]) if tells else None)
+        return Receipt(Verdict.SEQUENCE_TAKEN, log=log_of_items([standing_entry]) if tells else None)
 
     def _standing(self, row: Item | None) -> Standing:
         if not row:
@@ -129,7 +151,7 @@ class Posting:
             if "N" not in row.get(name, {"N": "0"}):
                 what = "the balance" if name == "remaining" else f"`{name}`"
                 problem = f"{what} of user {shown(self.entry.user)} is no number: {shown(row[name])}"
-                raise LedgerRefused(problem, field=name)
+                raise LedgerRefused(problem, field=name, is_of_an_item=True)
         return STANDING_WHEN_ROW_EXISTS.get(self.guard, Standing.UNKNOWN_USER)
 
     def refusal(self, reasons: Sequence[Mapping[str, Any]]) -> str:
@@ -160,7 +182,7 @@ class Batch:
     balance covers all their debits.
     """
 
-    postings: tuple[Posting, ...]
+    postings: tuple[EncodedPosting, ...]
 
     def actions(self, tables: Tables) -> list[dict[str, Any]]:
         """Return the items of the transaction: of each posting its entry and its mark, then the users in order."""
@@ -170,11 +192,13 @@ class Batch:
     def receipts(self, reasons: list[Mapping[str, Any]]) -> list[Receipt]:
         """Return what the reasons say to each posting; one that nothing is wrong with was only held up."""
         rest = iter(reasons)
-        own = [[next(rest) for _ in range(_own_count(posting))] for posting in self.postings]
+        own = [[next(rest) for _ in range(_own_count(posting.entry, posting.mark))] for posting in self.postings]
         users = dict(zip(self._by_user(), rest, strict=True))
         return [self._receipt(posting, said, users) for posting, said in zip(self.postings, own, strict=True)]
 
-    def _receipt(self, posting: Posting, said: list[Mapping[str, Any]], users: Mapping[str, Mapping[str, Any]]) -> Receipt:
+    def _receipt(
+        self, posting: EncodedPosting, said: list[Mapping[str, Any]], users: Mapping[str, Mapping[str, Any]]
+    ) -> Receipt:
         """Believe of a busy posting nothing that can change; that an entry stands where it is shown cannot.
 
         What another condition saw beside a conflict may be what the other one at work undoes. Each posting is judged by its
@@ -189,8 +213,8 @@ class Batch:
             return posting.receipt([said[0], *([NOTHING_FAILED] if moves else []), *said[1:]])
         return Receipt(Verdict.HELD_UP if codes == {"None"} else Verdict.ALONE)
 
-    def _by_user(self) -> dict[str, list[Posting]]:
-        users: dict[str, list[Posting]] = {}
+    def _by_user(self) -> dict[str, list[EncodedPosting]]:
+        users: dict[str, list[EncodedPosting]] = {}
         for posting in self.postings:
             if posting.guard is not Guard.NONE:
                 users.setdefault(posting.entry.user, []).append(posting)
@@ -200,36 +224,37 @@ class Batch:
 NOTHING_FAILED: Mapping[str, Any] = {"Code": "None"}
 
 
-def packed(postings: Iterable[Posting]) -> Iterator[Batch]:
-    """Yield postings of different references in as few transactions as hold them, in their order."""
+def packed(postings: Iterable[Posting]) -> Iterator[list[Posting]]:
+    """Yield postings of different references in as few groups as transactions hold them, in their order."""
     held: list[Posting] = []
     users: set[str] = set()
     count = 0
     for posting in postings:
-        moves = posting.guard is not Guard.NONE
-        more = _own_count(posting) + (moves and posting.entry.user not in users)
+        entry, guard, mark = posting
+        own, moves = _own_count(entry, mark), guard is not Guard.NONE
+        more = own + (moves and entry.user not in users)
         if count + more > ACTIONS_MAX:
-            yield Batch(tuple(held))
+            yield held
             held, users, count = [], set(), 0
-            more = _own_count(posting) + moves
+            more = own + moves
         held.append(posting)
-        users |= {posting.entry.user} if moves else set()
+        users |= {entry.user} if moves else set()
         count += more
     if held:
-        yield Batch(tuple(held))
+        yield held
 
 
-def _own_actions(posting: Posting, tables: Tables) -> Iterator[dict[str, Any]]:
+def _own_actions(posting: EncodedPosting, tables: Tables) -> Iterator[dict[str, Any]]:
     yield put_entry(tables, posting.item)
     if posting.marked is not None:
         yield {"Update": update_mark(tables.jobs, *posting.marked)}
 
 
-def _own_count(posting: Posting) -> int:
-    return 1 if posting.marked is None else 2
+def _own_count(entry: Entry, mark: Mark | None) -> int:
+    return 1 if mark is None or entry.job is None else 2
 
 
-def _add_sum(tables: Tables, user: str, postings: list[Posting]) -> dict[str, Any]:
+def _add_sum(tables: Tables, user: str, postings: list[EncodedPosting]) -> dict[str, Any]:
     amount, debit = ZERO, ZERO
     for posting in postings:
         amount = EXACT.add(amount, posting.entry.amount)

@@ -1,4 +1,4 @@
-"""All of DynamoDB. A job's entries are an append-only log; each posting is one ``TransactWriteItems``."""
+"""The store of the ledger in DynamoDB. A job's entries are an append-only log; each posting is one ``TransactWriteItems``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -17,7 +17,7 @@ from engine.domain.entry import Entry
 from engine.domain.errors import LedgerRefused
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog
-from engine.ledger.dynamodb.attributes import Item, decode_item, encode
+from engine.ledger.dynamodb.attributes import decode_item, encode
 from engine.ledger.dynamodb.baselines import (
     SEGMENTS,
     baselines_item,
@@ -26,22 +26,23 @@ from engine.ledger.dynamodb.baselines import (
     recent_request,
     samples_request,
 )
-from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, DynamoDB, Response, call, reasons_of
-from engine.ledger.dynamodb.entries import entry_of, item_of, log_of, sample_of, seen_of
+from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, DynamoDB, Response, call, items, pages, reasons_of
 from engine.ledger.dynamodb.jobs import page_of, scan_request
 from engine.ledger.dynamodb.marks import update_mark
-from engine.ledger.dynamodb.postings import REFERENCE_NAME, Batch, Posting, packed
+from engine.ledger.dynamodb.postings import REFERENCE_NAME, TOKEN_BYTES, Batch, EncodedPosting, log_of_items, packed
 from engine.ledger.dynamodb.runs import change_request, entries_left, run_item, run_request
-from engine.ledger.store import Page, Receipt, ScanSlice, Tables, Verdict
+from engine.ledger.store import Page, Posting, Receipt, ScanSlice, Tables, Verdict
+from engine.ledger.stored import entry_of, sample_of, seen_of
 from engine.rating.baselines import Baselines
 from engine.runtime.clock import Clock, Deadline
-from engine.runtime.tracing import UNTRACED, Tracer
+
+if TYPE_CHECKING:
+    from engine.ledger.audits import AuditStore
+    from engine.ledger.explanations import ExplanationStore
+    from engine.ledger.marks import MarkStore
 
 SAMPLED_PAGES_MAX = 300
 """300 MB of entries: some 38,000 read units, half a cent."""
-
-TOKEN_BYTES = 18
-"""A token has at most 36 characters."""
 
 STORE_RESERVE_SECONDS = 1.0
 """No further samples are read with less time than this left, so that what was read can be stored."""
@@ -57,66 +58,56 @@ LOG_ATTRIBUTES = {
 
 
 @frozen
-class Ledger:
-    """The tables, reached through a botocore client that is passed in."""
+class DynamoStore:
+    """The tables, reached through a botocore client that is passed in. It is a ``ledger.store.Store``."""
 
     client: DynamoDB
     tables: Tables
     clock: Clock
-    tracer: Tracer = UNTRACED
 
     def post(self, entry: Entry, guard: Guard, mark: Mark | None, deadline: Deadline) -> Receipt:
-        """Post an entry, its balance and its mark, all together or not at all. One round trip.
-
-        Raises LedgerUnavailable or LedgerRefused; either way nothing is half done.
-        """
-        with self.tracer.span("post") as span:
-            span.annotate([entry], policy=entry.policy)
-            receipt = self._post(Posting(entry, item_of(entry, self.clock.now()), guard, mark), deadline)
-            span.annotate(verdict=receipt.verdict)
-        return receipt
-
-    def _post(self, posting: Posting, deadline: Deadline) -> Receipt:
-        request = {"TransactItems": posting.actions(self.tables), "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
+        """Post an entry, its balance and its mark, all together or not at all. One round trip."""
+        posting = EncodedPosting.of((entry, guard, mark), self.clock.now())
         try:
-            call(self.client.transact_write_items, request, deadline)
+            self._transact(posting.actions(self.tables), deadline)
         except Cancelled as cancelled:
             return posting.receipt(cancelled.reasons)
         except LedgerRefused as error:
             if problem := posting.refusal(reasons_of(error)):
-                raise LedgerRefused(f"DynamoDB refuses {problem}") from error
+                raise LedgerRefused(f"DynamoDB refuses {problem}", is_of_an_item=True) from error
             raise
         return Receipt(Verdict.POSTED)
 
-    def post_all(self, postings: Iterable[tuple[Entry, Guard, Mark | None]], deadline: Deadline) -> Iterator[Receipt]:
+    def post_all(self, postings: Iterable[Posting], deadline: Deadline) -> Iterator[Receipt]:
         """Post entries of different references, up to a hundred actions at once, and yield what became of each, in order.
 
-        A posting that is refused holds up those of its transaction and no other. Nobody waits for an item that is busy: its
-        postings are told so. Each moves together with its balance and its mark or not at all, as by itself. Raises
-        LedgerUnavailable or LedgerRefused like ``post``; what was yielded is posted.
+        Nobody waits for an item that is busy: its postings are told so.
         """
         now = self.clock.now()
-        for batch in packed(Posting(entry, item_of(entry, now), guard, mark) for entry, guard, mark in postings):
-            with self.tracer.span("post") as span:
-                span.annotate((posting.entry for posting in batch.postings), policy=batch.postings[0].entry.policy)
-                receipts = self._post_batch(batch, deadline)
-                span.annotate(verdict=(receipt.verdict for receipt in receipts))
-            yield from receipts
+        for group in packed(postings):
+            yield from self._post_batch(Batch(tuple(EncodedPosting.of(posting, now) for posting in group)), deadline)
+
+    def together(self, postings: Iterable[Posting]) -> Iterator[list[Posting]]:
+        """Yield postings as they go together into a transaction, in their order."""
+        return packed(postings)
 
     def _post_batch(self, batch: Batch, deadline: Deadline) -> list[Receipt]:
-        request = {"TransactItems": batch.actions(self.tables), "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
         try:
-            call(self.client.transact_write_items, request, deadline, by_item=True)
+            self._transact(batch.actions(self.tables), deadline, by_item=True)
         except Cancelled as cancelled:
             return batch.receipts(cancelled.reasons)
         return [Receipt(Verdict.POSTED)] * len(batch.postings)
+
+    def _transact(self, actions: list[dict[str, Any]], deadline: Deadline, *, by_item: bool = False) -> None:
+        request = {"TransactItems": actions, "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
+        call(self.client.transact_write_items, request, deadline, by_item=by_item)
 
     def read(self, reference: str, deadline: Deadline) -> JobLog:
         """Return the log of a reference as it stands now (strongly consistent)."""
         request = self._log_request(reference)
         request["ProjectionExpression"] = ", ".join(LOG_ATTRIBUTES)
         request["ExpressionAttributeNames"] |= LOG_ATTRIBUTES
-        return log_of(self._items(self.client.query, request, deadline))
+        return log_of_items(items(self.client.query, request, deadline))
 
     def entries_of(self, reference: str, deadline: Deadline) -> list[Entry]:
         """Return the entries of a reference, whole, in order of their sequence (strongly consistent)."""
@@ -124,8 +115,7 @@ class Ledger:
 
     def stored_entries_of(self, reference: str, deadline: Deadline) -> list[dict[str, Any]]:
         """Return the entries of a reference as they are stored, with what was added to them (strongly consistent)."""
-        items = self._items(self.client.query, self._log_request(reference), deadline)
-        return [decode_item(item) for item in items]
+        return [decode_item(item) for item in items(self.client.query, self._log_request(reference), deadline)]
 
     def _entry(self, stored: dict[str, Any]) -> Entry:
         try:
@@ -163,12 +153,8 @@ class Ledger:
 
         Rows at none of ``statuses`` (None: any) are counted, those at an ``ignored`` one stay in the database.
         """
-        with self.tracer.span("scan page") as span:
-            span.annotate(segment=part.segment)
-            answer = call(self.client.scan, scan_request(self.tables.jobs, part, ignored, attributes), deadline)
-            page = page_of(answer, statuses)
-            span.annotate(rows=len(page.rows), rows_read=answer.get("ScannedCount"))
-        return page
+        request = scan_request(self.tables.jobs, part, ignored, attributes)
+        return page_of(call(self.client.scan, request, deadline), statuses)
 
     def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[dict[str, Any]]:
         """Yield a user's entries in order of posting (eventually consistent: the index trails by a moment)."""
@@ -178,28 +164,20 @@ class Ledger:
             "KeyConditionExpression": "userId = :user",
             "ExpressionAttributeValues": {":user": encode(user)},
         }
-        yield from map(decode_item, self._items(self.client.query, request, deadline))
+        yield from map(decode_item, items(self.client.query, request, deadline))
 
     def flagged(self, since: datetime | None, deadline: Deadline) -> Iterator[dict[str, Any]]:
         """Yield the entries with anomalies, and those that resolve some, posted ``since`` (strongly consistent)."""
         from engine.ledger.dynamodb.flagged import flagged_request  # noqa: PLC0415  what serves events needs none
 
         request = flagged_request(self.tables.ledger, since)
-        yield from map(decode_item, self._items(self.client.scan, request, deadline))
+        yield from map(decode_item, items(self.client.scan, request, deadline))
 
     def balance(self, user: str, deadline: Deadline) -> dict[str, Any] | None:
         """Return a user's row of Credits (strongly consistent), or None where there is none."""
         request = {"TableName": self.tables.credits, "Key": {"userId": encode(user)}, "ConsistentRead": True}
         item = call(self.client.get_item, request, deadline).get("Item")
         return decode_item(item) if item else None
-
-    def entries(self, attributes: Iterable[str], deadline: Deadline) -> Iterator[dict[str, Any]]:
-        """Yield the given attributes of every entry of the ledger (strongly consistent)."""
-        yield from self._rows(self.tables.ledger, attributes, deadline)
-
-    def balances(self, deadline: Deadline) -> Iterator[dict[str, Any]]:
-        """Yield ``userId``, ``remaining`` and ``posted`` of every row of Credits (strongly consistent)."""
-        yield from self._rows(self.tables.credits, ("userId", "remaining", "posted"), deadline)
 
     def close(self) -> None:
         """Close the connections to the database; the next call opens one again."""
@@ -232,10 +210,8 @@ class Ledger:
 
     def give_back_to_run(self, run: str, entries: int, deadline: Deadline) -> None:
         """Give back what was taken and not used. A transaction, whose token keeps it from being given twice."""
-        action = {"Update": change_request(self.tables.state, run, entries)}
-        request = {"TransactItems": [action], "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
         with suppress(Cancelled):  # another run has begun
-            call(self.client.transact_write_items, request, deadline)
+            self._transact([{"Update": change_request(self.tables.state, run, entries)}], deadline)
 
     def is_first_of_the_day(self, day: str, deadline: Deadline) -> bool:
         """Say whether nobody asked for ``day`` (an ISO date) or a later one before: once a day it is true."""
@@ -280,32 +256,29 @@ class Ledger:
     def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Seen]]:
         """Yield, page by page, what a look back sees of the entries posted ``since``. An empty one need not be the last."""
         for segment in range(SEGMENTS):
-            for page in self._pages(self.client.scan, recent_request(self.tables.ledger, segment, since), deadline):
+            for page in pages(self.client.scan, recent_request(self.tables.ledger, segment, since), deadline):
                 yield [seen_of(decode_item(item)) for item in page.get("Items", ())]
 
     def _sampled_pages(self, since: datetime, deadline: Deadline) -> Iterator[Response]:
         for segment in range(SEGMENTS):
-            yield from self._pages(self.client.scan, samples_request(self.tables.ledger, segment, since), deadline)
+            yield from pages(self.client.scan, samples_request(self.tables.ledger, segment, since), deadline)
 
-    def _rows(self, table: str, attributes: Iterable[str], deadline: Deadline) -> Iterator[dict[str, Any]]:
-        names = {f"#a{index}": name for index, name in enumerate(attributes)}
-        request = {
-            "TableName": table,
-            "ProjectionExpression": ", ".join(names),
-            "ExpressionAttributeNames": names,
-            "ConsistentRead": True,
-        }
-        yield from map(decode_item, self._items(self.client.scan, request, deadline))
+    # --- stores of its own ---
 
-    def _items(self, operation: Any, request: dict[str, Any], deadline: Deadline) -> Iterator[Item]:
-        """Yield the items of all pages, one page in memory at a time."""
-        for page in self._pages(operation, request, deadline):
-            yield from page.get("Items", ())
+    def audits(self) -> AuditStore:
+        """Return what audits see of the tables and write to them."""
+        from engine.ledger.dynamodb.audits import DynamoAuditStore  # noqa: PLC0415  what serves events needs none
 
-    def _pages(self, operation: Any, request: dict[str, Any], deadline: Deadline) -> Iterator[Response]:
-        while True:
-            answer = call(operation, request, deadline)
-            yield answer
-            if not (last := answer.get("LastEvaluatedKey")):
-                return
-            request = {**request, "ExclusiveStartKey": last}
+        return DynamoAuditStore(self.client, self.tables, self.clock)
+
+    def marks(self) -> MarkStore:
+        """Return the marks in Jobs, and what takes them away."""
+        from engine.ledger.dynamodb.marked import DynamoMarkStore  # noqa: PLC0415  the same
+
+        return DynamoMarkStore(self.client, self.tables)
+
+    def explanations(self) -> ExplanationStore:
+        """Return where explanations are kept, and what they rest on."""
+        from engine.ledger.dynamodb.explanations import DynamoExplanationStore  # noqa: PLC0415  the same
+
+        return DynamoExplanationStore(self.client, self.tables)

@@ -27,7 +27,7 @@ type Steps = tuple[tuple[str, Steps | None], ...]
 """The keys to try at an object for a dotted name, each with the steps that remain (none: the leaf is here)."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Wanted:
     """A field of a branch: its name, the steps to it and its compiled tests."""
 

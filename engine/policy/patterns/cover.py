@@ -12,7 +12,7 @@ Fields = Mapping[str, frozenset[Test]]
 """The tests of each field of a branch."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Extent:
     """What a pattern takes, ready to be compared with many others."""
 

@@ -30,7 +30,7 @@ COPIES_MAX = 32
 several fields multiply: without a bound, 300 rules with ten values in each of four fields make a tree of 168,000 nodes."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Candidate:
     """One branch of a pattern: the strings of which each of its exact fields must hold one.
 

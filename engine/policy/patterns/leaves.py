@@ -37,7 +37,7 @@ type NumberTest = Callable[[Number], bool]
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {"=": eq, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class LeafTest:
     """What the tests of one field answer: for a leaf (``accepts``, ``accepts_string``) and for none (``absent``)."""
 

@@ -1,4 +1,7 @@
-"""Entries <-> items of the Ledger table."""
+"""Entries <-> what is stored of them: JSON-like values, by the names of the Ledger's attributes.
+
+These names are for good: whatever keeps entries, and whoever reads them, an entry of years ago is read by them.
+"""
 
 from __future__ import annotations
 
@@ -15,49 +18,45 @@ from engine.domain.instants import instant_text, posting_text
 from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.price import Price, Tier, TierModel
-from engine.ledger.dynamodb.attributes import Item, decode_item, encode_item
 
 
-def item_of(entry: Entry, posted_at: datetime) -> dict[str, Any]:
-    """Return the item that stores ``entry``."""
-    return encode_item(
-        {
-            "reference": entry.reference,
-            "sequence": entry.sequence,
-            "userId": entry.user,
-            "jobId": entry.job,
-            "type": entry.type.value,
-            "amount": entry.amount,
-            "cost": entry.cost,
-            "money": {"places": entry.money.places, "rounding": entry.money.rounding},
-            "occurredAt": instant_text(entry.occurred_at),
-            "occurredAtFrom": ASSUMED if entry.time_is_assumed else None,
-            "postedAt": posting_text(posted_at),
-            "rule": entry.rule,
-            "policy": entry.policy,
-            "price": _price(entry.price) if entry.price else None,
-            "quantity": entry.quantity,
-            "facts": _facts(entry.facts),
-            "anomalies": [_anomaly(anomaly) for anomaly in entry.anomalies],
-            "flagged": True if entry.anomalies else None,  # for the filter of the stream: a list cannot be asked for
-            "samples": [_sample(sample) for sample in entry.samples] or None,
-            "signs": {sign.name: sign.key for sign in entry.signs} or None,
-            "source": entry.source.value,
-            "eventId": entry.event_id,
-            "resolution": _resolution(entry.resolution) if entry.resolution else None,
-        }
-    )
+def stored_of(entry: Entry, posted_at: datetime) -> dict[str, object]:
+    """Return what is stored of ``entry``. None, at any depth, stands for what is left out."""
+    return {
+        "reference": entry.reference,
+        "sequence": entry.sequence,
+        "userId": entry.user,
+        "jobId": entry.job,
+        "type": entry.type.value,
+        "amount": entry.amount,
+        "cost": entry.cost,
+        "money": {"places": entry.money.places, "rounding": entry.money.rounding},
+        "occurredAt": instant_text(entry.occurred_at),
+        "occurredAtFrom": ASSUMED if entry.time_is_assumed else None,
+        "postedAt": posting_text(posted_at),
+        "rule": entry.rule,
+        "policy": entry.policy,
+        "price": _price(entry.price) if entry.price else None,
+        "quantity": entry.quantity,
+        "facts": _facts(entry.facts),
+        "anomalies": [_anomaly(anomaly) for anomaly in entry.anomalies],
+        "flagged": True if entry.anomalies else None,  # for the filter of the stream: a list cannot be asked for
+        "samples": [_sample(sample) for sample in entry.samples] or None,
+        "signs": {sign.name: sign.key for sign in entry.signs} or None,
+        "source": entry.source.value,
+        "eventId": entry.event_id,
+        "resolution": _resolution(entry.resolution) if entry.resolution else None,
+    }
 
 
 ASSUMED = "scan-start"
 """Where the time of an entry is from, when the row of Jobs had none."""
 
 
-def log_of(items: Iterable[Item]) -> JobLog:
-    """Return the entries of one reference (in order of their sequence), summed up."""
+def log_of_stored(entries: Iterable[Mapping[str, Any]]) -> JobLog:
+    """Return the stored entries of one reference (in order of their sequence), summed up. Some attributes are enough."""
     log = JobLog()
-    for item in items:
-        entry = decode_item(item)
+    for entry in entries:
         log = JobLog(
             sequence=entry["sequence"],
             user=entry["userId"] if entry.get("source") == Source.REPAIR else log.user or entry["userId"],
@@ -69,7 +68,7 @@ def log_of(items: Iterable[Item]) -> JobLog:
 
 
 def entry_of(stored: Mapping[str, Any]) -> Entry:
-    """Return the entry that a decoded item stores. Raises KeyError or ValueError for what is no entry of this system."""
+    """Return the entry that is stored so. Raises KeyError or ValueError for what is no entry of this system."""
     return Entry(
         reference=stored["reference"],
         job=stored.get("jobId"),
@@ -101,7 +100,7 @@ def sample_of(stored: Mapping[str, Any]) -> Sample:
 
 
 def seen_of(stored: Mapping[str, Any]) -> Seen:
-    """Return what a look back sees of a decoded item. ``SEEN_ATTRIBUTES`` of it are enough."""
+    """Return what a look back sees of a stored entry. ``SEEN_ATTRIBUTES`` of it are enough."""
     return Seen(
         reference=stored["reference"],
         job=stored.get("jobId"),
@@ -120,7 +119,7 @@ def _signs_of(stored: Mapping[str, Any]) -> tuple[Sign, ...]:
     return tuple(Sign(name, key) for name, key in stored.get("signs", {}).items())
 
 
-# --- to an item -------------------------------------------------------------------------------------------------------
+# --- to what is stored -------------------------------------------------------------------------------------------------------
 
 
 def _price(price: Price) -> dict[str, object]:

@@ -3,76 +3,124 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from itertools import batched
-from typing import Any, Self
+from typing import Any
 
 from attrs import frozen
 
 from engine.domain.entry import Entry
-from engine.ledger.dynamodb.attributes import Item, encode, encode_item
-from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, DynamoDB, call
-from engine.ledger.dynamodb.entries import item_of
-from engine.ledger.dynamodb.postings import put_entry
+from engine.domain.envelope import Source
+from engine.domain.facts import Facts
+from engine.ledger.audits import AuditedEntry, Credit, Key, Line
+from engine.ledger.dynamodb.attributes import Item, decode, decode_item, encode, encode_item
+from engine.ledger.dynamodb.calls import KEYS_TOGETHER_MAX, Cancelled, ConditionFailed, DynamoDB, call, items, items_at
+from engine.ledger.dynamodb.postings import EXPLANATION, TOKEN_BYTES, item_of, put_entry
 from engine.ledger.dynamodb.seals import (
-    NO_SEAL,
-    Seal,
-    SealedEntry,
+    digest_of,
+    facts_digest_of,
     header_item,
     header_of,
     headers_request,
     lines_of,
     part_key,
     part_of,
+    text_of,
 )
-from engine.ledger.dynamodb.store import Ledger
+from engine.ledger.seals import NO_SEAL, Seal, SealedEntry
 from engine.ledger.store import Tables
+from engine.ledger.stored import entry_of
 from engine.runtime.clock import Clock, Deadline
 
-KEYS_TOGETHER_MAX = 100
-"""What one BatchGetItem of DynamoDB asks for."""
-
-type Key = tuple[str, int]
-"""An entry's reference and sequence."""
-
 
 @frozen
-class Credit:
-    """A user's row as an audit sees it. ``posted`` is its attribute value, None where there is none; ``is_there``: the row."""
+class AuditedItem:
+    """An entry as DynamoDB gives it. It is a ``ledger.audits.AuditedEntry``."""
 
-    user: str
-    posted: Item | None = None
-    is_there: bool = False
+    item: Item
 
     @property
-    def number(self) -> Decimal | None:
-        """What was posted: 0 where the row says nothing, None where it is no number."""
-        if self.posted is None:
-            return Decimal(0)
-        return Decimal(str(self.posted["N"])) if "N" in self.posted else None
+    def line(self) -> Line:
+        """What counts; what is missing or of the wrong kind is None."""
+        item = self.item
+        return Line(
+            reference=text_of(item, "reference"),
+            sequence=int(item["sequence"]["N"]),
+            user=text_of(item, "userId") or None,
+            type=text_of(item, "type"),
+            amount=number_of(item, "amount"),
+            cost=number_of(item, "cost"),
+            is_correction=text_of(item, "source") == Source.REPAIR.value,
+        )
+
+    @property
+    def posted_at(self) -> str:
+        """When it was posted; empty where it does not say."""
+        return text_of(self.item, "postedAt")
+
+    @property
+    def anomalies(self) -> Sequence[Mapping[str, Any]]:
+        """Why it is flagged; nothing where that is no list."""
+        found = self.item.get("anomalies", {})
+        return decode(found) if "L" in found else ()
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether anything stands where the explanation does."""
+        return EXPLANATION in self.item
+
+    @property
+    def facts(self) -> Facts | None:
+        """What it knows of its job; None where it is no entry of this system."""
+        try:
+            return entry_of(decode_item(self.item)).facts
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
+            return None
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all its attributes but an explanation."""
+        return digest_of(self.item)
+
+    @property
+    def facts_digest(self) -> str:
+        """The digest of what it knows of its job."""
+        return facts_digest_of(self.item)
+
+
+def number_of(item: Item, name: str) -> Decimal | None:
+    """Return a number, None where it is missing or none."""
+    try:
+        return Decimal(item.get(name, {}).get("N", ""))
+    except InvalidOperation:
+        return None
+
+
+def credit_of(user: str, row: Item | None) -> Credit:
+    """Return what a user's row says was posted."""
+    seen = row.get("posted") if row else None
+    if seen is None:
+        return Credit(user, is_there=bool(row))
+    return Credit(user, Decimal(str(seen["N"])) if "N" in seen else None, is_there=True, seen=seen)
 
 
 @frozen
-class Vault:
-    """The tables of one ledger, read whole. Everything is strongly consistent, but for what is said to be none."""
+class DynamoAuditStore:
+    """The tables of one ledger, read whole. It is a ``ledger.audits.AuditStore``."""
 
     client: DynamoDB
     tables: Tables
     clock: Clock
 
-    @classmethod
-    def of(cls, ledger: Ledger) -> Self:
-        """Return the vault of a ledger."""
-        return cls(ledger.client, ledger.tables, ledger.clock)
-
     # --- entries and balances ---
 
-    def entries(self, deadline: Deadline) -> Iterator[Item]:
-        """Yield every entry with all its attributes, as DynamoDB gives it."""
-        yield from self._items(self.client.scan, {"TableName": self.tables.ledger, "ConsistentRead": True}, deadline)
+    def entries(self, deadline: Deadline) -> Iterator[AuditedEntry]:
+        """Yield every entry with all its attributes."""
+        request = {"TableName": self.tables.ledger, "ConsistentRead": True}
+        yield from map(AuditedItem, items(self.client.scan, request, deadline))
 
-    def log(self, reference: str, deadline: Deadline) -> list[Item]:
+    def log(self, reference: str, deadline: Deadline) -> list[AuditedEntry]:
         """Return the entries of a reference in order of their sequence."""
         request = {
             "TableName": self.tables.ledger,
@@ -81,9 +129,9 @@ class Vault:
             "ExpressionAttributeValues": {":reference": encode(reference)},
             "ConsistentRead": True,
         }
-        return list(self._items(self.client.query, request, deadline))
+        return list(map(AuditedItem, items(self.client.query, request, deadline)))
 
-    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[Item]:
+    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[AuditedEntry]:
         """Yield the entries of a user, by the index: it trails the table by a moment."""
         request = {
             "TableName": self.tables.ledger,
@@ -91,28 +139,27 @@ class Vault:
             "KeyConditionExpression": "userId = :user",
             "ExpressionAttributeValues": {":user": encode(user)},
         }
-        yield from self._items(self.client.query, request, deadline)
+        yield from map(AuditedItem, items(self.client.query, request, deadline))
 
-    def entries_at(self, keys: Iterable[Key], deadline: Deadline) -> dict[Key, Item]:
+    def entries_at(self, keys: Iterable[Key], deadline: Deadline) -> dict[Key, AuditedEntry]:
         """Return those of the entries that are there."""
-        found: dict[Key, Item] = {}
+        found: dict[Key, AuditedEntry] = {}
         for some in batched(keys, KEYS_TOGETHER_MAX):
             wanted = {"Keys": [encode_item({"reference": key[0], "sequence": key[1]}) for key in some], "ConsistentRead": True}
-            for item in self._some(wanted, deadline):
-                found[item["reference"]["S"], int(item["sequence"]["N"])] = item
+            for item in items_at(self.client, self.tables.ledger, wanted, deadline):
+                found[item["reference"]["S"], int(item["sequence"]["N"])] = AuditedItem(item)
         return found
 
     def credit(self, user: str, deadline: Deadline) -> Credit:
         """Return what a user's row says was posted."""
         request = {"TableName": self.tables.credits, "Key": encode_item({"userId": user}), "ConsistentRead": True}
-        item = call(self.client.get_item, request, deadline).get("Item")
-        return Credit(user, item.get("posted"), is_there=True) if item else Credit(user)
+        return credit_of(user, call(self.client.get_item, request, deadline).get("Item"))
 
     def credits(self, deadline: Deadline) -> Iterator[Credit]:
         """Yield what every user's row says was posted."""
         request = {"TableName": self.tables.credits, "ProjectionExpression": "userId, posted", "ConsistentRead": True}
-        for item in self._items(self.client.scan, request, deadline):
-            yield Credit(item["userId"]["S"], item.get("posted"), is_there=True)
+        for item in items(self.client.scan, request, deadline):
+            yield credit_of(item["userId"]["S"], item)
 
     # --- corrections ---
 
@@ -132,9 +179,9 @@ class Vault:
         values = {":posted": encode(posted)}
         if moved:
             values[":moved"] = encode(moved)
-        if seen.posted is not None:
+        if isinstance(seen.seen, Mapping):
             the_row_is_as_seen = "posted = :seen"
-            values[":seen"] = dict(seen.posted)
+            values[":seen"] = dict(seen.seen)
         elif seen.is_there:
             the_row_is_as_seen = "attribute_exists(userId) AND attribute_not_exists(posted)"
         else:
@@ -148,7 +195,7 @@ class Vault:
         }
 
     def _write(self, actions: list[dict[str, Any]], deadline: Deadline) -> bool:
-        request = {"TransactItems": actions, "ClientRequestToken": os.urandom(18).hex()}
+        request = {"TransactItems": actions, "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}
         try:
             call(self.client.transact_write_items, request, deadline)
         except Cancelled:
@@ -160,12 +207,12 @@ class Vault:
     def last_seal(self, deadline: Deadline) -> Seal:
         """Return the newest header; the one before the first where there is none."""
         request = {**headers_request(self.tables.seals, newest_first=True), "Limit": 1}
-        items = call(self.client.query, request, deadline).get("Items", [])
-        return header_of(items[0])[0] if items else NO_SEAL
+        found = call(self.client.query, request, deadline).get("Items", [])
+        return header_of(found[0])[0] if found else NO_SEAL
 
     def seals(self, deadline: Deadline) -> Iterator[tuple[Seal, str]]:
         """Yield all headers in order, each with the hash that was stored with it."""
-        yield from map(header_of, self._items(self.client.query, headers_request(self.tables.seals), deadline))
+        yield from map(header_of, items(self.client.query, headers_request(self.tables.seals), deadline))
 
     def keep_part(self, lines: Iterable[str], deadline: Deadline) -> str:
         """Store a part, and return its name. Stored again it is the same."""
@@ -187,22 +234,3 @@ class Vault:
         except ConditionFailed:
             return self.last_seal(deadline) == seal  # an answer was lost
         return True
-
-    # --- pages ---
-
-    def _items(self, operation: Any, request: dict[str, Any], deadline: Deadline) -> Iterator[Item]:
-        while True:
-            answer = call(operation, request, deadline)
-            yield from answer.get("Items", ())
-            if not (last := answer.get("LastEvaluatedKey")):
-                return
-            request = {**request, "ExclusiveStartKey": last}
-
-    def _some(self, wanted: dict[str, Any], deadline: Deadline) -> Iterator[Item]:
-        """Yield what a BatchGetItem finds; DynamoDB may leave keys for the next one."""
-        table = self.tables.ledger
-        left: dict[str, Any] = {table: wanted}
-        while left:
-            answer = call(self.client.batch_get_item, {"RequestItems": left}, deadline)
-            yield from answer.get("Responses", {}).get(table, ())
-            left = answer.get("UnprocessedKeys") or {}

@@ -1,0 +1,86 @@
+"""What the command does first: it answers at once what needs no library, and imports the library only for the rest.
+
+Help is text that the project keeps (``help/``, written by ``python -m tools.help_texts``); ``validate`` reads its own
+arguments where they are plain. Both leave the rest to ``app``, which knows every command, every option and every mistake.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+from engine.cli.program import PROGRAM, version_line
+from engine.cli.status import FAILED, MISUSED
+
+COLUMNS = 80
+"""How wide the stored help is. In a terminal that is narrower the library writes it."""
+
+
+def main() -> None:
+    """Run the command with the arguments of this process."""
+    try:
+        status = _at_once(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads wants no more; nor may Python flush what is left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = FAILED
+    if status is not None:
+        raise SystemExit(status)
+    from engine.cli.app import main as run  # noqa: PLC0415  it imports the library
+
+    run()
+
+
+def _at_once(arguments: list[str]) -> int | None:
+    """Answer, and return the exit status; or return None where the library has to."""
+    *command, last = arguments or [""]
+    if arguments == ["--version"]:
+        print(version_line())
+        return 0
+    if last == "--help" and (text := stored_help(command)) is not None:
+        print(text, end="")
+        return 0
+    if not arguments and (text := stored_help([])) is not None:
+        print(text, end="", file=sys.stderr)
+        return MISUSED
+    return _validated(arguments[1:]) if arguments[:1] == ["validate"] else None
+
+
+def _validated(arguments: list[str]) -> int | None:
+    """The garbage collector would look again and again, the last time at the end, at what is imported: all of it stays."""
+    gc.disable()
+    from engine.cli.validate import plain_request, validate  # noqa: PLC0415  it imports what reads a policy
+
+    request = plain_request(arguments)
+    status = None if request is None else validate(**request)
+    gc.freeze()
+    gc.enable()
+    return status
+
+
+def stored_help(command: list[str]) -> str | None:
+    """Return the help of a command (``["anomalies", "list"]``; ``[]`` is the whole), or None where it has to be written."""
+    if not all(word.replace("-", "").isalpha() for word in command) or terminal_columns() < COLUMNS:
+        return None
+    try:
+        with open(help_file(command), encoding="utf-8") as file:  # noqa: PTH123  pathlib takes longer than all of this
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def help_file(command: list[str]) -> str:
+    """Return where the help of a command is kept."""
+    return f"{os.path.dirname(__file__)}/help/{'.'.join([PROGRAM, *command])}.txt"  # noqa: PTH120  as above
+
+
+def terminal_columns() -> int:
+    """Return how wide the terminal is, as ``shutil.get_terminal_size`` finds it, whose import takes longer than the rest."""
+    stated = os.environ.get("COLUMNS", "")
+    if stated.isdecimal() and int(stated):
+        return int(stated)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else -1).columns or COLUMNS
+    except (ValueError, OSError):  # closed, or no terminal
+        return COLUMNS

@@ -1,0 +1,148 @@
+"""``reconciler validate``: every mistake in policy files. It imports what reads a policy, and no library of commands."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from engine.cli.status import FAILED, MISUSED
+from engine.domain.errors import Mistake, PolicyError
+from engine.policy import Policy, load_policy
+
+TEXT, GITHUB = "text", "github"
+"""How it speaks: for people, or as annotations of a pull request."""
+
+Warner = Callable[[Policy, str], Sequence[Mistake]]
+"""Says what else is wrong with a policy that was read from a file."""
+
+
+def validate(files: Sequence[str], *, output: str = TEXT, delivers: str | None = None, as_json: bool = False) -> int:
+    """Check policy files, show every mistake with its line and what would be right, and return the exit status."""
+    try:
+        warn = _nothing_more if delivers is None else _of_delivery(delivers)
+    except PolicyError as error:
+        print(f"--delivers: {error}", file=sys.stderr)
+        return MISUSED
+    results = {file: _mistakes(file, warn) for file in files}
+    if as_json:
+        _print_json([{"file": file, **result} for file, result in results.items()])
+    else:
+        for file, result in results.items():
+            PRINT_RESULT[output](file, result)
+    return FAILED if any(result["mistakes"] for result in results.values()) else 0
+
+
+def _nothing_more(_policy: Policy, _file: str) -> Sequence[Mistake]:
+    return ()
+
+
+def _of_delivery(text: str) -> Warner:
+    """Return what compares a policy with what the stack delivers. Raises PolicyError where the text does not say that."""
+    from engine.policy.delivery import Delivery, delivery_warnings  # noqa: PLC0415  only ``--delivers`` needs it
+
+    delivery = Delivery.read(text)
+
+    def warn(policy: Policy, file: str) -> Sequence[Mistake]:
+        with open(file, "rb") as opened:  # noqa: PTH123  pathlib takes longer to import than the policy to read
+            return delivery_warnings(policy, opened.read(), file, delivery)
+
+    return warn
+
+
+def _mistakes(file: str, warn: Warner) -> dict[str, Any]:
+    try:
+        policy = load_policy(file)
+    except PolicyError as error:
+        return {"mistakes": _plainly(error.mistakes), "warnings": _plainly(error.warnings)}
+    return {"policy": policy.identity, "mistakes": [], "warnings": _plainly([*policy.warnings, *warn(policy, file)])}
+
+
+def _plainly(mistakes: Sequence[Mistake]) -> list[dict[str, Any]]:
+    from attrs import asdict  # noqa: PLC0415  reading the policy has imported it
+
+    return [asdict(mistake) | {"text": str(mistake)} for mistake in mistakes]
+
+
+# --- printing ---------------------------------------------------------------------------------------------------------
+
+
+def _print_json(value: object) -> None:
+    import json  # noqa: PLC0415  people need none
+
+    print(json.dumps(value, indent=2))
+
+
+def _print_text(file: str, result: Mapping[str, Any]) -> None:
+    for mistake in result["mistakes"]:
+        print(mistake["text"])
+    for warning in result["warnings"]:
+        print(f"warning: {warning['text']}")
+    if not result["mistakes"]:
+        print(f"{file}: fine ({result['policy']})")
+
+
+def _annotate(_file: str, result: Mapping[str, Any]) -> None:
+    """Print workflow commands of GitHub Actions, which show each mistake beside its line."""
+    for level, mistakes in (("error", result["mistakes"]), ("warning", result["warnings"])):
+        for mistake in mistakes:
+            place = ",".join(f"{name}={mistake[key]}" for name, key in ANNOTATED.items() if mistake[key] is not None)
+            print(f"::{level} {place}::{_escaped(mistake['message'])}")
+
+
+ANNOTATED = {"file": "file", "line": "line", "col": "column"}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+PRINT_RESULT: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {TEXT: _print_text, GITHUB: _annotate}
+
+
+# --- arguments --------------------------------------------------------------------------------------------------------
+
+VALUES = {"--format": "output", "--delivers": "delivers"}
+"""Options that take a value, and what ``validate`` calls it."""
+
+
+def plain_request(arguments: Sequence[str]) -> dict[str, Any] | None:
+    """Return what ``validate`` is to be called with, or None where the library has to read the arguments.
+
+    It reads each mistake, and each spelling beside ``--json``, ``--format text``, ``--delivers ...`` and the names of files
+    that can be read.
+    """
+    request: dict[str, Any] = {"files": []}
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--json":
+            request["as_json"] = True
+        elif argument in VALUES:
+            request[VALUES[argument]] = next(rest, None)
+        else:
+            request["files"].append(argument)
+    return {**request, "files": [*map(_shortest, request["files"])]} if _is_plain(request) else None
+
+
+def _is_plain(request: Mapping[str, Any]) -> bool:
+    values = [request[name] for name in VALUES.values() if name in request]
+    is_spoken = request.get("output", TEXT) in PRINT_RESULT
+    return is_spoken and None not in values and bool(request["files"]) and all(map(_is_plain_file, request["files"]))
+
+
+def _is_plain_file(name: str) -> bool:
+    try:
+        return not name.startswith("-") and not stat.S_ISDIR(os.stat(name).st_mode) and os.access(name, os.R_OK)  # noqa: PTH116  as above
+    except (OSError, ValueError):
+        return False
+
+
+def _shortest(name: str) -> str:
+    """Return a file's name as pathlib writes it, which is imported only for a name that it would write otherwise."""
+    if all(part not in {"", "."} for part in name.removeprefix("/").split("/")):
+        return name
+    from pathlib import Path  # noqa: PLC0415  as above
+
+    return str(Path(name))
