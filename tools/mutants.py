@@ -39,7 +39,7 @@ TESTS: Mapping[str, Sequence[str]] = {
 }
 """Where the tests of each room stand, those first that are likeliest to notice."""
 
-PYTEST = ("-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider")
+PYTEST = ("-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider")
 
 ROOM_LEAST = 3
 SECONDS_MAX = 1800
