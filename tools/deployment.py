@@ -40,8 +40,11 @@ BUILD_DIR = ROOT / ".aws-sam" / "build"
 BUCKET = "local-deployments"
 EVENTS_PER_CALL_MAX = 10
 
-VISIBILITY_SECONDS = 3
-"""After how long a queue hands an event over again that failed. The template's minutes are for nobody to wait for."""
+VISIBILITY_SECONDS = 6
+"""After how long a queue hands an event over again that failed. The template's minutes are for nobody to wait for.
+
+Longer than a batch takes on a busy machine: a message that is seen again meanwhile is worked on twice.
+"""
 
 BOOTSTRAP = """#!/bin/sh
 export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 AWS_EXECUTION_ENV=AWS_Lambda_python3.12

@@ -111,12 +111,20 @@ def install(environment: Environment, requirements: Path) -> None:
     Compiled, which pip does by itself: where PYTHONDONTWRITEBYTECODE is set each process would compile what it imports.
     """
     locked = ("--require-hashes", "-r", requirements)
-    try:
-        DEV.run("-m", "uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", environment.python, *locked)
-    except subprocess.CalledProcessError:
+    uv = (DEV.python, "-m", "uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", environment.python, *locked)
+    if not any(works(*uv, *certificates) for certificates in CERTIFICATES):
         say(f"uv could not fill {environment.folder}: trying pip, which takes longer")
         pip = ("-m", "pip", "--python", environment.python, "--quiet", "--disable-pip-version-check")
         DEV.run(*pip, "install", "--no-deps", *locked)  # a lock names them all; to pip ``boto3[crt]`` is not ``boto3``
+
+
+CERTIFICATES = ((), ("--system-certs",))
+"""Whom uv trusts: its own list; then the machine's, which has the certificate of a company's proxy."""
+
+
+def works(*command: str | Path) -> bool:
+    """Run a command in ``ROOT`` and say whether it succeeded. Its complaint is dropped, since another way comes next."""
+    return subprocess.run(command, cwd=ROOT, check=False, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def install_project() -> None:

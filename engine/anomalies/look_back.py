@@ -61,8 +61,7 @@ def look_back(reconciler: Reconciler, _at: datetime, deadline: Deadline) -> Answ
 
 def longest(policy: Policy) -> timedelta | None:
     """Return over how long entries are looked at together; None where they are not."""
-    spans = [frequency.within for frequency in policy.frequencies.values()]
-    return max([*spans, *(drift.within for drift in policy.drifts.values())], default=None)
+    return max((detector.within for detector in policy.detectors if detector.within is not None), default=None)
 
 
 @define
@@ -77,8 +76,8 @@ class LookBackRun:
     @looking.default
     def _looking(self) -> LookBack:
         policy = self.reconciler.policy
-        baselines = self.reconciler.baselines.latest(self.deadline) if policy.drifts else NO_BASELINES
-        return LookBack(policy, baselines)
+        is_measured = any(detector.of is not None for detector in policy.looking_back)
+        return LookBack(policy, self.reconciler.baselines.latest(self.deadline) if is_measured else NO_BASELINES)
 
     def read(self, span: timedelta) -> None:
         """Look at what was posted within ``span``, as far as time and memory go."""

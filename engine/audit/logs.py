@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from engine.domain.entry import EntryType
+from engine.domain.entry_types import ENTRY_TYPES, EntryType, TypeOfEntry
 from engine.domain.errors import shown
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.audits import Line
@@ -43,14 +43,8 @@ class Balance:
         return Balance(posted, self.settled if is_refused else desired)
 
 
-SIGNS: Mapping[str, tuple[str, tuple[int, ...]]] = {
-    EntryType.DEBIT: ("below 0", (-1,)),
-    EntryType.REFUND: ("above 0", (1,)),
-    EntryType.GRANT: ("not 0", (-1, 1)),
-    EntryType.FLAG: ("0", (0,)),
-    EntryType.VOID: ("0", (0,)),
-}
-"""What the amount of an entry of each type is."""
+TYPES: Mapping[str, TypeOfEntry] = {entry_type.value: row for entry_type, row in ENTRY_TYPES.items()}
+"""What an entry may say that it is, a damaged one too."""
 
 
 def faults(log: Sequence[Line]) -> list[Fault]:
@@ -96,13 +90,13 @@ def _gap(line: Line, last: int) -> Iterator[Fault]:
 
 
 def _shape_faults(line: Line, owner: str | None) -> Iterator[Fault]:
-    words, signs = SIGNS.get(line.type, ("", ()))
+    known = TYPES.get(line.type)
     if line.amount is None:
         yield Fault(line.reference, line.sequence, "its amount is no number")
-    elif not signs:
-        yield Fault(line.reference, line.sequence, f"its type is {shown(line.type)}; one of {', '.join(SIGNS)} is needed")
-    elif (line.amount > 0) - (line.amount < 0) not in signs:
-        yield Fault(line.reference, line.sequence, f"its amount is {line.amount:f}; of a {line.type} it is {words}")
+    elif known is None:
+        yield Fault(line.reference, line.sequence, f"its type is {shown(line.type)}; one of {', '.join(TYPES)} is needed")
+    elif (line.amount > 0) - (line.amount < 0) not in known.signs:
+        yield Fault(line.reference, line.sequence, f"its amount is {line.amount:f}; of a {line.type} it is {known.amount_is}")
     if line.user is None or line.user != owner:
         yield Fault(line.reference, line.sequence, f"its user is {shown(line.user)}; the log is of {shown(owner)}")
 

@@ -8,15 +8,17 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.domain.entry import Entry, EntryType
+from engine.domain.entry import Entry
+from engine.domain.entry_types import ENTRY_TYPES, EntryType
 from engine.domain.envelope import Source
-from engine.domain.facts import Charge, Facts, Grant, all_claims
+from engine.domain.fact_kinds import PRICED
+from engine.domain.facts import Claim, Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import due, log_of
 from engine.domain.money import ZERO
 from engine.policy.price_books import amount_of
-from engine.rating.arithmetic import cost_steps, price_steps
-from engine.rating.decide import cost_of, desired_cost
+from engine.rating.arithmetic import price_steps
+from engine.rating.cost import cost_of, cost_steps, desired_cost
 
 
 @frozen
@@ -85,7 +87,7 @@ def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
 
 
 def _moves_nothing(entry: Entry) -> bool:
-    return entry.type in {EntryType.FLAG, EntryType.VOID}
+    return not ENTRY_TYPES[entry.type].moves_credits
 
 
 def _sequence_problems(entry: Entry, before: Sequence[Entry]) -> Iterator[str]:
@@ -96,22 +98,17 @@ def _sequence_problems(entry: Entry, before: Sequence[Entry]) -> Iterator[str]:
 
 
 def _fact_problems(entry: Entry, known: Facts) -> Iterator[str]:
-    """A charge or a grant that this entry brought in must be what its own price comes to."""
-    for kind in (Charge, Grant):
-        name = kind.__name__.lower()
-        now, then = _claims(entry.facts, kind), _claims(known, kind)
+    """What is priced and was brought in by this entry must be what its own price comes to."""
+    for kind in PRICED:
+        now, then = kind.told_in(entry.facts), kind.told_in(known)
         if then and not now:
-            yield f"the {name} that was known is gone"
+            yield f"the {kind.name} that was known is gone"
         for claim in now:
             if claim not in then:
-                yield from _claim_problems(name, claim, entry)
+                yield from _claim_problems(kind.name, claim, entry)
 
 
-def _claims(facts: Facts, kind: type[Charge | Grant]) -> list[Charge | Grant]:
-    return [claim for claim in all_claims(facts) if isinstance(claim, kind)]
-
-
-def _claim_problems(name: str, now: Charge | Grant, entry: Entry) -> Iterator[str]:
+def _claim_problems(name: str, now: Claim, entry: Entry) -> Iterator[str]:
     if entry.price is None:
         yield f"it knows a {name} of {now.amount} that nothing tells of"
     else:

@@ -26,9 +26,10 @@ from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
 from engine.domain.errors import LedgerError
+from engine.domain.fact_kinds import moving_type
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.money import EXACT, ZERO, Money
-from engine.domain.references import GRANT, JOB, REPAIR
+from engine.domain.references import JOB, REPAIR
 from engine.ledger.audits import AuditedEntry, AuditStore, Line
 from engine.ledger.store import Store
 from engine.runtime.clock import Deadline
@@ -296,11 +297,7 @@ def _known(entries: Sequence[AuditedEntry]) -> Facts:
 
 
 def _type(reference: str, amount: Decimal) -> EntryType:
-    if not amount:
-        return EntryType.FLAG
-    if reference.startswith(GRANT):
-        return EntryType.GRANT
-    return EntryType.DEBIT if amount < 0 else EntryType.REFUND
+    return moving_type(reference, amount) if amount else EntryType.FLAG
 
 
 def _surplus(drift: Drift | None) -> Decimal | None:

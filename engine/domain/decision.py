@@ -1,4 +1,4 @@
-"""What to do about one assessment, and how an event can end."""
+"""What to do about one assessment."""
 
 from __future__ import annotations
 
@@ -7,23 +7,10 @@ from enum import StrEnum
 from attrs import frozen
 
 from engine.domain.entry import Entry
+from engine.domain.entry_types import Outcome
 from engine.domain.job_row import Mark
 
-
-class Outcome(StrEnum):
-    """How one event ended. Anything else is an exception, and the event must come back."""
-
-    DEBITED = "debited"
-    REFUNDED = "refunded"
-    GRANTED = "granted"
-    VOIDED = "voided"
-    """A new fact that moves nothing: remembered, so that no order of arrival can charge for it."""
-    FLAGGED = "flagged"
-    REFUSED = "refused"
-    """The balance does not cover the charge: it stays due, and every scan tries it again."""
-    DUPLICATE = "duplicate"
-    IGNORED = "ignored"
-    """No rule matches."""
+__all__ = ["Decision", "Guard", "Outcome", "Standing"]
 
 
 class Standing(StrEnum):

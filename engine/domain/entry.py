@@ -7,25 +7,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from attrs import frozen
 
 from engine.domain.anomaly import Anomaly, Sample, Seen, Sign
+from engine.domain.entry_types import EntryType
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
 from engine.domain.money import Money
 from engine.domain.price import Price
 
-
-class EntryType(StrEnum):
-    """What an entry of the ledger does to the balance."""
-
-    DEBIT = "debit"
-    REFUND = "refund"
-    GRANT = "grant"
-    FLAG = "flag"
-    VOID = "void"
+__all__ = ["Entry", "EntryType", "Resolution"]
 
 
 @frozen

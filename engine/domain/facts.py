@@ -69,7 +69,10 @@ class Refund:
         return self.at == other.at and self.rule in {"", other.rule}
 
 
-type Fact = Charge | Refund | Grant
+type Claim = Charge | Grant
+"""What has an amount that was fixed by its first telling."""
+
+type Fact = Claim | Refund
 
 
 @frozen
@@ -190,6 +193,11 @@ def _later(charges: tuple[Charge, ...], refunds: tuple[Refund, ...]) -> Charge |
     return charge if charge.at > refund.at else refund
 
 
-def all_claims(facts: Facts) -> tuple[Charge | Grant, ...]:
+def all_claims(facts: Facts) -> tuple[Claim, ...]:
     """Return every charge and grant that is known, weak ones too."""
     return (*facts.charges, *facts.weak_charges, *facts.grants)
+
+
+def most_twins(facts: Facts) -> int:
+    """Return how many charges of one instant (or grants of one reference) are known that say different things."""
+    return max(map(len, (facts.charges, facts.grants, facts.weak_charges)))

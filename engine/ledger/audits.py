@@ -81,7 +81,7 @@ class Credit:
     posted: Decimal | None = ZERO
     """What was posted by it: 0 where the row says nothing, None where it says what is no number."""
     is_there: bool = False
-    seen: object = field(default=None, repr=False)
+    stored: object = field(default=None, repr=False)
     """``posted`` as the store has it: a correction is written only over what was seen."""
 
 

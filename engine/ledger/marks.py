@@ -23,7 +23,7 @@ class MarkedRow:
     said: Mapping[str, Any] = {}
     entry: EntryKey | None = None
     """The entry that the mark rests on; None where the mark names none (made by hand, or by an earlier version)."""
-    seen: object = field(default=None, repr=False)
+    stored: object = field(default=None, repr=False)
     """The mark as the store has it: ``take_away`` takes this one away and no other."""
 
 

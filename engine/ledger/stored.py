@@ -6,14 +6,14 @@ These names are for good: whatever keeps entries, and whoever reads them, an ent
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from engine.domain.anomaly import Anomaly, Sample, Seen, Sign
 from engine.domain.entry import Entry, EntryType, Resolution
 from engine.domain.envelope import Source
-from engine.domain.facts import Charge, Content, Facts, Grant, Refund
+from engine.domain.fact_kinds import read_facts, written
 from engine.domain.instants import instant_text, posting_text
 from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO, Money
@@ -38,7 +38,7 @@ def stored_of(entry: Entry, posted_at: datetime) -> dict[str, object]:
         "policy": entry.policy,
         "price": _price(entry.price) if entry.price else None,
         "quantity": entry.quantity,
-        "facts": _facts(entry.facts),
+        "facts": written(entry.facts),
         "anomalies": [_anomaly(anomaly) for anomaly in entry.anomalies],
         "flagged": True if entry.anomalies else None,  # for the filter of the stream: a list cannot be asked for
         "samples": [_sample(sample) for sample in entry.samples] or None,
@@ -60,7 +60,7 @@ def log_of_stored(entries: Iterable[Mapping[str, Any]]) -> JobLog:
         log = JobLog(
             sequence=entry["sequence"],
             user=entry["userId"] if entry.get("source") == Source.REPAIR else log.user or entry["userId"],
-            facts=_facts_of(entry["facts"]) if "facts" in entry else log.facts,
+            facts=read_facts(entry["facts"]) if "facts" in entry else log.facts,
             cost=Decimal(entry.get("cost", log.cost)),
             posted=EXACT.add(log.posted, Decimal(entry.get("amount", ZERO))),
         )
@@ -79,7 +79,7 @@ def entry_of(stored: Mapping[str, Any]) -> Entry:
         occurred_at=_instant(stored["occurredAt"]),
         rule=stored["rule"],
         policy=stored["policy"],
-        facts=_facts_of(stored["facts"]),
+        facts=read_facts(stored["facts"]),
         cost=Decimal(stored["cost"]),
         money=Money(stored["money"]["places"], stored["money"]["rounding"]),
         source=Source(stored["source"]),
@@ -149,44 +149,6 @@ def _resolution(resolution: Resolution) -> dict[str, object]:
     return {"entries": list(resolution.entries), "note": resolution.note}
 
 
-def _facts(facts: Facts) -> dict[str, object]:
-    return {
-        **_claims("charge", facts.charges),
-        "refunds": [_refund(refund) for refund in facts.refunds] or None,
-        **_claims("grant", facts.grants),
-        "flags": {name: instant_text(at) for name, at in facts.flags} or None,
-        **_claims("weakCharge", facts.weak_charges),
-        "weakRefunds": [_refund(refund) for refund in facts.weak_refunds] or None,
-    }
-
-
-def _claims(name: str, claims: tuple[Charge, ...] | tuple[Grant, ...]) -> dict[str, object]:
-    """Return the claim that counts under its name, and those of its instant that say something else in a list beside it."""
-    if not claims:
-        return {}
-    others = {f"{name}Twins": [_claim(claim) for claim in claims[1:]]} if len(claims) > 1 else {}
-    return {name: _claim(claims[0]), **others}
-
-
-def _claim(claim: Charge | Grant) -> dict[str, object]:
-    return {
-        "amount": claim.amount,
-        "at": instant_text(claim.at),
-        "content": dict(claim.content) or None,
-        "policy": claim.policy or None,
-    }
-
-
-def _refund(refund: Refund) -> dict[str, object]:
-    return {
-        "percent": refund.percent,
-        "at": instant_text(refund.at),
-        "withinSeconds": int(refund.within.total_seconds()) if refund.within is not None else None,
-        "policy": refund.policy or None,
-        "rule": refund.rule or None,
-    }
-
-
 # --- and back ---------------------------------------------------------------------------------------------------------
 
 
@@ -210,39 +172,6 @@ def _anomaly_of(stored: Mapping[str, Any]) -> Anomaly:
 
 def _resolution_of(stored: Mapping[str, Any]) -> Resolution:
     return Resolution(tuple(stored["entries"]), stored["note"])
-
-
-def _facts_of(stored: Mapping[str, Any]) -> Facts:
-    return Facts(
-        charges=tuple(Charge(*claimed) for claimed in _claimed_of("charge", stored)),
-        refunds=tuple(_refund_of(refund) for refund in stored.get("refunds", _first_form(stored))),
-        grants=tuple(Grant(*claimed) for claimed in _claimed_of("grant", stored)),
-        flags=tuple(sorted((name, _instant(at)) for name, at in stored.get("flags", {}).items())),
-        weak_charges=tuple(Charge(*claimed) for claimed in _claimed_of("weakCharge", stored)),
-        weak_refunds=tuple(_refund_of(refund) for refund in stored.get("weakRefunds", ())),
-    )
-
-
-def _claimed_of(name: str, stored: Mapping[str, Any]) -> list[tuple[Decimal, datetime, Content, str]]:
-    claims = [stored[name]] if name in stored else []
-    return [_claimed(claim) for claim in (*claims, *stored.get(f"{name}Twins", ()))]
-
-
-def _first_form(stored: Mapping[str, Any]) -> list[Any]:
-    """The first form of entries kept the latest refund alone."""
-    return [stored["refund"]] if "refund" in stored else []
-
-
-def _claimed(stored: Mapping[str, Any]) -> tuple[Decimal, datetime, Content, str]:
-    said = stored.get("content", {})
-    content = tuple(sorted(said.items())) if isinstance(said, dict) else ()  # the first form kept values without expressions
-    return Decimal(stored["amount"]), _instant(stored["at"]), content, stored.get("policy", "")
-
-
-def _refund_of(stored: Mapping[str, Any]) -> Refund:
-    seconds = stored.get("withinSeconds")
-    within = timedelta(seconds=int(seconds)) if seconds is not None else None
-    return Refund(Decimal(stored["percent"]), _instant(stored["at"]), within, stored.get("policy", ""), stored.get("rule", ""))
 
 
 def _decimal(stored: Any) -> Decimal | None:

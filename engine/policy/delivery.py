@@ -14,8 +14,8 @@ from typing import Any
 from attrs import frozen
 
 from engine.domain.errors import Mistake, PolicyError
-from engine.policy.model import Action, AnomalyRule, Policy, Rule
-from engine.policy.patterns import Branch, Exact, Exists, Pattern, Predicate, compile_parsed, parse_pattern
+from engine.policy.model import AnomalyRule, Policy, Rule
+from engine.policy.patterns import Branch, Exact, Exists, Pattern, Predicate, compile_parsed
 from engine.policy.source import LINE_BREAK, Notes, Place, named
 
 PARAMETERS: Mapping[str, str] = {"source": "EventSources", "detail-type": "EventDetailTypes"}
@@ -90,7 +90,7 @@ class _Waiting:
 
     @classmethod
     def of(cls, part: Rule | AnomalyRule, delivery: Delivery) -> _Waiting:
-        asked = _asked(part.pattern)
+        asked = _asked(part)
         taken = frozenset(pair for pair in delivery.pairs if any(one.takes(pair) for one in asked))
         return cls(part, asked, taken, {field: _missing(field, asked, delivery) for field in PARAMETERS})
 
@@ -143,8 +143,8 @@ class _Asked:
         return self.matches(dict(zip(PARAMETERS, pair, strict=True)))
 
 
-def _asked(pattern: Mapping[str, Any]) -> tuple[_Asked, ...]:
-    return tuple(map(_Asked.of, parse_pattern(pattern).branches))
+def _asked(part: Rule | AnomalyRule) -> tuple[_Asked, ...]:
+    return tuple(map(_Asked.of, part.matches.parsed.branches))
 
 
 def _texts(tests: Iterable[Any]) -> Iterator[str]:
@@ -156,7 +156,7 @@ def _texts(tests: Iterable[Any]) -> Iterator[str]:
 
 def _untaken(policy: Policy, delivery: Delivery, file: str) -> Iterator[Mistake]:
     """A flag rule that names neither source nor detail-type marks events that others decide; it takes none of its own."""
-    asked = [one for rule in policy.rules for one in _asked(rule.pattern) if rule.action is not Action.FLAG or one.pins]
+    asked = [one for rule in policy.rules for one in _asked(rule) if rule.decides or one.pins]
     taken = {pair for pair in delivery.pairs if any(one.takes(pair) for one in asked)}
     for pair in sorted(delivery.pairs - taken):
         if not (delivery.is_whole and _comes_along(pair, taken)):

@@ -1,112 +1,159 @@
-"""The grammar of anomalies: patterns, outliers, what comes too often, what falls."""
+"""The detectors, one row each: what an anomaly may look for beside a pattern, and how a policy says it.
+
+A detector is a class here, its row in ``DETECTORS``, and a function in ``rating.detectors`` that examines one event with it.
+One that needs many events has a span of time (``within``): the scheduled run looks back over it, and asks ``rating.trends``.
+One that measures by what is usual names its samples (``of``): the scheduled run works out their baselines.
+
+``shape`` is asked when a policy is read, and imports the grammar only then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from engine.domain.anomaly import BUILT_IN_ANOMALIES
-from engine.policy.event_patterns import EventPattern, Matcher
-from engine.policy.grammar import WRONG, Duration, Expression, Key, Keys, Name, Number, Text, Word, did_you_mean
-from engine.policy.model import AnomalyRule, Drift, Frequency, Outlier, Scale, every_event
-from engine.policy.pricing import Selectors
-from engine.policy.source import Members, Notes, named
+from attrs import field, frozen
 
-DETECTORS = ("outlier", "frequency", "drift")
-"""What an anomaly may have beside, or in place of, ``match``: one of them."""
+from engine.policy.expressions.paths import Path
+
+if TYPE_CHECKING:
+    from engine.policy.grammar import Shape
+    from engine.policy.source import Members, Notes
+
+SAMPLES = Decimal(5), Decimal(10_000)
+"""Of fewer samples no median tells anything."""
+
 
 WITHIN_MAX = timedelta(days=7)
 """A look back reads so much of the ledger, and a day more."""
 
-EVERY_EVENT = Matcher(every_event, {})
 
-PRICED_MEMBERS = ("amount", "quantity", "rate", "unit", "price")
+class Scale(StrEnum):
+    """How the distance from what is usual is measured."""
 
-
-def _anomaly(values: Mapping[str, Any], node: Members, _notes: Notes) -> AnomalyRule:
-    matcher: Matcher = values["match"] or EVERY_EVENT
-    detectors = {name: values[name] for name in DETECTORS}
-    return AnomalyRule(values["name"], matcher.matches, matcher.pattern, node.place.line, values["reason"], **detectors)
+    LINEAR = "linear"
+    LOG = "log"
+    """By the factor between the two: of 20, 10 is as far as 40."""
 
 
-def _check_anomaly(_values: Mapping[str, Any], anomaly: Members, notes: Notes) -> None:
-    detectors = [name for name in DETECTORS if name in anomaly.names()]
-    if not detectors and "match" not in anomaly.names():
-        notes.mistake(anomaly.place, "an anomaly needs `match`, `outlier`, `frequency` or `drift`")
-    for name in detectors[1:]:
-        notes.mistake((anomaly.get(name) or anomaly).place, f"`{name}` beside `{detectors[0]}`: write an anomaly for each")
-    _check_priced_members(anomaly, notes)
+@frozen
+class Outlier:
+    """What is unusual: a value more than ``mads`` median absolute deviations from its group's median.
+
+    A group of fewer than ``samples`` samples flags nothing.
+    """
+
+    value: Path
+    group: Path
+    mads: Decimal
+    samples: int
+    scale: Scale = Scale.LINEAR
+    of: str = field(init=False)
+    """What the samples are of. Anomalies that look at the same values share their samples."""
+    within: ClassVar[None] = None
+
+    @of.default
+    def _of(self) -> str:
+        return f"{self.value.text} by {self.group.text}"
+
+    def paths(self) -> Iterator[Path]:
+        """Yield the expressions that an event is asked."""
+        yield from (self.value, self.group)
+
+    @classmethod
+    def shape(cls) -> Shape:
+        """Return how it is written in a policy."""
+        from engine.policy import grammar  # noqa: PLC0415  a compiled policy needs none
+
+        keys = {
+            "value": grammar.Key(grammar.Expression()),
+            "group": grammar.Key(grammar.Expression()),
+            "mads": grammar.Key(grammar.Number(Decimal(0), Decimal(1000))),
+            "samples": grammar.Key(grammar.Number(*SAMPLES, whole=True)),
+            "scale": grammar.Key(grammar.Word(tuple(Scale)), Scale.LINEAR.value),
+        }
+        return grammar.Keys(keys, lambda values, _node, _notes: cls(**{**values, "scale": Scale(values["scale"])}))
 
 
-def _check_priced_members(anomaly: Members, notes: Notes) -> None:
-    """What anomalies see beside the envelope has just these members."""
-    match = anomaly.get("match")
-    for name in ("charge", "grant"):
-        priced = match.get(name) if isinstance(match, Members) else None
-        for key, _ in priced.pairs if isinstance(priced, Members) else ():
-            if key.text not in PRICED_MEMBERS:
-                notes.mistake(key.place, f"`{name}` has no {named(key.text)}{did_you_mean(key.text, PRICED_MEMBERS)}")
+@frozen
+class Frequency:
+    """What comes too often: more than ``more_than`` jobs with the same values at ``same`` within a length of time."""
+
+    same: tuple[Path, ...]
+    more_than: int
+    within: timedelta
+    of: ClassVar[None] = None
+
+    def paths(self) -> Iterator[Path]:
+        """Yield the expressions that an event is asked."""
+        yield from self.same
+
+    @classmethod
+    def shape(cls) -> Shape:
+        """Return how it is written in a policy."""
+        from engine.policy import grammar, pricing  # noqa: PLC0415  a compiled policy needs none
+
+        keys = {
+            "same": grammar.Key(pricing.Selectors()),
+            "more_than": grammar.Key(grammar.Number(Decimal(1), Decimal(10_000), whole=True)),
+            "within": grammar.Key(grammar.Duration()),
+        }
+        return grammar.Keys(keys, lambda values, _node, _notes: cls(**values), _check_within)
+
+
+@frozen
+class Falling:
+    """What falls: the median of a group's ``last`` values within a length of time is less than ``below`` of the usual one.
+
+    A group with a baseline of fewer than ``samples`` samples flags nothing. A policy calls it ``drift``.
+    """
+
+    value: Path
+    group: Path
+    below: Decimal
+    last: int
+    within: timedelta
+    samples: int
+    of: str = field(init=False)
+
+    @of.default
+    def _of(self) -> str:
+        return f"{self.value.text} by {self.group.text}"
+
+    def paths(self) -> Iterator[Path]:
+        """Yield the expressions that an event is asked."""
+        yield from (self.value, self.group)
+
+    @classmethod
+    def shape(cls) -> Shape:
+        """Return how it is written in a policy."""
+        from engine.policy import grammar  # noqa: PLC0415  a compiled policy needs none
+
+        keys = {
+            "value": grammar.Key(grammar.Expression()),
+            "group": grammar.Key(grammar.Expression()),
+            "below": grammar.Key(grammar.Number(Decimal("0.01"), Decimal("0.99"))),
+            "last": grammar.Key(grammar.Number(Decimal(5), Decimal(1000), whole=True)),
+            "within": grammar.Key(grammar.Duration()),
+            "samples": grammar.Key(grammar.Number(*SAMPLES, whole=True)),
+        }
+        return grammar.Keys(keys, lambda values, _node, _notes: cls(**values), _check_within)
 
 
 def _check_within(values: Mapping[str, Any], detector: Members, notes: Notes) -> None:
-    within = values.get("within", WRONG)
-    if within is not WRONG and within > WITHIN_MAX:
-        notes.mistake(
-            (detector.get("within") or detector).place, f"`within` is longer than the {WITHIN_MAX.days}d of a look back"
-        )
+    within = values.get("within")
+    if isinstance(within, timedelta) and within > WITHIN_MAX:
+        place = (detector.get("within") or detector).place
+        notes.mistake(place, f"`within` is longer than the {WITHIN_MAX.days}d of a look back")
 
 
-def _outlier(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Outlier:
-    return Outlier(**{**values, "scale": Scale(values["scale"])})
+# --- the table --------------------------------------------------------------------------------------------------------
 
+type Detector = Outlier | Frequency | Falling
+type Measuring = Outlier | Falling
 
-SAMPLES = Number(Decimal(5), Decimal(10_000), whole=True)
-
-OUTLIER = Keys(
-    {
-        "value": Key(Expression()),
-        "group": Key(Expression()),
-        "mads": Key(Number(Decimal(0), Decimal(1000))),
-        "samples": Key(SAMPLES),
-        "scale": Key(Word(tuple(Scale)), Scale.LINEAR.value),
-    },
-    _outlier,
-)
-
-FREQUENCY = Keys(
-    {
-        "same": Key(Selectors()),
-        "more_than": Key(Number(Decimal(1), Decimal(10_000), whole=True)),
-        "within": Key(Duration()),
-    },
-    lambda values, _node, _notes: Frequency(**values),
-    _check_within,
-)
-
-DRIFT = Keys(
-    {
-        "value": Key(Expression()),
-        "group": Key(Expression()),
-        "below": Key(Number(Decimal("0.01"), Decimal("0.99"))),
-        "last": Key(Number(Decimal(5), Decimal(1000), whole=True)),
-        "within": Key(Duration()),
-        "samples": Key(SAMPLES),
-    },
-    lambda values, _node, _notes: Drift(**values),
-    _check_within,
-)
-
-ANOMALY = Keys(
-    {
-        "name": Key(Name(reserved=BUILT_IN_ANOMALIES)),
-        "match": Key(EventPattern(), None),
-        "outlier": Key(OUTLIER, None),
-        "frequency": Key(FREQUENCY, None),
-        "drift": Key(DRIFT, None),
-        "reason": Key(Text(), None),
-    },
-    _anomaly,
-    _check_anomaly,
-)
+DETECTORS: Mapping[str, type[Detector]] = {"outlier": Outlier, "frequency": Frequency, "drift": Falling}
+"""By its key: what an anomaly may have beside, or in place of, ``match``. It has one of them."""

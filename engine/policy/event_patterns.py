@@ -23,9 +23,9 @@ COMBINATIONS_MAX = 5000
 
 @frozen(eq=False, repr=False)
 class Matcher:
-    """A compiled pattern, and the pattern itself in plain values."""
+    """The predicate of a pattern (which knows the parsed one), and the pattern itself in plain values."""
 
-    matches: Callable[[Mapping[str, Any]], bool]
+    matches: LazyPredicate
     pattern: Mapping[str, Any]
 
 

@@ -281,6 +281,8 @@ class Keys:
     keys: Mapping[str, Key]
     build: Build = _as_it_is
     check: Check = _nothing_more
+    or_amount: tuple[str, ...] = ()
+    """For the schema: these keys must be there, or ``amount`` and no other."""
 
     def read(self, node: Node, notes: Notes) -> Any:
         if not isinstance(node, Members):

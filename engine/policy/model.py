@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from attrs import field, frozen
 
 from engine.domain.errors import Mistake
+from engine.domain.fact_kinds import BY_ACTION, Action, FactKind
 from engine.domain.money import Money
+from engine.policy.detectors import Detector
 from engine.policy.expressions.paths import Path
+from engine.policy.patterns.compile import LazyPredicate, Predicate
 from engine.policy.patterns.index import PatternIndex
-from engine.policy.price_books import ChargeTerms, PriceBook
-
-Predicate = Callable[[Mapping[str, Any]], bool]
-
-
-def every_event(_event: Mapping[str, Any]) -> bool:
-    """Match whatever there is."""
-    return True
-
-
-class Action(StrEnum):
-    """What a rule does with the events it matches."""
-
-    DEBIT = "debit"
-    REFUND = "refund"
-    GRANT = "grant"
-    FLAG = "flag"
+from engine.policy.price_books import PriceBook
+from engine.policy.terms import FlagTerms, Terms
 
 
 class Overdraft(StrEnum):
@@ -78,102 +65,46 @@ class Fields:
 
 
 @frozen
-class RefundTerms:
-    """How many percent of a charge go back, and how old the charge may be (None: as old as it likes)."""
-
-    percent: Decimal
-    within: timedelta | None = None
-
-
-@frozen
 class Rule:
     """One line of the policy: events that match ``pattern``, and what they mean. It stands at ``line`` and ``column``."""
 
     name: str
     action: Action
-    matches: Predicate
+    matches: LazyPredicate
     pattern: Mapping[str, Any]
     line: int
     column: int
-    terms: ChargeTerms | None = None
-    """What a debit costs, or a grant is worth."""
-    refund: RefundTerms | None = None
-    reason: str | None = None
+    terms: Terms
 
+    @property
+    def kind(self) -> FactKind:
+        """The kind of fact that it contributes."""
+        return BY_ACTION[self.action]
 
-class Scale(StrEnum):
-    """How the distance from what is usual is measured."""
+    @property
+    def decides(self) -> bool:
+        """Whether it decides over the events that it takes first; others flag them beside."""
+        return BY_ACTION[self.action].decides
 
-    LINEAR = "linear"
-    LOG = "log"
-    """By the factor between the two: of 20, 10 is as far as 40."""
-
-
-@frozen
-class Outlier:
-    """What is unusual: a value more than ``mads`` median absolute deviations from its group's median.
-
-    A group of fewer than ``samples`` samples flags nothing.
-    """
-
-    value: Path
-    group: Path
-    mads: Decimal
-    samples: int
-    scale: Scale = Scale.LINEAR
-    of: str = field(init=False)
-    """What the samples are of. Anomalies that look at the same values share their samples."""
-
-    @of.default
-    def _of(self) -> str:
-        return f"{self.value.text} by {self.group.text}"
-
-
-@frozen
-class Frequency:
-    """What comes too often: more than ``more_than`` jobs with the same values at ``same`` within a length of time."""
-
-    same: tuple[Path, ...]
-    more_than: int
-    within: timedelta
-
-
-@frozen
-class Drift:
-    """What falls: the median of a group's ``last`` values within a length of time is less than ``below`` of the usual one.
-
-    A group with a baseline of fewer than ``samples`` samples flags nothing.
-    """
-
-    value: Path
-    group: Path
-    below: Decimal
-    last: int
-    within: timedelta
-    samples: int
-    of: str = field(init=False)
-
-    @of.default
-    def _of(self) -> str:
-        return f"{self.value.text} by {self.group.text}"
+    @property
+    def reason(self) -> str | None:
+        """Why what it flags should be looked at."""
+        return self.terms.reason if isinstance(self.terms, FlagTerms) else None
 
 
 @frozen
 class AnomalyRule:
     """An anomaly found by a pattern over the envelope plus ``charge`` (amount, quantity, rate, unit, price).
 
-    With ``outlier`` it looks only at what the pattern matches (an empty one: at every event), and flags what is unusual. With
-    ``frequency`` or ``drift`` the scheduled run flags what only many of these events show.
+    With a detector it looks only at what the pattern matches (an empty one: at every event), and flags what that finds.
     """
 
     name: str
-    matches: Predicate
+    matches: LazyPredicate
     pattern: Mapping[str, Any]
     line: int
     reason: str | None = None
-    outlier: Outlier | None = None
-    frequency: Frequency | None = None
-    drift: Drift | None = None
+    detector: Detector | None = None
 
 
 @frozen
@@ -184,7 +115,7 @@ class CatchUp:
     ``detail_type`` become the event's; ``time`` finds the event's time in the row.
     """
 
-    matches: Predicate
+    matches: LazyPredicate
     pattern: Mapping[str, Any]
     statuses: tuple[str, ...] | None
     source: str
@@ -246,26 +177,26 @@ class Policy:
 
     def prepare(self) -> None:
         """Compile what the first event would wait for; of very many rules the first, the rest waits for its own event."""
-        predicates = (*self.index.predicates, *(anomaly.matches for anomaly in self.anomalies))
+        predicates: tuple[Predicate, ...] = (*self.index.predicates, *(anomaly.matches for anomaly in self.anomalies))
         for predicate in predicates[:PREPARED_MAX]:
             predicate({})
 
     @property
-    def outliers(self) -> tuple[Outlier, ...]:
-        """What an event needs a baseline for."""
-        return tuple(anomaly.outlier for anomaly in self.anomalies if anomaly.outlier)
+    def detectors(self) -> tuple[Detector, ...]:
+        """What anomalies look for beside patterns."""
+        return tuple(anomaly.detector for anomaly in self.anomalies if anomaly.detector is not None)
 
     @property
-    def frequencies(self) -> Mapping[str, Frequency]:
-        """What is counted, by the anomaly's name."""
-        return {anomaly.name: anomaly.frequency for anomaly in self.anomalies if anomaly.frequency}
+    def needs_baselines(self) -> bool:
+        """Whether an event is measured by what is usual before it is posted."""
+        return any(detector.of is not None and detector.within is None for detector in self.detectors)
 
     @property
-    def drifts(self) -> Mapping[str, Drift]:
-        """What may fall, by the anomaly's name."""
-        return {anomaly.name: anomaly.drift for anomaly in self.anomalies if anomaly.drift}
-
-    @property
-    def measured(self) -> tuple[Outlier | Drift, ...]:
+    def measured(self) -> tuple[str, ...]:
         """What baselines are worked out for."""
-        return (*self.outliers, *self.drifts.values())
+        return tuple(detector.of for detector in self.detectors if detector.of is not None)
+
+    @property
+    def looking_back(self) -> tuple[Detector, ...]:
+        """What the scheduled run looks back for."""
+        return tuple(detector for detector in self.detectors if detector.within is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from attrs import field, frozen
 
@@ -80,6 +80,13 @@ class ChargeTerms:
     minimum: Decimal | None = None
     maximum: Decimal | None = None
 
+    def paths(self) -> Iterator[Path]:
+        """Yield the expressions that an event is asked."""
+        if self.quantity is not None:
+            yield self.quantity
+        for row in self.book.rows if self.book else ():
+            yield from row.by
+
 
 @frozen
 class Priced:
@@ -122,10 +129,20 @@ def unbounded(price: Price, quantity: Decimal) -> Decimal:
     """Return quantity x rate: of graduated tiers the sum of what lies in each, of volume tiers all at the tier's rate."""
     if price.rate is None:
         return quantity
-    if price.tier_model is TierModel.VOLUME or not price.tiers:
+    if not price.tiers:
         return EXACT.multiply(quantity, price.rate)
+    match price.tier_model:
+        case TierModel.VOLUME:
+            return EXACT.multiply(quantity, price.rate)
+        case TierModel.GRADUATED:
+            return _graduated(price.tiers, quantity)
+        case _:
+            assert_never(price.tier_model)
+
+
+def _graduated(tiers: tuple[Tier, ...], quantity: Decimal) -> Decimal:
     total = ZERO
-    for part, tier in in_tiers(price.tiers, quantity):
+    for part, tier in in_tiers(tiers, quantity):
         total = EXACT.add(total, EXACT.multiply(part, tier.rate))
     return total
 

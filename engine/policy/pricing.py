@@ -226,8 +226,8 @@ TERMS_KEYS: Mapping[str, Key] = {
     "maximum": Key(AMOUNT, None),
 }
 
-CHARGE = Keys(TERMS_KEYS, _terms, _check_charge)
-GRANT = Keys(TERMS_KEYS, _terms, _check_grant)
+CHARGE = Keys(TERMS_KEYS, _terms, _check_charge, or_amount=("price", "quantity"))
+GRANT = Keys(TERMS_KEYS, _terms, _check_grant, or_amount=("quantity",))
 
 
 def _money(values: Mapping[str, Any], _node: Members, _notes: Notes) -> Money:

@@ -17,15 +17,10 @@ def row_attributes(policy: Policy) -> frozenset[str] | None:
 
 def _at_paths(policy: Policy) -> Iterator[frozenset[str] | None]:
     fields = policy.fields
-    looked_at = [fields.job, fields.user, fields.time, fields.reference]
-    for terms in (rule.terms for rule in policy.rules if rule.terms):
-        looked_at.append(terms.quantity)
-        looked_at.extend(by for row in (terms.book.rows if terms.book else ()) for by in row.by)
-    for measured in policy.measured:
-        looked_at.extend((measured.value, measured.group))
-    for frequency in policy.frequencies.values():
-        looked_at.extend(frequency.same)
-    yield from (expression_attributes(path) for path in looked_at if path is not None)
+    named = (fields.job, fields.user, fields.time, fields.reference)
+    yield from (expression_attributes(path) for path in named if path is not None)
+    asking = (*(rule.terms for rule in policy.rules), *policy.detectors)
+    yield from (expression_attributes(path) for part in asking for path in part.paths())
 
 
 def _at_patterns(policy: Policy) -> Iterator[frozenset[str] | None]:

@@ -6,10 +6,11 @@ maximum) only the loader checks. ``errorMessage`` is no word of the draft: yaml-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
+from engine.domain.fact_kinds import BY_ACTION, Action
 from engine.policy.detectors import DETECTORS
 from engine.policy.event_patterns import EventPattern
 from engine.policy.grammar import (
@@ -30,8 +31,9 @@ from engine.policy.grammar import (
     Text,
     Word,
 )
-from engine.policy.loader import ACTION_KEYS, POLICY
-from engine.policy.pricing import TERMS_KEYS, Rate, Selectors
+from engine.policy.loader import POLICY
+from engine.policy.pricing import Rate, Selectors
+from engine.policy.rules import TERMS_KEYS
 from engine.policy.words import ABOUT
 
 Schema = dict[str, Any]
@@ -99,6 +101,7 @@ def _keys(shape: Keys, path: str) -> Schema:
         "required": [name for name, key in shape.keys.items() if key.is_required],
         "additionalProperties": False,
         **BETWEEN_KEYS.get(path, {}),
+        **(_flat_or(shape) if shape.or_amount else {}),
     }
 
 
@@ -151,19 +154,18 @@ SCHEMAS: Mapping[type, Callable[[Any, str], Schema]] = {
 """What each shape is in a schema: a new shape is a line here."""
 
 
-def _rule_of(action: str, needed: Sequence[str]) -> Schema:
+def _rule_of(action: Action, needed: str) -> Schema:
     """Return what the keys of a rule must be when it has this action."""
-    others = [name for names in ACTION_KEYS.values() for name in names if name not in needed]
     return {
-        "if": {"properties": {"action": {"const": action}}, "required": ["action"]},
-        "then": {"required": list(needed), **_without(others)},
+        "if": {"properties": {"action": {"const": action.value}}, "required": ["action"]},
+        "then": {"required": [needed], **_without(name for name in TERMS_KEYS if name != needed)},
     }
 
 
-def _flat_or(*needed: str) -> Schema:
-    """Return what the keys of a charge or a grant must be: ``amount`` alone, or these."""
-    others = [name for name in TERMS_KEYS if name != "amount"]
-    return {"if": {"required": ["amount"]}, "then": _without(others), "else": {"required": list(needed)}}
+def _flat_or(terms: Keys) -> Schema:
+    """Return what the keys of a charge or a grant must be: ``amount`` alone, or those that a quantity needs."""
+    others = [name for name in terms.keys if name != "amount"]
+    return {"if": {"required": ["amount"]}, "then": _without(others), "else": {"required": list(terms.or_amount)}}
 
 
 def _without(names: Iterable[str]) -> Schema:
@@ -171,9 +173,7 @@ def _without(names: Iterable[str]) -> Schema:
 
 
 BETWEEN_KEYS: Mapping[str, Schema] = {
-    "rules.": {"allOf": [_rule_of(action.value, needed) for action, needed in ACTION_KEYS.items()]},
-    "rules.charge.": _flat_or("price", "quantity"),
-    "rules.grant.": _flat_or("quantity"),
+    "rules.": {"allOf": [_rule_of(action, kind.key) for action, kind in BY_ACTION.items()]},
     "anomalies.": {
         "anyOf": [{"required": [name]} for name in ("match", *DETECTORS)],
         "not": {"anyOf": [{"required": list(pair)} for pair in combinations(DETECTORS, 2)]},

@@ -11,12 +11,15 @@ from attrs import Factory, define, evolve, fields, frozen, has
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError
+from engine.domain.fact_kinds import FACT_KINDS, PRICED
 from engine.domain.instants import instant_text
 from engine.domain.log import log_of
 from engine.domain.money import EXACT, ZERO
 from engine.domain.price import Tier
-from engine.policy.model import AnomalyRule, CatchUp, Policy, Rule
-from engine.policy.price_books import PriceRow, rates_by_unit
+from engine.policy.detectors import DETECTORS
+from engine.policy.model import AnomalyRule, Policy, Rule
+from engine.policy.price_books import ChargeTerms, PriceRow, rates_by_unit
+from engine.policy.terms import Terms
 from engine.preview.rehearsal import Plenty, Rehearsal
 
 REFUSED = "error"
@@ -182,18 +185,24 @@ def _changed(kind: str, now: Mapping[str, Any], then: Mapping[str, Any]) -> Iter
             yield f"{kind} {name}: {', '.join(DETAILS.get(kind, _fields)(now[name], then[name])) or 'differs'}"
 
 
-KEYS = {"pattern": "match", "terms": "charge or grant", "tier_model": "tiers"}
+KEYS = {"tier_model": "tiers"}
 """Fields of the model that have another name in the file."""
+
+
+def _members(part: Any) -> Mapping[str, Any]:
+    """Return what a part of a policy says, each under its key."""
+    if isinstance(part, Mapping):
+        return part
+    return {KEYS.get(attribute.name, attribute.name): getattr(part, attribute.name) for attribute in fields(type(part))}
 
 
 def _fields(now: Any, then: Any) -> Iterator[str]:
     """Yield which keys differ."""
-    if not has(type(now)):
+    if not (isinstance(now, Mapping) or has(type(now))):
         yield f"{now} -> {then}"
         return
-    for attribute in fields(type(now)):
-        if getattr(now, attribute.name) != getattr(then, attribute.name):
-            yield f"`{KEYS.get(attribute.name, attribute.name)}` differs"
+    after = _members(then)
+    yield from (f"`{key}` differs" for key, value in _members(now).items() if value != after[key])
 
 
 def _rates(now: PriceRow, then: PriceRow) -> Iterator[str]:
@@ -218,28 +227,34 @@ def _price_rows(policy: Policy) -> dict[str, Any]:
     return {f"{book.name} from {instant_text(row.effective)}": row for book in policy.prices.values() for row in book.rows}
 
 
-def _named(parts: Iterable[Rule | AnomalyRule]) -> dict[str, Any]:
-    """Return parts by name, without where they stand and without the price book, whose rows are compared by themselves."""
-    return {part.name: _plain(part) for part in parts}
+def _named(parts: Iterable[Rule | AnomalyRule]) -> dict[str, Mapping[str, Any]]:
+    """Return parts by name, without where they stand."""
+    return {part.name: _rule(part) if isinstance(part, Rule) else _anomaly(part) for part in parts}
 
 
-def _plain(part: Rule | AnomalyRule) -> Any:
-    plain: Any = evolve(part, matches=_never, line=0)
-    if isinstance(plain, Rule):
-        terms = plain.terms and evolve(plain.terms, book=plain.terms.book and evolve(plain.terms.book, rows=()))
-        return evolve(plain, column=0, terms=terms)
-    return plain
+TERMS = {kind.name: " or ".join(each.key for each in PRICED) if kind.is_priced else kind.key for kind in FACT_KINDS.values()}
+"""What the terms of each kind of rule are called: those with a price are all written alike."""
 
 
-def _catch_ups(policy: Policy) -> dict[str, CatchUp]:
+def _rule(rule: Rule) -> Mapping[str, Any]:
+    """Return a rule without the rows of its price book, which are compared by themselves."""
+    terms: Terms = rule.terms
+    if isinstance(terms, ChargeTerms) and terms.book:
+        terms = evolve(terms, book=evolve(terms.book, rows=()))
+    said = {**dict.fromkeys(TERMS.values()), TERMS[rule.kind.name]: terms}
+    return {"name": rule.name, "action": rule.action, "match": rule.pattern, **said}
+
+
+def _anomaly(rule: AnomalyRule) -> Mapping[str, Any]:
+    detectors = {key: rule.detector if isinstance(rule.detector, detector) else None for key, detector in DETECTORS.items()}
+    return {"name": rule.name, "match": rule.pattern, "reason": rule.reason, **detectors}
+
+
+def _catch_ups(policy: Policy) -> dict[str, Mapping[str, Any]]:
     return {
-        f"to {catch_up.source} {catch_up.detail_type}": evolve(catch_up, matches=_never, line=0)
-        for catch_up in policy.catch_up
+        f"to {part.source} {part.detail_type}": {"match": part.pattern, "statuses": part.statuses, "time": part.time}
+        for part in policy.catch_up
     }
-
-
-def _never(_event: Any) -> bool:
-    return False
 
 
 def _settings(policy: Policy) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def load_tests(path: Path) -> TestFile:
 
 def _check_baselines(node: Node, policy: Policy, notes: Notes) -> None:
     """A baseline of something that no anomaly looks at would make a test pass that shows nothing."""
-    known = [measured.of for measured in policy.measured]
+    known = policy.measured
     tests = node.get("tests") if isinstance(node, Members) else None
     for test in tests.nodes if isinstance(tests, Items) else ():
         baselines = test.get("baselines") if isinstance(test, Members) else None

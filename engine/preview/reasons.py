@@ -15,14 +15,18 @@ from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError
 from engine.domain.instants import instant_text
 from engine.domain.money import canonical
-from engine.policy.model import AnomalyRule, Outlier, Policy
-from engine.policy.patterns.why import first_difference
-from engine.policy.price_books import PriceBook
+from engine.domain.price import Price
+from engine.policy.detectors import Outlier
+from engine.policy.model import AnomalyRule, Policy
+from engine.policy.patterns.why import difference_from
+from engine.policy.price_books import ChargeTerms, PriceBook
+from engine.policy.terms import Terms
 from engine.preview.rehearsal import Plenty, Rehearsal
 from engine.rating.arithmetic import price_steps
 from engine.rating.assess import assess, priced_view
 from engine.rating.baselines import NO_BASELINES, Baselines
-from engine.rating.detectors import Looked, distance_of, look
+from engine.rating.cost import told_steps
+from engine.rating.detectors import Examination, distance_of, examine
 
 
 @frozen
@@ -124,7 +128,7 @@ def _entry(envelope: Envelope, assessment: Assessment, balance: Decimal | None, 
 
 def _rules(document: Document, policy: Policy) -> Iterator[Tried]:
     for rule in policy.rules:
-        yield Tried(rule.name, rule.action.value, rule.line, first_difference(rule.pattern, document))
+        yield Tried(rule.name, rule.action.value, rule.line, difference_from(rule.matches.parsed, document))
 
 
 def _anomalies(document: Document, policy: Policy, assessment: Assessment | None, baselines: Baselines) -> Iterator[Tried]:
@@ -132,42 +136,44 @@ def _anomalies(document: Document, policy: Policy, assessment: Assessment | None
         return
     priced = priced_view(assessment)
     for rule in policy.anomalies:
-        yield _anomaly(rule, {**document, **priced}, look(rule, document, priced, baselines))
+        yield _anomaly(rule, {**document, **priced}, examine(rule, document, priced, baselines))
 
 
-def _anomaly(rule: AnomalyRule, seen: Document, looked: Looked) -> Tried:
-    if looked.anomaly is not None:
-        return Tried(rule.name, "anomaly", rule.line, None, looked.anomaly.figures)
-    difference = first_difference(rule.pattern, seen) if rule.pattern else None
+def _anomaly(rule: AnomalyRule, event: Document, examined: Examination) -> Tried:
+    if examined.anomaly is not None:
+        return Tried(rule.name, "anomaly", rule.line, None, examined.anomaly.figures)
+    difference = difference_from(rule.matches.parsed, event)
     if difference is None:
-        difference = looked.note or (_usual(rule.outlier, looked) if rule.outlier is not None else None)
+        difference = examined.note or (_usual(rule.detector, examined) if isinstance(rule.detector, Outlier) else None)
     return Tried(rule.name, "anomaly", rule.line, difference)
 
 
-def _usual(outlier: Outlier, looked: Looked) -> str:
-    if looked.sample is None or looked.baseline is None:
+def _usual(outlier: Outlier, examined: Examination) -> str:
+    if examined.sample is None or examined.baseline is None:
         return f"the event has no {outlier.of}"
-    baseline, value = looked.baseline, looked.sample.value
+    baseline, value = examined.baseline, examined.sample.value
     mads = distance_of(outlier, baseline, value)
     return (
         f"{canonical(value)} is {mads:.1f} MADs from the median {canonical(baseline.median)} of"
-        f" {baseline.samples} samples of {looked.sample.group}; more than {outlier.mads} would be flagged"
+        f" {baseline.samples} samples of {examined.sample.group}; more than {outlier.mads} would be flagged"
     )
 
 
 def _steps(assessment: Assessment, policy: Policy) -> Iterator[str]:
     rule = next(rule for rule in policy.rules if rule.name == assessment.rule)
-    fact = assessment.fact
     if assessment.price is not None:
-        if rule.terms and rule.terms.book and assessment.price.effective:
-            yield _in_force(rule.terms.book, assessment.price.effective, assessment.at)
-        if rule.terms and rule.terms.quantity and assessment.quantity is not None:
-            yield f"{rule.terms.quantity.text} is {canonical(assessment.quantity)}"
+        yield from _terms_steps(rule.terms, assessment, assessment.price)
         yield from price_steps(assessment.price, assessment.quantity, policy.money)
-    for refund in fact.refunds:
-        limit = f", if it is not older than {refund.within}" if refund.within is not None else ""
-        percent = canonical(refund.percent)
-        yield f"{percent} % of what the job was charged goes back{limit}; as its first event, of nothing"
+    yield from told_steps(assessment.fact)
+
+
+def _terms_steps(terms: Terms, assessment: Assessment, price: Price) -> Iterator[str]:
+    if not isinstance(terms, ChargeTerms):
+        return
+    if terms.book and price.effective:
+        yield _in_force(terms.book, price.effective, assessment.at)
+    if terms.quantity and assessment.quantity is not None:
+        yield f"{terms.quantity.text} is {canonical(assessment.quantity)}"
 
 
 def _in_force(book: PriceBook, effective: datetime, at: datetime) -> str:

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from engine.domain.anomaly import Anomaly
 from engine.domain.assessment import Assessment
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError, shown
-from engine.domain.facts import Charge, Facts, Grant, Refund
+from engine.domain.fact_kinds import PRICED
+from engine.domain.facts import Facts
 from engine.domain.instants import instant_text, read_instant
 from engine.domain.price import Price
-from engine.domain.references import GRANT, JOB
+from engine.domain.references import JOB
 from engine.domain.texts import plainly, text_problem
 from engine.policy.expressions.paths import Path, PathProblem
-from engine.policy.model import Action, Policy, Rule
-from engine.policy.price_books import EVENT_TIME, Priced, PriceProblem, price_charge
+from engine.policy.model import Policy, Rule
+from engine.policy.price_books import EVENT_TIME, PriceProblem
 from engine.rating.baselines import NO_BASELINES, Baselines
+from engine.rating.contributions import TOLD, Effect
 from engine.rating.detectors import find_anomalies
 
 IDENTIFIER_CHARACTERS_MAX = 1024
 KEY_BYTES_MAX = 2048
 """What a key of DynamoDB holds, as UTF-8."""
-
-
-@frozen
-class Effect:
-    """What a rule contributes: a fact, and how its price came about."""
-
-    fact: Facts
-    price: Price | None = None
-    quantity: Decimal | None = None
 
 
 def assess(
@@ -49,18 +42,19 @@ def assess(
     """
     document = envelope.document
     matching = policy.matching(document)
-    deciding = next((rule for rule in matching if rule.action in EFFECTS), None)
-    flags = [rule for rule in matching if rule.action is Action.FLAG]
+    deciding = next((rule for rule in matching if rule.decides), None)
+    flags = [rule for rule in matching if not rule.decides]
     if deciding is None and not flags:
         return None
-    reader = _Reader(envelope, (deciding or flags[0]).name, policy)
-    is_grant = deciding is not None and deciding.action is Action.GRANT
-    reference, job = reader.grant() if is_grant else reader.job()
+    reader = EventReader(envelope, (deciding or flags[0]).name, policy)
+    reference, job = reader.log(deciding.kind.log if deciding else JOB)
     user, at = reader.identifier(policy.fields.user), reader.instant(policy.fields.time)
     if now is not None and not envelope.time_is_assumed:
         reader.refuse_ahead(at, now)
     effect = reader.effect(deciding, at) if deciding else Effect(Facts())
-    raised = tuple(sorted((rule.name, at) for rule in flags))
+    fact = effect.fact
+    for rule in flags:
+        fact = fact.join(reader.effect(rule, at).fact)
     found = find_anomalies(policy.anomalies, document, priced_view(effect), baselines)
     return Assessment(
         reference=reference,
@@ -68,7 +62,7 @@ def assess(
         user=user,
         at=at,
         rule=reader.rule,
-        fact=evolve(effect.fact, flags=raised) if raised else effect.fact,
+        fact=fact,
         source=envelope.source,
         event_id=reader.event_id(),
         price=effect.price,
@@ -83,38 +77,17 @@ def assess(
     )
 
 
-def _debit(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
-    priced = _priced(rule, envelope, at, policy)
-    charges = (Charge(priced.amount, at, priced.content, policy.identity),)
-    fact = Facts(weak_charges=charges) if envelope.time_is_assumed else Facts(charges=charges)
-    return Effect(fact, priced.price, priced.quantity)
-
-
-def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
-    priced = _priced(rule, envelope, at, policy)
-    grant = Grant(priced.amount, at, priced.content, policy.identity)
-    return Effect(Facts(grants=(grant,)), priced.price, priced.quantity)
-
-
-def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Priced:
-    assert rule.terms is not None  # noqa: S101  the loader gives every debit and grant rule its terms
-    return price_charge(rule.terms, envelope.document, at, policy.money)
-
-
-def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
-    assert rule.refund is not None  # noqa: S101  the loader gives every refund rule its terms
-    if envelope.time_is_assumed:  # the start of a scan says nothing of how old the charge was
-        return Effect(Facts(weak_refunds=(Refund(rule.refund.percent, at, None, policy.identity, rule.name),)))
-    return Effect(Facts(refunds=(Refund(rule.refund.percent, at, rule.refund.within, policy.identity, rule.name),)))
+# --- what anomalies see -----------------------------------------------------------------------------------------------
 
 
 def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | str | None]]:
-    """Return what anomalies see beside the envelope: ``charge`` of a debit, ``grant`` of a grant, nothing of all else."""
-    for name, fact in (("charge", effect.fact.charge), ("grant", effect.fact.grant)):
+    """Return what anomalies see beside the envelope: of a priced fact its figures under the name of its kind, else nothing."""
+    for kind in PRICED:
+        fact = kind.counting(effect.fact)
         if fact is not None:
             price = effect.price or NO_PRICE
             return {
-                name: {
+                kind.key: {
                     "amount": fact.amount,
                     "quantity": effect.quantity,
                     "rate": price.rate,
@@ -133,36 +106,34 @@ def _named(price: Price) -> str | None:
     return f"{price.book} {instant_text(price.effective)} {price.unit}" if price.effective is not None else None
 
 
-EFFECTS: Mapping[Action, Callable[[Rule, Envelope, datetime, Policy], Effect]] = {
-    Action.DEBIT: _debit,
-    Action.REFUND: _refund,
-    Action.GRANT: _grant,
-}
-"""What each action that decides contributes to the facts of a job or a grant."""
+# --- what an envelope says --------------------------------------------------------------------------------------------
 
 
 @frozen
-class _Reader:
+class EventReader:
     """Reads an envelope and turns whatever makes no sense into an EventError that names event, rule and field."""
 
     envelope: Envelope
     rule: str
     policy: Policy
 
-    def job(self) -> tuple[str, str]:
-        """Return the reference of the job's log, and the job."""
+    def log(self, log: str) -> tuple[str, str | None]:
+        """Return the reference of the event's log, which begins with ``log``, and the job where the event names one."""
+        return self._job() if log == JOB else self._other(log)
+
+    def _job(self) -> tuple[str, str]:
         job = self.identifier(self.policy.fields.job, JOB)
         return f"{JOB}{job}", job
 
-    def grant(self) -> tuple[str, str | None]:
-        """Return the reference of the grant's log, and the job where the event names one beside it."""
+    def _other(self, log: str) -> tuple[str, str | None]:
+        """A grant's log, say, is named by the event's reference; the event may name a job beside it."""
         path = self.policy.fields.reference
-        assert path is not None  # noqa: S101  the loader refuses a grant rule without it
+        assert path is not None  # noqa: S101  the loader refuses a rule of such a log without it
         try:
             job = self.identifier(self.policy.fields.job, JOB)
         except EventError:
             job = None
-        return f"{GRANT}{self.identifier(path, GRANT)}", job
+        return f"{log}{self.identifier(path, log)}", job
 
     def identifier(self, path: Path, prefix: str = "") -> str:
         value = self._search(path)
@@ -195,15 +166,15 @@ class _Reader:
 
     def effect(self, rule: Rule, at: datetime) -> Effect:
         try:
-            return EFFECTS[rule.action](rule, self.envelope, at, self.policy)
+            return TOLD[rule.kind.name].contribute(rule, self.envelope, at, self.policy)
         except PriceProblem as problem:
             field = self.policy.fields.time.text if problem.field == EVENT_TIME else problem.field
             raise self.error(field, problem.problem) from problem
 
     def error(self, field: str, problem: str) -> EventError:
-        return EventError(describe(self.envelope, self._job()), self.rule, field, problem)
+        return EventError(describe(self.envelope, self._job_said()), self.rule, field, problem)
 
-    def _job(self) -> str | None:
+    def _job_said(self) -> str | None:
         """Return the job that an error names where the event has no id of its own."""
         try:
             value = self.policy.fields.job.search(self.envelope.document)

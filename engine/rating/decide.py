@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 
 from attrs import evolve, frozen
 
 from engine.domain.anomaly import OVERDRAFT, UNKNOWN_USER, Anomaly
 from engine.domain.assessment import Assessment
-from engine.domain.decision import Decision, Guard, Outcome, Standing
-from engine.domain.entry import Entry, EntryType
+from engine.domain.decision import Decision, Guard, Standing
+from engine.domain.entry import Entry
+from engine.domain.entry_types import ENTRY_TYPES, EntryType, Outcome
 from engine.domain.envelope import Source
 from engine.domain.errors import EventError
-from engine.domain.facts import NOTHING_KNOWN, TWINS_MAX, Content, Facts
+from engine.domain.fact_kinds import moving_type
+from engine.domain.facts import NOTHING_KNOWN, TWINS_MAX, Content, Facts, most_twins
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog, due
-from engine.domain.money import EXACT, ZERO, Money
+from engine.domain.money import ZERO
+from engine.domain.references import log_name
 from engine.policy.expressions.paths import Path
 from engine.policy.model import Overdraft, Policy, UnknownUser
-from engine.rating.told import Doubt, Telling, doubts
+from engine.rating.contributions import recognised
+from engine.rating.cost import cost_of
+from engine.rating.recognise import Doubt, Telling, doubts
 
 
 def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Policy) -> Decision:
@@ -79,33 +83,6 @@ def mark_only(assessment: Assessment, log: JobLog, policy: Policy) -> Decision:
     return Decision(Outcome.FLAGGED, evolve(entry, user=log.user or entry.user, type=EntryType.FLAG, amount=ZERO))
 
 
-def cost_of(facts: Facts, log: JobLog, money: Money) -> Decimal:
-    """Return what a job with these facts should cost, beside what its log says it should have cost.
-
-    A known cost is never worked out again while what decides it stays: a later change of policy must not re-price it. (A log
-    whose charge nobody knows any more, as after a repair, has a cost of its own until a new fact comes.)
-    """
-    decides = facts.counting if facts.charge or facts.grant else facts.work
-    known = log.facts.counting if facts.charge or facts.grant else log.facts.work
-    return log.cost if decides == known else desired_cost(facts, money)
-
-
-def desired_cost(facts: Facts, money: Money) -> Decimal:
-    """Return what a job with these facts should have cost (credits, >= 0), or what a grant gave, as a negative.
-
-    No charge known: 0. No refund counts for the charge: its amount. Else what the refund that counts leaves of it, never more
-    than the charge; at equal times the refund is the later.
-    """
-    if facts.grant is not None:
-        return facts.grant.amount.copy_negate()
-    if facts.charge is None:
-        return ZERO
-    if (refund := facts.refund) is None:
-        return facts.charge.amount
-    left = money.round(EXACT.multiply(facts.charge.amount, EXACT.scaleb(100 - refund.percent, -2)))
-    return min(left, facts.charge.amount)
-
-
 def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts, tuple[Doubt, ...]]:
     """Return all that is known with this event, and what about it is unsure.
 
@@ -116,9 +93,9 @@ def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts
     telling = Telling(
         assessment.fact, assessment.document, assessment.source, policy.row_attributes, assessment.time_is_assumed
     )
-    new = telling.recognised(known)
+    new = recognised(telling, known)
     facts = known.join(new)
-    if max(map(len, (facts.charges, facts.grants, facts.weak_charges))) > TWINS_MAX:
+    if most_twins(facts) > TWINS_MAX:
         problem = f"is of the same instant as {TWINS_MAX} others, and each says something else; no more are kept"
         raise error_of(assessment, policy.fields.time, problem)
     doubtful = tuple(doubts(telling, known, new, policy.clock.skew))
@@ -154,7 +131,7 @@ def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, pol
         job=assessment.job,
         sequence=log.sequence + 1,
         user=assessment.user,
-        type=_type(amount, facts, log.facts),
+        type=_type(assessment.reference, amount, facts, log.facts),
         amount=amount,
         occurred_at=assessment.at,
         rule=assessment.rule,
@@ -173,12 +150,10 @@ def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, pol
     )
 
 
-def _type(amount: Decimal, facts: Facts, known: Facts) -> EntryType:
+def _type(reference: str, amount: Decimal, facts: Facts, known: Facts) -> EntryType:
     if amount == ZERO:
         return EntryType.FLAG if facts.same_work(known) else EntryType.VOID
-    if facts.grant is not None:
-        return EntryType.GRANT
-    return EntryType.DEBIT if amount < ZERO else EntryType.REFUND
+    return moving_type(reference, amount)
 
 
 def _standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]:
@@ -194,7 +169,8 @@ def _standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]
 def _is_refused(entry: Entry, standing: Standing, policy: Policy) -> bool:
     """Only a charge waits for a balance: a grant that was too large is corrected at once, whatever is left."""
     is_covered = standing is Standing.ASSUMED_COVERED
-    return entry.type is EntryType.DEBIT and not is_covered and policy.overdraft is Overdraft.REFUSE
+    may_wait = ENTRY_TYPES[entry.type].waits_for_balance
+    return may_wait and not is_covered and policy.overdraft is Overdraft.REFUSE
 
 
 def _guard(entry: Entry, standing: Standing, policy: Policy) -> Guard:
@@ -214,17 +190,8 @@ def _refuse(entry: Entry, assessment: Assessment, *, known: bool) -> Decision:
     return Decision(Outcome.REFUSED, flag, Guard.NONE, mark)
 
 
-OUTCOMES: Mapping[EntryType, Outcome] = {
-    EntryType.DEBIT: Outcome.DEBITED,
-    EntryType.REFUND: Outcome.REFUNDED,
-    EntryType.GRANT: Outcome.GRANTED,
-    EntryType.FLAG: Outcome.FLAGGED,
-    EntryType.VOID: Outcome.VOIDED,
-}
-
-
 def _settle(entry: Entry, guard: Guard, assessment: Assessment) -> Decision:
-    return Decision(OUTCOMES[entry.type], entry, guard, _mark(assessment, entry.facts, entry.sequence))
+    return Decision(ENTRY_TYPES[entry.type].outcome, entry, guard, _mark(assessment, entry.facts, entry.sequence))
 
 
 def _mark(assessment: Assessment, facts: Facts, sequence: int) -> Mark | None:
@@ -245,4 +212,4 @@ def error_of(assessment: Assessment, field: Path, problem: str) -> EventError:
 
 
 def _whose(assessment: Assessment) -> str:
-    return f"the {'grant' if assessment.fact.grant else 'job'}'s first entry"
+    return f"the {log_name(assessment.reference)}'s first entry"

@@ -6,15 +6,16 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, assert_never
 
 from attrs import frozen
 
 from engine.domain.anomaly import Anomaly, Sample, Sign
 from engine.domain.envelope import Document
 from engine.domain.money import ZERO, canonical, fits
+from engine.policy.detectors import Falling, Frequency, Measuring, Outlier, Scale
 from engine.policy.expressions.paths import Path, PathProblem
-from engine.policy.model import AnomalyRule, Drift, Frequency, Outlier, Scale
+from engine.policy.model import AnomalyRule
 from engine.rating.baselines import Baseline, Baselines
 
 GROUP_BYTES_MAX = 256
@@ -29,7 +30,7 @@ Priced = Mapping[str, Mapping[str, Decimal | str | None]]
 
 
 @frozen
-class Found:
+class Detected:
     """The anomalies of an event in the policy's order, the samples that it will be measured by and the signs it is counted by.
 
     ``unjudged`` says why outliers could not be measured (``missing``, ``stale``, ``unreadable``, or ``few`` samples of their
@@ -43,10 +44,11 @@ class Found:
 
 
 @frozen
-class Looked:
-    """What one detector makes of an event. ``sample`` is set where it took one, ``note`` where it could not judge it.
+class Examination:
+    """What one anomaly of the policy makes of an event.
 
-    ``sign`` is set where the event counts for what only many of them show.
+    ``sample`` is set where its detector took one, ``sign`` where the event counts for what only many show, and ``note``
+    where it could not be judged yet.
     """
 
     anomaly: Anomaly | None = None
@@ -61,7 +63,7 @@ class Looked:
         return self.sample is not None and self.note is not None and self.note is not LATER
 
 
-NOTHING = Looked()
+NOTHING_FOUND = Examination()
 
 FEW = "few"
 """Why an outlier was not measured: its group is new, or so rare that the baseline has too few samples of it."""
@@ -69,48 +71,52 @@ FEW = "few"
 LATER = "the scheduled run judges it together with others"
 
 
-def find_anomalies(rules: tuple[AnomalyRule, ...], document: Document, priced: Priced, baselines: Baselines) -> Found:
+def find_anomalies(rules: tuple[AnomalyRule, ...], document: Document, priced: Priced, baselines: Baselines) -> Detected:
     """Return what the rules find in an event.
 
     They see the envelope plus ``charge`` of a debit or ``grant`` of a grant.
     """
-    seen = {**document, **priced}
-    looks = [_look(rule, seen, priced, baselines) for rule in rules]
-    return Found(
-        anomalies=tuple(looked.anomaly for looked in looks if looked.anomaly),
-        samples=tuple(dict.fromkeys(looked.sample for looked in looks if looked.sample)),
-        signs=tuple(looked.sign for looked in looks if looked.sign),
-        unjudged=(baselines.problem or FEW) if any(looked.is_unjudged for looked in looks) else None,
+    event = {**document, **priced}
+    examined = [_examine(rule, event, priced, baselines) for rule in rules]
+    return Detected(
+        anomalies=tuple(each.anomaly for each in examined if each.anomaly),
+        samples=tuple(dict.fromkeys(each.sample for each in examined if each.sample)),
+        signs=tuple(each.sign for each in examined if each.sign),
+        unjudged=(baselines.problem or FEW) if any(each.is_unjudged for each in examined) else None,
     )
 
 
-def look(rule: AnomalyRule, document: Document, priced: Priced, baselines: Baselines) -> Looked:
+def examine(rule: AnomalyRule, document: Document, priced: Priced, baselines: Baselines) -> Examination:
     """Return what one rule makes of an event."""
-    return _look(rule, {**document, **priced}, priced, baselines)
+    return _examine(rule, {**document, **priced}, priced, baselines)
 
 
-def _look(rule: AnomalyRule, seen: Document, priced: Priced, baselines: Baselines) -> Looked:
-    if not rule.matches(seen):
-        return NOTHING
-    if rule.outlier is not None:
-        return _measured(rule, rule.outlier, seen, baselines)
-    if rule.frequency is not None:
-        return Looked(sign=_sign(rule.name, rule.frequency, seen), note=LATER)
-    if rule.drift is not None:
-        return Looked(sample=_sample(rule.drift, seen), note=LATER)
-    return Looked(Anomaly(rule.name, rule.reason, _figures(priced)))
+def _examine(rule: AnomalyRule, event: Document, priced: Priced, baselines: Baselines) -> Examination:
+    if not rule.matches(event):
+        return NOTHING_FOUND
+    match detector := rule.detector:
+        case None:
+            return Examination(Anomaly(rule.name, rule.reason, _figures(priced)))
+        case Outlier():
+            return _measured(rule, detector, event, baselines)
+        case Frequency():
+            return Examination(sign=_sign(rule.name, detector, event), note=LATER)
+        case Falling():
+            return Examination(sample=_sample(detector, event), note=LATER)
+        case _:
+            assert_never(detector)
 
 
-def _measured(rule: AnomalyRule, outlier: Outlier, seen: Document, baselines: Baselines) -> Looked:
-    sample = _sample(outlier, seen)
+def _measured(rule: AnomalyRule, outlier: Outlier, event: Document, baselines: Baselines) -> Examination:
+    sample = _sample(outlier, event)
     if sample is None:
-        return NOTHING
+        return NOTHING_FOUND
     baseline = baselines.find(sample)
     if baseline is None or baseline.samples < outlier.samples:
-        return Looked(sample=sample, baseline=baseline, note=_why_not(outlier, sample, baseline, baselines))
+        return Examination(sample=sample, baseline=baseline, note=_why_not(outlier, sample, baseline, baselines))
     mads = distance_of(outlier, baseline, sample.value)
     anomaly = Anomaly(rule.name, rule.reason, _distance(outlier, sample, baseline, mads)) if mads > outlier.mads else None
-    return Looked(anomaly, sample, baseline=baseline)
+    return Examination(anomaly, sample, baseline=baseline)
 
 
 def distance_of(outlier: Outlier, baseline: Baseline, value: Decimal) -> Decimal:
@@ -118,16 +124,16 @@ def distance_of(outlier: Outlier, baseline: Baseline, value: Decimal) -> Decimal
     return baseline.log_mads(value) if outlier.scale is Scale.LOG else baseline.mads(value)
 
 
-def _sign(name: str, frequency: Frequency, seen: Document) -> Sign | None:
+def _sign(name: str, frequency: Frequency, event: Document) -> Sign | None:
     """Return what an event is counted by: a digest, since a prompt may be long. None where a value is missing."""
-    said = [_said(_search(path, seen)) for path in frequency.same]
-    if not all(said):
+    texts = [_text(_search(path, event)) for path in frequency.same]
+    if not all(texts):
         return None
-    digest = hashlib.blake2b("\0".join(said).encode(errors="surrogatepass"), digest_size=KEY_BYTES).digest()
+    digest = hashlib.blake2b("\0".join(texts).encode(errors="surrogatepass"), digest_size=KEY_BYTES).digest()
     return Sign(name, base64.b64encode(digest).decode())
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     """Return the one text of a value, however a number is written; an empty one for what says nothing."""
     if isinstance(value, str):
         return value
@@ -138,16 +144,16 @@ def _said(value: object) -> str:
 def _why_not(outlier: Outlier, sample: Sample, baseline: Baseline | None, baselines: Baselines) -> str:
     if baselines.problem is not None:
         return f"the baseline is {baselines.problem}"
-    known = baseline.samples if baseline else 0
-    return f"{sample.group} has {known} samples of the {outlier.samples} that are needed"
+    count = baseline.samples if baseline else 0
+    return f"{sample.group} has {count} samples of the {outlier.samples} that are needed"
 
 
-def _sample(outlier: Outlier | Drift, seen: Document) -> Sample | None:
-    value, group = _search(outlier.value, seen), _search(outlier.group, seen)
+def _sample(detector: Measuring, event: Document) -> Sample | None:
+    value, group = _search(detector.value, event), _search(detector.group, event)
     number = _number(value)
     if number is None or not isinstance(group, str) or not _is_name(group):
         return None
-    return Sample(outlier.of, group, number) if number.is_finite() and fits(number) else None
+    return Sample(detector.of, group, number) if number.is_finite() and fits(number) else None
 
 
 def _number(value: object) -> Decimal | None:
@@ -166,10 +172,10 @@ def _is_name(group: str) -> bool:
         return False
 
 
-def _search(path: Path, seen: Document) -> Any:
+def _search(path: Path, event: Document) -> Any:
     """An anomaly never stops an event: what cannot be worked out is no sample."""
     try:
-        return path.search(seen)
+        return path.search(event)
     except PathProblem:
         return None
 

@@ -37,7 +37,7 @@ class BaselineCache:
 
     def current(self, deadline: Deadline) -> Baselines:
         """Return the baselines that hold now; none, with the reason, where there are none."""
-        if not self.policy.outliers:
+        if not self.policy.needs_baselines:
             return NO_BASELINES
         if self.read_at is None or self.clock.steady() - self.read_at >= SECONDS_BETWEEN_READS:
             self.known = self._read(deadline)
@@ -68,7 +68,7 @@ class BaselineCache:
         return {"groups": len(groups), "samples": sum(baseline.samples for baseline in groups)}
 
     def _samples(self, deadline: Deadline) -> Iterator[Sample]:
-        wanted = {measured.of for measured in self.policy.measured}
+        wanted = set(self.policy.measured)
         found = self.ledger.samples(self.clock.now() - WINDOW, ENTRIES_MAX, deadline)
         yield from (sample for sample in found if sample.of in wanted)
 

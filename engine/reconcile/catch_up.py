@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from attrs import asdict, define, evolve, field, frozen
 
-from engine.domain.decision import Outcome
+from engine.domain.entry_types import POSTED
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.instants import instant_text
@@ -25,8 +25,6 @@ ROWS_TOGETHER = 25
 
 ROW_RESERVE_SECONDS = 2.0
 """A scan begins no further rows with less time than this left, so that those it is at are always finished."""
-
-POSTED = (Outcome.DEBITED, Outcome.REFUNDED, Outcome.GRANTED, Outcome.VOIDED, Outcome.FLAGGED)
 
 SHARE = 16
 """One slice takes at most this part of what a run may still post, so that slices at work at once do not starve each other."""

@@ -14,6 +14,7 @@ from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Outcome, Standing
 from engine.domain.envelope import Source
 from engine.domain.errors import TimeIsUp
+from engine.domain.fact_kinds import opens_its_log
 from engine.domain.job_row import JobRow
 from engine.domain.log import JobLog
 from engine.ledger.store import Receipt, Store, Verdict
@@ -64,7 +65,7 @@ def likely_log(assessment: Assessment, store: Store, deadline: Deadline) -> JobL
 
     A charge is most often a job's first fact, so it is posted without a look: the condition tells if that was wrong.
     """
-    is_likely_first = (assessment.fact.charge or assessment.fact.grant) is not None and not assessment.time_is_assumed
+    is_likely_first = opens_its_log(assessment.fact) and not assessment.time_is_assumed
     return JobLog() if is_likely_first else store.read(assessment.reference, deadline)
 
 

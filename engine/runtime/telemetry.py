@@ -15,26 +15,15 @@ from typing import Any
 from attrs import Factory, define, field, frozen
 
 from engine.domain.assessment import Assessment
-from engine.domain.decision import Decision, Outcome
+from engine.domain.decision import Decision
 from engine.domain.entry import Entry
+from engine.domain.entry_types import METRICS, Outcome
 from engine.domain.envelope import Envelope, Source
 from engine.domain.texts import plainly
 from engine.runtime.clock import Clock
 
 NAMESPACE = "Reconciler"
 LINE = json.JSONEncoder(default=str)
-
-METRICS: Mapping[Outcome, str] = {
-    Outcome.DEBITED: "Debits",
-    Outcome.REFUNDED: "Refunds",
-    Outcome.GRANTED: "Grants",
-    Outcome.VOIDED: "Voids",
-    Outcome.FLAGGED: "Flags",
-    Outcome.REFUSED: "Refusals",
-    Outcome.DUPLICATE: "Duplicates",
-    Outcome.IGNORED: "Ignored",
-}
-"""The metric that counts each outcome. An entry with anomalies also counts among the ``Flags``."""
 
 
 RETURNED = "ReturnedSeconds"

@@ -179,6 +179,11 @@ def permit_at_length(template: Template) -> None:
     statement(template, "ReconcilerRole", "ReadTheLedger")["Sid"] = "R" * 10_240
 
 
+def hand_over_without_end(template: Template) -> None:
+    """SQS refuses the queue."""
+    template["Resources"]["Events"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] = 1001
+
+
 def misspell_a_property(template: Template) -> None:
     """CloudFormation refuses it."""
     template["Resources"]["Events"]["Properties"]["VisibilityTimeOut"] = 60
@@ -220,6 +225,7 @@ MISTAKES: list[tuple[Edit, str]] = [
     (describe_at_length, "Description has"),
     (ask_for_too_many_sources, "VideoEvents: EventPattern has"),
     (permit_at_length, "ReconcilerRole: Policies has"),
+    (hand_over_without_end, "Events: maxReceiveCount is 1001"),
     (misspell_a_property, "VisibilityTimeOut"),
     (take_a_word_for_a_number, "Threshold"),
     (take_an_unknown_word, "ComparisonOperator"),

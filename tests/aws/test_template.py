@@ -17,6 +17,7 @@ from engine.domain.anomaly import Anomaly, Sample
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Outcome
 from engine.domain.entry import Entry, EntryType
+from engine.domain.entry_types import METRICS
 from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.facts import Facts
@@ -25,7 +26,7 @@ from engine.ledger.dynamodb.postings import ACTIONS_MAX, item_of
 from engine.policy.patterns import compile_pattern
 from engine.reconcile.give_up import RECEIVES_MAX
 from engine.runtime.clock import Clock
-from engine.runtime.telemetry import METRICS, RETURNED, Failure, Report, Telemetry, settled_metrics
+from engine.runtime.telemetry import RETURNED, Failure, Report, Telemetry, settled_metrics
 from tools.environments import ROOT
 from tools.template import function_properties, load, resources, role_statements, table_schemas, template_rules
 

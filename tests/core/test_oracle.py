@@ -21,7 +21,7 @@ from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError
 from engine.domain.facts import Charge, Facts, Refund
 from engine.policy import Policy, parse_policy
-from engine.rating import told
+from engine.rating import contributions, decide, recognise
 from tests.support.books import Books
 
 EXAMPLES = [600, pytest.param(100_000, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
@@ -329,13 +329,13 @@ def only_the_winner(charges: set[Charge]) -> tuple[Charge, ...]:
     return tuple(sorted(charges, key=lambda charge: (-charge.at.timestamp(), charge.amount))[:1])
 
 
-def as_today_asks(_self: told.Telling, content: Any, asked: Any) -> bool:
+def as_today_asks(_self: recognise.Telling, content: Any, asked: Any) -> bool:
     """Compare only what both policies asked."""
     today = dict(asked)
     return all(today.get(expression, text) == text for expression, text in content)
 
 
-def by_amount(self: told.Telling, old: Any, new: Any) -> bool:
+def by_amount(self: recognise.Telling, old: Any, new: Any) -> bool:
     """Take charges of one amount for the same."""
     return old.at == new.at and (
         old.amount == new.amount or (old.policy != new.policy and self.says(old.content, new.content))
@@ -351,31 +351,31 @@ def one_of_an_instant(refunds: tuple[Refund, ...], charge: Charge) -> Refund | N
     return in_time[-1] if in_time else None
 
 
-def as_if_it_had_a_time(self: told.Telling, known: Facts) -> Facts:
+def as_if_it_had_a_time(telling: recognise.Telling, known: Facts) -> Facts:
     """Take what a row without a time says for as good as what an event says."""
-    facts = self.facts
+    facts = telling.facts
     strong = Facts(charges=facts.charges + facts.weak_charges, refunds=facts.refunds + facts.weak_refunds)
-    return RECOGNISED(evolve(self, facts=strong), known)
+    return RECOGNISED(evolve(telling, facts=strong), known)
 
 
-RECOGNISED = told.Telling.recognised
+RECOGNISED = contributions.recognised
 
 MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "only the winner of two charges is kept": (facts_module, "_latest", only_the_winner),
-    "charges of one amount are the same": (told.Telling, "_is_told", by_amount),
-    "an event is compared by what today's policy asks": (told.Telling, "says", as_today_asks),
+    "charges of one amount are the same": (recognise.Telling, "_is_told", by_amount),
+    "an event is compared by what today's policy asks": (recognise.Telling, "says", as_today_asks),
     "a refund that came too late takes another one away": (facts_module, "_most_generous", one_of_an_instant),
-    "a row without a time is as good as an event": (told.Telling, "recognised", as_if_it_had_a_time),
+    "a row without a time is as good as an event": (decide, "recognised", as_if_it_had_a_time),
     "a failed row that is read again gives what it would give today": (
-        told,
+        contributions,
         "_weak_refund",
         lambda _known, new: new,
     ),
-    "a refund told again gives what it would give today": (told, "_first_told", lambda _known, new: new),
+    "a refund told again gives what it would give today": (contributions, "_first_refund", lambda _known, new: new),
     "a completed row is charged anew at each scan": (
-        told.Telling,
+        contributions,
         "_weak_charge",
-        lambda _self, _known, new: new,
+        lambda _telling, _known, new: new,
     ),
 }
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from engine.domain.envelope import Envelope, Source
+from engine.domain.fact_kinds import Action
 from engine.policy import load_policy
-from engine.policy.model import Action
 from engine.rating.assess import assess
 from tests.support.eventbridge import delivered, rules
 from tests.support.events import event, failed, rendered

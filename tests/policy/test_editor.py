@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from engine.domain.fact_kinds import Action
 from engine.domain.money import ROUNDINGS
 from engine.domain.price import TierModel
-from engine.policy.model import Action, Overdraft, UnknownUser
+from engine.policy.model import Overdraft, UnknownUser
 from engine.policy.words import ABOUT
 from tests.support.language_server import Editor, running_editor
 from tools.language_server import LanguageServerMissingError, language_server

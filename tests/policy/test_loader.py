@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from engine.domain.errors import PolicyError
+from engine.domain.fact_kinds import Action
 from engine.domain.money import Money
 from engine.domain.price import Tier
 from engine.policy import load_policy, parse_policy
-from engine.policy.model import Action, Explain, Overdraft, UnknownUser
+from engine.policy.model import Explain, Overdraft, UnknownUser
 from tests.support.policies import EXAMPLE, example, example_text
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -923,7 +924,7 @@ def test_a_policy_becomes_values():
         (datetime(2026, 7, 1, tzinfo=UTC), {"default": rate("0.12"), "premium": rate("0.25")}, ["detail.model"]),
     ] == [(row.effective, row.rates, [by.text for by in row.by]) for row in book.rows]
     assert (None, Decimal("0.01"), Decimal(500)) == (debit.terms.amount, debit.terms.minimum, debit.terms.maximum)
-    assert (Decimal(100), "a test render reached production") == (refund.refund.percent, flag.reason)
+    assert (Decimal(100), "a test render reached production") == (refund.terms.percent, flag.reason)
     assert ["costs-over-50", "longer-than-5-minutes", "no-result"] == [anomaly.name for anomaly in policy.anomalies]
     assert [("video.generation", "video.rendered", "updatedAt"), ("video.generation", "video.failed", "updatedAt")] == [
         (row.source, row.detail_type, row.time.text) for row in policy.catch_up

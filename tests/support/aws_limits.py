@@ -16,6 +16,8 @@ ENVIRONMENT_MAX = 4096
 """Bytes of all variables of a function, together."""
 DESCRIPTIONS_MAX = {"AlarmDescription": 1024, "Description": 256}
 RESOURCES_MAX = 500
+RECEIVES_MAX = 1000
+"""How often SQS hands a message over at most, before it puts it into the dead-letter queue."""
 
 
 def size_problems(made: Resources) -> Iterator[str]:
@@ -23,6 +25,8 @@ def size_problems(made: Resources) -> Iterator[str]:
     if len(made) > RESOURCES_MAX:
         yield f"the stack has {len(made)} resources, at most {RESOURCES_MAX} are allowed"
     for name, resource in made.items():
+        if (receives := resource["Properties"].get("RedrivePolicy", {}).get("maxReceiveCount", 1)) > RECEIVES_MAX:
+            yield f"{name}: maxReceiveCount is {receives}, at most {RECEIVES_MAX} are allowed"
         for what, size, most in _sizes(resource["Type"], resource["Properties"]):
             if size > most:
                 yield f"{name}: {what} has {size} characters, at most {most} are allowed"

@@ -16,6 +16,7 @@ from attrs import Factory, define, frozen
 from engine.anomalies.explain.texts import cleaned
 from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry
+from engine.domain.fact_kinds import content_of
 from engine.domain.instants import instant_text
 from engine.domain.price import Price
 from engine.rating.baselines import Baselines
@@ -93,7 +94,6 @@ def brief(entries: Mapping[str, Entry], baselines: Baselines, recent: Mapping[st
 
 
 def _entry(label: str, entry: Entry, baselines: Baselines, recent: Mapping[str, Recent], names: Names) -> dict[str, Any]:
-    charge = entry.facts.charge or entry.facts.grant
     return {
         "entry": label,
         "user": names.of("user", entry.user),
@@ -109,7 +109,7 @@ def _entry(label: str, entry: Entry, baselines: Baselines, recent: Mapping[str, 
         "anomalies": [_anomaly(anomaly, names) for anomaly in entry.anomalies[:ANOMALIES_MAX]],
         "usual_for_its_model": list(_usual(entry, baselines, names)),
         "this_user_recently": recent.get(entry.user, Recent()).answer(),
-        "the_event_said": _texts(charge.content if charge else (), names),
+        "the_event_said": _texts(content_of(entry.facts), names),
     }
 
 

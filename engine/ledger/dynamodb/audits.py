@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import batched
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from engine.domain.entry import Entry
 from engine.domain.envelope import Source
@@ -39,10 +39,10 @@ class AuditedItem:
     """An entry as DynamoDB gives it. It is a ``ledger.audits.AuditedEntry``."""
 
     item: Item
+    line: Line = field(init=False)
 
-    @property
-    def line(self) -> Line:
-        """What counts; what is missing or of the wrong kind is None."""
+    @line.default
+    def _line(self) -> Line:
         item = self.item
         return Line(
             reference=text_of(item, "reference"),
@@ -99,10 +99,10 @@ def number_of(item: Item, name: str) -> Decimal | None:
 
 def credit_of(user: str, row: Item | None) -> Credit:
     """Return what a user's row says was posted."""
-    seen = row.get("posted") if row else None
-    if seen is None:
+    stored = row.get("posted") if row else None
+    if stored is None:
         return Credit(user, is_there=bool(row))
-    return Credit(user, Decimal(str(seen["N"])) if "N" in seen else None, is_there=True, seen=seen)
+    return Credit(user, Decimal(str(stored["N"])) if "N" in stored else None, is_there=True, stored=stored)
 
 
 @frozen
@@ -179,9 +179,9 @@ class DynamoAuditStore:
         values = {":posted": encode(posted)}
         if moved:
             values[":moved"] = encode(moved)
-        if isinstance(seen.seen, Mapping):
+        if isinstance(seen.stored, Mapping):
             the_row_is_as_seen = "posted = :seen"
-            values[":seen"] = dict(seen.seen)
+            values[":seen"] = dict(seen.stored)
         elif seen.is_there:
             the_row_is_as_seen = "attribute_exists(userId) AND attribute_not_exists(posted)"
         else:

@@ -28,16 +28,17 @@ HASH_KEY_BYTES_MAX = 2048
 ENTRY_NAMES = {"#reference": "reference", "#sequence": "sequence", "#posted": "postedAt"}
 
 
-type Seen = Mapping[str, AttributeValue]
+type StoredMark = Mapping[str, AttributeValue]
 """The attributes of a mark that are there."""
 
 
 def marked_row(item: Item) -> MarkedRow:
     """Return the mark of a row as DynamoDB gives it."""
-    job, seen = item["jobId"]["S"], {name: item[name] for name in MARK if name in item}
-    sequence = seen.get("reconciledSequence", {})
+    job: str = item["jobId"]["S"]
+    stored: StoredMark = {name: item[name] for name in MARK if name in item}
+    sequence = stored.get("reconciledSequence", {})
     entry = (f"{JOB}{job}", decode(sequence)) if "N" in sequence else None
-    return MarkedRow(job, {name: next(iter(value.values())) for name, value in seen.items()}, entry, seen)
+    return MarkedRow(job, {name: next(iter(value.values())) for name, value in stored.items()}, entry, stored)
 
 
 @frozen
@@ -81,16 +82,16 @@ class DynamoMarkStore:
 
     def take_away(self, row: MarkedRow, deadline: Deadline) -> bool:
         """Take the mark off a row. False where it is no longer the one that was read, or the row is gone."""
-        seen: Seen = row.seen if isinstance(row.seen, Mapping) else {}
+        stored: StoredMark = row.stored if isinstance(row.stored, Mapping) else {}
         the_mark_is_as_read = " AND ".join(
-            f"{name} = :{name}" if name in seen else f"attribute_not_exists({name})" for name in MARK
+            f"{name} = :{name}" if name in stored else f"attribute_not_exists({name})" for name in MARK
         )
         request = {
             "TableName": self.tables.jobs,
             "Key": encode_item({"jobId": row.job}),
             "UpdateExpression": f"REMOVE {', '.join(MARK)}",
             "ConditionExpression": the_mark_is_as_read,
-            "ExpressionAttributeValues": {f":{name}": value for name, value in seen.items()},
+            "ExpressionAttributeValues": {f":{name}": value for name, value in stored.items()},
         }
         try:
             call(self.client.update_item, request, deadline)

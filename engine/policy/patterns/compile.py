@@ -49,16 +49,16 @@ def compile_pattern(pattern: Mapping[str, Any]) -> Predicate:
 class LazyPredicate:
     """A parsed pattern that is compiled when the first event asks; it can be pickled."""
 
-    pattern: Pattern
+    parsed: Pattern
     _compiled: Predicate | None = field(default=None, init=False, repr=False, eq=False)
 
     def __call__(self, event: Mapping[str, Any]) -> bool:
         if self._compiled is None:
-            self._compiled = compile_parsed(self.pattern)
+            self._compiled = compile_parsed(self.parsed)
         return self._compiled(event)
 
     def __reduce__(self) -> tuple[type[LazyPredicate], tuple[Pattern]]:
-        return LazyPredicate, (self.pattern,)
+        return LazyPredicate, (self.parsed,)
 
 
 def compile_parsed(pattern: Pattern) -> Predicate:

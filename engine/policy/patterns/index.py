@@ -88,8 +88,13 @@ class PatternIndex:
     def of(cls, patterns: Sequence[Mapping[str, Any]], predicates: Sequence[Predicate] | None = None) -> PatternIndex:
         """Return the index of patterns, whose predicates may be at hand. Raises PolicyError for one that AWS would refuse."""
         parsed = [parse_pattern(pattern) for pattern in patterns]
+        return cls.of_parsed(parsed, predicates or [*map(LazyPredicate, parsed)])
+
+    @classmethod
+    def of_parsed(cls, parsed: Sequence[Pattern], predicates: Sequence[Predicate]) -> PatternIndex:
+        """Return the index of parsed patterns and their predicates."""
         candidates = [candidate for number, pattern in enumerate(parsed) for candidate in _candidates(number, pattern)]
-        return cls(tuple(predicates or map(LazyPredicate, parsed)), _node(candidates))
+        return cls(tuple(predicates), _node(candidates))
 
     def matching(self, event: Mapping[str, Any]) -> list[int]:
         """Return the positions of all patterns that match an event, in ascending order."""

@@ -30,11 +30,12 @@ VALUES_SHOWN_MAX = 5
 
 
 def first_difference(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> str | None:
-    """Return what keeps a pattern from matching an event, or None where it matches.
+    """Return what keeps a pattern from matching an event, or None where it matches. Raises PolicyError for no pattern."""
+    return difference_from(parse_pattern(pattern), event)
 
-    Of several alternatives (``$or``) it speaks of the one that comes nearest. Raises PolicyError for no pattern.
-    """
-    parsed = parse_pattern(pattern)
+
+def difference_from(parsed: Pattern, event: Mapping[str, Any]) -> str | None:
+    """Return the same of a parsed pattern. Of several alternatives (``$or``) it speaks of the one that comes nearest."""
     if compile_parsed(parsed)(event):
         return None
     nearest = max(parsed.branches, key=lambda branch: _agreeing(branch, event))

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import pairwise
 
+from engine.domain.fact_kinds import Action
 from engine.domain.money import ROUNDINGS
 from engine.domain.price import TierModel
-from engine.policy.model import Action, Overdraft, Scale, UnknownJob, UnknownUser
+from engine.policy.detectors import Scale
+from engine.policy.model import Overdraft, UnknownJob, UnknownUser
 from engine.policy.patterns.parse import OR
 from tests.policy.mutation.tree import Path, Spot, Tree
 

@@ -1,4 +1,4 @@
-"""Which known fact an event tells again, and what about a new one is unsure. Pure.
+"""Whether an event says what a known fact says, and what about a new fact is unsure. Pure.
 
 An event says the same as a fact if it answers the expressions *kept with the fact* as the fact does, whatever today's policy
 asks. So what is known stays known, and keeps the amount of its first telling, however often prices and selectors change.
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError
-from engine.domain.facts import Charge, Content, Facts, Grant, Refund
+from engine.domain.facts import Charge, Content, Facts, Grant
 from engine.domain.instants import instant_text
 from engine.domain.money import PLAIN_DECIMAL, canonical, read_number
 from engine.policy.expressions.paths import Path, PathProblem, compile_path
@@ -41,20 +41,6 @@ class Telling:
     row_attributes: frozenset[str] | None = None
     time_is_assumed: bool = False
 
-    def recognised(self, known: Facts) -> Facts:
-        """Return the facts of this event, each that is ``known`` already in the words of its first telling."""
-        new = self.facts
-        return evolve(
-            new,
-            charges=self._claims(known.charges, new.charges),
-            refunds=tuple(_first_told(known.refunds, refund) for refund in new.refunds),
-            grants=self._claims(known.grants, new.grants),
-            weak_charges=()
-            if known.charges or known.refunds
-            else tuple(self._weak_charge(known, c) for c in new.weak_charges),
-            weak_refunds=tuple(_weak_refund(known, refund) for refund in new.weak_refunds),
-        )
-
     def says(self, content: Content, asked: Content) -> bool:
         """Say whether the event answers the expressions of ``content`` as they were answered; ``asked`` are today's answers.
 
@@ -66,7 +52,8 @@ class Telling:
             for expression, text in content
         )
 
-    def _claims[T: (Charge, Grant)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
+    def first_told[T: (Charge, Grant)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
+        """Return the new claims, each that is known in the words of its first telling."""
         return tuple(next((old for old in known if self._is_told(old, claim)), claim) for claim in new)
 
     def _is_told(self, old: Charge | Grant, new: Charge | Grant) -> bool:
@@ -74,12 +61,6 @@ class Telling:
         is_one_moment = isinstance(old, Grant) or old.at == new.at
         is_one_price = old.policy != new.policy or old.amount == new.amount
         return is_one_moment and is_one_price and self.says(old.content, new.content)
-
-    def _weak_charge(self, known: Facts, new: Charge) -> Charge:
-        """A row that still says what it said repeats the known charge, unless a failure was told of in between."""
-        failed_at = max((refund.at for refund in known.weak_refunds), default=None)
-        same = (old for old in known.weak_charges if self.says(old.content, new.content))
-        return next((old for old in same if failed_at is None or old.at > failed_at), new)
 
     def _answers(self, expression: str, text: str) -> tuple[str, ...]:
         """Return what the event answers, as text and as a number; ``text`` itself where it cannot be asked."""
@@ -117,21 +98,6 @@ def _path(expression: str) -> Path | None:
         return None
 
 
-def _first_told(known: tuple[Refund, ...], new: Refund) -> Refund:
-    return next((old for old in known if old.is_told_by(new)), new)
-
-
-def _weak_refund(known: Facts, new: Refund) -> Refund:
-    """A row that still says that it failed repeats the known refund, unless the job was rendered in between.
-
-    It gives what it gave, and holds until the later scan: a charge in between may come late.
-    """
-    charge = known.charge
-    same = (old for old in reversed(known.weak_refunds) if old.rule in {"", new.rule})
-    old = next((old for old in same if charge is None or old.at >= charge.at), None)
-    return evolve(old, at=max(old.at, new.at)) if old else new
-
-
 # --- what is unsure ---
 
 
@@ -144,7 +110,7 @@ class Doubt:
 
 
 def doubts(telling: Telling, known: Facts, new: Facts, skew: timedelta) -> Iterator[Doubt]:
-    """Yield what about the ``new`` facts (as ``recognised``) is unsure beside the ``known`` ones."""
+    """Yield what about the ``new`` facts (as ``contributions.recognised``) is unsure beside the ``known`` ones."""
     yield from _conflicts(known, new)
     yield from _replaced(telling, known, new)
     yield from _close_calls(known, known.join(new), skew)

@@ -1,0 +1,104 @@
+"""The types of an entry, how an event ends that posts one, and what is counted of it.
+
+A new type is a member of ``EntryType``, its row, and mostly a member of ``Outcome`` with its metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import assert_never
+
+from attrs import frozen
+
+
+class EntryType(StrEnum):
+    """What an entry of the ledger does to the balance."""
+
+    DEBIT = "debit"
+    REFUND = "refund"
+    GRANT = "grant"
+    FLAG = "flag"
+    VOID = "void"
+
+
+class Outcome(StrEnum):
+    """How one event ended. Anything else is an exception, and the event must come back."""
+
+    DEBITED = "debited"
+    REFUNDED = "refunded"
+    GRANTED = "granted"
+    VOIDED = "voided"
+    """A new fact that moves nothing: remembered, so that no order of arrival can charge for it."""
+    FLAGGED = "flagged"
+    REFUSED = "refused"
+    """The balance does not cover the charge: it stays due, and every scan tries it again."""
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+    """No rule matches."""
+
+
+@frozen(eq=False, repr=False)
+class TypeOfEntry:
+    """What holds of all entries of one type.
+
+    ``signs`` are those that the amount may have, ``amount_is`` says so to a person. What ``waits_for_balance`` stays due where
+    the balance does not cover it and the policy refuses that.
+    """
+
+    outcome: Outcome
+    signs: tuple[int, ...]
+    amount_is: str
+    waits_for_balance: bool = False
+
+    @property
+    def moves_credits(self) -> bool:
+        return self.signs != (0,)
+
+
+def _row(entry_type: EntryType) -> TypeOfEntry:
+    match entry_type:
+        case EntryType.DEBIT:
+            return TypeOfEntry(Outcome.DEBITED, (-1,), "below 0", waits_for_balance=True)
+        case EntryType.REFUND:
+            return TypeOfEntry(Outcome.REFUNDED, (1,), "above 0")
+        case EntryType.GRANT:
+            return TypeOfEntry(Outcome.GRANTED, (-1, 1), "not 0")
+        case EntryType.FLAG:
+            return TypeOfEntry(Outcome.FLAGGED, (0,), "0")
+        case EntryType.VOID:
+            return TypeOfEntry(Outcome.VOIDED, (0,), "0")
+        case _:
+            assert_never(entry_type)
+
+
+ENTRY_TYPES: Mapping[EntryType, TypeOfEntry] = {entry_type: _row(entry_type) for entry_type in EntryType}
+
+POSTED = tuple(row.outcome for row in ENTRY_TYPES.values())
+"""How an event ends that brings its log to what it should be. (A refusal posts an entry too, and leaves the charge due.)"""
+
+
+def _metric(outcome: Outcome) -> str:  # noqa: PLR0911  a table, in the form that the type check completes
+    match outcome:
+        case Outcome.DEBITED:
+            return "Debits"
+        case Outcome.REFUNDED:
+            return "Refunds"
+        case Outcome.GRANTED:
+            return "Grants"
+        case Outcome.VOIDED:
+            return "Voids"
+        case Outcome.FLAGGED:
+            return "Flags"
+        case Outcome.REFUSED:
+            return "Refusals"
+        case Outcome.DUPLICATE:
+            return "Duplicates"
+        case Outcome.IGNORED:
+            return "Ignored"
+        case _:
+            assert_never(outcome)
+
+
+METRICS: Mapping[Outcome, str] = {outcome: _metric(outcome) for outcome in Outcome}
+"""The metric that counts each outcome. An entry with anomalies also counts among the ``Flags``."""

@@ -1,0 +1,65 @@
+"""The terms of a rule: what it says beside its name, its pattern and its action. Each kind of fact has its own.
+
+``terms_shape`` is how they are written in a policy. It is asked when a policy is read, and imports the grammar only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, assert_never
+
+from attrs import frozen
+
+from engine.domain.fact_kinds import Kind
+from engine.policy.expressions.paths import Path
+from engine.policy.price_books import ChargeTerms
+
+if TYPE_CHECKING:
+    from engine.policy.grammar import Shape
+
+
+@frozen
+class RefundTerms:
+    """How many percent of a charge go back, and how old the charge may be (None: as old as it likes)."""
+
+    percent: Decimal
+    within: timedelta | None = None
+
+    def paths(self) -> Iterator[Path]:
+        """Yield the expressions that an event is asked."""
+        yield from ()
+
+
+@frozen
+class FlagTerms:
+    """Why a person should look."""
+
+    reason: str
+
+    def paths(self) -> Iterator[Path]:
+        """Yield the expressions that an event is asked."""
+        yield from ()
+
+
+type Terms = ChargeTerms | RefundTerms | FlagTerms
+
+
+def terms_shape(kind: Kind) -> Shape:
+    """Return what a policy says under the key of this kind. Of a price book it gives the name (``pricing.DraftTerms``)."""
+    from engine.policy import grammar, pricing  # noqa: PLC0415  a compiled policy needs neither
+
+    match kind:
+        case Kind.CHARGE:
+            return pricing.CHARGE
+        case Kind.GRANT:
+            return pricing.GRANT
+        case Kind.REFUND:
+            percent = grammar.Number(Decimal(0), Decimal(100))
+            keys = {"percent": grammar.Key(percent), "within": grammar.Key(grammar.Duration(), None)}
+            return grammar.Keys(keys, lambda values, _node, _notes: RefundTerms(**values))
+        case Kind.FLAG:
+            return grammar.Text()
+        case _:
+            assert_never(kind)

@@ -1,0 +1,116 @@
+"""What the log of a job or a grant should have cost by its facts, and the same in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import assert_never
+
+from engine.domain.fact_kinds import Kind
+from engine.domain.facts import Charge, Facts, Refund
+from engine.domain.instants import instant_text
+from engine.domain.log import JobLog
+from engine.domain.money import EXACT, ZERO, Money, canonical
+
+
+def cost_of(facts: Facts, log: JobLog, money: Money) -> Decimal:
+    """Return what a job with these facts should cost, beside what its log says it should have cost.
+
+    A known cost is never worked out again while what decides it stays: a later change of policy must not re-price it. (A log
+    whose charge nobody knows any more, as after a repair, has a cost of its own until a new fact comes.)
+    """
+    decides = facts.counting if facts.charge or facts.grant else facts.work
+    known = log.facts.counting if facts.charge or facts.grant else log.facts.work
+    return log.cost if decides == known else desired_cost(facts, money)
+
+
+def desired_cost(facts: Facts, money: Money) -> Decimal:
+    """Return what a job with these facts should have cost (credits, >= 0), or what a grant gave, as a negative.
+
+    No charge known: 0. No refund counts for the charge: its amount. Else what the refund that counts leaves of it, never more
+    than the charge; at equal times the refund is the later.
+    """
+    if facts.grant is not None:
+        return facts.grant.amount.copy_negate()
+    if facts.charge is None:
+        return ZERO
+    if (refund := facts.refund) is None:
+        return facts.charge.amount
+    left = money.round(EXACT.multiply(facts.charge.amount, EXACT.scaleb(100 - refund.percent, -2)))
+    return min(left, facts.charge.amount)
+
+
+# --- in words ---------------------------------------------------------------------------------------------------------
+
+type Steps = Callable[[Facts], Iterator[str]]
+
+
+def _charge_steps(facts: Facts) -> Iterator[str]:
+    if facts.charge is not None:
+        yield f"charged {facts.charge.amount} at {instant_text(facts.charge.at)}"
+    for twin in facts.charges[1:]:
+        yield f"another charge of that instant says {twin.amount}: the smallest counts"
+
+
+def _refund_steps(facts: Facts) -> Iterator[str]:
+    for refund in (*facts.refunds, *facts.weak_refunds):
+        yield f"{canonical(refund.percent)} % back at {instant_text(refund.at)}"
+        yield from _why_not(refund, facts.charge, facts.refund)
+
+
+def _why_not(refund: Refund, charge: Charge | None, counting: Refund | None) -> Iterator[str]:
+    if charge is None:
+        yield "no charge is known, so nothing goes back"
+    elif refund.at < charge.at:
+        yield "the charge is later, so nothing goes back"
+    elif not refund.is_in_time_for(charge):
+        yield f"that is {refund.at - charge.at} after the charge, later than {refund.within}: nothing goes back"
+    elif refund is not counting:
+        yield "another refund counts instead"
+
+
+def _first_refund_steps(facts: Facts) -> Iterator[str]:
+    for refund in facts.refunds:
+        limit = f", if it is not older than {refund.within}" if refund.within is not None else ""
+        yield f"{canonical(refund.percent)} % of what the job was charged goes back{limit}; as its first event, of nothing"
+
+
+def _grant_steps(facts: Facts) -> Iterator[str]:
+    if facts.grant is not None:
+        yield f"granted {facts.grant.amount}"
+
+
+def _no_steps(_facts: Facts) -> Iterator[str]:
+    yield from ()
+
+
+def _words(kind: Kind) -> tuple[Steps, Steps]:
+    """Return the words for what a log knows of this kind, and for what the first event of a log says, beside its price."""
+    match kind:
+        case Kind.CHARGE:
+            return _charge_steps, _no_steps
+        case Kind.REFUND:
+            return _refund_steps, _first_refund_steps
+        case Kind.GRANT:
+            return _grant_steps, _no_steps
+        case Kind.FLAG:
+            return _no_steps, _no_steps
+        case _:
+            assert_never(kind)
+
+
+WORDS: Mapping[Kind, tuple[Steps, Steps]] = {kind: _words(kind) for kind in Kind}
+
+
+def cost_steps(facts: Facts, cost: Decimal, money: Money) -> Iterator[str]:
+    """Yield how known facts come to what a job should cost, or a grant gives."""
+    for known, _ in WORDS.values():
+        yield from known(facts)
+    if facts.grant is None:
+        yield f"should cost {cost:f} ({money.rounding}, {money.places} places)"
+
+
+def told_steps(facts: Facts) -> Iterator[str]:
+    """Yield what the facts of a log's first event mean for it, beside what is priced."""
+    for _, told in WORDS.values():
+        yield from told(facts)

@@ -1,0 +1,227 @@
+"""The tables of facts, entries and detectors: none has a gap, and whoever adds to them is told what is still to be done."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from attrs import fields
+
+from engine.domain.entry_types import ENTRY_TYPES, METRICS, POSTED
+from engine.domain.envelope import Source
+from engine.domain.fact_kinds import BY_ACTION, FACT_KINDS, KEPT, moving_type, read_facts, written
+from engine.domain.facts import Charge, Facts, Grant, Refund
+from engine.policy import event_patterns, parse_policy
+from engine.policy.detectors import DETECTORS, Detector
+from engine.policy.patterns import parse_pattern
+from engine.rating.contributions import recognised
+from engine.rating.recognise import Telling
+from tests.support.policies import EXAMPLE
+from tools.environments import ROOT
+
+AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
+SAID = (("detail.seconds", "8"),)
+
+FACTS: dict[str, tuple[object, ...]] = {
+    "charges": (Charge(Decimal("0.8"), AT, SAID, "p@1"), Charge(Decimal("0.9"), AT, (), "p@1")),
+    "refunds": (
+        Refund(Decimal(50), AT, timedelta(hours=2), "p@1", "r"),
+        Refund(Decimal(100), AT + timedelta(hours=1), timedelta(hours=1)),
+    ),
+    "grants": (Grant(Decimal(5), AT, SAID, "p@1"), Grant(Decimal(9), AT)),
+    "flags": (("burst", AT), ("test", AT)),
+    "weak_charges": (Charge(Decimal("0.8"), AT, SAID, "p@1"),),
+    "weak_refunds": (Refund(Decimal(100), AT, None, "p@1", "r"),),
+}
+"""Facts as each field of ``Facts`` keeps them."""
+
+ITEMS: dict[str, dict[str, object]] = {
+    "charges": {
+        "charge": {"amount": Decimal("0.8"), "at": "2026-01-05T10:00:00Z", "content": dict(SAID), "policy": "p@1"},
+        "chargeTwins": [{"amount": Decimal("0.9"), "at": "2026-01-05T10:00:00Z", "content": None, "policy": "p@1"}],
+    },
+    "refunds": {
+        "refunds": [
+            {
+                "percent": Decimal(50),
+                "at": "2026-01-05T10:00:00Z",
+                "withinSeconds": 7200,
+                "policy": "p@1",
+                "rule": "r",
+            },
+            {"percent": Decimal(100), "at": "2026-01-05T11:00:00Z", "withinSeconds": 3600, "policy": None, "rule": None},
+        ]
+    },
+    "grants": {
+        "grant": {"amount": Decimal(5), "at": "2026-01-05T10:00:00Z", "content": dict(SAID), "policy": "p@1"},
+        "grantTwins": [{"amount": Decimal(9), "at": "2026-01-05T10:00:00Z", "content": None, "policy": None}],
+    },
+    "flags": {"flags": {"burst": "2026-01-05T10:00:00Z", "test": "2026-01-05T10:00:00Z"}},
+    "weak_charges": {
+        "weakCharge": {"amount": Decimal("0.8"), "at": "2026-01-05T10:00:00Z", "content": dict(SAID), "policy": "p@1"}
+    },
+    "weak_refunds": {
+        "weakRefunds": [
+            {"percent": Decimal(100), "at": "2026-01-05T10:00:00Z", "withinSeconds": None, "policy": "p@1", "rule": "r"}
+        ]
+    },
+}
+"""What an entry keeps of them."""
+
+
+def without_none(stored: object) -> object:
+    """Return what a table keeps of a value: what is None is left out."""
+    if isinstance(stored, dict):
+        return {key: without_none(value) for key, value in stored.items() if value is not None}
+    return [without_none(value) for value in stored] if isinstance(stored, list) else stored
+
+
+def test_every_field_of_facts_has_its_place_in_the_table():
+    """One that has none would never reach an entry."""
+    assert [field.name for field in fields(Facts)] == [kept.field for kept in KEPT] == list(FACTS)
+
+
+@pytest.mark.parametrize("field", FACTS)
+def test_facts_are_written_down_and_read_back(field: str):
+    """In the words of the stored form, that is."""
+    facts = Facts(**{field: FACTS[field]})
+    stored = {key: value for key, value in written(facts).items() if value is not None}
+
+    assert ITEMS[field] == stored
+    assert facts == read_facts(without_none(stored))
+
+
+@pytest.mark.parametrize("field", FACTS)
+def test_no_fact_is_lost_where_facts_join_or_are_told_again(field: str):
+    """Beside a flag that is known already."""
+    known, new = Facts(flags=(("known", AT),)), Facts(**{field: FACTS[field]})
+
+    assert {*FACTS[field]} <= {*getattr(known.join(new), field)}
+    assert new == recognised(Telling(new, {}, Source.EVENT), known)
+    assert (field == "flags") == known.same_work(known.join(new))
+
+
+def test_each_action_tells_one_kind_of_fact_under_a_key_of_its_own():
+    """What a rule says under another key has no meaning for it."""
+    assert {"debit": "charge", "refund": "refund", "grant": "grant", "flag": "reason"} == {
+        action.value: kind.key for action, kind in BY_ACTION.items()
+    }
+    assert len(FACT_KINDS) == len({kind.key for kind in FACT_KINDS.values()})
+
+
+@pytest.mark.parametrize(
+    ("reference", "amount", "expected"),
+    [
+        ("job#j-1", "-1", "debit"),
+        ("job#j-1", "1", "refund"),
+        ("job#grant#1", "-1", "debit"),
+        ("grant#g-1", "5", "grant"),
+        ("grant#g-1", "-2", "grant"),
+        ("repair#u-1", "-1", "debit"),
+        ("repair#u-1", "1", "refund"),
+    ],
+)
+def test_the_log_and_the_sign_say_the_type_of_an_entry(reference: str, amount: str, expected: str):
+    """A grant that was too large is corrected as a grant; a row of Credits as a job is."""
+    assert expected == moving_type(reference, Decimal(amount))
+
+
+def test_each_type_of_an_entry_ends_an_event_in_its_own_way():
+    """And each way to end has its metric."""
+    assert [
+        ("debit", "debited", "Debits", True, True),
+        ("refund", "refunded", "Refunds", True, False),
+        ("grant", "granted", "Grants", True, False),
+        ("flag", "flagged", "Flags", False, False),
+        ("void", "voided", "Voids", False, False),
+    ] == [
+        (entry_type.value, row.outcome.value, METRICS[row.outcome], row.moves_credits, row.waits_for_balance)
+        for entry_type, row in ENTRY_TYPES.items()
+    ]
+    assert ["Refusals", "Duplicates", "Ignored"] == [METRICS[outcome] for outcome in METRICS if outcome not in POSTED]
+
+
+def test_every_detector_has_its_row():
+    """A class without one could not be written in a policy."""
+    assert {*get_args(Detector.__value__)} == {*DETECTORS.values()}
+
+
+def test_a_pattern_is_parsed_once(monkeypatch: pytest.MonkeyPatch):
+    """The index, the checks of what takes what, the scan and the delivery all use the parsed one."""
+    parsed = []
+    monkeypatch.setattr(event_patterns, "parse_pattern", lambda pattern: parsed.append(pattern) or parse_pattern(pattern))
+
+    parse_policy(EXAMPLE, "example.yaml")
+
+    assert EXAMPLE.count("match:") + EXAMPLE.count("when:") == len(parsed) == 8
+
+
+# --- what is forgotten fails the type check ---------------------------------------------------------------------------
+
+NEWS = """class News:
+    of = None
+    within = None
+
+    def paths(self) -> Iterator[Path]:
+        yield from ()
+
+
+type Detector = News | """
+
+MEMBERS = {
+    "domain/fact_kinds.py": [('"flag"\n\n\nclass Action', '"flag"\n    NEWS = "news"\n\n\nclass Action')],
+    "domain/entry_types.py": [
+        ('    VOID = "void"\n', '    VOID = "void"\n    NEWS = "news"\n'),
+        ("    IGNORED =", '    NEWS = "news"\n    IGNORED ='),
+    ],
+    "domain/price.py": [("    VOLUME =", '    NEWS = "news"\n    VOLUME =')],
+    "policy/detectors.py": [("type Detector = ", NEWS)],
+}
+"""One member more of each: of kinds of facts, types of entries, outcomes, tier models and detectors."""
+
+FORGOTTEN = {
+    ("domain/entry_types.py", "_row", "EntryType.NEWS"),
+    ("domain/entry_types.py", "_metric", "Outcome.NEWS"),
+    ("domain/fact_kinds.py", "_row", "Kind.NEWS"),
+    ("policy/price_books.py", "unbounded", "TierModel.NEWS"),
+    ("policy/terms.py", "terms_shape", "Kind.NEWS"),
+    ("rating/arithmetic.py", "_quantity_steps", "TierModel.NEWS"),
+    ("rating/contributions.py", "_row", "Kind.NEWS"),
+    ("rating/cost.py", "_words", "Kind.NEWS"),
+    ("rating/detectors.py", "_examine", "News"),
+    ("rating/trends.py", "_found", "News"),
+}
+"""Where a member more has to be dealt with: the file, its function and what is missing there."""
+
+MISSING = re.compile(r'engine/(\S+):(\d+): error: Argument 1 to "assert_never" has incompatible type "(?:Literal\[)?([\w.]+)')
+
+
+def function_at(source: str, line: int) -> str:
+    """Return the name of the function that a line stands in."""
+    return re.findall(r"^ *def (\w+)", "\n".join(source.splitlines()[:line]), re.MULTILINE)[-1]
+
+
+def test_a_member_that_is_forgotten_somewhere_fails_the_type_check(tmp_path: Path):
+    """In a copy of the engine with one more of each, and nothing else changed."""
+    shutil.copytree(ROOT / "engine", tmp_path / "engine", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    if (cache := ROOT / ".mypy_cache").is_dir():  # of a checked tree: then it takes a few seconds
+        shutil.copytree(cache, tmp_path / ".mypy_cache")
+    for name, changes in MEMBERS.items():
+        path = tmp_path / "engine" / name
+        for old, new in changes:
+            assert 1 == path.read_text().count(old), (name, old)
+            path.write_text(path.read_text().replace(old, new))
+
+    done = subprocess.run([sys.executable, "-m", "mypy", "engine"], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    found = [(name, int(line), missing) for name, line, missing in MISSING.findall(done.stdout)]
+    where = {(name, function_at((tmp_path / "engine" / name).read_text(), line), what) for name, line, what in found}
+    assert FORGOTTEN == where, done.stdout + done.stderr
