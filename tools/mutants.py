@@ -3,7 +3,8 @@
     python -m tools.mutants [--count 44] [--seed 14] [--only NUMBER ...] [--rest]
 
 The mutants are drawn by a seed, as many from each room as it has places to change, and are put into a copy of the project one
-after the other. Each meets first the tests of its room (``TESTS``), and with ``--rest`` what survives meets all others too.
+after the other. Each meets some quick tests (``QUICK``), what survives all tests of its room (``TESTS``), and with ``--rest``
+what survives these all tests there are.
 """
 
 from __future__ import annotations
@@ -18,26 +19,39 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools.environments import DEV, ROOT
 
-TESTS: Mapping[str, Sequence[str]] = {
-    "domain": ("tests/core", "tests/prices", "tests/ledger"),
-    "policy": ("tests/policy", "tests/patterns", "tests/prices"),
-    "rating": ("tests/core", "tests/prices"),
-    "ledger": ("tests/ledger", "tests/handler"),
-    "reconcile": ("tests/core", "tests/handler", "tests/ledger"),
-    "anomalies": ("tests/explain", "tests/core", "tests/cli"),
-    "audit": ("tests/audit", "tests/core/test_recount.py"),
-    "preview": ("tests/core", "tests/cli", "tests/policy"),
-    "runtime": ("tests/core", "tests/handler", "tests/explain"),
-    "cli": ("tests/cli", "tests/audit", "tests/core"),
+QUICK: Mapping[str, Sequence[str]] = {
+    "domain": ("core/test_decide.py", "core/test_stories.py", "core/test_doors.py", "prices", "ledger/test_entries.py"),
+    "policy": ("policy/test_loader.py", "policy/test_schema.py", "patterns", "prices"),
+    "rating": ("core/test_decide.py", "core/test_stories.py", "core/test_grants.py", "core/test_trends.py"),
+    "ledger": ("ledger/test_entries.py", "ledger/test_postings.py", "ledger/test_jobs.py", "ledger/test_wire.py", "audit"),
+    "reconcile": ("core/test_reconcile.py", "core/test_wiring.py", "handler"),
+    "anomalies": ("explain", "core/test_digest.py", "core/test_trends.py"),
+    "audit": ("audit/test_logs.py", "audit/test_seals.py", "audit/test_damage.py"),
+    "preview": ("core/test_plan.py", "core/test_stories.py", "cli"),
+    "runtime": ("core/test_telemetry.py", "core/test_tracing.py", "core/test_precompiled.py", "handler"),
+    "cli": ("cli",),
 }
-"""Where the tests of each room stand, those first that are likeliest to notice."""
+"""The tests that are likeliest to notice a mistake in a room, and take seconds."""
+
+TESTS: Mapping[str, Sequence[str]] = {
+    "domain": ("core", "prices", "ledger"),
+    "policy": ("policy", "patterns", "core"),
+    "rating": ("core", "prices"),
+    "ledger": ("ledger", "handler", "audit"),
+    "reconcile": ("core", "handler", "ledger"),
+    "anomalies": ("explain", "core", "cli", "handler"),
+    "audit": ("audit", "core", "handler"),
+    "preview": ("core", "cli", "policy"),
+    "runtime": ("core", "handler", "explain"),
+    "cli": ("cli", "audit", "core", "docs"),
+}
+"""All tests of a room; what survives ``QUICK`` meets them."""
 
 PYTEST = ("-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider")
 
@@ -195,15 +209,10 @@ def noticed(project: Path, tests: Sequence[str]) -> str | None:
     return None if done.returncode == 0 else (failed or done.stdout.splitlines()[-1:] or ["it does not start"])[0]
 
 
-def judge(project: Path, mutant: Mutant, *, rest: bool) -> str | None:
-    """Return the test that notices a mutant."""
-    first = TESTS[mutant.room]
+def judge(project: Path, mutant: Mutant, folders: Sequence[str]) -> str | None:
+    """Return the first test of some folders that notices a mutant."""
     with mutant.put_into(project):
-        found = next(filter(None, (noticed(project, [folder]) for folder in first)), None)
-        if found is None and rest:
-            folders = sorted({str(path.parent.relative_to(ROOT)) for path in (ROOT / "tests").glob("*/test_*.py")})
-            found = noticed(project, [folder for folder in folders if folder not in first])
-        return found
+        return noticed(project, [f"tests/{folder}" for folder in folders])
 
 
 def main() -> int:
@@ -224,18 +233,23 @@ def main() -> int:
 
 
 def judge_all(mutants: Sequence[tuple[int, Mutant]], *, rest: bool) -> int:
-    """Judge one after the other."""
-    survived = 0
+    """Judge all, the quick tests first; return 1 where one survives."""
+    every = sorted({path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")})
+    rounds = [QUICK, TESTS, *([dict.fromkeys(QUICK, every)] if rest else [])]
+    left = list(mutants)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         project = copied(Path(folder) / "project")
-        for number, mutant in mutants:
-            began = time.monotonic()
-            found = judge(project, mutant, rest=rest)
-            survived += found is None
-            verdict = "SURVIVED" if found is None else f"noticed by {found}"
-            print(f"{number:3} {mutant}\n    {verdict} ({time.monotonic() - began:.0f} s)", flush=True)
-    print(f"{len(mutants) - survived} of {len(mutants)} were noticed")
-    return min(survived, 1)
+        for tests in rounds:
+            left = [each for each in left if not told(each, judge(project, each[1], tests[each[1].room]))]
+    print(f"{len(mutants) - len(left)} of {len(mutants)} were noticed")
+    return 1 if left else 0
+
+
+def told(numbered: tuple[int, Mutant], found: str | None) -> bool:
+    """Print what became of a mutant, and return whether it was noticed."""
+    number, mutant = numbered
+    print(f"{number:3} {mutant}\n    {'SURVIVED' if found is None else f'noticed by {found}'}", flush=True)
+    return found is not None
 
 
 if __name__ == "__main__":
