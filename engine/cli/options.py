@@ -17,12 +17,10 @@ from engine.cli.place import Place, TableName
 from engine.cli.stack import Stack as DeployedStack
 from engine.cli.stack import read_stack
 from engine.domain.errors import LedgerError, LedgerRefused
-from engine.ledger.dynamodb.store import DynamoStore
-from engine.ledger.dynamodb.tables import table_problem
 from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.reconcile.reconciler import Reconciler
-from engine.reconcile.wiring import HOME, READ_SECONDS_MAX
+from engine.reconcile.wiring import HOME, READ_SECONDS_MAX, problem_of_table, store_on
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
 
@@ -167,7 +165,7 @@ class Target:
         for kind, name in asdict(self.tables).items():
             if isinstance(name, TableName) and not (name.is_default and kind in MAY_BE_MISSING - needed):
                 _look(client, kind, name, deadline)
-        return DynamoStore(client, self.tables, Clock())
+        return store_on(client, self.tables, Clock())
 
     def description(self) -> dict[str, str]:
         """Return what tells this target from another."""
@@ -182,7 +180,7 @@ class Target:
 def _look(client: Any, kind: str, name: TableName, deadline: Deadline) -> None:
     """Raise LedgerError where a table is not what it should be."""
     try:
-        problem = table_problem(client, kind, name, deadline)
+        problem = problem_of_table(client, kind, name, deadline)
     except LedgerRefused as error:
         raise LedgerRefused(f"{name.said}: the table cannot be looked at: {error}") from error
     if problem is not None:
