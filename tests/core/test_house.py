@@ -62,7 +62,9 @@ def test_functions_are_short():
 
 DYNAMODB = "engine.ledger.dynamodb"
 BUILDS_THE_STORE = {"engine.reconcile.wiring"}
-IN_A_REQUEST = re.compile(r"S|N|M|L|BOOL|NULL|TableName|Responses|[A-Z]\w+Keys?|[A-Z]\w+Expression|Expression[A-Z]\w+")
+IN_A_REQUEST = re.compile(
+    r"S|N|M|L|BOOL|NULL|TableName|Responses|(?!Output)[A-Z]\w+Keys?|[A-Z]\w+Expression|Expression[A-Z]\w+"
+)
 """What only requests and answers of DynamoDB are written with."""
 
 
