@@ -39,11 +39,11 @@ class BaselineCache:
 
     @is_needed.default
     def _is_needed(self) -> bool:
-        return bool(self.policy.outliers)
+        return self.policy.needs_baselines
 
     def current(self, deadline: Deadline) -> Baselines:
         """Return the baselines that hold now; none, with the reason, where there are none."""
-        if not self.policy.needs_baselines:
+        if not self.is_needed:
             return NO_BASELINES
         if self.read_at is None or self.clock.steady() - self.read_at >= SECONDS_BETWEEN_READS:
             self.known = self._read(deadline)
