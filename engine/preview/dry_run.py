@@ -13,8 +13,8 @@ from attrs import field, frozen
 from engine.domain.entry import Entry
 from engine.domain.envelope import Envelope
 from engine.domain.job_row import JobRow
-from engine.ledger.dynamodb.store import Ledger
 from engine.ledger.memory import MemoryStore
+from engine.ledger.store import Store
 from engine.policy.model import Policy
 from engine.rating.trends import LookBack
 from engine.reconcile.flags import flag
@@ -63,7 +63,7 @@ class DryRun:
     @reconciler.default
     def _reconciler(self) -> Reconciler:
         clock = self.store.clock
-        return Reconciler(self.policy, cast("Ledger", self.store), Silence(lambda _line: None, clock), clock)
+        return Reconciler(self.policy, cast("Store", self.store), Silence(lambda _line: None, clock), clock)
 
     @deadline.default
     def _deadline(self) -> Deadline:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from engine.domain.anomaly import Sample
 from engine.ledger.store import Store
@@ -34,12 +34,6 @@ class BaselineCache:
     clock: Clock
     known: Baselines = NO_BASELINES
     read_at: float | None = None
-    is_needed: bool = field(init=False)
-    """Whether the policy measures anything by them."""
-
-    @is_needed.default
-    def _is_needed(self) -> bool:
-        return bool(self.policy.outliers)
 
     def current(self, deadline: Deadline) -> Baselines:
         """Return the baselines that hold now; none, with the reason, where there are none."""

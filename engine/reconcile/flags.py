@@ -6,8 +6,7 @@ from attrs import frozen
 
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Outcome
-from engine.ledger.dynamodb.store import Ledger
-from engine.ledger.store import Receipt
+from engine.ledger.store import Receipt, Store
 from engine.policy.model import Policy
 from engine.rating.decide import mark_only
 from engine.rating.trends import Trend, flagged
@@ -15,7 +14,7 @@ from engine.reconcile.settle import settle
 from engine.runtime.clock import Deadline
 
 
-def flag(trend: Trend, policy: Policy, store: Ledger, deadline: Deadline) -> Outcome:
+def flag(trend: Trend, policy: Policy, store: Store, deadline: Deadline) -> Outcome:
     """Flag the log of the entry that completes a trend. Raises LedgerError; then nothing was posted."""
     decision, _ = settle(FlagProposal(flagged(trend), policy, store), store, deadline)
     return decision.outcome
@@ -27,7 +26,7 @@ class FlagProposal:
 
     assessment: Assessment
     policy: Policy
-    store: Ledger
+    store: Store
 
     @property
     def reference(self) -> str:
