@@ -11,7 +11,7 @@ from engine.audit.books import Audit, Drift, Fault
 from engine.audit.books import audit as run_audit
 from engine.audit.repair import Correction, Wrong
 from engine.audit.repair import repair as run_repair
-from engine.audit.seals import Finding, Sealer, Verification
+from engine.audit.seals import Deviation, Sealer, Verification
 from engine.audit.seals import verify as run_verify
 from engine.cli.options import AsJson, CreditsTable, JobsTable, LedgerTable, SealsTable, Target, forever, on_aws
 from engine.cli.output import complain, print_counts, print_json, progress, say
@@ -103,18 +103,18 @@ def _verification(verified: Verification) -> dict[str, Any]:
         "seals": verified.seals,
         "entries": verified.entries,
         "head": verified.head,
-        "findings": [_finding(finding) for finding in verified.findings],
+        "findings": [_deviation(deviation) for deviation in verified.deviations],
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _deviation(deviation: Deviation) -> dict[str, Any]:
     return {
-        "damage": finding.damage.value,
-        "reference": finding.reference,
-        "sequence": finding.sequence,
-        "problem": finding.problem,
-        "seal": finding.seal,
-        "correctedBy": finding.corrected_by,
+        "damage": deviation.damage.value,
+        "reference": deviation.reference,
+        "sequence": deviation.sequence,
+        "problem": deviation.problem,
+        "seal": deviation.seal,
+        "correctedBy": deviation.corrected_by,
     }
 
 
@@ -142,15 +142,15 @@ def _lines(answer: dict[str, Any], result: Audit) -> list[str]:
 
 def _seal_lines(seals: dict[str, Any]) -> list[str]:
     lines = [
-        f"{finding['damage']}: {finding['reference'] or 'seals'}"
-        + (f", entry {finding['sequence']}" if finding["sequence"] else "")
-        + f": {finding['problem']}"
-        + (f"; corrected by entry {finding['correctedBy']}" if finding["correctedBy"] else "")
-        for finding in seals["findings"]
+        f"{deviation['damage']}: {deviation['reference'] or 'seals'}"
+        + (f", entry {deviation['sequence']}" if deviation["sequence"] else "")
+        + f": {deviation['problem']}"
+        + (f"; corrected by entry {deviation['correctedBy']}" if deviation["correctedBy"] else "")
+        for deviation in seals["findings"]
     ]
     if seals.get("headIsKnown") is False:
         lines.append("head: no seal has this hash: seals were removed or made anew")
-    is_whole = all(finding["correctedBy"] for finding in seals["findings"])
+    is_whole = all(deviation["correctedBy"] for deviation in seals["findings"])
     lines.append(f"{seals['entries']} sealed entries in {seals['seals']} seals" + (" are unchanged" if is_whole else ""))
     return lines
 

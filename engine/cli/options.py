@@ -17,12 +17,10 @@ from engine.cli.place import Place, TableName
 from engine.cli.stack import Stack as DeployedStack
 from engine.cli.stack import read_stack
 from engine.domain.errors import LedgerError, LedgerRefused
-from engine.ledger.dynamodb.store import DynamoStore
-from engine.ledger.dynamodb.tables import table_problem
 from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.reconcile.reconciler import Reconciler
-from engine.reconcile.wiring import HOME, READ_SECONDS_MAX
+from engine.reconcile.wiring import HOME, READ_SECONDS_MAX, store_on, table_problem
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
 
@@ -167,7 +165,7 @@ class Target:
         for kind, name in asdict(self.tables).items():
             if isinstance(name, TableName) and not (name.is_default and kind in MAY_BE_MISSING - needed):
                 _look(client, kind, name, deadline)
-        return DynamoStore(client, self.tables, Clock())
+        return store_on(client, self.tables, Clock())
 
     def description(self) -> dict[str, str]:
         """Return what tells this target from another."""

@@ -50,7 +50,7 @@ def standing_of(row: Row | None, guard: Guard, user: str) -> Standing:
     for name in MOVED:
         if name in row and not is_number(row[name]):
             what = "the balance" if name == "remaining" else f"`{name}`"
-            raise LedgerRefused(f"{what} of user {shown(user)} is no number: {shown(row[name])}", field=name)
+            raise LedgerRefused(f"{what} of user {shown(user)} is no number: {shown(row[name])}", name, is_of_an_item=True)
     return Standing.NOT_COVERED if guard is Guard.COVERED else Standing.ASSUMED_COVERED
 
 

@@ -29,18 +29,16 @@ from engine.domain.job_row import Mark, most_frequent, status_name
 from engine.domain.log import JobLog, log_of
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.conditions import holds, is_settled, standing_of, takes
-from engine.ledger.store import Page, Posting, Receipt, ScanSlice, Verdict
+from engine.ledger.store import Page, Posting, Receipt, ScanSlice, Verdict, packed
+from engine.ledger.stored import stored_of
 from engine.rating.baselines import Baselines
 from engine.runtime.clock import Clock, Deadline
 
 type Row = dict[str, Any]
-"""A row of the application's tables: attributes by their names."""
+"""What a table holds of a user, a job or an entry: attributes by their names."""
 
 type Kept = tuple[Entry, datetime]
 """An entry, and when it was posted."""
-
-ITEMS_MAX = 100
-"""What one transaction holds: entries, marks and users' rows."""
 
 PAGE_ROWS = 1000
 """So many rows are one page."""
@@ -84,24 +82,12 @@ class MemoryStore:
     def post_all(self, postings: Iterable[Posting], deadline: Deadline) -> Iterator[Receipt]:
         """Post entries of different references, and yield what became of each, in order. Raises LedgerRefused."""
         now = self.clock.now()
-        for group in self.together(postings):
+        for group in packed(postings):
             yield from self._post_group(group, now)
 
     def together(self, postings: Iterable[Posting]) -> Iterator[list[Posting]]:
         """Yield postings as ``post_all`` groups them: in their order, as many as one transaction holds."""
-        group: list[Posting] = []
-        users: set[str] = set()
-        count = 0
-        for entry, guard, mark in postings:
-            own, user = 2 if _is_marked(entry, mark) else 1, {entry.user} if guard is not Guard.NONE else set()
-            if count + own + len(user - users) > ITEMS_MAX:
-                yield group
-                group, users, count = [], set(), 0
-            count += own + len(user - users)
-            users |= user
-            group.append((entry, guard, mark))
-        if group:
-            yield group
+        return packed(postings)
 
     def _post_group(self, group: list[Posting], now: datetime) -> list[Receipt]:
         """Post all of a group or nothing; whose fault that was is told as far as one posting can be to blame."""
@@ -173,6 +159,21 @@ class MemoryStore:
     def entries_of(self, reference: str, deadline: Deadline) -> list[Entry]:
         """Return the entries of a reference in order of their sequence."""
         return [entry for entry, _ in self.kept.get(reference, ())]
+
+    def stored_entries_of(self, reference: str, deadline: Deadline) -> list[Row]:
+        """Return the entries of a reference as they are stored, in order of their sequence."""
+        return [_stored(kept) for kept in self.kept.get(reference, ())]
+
+    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[Row]:
+        """Yield a user's entries as they are stored, in order of posting."""
+        kept = (kept for log in self.kept.values() for kept in log if kept[0].user == user)
+        yield from map(_stored, sorted(kept, key=lambda kept: kept[1]))
+
+    def flagged(self, since: datetime | None, deadline: Deadline) -> Iterator[Row]:
+        """Yield the entries with anomalies, and those that resolve some, posted ``since``, as they are stored."""
+        for entry, posted_at in [kept for log in self.kept.values() for kept in log]:
+            if (entry.anomalies or entry.resolution) and (since is None or posted_at >= since):
+                yield _stored((entry, posted_at))
 
     def all_logs(self) -> Iterator[list[Entry]]:
         """Yield the entries of each reference, in order of their first posting."""
@@ -274,17 +275,24 @@ def _sequence(kept: Kept) -> int:
     return kept[0].sequence
 
 
+def _stored(kept: Kept) -> Row:
+    return {name: _told(value) for name, value in stored_of(*kept).items() if value is not None}
+
+
+def _told(value: Any) -> Any:
+    """Return a stored value without what is left out of it."""
+    if isinstance(value, dict):
+        return {name: _told(member) for name, member in value.items() if member is not None}
+    return [_told(member) for member in value] if isinstance(value, list | tuple) else value
+
+
 def _counts_among_many(entry: Entry) -> bool:
     return bool(entry.signs or entry.samples) or entry.type is EntryType.FLAG
 
 
-def _is_marked(entry: Entry, mark: Mark | None) -> bool:
-    return mark is not None and entry.job is not None
-
-
 def _refuse_doubles(group: list[Posting]) -> None:
     entries = [(entry.reference, entry.sequence) for entry, _, _ in group]
-    jobs = [entry.job for entry, _, mark in group if _is_marked(entry, mark)]
+    jobs = [entry.job for entry, _, mark in group if mark is not None and entry.job is not None]
     if len({*entries}) < len(entries) or len({*jobs}) < len(jobs):
         raise LedgerRefused("a transaction holds an item but once")
 
@@ -306,6 +314,6 @@ def _segment(job: str, segments: int) -> int:
 
 
 def _projected(row: Row, attributes: frozenset[str] | None) -> Row:
-    wanted = row if attributes is None else (attributes | {"jobId", "status"}) & row.keys()
-    told: Row = as_told({name: row[name] for name in wanted})
+    wanted = row.keys() if attributes is None else attributes | {"jobId", "status"}
+    told: Row = as_told({name: value for name, value in row.items() if name in wanted})
     return told

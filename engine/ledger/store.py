@@ -40,6 +40,9 @@ type StoredEntry = Mapping[str, Any]
 BATCHED_GUARDS = frozenset({Guard.NONE, Guard.EXISTS, Guard.COVERED})
 """Guards that can be asked for several postings of one user at once: only these go into ``post_all``."""
 
+ACTIONS_MAX = 100
+"""What one transaction holds: entries, marks and users' rows."""
+
 SEGMENTS_MAX = 1_000_000
 """Into so many segments the table of jobs can be divided."""
 
@@ -124,6 +127,34 @@ class Page:
     next_after: str | None
     unmapped: Mapping[str, int] = {}
     rows_read: int | None = None
+
+
+def actions_of(entry: Entry, mark: Mark | None) -> int:
+    """Return how many actions a posting has of its own: its entry, and the mark on its job's row."""
+    return 1 if mark is None or entry.job is None else 2
+
+
+def packed(postings: Iterable[Posting]) -> Iterator[list[Posting]]:
+    """Yield postings of different references in as few groups as transactions hold them, in their order.
+
+    The postings of a user share the action that moves the balance.
+    """
+    held: list[Posting] = []
+    users: set[str] = set()
+    count = 0
+    for posting in postings:
+        entry, guard, mark = posting
+        own, moves = actions_of(entry, mark), guard is not Guard.NONE
+        more = own + (moves and entry.user not in users)
+        if count + more > ACTIONS_MAX:
+            yield held
+            held, users, count = [], set(), 0
+            more = own + moves
+        held.append(posting)
+        users |= {entry.user} if moves else set()
+        count += more
+    if held:
+        yield held
 
 
 class Store(Protocol):

@@ -19,6 +19,9 @@ from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.price import Price, Tier, TierModel
 
+type EntryKey = tuple[str, int | Decimal]
+"""An entry's reference and sequence. A mark that somebody has made by hand may name any number."""
+
 
 def stored_of(entry: Entry, posted_at: datetime) -> dict[str, object]:
     """Return what is stored of ``entry``. None, at any depth, stands for what is left out."""

@@ -112,7 +112,7 @@ def ledger_after_three_edits(entries_least: int) -> dict[str, list[Entry]]:
 
 def posted(books: Books) -> int:
     """Return how many entries there are."""
-    return sum(map(len, books.entries.values()))
+    return sum(map(len, books.store.kept.values()))
 
 
 def stored(entry: Entry) -> Entry:

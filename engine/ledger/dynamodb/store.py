@@ -29,9 +29,9 @@ from engine.ledger.dynamodb.baselines import (
 from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, DynamoDB, Response, call, items, pages, reasons_of
 from engine.ledger.dynamodb.jobs import page_of, scan_request
 from engine.ledger.dynamodb.marks import update_mark
-from engine.ledger.dynamodb.postings import REFERENCE_NAME, TOKEN_BYTES, Batch, EncodedPosting, log_of_items, packed
+from engine.ledger.dynamodb.postings import REFERENCE_NAME, TOKEN_BYTES, Batch, EncodedPosting, log_of_items
 from engine.ledger.dynamodb.runs import change_request, entries_left, run_item, run_request
-from engine.ledger.store import Page, Posting, Receipt, ScanSlice, Tables, Verdict
+from engine.ledger.store import Page, Posting, Receipt, ScanSlice, Tables, Verdict, packed
 from engine.ledger.stored import entry_of, sample_of, seen_of
 from engine.rating.baselines import Baselines
 from engine.runtime.clock import Clock, Deadline
