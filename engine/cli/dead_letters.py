@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,8 +33,8 @@ from engine.domain.decision import Outcome
 from engine.domain.envelope import Source
 from engine.domain.errors import EventError, LedgerError, QueueError
 from engine.ledger.store import Tables
-from engine.policy import load_policy
-from engine.reconcile.dead_letters import NO_RULE, DeadLetterQueue, Letter, letter_line, problem_now
+from engine.policy import Policy, load_policy
+from engine.reconcile.dead_letters import NO_RULE, DeadLetterQueue, Letter, jobs_and_users, letter_line
 from engine.reconcile.reconciler import Reconciler
 
 Queues = Annotated[
@@ -61,20 +61,27 @@ app = typer.Typer(
 @app.command("list")
 @on_aws
 def show_list(
-    *, queue: Queues = NONE_NAMED, policy: PolicyFile = DEFAULT_POLICY, place: Place, as_json: AsJson = False
+    *,
+    queue: Queues = NONE_NAMED,
+    policy: PolicyFile = DEFAULT_POLICY,
+    place: Place,
+    jobs_table: JobsTable = "Jobs",
+    credits_table: CreditsTable = "Credits",
+    ledger_table: LedgerTable = "Ledger",
+    as_json: AsJson = False,
 ) -> None:
-    """List the letters: why each is there, and whether today's policy would take it."""
-    loaded = load_policy(policy)
+    """List the letters: whose they are, why each is there, and what the next try would do."""
+    target = Target(Tables(jobs_table, credits_table, ledger_table), place)
     with _opened(queue, place) as desk:
-        rows = [(letter, problem_now(letter, loaded)) for letter in desk.letters()]
+        answers = _answers(list(desk.letters()), load_policy(policy), target)
     if as_json:
-        print_json([letter.answer() | {"now": problem or "ready"} for letter, problem in rows])
+        print_json(answers)
         return
+    columns = ("id", "queue", "way", "since", "job", "user", "reason", "now")
     cells = (
-        (letter.id, letter.queue, letter.way, letter.since or "", letter.reason, problem or "ready")
-        for letter, problem in rows
+        (*(a[name] or "" for name in columns[:4]), _some(a["jobs"]), _some(a["users"]), a["reason"], a["now"]) for a in answers
     )
-    print_table(f"{len(rows)} dead letters", ("id", "queue", "way", "since", "reason", "now"), cells, prose={"reason", "now"})
+    print_table(f"{len(answers)} dead letters", columns, cells, prose={"reason", "now"})
 
 
 @app.command()
@@ -85,18 +92,42 @@ def show(
     queue: Queues = NONE_NAMED,
     policy: PolicyFile = DEFAULT_POLICY,
     place: Place,
+    jobs_table: JobsTable = "Jobs",
+    credits_table: CreditsTable = "Credits",
+    ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
     """Show letters whole."""
-    loaded = load_policy(policy)
+    target = Target(Tables(jobs_table, credits_table, ledger_table), place)
     with _opened(queue, place) as desk:
-        chosen = list(_chosen(desk, ids or [], everything=not ids))
-    answers = [letter.answer() | {"now": problem_now(letter, loaded) or "ready", "body": letter.body} for letter in chosen]
+        answers = _answers(list(_chosen(desk, ids or [], everything=not ids)), load_policy(policy), target)
     if as_json:
         print_json(answers)
         return
     for answer in answers:
-        print_counts(answer["id"], {name: value for name, value in answer.items() if name not in {"id", "events"}})
+        told = {**answer, "jobs": ", ".join(answer["jobs"]), "users": ", ".join(answer["users"])}
+        print_counts(answer["id"], {name: value for name, value in told.items() if name not in {"id", "events"}})
+
+
+def _answers(letters: Sequence[Letter], policy: Policy, target: Target) -> list[dict[str, Any]]:
+    """Return each letter as JSON-like values, with whose it is and what the next try would do.
+
+    The tables are opened only where a letter holds an event. Raises LedgerError where they are not there or do not answer.
+    """
+    from engine.preview.next_try import next_try  # noqa: PLC0415  `replay` and `drop` need none
+
+    ledger = target.ledger() if any(letter.events for letter in letters) else None
+    answers: list[dict[str, Any]] = []
+    for letter in letters:
+        jobs, users = jobs_and_users(letter, policy)
+        now = next_try(letter, policy, ledger, patience())
+        answers.append(letter.answer() | {"jobs": jobs, "users": users, "now": now, "body": letter.body})
+    return answers
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first name, and how many more there are: a batch that died may have very many."""
+    return "" if not names else names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 @app.command()

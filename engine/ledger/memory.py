@@ -183,6 +183,10 @@ class MemoryStore:
         """Return a user's row, or None where there is none."""
         return copy.deepcopy(self._credit(user))
 
+    def job_row(self, job: str, deadline: Deadline) -> Row | None:
+        """Return a job's row, or None where there is none."""
+        return copy.deepcopy(self.jobs.get(job))
+
     def mark(self, job: str, mark: Mark, deadline: Deadline) -> bool:
         """Mark a job's row. False if the row is gone, or is not what the mark rests on."""
         if self._not_marked(job, mark) is not None:

@@ -259,6 +259,9 @@ class Store(Protocol):
     def balance(self, user: str, deadline: Deadline) -> dict[str, Any] | None:
         """Return a user's row of Credits, or None where there is none."""
 
+    def job_row(self, job: str, deadline: Deadline) -> dict[str, Any] | None:
+        """Return a job's row of Jobs, or None where there is none."""
+
     # --- stores of its own for what is asked of it seldom ---
 
     def audits(self) -> AuditStore:

@@ -225,6 +225,7 @@ Check = Callable[[Desk], str]
 
 CHECKS: Mapping[tuple[str, str], Check] = {
     ("AppendToTheLedger", "dynamodb:PutItem"): a_replay,
+    ("FindAndMarkJobs", "dynamodb:GetItem"): dead_letters,
     ("FindAndMarkJobs", "dynamodb:Scan"): a_scan,
     ("FindAndMarkJobs", "dynamodb:UpdateItem"): a_replay,
     ("KeepBaselines", "dynamodb:GetItem"): a_replay,

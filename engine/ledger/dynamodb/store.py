@@ -176,6 +176,14 @@ class DynamoStore:
     def balance(self, user: str, deadline: Deadline) -> dict[str, Any] | None:
         """Return a user's row of Credits (strongly consistent), or None where there is none."""
         request = {"TableName": self.tables.credits, "Key": {"userId": encode(user)}, "ConsistentRead": True}
+        return self._row(request, deadline)
+
+    def job_row(self, job: str, deadline: Deadline) -> dict[str, Any] | None:
+        """Return a job's row of Jobs (strongly consistent), or None where there is none."""
+        request = {"TableName": self.tables.jobs, "Key": {"jobId": encode(job)}, "ConsistentRead": True}
+        return self._row(request, deadline)
+
+    def _row(self, request: dict[str, Any], deadline: Deadline) -> dict[str, Any] | None:
         item = call(self.client.get_item, request, deadline).get("Item")
         return decode_item(item) if item else None
 
