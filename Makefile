@@ -3,14 +3,14 @@
 PYTHON ?= python3.12
 ENVIRONMENT ?= dev
 FORMAT ?= text
-WORKERS ?= 2
+WORKERS ?= 3
 
 BIN := .venv/bin
 SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 MAKEFLAGS= sam
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
+.PHONY: help setup setup-tests test test-fast proof e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -19,11 +19,22 @@ help: ## say what can be made
 setup: ## fill the virtual environments (.venv and three more)
 	@$(PYTHON) tools/environments.py
 
-test: export BUILT := $(BUILT)
-test: lint ## everything that must hold: lint, types, template, tests, coverage (BUILT=FOLDER tests that build)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
+setup-tests: setup ## fill three more, which only tests use (checkov, moto, the bill of materials)
+	@$(PYTHON) tools/environments.py checkov moto sbom
 
-test-fast: setup ## the tests alone, in one process
+# One worker more than cores, since tests wait for the local AWS; what shares a deployed stack stays on one worker, the longest
+# come first (tests/conftest.py). Bytecode is kept, whatever the environment says: hundreds of processes import the engine.
+IN_PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+test test-fast proof e2e: export PYTHONDONTWRITEBYTECODE :=
+
+test: export BUILT := $(BUILT)
+test: lint setup-tests ## everything that must hold: lint, types, template, tests, coverage (BUILT=FOLDER tests that build)
+	$(BIN)/python -m pytest $(IN_PARALLEL) --cov --cov-report=term
+
+proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m proof --durations=0 --durations-min=5
+
+test-fast: setup-tests ## the tests alone, in one process
 	$(BIN)/python -m pytest
 
 e2e: setup ## the template on a local AWS, end to end: events, queue, runs, permissions, alarms, dead letters, update, deletion
@@ -93,6 +104,7 @@ lock: setup ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 
 clean: ## remove what was built
 	rm -rf .aws-sam .local-aws .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis dist
+	find engine tools tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## remove the virtual environments as well
 	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .venv-peers .venv-checkov .venv-moto .venv-sbom .editor

@@ -41,13 +41,29 @@ NEEDS_LOCAL_AWS = {"aws", "local_aws", "dynamodb", "tables", "new_tables", "depl
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures they use, and begin with the slow ones, so that no worker waits for them at the end."""
+    """Mark tests by the fixtures they use, let what shares a stack or a module's fixture stay on one worker, and sort them."""
     for item in items:
-        if set(getattr(item, "fixturenames", ())) & NEEDS_LOCAL_AWS:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & NEEDS_LOCAL_AWS:
             item.add_marker(pytest.mark.local_aws)
-        if "deployed" in getattr(item, "fixturenames", ()):
+        if "deployed" in fixtures:
             item.add_marker(pytest.mark.e2e)
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+            item.add_marker(pytest.mark.xdist_group("deployed"))
+        elif shares_a_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=turn)
+
+
+def shares_a_fixture(item: pytest.Item) -> bool:
+    """Say whether a test uses a fixture that is made once for its module."""
+    known = getattr(item, "_fixtureinfo", None)
+    return known is not None and any(each[-1].scope == "module" for each in known.name2fixturedefs.values())
+
+
+def turn(item: pytest.Item) -> int:
+    """Return when a test has its turn: the longest first, so that no worker is left alone at the end."""
+    is_deployed, is_slow = (item.get_closest_marker(name) is not None for name in ("e2e", "slow"))
+    return 0 if is_deployed else 1 if is_slow else 2
 
 
 def pytest_collection_finish() -> None:
@@ -148,11 +164,23 @@ def tables(new_tables: Callable[[], Tables]) -> Tables:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that ``sam build`` filled: the one that BUILT names, where what was built is to be tested."""
+    """Return the folder that ``sam build`` filled: the one that BUILT names, where what was built is to be tested.
+
+    Workers share it, so it is never written to.
+    """
     if given := os.environ.get("BUILT"):
         return Path(given).resolve()
-    with installed():
-        return deployment.build(tmp_path_factory.mktemp("sam") / "build")
+    folder = of_all_workers(tmp_path_factory) / "sam"
+    with installed(), environments.only_one_process(folder):
+        if not (folder / "build" / "template.yaml").exists():
+            deployment.build(folder / "build")
+    return folder / "build"
+
+
+def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of this run of the tests that all its workers see."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """The kinds of facts, one row each: what a fact is called, whose log it belongs to, and how an entry writes it down.
 
-What needs a floor above stands there by the same ``Kind``, each time as a ``match`` that the type check completes:
+What a fact says and how facts of a kind join stands in ``domain.facts``. What needs a floor above stands there by ``Kind`` or
+``Action``, each time as a ``match`` that the type check completes:
 
-- what the fact says, and how facts of a kind join: ``domain.facts``;
 - what a rule has to say of it (its *terms*): ``policy.terms``;
 - what such a rule contributes, and how an event is recognised that tells it again: ``rating.contributions``;
 - what its log should cost, and the same in words: ``rating.cost``.

@@ -50,7 +50,8 @@ def problems(checkov: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         pytest.skip(str(error))
     cases = {name: (load(), parameters) for name, parameters in STACKS.items()}
     cases |= {edit.__name__: (edited(edit), {}) for edit, _ in MISTAKES}
-    return Judges(tmp_path_factory.mktemp("as-aws"), validator).problems(cases)
+    by_schema = [*STACKS, *(edit.__name__ for edit in TOLD_BY_SCHEMA)]
+    return Judges(tmp_path_factory.mktemp("as-aws"), validator).problems(cases, by_schema)
 
 
 def edited(edit: Edit) -> Template:
@@ -229,6 +230,9 @@ MISTAKES: list[tuple[Edit, str]] = [
     (take_a_word_for_a_number, "Threshold"),
     (take_an_unknown_word, "ComparisonOperator"),
 ]
+
+TOLD_BY_SCHEMA = (refer_to_nothing, misspell_a_property, take_a_word_for_a_number, take_an_unknown_word)
+"""What CloudFormation's own schemas tell."""
 
 
 @pytest.mark.parametrize(("edit", "told"), MISTAKES, ids=[edit.__name__ for edit, _ in MISTAKES])

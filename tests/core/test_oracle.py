@@ -24,7 +24,7 @@ from engine.policy import Policy, parse_policy
 from engine.rating import contributions, decide, recognise
 from tests.support.books import Books
 
-EXAMPLES = [600, pytest.param(100_000, marks=pytest.mark.proof)]
+EXAMPLES = [600, pytest.param(100_000, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 POLICY = """\
 version: 1

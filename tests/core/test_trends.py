@@ -49,7 +49,7 @@ USUAL = Baselines({"charge.amount by detail.model": {"veo-3": Baseline(Decimal("
 
 def flagged(which: Policy, *documents: dict[str, Any], baselines: Baselines = USUAL) -> list[str]:
     """Return the jobs that a look back flags after these events."""
-    books = Books(which, dict(PLENTY), baselines=baselines)
+    books = Books(which, dict(PLENTY), baselines)
     books.deliver(*documents)
     books.look_back()
     return [entries[0].job or "" for entries in books.entries.values() if entries[-1].type.value == "flag"]

@@ -1,5 +1,6 @@
 """A policy with something wrong is refused where it is wrong, or a policy test fails.
 
+Each run of the tests takes one mutant in five of each kind of mistake, ``make proof`` takes all.
 ``python -m tests.policy.mutation`` prints what becomes of each kind of mistake in the shipped policies.
 """
 
@@ -17,6 +18,7 @@ from tests.policy.mutation.spread import SPREAD
 from tests.policy.mutation.tree import Tree
 
 CAUGHT_MIN = 0.95
+EVERY = [5, pytest.param(1, marks=pytest.mark.proof)]
 
 
 def those(judged: list[Judged], verdict: Verdict) -> list[str]:
@@ -29,10 +31,11 @@ def misplaced(judged: list[Judged]) -> list[str]:
     return [str(one) for one in judged if not one.is_rightly_placed]
 
 
+@pytest.mark.parametrize("every", EVERY)
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
-def test_mistakes_in_a_shipped_policy_are_caught(path: Path) -> None:
+def test_mistakes_in_a_shipped_policy_are_caught(path: Path, every: int) -> None:
     """At least 95 in 100 that make a difference; every refusal names the right line; ``pytest -s`` shows the table."""
-    judged = judge_all(path)
+    judged = judge_all(path, every)
     print(f"\n{path.name}\n{report(judged)}")  # noqa: T201  the table is for people
 
     assert [] == misplaced(judged)
@@ -40,19 +43,19 @@ def test_mistakes_in_a_shipped_policy_are_caught(path: Path) -> None:
     assert caught_share(judged) >= CAUGHT_MIN, those(judged, Verdict.SURVIVED)
 
 
-def test_mistakes_in_any_construct_are_refused_in_the_right_line() -> None:
+@pytest.mark.parametrize("every", EVERY)
+def test_mistakes_in_any_construct_are_refused_in_the_right_line(every: int) -> None:
     """Also in those that no shipped policy has."""
     assert () == parse_policy(SPREAD, "spread.yaml").warnings
-    judged = judge_text(SPREAD)
+    judged = judge_text(SPREAD, every=every)
 
     assert [] == misplaced(judged)
-    assert sum(one.verdict is Verdict.REFUSED for one in judged) > 500
+    assert sum(one.verdict is Verdict.REFUSED for one in judged) > 500 / every
 
 
 def test_a_refusal_that_names_a_line_beside_the_right_one_is_noticed() -> None:
     """Else the share of right lines would say nothing: of refusals one line off, hardly any would pass."""
-    misspelt = [mutant for mutant in mutants(SPREAD) if mutant.operator.startswith("key misspelt")]
-    told = [(mutant, mistakes(mutant)) for mutant in misspelt]
+    told = [(mutant, mistakes(mutant)) for mutant in mutants(SPREAD, kinds="key misspelt")]
     refused = [(mutant, lines) for mutant, lines in told if lines]
 
     assert all(mutant.is_rightly_placed(lines) for mutant, lines in refused)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 
 import yaml
 from attrs import frozen
@@ -75,11 +76,12 @@ class Change:
 Operator = Callable[[Tree], Iterator[Change]]
 
 
-def mutants(text: str) -> Iterator[Mutant]:
-    """Yield all mutants of a policy."""
+def mutants(text: str, every: int = 1, kinds: str = "") -> Iterator[Mutant]:
+    """Yield the mutants of a policy: of each operator whose name begins with ``kinds`` the first and each ``every``-th on."""
     tree = Tree(text)
     for name, operator in OPERATORS.items():
-        yield from (_mutant(name, change) for change in operator(tree))
+        if name.startswith(kinds):
+            yield from (_mutant(name, change) for change in islice(operator(tree), None, None, every))
 
 
 def _mutant(operator: str, change: Change) -> Mutant:

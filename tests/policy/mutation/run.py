@@ -46,15 +46,15 @@ class Judged:
         return f"{self.mutant.operator} at {place} (line {at}): {self.why or self.verdict}"
 
 
-def judge_all(path: FilePath) -> list[Judged]:
-    """Return what becomes of every mutant of a policy file."""
-    return judge_text(path.read_text(), tests_of(path))
+def judge_all(path: FilePath, every: int = 1) -> list[Judged]:
+    """Return what becomes of every mutant of a policy file, or of one in so many of each operator."""
+    return judge_text(path.read_text(), tests_of(path), every)
 
 
-def judge_text(text: str, tests: Sequence[PolicyTest] = ()) -> list[Judged]:
-    """Return what becomes of every mutant of a policy."""
+def judge_text(text: str, tests: Sequence[PolicyTest] = (), every: int = 1) -> list[Judged]:
+    """Return what becomes of every mutant of a policy, or of one in so many of each operator."""
     tree = Tree(text)
-    return [_judge(mutant, tree, tests) for mutant in mutants(text)]
+    return [_judge(mutant, tree, tests) for mutant in mutants(text, every)]
 
 
 def tests_of(path: FilePath) -> tuple[PolicyTest, ...]:
