@@ -418,7 +418,7 @@ WINDOWS: list[Case] = [
     ),
     ("no time at all", [("percent: 100", "percent: 100, within: 0d")], ["21:36: is '0d'; write a length of time"]),
     ("months", [("percent: 100", "percent: 100, within: 1M")], ["21:36: is '1M'; write a length of time"]),
-    ("longer than a life", [("percent: 100", "percent: 100, within: 100000d")], ["21:36: is '100000d'; write a length of time"]),
+    ("longer than a life", [("percent: 100", "percent: 100, within: 100000d")], ["21:36: is '100000d'; write a length"]),
     ("nothing", [("percent: 100", "percent: 100, within: ")], ["21:36: is empty; write a length of time"]),
 ]
 
