@@ -20,7 +20,7 @@ from typing import Any
 
 from attrs import Factory, define
 
-from engine.domain.anomaly import Sample, Seen
+from engine.domain.anomaly import Excerpt, Sample
 from engine.domain.decision import Guard
 from engine.domain.documents import as_told
 from engine.domain.entry import Entry, EntryType
@@ -261,10 +261,10 @@ class MemoryStore:
         for entry in islice(self._posted(since, lambda entry: bool(entry.samples)), entries_max):
             yield from entry.samples
 
-    def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Seen]]:
+    def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Excerpt]]:
         """Yield, page by page, what a look back sees of the entries posted ``since``."""
         for page in batched(self._posted(since, _counts_among_many), self.page_rows):
-            yield [entry.seen for entry in page]
+            yield [entry.excerpt for entry in page]
 
     def _posted(self, since: datetime, wanted: Callable[[Entry], bool]) -> Iterator[Entry]:
         for log in list(self.kept.values()):

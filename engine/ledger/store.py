@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
 
-from engine.domain.anomaly import Sample, Seen
+from engine.domain.anomaly import Excerpt, Sample
 from engine.domain.decision import Guard, Standing
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document
@@ -236,7 +236,7 @@ class Store(Protocol):
         What it reads has a bound, so that it costs the same whatever the ledger's size. Eventually consistent.
         """
 
-    def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Seen]]:
+    def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Excerpt]]:
         """Yield, page by page, what a look back sees of the entries posted ``since``. An empty one need not be the last.
 
         Eventually consistent.

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import Factory, define, evolve
 
-from engine.domain.anomaly import Seen
+from engine.domain.anomaly import Excerpt
 from engine.domain.decision import Guard
 from engine.domain.entry import Entry
 from engine.domain.errors import LedgerRefused
@@ -136,7 +136,7 @@ class FaultyStore:
         self._refuse_while_down()
         self.store.store_baselines(policy, baselines, deadline)
 
-    def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Seen]]:
+    def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Excerpt]]:
         """Yield what a look back sees."""
         self._refuse_while_down()
         yield from self.store.recent(since, deadline)
