@@ -20,7 +20,7 @@ from engine.domain.errors import LedgerError, LedgerRefused
 from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.reconcile.reconciler import Reconciler
-from engine.reconcile.wiring import HOME, READ_SECONDS_MAX, store_on, table_problem
+from engine.reconcile.wiring import HOME, READ_SECONDS_MAX, problem_of_table, store_on
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
 
@@ -180,7 +180,7 @@ class Target:
 def _look(client: Any, kind: str, name: TableName, deadline: Deadline) -> None:
     """Raise LedgerError where a table is not what it should be."""
     try:
-        problem = table_problem(client, kind, name, deadline)
+        problem = problem_of_table(client, kind, name, deadline)
     except LedgerRefused as error:
         raise LedgerRefused(f"{name.said}: the table cannot be looked at: {error}") from error
     if problem is not None:

@@ -133,22 +133,22 @@ def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: 
 
     wire = choose_wire(os.environ) if endpoint is None else None
     client = build_wire_client(wire, clock) if wire else build_client(None, endpoint, connections)
-    return store_on(client, tables, clock)
-
-
-def store_on(client: Any, tables: Tables, clock: Clock) -> Store:
-    """Return the store on a client of DynamoDB's that is open already."""
     return DynamoStore(client, tables, clock)
 
 
-def table_problem(client: Any, kind: str, name: str, deadline: Deadline) -> str | None:
-    """Return what is wrong with the table that is to be the one of ``kind``, or None where it can serve as that.
+def store_on(client: Any, tables: Tables, clock: Clock) -> Store:
+    """Return the store that keeps its entries in these tables, reached through ``client``."""
+    return DynamoStore(client, tables, clock)
+
+
+def problem_of_table(client: Any, kind: str, name: str, deadline: Deadline) -> str | None:
+    """Return what is wrong with the table that is to be the one of ``kind`` (``jobs``, ``credits`` ...), or None.
 
     Raises LedgerRefused where it may not be looked at, and LedgerUnavailable where no answer comes in time.
     """
-    from engine.ledger.dynamodb import tables  # noqa: PLC0415  only the command line looks
+    from engine.ledger.dynamodb.tables import table_problem  # noqa: PLC0415  what serves events needs none
 
-    return tables.table_problem(client, kind, name, deadline)
+    return table_problem(client, kind, name, deadline)
 
 
 def build_wire_client(wire: Wire, clock: Clock) -> WireClient:
