@@ -7,12 +7,16 @@ trustworthy as that code; a policy from anywhere else comes as YAML.
 from __future__ import annotations
 
 import hashlib
-import pickle
 import sys
 from typing import TYPE_CHECKING
 
 from engine.domain.errors import Mistake, PolicyError
 from engine.policy.model import Policy
+
+try:
+    from _pickle import loads  # pickle's own; what pickle has beside it, written in Python, takes a cold start a millisecond
+except ImportError:  # a Python without it
+    from pickle import loads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +39,7 @@ def load_compiled(path: Path | str) -> Policy | None:
     except FileNotFoundError:
         return None
     try:
-        policy = pickle.loads(packed)  # noqa: S301  made by our own build, beside our own code
+        policy = loads(packed)  # noqa: S301  made by our own build, beside our own code
     except Exception as error:
         raise _stale(path, f"cannot be read ({type(error).__name__}: {error})") from error
     if not isinstance(policy, Policy) or policy.digest != _digest(path):
@@ -45,7 +49,9 @@ def load_compiled(path: Path | str) -> Policy | None:
 
 def compile_policy(path: Path | str) -> str:
     """Write the compiled form of a policy file beside it, and return its path. Raises PolicyError for a broken policy."""
-    from engine.policy.loader import load_policy  # noqa: PLC0415  the build alone needs it
+    import pickle  # noqa: PLC0415  the build alone needs it
+
+    from engine.policy.loader import load_policy  # noqa: PLC0415  the same
 
     target = compiled_path(path)
     with open(target, "wb") as file:  # noqa: PTH123  as below

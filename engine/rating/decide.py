@@ -39,7 +39,7 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
     return evolve(decision, is_unclear=True) if _contradicts(assessment, facts) else decision
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _Situation:
     """What is known before and with an event, what about it is unsure, and what is known of the user's balance."""
 

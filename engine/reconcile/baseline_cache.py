@@ -25,7 +25,7 @@ ENTRIES_MAX = 20_000
 """How many entries one run looks at: enough for a median, and the same cost whatever the Ledger's size."""
 
 
-@define
+@define(eq=False, repr=False)
 class BaselineCache:
     """The baselines of one policy."""
 

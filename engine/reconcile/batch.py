@@ -49,7 +49,7 @@ class Item:
     """Why it was set aside the last time."""
 
 
-@define
+@define(eq=False, repr=False)
 class EventBatch:
     """Brings the ledger in line with many envelopes. One instance serves one call."""
 

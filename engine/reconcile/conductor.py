@@ -26,7 +26,7 @@ EVENT_SECONDS_MAX = 15.0
 """How long one event may go on trying. Lambda's own retries and the dead-letter queue take over from there."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Conductor:
     """A policy at work on a ledger."""
 

@@ -25,7 +25,7 @@ UNKNOWN = "(unknown)"
 """The id of an invocation that nobody has named."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Reconciler(Conductor):
     """A policy at work on a ledger, whatever door events come in by."""
 

@@ -23,7 +23,7 @@ def _uniform(low: float, high: float) -> float:
     return random.uniform(low, high)  # noqa: S311  spreads retries, guards nothing
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Clock:
     """The wall clock, a steady clock, a way to wait and a source of chance."""
 
@@ -37,7 +37,7 @@ class Clock:
         return Deadline(self, self.steady() + seconds)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Deadline:
     """The instant (on the steady clock) by which an answer must be there."""
 

@@ -32,7 +32,7 @@ UNITS: Mapping[str, str] = {"CreditsMoved": "None", RETURNED: "Seconds"}
 """The unit of each metric that counts nothing."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Report:
     """How one event ended: the outcome and, where a rule matched, what was made of it and what was posted."""
 
@@ -78,7 +78,7 @@ class Report:
         }
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Failure:
     """An event that must come back, and why."""
 
@@ -91,7 +91,7 @@ REJECTED_MAX = 10
 """So many different events may a container reject without having taken one, before it says that it takes nothing."""
 
 
-@define
+@define(eq=False, repr=False)
 class Tally:
     """What became of events in this container. A version that rejects whatever comes is told from a producer's mistakes by it.
 
@@ -112,7 +112,7 @@ class Tally:
         return not self.has_taken and len(self.rejected) > REJECTED_MAX
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Telemetry:
     """Writes one line for each outcome through ``write``; ``dimensions`` name the source of its metrics."""
 

@@ -39,7 +39,7 @@ NO_HOST = frozenset("@?#[]\\ \t")
 """What a URL may have before its path, and a plain host has not."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Wire:
     """All that the wire client needs to know."""
 

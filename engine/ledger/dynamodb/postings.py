@@ -97,7 +97,7 @@ def add_credits(tables: Tables, user: str, amount: Decimal, debit: Decimal, guar
     }
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class EncodedPosting:
     """An entry with all that moves with it, in the order of the transaction: Ledger, Credits, Jobs."""
 
@@ -171,7 +171,7 @@ SAYS_NOTHING = frozenset({"None", CONDITION_FAILED})
 """Reasons of items that nothing else is wrong with."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Batch:
     """Postings of different references in one transaction, with one summed ``ADD`` for each user.
 

@@ -27,7 +27,7 @@ class Credentials:
     token: str | None = field(default=None, repr=False)
 
 
-@define
+@define(eq=False, repr=False)
 class Signer:
     """Signs requests with one set of credentials. The key derived from them holds for a day."""
 

@@ -57,7 +57,7 @@ LOG_ATTRIBUTES = {
 }
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class DynamoStore:
     """The tables, reached through a botocore client that is passed in. It is a ``ledger.store.Store``."""
 

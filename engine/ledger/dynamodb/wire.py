@@ -69,7 +69,7 @@ class Endpoint:
         return self.host if own else f"{self.host}:{self.port}"
 
 
-@define
+@define(eq=False, repr=False)
 class WireClient:
     """Sends requests over connections that are kept. Safe under threads: each request has a connection to itself."""
 

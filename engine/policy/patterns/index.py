@@ -48,7 +48,7 @@ class Candidate:
         return Candidate(self.pattern, fields, room)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Split:
     """A look at the field ``name``: the value leads on to what is left."""
 
@@ -69,7 +69,7 @@ class Split:
         return Split, (self.name, self.by_value)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Node:
     """Patterns that are left for sure, and looks at fields that may leave more."""
 
@@ -77,7 +77,7 @@ class Node:
     splits: tuple[Split, ...] = ()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class PatternIndex:
     """Patterns in a fixed order. ``matching`` finds exactly those whose predicates hold."""
 
