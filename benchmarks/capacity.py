@@ -16,11 +16,12 @@ from attrs import frozen
 
 from engine.domain.decision import Guard
 from engine.domain.entry import Entry
+from engine.domain.envelope import Envelope, Source
 from engine.domain.job_row import Mark
 from engine.ledger.dynamodb.postings import EncodedPosting, item_of
 from engine.ledger.store import Tables
 from engine.policy import Policy
-from engine.preview.rehearsal import Plenty, Rehearsal
+from engine.preview.dry_run import DryRun, store_of
 
 KB = 1024
 TRANSACTIONAL = 2
@@ -100,9 +101,10 @@ def cost_of(entry: Entry, guard: Guard, job_row_bytes: int, user_row_bytes: int 
 
 def costs(policy: Policy, events: list[dict[str, Any]], job_row_bytes: int = 1000) -> Iterator[Cost]:
     """Yield the cost of each entry that events post, then of a duplicate: a cancelled transaction costs what it asked for."""
-    rehearsal = Rehearsal(policy, Plenty())
-    rehearsal.deliver(*events)
-    entries = [entry for log in rehearsal.entries.values() for entry in log]
+    run = DryRun(policy, store_of())
+    for event in events:
+        run.reconcile(Envelope(event, Source.EVENT))
+    entries = list(run.entries())
     for entry in entries:
         yield cost_of(entry, Guard.EXISTS if entry.amount else Guard.NONE, job_row_bytes)
     yield cost_of(entries[0], Guard.EXISTS, job_row_bytes, kind="duplicate")

@@ -15,6 +15,7 @@ from benchmarks import budgets
 Notes = Mapping[str, Mapping[str, Any]]
 """What each benchmark has noted, by its name."""
 
+PYTHON = "a Python that does nothing"
 FLOOR = 'importing boto3 and making a client ("the floor")'
 TIMES_OF_ANOTHER_HOUR = math.inf
 """Of milliseconds the gate judges, not the comparison: a machine may take twice as long as it did a day before."""
@@ -122,6 +123,8 @@ FIGURES = (
         budgets.SCAN_ROW_TO_BOTO3_CLIENT_MAX,
         "",
     ),
+    Figure("test_help", "to_python", "CPU of `reconciler --help`", PYTHON, budgets.HELP_TO_PYTHON_MAX, "<= 2.5"),
+    Figure("test_validate", "to_python", "CPU of `reconciler validate`", PYTHON, budgets.VALIDATE_TO_PYTHON_MAX, "<= 10"),
     Figure(
         "test_matching_hardly_grows_with_the_number_of_rules",
         "thousand_to_ten",

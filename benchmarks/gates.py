@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks import budgets
 
-TINY = {"COLD_ROUNDS": 2, "BLOCKS": 2, "CALLS": 3, "PLANTED_ROUNDS": 2}
+TINY = {"COLD_ROUNDS": 2, "COMMAND_ROUNDS": 2, "BLOCKS": 2, "CALLS": 3, "PLANTED_ROUNDS": 2}
 """The counts of ``budgets`` in a tiny run."""
 
 judged = True

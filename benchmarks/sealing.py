@@ -16,12 +16,13 @@ from attrs import frozen
 
 from engine.audit.logs import faults
 from engine.audit.seals import sealed_entry
+from engine.domain.envelope import Envelope, Source
 from engine.ledger.dynamodb.attributes import Item
 from engine.ledger.dynamodb.audits import AuditedItem
 from engine.ledger.dynamodb.postings import item_of
 from engine.ledger.seals import PART_BYTES_MAX
 from engine.policy import load_policy
-from engine.preview.rehearsal import Plenty, Rehearsal
+from engine.preview.dry_run import DryRun, store_of
 from tools.environments import ROOT
 
 ENTRIES, ROUNDS = 2_000, 15
@@ -51,9 +52,10 @@ class Figures:
 
 def entries(count: int) -> list[Item]:
     """Return entries as the shipped policy makes them."""
-    rehearsal = Rehearsal(load_policy(ROOT / "policies" / "video.yaml"), Plenty())
-    rehearsal.deliver(*(_event(number) for number in range(count)))
-    return [item_of(entry, POSTED) for log in rehearsal.entries.values() for entry in log]
+    run = DryRun(load_policy(ROOT / "policies" / "video.yaml"), store_of())
+    for number in range(count):
+        run.reconcile(Envelope(_event(number), Source.EVENT))
+    return [item_of(entry, POSTED) for entry in run.entries()]
 
 
 def _event(number: int) -> dict[str, object]:

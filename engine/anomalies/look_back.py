@@ -6,17 +6,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
-from engine.domain.assessment import Assessment
-from engine.domain.decision import Decision, Outcome
-from engine.ledger.store import Receipt, Store
+from engine.domain.decision import Outcome
 from engine.policy.model import Policy
 from engine.rating.baselines import NO_BASELINES
-from engine.rating.decide import mark_only
-from engine.rating.trends import LookBack, flagged
+from engine.rating.trends import LookBack
+from engine.reconcile.flags import flag
 from engine.reconcile.reconciler import Reconciler
-from engine.reconcile.settle import settle
 from engine.runtime.clock import Deadline
 
 type Answer = dict[str, Any]
@@ -91,28 +88,6 @@ class LookBackRun:
 
     def flag(self) -> None:
         """Post the flags."""
-        ledger = self.reconciler.ledger
+        policy, ledger = self.reconciler.policy, self.reconciler.ledger
         for trend in islice(self.looking.trends(), FLAGS_MAX):
-            proposal = FlagProposal(flagged(trend), self.reconciler.policy, ledger)
-            decision, _ = settle(proposal, ledger, self.deadline)
-            self.answer["flags"] += decision.outcome is Outcome.FLAGGED
-
-
-@frozen
-class FlagProposal:
-    """The flag of a trend. It moves nothing, whatever is due."""
-
-    assessment: Assessment
-    policy: Policy
-    store: Store
-
-    @property
-    def reference(self) -> str:
-        return self.assessment.reference
-
-    def decide(self, _attempt: int, deadline: Deadline) -> Decision:
-        """Return the flag, by the log as it stands now; nothing where it is flagged already."""
-        return mark_only(self.assessment, self.store.read(self.reference, deadline), self.policy)
-
-    def learn(self, receipt: Receipt, deadline: Deadline) -> None:
-        """Nothing: each decision looks at the log."""
+            self.answer["flags"] += flag(trend, policy, ledger, self.deadline) is Outcome.FLAGGED

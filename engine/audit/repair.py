@@ -21,7 +21,7 @@ from attrs import frozen
 
 from engine.audit.books import Audit, Drift, audit, look_again, total
 from engine.audit.logs import Fault, faults, posted, settled
-from engine.audit.seals import CORRECTED, NOT_YET, Damage, Finding, Verification, corrections_in, verify
+from engine.audit.seals import CORRECTED, NOT_YET, Damage, Deviation, Verification, corrections_in, verify
 from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
@@ -92,10 +92,10 @@ def repair(ledger: Store, reason: str, wrong: Wrong | None, deadline: Deadline) 
     corrections = list(repairer.sealed(verified))
     corrections += repairer.logs(audit(ledger, deadline))
     found = audit(ledger, deadline)
-    unclear = [finding for finding in verified.open if not _can_be_counted_back(finding)]
-    left = [f"{finding.reference or 'seals'}: {finding.problem}" for finding in unclear]
+    unclear = [deviation for deviation in verified.open if not _can_be_counted_back(deviation)]
+    left = [f"{deviation.reference or 'seals'}: {deviation.problem}" for deviation in unclear]
     left += [f"{fault.reference}, entry {fault.sequence}: {fault.problem}" for fault in found.faults]
-    held = repairer.users_of(found.faults) | {finding.sealed.user for finding in unclear if finding.sealed}
+    held = repairer.users_of(found.faults) | {deviation.sealed.user for deviation in unclear if deviation.sealed}
     for drift in found.drifts:
         if drift.user in held:
             left.append(f"{drift.user}: its balance waits until the entries above are in order")
@@ -119,33 +119,33 @@ class Repairer:
     def sealed(self, verified: Verification) -> Iterator[Correction]:
         """Count back what was done to sealed entries."""
         damaged: dict[str | None, set[int | None]] = defaultdict(set)
-        for finding in verified.findings:
-            if not finding.facts_are_sealed:
-                damaged[finding.reference].add(finding.sequence)
-        for finding in filter(_can_be_counted_back, verified.open):
-            yield from self._count_back(str(finding.reference), finding, damaged[finding.reference])
+        for deviation in verified.deviations:
+            if not deviation.facts_are_sealed:
+                damaged[deviation.reference].add(deviation.sequence)
+        for deviation in filter(_can_be_counted_back, verified.open):
+            yield from self._count_back(str(deviation.reference), deviation, damaged[deviation.reference])
 
-    def _count_back(self, reference: str, finding: Finding, damaged: set[int | None]) -> Iterator[Correction]:
+    def _count_back(self, reference: str, deviation: Deviation, damaged: set[int | None]) -> Iterator[Correction]:
         """Take back what stands there for its user, then give what was sealed to whom it was sealed for."""
-        sealed, found = finding.sealed, finding.found
-        if found is not None and self._came_late(finding, str(found.user)):
-            figures = {"entry": str(finding.sequence), "found": finding.digest, "damage": finding.damage.value}
-            problem = f"{finding.problem}, and the balance moved with it: it came late"
+        sealed, found = deviation.sealed, deviation.found
+        if found is not None and self._came_late(deviation, str(found.user)):
+            figures = {"entry": str(deviation.sequence), "found": deviation.digest, "damage": deviation.damage.value}
+            problem = f"{deviation.problem}, and the balance moved with it: it came late"
             yield self._append(reference, str(found.user), ZERO, problem=problem, figures=figures, damaged=())
             return
         steps = [(str(found.user), EXACT.minus(found.moved))] if found is not None else []
-        steps += self._earlier(reference, finding.sequence)
+        steps += self._earlier(reference, deviation.sequence)
         steps += [(sealed.user, sealed.amount)] if sealed is not None else []
         merged = list(_merged(steps))
         for number, (user, amount) in enumerate(merged, start=1):
             is_done = number == len(merged)  # by the last one: whoever dies before it is counted back again
-            figures = {"entry": str(finding.sequence), "damage": finding.damage.value if is_done else NOT_YET}
-            figures |= {"found": finding.digest} if is_done else {}
-            yield self._append(reference, user, amount, problem=finding.problem, figures=figures, damaged=damaged)
+            figures = {"entry": str(deviation.sequence), "damage": deviation.damage.value if is_done else NOT_YET}
+            figures |= {"found": deviation.digest} if is_done else {}
+            yield self._append(reference, user, amount, problem=deviation.problem, figures=figures, damaged=damaged)
 
-    def _came_late(self, finding: Finding, user: str) -> bool:
+    def _came_late(self, deviation: Deviation, user: str) -> bool:
         """Say whether an entry behind a seal was posted and only dated long before: then the books agree with it."""
-        return finding.damage is Damage.ADDED and look_again(self.store, user, self.deadline) is None
+        return deviation.damage is Damage.ADDED and look_again(self.store, user, self.deadline) is None
 
     def _earlier(self, reference: str, sequence: int | None) -> Iterator[tuple[str, Decimal]]:
         """Yield what takes back the corrections of an entry that was damaged once more."""
@@ -277,9 +277,9 @@ class Repairer:
         )
 
 
-def _can_be_counted_back(finding: Finding) -> bool:
+def _can_be_counted_back(deviation: Deviation) -> bool:
     """Not what was done to seals; and of an entry without a user nothing can be taken back from anybody."""
-    return finding.reference is not None and (finding.found is None or finding.found.user is not None)
+    return deviation.reference is not None and (deviation.found is None or deviation.found.user is not None)
 
 
 def _merged(steps: list[tuple[str, Decimal]]) -> Iterator[tuple[str, Decimal]]:

@@ -11,8 +11,9 @@ from attrs import Factory, define, evolve, field, frozen
 
 from engine.domain.instants import posting_text
 from engine.domain.money import ZERO
-from engine.ledger.audits import AuditedEntry, AuditStore, Key, Line
+from engine.ledger.audits import AuditedEntry, AuditStore, Line
 from engine.ledger.seals import NO_SEAL, PART_BYTES_MAX, Seal, SealedEntry
+from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
 REST = timedelta(minutes=15)
@@ -126,7 +127,7 @@ COUNTED: Mapping[str, int] = {Damage.REMOVED: 1, Damage.ADDED: -1}
 
 
 @frozen
-class Finding:
+class Deviation:
     """One thing that is not as it was sealed. ``found`` is the entry as it is now, ``digest`` its digest ("" for none)."""
 
     damage: Damage
@@ -158,7 +159,7 @@ class Verification:
     seals: int
     entries: int
     hashes: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    deviations: tuple[Deviation, ...]
 
     @property
     def head(self) -> str:
@@ -166,9 +167,9 @@ class Verification:
         return self.hashes[-1] if self.hashes else ""
 
     @property
-    def open(self) -> tuple[Finding, ...]:
+    def open(self) -> tuple[Deviation, ...]:
         """What no entry has corrected."""
-        return tuple(finding for finding in self.findings if finding.corrected_by is None)
+        return tuple(deviation for deviation in self.deviations if deviation.corrected_by is None)
 
 
 def verify(store: AuditStore, deadline: Deadline, seen: Callable[[int], None] = lambda _: None) -> Verification:
@@ -177,21 +178,21 @@ def verify(store: AuditStore, deadline: Deadline, seen: Callable[[int], None] = 
     Memory is that of one part, but where entries were slipped in: to name them takes the keys of all that was sealed. Where
     seals are damaged nobody can say what was slipped in.
     """
-    reader = _Reader(store, deadline, seen)
-    last, hashes, findings = NO_SEAL, list[str](), list[Finding]()
+    reader = SealReader(store, deadline, seen)
+    last, hashes, deviations = NO_SEAL, list[str](), list[Deviation]()
     for seal, stored_hash in store.seals(deadline):
         hashes.append(seal.hash)
-        findings += _header_findings(seal, stored_hash, last)
-        findings += reader.findings_of(seal)
+        deviations += _header_deviations(seal, stored_hash, last)
+        deviations += reader.deviations_of(seal)
         last = seal
-    gone = sum(finding.damage is Damage.REMOVED for finding in findings)
-    all_is_read = not any(finding.damage is Damage.SEAL for finding in findings)
+    gone = sum(deviation.damage is Damage.REMOVED for deviation in deviations)
+    all_is_read = not any(deviation.damage is Damage.SEAL for deviation in deviations)
     if all_is_read and reader.behind(last) > reader.entries - gone:
-        findings += reader.slipped_in(last)
-    return Verification(last.number, reader.entries, tuple(hashes), tuple(reader.with_corrections(findings)))
+        deviations += reader.slipped_in(last)
+    return Verification(last.number, reader.entries, tuple(hashes), tuple(reader.with_corrections(deviations)))
 
 
-def _header_findings(seal: Seal, stored_hash: str, before: Seal) -> Iterator[Finding]:
+def _header_deviations(seal: Seal, stored_hash: str, before: Seal) -> Iterator[Deviation]:
     previous = before.hash if before.number else ""
     facts = {
         "its number": (seal.number, before.number + 1),
@@ -202,30 +203,32 @@ def _header_findings(seal: Seal, stored_hash: str, before: Seal) -> Iterator[Fin
     }
     for name, (found, expected) in facts.items():
         if found != expected:
-            yield Finding(Damage.SEAL, f"seal {seal.number}: {name} is {found}; {expected} follows", seal.number)
+            yield Deviation(Damage.SEAL, f"seal {seal.number}: {name} is {found}; {expected} follows", seal.number)
 
 
 @define
-class _Reader:
+class SealReader:
+    """Reads what was sealed, and what has become of it. ``entries`` counts what was read; ``seen`` is told of it."""
+
     store: AuditStore
     deadline: Deadline
     seen: Callable[[int], None]
     entries: int = 0
 
-    def findings_of(self, seal: Seal) -> list[Finding]:
+    def deviations_of(self, seal: Seal) -> list[Deviation]:
         """Return what has become of the entries of one seal, the earliest posting first."""
-        found = [finding for name in seal.parts for finding in self._part_findings(seal.number, name)]
-        return sorted(found, key=lambda finding: finding.sealed.posted_at if finding.sealed else "")
+        found = [deviation for name in seal.parts for deviation in self._part_deviations(seal.number, name)]
+        return sorted(found, key=lambda deviation: deviation.sealed.posted_at if deviation.sealed else "")
 
-    def _part_findings(self, seal: int, name: str) -> Iterator[Finding]:
+    def _part_deviations(self, seal: int, name: str) -> Iterator[Deviation]:
         lines = self.store.part(name, self.deadline)
         if lines is None:
-            yield Finding(Damage.SEAL, f"seal {seal}: its part {name[:12]} is gone or was changed", seal)
+            yield Deviation(Damage.SEAL, f"seal {seal}: its part {name[:12]} is gone or was changed", seal)
             return
         now = self.store.entries_at([(line.reference, line.sequence) for line in lines], self.deadline)
         for line in lines:
-            if finding := _finding(seal, line, now.get((line.reference, line.sequence))):
-                yield finding
+            if deviation := _deviation(seal, line, now.get((line.reference, line.sequence))):
+                yield deviation
         self.entries += len(lines)
         self.seen(self.entries)
 
@@ -233,39 +236,39 @@ class _Reader:
         """Return how many entries there are now behind the last seal."""
         return sum(entry.posted_at <= last.until for entry in self.store.entries(self.deadline))
 
-    def slipped_in(self, last: Seal) -> list[Finding]:
+    def slipped_in(self, last: Seal) -> list[Deviation]:
         """Return the entries behind the last seal that no seal has."""
         sealed = set(self._sealed_keys())
         return [
-            Finding(Damage.ADDED, f"was added behind seal {last.number}", last.number, found=line, digest=entry.digest)
+            Deviation(Damage.ADDED, f"was added behind seal {last.number}", last.number, found=line, digest=entry.digest)
             for entry in self.store.entries(self.deadline)
             if entry.posted_at <= last.until and (line := entry.line).key not in sealed
         ]
 
-    def _sealed_keys(self) -> Iterator[Key]:
+    def _sealed_keys(self) -> Iterator[EntryKey]:
         for seal, _ in self.store.seals(self.deadline):
             for name in seal.parts:
                 yield from ((line.reference, line.sequence) for line in self.store.part(name, self.deadline) or ())
 
-    def with_corrections(self, findings: Sequence[Finding]) -> Iterator[Finding]:
-        """Yield the findings, each with the entry that corrects it. A correction itself is none, once its log says so."""
+    def with_corrections(self, deviations: Sequence[Deviation]) -> Iterator[Deviation]:
+        """Yield the deviations, each with the entry that corrects it. A correction itself is none, once its log says so."""
         logs: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
-        for reference in {finding.reference for finding in findings} - {None}:
+        for reference in {deviation.reference for deviation in deviations} - {None}:
             logs[str(reference)] = _corrections(self.store.log(str(reference), self.deadline))
-        for finding in findings:
-            by = logs[finding.reference or ""].get((str(finding.sequence), finding.digest))
-            yield finding if by is None else evolve(finding, corrected_by=by)
+        for deviation in deviations:
+            by = logs[deviation.reference or ""].get((str(deviation.sequence), deviation.digest))
+            yield deviation if by is None else evolve(deviation, corrected_by=by)
 
 
-def _finding(seal: int, line: SealedEntry, entry: AuditedEntry | None) -> Finding | None:
+def _deviation(seal: int, line: SealedEntry, entry: AuditedEntry | None) -> Deviation | None:
     if entry is None:
         problem = f"is gone: {line.amount:f} of {line.user}, posted {line.posted_at}"
-        return Finding(Damage.REMOVED, problem, seal, line)
+        return Deviation(Damage.REMOVED, problem, seal, line)
     digest, now = entry.digest, entry.line
     if digest == line.digest:
         return None
     facts_are_sealed = bool(line.facts) and line.facts == entry.facts_digest
-    return Finding(Damage.CHANGED, _change(line, now), seal, line, now, digest, facts_are_sealed=facts_are_sealed)
+    return Deviation(Damage.CHANGED, _change(line, now), seal, line, now, digest, facts_are_sealed=facts_are_sealed)
 
 
 def _change(line: SealedEntry, now: Line) -> str:

@@ -16,24 +16,27 @@ from engine.anomalies.findings import Finding, findings, findings_of
 from engine.anomalies.findings import resolve as resolve_anomalies
 from engine.cli.options import (
     DEFAULT_POLICY,
-    FAILED,
-    MISUSED,
     AsJson,
-    Endpoint,
     LedgerTable,
     PolicyFile,
     StateTable,
     Target,
     forever,
+    on_aws,
     patience,
     reporter,
 )
-from engine.cli.output import err, out, print_counts, print_json, print_table
+from engine.cli.output import complain, print_counts, print_json, print_table, say
+from engine.cli.place import Place
+from engine.cli.status import FAILED, MISUSED
 from engine.ledger.store import Store, Tables
 from engine.runtime.clock import Clock, Deadline
 
 Reference = Annotated[str, typer.Argument(help="job#<jobId> or grant#<reference>.")]
 Hours = Annotated[float | None, typer.Option(min=0.0, help="Only entries of the last so many hours.")]
+
+PROSE = ("anomalies", "likely cause", "resolved")
+"""What may be folded over several lines; all else are identifiers and figures."""
 
 NOTE_CHARACTERS_MAX = 1000
 EXPLAIN_SECONDS = 60.0
@@ -48,17 +51,18 @@ app = typer.Typer(
 
 
 @app.command("list")
+@on_aws
 def show_list(
     *,
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
     hours: Hours = None,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are resolved.")] = False,
-    endpoint_url: Endpoint = None,
+    place: Place,
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
     """List the flagged entries that nobody has resolved, the latest first."""
-    ledger = _ledger(ledger_table, endpoint_url)
+    ledger = _ledger(ledger_table, place)
     rows = ledger.flagged(_since(ledger, hours), forever()) if user is None else ledger.entries_of_user(user, forever())
     found = [finding for finding in findings(rows) if everything or finding.resolved is None]
     if user is not None and (since := _since(ledger, hours)) is not None:
@@ -67,15 +71,14 @@ def show_list(
         print_json([finding.answer() for finding in found])
         return
     columns = ("reference", "entry", "user", "amount", "anomalies", "likely cause", "severity", "by", "resolved")
-    print_table(f"{len(found)} flagged entries", columns, map(_cells, found))
+    print_table(f"{len(found)} flagged entries", columns, map(_cells, found), prose=PROSE)
 
 
 @app.command()
-def show(
-    reference: Reference, *, endpoint_url: Endpoint = None, ledger_table: LedgerTable = "Ledger", as_json: AsJson = False
-) -> None:
+@on_aws
+def show(reference: Reference, *, place: Place, ledger_table: LedgerTable = "Ledger", as_json: AsJson = False) -> None:
     """Show the flagged entries of a reference: the figures, the explanation, and how each was resolved."""
-    found = findings_of(_ledger(ledger_table, endpoint_url), reference, patience())
+    found = findings_of(_ledger(ledger_table, place), reference, patience())
     if not found:
         _nothing_flagged(reference)
     if as_json:
@@ -86,42 +89,44 @@ def show(
 
 
 @app.command()
+@on_aws
 def resolve(
     reference: Reference,
     *,
     note: Annotated[str, typer.Option(help="What was found out.")],
     sequence: Annotated[int | None, typer.Option("--entry", help="Only this entry of it.  [default: all open ones]")] = None,
-    endpoint_url: Endpoint = None,
+    place: Place,
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
     """Resolve the anomalies of a reference: adds a flag entry with the note, which moves nothing."""
     if not note.strip() or len(note) > NOTE_CHARACTERS_MAX:
-        err.print(f"a note has 1 to {NOTE_CHARACTERS_MAX} characters", markup=False)
+        complain(f"a note has 1 to {NOTE_CHARACTERS_MAX} characters")
         raise typer.Exit(MISUSED)
-    entry = resolve_anomalies(_ledger(ledger_table, endpoint_url), reference, sequence, note.strip(), patience())
+    entry = resolve_anomalies(_ledger(ledger_table, place), reference, sequence, note.strip(), patience())
     resolved = list(entry.resolution.entries) if entry.resolution else []
     answer = {"reference": reference, "sequence": entry.sequence, "resolved": resolved, "note": note.strip()}
     print_json(answer) if as_json else print_counts("Resolved", answer)
 
 
 @app.command()
+@on_aws
 def explain(
     reference: Annotated[str | None, typer.Argument(help="job#<jobId> or grant#<reference>.")] = None,
     *,
     missing: Annotated[bool, typer.Option("--missing", help="All flagged entries without an explanation.")] = False,
     store: Annotated[bool, typer.Option("--store", help="Store the explanations on entries that have none.")] = False,
     policy: PolicyFile = DEFAULT_POLICY,
-    endpoint_url: Endpoint = None,
+    place: Place,
     ledger_table: LedgerTable = "Ledger",
     state_table: StateTable = "State",
     as_json: AsJson = False,
 ) -> None:
     """Explain flagged entries now, as the deployed function does: by the model with OPENAI_API_KEY, else by the rules."""
     if (reference is None) is not missing:
-        err.print("name a reference, or give --missing", markup=False)
+        complain("name a reference, or give --missing")
         raise typer.Exit(MISUSED)
-    ledger = _ledger(ledger_table, endpoint_url, state_table)
+    ledger = _ledger(ledger_table, place, state_table)
     if reference is not None:
         found = findings_of(ledger, reference, patience())
         if not found:
@@ -137,15 +142,16 @@ def explain(
 
 
 @app.command()
+@on_aws
 def digest(
     *,
     hours: Annotated[float, typer.Option(min=0.1, help="How many hours back.")] = 24,
-    endpoint_url: Endpoint = None,
+    place: Place,
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
     """Print the flagged entries of a day on one page: counts by anomaly, model and user, the ten largest, and a paragraph."""
-    ledger = _ledger(ledger_table, endpoint_url)
+    ledger = _ledger(ledger_table, place)
     until = ledger.clock.now()
     since = until - timedelta(hours=hours)
     found = digest_of(findings(ledger.flagged(since, forever())), since, until)
@@ -153,10 +159,12 @@ def digest(
     if as_json:
         print_json(answer)
         return
-    out.print(answer["paragraph"], markup=False)
+    say(answer["paragraph"])
     for title in ("anomalies", "models", "users", "causes"):
         print_counts(title.capitalize(), answer[title])
-    print_table("The dearest", ("reference", "user", "credits", "anomalies", "likely cause"), map(_dear, found.dearest()))
+    print_table(
+        "The dearest", ("reference", "user", "credits", "anomalies", "likely cause"), map(_dear, found.dearest()), prose=PROSE
+    )
 
 
 def _explained(found: Sequence[Finding], ledger: Store, policy: Any, *, store: bool) -> list[dict[str, Any]]:
@@ -185,8 +193,8 @@ def _parts(found: Sequence[Finding], size: int) -> Iterable[Sequence[Finding]]:
     return (found[start : start + size] for start in range(0, len(found), size))
 
 
-def _ledger(table: str, endpoint: str | None, state: str = "State") -> Store:
-    return Target(Tables(ledger=table, state=state), endpoint).ledger()
+def _ledger(table: str, place: Place, state: str = "State") -> Store:
+    return Target(Tables(ledger=table, state=state), place).ledger()
 
 
 def _since(ledger: Store, hours: float | None) -> datetime | None:
@@ -194,7 +202,7 @@ def _since(ledger: Store, hours: float | None) -> datetime | None:
 
 
 def _nothing_flagged(reference: str) -> None:
-    err.print(f"{reference}: there is no flagged entry", markup=False)
+    complain(f"{reference}: there is no flagged entry")
     raise typer.Exit(FAILED)
 
 

@@ -95,9 +95,9 @@ def main() -> None:
     except SystemExit:
         raise
     except _told_in_words() as error:
-        from engine.cli.output import err  # noqa: PLC0415  only when something is wrong
+        from engine.cli.output import complain  # noqa: PLC0415  only when something is wrong
 
-        err.print(str(error), markup=False, soft_wrap=True)
+        complain(str(error))
         raise SystemExit(FAILED) from error
 
 

@@ -11,26 +11,18 @@ from engine.audit.books import Audit, Drift, Fault
 from engine.audit.books import audit as run_audit
 from engine.audit.repair import Correction, Wrong
 from engine.audit.repair import repair as run_repair
-from engine.audit.seals import Finding, Sealer, Verification
+from engine.audit.seals import Deviation, Sealer, Verification
 from engine.audit.seals import verify as run_verify
-from engine.cli.options import (
-    FAILED,
-    MISUSED,
-    AsJson,
-    CreditsTable,
-    Endpoint,
-    JobsTable,
-    LedgerTable,
-    SealsTable,
-    Target,
-    forever,
-)
-from engine.cli.output import err, out, print_counts, print_json, progress
+from engine.cli.options import AsJson, CreditsTable, JobsTable, LedgerTable, SealsTable, Target, forever, on_aws
+from engine.cli.output import complain, print_counts, print_json, progress, say
+from engine.cli.place import Place
+from engine.cli.status import FAILED, MISUSED
 from engine.ledger.store import Store, Tables
 
 HEAD_SHOWN = 12
 
 
+@on_aws
 def audit(
     *,
     verify: Annotated[bool, typer.Option("--verify", help="Compare every sealed entry with the ledger now.")] = False,
@@ -39,7 +31,7 @@ def audit(
     repair: Annotated[bool, typer.Option("--repair", help="Add a correcting entry for each finding.")] = False,
     reason: Annotated[str | None, typer.Option(help="With --repair: the reason, which each correction keeps.")] = None,
     wrong: Annotated[Wrong | None, typer.Option(help="With --repair: which side, where entries and balance disagree.")] = None,
-    endpoint_url: Endpoint = None,
+    place: Place,
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
@@ -48,7 +40,9 @@ def audit(
 ) -> None:
     """Check that every user's entries add up to `posted` in Credits, and that each entry follows from those before it."""
     _check_usage(verify=verify, head=head, repair=repair, reason=reason, wrong=wrong)
-    ledger = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), endpoint_url).ledger()
+    ledger = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), place).ledger(
+        needed=frozenset({"seals"} if seal or verify else ())
+    )
     answer: dict[str, Any] = {}
     is_good = True
     if repair:
@@ -75,7 +69,7 @@ def _check_usage(*, verify: bool, head: str | None, repair: bool, reason: str | 
         "--head goes with --verify": head is not None and not verify,
     }
     for problem in (problem for problem, is_wrong in problems.items() if is_wrong):
-        err.print(problem, markup=False)
+        complain(problem)
         raise typer.Exit(MISUSED)
 
 
@@ -109,25 +103,25 @@ def _verification(verified: Verification) -> dict[str, Any]:
         "seals": verified.seals,
         "entries": verified.entries,
         "head": verified.head,
-        "findings": [_finding(finding) for finding in verified.findings],
+        "findings": [_deviation(deviation) for deviation in verified.deviations],
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _deviation(deviation: Deviation) -> dict[str, Any]:
     return {
-        "damage": finding.damage.value,
-        "reference": finding.reference,
-        "sequence": finding.sequence,
-        "problem": finding.problem,
-        "seal": finding.seal,
-        "correctedBy": finding.corrected_by,
+        "damage": deviation.damage.value,
+        "reference": deviation.reference,
+        "sequence": deviation.sequence,
+        "problem": deviation.problem,
+        "seal": deviation.seal,
+        "correctedBy": deviation.corrected_by,
     }
 
 
 def _print(answer: dict[str, Any], result: Audit) -> None:
     print_counts("Audit", {name: answer[name] for name in ("entries", "users", "net")})
     for line in _lines(answer, result):
-        out.print(line, markup=False, soft_wrap=True)
+        say(line)
 
 
 def _lines(answer: dict[str, Any], result: Audit) -> list[str]:
@@ -148,15 +142,15 @@ def _lines(answer: dict[str, Any], result: Audit) -> list[str]:
 
 def _seal_lines(seals: dict[str, Any]) -> list[str]:
     lines = [
-        f"{finding['damage']}: {finding['reference'] or 'seals'}"
-        + (f", entry {finding['sequence']}" if finding["sequence"] else "")
-        + f": {finding['problem']}"
-        + (f"; corrected by entry {finding['correctedBy']}" if finding["correctedBy"] else "")
-        for finding in seals["findings"]
+        f"{deviation['damage']}: {deviation['reference'] or 'seals'}"
+        + (f", entry {deviation['sequence']}" if deviation["sequence"] else "")
+        + f": {deviation['problem']}"
+        + (f"; corrected by entry {deviation['correctedBy']}" if deviation["correctedBy"] else "")
+        for deviation in seals["findings"]
     ]
     if seals.get("headIsKnown") is False:
         lines.append("head: no seal has this hash: seals were removed or made anew")
-    is_whole = all(finding["correctedBy"] for finding in seals["findings"])
+    is_whole = all(deviation["correctedBy"] for deviation in seals["findings"])
     lines.append(f"{seals['entries']} sealed entries in {seals['seals']} seals" + (" are unchanged" if is_whole else ""))
     return lines
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,35 +12,41 @@ from attrs import Factory, define
 
 from engine.cli.options import (
     DEFAULT_POLICY,
-    FAILED,
-    MISUSED,
     AsJson,
     CreditsTable,
-    Endpoint,
     JobsTable,
     LedgerTable,
     PolicyFile,
     StateTable,
     Target,
     Verbose,
+    on_aws,
     open_reconciler,
     patience,
     reporter,
+    stack_queues,
 )
-from engine.cli.output import err, out, print_counts, print_json, print_table
+from engine.cli.output import complain, print_counts, print_json, print_table, say
+from engine.cli.place import Place
+from engine.cli.status import FAILED, MISUSED
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Source
 from engine.domain.errors import EventError, LedgerError, QueueError
 from engine.ledger.store import Tables
-from engine.policy import load_policy
-from engine.reconcile.dead_letters import NO_RULE, DeadLetterQueue, Letter, letter_line, problem_now
+from engine.policy import Policy, load_policy
+from engine.reconcile.dead_letters import NO_RULE, DeadLetterQueue, Letter, jobs_and_users, letter_line
 from engine.reconcile.reconciler import Reconciler
-from engine.reconcile.wiring import build_client
 
 Queues = Annotated[
     list[str],
-    typer.Option("--queue", envvar="DEAD_LETTER_QUEUES", help="Name or URL of a dead-letter queue; repeat it for several."),
+    typer.Option(
+        "--queue",
+        envvar="DEAD_LETTER_QUEUES",
+        help="Name or URL of a dead-letter queue; repeat it for several. A stack has two.",
+        callback=stack_queues,
+    ),
 ]
+NONE_NAMED: list[str] = []
 Ids = Annotated[list[str] | None, typer.Argument(help="Message ids, as `list` shows them.")]
 Everything = Annotated[bool, typer.Option("--all", help="All letters of the queues.")]
 
@@ -53,52 +59,86 @@ app = typer.Typer(
 
 
 @app.command("list")
+@on_aws
 def show_list(
-    *, queue: Queues, policy: PolicyFile = DEFAULT_POLICY, endpoint_url: Endpoint = None, as_json: AsJson = False
+    *,
+    queue: Queues = NONE_NAMED,
+    policy: PolicyFile = DEFAULT_POLICY,
+    place: Place,
+    jobs_table: JobsTable = "Jobs",
+    credits_table: CreditsTable = "Credits",
+    ledger_table: LedgerTable = "Ledger",
+    as_json: AsJson = False,
 ) -> None:
-    """List the letters: why each is there, and whether today's policy would take it."""
-    loaded = load_policy(policy)
-    with _opened(queue, endpoint_url) as desk:
-        rows = [(letter, problem_now(letter, loaded)) for letter in desk.letters()]
+    """List the letters: whose they are, why each is there, and what the next try would do."""
+    target = Target(Tables(jobs_table, credits_table, ledger_table), place)
+    with _opened(queue, place) as desk:
+        answers = _answers(list(desk.letters()), load_policy(policy), target)
     if as_json:
-        print_json([letter.answer() | {"now": problem or "ready"} for letter, problem in rows])
+        print_json(answers)
         return
+    columns = ("id", "queue", "way", "since", "job", "user", "reason", "now")
     cells = (
-        (letter.id, letter.queue, letter.way, letter.since or "", letter.reason, problem or "ready")
-        for letter, problem in rows
+        (*(a[name] or "" for name in columns[:4]), _some(a["jobs"]), _some(a["users"]), a["reason"], a["now"]) for a in answers
     )
-    print_table(f"{len(rows)} dead letters", ("id", "queue", "way", "since", "reason", "now"), cells)
+    print_table(f"{len(answers)} dead letters", columns, cells, prose={"reason", "now"})
 
 
 @app.command()
+@on_aws
 def show(
     ids: Ids = None,
     *,
-    queue: Queues,
+    queue: Queues = NONE_NAMED,
     policy: PolicyFile = DEFAULT_POLICY,
-    endpoint_url: Endpoint = None,
+    place: Place,
+    jobs_table: JobsTable = "Jobs",
+    credits_table: CreditsTable = "Credits",
+    ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
     """Show letters whole."""
-    loaded = load_policy(policy)
-    with _opened(queue, endpoint_url) as desk:
-        chosen = list(_chosen(desk, ids or [], everything=not ids))
-    answers = [letter.answer() | {"now": problem_now(letter, loaded) or "ready", "body": letter.body} for letter in chosen]
+    target = Target(Tables(jobs_table, credits_table, ledger_table), place)
+    with _opened(queue, place) as desk:
+        answers = _answers(list(_chosen(desk, ids or [], everything=not ids)), load_policy(policy), target)
     if as_json:
         print_json(answers)
         return
     for answer in answers:
-        print_counts(answer["id"], {name: value for name, value in answer.items() if name not in {"id", "events"}})
+        told = {**answer, "jobs": ", ".join(answer["jobs"]), "users": ", ".join(answer["users"])}
+        print_counts(answer["id"], {name: value for name, value in told.items() if name not in {"id", "events"}})
+
+
+def _answers(letters: Sequence[Letter], policy: Policy, target: Target) -> list[dict[str, Any]]:
+    """Return each letter as JSON-like values, with whose it is and what the next try would do.
+
+    The tables are opened only where a letter holds an event. Raises LedgerError where they are not there or do not answer.
+    """
+    from engine.preview.next_try import next_try  # noqa: PLC0415  `replay` and `drop` need none
+
+    ledger = target.ledger() if any(letter.events for letter in letters) else None
+    answers: list[dict[str, Any]] = []
+    for letter in letters:
+        jobs, users = jobs_and_users(letter, policy)
+        now = next_try(letter, policy, ledger, patience())
+        answers.append(letter.answer() | {"jobs": jobs, "users": users, "now": now, "body": letter.body})
+    return answers
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first name, and how many more there are: a batch that died may have very many."""
+    return "" if not names else names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 @app.command()
+@on_aws
 def replay(
     ids: Ids = None,
     *,
     everything: Everything = False,
-    queue: Queues,
+    queue: Queues = NONE_NAMED,
     policy: PolicyFile = DEFAULT_POLICY,
-    endpoint_url: Endpoint = None,
+    place: Place,
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
@@ -108,10 +148,10 @@ def replay(
 ) -> None:
     """Send letters through the engine. Deletes those that are settled; leaves the others, with the reason."""
     _one_of(ids, everything=everything)
-    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), endpoint_url)
+    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), place)
     reconciler = open_reconciler(target, policy, 1, reporter(verbose=verbose))
     results: list[dict[str, Any]] = []
-    with _opened(queue, endpoint_url) as desk:
+    with _opened(queue, place) as desk:
         for letter in _chosen(desk, ids or [], everything=everything):
             outcomes, problem = settle(letter, reconciler)
             if problem is None:
@@ -121,27 +161,28 @@ def replay(
         print_json(results)
     else:
         cells = ((r["id"], ", ".join(r["outcomes"]), r["problem"] or "deleted") for r in results)
-        print_table(f"{len(results)} letters", ("id", "outcomes", "then"), cells)
+        print_table(f"{len(results)} letters", ("id", "outcomes", "then"), cells, prose={"outcomes", "then"})
     if any(result["problem"] for result in results):
         raise typer.Exit(FAILED)
 
 
 @app.command()
+@on_aws
 def drop(
     ids: Ids = None,
     *,
     everything: Everything = False,
-    queue: Queues,
+    queue: Queues = NONE_NAMED,
     to: Annotated[Path, typer.Option(help="Where a copy of each goes, one JSON object a line.")] = Path(
         "dropped-letters.jsonl"
     ),
-    endpoint_url: Endpoint = None,
+    place: Place,
     as_json: AsJson = False,
 ) -> None:
     """Remove letters for good. Each is written to a file before it is deleted."""
     _one_of(ids, everything=everything)
     dropped = []
-    with _opened(queue, endpoint_url) as desk, to.open("a") as copies:
+    with _opened(queue, place) as desk, to.open("a") as copies:
         for letter in _chosen(desk, ids or [], everything=everything):
             copies.write(f"{letter_line(letter)}\n")
             copies.flush()
@@ -150,7 +191,7 @@ def drop(
     if as_json:
         print_json({"dropped": dropped, "copies": str(to)})
     else:
-        out.print(f"{len(dropped)} dropped; copies in {to}", markup=False)
+        say(f"{len(dropped)} dropped; copies in {to}")
 
 
 def settle(letter: Letter, reconciler: Reconciler) -> tuple[list[str], str | None]:
@@ -204,14 +245,14 @@ class Desk:
 
 
 @contextmanager
-def _opened(queues: list[str], endpoint: str | None) -> Iterator[Desk]:
+def _opened(queues: list[str], place: Place) -> Iterator[Desk]:
     """Yield the letters of the queues; those that are still there at the end are put back, whatever happens.
 
     Raises QueueError where a queue is not there, may not be read, or does not answer.
     """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  heavy, and not needed to say what went wrong
 
-    desk = Desk(build_client(endpoint=endpoint, service="sqs"), queues)
+    desk = Desk(place.client("sqs"), queues)
     try:
         try:
             yield desk
@@ -229,11 +270,11 @@ def _chosen(desk: Desk, ids: list[str], *, everything: bool) -> Iterator[Letter]
             missing.discard(letter.id)
             yield letter
     if missing:
-        err.print(f"no such letter: {', '.join(sorted(missing))}", markup=False)
+        complain(f"no such letter: {', '.join(sorted(missing))}")
         raise typer.Exit(FAILED)
 
 
 def _one_of(ids: list[str] | None, *, everything: bool) -> None:
     if bool(ids) == everything:
-        err.print("name message ids, or give --all", markup=False)
+        complain("name message ids, or give --all")
         raise typer.Exit(MISUSED)

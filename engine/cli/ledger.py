@@ -13,11 +13,8 @@ import typer
 
 from engine.cli.options import (
     DEFAULT_POLICY,
-    FAILED,
-    MISUSED,
     AsJson,
     CreditsTable,
-    Endpoint,
     JobsTable,
     LedgerTable,
     PolicyFile,
@@ -25,12 +22,15 @@ from engine.cli.options import (
     Target,
     Verbose,
     forever,
+    on_aws,
     open_reconciler,
     patience,
     reporter,
 )
-from engine.cli.output import err, print_counts, print_json, print_table, progress
+from engine.cli.output import complain, print_counts, print_json, print_table, progress
+from engine.cli.place import Place
 from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, replay_file
+from engine.cli.status import FAILED, MISUSED
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.store import Tables
@@ -40,8 +40,16 @@ from engine.reconcile.catch_up import ScanReport, whole_table
 from engine.reconcile.catch_up import scan as run_scan
 
 
+@on_aws
 def replay(
-    file: Annotated[Path, typer.Argument(help="Events, one JSON object a line; gzip too.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Events, one JSON object a line; gzip too. Also a file of rejects, or dead letters as JSON.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
     *,
     policy: PolicyFile = DEFAULT_POLICY,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Events under way at once.")] = 8,
@@ -49,7 +57,7 @@ def replay(
     rejects: Annotated[
         Path | None, typer.Option(help="Where events that make no sense go.  [default: FILE.rejects.jsonl]")
     ] = None,
-    endpoint_url: Endpoint = None,
+    place: Place,
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
@@ -58,7 +66,8 @@ def replay(
     verbose: Verbose = False,
 ) -> None:
     """Send a file of events through the engine. Goes on where an earlier run stopped; a second run changes nothing."""
-    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), endpoint_url)
+    rejects = _rejects_of(file, rejects)
+    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), place)
     reconciler = open_reconciler(target, policy, workers, reporter(verbose=verbose))
     source = ReplayFile.open(file)
     kept = Checkpoint(
@@ -73,17 +82,26 @@ def replay(
                 lambda documents: reconciler.many([Envelope(d, Source.REPLAY) for d in documents], patience()),
                 lambda document: group_of(document, reconciler.policy),
                 kept,
-                rejects or file.with_name(f"{file.name}.rejects.jsonl"),
+                rejects,
                 workers=workers,
                 done=lambda lines: bar.update(task, completed=lines),
             )
     except CheckpointMismatchError as error:
-        err.print(str(error), markup=False, soft_wrap=True)
+        complain(str(error))
         raise typer.Exit(MISUSED) from error
     print_json(summary.answer()) if as_json else print_counts("Replay", summary.answer())
     if summary.rejected:
-        err.print(f"{summary.rejected} rejected: see {summary.rejects}", markup=False, soft_wrap=True)
+        complain(f"{summary.rejected} rejected: {summary.rejects} says why; mend what it names, and replay that file")
         raise typer.Exit(FAILED)
+
+
+def _rejects_of(file: Path, rejects: Path | None) -> Path:
+    """Return where the rejects of a file go. Exits where that is the file itself: it would grow while it is read."""
+    path = rejects or file.with_name(f"{file.name}.rejects.jsonl")
+    if path.resolve() == file.resolve():
+        complain(f"{file}: the rejects need a file of their own; name another with --rejects")
+        raise typer.Exit(MISUSED)
+    return path
 
 
 def group_of(document: Document, policy: Policy) -> str:
@@ -98,12 +116,13 @@ def group_of(document: Document, policy: Policy) -> str:
     return ""
 
 
+@on_aws
 def scan(
     *,
     policy: PolicyFile = DEFAULT_POLICY,
     segments: Annotated[int, typer.Option(min=1, max=1_000_000, help="Parts the table is read in.")] = 8,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Segments under way at once.")] = 4,
-    endpoint_url: Endpoint = None,
+    place: Place,
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
@@ -112,7 +131,7 @@ def scan(
     verbose: Verbose = False,
 ) -> None:
     """Charge and refund the jobs whose event was lost, by the table of jobs. Renews the baselines first."""
-    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), endpoint_url)
+    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), place)
     with progress() as bar:
         task = bar.add_task("scan: rows that were due", total=None)
         write = reporter(verbose=verbose, then=lambda: bar.advance(task))
@@ -134,27 +153,28 @@ def with_problems(write: Callable[[str], None]) -> Callable[[str], None]:
     def write_and_show(line: str) -> None:
         said = json.loads(line)
         if said.get("outcome") == "error":
-            err.print(said["problem"], markup=False, soft_wrap=True)
+            complain(said["problem"])
         write(line)
 
     return write_and_show
 
 
+@on_aws
 def statement(
     user: Annotated[str, typer.Argument(help="userId.")],
     *,
-    endpoint_url: Endpoint = None,
+    place: Place,
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
     """Show a user's entries in order of posting, with the balance after each."""
-    ledger = Target(Tables(jobs_table, credits_table, ledger_table), endpoint_url).ledger()
+    ledger = Target(Tables(jobs_table, credits_table, ledger_table), place).ledger()
     row = ledger.balance(user, patience())
     entries = list(ledger.entries_of_user(user, patience()))
     if row is None and not entries:
-        err.print(f"{user}: no such user in {credits_table} and no entry in {ledger_table}", markup=False)
+        complain(f"{user}: no such user in {credits_table} and no entry in {ledger_table}")
         raise typer.Exit(FAILED)
     remaining, posted = (Decimal((row or {}).get(name, ZERO)) for name in ("remaining", "posted"))
     granted = EXACT.subtract(remaining, posted)
@@ -164,7 +184,7 @@ def statement(
         print_json({**answer, "entries": lines})
         return
     columns = ("occurredAt", "job", "type", "amount", "balance", "rule", "anomalies")
-    print_table(f"Statement of {user}", columns, ([line[column] for column in columns] for line in lines))
+    print_table(f"Statement of {user}", columns, ([line[column] for column in columns] for line in lines), prose={"anomalies"})
     print_counts("Balance", {name: value for name, value in answer.items() if name != "user"})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.cli.output import out, print_table
+from engine.cli.output import print_table, say
 from engine.preview.plan import Plan
 
 REFUSED_SHOWN_MAX = 10
@@ -12,13 +12,13 @@ REFUSED_SHOWN_MAX = 10
 
 def print_plan(plan: Plan, top: int) -> None:
     """Print what differs, first in all, then the ``top`` jobs with the largest differences."""
-    out.print("\n".join(_head(plan)), markup=False, soft_wrap=True)
+    say("\n".join(_head(plan)))
     if plan.differences:
         shown = plan.differences[:top]
         rows = ((d.reference, d.user, f"{d.now:f}", f"{d.then:f}", f"{d.by:+f}") for d in shown)
-        out.print(f"{len(plan.differences)} jobs and grants would differ; the largest {len(shown)}:")
+        say(f"{len(plan.differences)} jobs and grants would differ; the largest {len(shown)}:")
         print_table("", ("reference", "user", "now", "then", "by"), rows)
-    out.print("\n".join(_refusals(plan)), markup=False, soft_wrap=True)
+    say("\n".join(_refusals(plan)))
 
 
 def _head(plan: Plan) -> Iterator[str]:

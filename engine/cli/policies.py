@@ -11,10 +11,12 @@ import typer
 
 from engine.audit.recount import Recount, recount
 from engine.cli import validate as checking
-from engine.cli.options import DEFAULT_POLICY, FAILED, MISUSED, AsJson, Endpoint, LedgerTable, PolicyFile, Target, patience
-from engine.cli.output import err, out, print_json, progress
+from engine.cli.options import DEFAULT_POLICY, AsJson, LedgerTable, PolicyFile, Target, on_aws, patience
+from engine.cli.output import complain, print_json, progress, say
+from engine.cli.place import Place
 from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
+from engine.cli.status import FAILED, MISUSED
 from engine.domain.documents import read_document
 from engine.ledger.store import Tables
 from engine.policy import load_policy
@@ -61,7 +63,7 @@ def run_policy_tests(
     """Run policy tests. Shows entries that differ, and the rates, rules and anomalies that no test reached."""
     paths = files or sorted(POLICY_TESTS.glob("*.yaml"))
     if not paths:
-        err.print(f"there are no policy tests in {POLICY_TESTS}", markup=False)
+        complain(f"there are no policy tests in {POLICY_TESTS}")
         raise typer.Exit(MISUSED)
     answers = [_tested(load_tests(path)) for path in paths]
     if as_json:
@@ -88,11 +90,11 @@ def _print_tested(answer: Mapping[str, Any]) -> None:
     for policy_test in failed:
         place = f"{answer['file']}:{policy_test['line']}"
         lines = [f"{place}: {policy_test['name']}", *(f"    {line}" for line in policy_test["differences"])]
-        out.print("\n".join(lines), markup=False, soft_wrap=True)
+        say("\n".join(lines))
     passed = len(answer["tests"]) - len(failed)
-    out.print(f"{answer['file']}: {passed} passed, {len(failed)} failed ({answer['policy']})", markup=False, soft_wrap=True)
+    say(f"{answer['file']}: {passed} passed, {len(failed)} failed ({answer['policy']})")
     for part in answer["notReached"]:
-        out.print(f"    no test reached: {part}", markup=False, soft_wrap=True)
+        say(f"    no test reached: {part}")
 
 
 def schema(*, as_json: AsJson = True) -> None:
@@ -101,6 +103,7 @@ def schema(*, as_json: AsJson = True) -> None:
     print_json(policy_schema())
 
 
+@on_aws
 def explain(
     event: Annotated[Path | None, typer.Argument(help="An event as JSON.", exists=True, dir_okay=False)] = None,
     *,
@@ -108,22 +111,22 @@ def explain(
         str | None, typer.Option(help="Instead of an event: a reference of the ledger (job#j-1) whose entries to count again.")
     ] = None,
     policy: PolicyFile = DEFAULT_POLICY,
-    endpoint_url: Endpoint = None,
+    place: Place,
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
     """Show why an event costs what it costs, or count the entries of a reference again, and say whether they agree."""
     if (event is None) == (entry is None):
-        err.print("explain takes either an event's file or --entry", markup=False)
+        complain("explain takes either an event's file or --entry")
         raise typer.Exit(MISUSED)
     if event is not None:
         answers: Sequence[Reasons | Recount] = [reasons_for(read_document(event.read_bytes()), load_policy(policy))]
     else:
-        answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), endpoint_url))
+        answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), place))
     if as_json:
         print_json([answer.answer() for answer in answers] if entry else answers[0].answer())
     else:
-        out.print("\n".join(line for answer in answers for line in answer.lines()), markup=False, soft_wrap=True)
+        say("\n".join(line for answer in answers for line in answer.lines()))
     if any(answer.failed for answer in answers):
         raise typer.Exit(FAILED)
 
@@ -132,7 +135,7 @@ def _recounts(reference: str, target: Target) -> list[Recount]:
     recounts = recount(target.ledger().entries_of(reference, patience()))
     if not recounts:
         known = f"no such reference in {target.tables.ledger}; a job's is job#<jobId>, a grant's grant#<id>"
-        err.print(f"{reference}: {known}", markup=False, soft_wrap=True)
+        complain(f"{reference}: {known}")
         raise typer.Exit(FAILED)
     return recounts
 

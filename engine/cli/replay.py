@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from attrs import define, field, frozen
 
-from engine.domain.documents import read_event
+from engine.cli.event_lines import Told, array_lines, reject_line, told
 from engine.domain.envelope import Document
 from engine.domain.errors import EventError, LedgerRefused
 from engine.domain.money import ZERO
@@ -30,7 +30,12 @@ SECONDS_BETWEEN_CHECKPOINTS = 0.5
 TOGETHER = 33
 """How many events a worker posts together: with entry, balance and mark they just fill a transaction."""
 
-Line = tuple[int, bytes]
+BEGINNING = 64
+"""How many bytes tell an array from lines."""
+
+type Share = list[tuple[int, Document | EventError]]
+"""What one worker has of a part: each event, or what is wrong with it, and its place in the part."""
+
 Result = Report | Exception
 DeliverMany = Callable[[Sequence[Document]], Sequence[Result]]
 """Delivers some events in their order, and returns for each its report or its error."""
@@ -45,11 +50,15 @@ class CheckpointMismatchError(ValueError):
 
 @frozen
 class ReplayFile:
-    """A file of JSON lines, plain or gzip. ``sha256`` is of its text, so that packing it again changes nothing."""
+    """A file of JSON lines (or one array, whose members count as lines), plain or gzip.
+
+    ``sha256`` is of its text, so that packing it again changes nothing.
+    """
 
     path: Path
     lines: int
     sha256: str
+    members: list[bytes] | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, path: Path) -> ReplayFile:
@@ -59,14 +68,22 @@ class ReplayFile:
             for line in file:
                 digest.update(line)
                 lines += 1
-        return cls(path, lines, digest.hexdigest())
+        members = _members(path)
+        return cls(path, lines if members is None else len(members), digest.hexdigest(), members)
 
     def lines_after(self, number: int) -> Iterator[tuple[int, bytes]]:
         """Yield the lines behind line ``number`` with their numbers, counted from 1; blank ones are left out."""
         with _opened(self.path) as file:
-            for index, line in enumerate(file, start=1):
+            for index, line in enumerate(file if self.members is None else self.members, start=1):
                 if index > number and line.strip():
                     yield index, line
+
+
+def _members(path: Path) -> list[bytes] | None:
+    """Return the members of a file that is one JSON array. Any other is not read as a whole."""
+    with _opened(path) as file:
+        beginning = file.read(BEGINNING)
+        return array_lines(beginning + file.read()) if beginning.lstrip().startswith(b"[") else None
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -155,11 +172,12 @@ def replay_file(
     run = _Run(checkpoint, Summary(checkpoint.lines_done(), rejects))
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for part in batched(source.lines_after(run.summary.resumed_after), workers * TOGETHER):
+            for lines in batched(source.lines_after(run.summary.resumed_after), workers * TOGETHER):
+                part = [event for number, line in lines for event in told(number, line)]
                 shares = _shares(part, group_of, workers)
                 results = dict(_together(zip(shares, pool.map(lambda share: _deliver(deliver, share), shares), strict=True)))
                 run.settle(part, results)
-                done(part[-1][0])
+                done(lines[-1][0])
         finally:
             run.save()
     checkpoint.remove()
@@ -167,27 +185,24 @@ def replay_file(
     return run.summary
 
 
-def _shares(part: Sequence[Line], group_of: GroupOf, workers: int) -> list[list[tuple[int, Document | EventError]]]:
-    """Return the lines of a part by worker, those of one group with the same."""
-    shares: dict[int, list[tuple[int, Document | EventError]]] = defaultdict(list)
-    for number, line in part:
-        try:
-            document = read_event(line, f"line {number}")
-            shares[zlib.crc32(group_of(document).encode(errors="surrogatepass")) % workers].append((number, document))
-        except EventError as error:
-            shares[0].append((number, error))
+def _shares(part: Sequence[Told], group_of: GroupOf, workers: int) -> list[Share]:
+    """Return the events of a part by worker, those of one group with the same. Each has its place in the part."""
+    shares: dict[int, Share] = defaultdict(list)
+    for place, each in enumerate(part):
+        group = "" if isinstance(each.event, EventError) else group_of(each.event)
+        shares[zlib.crc32(group.encode(errors="surrogatepass")) % workers].append((place, each.event))
     return list(shares.values())
 
 
-def _deliver(deliver: DeliverMany, share: Sequence[tuple[int, Document | EventError]]) -> list[Result]:
+def _deliver(deliver: DeliverMany, share: Share) -> list[Result]:
     results = iter(deliver([document for _, document in share if not isinstance(document, EventError)]))
     return [document if isinstance(document, EventError) else next(results) for _, document in share]
 
 
-def _together[T](shares: Iterator[tuple[Sequence[tuple[int, T]], Sequence[Result]]]) -> Iterator[tuple[int, Result]]:
-    """Yield each line's number with its result."""
+def _together(shares: Iterator[tuple[Share, Sequence[Result]]]) -> Iterator[tuple[int, Result]]:
+    """Yield each event's place with its result."""
     for share, results in shares:
-        yield from zip((number for number, _ in share), results, strict=True)
+        yield from zip((place for place, _ in share), results, strict=True)
 
 
 @define
@@ -199,11 +214,12 @@ class _Run:
     lines_done: int = 0
     saved_at: float = field(factory=time.monotonic)
 
-    def settle(self, part: Sequence[Line], results: Mapping[int, Result]) -> None:
+    def settle(self, part: Sequence[Told], results: Mapping[int, Result]) -> None:
         """Count what came of a part. Raises the LedgerError of an event that the database did not take."""
-        for number, line in part:
-            self._count(number, line, results[number])
-            self.lines_done = number
+        for place, event in enumerate(part):
+            self._count(event, results[place])
+            if event is part[-1] or part[place + 1].number != event.number:  # a line is done with its last event
+                self.lines_done = event.number
         if time.monotonic() - self.saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
             self.save()
 
@@ -212,9 +228,9 @@ class _Run:
             self.checkpoint.save(self.lines_done)
         self.saved_at = time.monotonic()
 
-    def _count(self, number: int, line: bytes, result: Result) -> None:
+    def _count(self, event: Told, result: Result) -> None:
         if isinstance(result, EventError | LedgerRefused):
-            self._reject(number, line, result)
+            self._reject(event, result)
             return
         if isinstance(result, Exception):
             raise result
@@ -222,9 +238,8 @@ class _Run:
         if result.entry is not None:
             self.summary.credits_moved += abs(result.entry.amount)
 
-    def _reject(self, number: int, line: bytes, error: Exception) -> None:
+    def _reject(self, event: Told, error: Exception) -> None:
         """Keep the event with its reason. Written before the checkpoint moves on, so it is never lost."""
         self.summary.rejected += 1
-        reject = {"line": number, "problem": str(error), "event": line.decode(errors="replace").rstrip("\n")}
         with self.summary.rejects.open("a") as file:
-            file.write(json.dumps(reject) + "\n")
+            file.write(f"{reject_line(event, error)}\n")

@@ -10,8 +10,11 @@ import gc
 import os
 import sys
 
-from engine.cli.program import PROGRAM, version_line
+from engine.cli.program import DISTRIBUTION, PROGRAM, version_line
 from engine.cli.status import FAILED, MISUSED
+
+LIBRARY = "typer"
+"""It comes with the extra ``cli``; without it there are help, the version, and ``validate`` where its arguments are plain."""
 
 COLUMNS = 80
 """How wide the stored help is. In a terminal that is narrower the library writes it."""
@@ -21,14 +24,23 @@ def main() -> None:
     """Run the command with the arguments of this process."""
     try:
         status = _at_once(sys.argv[1:])
-        sys.stdout.flush()
+        print(end="", flush=True)
     except BrokenPipeError:  # whoever reads wants no more; nor may Python flush what is left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = FAILED
     if status is not None:
         raise SystemExit(status)
-    from engine.cli.app import main as run  # noqa: PLC0415  it imports the library
+    _by_the_library()
 
+
+def _by_the_library() -> None:
+    try:
+        from engine.cli.app import main as run  # noqa: PLC0415  it imports the library
+    except ModuleNotFoundError as missing:
+        if missing.name != LIBRARY:
+            raise
+        print(f"this command needs the libraries of the extra `cli`: pip install '{DISTRIBUTION}[cli]'", file=sys.stderr)
+        raise SystemExit(MISUSED) from missing
     run()
 
 
@@ -53,10 +65,11 @@ def _validated(arguments: list[str]) -> int | None:
     from engine.cli.validate import plain_request, validate  # noqa: PLC0415  it imports what reads a policy
 
     request = plain_request(arguments)
-    status = None if request is None else validate(**request)
-    gc.freeze()
-    gc.enable()
-    return status
+    try:
+        return None if request is None else validate(**request)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def stored_help(command: list[str]) -> str | None:

@@ -56,7 +56,7 @@ class Sign:
 
 
 @frozen
-class Seen:
+class Excerpt:
     """What a look back over the ledger sees of an entry. ``flagged`` is the anomaly that a look before has flagged with it."""
 
     reference: str

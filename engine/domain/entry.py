@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from engine.domain.anomaly import Anomaly, Sample, Seen, Sign
+from engine.domain.anomaly import Anomaly, Excerpt, Sample, Sign
 from engine.domain.entry_types import EntryType
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
@@ -55,7 +55,7 @@ class Entry:
     resolution: Resolution | None = None
 
     @property
-    def seen(self) -> Seen:
+    def excerpt(self) -> Excerpt:
         """What a look back sees of it. Only such a look posts a flag by the name of an anomaly."""
         flagged = self.rule if self.type is EntryType.FLAG else None
-        return Seen(self.reference, self.job, self.user, self.occurred_at, self.signs, self.samples, flagged)
+        return Excerpt(self.reference, self.job, self.user, self.occurred_at, self.signs, self.samples, flagged)

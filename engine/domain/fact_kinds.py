@@ -1,8 +1,8 @@
 """The kinds of facts, one row each: what a fact is called, whose log it belongs to, and how an entry writes it down.
 
-What needs a floor above stands there by the same ``Kind``, each time as a ``match`` that the type check completes:
+What a fact says and how facts of a kind join stands in ``domain.facts``. What needs a floor above stands there by ``Kind`` or
+``Action``, each time as a ``match`` that the type check completes:
 
-- what the fact says, and how facts of a kind join: ``domain.facts``;
 - what a rule has to say of it (its *terms*): ``policy.terms``;
 - what such a rule contributes, and how an event is recognised that tells it again: ``rating.contributions``;
 - what its log should cost, and the same in words: ``rating.cost``.
@@ -82,11 +82,15 @@ class FactKind:
     weak: Kept | None = None
     """Where ``Facts`` keeps those that a row of Jobs without a time of its own has told."""
     decides: bool = True
-    is_priced: bool = False
     counting: Callable[[Facts], Claim | None] = _nothing
     """Of a priced kind: the fact that counts."""
     opens_its_log: bool = False
     """Whether it is most often the first fact of its log, so that it is posted without a look."""
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether anomalies see its figures, and a recount compares its amount with its price."""
+        return self.counting is not _nothing
 
     def told_in(self, facts: Facts) -> tuple[Any, ...]:
         """Return all facts of this kind, weak ones too."""
@@ -185,7 +189,6 @@ def _row(kind: Kind) -> FactKind:
                 gives=EntryType.REFUND,
                 kept=_claims("charge", "charges", Charge),
                 weak=_claims("weakCharge", "weak_charges", Charge),
-                is_priced=True,
                 counting=lambda facts: facts.charge,
                 opens_its_log=True,
             )
@@ -209,7 +212,6 @@ def _row(kind: Kind) -> FactKind:
                 takes=EntryType.GRANT,  # one that was too large is corrected as a grant
                 gives=EntryType.GRANT,
                 kept=_claims("grant", "grants", Grant),
-                is_priced=True,
                 counting=lambda facts: facts.grant,
                 opens_its_log=True,
             )
@@ -261,20 +263,23 @@ def read_facts(stored: Stored) -> Facts:
     return Facts(**{kept.field: kept.read(stored) for kept in KEPT})
 
 
-OPENING: Mapping[str, FactKind] = {kind.log: kind for kind in FACT_KINDS.values() if kind.opens_its_log}
-"""By the beginning of its reference: what a log is there for."""
+BY_LOG: Mapping[str, FactKind] = {kind.log: kind for kind in reversed([*FACT_KINDS.values()])}
+"""By the beginning of its reference: the first kind of a log, for which it is there."""
 
 
 def moving_type(reference: str, amount: Decimal) -> EntryType:
     """Return the type of an entry that moves credits, by its log and its sign. A row of Credits is corrected as a job is."""
     name, mark, _ = reference.partition("#")
-    kind = OPENING.get(name + mark, FACT_KINDS[Kind.CHARGE])
+    kind = BY_LOG.get(name + mark, FACT_KINDS[Kind.CHARGE])
     return kind.takes if amount < 0 else kind.gives
+
+
+OPENING: tuple[FactKind, ...] = tuple(kind for kind in FACT_KINDS.values() if kind.opens_its_log)
 
 
 def opens_its_log(facts: Facts) -> bool:
     """Say whether an event with these facts is most often the first of its log."""
-    return any(kind.counting(facts) is not None for kind in OPENING.values())
+    return any(kind.told_in(facts) for kind in OPENING)
 
 
 def content_of(facts: Facts) -> Content:

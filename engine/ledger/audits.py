@@ -12,10 +12,8 @@ from engine.domain.entry import Entry
 from engine.domain.facts import Facts
 from engine.domain.money import ZERO
 from engine.ledger.seals import Seal, SealedEntry
+from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Clock, Deadline
-
-type Key = tuple[str, int]
-"""An entry's reference and sequence."""
 
 
 @frozen
@@ -36,7 +34,7 @@ class Line:
         return self.amount if self.amount is not None else ZERO
 
     @property
-    def key(self) -> Key:
+    def key(self) -> EntryKey:
         """Where the entry stands."""
         return self.reference, self.sequence
 
@@ -103,7 +101,7 @@ class AuditStore(Protocol):
     def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[AuditedEntry]:
         """Yield the entries of a user, by the index: it trails the table by a moment."""
 
-    def entries_at(self, keys: Iterable[Key], deadline: Deadline) -> dict[Key, AuditedEntry]:
+    def entries_at(self, keys: Iterable[EntryKey], deadline: Deadline) -> dict[EntryKey, AuditedEntry]:
         """Return those of the entries that are there."""
 
     def credit(self, user: str, deadline: Deadline) -> Credit:

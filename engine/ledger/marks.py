@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from decimal import Decimal
 from typing import Any, Protocol
 
 from attrs import field, frozen
 
 from engine.ledger.store import ScanSlice
+from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
-
-type EntryKey = tuple[str, int | Decimal]
-"""An entry's reference and sequence. A mark that somebody has made by hand may name any number."""
 
 
 @frozen

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
 
-from engine.domain.anomaly import Sample, Seen
+from engine.domain.anomaly import Excerpt, Sample
 from engine.domain.decision import Guard, Standing
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document
@@ -39,6 +39,9 @@ type StoredEntry = Mapping[str, Any]
 
 BATCHED_GUARDS = frozenset({Guard.NONE, Guard.EXISTS, Guard.COVERED})
 """Guards that can be asked for several postings of one user at once: only these go into ``post_all``."""
+
+ACTIONS_MAX = 100
+"""What one transaction holds: entries, marks and users' rows."""
 
 SEGMENTS_MAX = 1_000_000
 """Into so many segments the table of jobs can be divided."""
@@ -126,6 +129,34 @@ class Page:
     rows_read: int | None = None
 
 
+def actions_of(entry: Entry, mark: Mark | None) -> int:
+    """Return how many actions a posting has of its own: its entry, and the mark on its job's row."""
+    return 1 if mark is None or entry.job is None else 2
+
+
+def packed(postings: Iterable[Posting]) -> Iterator[list[Posting]]:
+    """Yield postings of different references in as few groups as transactions hold them, in their order.
+
+    The postings of a user share the action that moves the balance.
+    """
+    held: list[Posting] = []
+    users: set[str] = set()
+    count = 0
+    for posting in postings:
+        entry, guard, mark = posting
+        own, moves = actions_of(entry, mark), guard is not Guard.NONE
+        more = own + (moves and entry.user not in users)
+        if count + more > ACTIONS_MAX:
+            yield held
+            held, users, count = [], set(), 0
+            more = own + moves
+        held.append(posting)
+        users |= {entry.user} if moves else set()
+        count += more
+    if held:
+        yield held
+
+
 class Store(Protocol):
     """The entries of all jobs and grants, the balances of all users, and the marks on the application's jobs."""
 
@@ -205,7 +236,7 @@ class Store(Protocol):
         What it reads has a bound, so that it costs the same whatever the ledger's size. Eventually consistent.
         """
 
-    def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Seen]]:
+    def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Excerpt]]:
         """Yield, page by page, what a look back sees of the entries posted ``since``. An empty one need not be the last.
 
         Eventually consistent.
@@ -227,6 +258,9 @@ class Store(Protocol):
 
     def balance(self, user: str, deadline: Deadline) -> dict[str, Any] | None:
         """Return a user's row of Credits, or None where there is none."""
+
+    def job_row(self, job: str, deadline: Deadline) -> dict[str, Any] | None:
+        """Return a job's row of Jobs, or None where there is none."""
 
     # --- stores of its own for what is asked of it seldom ---
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from engine.domain.anomaly import Anomaly, Sample, Seen, Sign
+from engine.domain.anomaly import Anomaly, Excerpt, Sample, Sign
 from engine.domain.entry import Entry, EntryType, Resolution
 from engine.domain.envelope import Source
 from engine.domain.fact_kinds import read_facts, written
@@ -18,6 +18,9 @@ from engine.domain.instants import instant_text, posting_text
 from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.price import Price, Tier, TierModel
+
+type EntryKey = tuple[str, int | Decimal]
+"""An entry's reference and sequence. A mark that somebody has made by hand may name any number."""
 
 
 def stored_of(entry: Entry, posted_at: datetime) -> dict[str, object]:
@@ -99,9 +102,9 @@ def sample_of(stored: Mapping[str, Any]) -> Sample:
     return Sample(stored["of"], stored["group"], Decimal(stored["value"]))
 
 
-def seen_of(stored: Mapping[str, Any]) -> Seen:
-    """Return what a look back sees of a stored entry. ``SEEN_ATTRIBUTES`` of it are enough."""
-    return Seen(
+def excerpt_of(stored: Mapping[str, Any]) -> Excerpt:
+    """Return what a look back sees of a stored entry. ``EXCERPT_ATTRIBUTES`` of it are enough."""
+    return Excerpt(
         reference=stored["reference"],
         job=stored.get("jobId"),
         user=stored["userId"],
@@ -112,7 +115,7 @@ def seen_of(stored: Mapping[str, Any]) -> Seen:
     )
 
 
-SEEN_ATTRIBUTES = ("reference", "jobId", "userId", "occurredAt", "type", "rule", "signs", "samples")
+EXCERPT_ATTRIBUTES = ("reference", "jobId", "userId", "occurredAt", "type", "rule", "signs", "samples")
 
 
 def _signs_of(stored: Mapping[str, Any]) -> tuple[Sign, ...]:

@@ -9,26 +9,29 @@ from __future__ import annotations
 import hashlib
 import pickle
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.domain.errors import Mistake, PolicyError
 from engine.policy.model import Policy
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 SUFFIX = ".compiled"
 
 
-def compiled_path(path: Path) -> Path:
+def compiled_path(path: Path | str) -> str:
     """Return where the compiled form of a policy file is kept: beside it."""
-    return path.with_name(f"{path.name}{SUFFIX}")
+    return f"{path}{SUFFIX}"
 
 
-def load_compiled(path: Path) -> Policy | None:
+def load_compiled(path: Path | str) -> Policy | None:
     """Return the compiled policy beside ``path``, or None where there is none.
 
     Raises PolicyError where it was compiled from another text, or by another version of this program: it must not run.
     """
     try:
-        packed = compiled_path(path).read_bytes()
+        packed = _read(compiled_path(path))
     except FileNotFoundError:
         return None
     try:
@@ -40,26 +43,32 @@ def load_compiled(path: Path) -> Policy | None:
     return policy
 
 
-def compile_policy(path: Path) -> Path:
+def compile_policy(path: Path | str) -> str:
     """Write the compiled form of a policy file beside it, and return its path. Raises PolicyError for a broken policy."""
     from engine.policy.loader import load_policy  # noqa: PLC0415  the build alone needs it
 
     target = compiled_path(path)
-    target.write_bytes(pickle.dumps(load_policy(path), protocol=5))
+    with open(target, "wb") as file:  # noqa: PTH123  as below
+        file.write(pickle.dumps(load_policy(path), protocol=5))
     return target
 
 
-def _digest(path: Path) -> str | None:
+def _read(path: Path | str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123  a cold start does without pathlib
+        return file.read()
+
+
+def _digest(path: Path | str) -> str | None:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(_read(path)).hexdigest()
     except OSError:
         return None
 
 
-def _stale(path: Path, what: str) -> PolicyError:
-    return PolicyError([Mistake(f"{what}; build the artifact again", file=str(compiled_path(path)))])
+def _stale(path: Path | str, what: str) -> PolicyError:
+    return PolicyError([Mistake(f"{what}; build the artifact again", file=compiled_path(path))])
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        compile_policy(Path(name))
+        compile_policy(name)

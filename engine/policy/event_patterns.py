@@ -35,7 +35,7 @@ class EventPattern:
     def read(self, node: Node, notes: Notes) -> Any:
         pattern = plain(node)
         if not isinstance(pattern, dict):
-            notes.mistake(node.place, f"is {kind_of(node)}; an event pattern like {{source: [video.generation]}} is needed")
+            notes.mistake(node.place, f"is {kind_of(node)}; write an event pattern like {{source: [video.generation]}}")
             return WRONG
         _warn_of_words(node, notes)
         _warn_of_fields_tested_twice(node, notes)

@@ -69,7 +69,7 @@ def _scalar(node: Node, notes: Notes, wanted: str) -> str | None:
     """Return the text of a scalar that says something."""
     if isinstance(node, Scalar) and not node.is_empty and node.text.strip():
         return node.text
-    notes.mistake(node.place, f"is {kind_of(node)}; {wanted} is needed")
+    notes.mistake(node.place, f"is {kind_of(node)}; write {wanted}")
     return None
 
 
@@ -134,7 +134,7 @@ class Number:
             return WRONG
         if not NUMBER.fullmatch(text) or (self.whole and "." in text) or not self.low <= Decimal(text) <= self.high:
             spelled = json_spelling(text)
-            notes.mistake(node.place, f"is {shown(text)}; {wanted} is needed{f': write {spelled}' if spelled else ''}")
+            notes.mistake(node.place, f"is {shown(text)}; write {wanted}{f', as {spelled}' if spelled else ''}")
             return WRONG
         number = Decimal(text)
         if not fits(number):
@@ -147,13 +147,13 @@ class Instant:
     """A point in time with its zone."""
 
     def read(self, node: Node, notes: Notes) -> Any:
-        wanted = "an instant with its zone, like 2026-07-01T00:00:00Z,"
+        wanted = "an instant with its zone, like 2026-07-01T00:00:00Z"
         text = _scalar(node, notes, wanted)
         if text is None:
             return WRONG
         instant = read_instant(text)
         if instant is None:
-            notes.mistake(node.place, f"is {shown(text)}; {wanted} is needed")
+            notes.mistake(node.place, f"is {shown(text)}; write {wanted}")
             return WRONG
         return instant
 
@@ -162,13 +162,13 @@ class Duration:
     """A length of time: a whole number and its unit."""
 
     def read(self, node: Node, notes: Notes) -> Any:
-        wanted = "a length of time, like 30m, 36h or 7d,"
+        wanted = "a length of time, like 30m, 36h or 7d"
         text = _scalar(node, notes, wanted)
         if text is None:
             return WRONG
         match = DURATION.fullmatch(text)
         if not match:
-            notes.mistake(node.place, f"is {shown(text)}; {wanted} is needed")
+            notes.mistake(node.place, f"is {shown(text)}; write {wanted}")
             return WRONG
         count, unit = match.groups()
         return timedelta(**{DURATION_UNITS[unit]: int(count)})
@@ -202,10 +202,10 @@ class ListOf:
 
     def read(self, node: Node, notes: Notes) -> Any:
         if not isinstance(node, Items):
-            notes.mistake(node.place, f"is {kind_of(node)}; a list is needed")
+            notes.mistake(node.place, f"is {kind_of(node)}; write a list")
             return WRONG
         if len(node.nodes) < self.least:
-            notes.mistake(node.place, f"has {len(node.nodes)} items; at least {self.least} is needed")
+            notes.mistake(node.place, f"has {len(node.nodes)} items; write at least {self.least}")
             return WRONG
         values = [self.item.read(item, notes) for item in node.nodes]
         self.check(values, node, notes)
@@ -221,7 +221,7 @@ class MapOf:
 
     def read(self, node: Node, notes: Notes) -> Any:
         if not isinstance(node, Members) or len(node.pairs) < self.least:
-            notes.mistake(node.place, f"is {'empty' if isinstance(node, Members) else kind_of(node)}; a mapping is needed")
+            notes.mistake(node.place, f"is {'empty' if isinstance(node, Members) else kind_of(node)}; write a mapping")
             return WRONG
         values = {key.text: self.value.read(value, notes) for key, value in node.pairs}
         return WRONG if any(value is WRONG for value in values.values()) else values
@@ -239,7 +239,7 @@ class ByKind:
     def read(self, node: Node, notes: Notes) -> Any:
         shape = {Scalar: self.scalar, Items: self.items, Members: self.members}[type(node)]
         if shape is None:
-            notes.mistake(node.place, f"is {kind_of(node)}; {self.wanted} is needed")
+            notes.mistake(node.place, f"is {kind_of(node)}; write {self.wanted}")
             return WRONG
         return shape.read(node, notes)
 
@@ -286,7 +286,7 @@ class Keys:
 
     def read(self, node: Node, notes: Notes) -> Any:
         if not isinstance(node, Members):
-            notes.mistake(node.place, f"is {kind_of(node)}; a mapping with {', '.join(self.keys)} is needed")
+            notes.mistake(node.place, f"is {kind_of(node)}; write a mapping with {', '.join(self.keys)}")
             return WRONG
         values = {**self._defaults(), **self._present(node, notes)}
         self.check(values, node, notes)

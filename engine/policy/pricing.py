@@ -86,7 +86,7 @@ class Rate:
 def _rates(selectors: int) -> MapOf:
     """Return the shape of rates by up to ``selectors`` values, one inside the other."""
     further = _rates(selectors - 1) if selectors > 1 else None
-    wanted = "a rate, a list of tiers" + (", or rates by the next of `by`" if further else "")
+    wanted = "a rate, a list of tiers, or rates by the next of `by`" if further else "a rate or a list of tiers"
     return MapOf(ByKind(wanted, scalar=Rate(), items=TIERS, members=further))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from engine.domain.anomaly import BUILT_IN_ANOMALIES
-from engine.domain.fact_kinds import BY_ACTION, FACT_KINDS, Action, FactKind
+from engine.domain.fact_kinds import BY_ACTION, Action, FactKind
 from engine.policy.event_patterns import EventPattern, Matcher
 from engine.policy.grammar import WRONG, Key, Keys, Name, Word
 from engine.policy.model import Rule
@@ -17,7 +17,7 @@ from engine.policy.pricing import DraftTerms
 from engine.policy.source import Members, Notes, Place
 from engine.policy.terms import FlagTerms, Terms, terms_shape
 
-TERMS_KEYS = tuple(kind.key for kind in FACT_KINDS.values() if kind.action is not None)
+TERMS_KEYS = tuple(kind.key for kind in BY_ACTION.values())
 
 
 @frozen(eq=False, repr=False)
@@ -76,7 +76,7 @@ RULE = Keys(
         "name": Key(Name(reserved=BUILT_IN_ANOMALIES)),
         "match": Key(EventPattern()),
         "action": Key(Word(tuple(Action))),
-        **{kind.key: Key(terms_shape(kind.name), None) for kind in FACT_KINDS.values() if kind.action is not None},
+        **{kind.key: Key(terms_shape(action), None) for action, kind in BY_ACTION.items()},
     },
     _rule,
     _check_rule,

@@ -131,17 +131,17 @@ SCHEMAS: Mapping[type, Callable[[Any, str], Schema]] = {
     Instant: lambda _shape, _path: {
         "type": "string",
         "format": "date-time",
-        "errorMessage": "An instant with its zone is needed, like 2026-07-01T00:00:00Z.",
+        "errorMessage": "Write an instant with its zone, like 2026-07-01T00:00:00Z.",
     },
     Duration: lambda _shape, _path: {
         "type": "string",
         "pattern": _whole(DURATION.pattern),
-        "errorMessage": "A length of time is needed, like 30m, 36h or 7d.",
+        "errorMessage": "Write a length of time, like 30m, 36h or 7d.",
     },
     Expression: lambda _shape, _path: {
         "type": "string",
         "minLength": 1,
-        "errorMessage": "A JMESPath expression is needed, like detail.jobId.",
+        "errorMessage": "Write a JMESPath expression, like detail.jobId.",
     },
     EventPattern: lambda _shape, _path: {"type": "object", "minProperties": 1},
     ListOf: _list,

@@ -1,4 +1,4 @@
-"""The terms of a rule: what it says beside its name, its pattern and its action. Each kind of fact has its own.
+"""The terms of a rule: what it says beside its name, its pattern and its action. Each action has its own.
 
 ``terms_shape`` is how they are written in a policy. It is asked when a policy is read, and imports the grammar only then.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from attrs import frozen
 
-from engine.domain.fact_kinds import Kind
+from engine.domain.fact_kinds import Action
 from engine.policy.expressions.paths import Path
 from engine.policy.price_books import ChargeTerms
 
@@ -46,20 +46,20 @@ class FlagTerms:
 type Terms = ChargeTerms | RefundTerms | FlagTerms
 
 
-def terms_shape(kind: Kind) -> Shape:
-    """Return what a policy says under the key of this kind. Of a price book it gives the name (``pricing.DraftTerms``)."""
+def terms_shape(action: Action) -> Shape:
+    """Return what a rule of this action says. Of a price book it gives the name (``pricing.DraftTerms``)."""
     from engine.policy import grammar, pricing  # noqa: PLC0415  a compiled policy needs neither
 
-    match kind:
-        case Kind.CHARGE:
+    match action:
+        case Action.DEBIT:
             return pricing.CHARGE
-        case Kind.GRANT:
+        case Action.GRANT:
             return pricing.GRANT
-        case Kind.REFUND:
+        case Action.REFUND:
             percent = grammar.Number(Decimal(0), Decimal(100))
             keys = {"percent": grammar.Key(percent), "within": grammar.Key(grammar.Duration(), None)}
             return grammar.Keys(keys, lambda values, _node, _notes: RefundTerms(**values))
-        case Kind.FLAG:
+        case Action.FLAG:
             return grammar.Text()
         case _:
-            assert_never(kind)
+            assert_never(action)

@@ -20,7 +20,7 @@ from engine.policy.detectors import DETECTORS
 from engine.policy.model import AnomalyRule, Policy, Rule
 from engine.policy.price_books import ChargeTerms, PriceRow, rates_by_unit
 from engine.policy.terms import Terms
-from engine.preview.rehearsal import Plenty, Rehearsal
+from engine.preview.dry_run import DryRun, store_of
 
 REFUSED = "error"
 """How an event ends that makes no sense."""
@@ -91,7 +91,7 @@ def plan(documents: Iterable[Document], now: Policy, then: Policy, seen: Callabl
             refused.append(ends[1][1])
         seen(count)
     for side in sides:
-        side.rehearsal.look_back()
+        side.run.look_back()
     return Plan(
         changes=tuple(changes(now, then)),
         events=count,
@@ -108,22 +108,21 @@ class _Side:
     """One policy at work."""
 
     policy: Policy
-    rehearsal: Rehearsal = Factory(lambda side: Rehearsal(side.policy, Plenty()), takes_self=True)
+    run: DryRun = Factory(lambda side: DryRun(side.policy, store_of()), takes_self=True)
 
     def deliver(self, document: Document) -> tuple[str, str]:
         """Return how an event ends, and what is wrong with it."""
         try:
-            return self.rehearsal.reconcile(Envelope(document, Source.REPLAY)).value, ""
+            return self.run.reconcile(Envelope(document, Source.REPLAY)).outcome.value, ""
         except EventError as error:
             return REFUSED, str(error)
 
     def entries(self) -> Iterator[Entry]:
-        for log in self.rehearsal.entries.values():
-            yield from log
+        return self.run.entries()
 
     def nets(self) -> dict[str, tuple[str, Decimal]]:
         """Return user and sum of each reference."""
-        return {ref: (log[0].user, log_of(log).posted) for ref, log in self.rehearsal.entries.items()}
+        return {log[0].reference: (log[0].user, log_of(log).posted) for log in self.run.store.all_logs()}
 
 
 def _both[T](count: Callable[[_Side], dict[str, T]], sides: tuple[_Side, _Side], none: T) -> dict[str, tuple[T, T]]:

@@ -20,7 +20,7 @@ from engine.policy.event_patterns import plain
 from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, Word, did_you_mean
 from engine.policy.price_books import rates_by_unit
 from engine.policy.source import Items, Members, Node, Notes, named, read_yaml
-from engine.preview.rehearsal import Plenty, Rehearsal
+from engine.preview.dry_run import DryRun, store_of
 from engine.rating.baselines import Baseline, Baselines
 from engine.reconcile.catch_up import row_event
 
@@ -198,17 +198,18 @@ def _check_baselines(node: Node, policy: Policy, notes: Notes) -> None:
 
 
 def run_test(test: PolicyTest, policy: Policy) -> Result:
-    """Rehearse what a test is given and what the next scheduled run makes of it, and compare."""
-    balances = dict(test.users) if test.users is not None else Plenty()
-    rehearsal = Rehearsal(policy, balances, baselines=Baselines(test.baselines))
+    """Try what a test is given and what the next scheduled run makes of it, and compare."""
+    store = store_of(test.users)
+    store.baselines[policy.name] = Baselines(test.baselines, computed_at=store.clock.now())
+    run = DryRun(policy, store)
     try:
         for envelope in _envelopes(test, policy):
-            rehearsal.reconcile(envelope)
-        rehearsal.look_back()
+            run.reconcile(envelope)
+        run.look_back()
     except EventError as error:
-        return _failed(test, rehearsal, error)
-    entries = tuple(entry for log in rehearsal.entries.values() for entry in log)
-    differences = [*_error_missing(test), *_entry_differences(test, entries), *_balance_differences(test, rehearsal)]
+        return _failed(test, run, error)
+    entries = tuple(run.entries())
+    differences = [*_error_missing(test), *_entry_differences(test, entries), *_balance_differences(test, run)]
     return Result(test, tuple(differences), entries)
 
 
@@ -220,8 +221,8 @@ def _envelopes(test: PolicyTest, policy: Policy) -> Iterator[Envelope]:
             yield envelope
 
 
-def _failed(test: PolicyTest, rehearsal: Rehearsal, error: EventError) -> Result:
-    entries = tuple(entry for log in rehearsal.entries.values() for entry in log)
+def _failed(test: PolicyTest, run: DryRun, error: EventError) -> Result:
+    entries = tuple(run.entries())
     if test.error is not None and test.error in str(error):
         return Result(test, (), entries)
     wanted = f"- an error that says: {test.error}" if test.error is not None else "- no error"
@@ -245,9 +246,10 @@ def _entry_differences(test: PolicyTest, entries: tuple[Entry, ...]) -> list[str
     return [*missing, *(f"+ {_shown(entry)}" for entry in left)]
 
 
-def _balance_differences(test: PolicyTest, rehearsal: Rehearsal) -> Iterator[str]:
+def _balance_differences(test: PolicyTest, run: DryRun) -> Iterator[str]:
     for user, expected in test.balances.items():
-        found = rehearsal.balances.get(user)
+        row = run.store.balance(user, run.deadline)
+        found = row["remaining"] if row is not None else None
         if found != expected:
             yield f"- {user} has {expected:f}"
             yield f"+ {user} has {found:f}" if found is not None else f"+ {user} has no row"

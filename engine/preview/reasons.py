@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from engine.domain.assessment import Assessment
 from engine.domain.entry import Entry
@@ -21,7 +21,7 @@ from engine.policy.model import AnomalyRule, Policy
 from engine.policy.patterns.why import difference_from
 from engine.policy.price_books import ChargeTerms, PriceBook
 from engine.policy.terms import Terms
-from engine.preview.rehearsal import Plenty, Rehearsal
+from engine.preview.dry_run import DryRun, store_of
 from engine.rating.arithmetic import price_steps
 from engine.rating.assess import assess, priced_view
 from engine.rating.baselines import NO_BASELINES, Baselines
@@ -113,17 +113,21 @@ def reasons_for(
     envelope = Envelope(document, Source.EVENT)
     try:
         assessment = assess(envelope, policy, baselines)
-        entry = _entry(envelope, assessment, balance, Rehearsal(policy, {}, baselines=baselines)) if assessment else None
+        entry = _entry(envelope, assessment, balance, policy, baselines) if assessment else None
     except EventError as error:
         return Reasons(tuple(_rules(document, policy)), problem=str(error))
     tried = (*_rules(document, policy), *_anomalies(document, policy, assessment, baselines))
     return Reasons(tried, assessment, tuple(_steps(assessment, policy)) if assessment else (), entry)
 
 
-def _entry(envelope: Envelope, assessment: Assessment, balance: Decimal | None, rehearsal: Rehearsal) -> Entry | None:
-    rehearsal.balances = Plenty() if balance is None else {assessment.user: balance}
-    rehearsal.reconcile(envelope)
-    return next(iter(rehearsal.entries.get(assessment.reference, [])), None)
+def _entry(
+    envelope: Envelope, assessment: Assessment, balance: Decimal | None, policy: Policy, baselines: Baselines
+) -> Entry | None:
+    store = store_of(None if balance is None else {assessment.user: balance})
+    store.baselines[policy.name] = evolve(baselines, computed_at=store.clock.now())
+    run = DryRun(policy, store)
+    run.reconcile(envelope)
+    return next(run.entries(), None)
 
 
 def _rules(document: Document, policy: Policy) -> Iterator[Tried]:

@@ -24,7 +24,7 @@ from engine.policy.expressions.paths import Path, PathProblem
 from engine.policy.model import Policy, Rule
 from engine.policy.price_books import EVENT_TIME, PriceProblem
 from engine.rating.baselines import NO_BASELINES, Baselines
-from engine.rating.contributions import TOLD, Effect
+from engine.rating.contributions import CONTRIBUTE, Effect
 from engine.rating.detectors import find_anomalies
 
 IDENTIFIER_CHARACTERS_MAX = 1024
@@ -166,7 +166,7 @@ class EventReader:
 
     def effect(self, rule: Rule, at: datetime) -> Effect:
         try:
-            return TOLD[rule.kind.name].contribute(rule, self.envelope, at, self.policy)
+            return CONTRIBUTE[rule.action](rule, self.envelope, at, self.policy)
         except PriceProblem as problem:
             field = self.policy.fields.time.text if problem.field == EVENT_TIME else problem.field
             raise self.error(field, problem.problem) from problem

@@ -82,7 +82,7 @@ class Baselines:
     def as_of(self, now: datetime) -> Baselines:
         """Return the baselines if they still hold ``now``, else none and why."""
         if self.computed_at is None:
-            return Baselines(problem=self.problem or MISSING)
+            return NO_BASELINES if self.problem is None else Baselines(problem=self.problem)
         is_stale = now - self.computed_at > STALE_AFTER
         return Baselines(computed_at=self.computed_at, problem=STALE) if is_stale else self
 

@@ -1,4 +1,4 @@
-"""What a rule of each kind contributes, and how an event is recognised that tells it again: one row a kind. Pure."""
+"""What a rule of each action contributes, and how an event is recognised that tells a fact of each kind again. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, assert_never
 from attrs import evolve, frozen
 
 from engine.domain.envelope import Envelope
-from engine.domain.fact_kinds import Kind
+from engine.domain.fact_kinds import Action, Kind
 from engine.domain.facts import Charge, Facts, Grant, Refund
 from engine.domain.price import Price
 from engine.policy.model import Policy, Rule
@@ -26,22 +26,6 @@ class Effect:
     fact: Facts
     price: Price | None = None
     quantity: Decimal | None = None
-
-
-type Fields = dict[str, tuple[Any, ...]]
-"""Facts by the fields of ``Facts`` that keep them."""
-
-
-@frozen(eq=False, repr=False)
-class Told:
-    """How facts of one kind come about.
-
-    ``contribute`` returns what an event tells that a rule takes; it raises PriceProblem for one that makes no sense.
-    ``recognise`` returns the fields that a telling fills: each fact that is known already as it was first told.
-    """
-
-    contribute: Callable[[Rule, Envelope, datetime, Policy], Effect]
-    recognise: Callable[[Telling, Facts], Fields]
 
 
 # --- what a rule contributes ------------------------------------------------------------------------------------------
@@ -77,7 +61,34 @@ def _flag(rule: Rule, _envelope: Envelope, at: datetime, _policy: Policy) -> Eff
     return Effect(Facts(flags=((rule.name, at),)))
 
 
+type Contribute = Callable[[Rule, Envelope, datetime, Policy], Effect]
+"""Returns what an event tells that the rule takes. Raises PriceProblem for one that makes no sense."""
+
+
+def _contribution(action: Action) -> Contribute:
+    match action:
+        case Action.DEBIT:
+            return _charge
+        case Action.REFUND:
+            return _refund
+        case Action.GRANT:
+            return _grant
+        case Action.FLAG:
+            return _flag
+        case _:
+            assert_never(action)
+
+
+CONTRIBUTE: Mapping[Action, Contribute] = {action: _contribution(action) for action in Action}
+
+
 # --- what is told again -----------------------------------------------------------------------------------------------
+
+type Fields = dict[str, tuple[Any, ...]]
+"""Facts by the fields of ``Facts`` that keep them."""
+
+type Recognise = Callable[[Telling, Facts], Fields]
+"""Returns the fields that a telling fills, beside what is known: each fact that is known already as it was first told."""
 
 
 def _known_charges(telling: Telling, known: Facts) -> Fields:
@@ -125,29 +136,26 @@ def _known_flags(telling: Telling, _known: Facts) -> Fields:
     return {"flags": telling.facts.flags}
 
 
-# --- the table --------------------------------------------------------------------------------------------------------
-
-
-def _row(kind: Kind) -> Told:
+def _recogniser(kind: Kind) -> Recognise:
     match kind:
         case Kind.CHARGE:
-            return Told(_charge, _known_charges)
+            return _known_charges
         case Kind.REFUND:
-            return Told(_refund, _known_refunds)
+            return _known_refunds
         case Kind.GRANT:
-            return Told(_grant, _known_grants)
+            return _known_grants
         case Kind.FLAG:
-            return Told(_flag, _known_flags)
+            return _known_flags
         case _:
             assert_never(kind)
 
 
-TOLD: Mapping[Kind, Told] = {kind: _row(kind) for kind in Kind}
+RECOGNISE: Mapping[Kind, Recognise] = {kind: _recogniser(kind) for kind in Kind}
 
 
 def recognised(telling: Telling, known: Facts) -> Facts:
     """Return the facts of an event, each that is ``known`` already in the words of its first telling."""
     fields: Fields = {}
-    for told in TOLD.values():
-        fields |= told.recognise(telling, known)
+    for recognise in RECOGNISE.values():
+        fields |= recognise(telling, known)
     return Facts(**fields)

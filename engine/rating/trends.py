@@ -15,7 +15,7 @@ from typing import assert_never
 
 from attrs import Factory, define, frozen
 
-from engine.domain.anomaly import Anomaly, Seen
+from engine.domain.anomaly import Anomaly, Excerpt
 from engine.domain.assessment import Assessment
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
@@ -30,20 +30,20 @@ from engine.rating.baselines import Baseline, Baselines
 class Trend:
     """An anomaly, and the entry that completes it."""
 
-    seen: Seen
+    entry: Excerpt
     anomaly: Anomaly
 
 
 def flagged(trend: Trend) -> Assessment:
     """Return the fact that an entry's reference is flagged, at the entry's own time."""
-    seen, name = trend.seen, trend.anomaly.name
+    entry, name = trend.entry, trend.anomaly.name
     return Assessment(
-        reference=seen.reference,
-        job=seen.job,
-        user=seen.user,
-        at=seen.at,
+        reference=entry.reference,
+        job=entry.job,
+        user=entry.user,
+        at=entry.at,
         rule=name,
-        fact=Facts(flags=((name, seen.at),)),
+        fact=Facts(flags=((name, entry.at),)),
         source=Source.SCAN,
         anomalies=(trend.anomaly,),
     )
@@ -58,30 +58,30 @@ class LookBack:
 
     policy: Policy
     baselines: Baselines
-    counted: dict[str, dict[str, list[Seen]]] = Factory(lambda: defaultdict(lambda: defaultdict(list)))
-    measured: dict[str, dict[str, list[tuple[Seen, Decimal]]]] = Factory(lambda: defaultdict(lambda: defaultdict(list)))
+    counted: dict[str, dict[str, list[Excerpt]]] = Factory(lambda: defaultdict(lambda: defaultdict(list)))
+    measured: dict[str, dict[str, list[tuple[Excerpt, Decimal]]]] = Factory(lambda: defaultdict(lambda: defaultdict(list)))
     flagged: dict[str, set[str]] = Factory(lambda: defaultdict(set))
 
-    def add(self, entries: Iterable[Seen]) -> None:
+    def add(self, entries: Iterable[Excerpt]) -> None:
         """Look at entries."""
         measured = {detector.of for detector in self.policy.looking_back}
-        for seen in entries:
-            kept = Seen(seen.reference, seen.job, seen.user, seen.at)  # there may be very many
-            for sign in seen.signs:
+        for entry in entries:
+            kept = Excerpt(entry.reference, entry.job, entry.user, entry.at)  # there may be very many
+            for sign in entry.signs:
                 self.counted[sign.name][sign.key].append(kept)
-            for sample in seen.samples:
+            for sample in entry.samples:
                 if sample.of in measured:
                     self.measured[sample.of][sample.group].append((kept, sample.value))
-            if seen.flagged is not None:
-                self.flagged[seen.flagged].add(seen.reference)
+            if entry.flagged is not None:
+                self.flagged[entry.flagged].add(entry.reference)
 
     def trends(self) -> Iterator[Trend]:
         """Yield what is new of the policy's anomalies, in the policy's order."""
         for rule in self.policy.anomalies:
             found = self._found(rule.name, rule.detector)
-            yield from (Trend(seen, Anomaly(rule.name, rule.reason, figures)) for seen, figures in found)
+            yield from (Trend(entry, Anomaly(rule.name, rule.reason, figures)) for entry, figures in found)
 
-    def _found(self, name: str, detector: Detector | None) -> Iterator[tuple[Seen, Figures]]:
+    def _found(self, name: str, detector: Detector | None) -> Iterator[tuple[Excerpt, Figures]]:
         match detector:
             case Frequency():
                 yield from self._frequent(name, detector)
@@ -92,62 +92,62 @@ class LookBack:
             case _:
                 assert_never(detector)
 
-    def _frequent(self, name: str, frequency: Frequency) -> Iterator[tuple[Seen, Figures]]:
+    def _frequent(self, name: str, frequency: Frequency) -> Iterator[tuple[Excerpt, Figures]]:
         for entries in self.counted[name].values():
             yield from _too_many(sorted(entries, key=_order), frequency, self.flagged[name])
 
-    def _fallen(self, name: str, falling: Falling) -> Iterator[tuple[Seen, Figures]]:
+    def _fallen(self, name: str, falling: Falling) -> Iterator[tuple[Excerpt, Figures]]:
         for group, values in self.measured[falling.of].items():
             baseline = self.baselines.groups.get(falling.of, {}).get(group)
             if baseline is not None and baseline.samples >= falling.samples:
                 in_order = sorted(values, key=lambda value: _order(value[0]))
-                for seen, figures in _low(in_order, falling, baseline, self.flagged[name]):
-                    yield seen, (*figures, ("of", falling.of), ("group", group))
+                for entry, figures in _low(in_order, falling, baseline, self.flagged[name]):
+                    yield entry, (*figures, ("of", falling.of), ("group", group))
 
 
-def _order(seen: Seen) -> tuple[datetime, str]:
-    return seen.at, seen.reference
+def _order(entry: Excerpt) -> tuple[datetime, str]:
+    return entry.at, entry.reference
 
 
-def _too_many(entries: list[Seen], frequency: Frequency, flagged_before: set[str]) -> Iterator[tuple[Seen, Figures]]:
+def _too_many(entries: list[Excerpt], frequency: Frequency, flagged_before: set[str]) -> Iterator[tuple[Excerpt, Figures]]:
     """Yield each entry whose job is one too many. A job counts once, however many entries it has."""
-    jobs: dict[str, Seen] = {}
-    for seen in entries:
-        while jobs and seen.at - _first(jobs).at > frequency.within:
+    jobs: dict[str, Excerpt] = {}
+    for entry in entries:
+        while jobs and entry.at - _first(jobs).at > frequency.within:
             del jobs[_first(jobs).reference]
-        jobs.setdefault(seen.reference, seen)
-        if seen.reference in flagged_before:
-            jobs = {seen.reference: seen}
+        jobs.setdefault(entry.reference, entry)
+        if entry.reference in flagged_before:
+            jobs = {entry.reference: entry}
         elif len(jobs) > frequency.more_than:
             first = _first(jobs)
-            yield seen, (("jobs", str(len(jobs))), ("first", first.reference), ("since", instant_text(first.at)))
-            jobs = {seen.reference: seen}
+            yield entry, (("jobs", str(len(jobs))), ("first", first.reference), ("since", instant_text(first.at)))
+            jobs = {entry.reference: entry}
 
 
-def _first(jobs: dict[str, Seen]) -> Seen:
+def _first(jobs: dict[str, Excerpt]) -> Excerpt:
     return next(iter(jobs.values()))
 
 
 def _low(
-    values: list[tuple[Seen, Decimal]], falling: Falling, baseline: Baseline, flagged_before: set[str]
-) -> Iterator[tuple[Seen, Figures]]:
+    values: list[tuple[Excerpt, Decimal]], falling: Falling, baseline: Baseline, flagged_before: set[str]
+) -> Iterator[tuple[Excerpt, Figures]]:
     """Yield each entry with which the median of the last values lies too low."""
     from statistics import median  # noqa: PLC0415  as in engine.rating.baselines
 
     bound = EXACT.multiply(baseline.median, falling.below)
-    last: deque[tuple[Seen, Decimal]] = deque(maxlen=falling.last)
-    for seen, value in values:
-        last.append((seen, value))
-        if seen.reference in flagged_before:
+    last: deque[tuple[Excerpt, Decimal]] = deque(maxlen=falling.last)
+    for entry, value in values:
+        last.append((entry, value))
+        if entry.reference in flagged_before:
             last.clear()
-        elif len(last) == falling.last and seen.at - last[0][0].at <= falling.within:
+        elif len(last) == falling.last and entry.at - last[0][0].at <= falling.within:
             middle = median(one for _, one in last)
             if middle < bound:
-                yield seen, _low_figures(middle, baseline, last)
+                yield entry, _low_figures(middle, baseline, last)
                 last.clear()
 
 
-def _low_figures(middle: Decimal, baseline: Baseline, last: deque[tuple[Seen, Decimal]]) -> Figures:
+def _low_figures(middle: Decimal, baseline: Baseline, last: deque[tuple[Excerpt, Decimal]]) -> Figures:
     first = last[0][0]
     return (
         ("median", canonical(middle)),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from engine.domain.anomaly import Sample
 from engine.ledger.store import Store
@@ -34,10 +34,16 @@ class BaselineCache:
     clock: Clock
     known: Baselines = NO_BASELINES
     read_at: float | None = None
+    is_needed: bool = field(init=False)
+    """Whether events are measured by them: each asks, and the policy would look through its anomalies each time."""
+
+    @is_needed.default
+    def _is_needed(self) -> bool:
+        return self.policy.needs_baselines
 
     def current(self, deadline: Deadline) -> Baselines:
         """Return the baselines that hold now; none, with the reason, where there are none."""
-        if not self.policy.needs_baselines:
+        if not self.is_needed:
             return NO_BASELINES
         if self.read_at is None or self.clock.steady() - self.read_at >= SECONDS_BETWEEN_READS:
             self.known = self._read(deadline)

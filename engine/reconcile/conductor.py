@@ -10,10 +10,12 @@ from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Outcome
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import LedgerError
+from engine.domain.job_row import JobRow
 from engine.ledger.store import Store
 from engine.policy.model import Policy
 from engine.rating.assess import assess
 from engine.rating.baselines import Baselines
+from engine.rating.job_row import ASSUMED_ROW
 from engine.reconcile.baseline_cache import BaselineCache
 from engine.reconcile.settle import EventProposal, likely_log, settle
 from engine.runtime.clock import Clock, Deadline
@@ -72,7 +74,7 @@ class Conductor:
         """Bring the ledger in line with one envelope, and report on it."""
         started = self.clock.steady()
         try:
-            report = self._settle(envelope, deadline.sooner(EVENT_SECONDS_MAX))
+            report = self.settled(envelope, deadline.sooner(EVENT_SECONDS_MAX))
         except Exception as error:
             self.telemetry.failed(Failure(envelope, error, self._milliseconds(started)))
             raise
@@ -80,13 +82,17 @@ class Conductor:
         self.telemetry.settled(report)
         return report
 
-    def _settle(self, envelope: Envelope, deadline: Deadline) -> Report:
+    def settled(self, envelope: Envelope, deadline: Deadline, row: JobRow = ASSUMED_ROW) -> Report:
+        """Bring the ledger in line with one envelope, and tell nobody; ``row`` is what is known of its job's row.
+
+        Raises EventError or LedgerError; either way nothing moved.
+        """
         assessment = self._assess(envelope, self.baselines.current(deadline))
         if assessment is None:
             return Report(envelope, Outcome.IGNORED)
         try:
             log = likely_log(assessment, self.ledger, deadline)
-            return self.settle(EventProposal(assessment, self.policy, self.ledger, log, self.tracer), deadline)
+            return self.settle(EventProposal(assessment, self.policy, self.ledger, log, self.tracer, row), deadline)
         except LedgerError as error:
             raise error.about(envelope.id, job=assessment.job, user=assessment.user, rule=assessment.rule) from error
 

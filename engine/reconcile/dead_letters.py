@@ -15,10 +15,11 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from engine.domain.documents import read_document
-from engine.domain.envelope import Document, Envelope, Source
+from engine.domain.envelope import Document
 from engine.domain.errors import EventError
+from engine.domain.references import GRANT
 from engine.policy import Policy
-from engine.rating.assess import assess
+from engine.policy.expressions.paths import Path, PathProblem
 from engine.reconcile.give_up import RECEIVES
 
 HIDDEN_SECONDS = 300
@@ -94,20 +95,23 @@ def read_letter(message: Mapping[str, Any], queue: str) -> Letter:
     )
 
 
-def problem_now(letter: Letter, policy: Policy) -> str | None:
-    """Return what the policy has against a letter's events as it is now, or None where it takes them."""
-    if letter.repeats:
+def jobs_and_users(letter: Letter, policy: Policy) -> tuple[list[str], list[str]]:
+    """Return whose the events of a letter are, as far as they say it: jobs (or purchases, as ``grant#...``) and users.
+
+    Each is named once.
+    """
+    fields = policy.fields
+    jobs = [_said(fields.job, event) or _said(fields.reference, event, GRANT) for event in letter.events]
+    users = [_said(fields.user, event) for event in letter.events]
+    return list(dict.fromkeys(filter(None, jobs))), list(dict.fromkeys(filter(None, users)))
+
+
+def _said(path: Path | None, event: Document, prefix: str = "") -> str | None:
+    try:
+        value = path.search(event) if path is not None else None
+    except PathProblem:
         return None
-    if not letter.events:
-        return "there is no event in it"
-    for event in letter.events:
-        try:
-            assessment = assess(Envelope(event, Source.REPLAY), policy)
-        except EventError as error:
-            return str(error)
-        if assessment is None:
-            return NO_RULE
-    return None
+    return f"{prefix}{value}" if isinstance(value, str) and value else None
 
 
 NO_RULE = "no rule of the policy matches it"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
@@ -19,13 +19,13 @@ from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.policy.compiled import load_compiled
 from engine.reconcile.reconciler import Reconciler
-from engine.runtime.clock import Clock
+from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from engine.reconcile.give_up import FailedEvents
 
-HOME = Path(__file__).resolve().parent.parent.parent
+HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # noqa: PTH120  as in policy_path
 """Where ``policies/`` stands: the root of the project, and of the Lambda artifact."""
 
 CONNECT_SECONDS_MAX = 1
@@ -74,16 +74,23 @@ class Settings:
             failed_events=get("FAILED_EVENTS_QUEUE_URL") or None,
         )
 
-    def policy_path(self) -> Path:
+    def policy_path(self) -> str:
         """Return the policy file: as given if it is there, else beside the program."""
-        path = Path(self.policy_file)
-        return path if path.is_absolute() or path.exists() else HOME / path
+        file = self.policy_file
+        is_given = os.path.isabs(file) or os.path.exists(file)  # noqa: PTH110, PTH117  a cold start does without pathlib
+        return file if is_given else f"{HOME}/{file}"
 
 
 def build_client(
-    region: str | None = None, endpoint: str | None = None, connections: int = 10, service: str = "dynamodb"
+    region: str | None = None,
+    endpoint: str | None = None,
+    connections: int = 10,
+    service: str = "dynamodb",
+    profile: str | None = None,
 ) -> Any:
     """Return botocore's client of a service: credentials, region, profile and endpoint as every AWS tool finds them.
+
+    What is given here counts instead.
 
     Retries are ours (``ledger.dynamodb.calls``). Raises botocore's own errors for a profile or a region that is not there.
     """
@@ -91,6 +98,8 @@ def build_client(
     from botocore.session import get_session  # noqa: PLC0415  the same
 
     session = get_session()
+    if profile is not None:
+        session.set_config_variable("profile", profile)
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_SECONDS_MAX,
@@ -124,7 +133,22 @@ def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: 
 
     wire = choose_wire(os.environ) if endpoint is None else None
     client = build_wire_client(wire, clock) if wire else build_client(None, endpoint, connections)
+    return store_on(client, tables, clock)
+
+
+def store_on(client: Any, tables: Tables, clock: Clock) -> Store:
+    """Return the store on a client of DynamoDB's that is open already."""
     return DynamoStore(client, tables, clock)
+
+
+def table_problem(client: Any, kind: str, name: str, deadline: Deadline) -> str | None:
+    """Return what is wrong with the table that is to be the one of ``kind``, or None where it can serve as that.
+
+    Raises LedgerRefused where it may not be looked at, and LedgerUnavailable where no answer comes in time.
+    """
+    from engine.ledger.dynamodb import tables  # noqa: PLC0415  only the command line looks
+
+    return tables.table_problem(client, kind, name, deadline)
 
 
 def build_wire_client(wire: Wire, clock: Clock) -> WireClient:

@@ -167,7 +167,8 @@ def named(day: Day) -> list[str]:
     ]
     lines += [f"fault: {fault.reference}, entry {fault.sequence}: {fault.problem}" for fault in seen.faults]
     lines += [
-        f"{finding.damage}: {finding.reference}, entry {finding.sequence}: {finding.problem}" for finding in verified.open
+        f"{deviation.damage}: {deviation.reference}, entry {deviation.sequence}: {deviation.problem}"
+        for deviation in verified.open
     ]
     return lines
 
@@ -229,7 +230,7 @@ def test_there_are_more_than_twenty_kinds() -> None:
 
 
 def test_a_repair_done_twice_does_nothing_the_second_time(day: Day) -> None:
-    """Each finding is corrected once."""
+    """Each deviation is corrected once."""
     day.remove("job#j-2", 1)
     day.change("job#j-4", 1, "SET amount = :n", n=n("-0.2"))
 
@@ -251,7 +252,7 @@ def test_a_repair_that_dies_on_the_way_is_finished_by_the_next(day: Day, calls: 
     client = DisturbedClient(day.world.client, die)
     with pytest.raises(KeyboardInterrupt):
         repair(evolve(day.ledger, client=client), REASON, None, day.world.deadline(600))
-    assert ["job#j-4"] == [finding.reference for finding in day.verify().open]
+    assert ["job#j-4"] == [deviation.reference for deviation in day.verify().open]
 
     assert repaired(day, None).after.is_clean
     assert () == day.verify().open
@@ -277,7 +278,7 @@ def test_damage_after_a_repair_is_found_again(day: Day) -> None:
     repaired(day, None)
     day.change("job#j-4", 1, "SET amount = :n", n=n("-0.3"))
 
-    assert ["job#j-4"] == [finding.reference for finding in day.verify().open]
+    assert ["job#j-4"] == [deviation.reference for deviation in day.verify().open]
     assert {user: posted for user, posted in TRUE.items() if user == "u-2"} == {
         drift.user: drift.posted for drift in day.audit().drifts
     }

@@ -40,7 +40,7 @@ def test_a_seal_covers_what_was_posted_since_the_last_one(day: Day) -> None:
     assert (2, 3, 11) == (second.number, second.entries, second.total)
     assert second == third
     assert (too_early.hash, too_early.until) == (second.previous, second.since)
-    assert (2, 11, ()) == ((seen := day.verify()).seals, seen.entries, seen.findings)
+    assert (2, 11, ()) == ((seen := day.verify()).seals, seen.entries, seen.deviations)
     assert (too_early.hash, second.hash) == seen.hashes
 
 
@@ -114,13 +114,13 @@ def test_what_was_sealed_in_the_first_form_is_compared_as_ever(old_day: Day) -> 
     """Today's seal goes on behind it; damage behind both is named, and put right."""
     old_day.time.wait(QUARTER + 1)
     old_day.seal()
-    assert (2, 11, ()) == ((seen := old_day.verify()).seals, seen.entries, seen.findings)
+    assert (2, 11, ()) == ((seen := old_day.verify()).seals, seen.entries, seen.deviations)
 
     old_day.change("job#j-4", 1, "SET amount = :n", n={"N": "-0.2"})
     old_day.change("job#j-7", 1, "SET amount = :n", n={"N": "-0.1"})
 
-    assert [("job#j-4", 1), ("job#j-7", 2)] == [(found.reference, found.seal) for found in old_day.verify().findings]
-    assert [False, True] == [found.facts_are_sealed for found in old_day.verify().findings]
+    assert [("job#j-4", 1), ("job#j-7", 2)] == [(found.reference, found.seal) for found in old_day.verify().deviations]
+    assert [False, True] == [found.facts_are_sealed for found in old_day.verify().deviations]
     assert repair(old_day.ledger, "ticket 7", None, old_day.world.deadline(60)).after.is_clean
     assert () == old_day.verify().open
 
@@ -135,7 +135,7 @@ def test_many_entries_make_several_parts(day: Day, monkeypatch: pytest.MonkeyPat
 
     assert 13 == seal.entries
     assert len(seal.parts) > 3
-    assert () == day.verify().findings
+    assert () == day.verify().deviations
 
 
 def test_what_came_or_went_behind_a_seal_is_counted_by_the_next_audit(day: Day) -> None:
@@ -170,8 +170,8 @@ def test_a_seal_that_was_changed_is_named(day: Day, change: str, problem: str) -
 
     found = day.verify().open
 
-    assert any(finding.problem.startswith(problem) for finding in found), found
-    assert {Damage.SEAL} <= {finding.damage for finding in found}
+    assert any(deviation.problem.startswith(problem) for deviation in found), found
+    assert {Damage.SEAL} <= {deviation.damage for deviation in found}
 
 
 def test_a_seal_that_was_made_anew_breaks_the_chain_behind_it(day: Day) -> None:
@@ -182,7 +182,7 @@ def test_a_seal_that_was_made_anew_breaks_the_chain_behind_it(day: Day) -> None:
     forged = evolve(first, until=first.until.replace("2026", "2025"))
     day.world.client.put_item(TableName=day.world.tables.seals, Item=header_item(forged))
 
-    problems = [finding.problem for finding in day.verify().open]
+    problems = [deviation.problem for deviation in day.verify().open]
 
     assert f"seal 2: the hash of the one before is {second.previous}; {forged.hash} follows" in problems
 
@@ -196,7 +196,7 @@ def test_a_seal_or_a_part_that_is_gone_is_named(day: Day) -> None:
     assert [f"seal 2: its part {part[:12]} is gone or was changed"] == [f.problem for f in day.verify().open]
 
     day.world.client.delete_item(TableName=day.world.tables.seals, Key=encode_item({"id": "seal", "number": 1}))
-    assert "seal 2: its number is 2; 1 follows" in [finding.problem for finding in day.verify().open]
+    assert "seal 2: its number is 2; 1 follows" in [deviation.problem for deviation in day.verify().open]
 
 
 def test_the_first_damage_comes_first(day: Day) -> None:
@@ -204,7 +204,9 @@ def test_the_first_damage_comes_first(day: Day) -> None:
     day.change("job#j-5", 1, "SET amount = :n", n={"N": "-1"})
     day.remove("job#j-2", 2)
 
-    assert [("job#j-2", 2), ("job#j-5", 1)] == [(finding.reference, finding.sequence) for finding in day.verify().findings]
+    assert [("job#j-2", 2), ("job#j-5", 1)] == [
+        (deviation.reference, deviation.sequence) for deviation in day.verify().deviations
+    ]
 
 
 def test_two_that_seal_at_once_make_one_seal(day: Day) -> None:
@@ -220,7 +222,7 @@ def test_two_that_seal_at_once_make_one_seal(day: Day) -> None:
 
     assert first == second
     assert [1, 2] == [seal.number for seal, _ in day.store.seals(deadline)]
-    assert () == day.verify().findings
+    assert () == day.verify().deviations
 
 
 def test_a_sealing_whose_answer_is_lost_is_done(day: Day) -> None:

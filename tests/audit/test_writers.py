@@ -84,7 +84,7 @@ def test_no_false_alarm_while_eight_writers_post(
     assert all(seen.came_or_went == 0 for seen in after)
     last = audit(world.reconciler().ledger, world.deadline(120))
     assert ([QUIET], ()) == ([drift.user for drift in last.drifts], last.busy)
-    assert () == verify(world.reconciler().ledger.audits(), world.deadline(120)).findings
+    assert () == verify(world.reconciler().ledger.audits(), world.deadline(120)).deviations
     print(f"\n{len(before) + len(after)} audits beside {sum(posted)} events of {WRITERS} writers in {seconds:g} s")  # noqa: T201
 
 

@@ -192,7 +192,7 @@ def invoked(artifact: Path, event: dict[str, Any], environment: dict[str, str]) 
 
 WHAT_ATTRS_COMPILES_IN_A_COLD_START = """
 import sys
-from engine import precompiled
+from engine.runtime import precompiled
 
 precompiled.recall(".")
 compiled = []

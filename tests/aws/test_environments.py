@@ -1,4 +1,4 @@
-"""How the virtual environments are filled where the first way fails: behind a company's proxy, or from a private index."""
+"""How the virtual environments are filled where the first way does not work: behind a proxy, or from a private index."""
 
 from __future__ import annotations
 

@@ -34,6 +34,9 @@ Document = dict[str, Any]
 
 TABLES = Tables("Jobs-its", "Credits-its", "Ledger-its", "State-dev", "Seals-its")
 QUEUES = FAILED, UNDELIVERED = "credit-reconciler-dev-failed-events", "credit-reconciler-dev-undelivered-events"
+STACK = "cc"
+"""What the translated template is a stack of."""
+
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 STATEMENTS = resources(None, "AWS::IAM::ManagedPolicy")["OperatorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
 PERMISSIONS = sorted((each["Sid"], action) for each in STATEMENTS if "Sid" in each for action in as_list(each["Action"]))
@@ -65,6 +68,16 @@ class Desk:
 
     def __attrs_post_init__(self) -> None:
         self.owner, self.iam = self.aws.client("dynamodb"), self.aws.client("iam")
+
+    def make_stack(self) -> None:
+        """Make a stack whose outputs name the tables."""
+        names = {"Jobs": TABLES.jobs, "Credits": TABLES.credits, "Ledger": TABLES.ledger, "State": TABLES.state}
+        outputs = {f"{kind}TableName": {"Value": name} for kind, name in names.items()}
+        template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}, "Outputs": outputs}
+        formation = self.aws.client("cloudformation")
+        formation.create_stack(StackName=STACK, TemplateBody=json.dumps(template))
+        formation.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        formation.close()
 
     def put(self, document: Document) -> None:
         """Let the role have this policy."""
@@ -116,6 +129,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             sqs.create_queue(QueueName=queue)
         sqs.close()
         account = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
+        desk.make_stack()
         trust = json.dumps({"Version": "2012-10-17", "Statement": [account]})
         desk.iam.create_role(RoleName="operator", AssumeRolePolicyDocument=trust)
         desk.put(desk.document)
@@ -155,6 +169,12 @@ def an_entry_explained(desk: Desk) -> str:
     """Reads a job's log."""
     a_replay(desk)
     return desk.run("explain", "--entry", f"job#j-{desk.number}")
+
+
+def a_statement_of_a_stack(desk: Desk) -> str:
+    """Reads the names of the tables from the stack's outputs."""
+    a_replay(desk)
+    return desk.run("statement", f"u-{desk.number}", "--stack", STACK)
 
 
 def an_audit(desk: Desk) -> str:
@@ -205,10 +225,12 @@ Check = Callable[[Desk], str]
 
 CHECKS: Mapping[tuple[str, str], Check] = {
     ("AppendToTheLedger", "dynamodb:PutItem"): a_replay,
+    ("FindAndMarkJobs", "dynamodb:GetItem"): dead_letters,
     ("FindAndMarkJobs", "dynamodb:Scan"): a_scan,
     ("FindAndMarkJobs", "dynamodb:UpdateItem"): a_replay,
     ("KeepBaselines", "dynamodb:GetItem"): a_replay,
     ("KeepBaselines", "dynamodb:PutItem"): a_scan,
+    ("LookAtTables", "dynamodb:DescribeTable"): a_statement,
     ("MoveBalances", "dynamodb:UpdateItem"): a_replay,
     ("ReadAndKeepSeals", "dynamodb:GetItem"): an_audit_that_seals_and_verifies,
     ("ReadAndKeepSeals", "dynamodb:PutItem"): an_audit_that_seals_and_verifies,
@@ -223,6 +245,7 @@ CHECKS: Mapping[tuple[str, str], Check] = {
     ("ReadTheLedger", "dynamodb:BatchGetItem"): an_audit_that_seals_and_verifies,
     ("ReadTheLedger", "dynamodb:Query"): an_entry_explained,
     ("ReadTheLedger", "dynamodb:Scan"): an_audit,
+    ("ReadTheStack", "cloudformation:DescribeStacks"): a_statement_of_a_stack,
 }
 """What misses each permission."""
 
@@ -299,6 +322,8 @@ DENIALS: tuple[tuple[str, str, Mapping[str, Any], str], ...] = (
     ("secretsmanager", "get_secret_value", {"SecretId": "openai"}, "it knows no key"),
     ("lambda", "invoke", {"FunctionName": "credit-reconciler-dev"}, "it works by itself"),
     ("events", "put_events", {"Entries": [{"Source": "a", "DetailType": "b", "Detail": "{}"}]}, "nor puts events"),
+    ("cloudformation", "describe_stacks", {"StackName": "another"}, "it reads its own stack alone"),
+    ("cloudformation", "delete_stack", {"StackName": STACK}, "nor changes it"),
     ("iam", "put_role_policy", {"RoleName": "operator", "PolicyName": "p", "PolicyDocument": "{}"}, "nor takes more rights"),
     ("kms", "list_keys", {}, "it sees no keys"),
 )

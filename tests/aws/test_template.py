@@ -22,7 +22,8 @@ from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.facts import Facts
 from engine.domain.money import Money
-from engine.ledger.dynamodb.postings import ACTIONS_MAX, item_of
+from engine.ledger.dynamodb.postings import item_of
+from engine.ledger.store import ACTIONS_MAX
 from engine.policy.patterns import compile_pattern
 from engine.reconcile.give_up import RECEIVES_MAX
 from engine.runtime.clock import Clock

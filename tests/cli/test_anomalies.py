@@ -174,4 +174,4 @@ def test_a_ledger_that_is_not_there_is_told_in_words(
         main()
 
     assert FAILED == status.value.code
-    assert "ResourceNotFoundException" in capsys.readouterr().err
+    assert "LEDGER_TABLE=No-such-table: there is no such table in us-east-1 at " in capsys.readouterr().err

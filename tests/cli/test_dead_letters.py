@@ -211,7 +211,11 @@ def test_what_was_fixed_is_posted_once_and_what_was_not_stays(world: World, queu
     second = dead_letters("replay", "--all", "--json")
     third = dead_letters("replay", "--all", "--json")
 
-    assert {fine, nobody, again, batch, theirs} == {id_ for id_, letter in before.items() if letter["now"] == "ready"}
+    assert {fine, batch} == {id_ for id_, letter in before.items() if letter["now"] == "ready"}
+    assert "nothing to post: the next scheduled run does its work" == before[again]["now"]
+    assert before[nobody]["now"].endswith("is 'u-new'; there is no such user in Credits")
+    assert before[theirs]["now"].endswith("is 'u-2'; the job's first entry names 'u-1'")
+    assert (["j-b"], ["u-1"]) == (before[batch]["jobs"], before[batch]["users"])
     assert FAILED == first.exit_code == second.exit_code == third.exit_code
     assert wrong | {nobody} == {result["id"] for result in json.loads(first.stdout) if result["problem"]}
     assert ["debited"] == next(r["outcomes"] for r in json.loads(second.stdout) if r["id"] == nobody)
@@ -270,7 +274,8 @@ def test_what_is_dropped_is_kept_in_a_file_first(world: World, queue: Queue, tmp
 def test_a_letter_is_shown_whole(world: World, queue: Queue) -> None:
     """With its events, its body as it was, and what the policy says of it now."""
     assert world
-    (sent,) = queue.put(by_function(rendered("j-1"), "timeout"))
+    told = rendered("j-1")
+    (sent,) = queue.put(by_function(told, "timeout"))
 
     (shown,) = json.loads(dead_letters("show", sent, "--json").stdout)
 
@@ -279,6 +284,7 @@ def test_a_letter_is_shown_whole(world: World, queue: Queue) -> None:
     assert "the function raised on it: timeout" == listed()[sent]["reason"]
     assert "timeout" in dead_letters("show").stdout
     assert "1 dead letters" in dead_letters("list").stdout
+    assert json.dumps(told) == listed()[sent]["body"] == shown["body"]
 
 
 @pytest.mark.parametrize("arguments", [("replay",), ("drop",), ("replay", "--all", "some-id"), ("drop", "--all", "some-id")])
@@ -352,3 +358,55 @@ def test_a_queue_that_is_not_there_is_told_in_words(
 
     assert FAILED == ended.value.code
     assert "no-such-queue: " in capsys.readouterr().err
+
+
+def test_a_letter_on_80_columns_shows_whose_it_is_with_every_name_whole(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of 64 characters, a user with a UUID; the reason is folded between its words."""
+    assert world
+    monkeypatch.setenv("COLUMNS", "80")
+    job, user = f"render-{'0123456789abcdef' * 3}-01234567", "3f2c8a51-9d1e-4c0a-8f37-5b0a6a1d2e4f"
+    (sent,) = queue.put(by_function(rendered(job, user=user), f"there is no such user in Credits: {user}"))
+    name = queue.url.rsplit("/", 1)[-1]
+
+    lines = dead_letters("list").stdout.splitlines()
+
+    assert ["1 dead letters", "id", "queue", "way"] == [lines[0], *lines[1].split()]
+    assert f"{sent}  {name}  function" == lines[2]
+    assert lines[3].startswith("    since   20")
+    assert [
+        f"    job     {job}",
+        f"    user    {user}",
+        "    reason  the function raised on it: there is no such user in Credits:",
+        f"            {user}",
+    ] == lines[4:8]
+    assert user in "".join(lines[8:])
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_a_duplicate_is_known_already_and_nothing_is_written_by_a_look(world: World, queue: Queue) -> None:
+    """The ledger is asked; entries, balances and marks stay as they were."""
+    world.job("j-1").deliver(rendered("j-1"))
+    known, new = queue.put(message(rendered("j-1")), message(rendered("j-2")))
+    before = world.everything()
+
+    found = listed()
+
+    assert "known already: the ledger holds all of it" == found[known]["now"]
+    assert "ready" == found[new]["now"]
+    assert before == world.everything()
+
+
+def test_a_ledger_that_is_not_there_is_told_where_letters_hold_events(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they hold none, nobody asks for it."""
+    assert world
+    monkeypatch.setenv("LEDGER_TABLE", "Ledgr")
+    (sent,) = queue.put(by_stream())
+
+    assert "there is no event in it" == listed()[sent]["now"]
+    queue.put(message(rendered("j-1")))
+    assert "LEDGER_TABLE=Ledgr: there is no such table" in str(dead_letters("list").exception)
+    assert 2 == len(list(DeadLetterQueue(queue.client, queue.url).letters())), "they were put back"

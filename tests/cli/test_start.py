@@ -125,6 +125,21 @@ def test_the_version_is_that_of_what_is_installed(capsys: pytest.CaptureFixture[
     assert (FINE, "reconciler 1.2.3\n", "") == run(capsys, monkeypatch, "--version") == by_the_library("--version", "plan")
 
 
+def test_without_the_library_it_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever installed no extra has help and plain validations; another missing module is a mistake of ours."""
+    monkeypatch.delitem(sys.modules, "engine.cli.app")
+    monkeypatch.setitem(sys.modules, "typer", None)  # importing it fails as if it were not there
+    told = run(capsys, monkeypatch, "schema")
+    monkeypatch.setitem(sys.modules, "engine.cli.app", None)
+    monkeypatch.setattr("sys.argv", ["reconciler", "schema"])
+
+    assert (MISUSED, "", "this command needs the libraries of the extra `cli`: pip install 'credit-reconciler[cli]'\n") == told
+    with pytest.raises(ModuleNotFoundError):
+        main()
+
+
 def test_a_reader_who_goes_away_is_no_error() -> None:
     """Of help, and of what is wrong with a policy: no traceback."""
     for arguments in (["--help"], ["validate", "policies/video.yaml"]):

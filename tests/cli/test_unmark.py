@@ -17,8 +17,8 @@ from engine.domain.instants import instant_text
 from engine.ledger.dynamodb.attributes import decode_item, encode, encode_item
 from engine.ledger.dynamodb.marked import MARK, DynamoMarkStore
 from engine.ledger.dynamodb.store import DynamoStore
-from engine.ledger.marks import EntryKey
 from engine.ledger.store import ScanSlice, Tables
+from engine.ledger.stored import EntryKey
 from engine.reconcile.unmark import Unmarker, UnmarkReport
 from tests.support.clock import ManualClock
 from tests.support.events import failed, rendered

@@ -20,7 +20,7 @@ from engine.ledger.store import Receipt, ScanSlice
 from engine.reconcile.catch_up import OwnAllowance, scan
 from engine.runtime.clock import Deadline
 from tests.support.events import failed, rendered
-from tests.support.ledgers import MemoryLedger
+from tests.support.ledgers import FaultyStore
 from tests.support.policies import example
 from tests.support.steps import Steps
 
@@ -42,7 +42,7 @@ def world(*changes: tuple[str, str], balance: str = "1000", **columns: Any) -> S
 
 
 @define
-class Interrupted(MemoryLedger):
+class Interrupted(FaultyStore):
     """A ledger where something happens before each of the next postings or bare marks."""
 
     before_post: list[Callable[[], object]] = Factory(list)
@@ -55,7 +55,7 @@ class Interrupted(MemoryLedger):
             self.before_post.pop(0)()
         self.is_posting = True
         try:
-            return MemoryLedger.post(self, entry, guard, mark, deadline)
+            return FaultyStore.post(self, entry, guard, mark, deadline)
         finally:
             self.is_posting = False
 
@@ -63,18 +63,18 @@ class Interrupted(MemoryLedger):
         """Post after what happens first."""
         if self.before_post:
             self.before_post.pop(0)()
-        yield from MemoryLedger.post_all(self, postings, deadline)
+        yield from FaultyStore.post_all(self, postings, deadline)
 
     def mark(self, job: str, mark: Mark, deadline: Deadline) -> bool:
         """Mark after what happens first."""
         if self.before_mark and not self.is_posting:
             self.before_mark.pop(0)()
-        return MemoryLedger.mark(self, job, mark, deadline)
+        return FaultyStore.mark(self, job, mark, deadline)
 
 
 def interrupted(steps: Steps) -> Interrupted:
     """Let things happen in between; returns where to say what."""
-    ledger = Interrupted(steps.ledger.balances, steps.ledger.rows)
+    ledger = Interrupted(steps.ledger.store)
     steps.ledger, steps.reconciler = ledger, evolve(steps.reconciler, ledger=ledger)  # type: ignore[arg-type]
     return ledger
 
@@ -232,7 +232,7 @@ def test_a_row_that_does_not_say_whose_it_is_holds_up_nothing(owner: Any) -> Non
 def test_a_row_that_names_its_user_by_a_number_is_of_the_user_of_these_digits() -> None:
     """An application may store 7 and tell "7"."""
     steps = world(userId=7)
-    steps.ledger.balances |= {"7": Decimal(5), "8": Decimal(5)}
+    steps.ledger.balances.update({"7": Decimal(5), "8": Decimal(5)})
 
     with pytest.raises(EventError, match="'7'"):
         steps.deliver(rendered(user="8"))

@@ -73,7 +73,7 @@ def test_of_too_many_groups_the_largest_are_kept() -> None:
 def books(*changes: tuple[str, str], samples: int = 30, median: str = "0.8", spread: str = "0.1") -> Books:
     """Return books with a baseline for one model."""
     groups = {OF: {"veo-3": Baseline(Decimal(median), Decimal(spread), samples)}}
-    return Books(example(UNUSUAL, *changes), {"u-1": Decimal(1000)}, baselines=Baselines(groups, START))
+    return Books(example(UNUSUAL, *changes), {"u-1": Decimal(1000)}, Baselines(groups, START))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_an_entry_keeps_the_sample_that_was_taken() -> None:
 def steps_with(baseline: Baselines | None = None) -> Steps:
     """Return a reconciler whose ledger has these baselines stored."""
     steps = Steps(example(UNUSUAL))
-    steps.ledger.baselines = baseline or Baselines()
+    steps.ledger.store.baselines[steps.reconciler.policy.name] = baseline or Baselines()
     return steps
 
 
@@ -238,7 +238,8 @@ def test_the_scheduled_run_renews_the_baselines() -> None:
     steps.deliver(rendered("j-x", seconds=60))
 
     assert {"groups": 1, "samples": 40} == answer["baselines"]
-    assert Baseline(Decimal("0.9"), Decimal("0.1"), 40, LOG_9_TO_8) == steps.ledger.baselines.groups[OF]["veo-3"]
+    (renewed,) = steps.ledger.store.baselines.values()
+    assert Baseline(Decimal("0.9"), Decimal("0.1"), 40, LOG_9_TO_8) == renewed.groups[OF]["veo-3"]
     assert ["unusual"] == [anomaly.name for anomaly in steps.ledger.lines("j-x")[0].anomalies]
 
 

@@ -21,7 +21,6 @@ from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.dynamodb.postings import item_of
 from engine.ledger.stored import entry_of
 from engine.policy import Policy, parse_policy
-from engine.preview.rehearsal import Rehearsal
 from engine.rating.baselines import Baselines
 from tests.support.books import Books
 from tests.support.events import event, failed, rendered
@@ -101,19 +100,19 @@ def ledger_after_three_edits(entries_least: int) -> dict[str, list[Entry]]:
     chance = random.Random(20260105)  # noqa: S311  nothing secret: the same entries in every run
     policies: list[Policy] = [parse_policy(POLICY.format(**edit), "policy.yaml") for edit in EDITS]
     balances = {f"u-{number}": Decimal(200) for number in range(50)}
-    rehearsal = Rehearsal(policies[0], balances, baselines=Baselines({}))
+    books = Books(policies[0], balances, Baselines({}))
     number = 0
-    while (number % 100 or posted(rehearsal) < entries_least) and number < 10 * entries_least:
+    while (number % 100 or posted(books) < entries_least) and number < 10 * entries_least:
         if number % 20 == 0:
-            rehearsal.policy = policies[min(3, number // (5 * jobs))]
-        rehearsal.deliver(random_event(chance, number, jobs), source=Source.EVENT)
+            books.policy = policies[min(3, number // (5 * jobs))]
+        books.deliver(random_event(chance, number, jobs), source=Source.EVENT)
         number += 1
-    return {reference: [stored(entry) for entry in entries] for reference, entries in rehearsal.entries.items()}
+    return {reference: [stored(entry) for entry in entries] for reference, entries in books.entries.items()}
 
 
-def posted(rehearsal: Rehearsal) -> int:
+def posted(books: Books) -> int:
     """Return how many entries there are."""
-    return sum(map(len, rehearsal.entries.values()))
+    return sum(map(len, books.store.kept.values()))
 
 
 def stored(entry: Entry) -> Entry:

@@ -10,12 +10,12 @@ import pytest
 
 from engine.anomalies.look_back import longest
 from engine.audit.recount import recount
-from engine.domain.anomaly import Anomaly, Seen, Sign
+from engine.domain.anomaly import Anomaly, Excerpt, Sign
 from engine.domain.facts import Facts
 from engine.domain.log import JobLog
 from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.dynamodb.postings import item_of
-from engine.ledger.stored import entry_of, seen_of
+from engine.ledger.stored import entry_of, excerpt_of
 from engine.policy import Policy
 from engine.preview.plan import plan
 from engine.preview.reasons import reasons_for
@@ -49,7 +49,7 @@ USUAL = Baselines({"charge.amount by detail.model": {"veo-3": Baseline(Decimal("
 
 def flagged(which: Policy, *documents: dict[str, Any], baselines: Baselines = USUAL) -> list[str]:
     """Return the jobs that a look back flags after these events."""
-    books = Books(which, dict(PLENTY), baselines=baselines)
+    books = Books(which, dict(PLENTY), baselines)
     books.deliver(*documents)
     books.look_back()
     return [entries[0].job or "" for entries in books.entries.values() if entries[-1].type.value == "flag"]
@@ -201,7 +201,7 @@ def test_a_look_that_begins_elsewhere_comes_to_the_same() -> None:
     times = [f"10:{minute:02}" for minute in range(20)]
     books.deliver(*jobs(*times))
     books.look_back()
-    seen = [entry.seen for entries in books.entries.values() for entry in entries]
+    seen = [entry.excerpt for entries in books.entries.values() for entry in entries]
 
     for begin in range(20):
         later = LookBack(BURST, Baselines())
@@ -264,7 +264,7 @@ def test_a_flag_does_not_post_what_is_still_due() -> None:
 
 def test_a_flag_is_of_the_user_whose_log_it_is() -> None:
     """A correction has given the log back to u-1; the entry that is one too many still names u-2."""
-    seen = Seen("job#j-1", "j-1", "u-2", datetime(2026, 1, 5, 10, tzinfo=UTC))
+    seen = Excerpt("job#j-1", "j-1", "u-2", datetime(2026, 1, 5, 10, tzinfo=UTC))
     log = JobLog(3, "u-1", Facts(), Decimal("0.8"), Decimal("-0.8"))
 
     decision = mark_only(trends.flagged(Trend(seen, Anomaly("burst-of-one-user"))), log, example())
@@ -356,7 +356,7 @@ def test_an_entry_keeps_what_it_is_counted_by() -> None:
 
     for entry in books.entries_of("j-10:10"):
         stored = decode_item(item_of(entry, START))
-        assert (entry.signs, entry.seen) == (entry_of(stored).signs, seen_of(stored))
+        assert (entry.signs, entry.excerpt) == (entry_of(stored).signs, excerpt_of(stored))
     assert ["burst"] == [sign.name for sign in books.entries_of("j-10:10")[0].signs]
     assert "signs" not in item_of(books.entries_of("j-10:10")[1], START)
 
@@ -365,5 +365,5 @@ def test_an_entry_of_an_earlier_version_is_counted_by_nothing() -> None:
     """It has no signs."""
     old = {"reference": "job#j-1", "userId": "u-1", "occurredAt": "2026-01-05T10:00:00Z", "type": "debit", "rule": "r"}
 
-    assert Seen("job#j-1", None, "u-1", datetime.fromisoformat("2026-01-05T10:00:00Z")) == seen_of(old)
-    assert (Sign("a", "k"),) == seen_of({**old, "signs": {"a": "k"}}).signs
+    assert Excerpt("job#j-1", None, "u-1", datetime.fromisoformat("2026-01-05T10:00:00Z")) == excerpt_of(old)
+    assert (Sign("a", "k"),) == excerpt_of({**old, "signs": {"a": "k"}}).signs

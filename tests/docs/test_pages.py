@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli.app import COMMANDS, GROUPS
+from engine.cli.app import COMMANDS
 from tools.environments import ROOT
+from tools.template import load, resources
 
 TOP = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CHANGELOG")]
 PAGES = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
@@ -59,7 +60,7 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_is_named_is_there(page: Path) -> None:
     """``reconciler`` and a word are a command."""
-    assert set() == set(COMMAND.findall(page.read_text())) - {*COMMANDS, *GROUPS}
+    assert set() == set(COMMAND.findall(page.read_text())) - COMMANDS.keys()
 
 
 def test_every_page_is_linked_from_another() -> None:
@@ -71,3 +72,14 @@ def test_every_page_is_linked_from_another() -> None:
 
     pages = {page for page in PAGES if page.parent.name != "decisions"}
     assert set() == pages - reached
+
+
+def test_the_runbook_lists_every_alarm_before_its_sections() -> None:
+    """Whoever is called finds there, at a glance, what happened and what that means for balances."""
+    table, *_sections = (ROOT / "docs" / "runbook.md").read_text().split("\n## ")
+    alarms = {
+        alarm["Properties"]["AlarmName"]["Fn::Sub"].rsplit("${Environment}-", 1)[1]
+        for alarm in resources(load(), "AWS::CloudWatch::Alarm").values()
+    }
+
+    assert alarms == set(re.findall(r"(?:\| |, )\[([a-z-]+)\]\(#\1\)", table))

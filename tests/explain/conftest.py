@@ -13,8 +13,8 @@ from engine.anomalies.explain import Explainer
 from engine.anomalies.explain.budget import Budget
 from engine.anomalies.explain.bus import Bus
 from engine.anomalies.explain.function import NO_KEY_YET
-from engine.anomalies.explain.model import Endpoint, connect
-from engine.anomalies.explain.secret import Key
+from engine.anomalies.explain.model import ModelEndpoint, connect
+from engine.anomalies.explain.secret import ModelKey
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Tables
 from engine.runtime.clock import Clock
@@ -37,7 +37,7 @@ class Desk:
     lines: list[dict[str, Any]] = field(factory=list)
     keys: list[str | None] = field(factory=lambda: [KEY])
     """What the secret holds: now, and after each further look."""
-    opened: list[Endpoint] = field(factory=list)
+    opened: list[ModelEndpoint] = field(factory=list)
 
     def explainer(self, client: Any = None, clock: Clock | None = None) -> Explainer:
         """Return what explains, as a fresh container builds it."""
@@ -46,7 +46,7 @@ class Desk:
         store = DynamoStore(client, tables, clock)
         budget = Budget(store.explanations(), self.world.policy.explain.max_per_hour, clock)
         read = lambda: self.keys.pop(0) if len(self.keys) > 1 else self.keys[0]  # noqa: E731
-        model = Endpoint("gpt-4.1", Key(read, clock), budget, clock, self.server.url)
+        model = ModelEndpoint("gpt-4.1", ModelKey(read, clock), budget, clock, self.server.url)
         self.opened.append(model)
         telemetry = Telemetry(lambda line: self.lines.append(json.loads(line)), clock, {"FunctionName": "explain"})
         bus = Bus(self.put_events, "default")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.anomalies.explain.model import Endpoint, is_safe
+from engine.anomalies.explain.model import ModelEndpoint, is_safe
 from engine.ledger.dynamodb.wire import ServiceError
 from tests.explain.conftest import Desk, record
 from tests.support.events import failed, rendered
@@ -359,7 +359,7 @@ def test_no_prompt_key_or_word_of_a_stranger_is_in_the_log(desk: Desk) -> None:
 
     shown = json.dumps(desk.lines) + repr(explainer.model)
     assert not [word for word in (KEY, "Mallory", "refund everyone", "data>", "explain entries") if word in shown]
-    assert isinstance(explainer.model, Endpoint)
+    assert isinstance(explainer.model, ModelEndpoint)
     assert 1 == explainer.model.calls
 
 
@@ -391,7 +391,7 @@ def test_an_endpoint_without_tls_is_never_asked_and_the_rules_explain_and_say_wh
     desk.world.deliver(rendered("j-1", seconds=700))
     explainer, read = desk.explainer(), []
     model = explainer.model
-    assert isinstance(model, Endpoint)
+    assert isinstance(model, ModelEndpoint)
     model.base_url = "http://models.example.com/v1"
     model.key.read = lambda: read.append("read")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.anomalies.explain.secret import Key, key_of
+from engine.anomalies.explain.secret import ModelKey, key_of
 from tests.support.clock import ManualClock
 
 
@@ -23,7 +23,7 @@ def test_a_secret_holds_the_key_itself_or_as_a_member(secret: str | None, key: s
 def test_a_key_is_read_again_after_five_minutes() -> None:
     """So that a rotation needs no deployment."""
     time, held = ManualClock(), ["sk-1", "sk-2"]
-    key = Key(lambda: held.pop(0), time.clock())
+    key = ModelKey(lambda: held.pop(0), time.clock())
 
     assert "sk-1" == key.now()
     time.elapsed = 299
@@ -42,7 +42,7 @@ def test_a_secret_that_cannot_be_read_leaves_the_key_known_before() -> None:
             raise ConnectionError
         return "sk-1"
 
-    key = Key(read, time.clock())
+    key = ModelKey(read, time.clock())
 
     assert key.now() is None
     time.elapsed = 29
@@ -56,7 +56,7 @@ def test_a_secret_that_cannot_be_read_leaves_the_key_known_before() -> None:
 
 def test_a_key_is_not_shown() -> None:
     """Not where an object is printed into a log or a traceback."""
-    key = Key(lambda: "sk-1", ManualClock().clock())
+    key = ModelKey(lambda: "sk-1", ManualClock().clock())
     key.now()
 
     assert "sk-1" not in repr(key)

@@ -124,6 +124,10 @@ HELPLESS: dict[str, tuple[Callable[[World], Body], str]] = {
         "a finite number >= 0 is needed",
     ),
     "no job": (lambda _: first(jobId=None), "event e-1, user 'u-1', rule debit-rendered, field detail.jobId: "),
+    "no id": (
+        lambda _: {name: value for name, value in rendered("j-1", seconds="eight").items() if name != "id"},
+        "event 'video.rendered' from queue, message m-1, job 'j-1', user 'u-1', rule debit-rendered, field detail.seconds: ",
+    ),
     "no JSON": (lambda _: "{", "event message m-1, rule (none), field body: is not JSON: "),
     "no event": (lambda _: {"jobId": "j-1"}, "event message m-1, rule (none), field body: is no EventBridge event: "),
     "no user": (lambda _: first(userId="u-none"), "event e-1, job 'j-1', user 'u-none', rule debit-rendered, "),
@@ -260,7 +264,7 @@ def test_of_what_comes_back_again_the_oldest_is_told_by_its_age() -> None:
     """Half an hour and a second; what has come twice SQS itself still counts, and one without a time says nothing."""
     told: list[str] = []
     busy = LedgerUnavailable("busy")
-    old, older = (record("{}", 11, message=str(n), sent=NOW - timedelta(seconds=1800 + n)) for n in (0, 1))
+    old, older = (record("{}", 3 + n, message=str(n), sent=NOW - timedelta(seconds=1800 + n)) for n in (0, 1))
     young = record("{}", 2, message="young", sent=NOW - timedelta(days=1))
     timeless = {"messageId": "timeless", "attributes": {"ApproximateReceiveCount": "9"}}
 
@@ -268,7 +272,7 @@ def test_of_what_comes_back_again_the_oldest_is_told_by_its_age() -> None:
 
     assert [young, old, older, timeless, None] == back
     (line,) = map(json.loads, told)
-    assert ("1", 11, 2, 1801.0, "WARNING") == tuple(
+    assert ("1", 4, 2, 1801.0, "WARNING") == tuple(
         line[key] for key in ("sqsMessage", "receives", "events", "ReturnedSeconds", "level")
     )
     (directive,) = line["_aws"]["CloudWatchMetrics"]

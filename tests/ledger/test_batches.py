@@ -12,8 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from engine.domain.envelope import Envelope, Source
-from engine.ledger.dynamodb.postings import ACTIONS_MAX
-from engine.ledger.store import Tables
+from engine.ledger.store import ACTIONS_MAX, Tables
 from engine.runtime.telemetry import Report
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example

@@ -9,8 +9,8 @@ import pytest
 from benchmarks.capacity import KB, costs, item_bytes
 from engine.ledger.dynamodb.attributes import encode_item
 from engine.policy import load_policy
-from engine.reconcile.wiring import HOME
 from tests.support.events import failed, rendered
+from tools.environments import ROOT
 
 JOB, USER = "j-3f2b8c1e-77aa-4d10-9d3e-0a1b2c3d4e5f", "u-5d7e9a10-1234-4abc-8def-001122334455"
 
@@ -35,7 +35,7 @@ def test_an_item_is_measured_as_documented(item: dict[str, object], size: int) -
 
 def test_an_entry_fits_into_a_kilobyte() -> None:
     """With identifiers of 38 characters and the shipped policy."""
-    policy = load_policy(HOME / "policies" / "video.yaml")
+    policy = load_policy(ROOT / "policies" / "video.yaml")
     events = [
         rendered(JOB, user=USER, model="veo-3.1-fast-generate-001", resolution="1080p", at="2026-12-01T10:00:00Z"),
         failed(JOB, user=USER, at="2026-12-01T11:00:00Z"),

@@ -13,12 +13,12 @@ from engine.domain.decision import Outcome
 from engine.domain.envelope import Source
 from engine.domain.errors import EventError
 from engine.domain.job_row import Mark, RowTime, most_frequent
+from engine.ledger.conditions import takes
 from engine.ledger.dynamodb.marks import update_mark
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import ScanSlice, Tables
 from engine.reconcile.catch_up import scan
 from tests.support.events import rendered
-from tests.support.ledgers import takes
 from tests.support.world import World
 
 BARE = Mark("completed", sequence=2, read="completed")
@@ -65,7 +65,7 @@ def test_a_row_takes_a_mark_only_as_its_condition_says(
     columns: dict[str, Any],
     is_taken: bool,  # noqa: FBT001
 ) -> None:
-    """On the table as in the tests' ledger in memory."""
+    """On the table as in memory."""
     world = World(dynamodb, tables).job("j-1", **columns)
     before = world.job_row() or {}
 

@@ -12,11 +12,11 @@ from engine.domain.errors import PolicyError
 from engine.policy import load_policy
 from engine.policy.compiled import compile_policy, compiled_path, load_compiled
 from engine.preview.plan import changes
-from engine.reconcile.wiring import HOME
 from tests.policy.mutation.spread import SPREAD
 from tests.support.events import failed, rendered
+from tools.environments import ROOT
 
-SHIPPED = sorted((HOME / "policies").glob("*.yaml"))
+SHIPPED = sorted((ROOT / "policies").glob("*.yaml"))
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_policy_that_was_edited_after_the_build_does_not_start(policy: Path, e
 @pytest.mark.parametrize("packed", [b"", b"garbage", b"\x80\x05cengine.gone\nName\n."])
 def test_what_another_version_compiled_does_not_start(policy: Path, packed: bytes) -> None:
     """Cut short, damaged, or with classes that are no more."""
-    compiled_path(policy).write_bytes(packed)
+    Path(compiled_path(policy)).write_bytes(packed)
 
     with pytest.raises(PolicyError, match="cannot be read .*build the artifact again"):
         load_compiled(policy)
@@ -79,8 +79,8 @@ def test_two_compilations_are_equal(policy: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "engine.policy.compiled", str(policy)]
     made = []
     for _ in range(2):
-        subprocess.run(command, check=True, cwd=HOME, env={"PYTHONHASHSEED": "0", "PATH": str(tmp_path)})
-        made.append(compiled_path(policy).read_bytes())
+        subprocess.run(command, check=True, cwd=ROOT, env={"PYTHONHASHSEED": "0", "PATH": str(tmp_path)})
+        made.append(Path(compiled_path(policy)).read_bytes())
 
     assert made[0] == made[1]
 
@@ -100,7 +100,7 @@ HEAVY = (
 def test_a_compiled_policy_imports_neither_yaml_nor_the_grammar_nor_botocore(tmp_path: Path) -> None:
     """The shipped one, in a process of its own, up to the first match."""
     path = tmp_path / "video.yaml"
-    path.write_bytes((HOME / "policies" / "video.yaml").read_bytes())
+    path.write_bytes((ROOT / "policies" / "video.yaml").read_bytes())
     compile_policy(path)
     code = (
         "import sys, handler; from pathlib import Path\n"
@@ -109,6 +109,6 @@ def test_a_compiled_policy_imports_neither_yaml_nor_the_grammar_nor_botocore(tmp
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
 
-    run = subprocess.run([sys.executable, "-c", code], check=True, cwd=HOME, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
 
     assert "[]\n" == run.stdout

@@ -164,7 +164,7 @@ def test_a_misspelt_key_has_a_red_line_under_it(editor: Editor, draft: Path, rig
         ("overdraft: flag", "flog", 'Value is not accepted. Valid values: "allow", "flag", "refuse".'),
         ("percent: 100", "101", "Value is above the maximum of 100."),
         ("name: debit-rendered", "Debit", "A name has lower case letters, digits and dashes."),
-        ("effective: 2026-01-01T00:00:00Z", "yesterday", "An instant with its zone is needed, like 2026-07-01T00:00:00Z."),
+        ("effective: 2026-01-01T00:00:00Z", "yesterday", "Write an instant with its zone, like 2026-07-01T00:00:00Z."),
     ],
 )
 def test_a_wrong_value_has_a_red_line_under_it(editor: Editor, draft: Path, right: str, wrong: str, message: str) -> None:

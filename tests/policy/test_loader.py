@@ -44,8 +44,8 @@ TOP = (
     " catch_up_ignore, explain"
 )
 IN_A_RULE = "allowed: name, match, action, charge, refund, grant, reason"
-ANY_AMOUNT = "a plain decimal from 0 to 10000000000000000000000000000 is needed"
-INSTANT = "an instant with its zone, like 2026-07-01T00:00:00Z, is needed"
+ANY_AMOUNT = "write a plain decimal from 0 to 10000000000000000000000000000"
+INSTANT = "write an instant with its zone, like 2026-07-01T00:00:00Z"
 
 
 def refused(text: str | bytes) -> PolicyError:
@@ -112,44 +112,44 @@ KINDS: list[Case] = [
     (
         "a list for a mapping",
         [(MONEY, "money: [4, half-even]")],
-        ["4:8: is a list; a mapping with places, rounding is needed"],
+        ["4:8: is a list; write a mapping with places, rounding"],
     ),
     (
         "a mapping for a list",
         [("catch_up:\n", "catch_up: {when: 1}\nx:\n")],
-        ["32:11: is a mapping; a list is needed", "33:1: `x` is not known here"],
+        ["32:11: is a mapping; write a list", "33:1: `x` is not known here"],
     ),
     (
         "a word for a rule",
         [("  - name: flag-test-renders\n", "  - flag\n  - name: flag-test-renders\n")],
-        ["22:5: is `flag`; a mapping with name, match, action, charge, refund, grant, reason is needed"],
+        ["22:5: is `flag`; write a mapping with name, match, action, charge, refund, grant, reason"],
     ),
     (
         "a word for a pattern",
         [(MATCH_FAILED, "match: video.failed")],
-        ["19:12: is `video.failed`; an event pattern like {source: [video.generation]} is needed"],
+        ["19:12: is `video.failed`; write an event pattern like {source: [video.generation]}"],
     ),
     (
         "a list for a text",
         [("reason: a test render reached production", "reason: [a, b]")],
-        ["25:13: is a list; a text is needed"],
+        ["25:13: is a list; write a text"],
     ),
-    ("a mapping for a name", [("name: video\n", "name: {en: video}\n")], ["2:7: is a mapping; a name is needed"]),
+    ("a mapping for a name", [("name: video\n", "name: {en: video}\n")], ["2:7: is a mapping; write a name"]),
     (
         "a list for an expression",
         [("user: detail.userId", "user: [detail.userId]")],
-        ["3:34: is a list; a JMESPath expression, like detail.jobId, is needed"],
+        ["3:34: is a list; write a JMESPath expression, like detail.jobId"],
     ),
-    ("a number for rates", [(RATES, "rates: 0.10")], ["9:14: is `0.10`; a mapping is needed"]),
-    ("nothing", [("overdraft: flag", "overdraft:")], ["26:11: is empty; one of allow, flag, refuse is needed"]),
-    ("null", [("overdraft: flag", "overdraft: null")], ["26:12: is empty; one of allow, flag, refuse is needed"]),
-    ("a tilde", [(MONEY, "money: ~")], ["4:8: is empty; a mapping with places, rounding is needed"]),
-    ("quotes with nothing in them", [("overdraft: flag", 'overdraft: ""')], ["26:12: is empty; one of allow"]),
-    ("an empty text", [("reason: a test render reached production", 'reason: " "')], ["25:13: is empty; a text is needed"]),
-    ("no list", [("anomalies:\n", "anomalies:\nx:\n")], ["28:11: is empty; a list is needed", "29:1: `x` is not known here"]),
-    ("no rows", [("prices:\n", "prices:\n  other: []\n")], ["6:10: has 0 items; at least 1 is needed"]),
-    ("no rates", [(RATES, "rates: {}")], ["9:14: is empty; a mapping is needed"]),
-    ("nothing for rates", [(RATES, "rates:")], ["9:13: is empty; a mapping is needed"]),
+    ("a number for rates", [(RATES, "rates: 0.10")], ["9:14: is `0.10`; write a mapping"]),
+    ("nothing", [("overdraft: flag", "overdraft:")], ["26:11: is empty; write one of allow, flag, refuse"]),
+    ("null", [("overdraft: flag", "overdraft: null")], ["26:12: is empty; write one of allow, flag, refuse"]),
+    ("a tilde", [(MONEY, "money: ~")], ["4:8: is empty; write a mapping with places, rounding"]),
+    ("quotes with nothing in them", [("overdraft: flag", 'overdraft: ""')], ["26:12: is empty; write one of allow"]),
+    ("an empty text", [("reason: a test render reached production", 'reason: " "')], ["25:13: is empty; write a text"]),
+    ("no list", [("anomalies:\n", "anomalies:\nx:\n")], ["28:11: is empty; write a list", "29:1: `x` is not known here"]),
+    ("no rows", [("prices:\n", "prices:\n  other: []\n")], ["6:10: has 0 items; write at least 1"]),
+    ("no rates", [(RATES, "rates: {}")], ["9:14: is empty; write a mapping"]),
+    ("nothing for rates", [(RATES, "rates:")], ["9:13: is empty; write a mapping"]),
 ]
 
 WORDS: list[Case] = [
@@ -208,12 +208,12 @@ WORDS: list[Case] = [
     (
         "names that are empty are not taken",
         [("name: refund-failed", "name:"), ("name: flag-test-renders", "name:")],
-        ["18:10: is empty; a name is needed", "22:10: is empty; a name is needed"],
+        ["18:10: is empty; write a name", "22:10: is empty; write a name"],
     ),
 ]
 
 NUMBERS: list[Case] = [
-    ("a leading zero", [("percent: 100", "percent: 010")], ["21:23: is '010'; a plain decimal from 0 to 100 is needed"]),
+    ("a leading zero", [("percent: 100", "percent: 010")], ["21:23: is '010'; write a plain decimal from 0 to 100"]),
     ("an exponent", [('"0.01"', "1e3")], [f"17:71: is '1e3'; {ANY_AMOUNT}"]),
     ("nothing before the point", [('"0.01"', ".5")], [f"17:71: is '.5'; {ANY_AMOUNT}"]),
     ("nothing after the point", [('"0.01"', '"5."')], [f"17:71: is '5.'; {ANY_AMOUNT}"]),
@@ -232,21 +232,21 @@ NUMBERS: list[Case] = [
         [f"9:24: is '0.1{37 * '0'}1'; at most 38 digits, written out, fit into the ledger"],
     ),
     ("too near to zero", [('"0.10"', f'"0.{130 * "0"}1"')], ["9:24: is '0.000000"]),
-    ("a whole number with a point", [("places: 4", "places: 4.0")], ["4:17: is '4.0'; a whole number from 0 to 10 is needed"]),
-    ("too many places", [("places: 4", "places: 11")], ["4:17: is '11'; a whole number from 0 to 10 is needed"]),
-    ("101 percent", [("percent: 100", "percent: 101")], ["21:23: is '101'; a plain decimal from 0 to 100 is needed"]),
+    ("a whole number with a point", [("places: 4", "places: 4.0")], ["4:17: is '4.0'; write a whole number from 0 to 10"]),
+    ("too many places", [("places: 4", "places: 11")], ["4:17: is '11'; write a whole number from 0 to 10"]),
+    ("101 percent", [("percent: 100", "percent: 101")], ["21:23: is '101'; write a plain decimal from 0 to 100"]),
     (
         "a little over 100 percent",
         [("percent: 100", "percent: 100.01")],
-        ["21:23: is '100.01'; a plain decimal from 0 to 100"],
+        ["21:23: is '100.01'; write a plain decimal from 0 to 100"],
     ),
-    ("-1 percent", [("percent: 100", "percent: -1")], ["21:23: is '-1'; a plain decimal from 0 to 100 is needed"]),
+    ("-1 percent", [("percent: 100", "percent: -1")], ["21:23: is '-1'; write a plain decimal from 0 to 100"]),
     (
         "figures of explain",
         [("overdraft: flag", "overdraft: flag\nexplain: {model: '', max_per_hour: 1.5, temperature: 0}")],
         [
-            "27:18: is empty; the name of a model is needed",
-            "27:36: is '1.5'; a whole number from 0 to 1000000 is needed",
+            "27:18: is empty; write the name of a model",
+            "27:36: is '1.5'; write a whole number from 0 to 1000000",
             "27:41: `temperature` is not known here; allowed: model, max_per_hour",
         ],
     ),
@@ -291,7 +291,7 @@ PRICES: list[Case] = [
     (
         "no books in prices",
         [(BOOK, "prices: {}\nrender-second:\n")],
-        ["5:9: is empty; a mapping is needed", "6:1: `render-second` is not known here", "17:21: there is no price book"],
+        ["5:9: is empty; write a mapping", "6:1: `render-second` is not known here", "17:21: there is no price book"],
     ),
 ]
 
@@ -321,11 +321,11 @@ TIERS: list[Case] = [
         [(RATES, 'rates: {default: [{up_to: 0, rate: "0.1"}, {rate: "0.05"}]}')],
         ["9:33: `up_to` is 0; a tier ends above 0"],
     ),
-    ("no tiers", [(RATES, "rates: {default: []}")], ["9:24: has 0 items; at least 1 is needed"]),
+    ("no tiers", [(RATES, "rates: {default: []}")], ["9:24: has 0 items; write at least 1"]),
     (
         "a tier that is a rate",
         [(RATES, "rates: {default: [0.1]}")],
-        ["9:25: is `0.1`; a mapping with up_to, rate is needed"],
+        ["9:25: is `0.1`; write a mapping with up_to, rate"],
     ),
     ("a tier without a rate", [(RATES, "rates: {default: [{up_to: 5}]}")], ["9:25: `rate` is missing"]),
     (
@@ -356,11 +356,11 @@ SELECTORS: list[Case] = [
         [("by: detail.model", "by: [a, b, c, d]")],
         ["8:11: has 4 expressions; at most 3 select a rate", "11:11: has 4 expressions"],
     ),
-    ("no selectors", [("by: detail.model", "by: []")], ["8:11: has 0 items; at least 1 is needed", "11:11: has 0 items"]),
+    ("no selectors", [("by: detail.model", "by: []")], ["8:11: has 0 items; write at least 1", "11:11: has 0 items"]),
     (
         "a mapping of selectors",
         [("by: detail.model", "by: {a: b}")],
-        ["8:11: is a mapping; a JMESPath expression or a list of them is needed", "11:11: is a mapping"],
+        ["8:11: is a mapping; write a JMESPath expression or a list of them", "11:11: is a mapping"],
     ),
     (
         "a wrong one among them",
@@ -370,7 +370,7 @@ SELECTORS: list[Case] = [
     (
         "deeper than there can be selectors",
         [("by: detail.model", "by: [a, b, c]"), (RATES, "rates: {default: {default: {default: {default: 1}}}}")],
-        ["9:44: is a mapping; a rate, a list of tiers is needed", "9:44: these rates need one more"],
+        ["9:44: is a mapping; write a rate or a list of tiers", "9:44: these rates need one more"],
     ),
 ]
 
@@ -414,12 +414,12 @@ WINDOWS: list[Case] = [
     (
         "a bare number",
         [("percent: 100", "percent: 100, within: 7")],
-        ["21:36: is '7'; a length of time, like 30m, 36h or 7d, is needed"],
+        ["21:36: is '7'; write a length of time, like 30m, 36h or 7d"],
     ),
-    ("no time at all", [("percent: 100", "percent: 100, within: 0d")], ["21:36: is '0d'; a length of time"]),
-    ("months", [("percent: 100", "percent: 100, within: 1M")], ["21:36: is '1M'; a length of time"]),
-    ("longer than a life", [("percent: 100", "percent: 100, within: 100000d")], ["21:36: is '100000d'; a length of time"]),
-    ("nothing", [("percent: 100", "percent: 100, within: ")], ["21:36: is empty; a length of time"]),
+    ("no time at all", [("percent: 100", "percent: 100, within: 0d")], ["21:36: is '0d'; write a length of time"]),
+    ("months", [("percent: 100", "percent: 100, within: 1M")], ["21:36: is '1M'; write a length of time"]),
+    ("longer than a life", [("percent: 100", "percent: 100, within: 100000d")], ["21:36: is '100000d'; write a length"]),
+    ("nothing", [("percent: 100", "percent: 100, within: ")], ["21:36: is empty; write a length of time"]),
 ]
 
 OUTLIERS: list[Case] = [
@@ -437,15 +437,15 @@ OUTLIERS: list[Case] = [
         "bounds that mean nothing",
         [(NO_RESULT, "{name: unusual, outlier: {value: charge.amount, group: x, mads: -1, samples: 4, scale: lin}}")],
         [
-            "31:69: is '-1'; a plain decimal from 0 to 1000 is needed",
-            "31:82: is '4'; a whole number from 5 to 10000",
+            "31:69: is '-1'; write a plain decimal from 0 to 1000",
+            "31:82: is '4'; write a whole number from 5 to 10000",
             "31:92: `lin` is not known; did you mean `linear`? allowed: linear, log",
         ],
     ),
     (
         "a frequency without its parts",
         [(NO_RESULT, "{name: often, frequency: {more_than: 0}}")],
-        ["31:30: `same`, `within` are missing", "31:42: is '0'; a whole number from 1 to 10000 is needed"],
+        ["31:30: `same`, `within` are missing", "31:42: is '0'; write a whole number from 1 to 10000"],
     ),
     (
         "more than can be looked back at",
@@ -456,15 +456,15 @@ OUTLIERS: list[Case] = [
         "a drift that would always be there",
         [(NO_RESULT, "{name: falling, drift: {value: a, group: b, below: 1, last: 4, within: 1w, samples: 30}}")],
         [
-            "31:56: is '1'; a plain decimal from 0.01 to 0.99 is needed",
-            "31:65: is '4'; a whole number from 5 to 1000 is needed",
-            "31:76: is '1w'; a length of time, like 30m, 36h or 7d, is needed",
+            "31:56: is '1'; write a plain decimal from 0.01 to 0.99",
+            "31:65: is '4'; write a whole number from 5 to 1000",
+            "31:76: is '1w'; write a length of time, like 30m, 36h or 7d",
         ],
     ),
     (
         "two in one",
         [(NO_RESULT, "{name: both, outlier: 1, frequency: {same: a, more_than: 1, within: 1h}}")],
-        ["31:27: is `1`; a mapping", "31:41: `frequency` beside `outlier`: write an anomaly for each"],
+        ["31:27: is `1`; write a mapping", "31:41: `frequency` beside `outlier`: write an anomaly for each"],
     ),
 ]
 
@@ -607,7 +607,7 @@ YAML: list[Case] = [
         [("name: video\n", "name: !!python/object/apply:os.system [ls]\n")],
         [
             "2:7: the tag `tag:yaml.org,2002:python/object/apply:os.system` means nothing here; leave it out",
-            "2:7: is a list; a name",
+            "2:7: is a list; write a name",
         ],
     ),
     (
@@ -720,9 +720,9 @@ def test_wrong_yaml_is_refused(changes, expected):
 FILES: list[tuple[str, bytes, list[str]]] = [
     ("empty", b"", ["1:1: the file is empty; a policy begins with `version: 1`"]),
     ("a comment only", b"# soon\n", ["1:1: the file is empty"]),
-    ("a begin only", b"---\n", ["2:1: is empty; a mapping with version, name, event"]),
-    ("a list", b"- version: 1\n", ["1:1: is a list; a mapping with version, name, event"]),
-    ("a word", b"version", ["1:1: is `version`; a mapping with version, name, event"]),
+    ("a begin only", b"---\n", ["2:1: is empty; write a mapping with version, name, event"]),
+    ("a list", b"- version: 1\n", ["1:1: is a list; write a mapping with version, name, event"]),
+    ("a word", b"version", ["1:1: is `version`; write a mapping with version, name, event"]),
     ("two documents", f"{EXAMPLE}---\n{EXAMPLE}".encode(), ["37:1: a second document begins here; a policy is one document"]),
     ("a second document that is wrong", f"{EXAMPLE}--- [\n".encode(), ["37:1: a second document begins here"]),
     ("not UTF-8", "version: 1\nname: größe\n".encode("latin-1"), ["2:1: is not UTF-8"]),
@@ -812,10 +812,10 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file():
     expected = [
         "1:10: `2` is not known",
         "14:11: is `Debit`; a name has",
-        "15:12: is `x`; an event pattern",
+        "15:12: is `x`; write an event pattern",
         "17:21: there is no price book `render-minute`",
         "17:71: `minimum` 0.00001 has more than the 4 places",
-        "21:23: is '101'; a plain decimal",
+        "21:23: is '101'; write a plain decimal",
         "22:5: a flag rule needs `reason`",
         "25:12: `flog` is not known; did you mean `flag`?",
         "28:12: the name `costs-over-50` is taken; it is in line 18",

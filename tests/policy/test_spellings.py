@@ -102,13 +102,13 @@ def test_a_pattern_in_python_is_told_the_same() -> None:
         compile_pattern({"detail": {"seconds": [{"numeric": ["=", ".5"]}]}})
 
 
-@pytest.mark.parametrize(("amount", "hint"), [(".5", ": write 0.5"), ("+1", ": write 1"), ("1_0", ": write 10"), ("x", "")])
+@pytest.mark.parametrize(("amount", "hint"), [(".5", ", as 0.5"), ("+1", ", as 1"), ("1_0", ", as 10"), ("x", "")])
 def test_an_amount_that_is_no_number_is_told_the_same(amount: str, hint: str) -> None:
     """Everywhere in a policy."""
     with pytest.raises(PolicyError) as refusal:
         example(('minimum: "0.01"', f"minimum: {amount}"))
 
-    assert refusal.value.mistakes[0].message.endswith(f"is needed{hint}")
+    assert refusal.value.mistakes[0].message.endswith(f"; write a plain decimal from 0 to {10**28}{hint}")
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_every_door_asks_the_same(written: str) -> None:
     books = Books(example(TIME), {})
     with pytest.raises(ValueError, match="an ISO 8601 instant with a zone is needed"):
         books.deliver(rendered(finishedAt=written))
-    with pytest.raises(PolicyError, match="an instant with its zone, like 2026-07-01T00:00:00Z, is needed"):
+    with pytest.raises(PolicyError, match="write an instant with its zone, like 2026-07-01T00:00:00Z"):
         example(("effective: 2026-07-01T00:00:00Z", f'effective: "{written}"'))
 
     assert {} == books.entries

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from engine.domain.documents import read_document
 from engine.domain.envelope import Source
 from engine.domain.instants import instant_text
 from engine.domain.references import JOB
+from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Store
 from engine.policy import Policy, parse_policy
 from engine.reconcile.reconciler import Reconciler
@@ -31,7 +32,6 @@ from engine.reconcile.scheduled import everything
 from engine.runtime.clock import Clock
 from engine.runtime.telemetry import Telemetry
 from handler import closing_steps
-from tests.support.ledgers import MemoryLedger
 from tests.support.troubles import KINDS, Case, Event, Troubles, job_of, time_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,8 +115,14 @@ class Service:
     """The engine at work on a ledger in memory, at the events' own time."""
 
     text: str
-    ledger: MemoryLedger
     now: datetime
+    balances: Mapping[str, Decimal]
+    ledger: MemoryStore = field(init=False)
+
+    @ledger.default
+    def _ledger(self) -> MemoryStore:
+        rows = {user: {"userId": user, "remaining": balance} for user, balance in self.balances.items()}
+        return MemoryStore(Clock(now=lambda: self.now), rows)
 
     def reconciler(self, policy: Policy) -> Reconciler:
         """Return a reconciler as a fresh deployment would build it."""
@@ -159,22 +165,21 @@ class Service:
     def flags(self) -> dict[str, set[str]]:
         """Return the anomalies of each job."""
         return {
-            reference.removeprefix(JOB): {anomaly.name for entry in entries for anomaly in entry.anomalies}
-            for reference, entries in self.ledger.entries.items()
+            entries[0].reference.removeprefix(JOB): {anomaly.name for entry in entries for anomaly in entry.anomalies}
+            for entries in self.ledger.all_logs()
         }
 
     def posted(self) -> dict[str, Decimal]:
         """Return what was posted for each job in all."""
         return {
-            reference: sum((entry.amount for entry in entries), Decimal(0))
-            for reference, entries in self.ledger.entries.items()
+            entries[0].reference: sum((entry.amount for entry in entries), Decimal(0)) for entries in self.ledger.all_logs()
         }
 
 
 def service_after(text: str, learned: list[Event], events: list[Event], mistyped: Mapping[str, str]) -> Service:
     """Return a service after it has seen these events; everybody has enough."""
     users = {event["detail"]["userId"]: Decimal(10**9) for event in (*learned, *events)}
-    service = Service(text, MemoryLedger(users), time_of(learned[0]))
+    service = Service(text, time_of(learned[0]), users)
     service.run(learned, events, mistyped)
     return service
 

@@ -14,7 +14,7 @@ from engine.domain.decision import Outcome
 from engine.domain.documents import read_document
 from engine.domain.errors import EventError
 from engine.policy import load_policy
-from engine.preview.rehearsal import Rehearsal
+from tests.support.books import Books
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVELOPES = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data")) / "envelopes"
@@ -48,7 +48,7 @@ def published() -> list[str]:
 @pytest.mark.parametrize("name", COSTS)
 def test_a_finished_job_costs_the_length_of_its_outputs(name: str) -> None:
     """Fractions of a millisecond are added up exactly."""
-    ledger = Rehearsal(POLICY, {"u-1": Decimal(100)})
+    ledger = Books(POLICY, {"u-1": Decimal(100)})
 
     ledger.deliver(envelope(name, "u-1"))
 
@@ -59,14 +59,14 @@ def test_a_finished_job_costs_the_length_of_its_outputs(name: str) -> None:
 def test_every_published_envelope_is_decided_ignored_or_refused_in_words() -> None:
     """Those that end a job are decided; progress and warnings are none of our business."""
     for name in published():
-        outcomes = Rehearsal(POLICY, {"u-1": Decimal(100)}).deliver(envelope(name, "u-1"))
+        outcomes = Books(POLICY, {"u-1": Decimal(100)}).deliver(envelope(name, "u-1"))
         assert (Outcome.IGNORED not in outcomes) == name.startswith(DECIDED), name
 
 
 @pytest.mark.parametrize("name", [name for name in published() if name.startswith(DECIDED)])
 def test_an_envelope_without_a_user_is_refused(name: str) -> None:
     """Nothing is booked to a blank user; the message names the field to fill in."""
-    ledger = Rehearsal(POLICY, {})
+    ledger = Books(POLICY, {})
 
     with pytest.raises(EventError, match="field detail.userMetadata.userId: is missing; a string is needed"):
         ledger.deliver(envelope(name))
@@ -80,9 +80,9 @@ def test_a_cancelled_job_gets_back_what_it_was_charged() -> None:
     cancelled["time"] = "2099-01-01T00:00:00Z"
 
     for order in ((complete, cancelled), (cancelled, complete)):
-        ledger = Rehearsal(POLICY, {"u-1": Decimal(100)})
+        ledger = Books(POLICY, {"u-1": Decimal(100)})
         ledger.deliver(*order)
-        assert Decimal(0) == ledger.log(f"job#{complete['detail']['jobId']}").posted
+        assert Decimal(0) == ledger.net(complete["detail"]["jobId"])
 
 
 def test_the_numbers_of_an_envelope_are_read_exactly() -> None:
@@ -90,7 +90,7 @@ def test_the_numbers_of_an_envelope_are_read_exactly() -> None:
     document = envelope("complete-file-group", "u-1")
     outputs = document["detail"]["outputGroupDetails"][0]["outputDetails"]
     outputs[:] = [json.loads('{"durationInMs": 1000.1}', parse_float=Decimal), {"durationInMs": 1000.2}]
-    ledger = Rehearsal(POLICY, {"u-1": Decimal(100)})
+    ledger = Books(POLICY, {"u-1": Decimal(100)})
 
     ledger.deliver(document)
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from engine.domain.envelope import Envelope, Source
+from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Store
 from engine.policy import Policy
 from engine.reconcile.catch_up import ScanReport, scan, whole_table
@@ -16,7 +17,7 @@ from engine.reconcile.scheduled import everything
 from engine.runtime.telemetry import Report, Telemetry
 from handler import closing_steps
 from tests.support.clock import START, ManualClock
-from tests.support.ledgers import MemoryLedger
+from tests.support.ledgers import FaultyStore
 
 
 class Steps:
@@ -25,8 +26,8 @@ class Steps:
     def __init__(self, policy: Policy, balance: str = "1000", level: int = logging.INFO) -> None:
         self.time = ManualClock()
         self.lines: list[dict[str, Any]] = []
-        self.ledger = MemoryLedger({"u-1": Decimal(balance)})
         clock = self.time.clock()
+        self.ledger = FaultyStore(MemoryStore(clock, {"u-1": {"userId": "u-1", "remaining": Decimal(balance)}}))
         telemetry = Telemetry(lambda line: self.lines.append(json.loads(line)), clock, {"FunctionName": "f"}, level)
         self.reconciler = Reconciler(policy, cast("Store", self.ledger), telemetry, clock)
 

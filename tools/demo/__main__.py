@@ -16,13 +16,13 @@ from typing import Any
 
 import yaml
 from attrs import Factory, define, frozen
+from boto3.dynamodb.types import TypeSerializer
 from rich.console import Console
 from rich.table import Table
 
 from engine.audit.books import Audit, audit
-from engine.ledger.dynamodb.attributes import encode_item
-from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Store, Tables
+from engine.reconcile.wiring import store_on
 from engine.runtime.clock import Clock
 from tools.demo.play import play
 from tools.deployment import Deployment, build, deployed
@@ -65,7 +65,7 @@ class Day:
     def ledger(self) -> Store:
         """Return the ledger of the stack, to read it as the command line does."""
         tables = Tables(self.stack.jobs_table, self.stack.credits_table, self.stack.ledger_table)
-        return DynamoStore(self.aws.client("dynamodb"), tables, Clock())
+        return store_on(self.aws.client("dynamodb"), tables, Clock())
 
     def check(self, name: str, expected: object, found: object) -> None:
         """Keep a value beside the one that was worked out by hand."""
@@ -135,15 +135,21 @@ def run(day: Day) -> None:
     check_scan(day, "second scan", expected["second_scan"])
 
 
+def as_item(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as boto3 writes it, which the application uses."""
+    item: dict[str, Any] = TypeSerializer().serialize(row)["M"]
+    return item
+
+
 def write_application_rows(day: Day) -> None:
     """Write users and jobs as the video application does."""
     dynamodb = day.aws.client("dynamodb")
     for user, granted in day.script["users"].items():
         row = {"userId": user, "remaining": Decimal(granted)}
-        dynamodb.put_item(TableName=day.stack.credits_table, Item=encode_item(row))
+        dynamodb.put_item(TableName=day.stack.credits_table, Item=as_item(row))
     for job in day.script["jobs"]:
         row = {**job, "seconds": Decimal(str(job["seconds"]))}
-        dynamodb.put_item(TableName=day.stack.jobs_table, Item=encode_item(row))
+        dynamodb.put_item(TableName=day.stack.jobs_table, Item=as_item(row))
 
 
 def put_events(day: Day) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 from engine.anomalies.explain.budget import Budget
 from engine.anomalies.explain.bus import Bus
-from engine.anomalies.explain.model import Endpoint, connect
+from engine.anomalies.explain.model import ModelEndpoint, connect
 from engine.anomalies.explain.run import Explainer
-from engine.anomalies.explain.secret import Key
+from engine.anomalies.explain.secret import ModelKey
 from engine.ledger.store import Store
 from engine.policy import load_policy
 from engine.policy.compiled import load_compiled
@@ -45,7 +45,7 @@ def clock() -> Clock:
 def prepare() -> None:
     """Import during init what the first batch would otherwise wait for: the model's client, botocore, the policy."""
     explainer = _explainer()
-    if isinstance(explainer.model, Endpoint):
+    if isinstance(explainer.model, ModelEndpoint):
         explainer.model.key.now()
     connect(NO_KEY_YET, None).chat.completions.with_raw_response  # noqa: B018  the client imports its parts when they are asked for
     explainer.background.baselines(explainer.policy.name, clock().deadline(2.0))  # opens the connection
@@ -70,7 +70,7 @@ def build_explainer(
     return Explainer(policy, ledger, model, telemetry, clock, _bus(environment))
 
 
-def build_model(policy: Policy, ledger: Store, environment: Mapping[str, str], telemetry: Telemetry) -> Endpoint:
+def build_model(policy: Policy, ledger: Store, environment: Mapping[str, str], telemetry: Telemetry) -> ModelEndpoint:
     """Return the model that the environment and the policy name, with its key and its budget."""
 
     def tell(problem: str) -> None:
@@ -80,7 +80,7 @@ def build_model(policy: Policy, ledger: Store, environment: Mapping[str, str], t
     name = environment.get("LLM_MODEL") or policy.explain.model
     budget = Budget(ledger.explanations(), policy.explain.max_per_hour, clock)
     base_url = environment.get("OPENAI_BASE_URL") or None
-    return Endpoint(name, Key(_secret(environment), clock, tell), budget, clock, base_url)
+    return ModelEndpoint(name, ModelKey(_secret(environment), clock, tell), budget, clock, base_url)
 
 
 def _secret(environment: Mapping[str, str]) -> Callable[[], str | None]:

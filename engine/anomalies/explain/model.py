@@ -19,7 +19,7 @@ from attrs import define, field
 from engine.anomalies.explain.answer import SCHEMA, AnswerError, Judgement, read_answer
 from engine.anomalies.explain.brief import INSTRUCTIONS
 from engine.anomalies.explain.budget import Budget
-from engine.anomalies.explain.secret import Key
+from engine.anomalies.explain.secret import ModelKey
 from engine.runtime.clock import Clock, Deadline
 
 ATTEMPTS_MAX = 3
@@ -63,11 +63,11 @@ class _TooLargeError(Exception):
 
 
 @define
-class Endpoint:
+class ModelEndpoint:
     """A model behind an endpoint that speaks OpenAI's protocol (``base_url``; None: OpenAI's own)."""
 
     model: str
-    key: Key
+    key: ModelKey
     budget: Budget
     clock: Clock
     base_url: str | None = None

@@ -48,7 +48,7 @@ Alike = tuple[str, ...]
 
 
 class Model(Protocol):
-    """What is asked: ``engine.anomalies.explain.model.Endpoint``."""
+    """What is asked: ``engine.anomalies.explain.model.ModelEndpoint``."""
 
     calls: int
 
@@ -67,7 +67,7 @@ class Record:
 
 
 @define
-class Batch:
+class BatchResult:
     """What became of the records of one batch: those to come back, and what is to be told."""
 
     failures: list[str] = Factory(list)
@@ -97,7 +97,7 @@ class Explainer:
 
     def batch(self, records: Sequence[Any], deadline: Deadline) -> list[str]:
         """Explain a batch of the Ledger's stream, and return the sequence numbers of the records that must come again."""
-        batch = Batch()
+        batch = BatchResult()
         readable = [record for raw in records if (record := self._read(raw)) is not None]
         open_ones = [record for record in readable if self._is_open(record, batch, deadline)]
         for start in range(0, len(open_ones), TOGETHER_MAX):
@@ -138,7 +138,7 @@ class Explainer:
             return None
         return record if record.entry.anomalies else None
 
-    def _is_open(self, record: Record, batch: Batch, deadline: Deadline) -> bool:
+    def _is_open(self, record: Record, batch: BatchResult, deadline: Deadline) -> bool:
         """Say whether the entry still waits for words: a record that comes again asks nobody again."""
         try:
             return self.explanations.is_open(record.entry, deadline.sooner(STORE_SECONDS))
@@ -193,7 +193,7 @@ class Explainer:
 
     # --- storing and telling ---
 
-    def _store(self, record: Record, explanation: Explanation, batch: Batch, deadline: Deadline) -> None:
+    def _store(self, record: Record, explanation: Explanation, batch: BatchResult, deadline: Deadline) -> None:
         try:
             is_stored = self.explanations.store(record.entry, explanation.attributes(), deadline)
         except LedgerError as error:
@@ -216,12 +216,12 @@ class Explainer:
         self.telemetry.noted("explained", fields, metrics_of(explanation))
         batch.details.append(detail_of(entry, explanation))
 
-    def _comes_again(self, record: Record, error: LedgerError, batch: Batch) -> None:
+    def _comes_again(self, record: Record, error: LedgerError, batch: BatchResult) -> None:
         batch.failures.append(record.sequence_number)
         fields = {"reference": record.entry.reference, "sequence": record.entry.sequence, "problem": str(error)}
         self.telemetry.noted("unexplained", fields, {UNSTORED: 1}, is_wrong=True)
 
-    def _tell(self, batch: Batch) -> None:
+    def _tell(self, batch: BatchResult) -> None:
         details, batch.details = batch.details, []
         untold, problem = self.bus.tell(details) if self.bus is not None else (0, "")
         if untold:

@@ -17,7 +17,7 @@ MEMBER = "api_key"
 
 
 @define
-class Key:
+class ModelKey:
     """A key behind ``read``, which returns the secret's text or raises. It is never shown, not even in a traceback's repr.
 
     ``tell`` is told why the secret could not be read.

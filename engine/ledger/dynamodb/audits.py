@@ -13,7 +13,7 @@ from attrs import field, frozen
 from engine.domain.entry import Entry
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
-from engine.ledger.audits import AuditedEntry, Credit, Key, Line
+from engine.ledger.audits import AuditedEntry, Credit, Line
 from engine.ledger.dynamodb.attributes import Item, decode, decode_item, encode, encode_item
 from engine.ledger.dynamodb.calls import KEYS_TOGETHER_MAX, Cancelled, ConditionFailed, DynamoDB, call, items, items_at
 from engine.ledger.dynamodb.postings import EXPLANATION, TOKEN_BYTES, item_of, put_entry
@@ -30,7 +30,7 @@ from engine.ledger.dynamodb.seals import (
 )
 from engine.ledger.seals import NO_SEAL, Seal, SealedEntry
 from engine.ledger.store import Tables
-from engine.ledger.stored import entry_of
+from engine.ledger.stored import EntryKey, entry_of
 from engine.runtime.clock import Clock, Deadline
 
 
@@ -141,9 +141,9 @@ class DynamoAuditStore:
         }
         yield from map(AuditedItem, items(self.client.query, request, deadline))
 
-    def entries_at(self, keys: Iterable[Key], deadline: Deadline) -> dict[Key, AuditedEntry]:
+    def entries_at(self, keys: Iterable[EntryKey], deadline: Deadline) -> dict[EntryKey, AuditedEntry]:
         """Return those of the entries that are there."""
-        found: dict[Key, AuditedEntry] = {}
+        found: dict[EntryKey, AuditedEntry] = {}
         for some in batched(keys, KEYS_TOGETHER_MAX):
             wanted = {"Keys": [encode_item({"reference": key[0], "sequence": key[1]}) for key in some], "ConsistentRead": True}
             for item in items_at(self.client, self.tables.ledger, wanted, deadline):

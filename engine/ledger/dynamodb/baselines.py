@@ -11,7 +11,7 @@ from engine.domain.entry import EntryType
 from engine.domain.instants import instant_text, read_instant
 from engine.domain.money import ZERO
 from engine.ledger.dynamodb.attributes import Item, decode_item, encode, encode_item
-from engine.ledger.stored import SEEN_ATTRIBUTES
+from engine.ledger.stored import EXCERPT_ATTRIBUTES
 from engine.rating.baselines import Baseline, Baselines
 
 SEGMENTS = 64
@@ -69,7 +69,7 @@ RECENT_FILTER = "postedAt >= :since AND (attribute_exists(#signs) OR attribute_e
 
 def recent_request(table: str, segment: int, since: datetime) -> dict[str, Any]:
     """Return the request for what a look back sees of a segment's entries that were posted ``since``."""
-    names = {f"#{name}": name for name in SEEN_ATTRIBUTES}
+    names = {f"#{name}": name for name in EXCERPT_ATTRIBUTES}
     return {
         "TableName": table,
         "Segment": segment,

@@ -86,10 +86,10 @@ def call(
         try:
             return operation(**request)
         except Exception as error:
-            fault = fault_of(error)
-            if fault is None:
+            failure = failure_of(error)
+            if failure is None:
                 raise
-            _raise_unless_transient(fault, error, by_item=by_item)
+            _raise_unless_transient(failure, error, by_item=by_item)
             last = error
     raise LedgerUnavailable(f"DynamoDB gave no answer in time; the last one was: {last}") from last
 
@@ -120,7 +120,7 @@ def items_at(client: DynamoDB, table: str, wanted: Mapping[str, Any], deadline: 
 
 
 @frozen
-class Fault:
+class CallFailure:
     """What went wrong with a request, whichever client sent it. Where ``code`` is None no answer came."""
 
     code: str | None = None
@@ -128,56 +128,56 @@ class Fault:
     reasons: tuple[Mapping[str, Any], ...] = ()
 
 
-NO_ANSWER = Fault()
+NO_ANSWER = CallFailure()
 SENSELESS = "RequestCannotBeSent"
 """The client itself refuses the request: it never left."""
 
 
-def fault_of(error: Exception) -> Fault | None:
+def failure_of(error: Exception) -> CallFailure | None:
     """Return what an error of a client means, or None for an error of another kind."""
     if isinstance(error, ServiceError):
-        return Fault(error.code, error.status, tuple(error.reasons))
+        return CallFailure(error.code, error.status, tuple(error.reasons))
     if isinstance(error, NoAnswerError):
         return NO_ANSWER
-    return _botocore_fault(error, sys.modules.get("botocore.exceptions"))
+    return _botocore_failure(error, sys.modules.get("botocore.exceptions"))
 
 
 def reasons_of(refused: LedgerRefused) -> tuple[Mapping[str, Any], ...]:
     """Return what a cancelled transaction was refused for, one mapping for each item; nothing for other requests."""
-    fault = fault_of(refused.__cause__) if isinstance(refused.__cause__, Exception) else None
-    return fault.reasons if fault is not None else ()
+    failure = failure_of(refused.__cause__) if isinstance(refused.__cause__, Exception) else None
+    return failure.reasons if failure is not None else ()
 
 
-def _botocore_fault(error: Exception, botocore: Any) -> Fault | None:
+def _botocore_failure(error: Exception, botocore: Any) -> CallFailure | None:
     """Botocore's errors are known where botocore is at work; importing it for their sake would cost every cold start."""
     if botocore is None:
         return None
     if isinstance(error, botocore.ClientError):
         answer = error.response
         status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return Fault(answer.get("Error", {}).get("Code", ""), status, tuple(answer.get("CancellationReasons", ())))
+        return CallFailure(answer.get("Error", {}).get("Code", ""), status, tuple(answer.get("CancellationReasons", ())))
     if isinstance(error, botocore.ConnectionError | botocore.HTTPClientError):
         return NO_ANSWER
-    return Fault(SENSELESS) if isinstance(error, botocore.BotoCoreError) else None
+    return CallFailure(SENSELESS) if isinstance(error, botocore.BotoCoreError) else None
 
 
-def _raise_unless_transient(fault: Fault, error: Exception, *, by_item: bool) -> None:
-    if fault.code == "TransactionCanceledException":
-        if by_item and fault.reasons:
-            raise Cancelled(list(fault.reasons)) from error
-        _raise_unless_conflict(fault, error)
-    elif fault.code == "ConditionalCheckFailedException":
+def _raise_unless_transient(failure: CallFailure, error: Exception, *, by_item: bool) -> None:
+    if failure.code == "TransactionCanceledException":
+        if by_item and failure.reasons:
+            raise Cancelled(list(failure.reasons)) from error
+        _raise_unless_conflict(failure, error)
+    elif failure.code == "ConditionalCheckFailedException":
         raise ConditionFailed from error
-    elif fault.code is not None and fault.code not in TRANSIENT and fault.status < SERVER_ERROR:
+    elif failure.code is not None and failure.code not in TRANSIENT and failure.status < SERVER_ERROR:
         raise LedgerRefused(str(error)) from error
 
 
-def _raise_unless_conflict(fault: Fault, error: Exception) -> None:
+def _raise_unless_conflict(failure: CallFailure, error: Exception) -> None:
     """A mix of a failed condition and a conflict is a conflict: what the condition saw may be what the other undid."""
-    codes = {reason.get("Code") for reason in fault.reasons}
+    codes = {reason.get("Code") for reason in failure.reasons}
     if codes & TRANSIENT:
         return
     if codes and codes <= {"None", CONDITION_FAILED}:
-        raise Cancelled(list(fault.reasons)) from error
-    messages = "".join(f"; {reason['Message']}" for reason in fault.reasons if reason.get("Message"))
+        raise Cancelled(list(failure.reasons)) from error
+    messages = "".join(f"; {reason['Message']}" for reason in failure.reasons if reason.get("Message"))
     raise LedgerRefused(f"{error}{messages}") from error

@@ -12,8 +12,9 @@ from engine.domain.references import JOB
 from engine.ledger.dynamodb.attributes import AttributeValue, Item, decode, encode, encode_item
 from engine.ledger.dynamodb.calls import KEYS_TOGETHER_MAX, ConditionFailed, DynamoDB, call, items_at, pages
 from engine.ledger.dynamodb.seals import text_of
-from engine.ledger.marks import EntryKey, MarkedRow
+from engine.ledger.marks import MarkedRow
 from engine.ledger.store import ScanSlice, Tables
+from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
 MARK = ("reconciled", "reconciledStatus", "reconciledSequence")

@@ -18,7 +18,7 @@ from engine.domain.money import EXACT, ZERO
 from engine.ledger.dynamodb.attributes import Item, decode_item, encode_item
 from engine.ledger.dynamodb.calls import CONDITION_FAILED, TRANSIENT
 from engine.ledger.dynamodb.marks import update_mark
-from engine.ledger.store import Posting, Receipt, Tables, Verdict
+from engine.ledger.store import Posting, Receipt, Tables, Verdict, actions_of
 from engine.ledger.stored import log_of_stored, stored_of
 
 MOVED = ("remaining", "posted")
@@ -170,9 +170,6 @@ class EncodedPosting:
 SAYS_NOTHING = frozenset({"None", CONDITION_FAILED})
 """Reasons of items that nothing else is wrong with."""
 
-ACTIONS_MAX = 100
-"""What a transaction of DynamoDB holds."""
-
 
 @frozen
 class Batch:
@@ -192,7 +189,7 @@ class Batch:
     def receipts(self, reasons: list[Mapping[str, Any]]) -> list[Receipt]:
         """Return what the reasons say to each posting; one that nothing is wrong with was only held up."""
         rest = iter(reasons)
-        own = [[next(rest) for _ in range(_own_count(posting.entry, posting.mark))] for posting in self.postings]
+        own = [[next(rest) for _ in range(actions_of(posting.entry, posting.mark))] for posting in self.postings]
         users = dict(zip(self._by_user(), rest, strict=True))
         return [self._receipt(posting, said, users) for posting, said in zip(self.postings, own, strict=True)]
 
@@ -224,34 +221,10 @@ class Batch:
 NOTHING_FAILED: Mapping[str, Any] = {"Code": "None"}
 
 
-def packed(postings: Iterable[Posting]) -> Iterator[list[Posting]]:
-    """Yield postings of different references in as few groups as transactions hold them, in their order."""
-    held: list[Posting] = []
-    users: set[str] = set()
-    count = 0
-    for posting in postings:
-        entry, guard, mark = posting
-        own, moves = _own_count(entry, mark), guard is not Guard.NONE
-        more = own + (moves and entry.user not in users)
-        if count + more > ACTIONS_MAX:
-            yield held
-            held, users, count = [], set(), 0
-            more = own + moves
-        held.append(posting)
-        users |= {entry.user} if moves else set()
-        count += more
-    if held:
-        yield held
-
-
 def _own_actions(posting: EncodedPosting, tables: Tables) -> Iterator[dict[str, Any]]:
     yield put_entry(tables, posting.item)
     if posting.marked is not None:
         yield {"Update": update_mark(tables.jobs, *posting.marked)}
-
-
-def _own_count(entry: Entry, mark: Mark | None) -> int:
-    return 1 if mark is None or entry.job is None else 2
 
 
 def _add_sum(tables: Tables, user: str, postings: list[EncodedPosting]) -> dict[str, Any]:

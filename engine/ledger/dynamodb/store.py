@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from engine.domain.anomaly import Sample, Seen
+from engine.domain.anomaly import Excerpt, Sample
 from engine.domain.decision import Guard
 from engine.domain.entry import Entry
 from engine.domain.errors import LedgerRefused
@@ -29,10 +29,10 @@ from engine.ledger.dynamodb.baselines import (
 from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, DynamoDB, Response, call, items, pages, reasons_of
 from engine.ledger.dynamodb.jobs import page_of, scan_request
 from engine.ledger.dynamodb.marks import update_mark
-from engine.ledger.dynamodb.postings import REFERENCE_NAME, TOKEN_BYTES, Batch, EncodedPosting, log_of_items, packed
+from engine.ledger.dynamodb.postings import REFERENCE_NAME, TOKEN_BYTES, Batch, EncodedPosting, log_of_items
 from engine.ledger.dynamodb.runs import change_request, entries_left, run_item, run_request
-from engine.ledger.store import Page, Posting, Receipt, ScanSlice, Tables, Verdict
-from engine.ledger.stored import entry_of, sample_of, seen_of
+from engine.ledger.store import Page, Posting, Receipt, ScanSlice, Tables, Verdict, packed
+from engine.ledger.stored import entry_of, excerpt_of, sample_of
 from engine.rating.baselines import Baselines
 from engine.runtime.clock import Clock, Deadline
 
@@ -176,6 +176,14 @@ class DynamoStore:
     def balance(self, user: str, deadline: Deadline) -> dict[str, Any] | None:
         """Return a user's row of Credits (strongly consistent), or None where there is none."""
         request = {"TableName": self.tables.credits, "Key": {"userId": encode(user)}, "ConsistentRead": True}
+        return self._row(request, deadline)
+
+    def job_row(self, job: str, deadline: Deadline) -> dict[str, Any] | None:
+        """Return a job's row of Jobs (strongly consistent), or None where there is none."""
+        request = {"TableName": self.tables.jobs, "Key": {"jobId": encode(job)}, "ConsistentRead": True}
+        return self._row(request, deadline)
+
+    def _row(self, request: dict[str, Any], deadline: Deadline) -> dict[str, Any] | None:
         item = call(self.client.get_item, request, deadline).get("Item")
         return decode_item(item) if item else None
 
@@ -253,11 +261,11 @@ class DynamoStore:
             if found >= entries_max or deadline.left() < STORE_RESERVE_SECONDS:
                 return
 
-    def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Seen]]:
+    def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Excerpt]]:
         """Yield, page by page, what a look back sees of the entries posted ``since``. An empty one need not be the last."""
         for segment in range(SEGMENTS):
             for page in pages(self.client.scan, recent_request(self.tables.ledger, segment, since), deadline):
-                yield [seen_of(decode_item(item)) for item in page.get("Items", ())]
+                yield [excerpt_of(decode_item(item)) for item in page.get("Items", ())]
 
     def _sampled_pages(self, since: datetime, deadline: Deadline) -> Iterator[Response]:
         for segment in range(SEGMENTS):

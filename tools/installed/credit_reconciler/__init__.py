@@ -1,0 +1,21 @@
+"""What ``pip install`` puts into site-packages: this package alone, with the engine inside.
+
+The engine's modules import each other as ``engine...``, which is their name in Lambda and in a checkout. Beside other people's
+packages that name would be too common. So the wheel keeps the engine in this folder, and only a process of the ``reconciler``
+command looks for modules here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the ``reconciler`` command."""
+    folder = os.path.dirname(__file__)  # noqa: PTH120  pathlib takes longer to import than help to print
+    if os.path.isdir(f"{folder}/engine"):  # noqa: PTH112  in a checkout the engine is not in here, and is found anyway
+        sys.path.insert(0, folder)
+    from engine.cli import main as run  # noqa: PLC0415  now it is found
+
+    run()
