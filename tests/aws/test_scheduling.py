@@ -1,4 +1,4 @@
-"""What shares a deployed stack or a module's fixture is handed to one worker; what shares nothing goes wherever there is room."""
+"""What shares a deployed stack or a module's fixture is handed to one worker, all other tests to whoever is free."""
 
 from __future__ import annotations
 
