@@ -23,8 +23,8 @@ setup-tests: setup ## fill three more, which only tests use (checkov, moto, the 
 	@$(PYTHON) tools/environments.py checkov moto sbom
 
 # One worker more than cores, since tests wait for the local AWS; what shares a deployed stack stays on one worker, the longest
-# come first (tests/conftest.py). Bytecode is kept, whatever the environment says: hundreds of processes import the engine.
-IN_PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+# come first (tests/support/scheduling.py). Bytecode is kept, whatever the environment says: hundreds of processes import the engine.
+IN_PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 test test-fast proof e2e: export PYTHONDONTWRITEBYTECODE :=
 
 test: export BUILT := $(BUILT)

@@ -7,11 +7,11 @@ One way leads through the house, and a room imports only from floors below its o
     handler.py      [7] entry points: build once per container, hand over, answer
     engine/
       cli/          [7] the ``reconciler`` command; nothing imports it
-      preview/      [6] what a policy does or would do: plan, policy tests, reasons
+      preview/      [6] what a policy does or would do, in memory: plan, policy tests, reasons, the next try of a dead letter
       audit/        [6] the entries against the balances, against each other, against their seals; recount; repair
       anomalies/    [6] look back, findings, digest; explain/ alone knows a language model
       reconcile/    [5] the conductors: one event, a batch, the catch-up, dead letters
-      ledger/       [4] the store of the ledger; dynamodb/ alone knows DynamoDB
+      ledger/       [4] the store of the ledger, in memory too; dynamodb/ alone knows DynamoDB
       rating/       [3] event + policy + log -> decision; pure
       policy/       [2] YAML -> Policy; patterns/ and expressions/ inside
       runtime/      [1] clock, telemetry, tracing, precompiled methods

@@ -40,24 +40,23 @@ CONNECTIONS = 32
 NEEDS_LOCAL_AWS = {"aws", "local_aws", "dynamodb", "tables", "new_tables", "deployed"}
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let workers take units of tests where they are asked to (``--dist loadscope``)."""
+    from tests.support.scheduling import Units  # noqa: PLC0415  where there are workers
+
+    return Units(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures they use, let what shares a stack or a module's fixture stay on one worker, and sort them."""
+    """Mark tests by the fixtures they use, and sort them."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & NEEDS_LOCAL_AWS:
             item.add_marker(pytest.mark.local_aws)
         if "deployed" in fixtures:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group("deployed"))
-        elif shares_a_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     items.sort(key=turn)
-
-
-def shares_a_fixture(item: pytest.Item) -> bool:
-    """Say whether a test uses a fixture that is made once for its module."""
-    known = getattr(item, "_fixtureinfo", None)
-    return known is not None and any(each[-1].scope == "module" for each in known.name2fixturedefs.values())
 
 
 def turn(item: pytest.Item) -> int:

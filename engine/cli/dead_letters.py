@@ -71,9 +71,9 @@ def show_list(
     as_json: AsJson = False,
 ) -> None:
     """List the letters: whose they are, why each is there, and what the next try would do."""
-    target = Target(Tables(jobs_table, credits_table, ledger_table), place)
+    target, loaded = Target(Tables(jobs_table, credits_table, ledger_table), place), load_policy(policy)
     with _opened(queue, place) as desk:
-        answers = _answers(list(desk.letters()), load_policy(policy), target)
+        answers = _answers(list(desk.letters()), loaded, target)
     if as_json:
         print_json(answers)
         return
@@ -98,9 +98,9 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show letters whole."""
-    target = Target(Tables(jobs_table, credits_table, ledger_table), place)
+    target, loaded = Target(Tables(jobs_table, credits_table, ledger_table), place), load_policy(policy)
     with _opened(queue, place) as desk:
-        answers = _answers(list(_chosen(desk, ids or [], everything=not ids)), load_policy(policy), target)
+        answers = _answers(list(_chosen(desk, ids or [], everything=not ids)), loaded, target)
     if as_json:
         print_json(answers)
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -174,6 +175,8 @@ class Target:
             "credits": str(self.tables.credits),
             "ledger": str(self.tables.ledger),
             "endpoint": self.place.endpoint_of("dynamodb") or "aws",
+            "region": self.place.region or os.environ.get("AWS_REGION") or "",
+            "profile": self.place.profile or os.environ.get("AWS_PROFILE") or "",
         }
 
 

@@ -104,7 +104,7 @@ class Checkpoint:
         if not self.path.exists():
             return 0
         kept = json.loads(self.path.read_text())
-        differing = [name for name, value in self.target.items() if kept["target"].get(name) != value]
+        differing = [name for name, value in self.target.items() if kept["target"].get(name, value) != value]
         if differing:
             raise CheckpointMismatchError(
                 f"{self.path}: belongs to another {' and '.join(differing)}; remove it to replay from the first line, "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -79,6 +81,11 @@ def plan(documents: Iterable[Document], now: Policy, then: Policy, seen: Callabl
 
     Every user exists and has enough. ``seen`` is told how many events were read so far.
     """
+    with _seldom_collected():
+        return _plan(documents, now, then, seen)
+
+
+def _plan(documents: Iterable[Document], now: Policy, then: Policy, seen: Callable[[int], None]) -> Plan:
     sides = _Side(now), _Side(then)
     outcomes: dict[tuple[str, str], int] = {}
     refused = []
@@ -101,6 +108,20 @@ def plan(documents: Iterable[Document], now: Policy, then: Policy, seen: Callabl
         differences=tuple(sorted(_differences(*sides), key=lambda difference: -abs(difference.by))),
         refused=tuple(refused),
     )
+
+
+ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Let Python look seldom for cycles among what is kept: entries have none, and there may be a million of them."""
+    before = gc.get_threshold()
+    gc.set_threshold(ALLOCATIONS_BETWEEN_COLLECTIONS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @define

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from engine.cli.app import app
 from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.store import Tables
 from engine.reconcile.dead_letters import read_letter
@@ -69,6 +71,30 @@ def test_an_event_that_makes_no_sense_is_kept_and_holds_up_no_other(deployed: De
     assert "queue" == letter.way
     assert "j-wrong" == letter.events[0]["detail"]["jobId"]
     assert Decimal("99.2") == balance(deployed, "u-wrong")
+
+
+def test_the_command_finds_tables_queues_and_policy_by_the_name_of_the_stack(deployed: Deployment) -> None:
+    """By the outputs of the real template; a letter names its job and its user, and a look posts nothing."""
+    give(deployed, "u-named", "100")
+    deployed.send(rendered("u-named", "j-named"), rendered("u-named", "j-letter", seconds="eight"))
+    wait_until(lambda: balance(deployed, "u-named") == Decimal("99.2"), "the job is charged")
+    wait_until(lambda: bool(kept(deployed, "j-letter")), "the other event is a dead letter", seconds=60)
+
+    statement = json.loads(command(deployed, "statement", "u-named"))
+    letters = json.loads(command(deployed, "dead-letters", "list"))
+
+    assert [("j-named", "-0.8")] == [(line["job"], line["amount"].rstrip("0")) for line in statement["entries"]]
+    (letter,) = [letter for letter in letters if letter["jobs"] == ["j-letter"]]
+    assert ["u-named"] == letter["users"]
+    assert "field detail.seconds: is 'eight'" in letter["now"]
+    assert Decimal("99.2") == balance(deployed, "u-named")
+
+
+def command(stack: Deployment, *words: str) -> str:
+    """Return what the command prints for machines, with nothing but the name of the stack."""
+    result = CliRunner().invoke(app, [*words, "--stack", stack.name, "--json"], env=stack.aws.environment())
+    assert 0 == result.exit_code, result.output
+    return result.stdout
 
 
 def test_events_come_in_batches(deployed: Deployment) -> None:

@@ -200,6 +200,22 @@ def test_dead_letters_as_json_are_replayed(world: World, tmp_path: Path) -> None
     assert all(1 == len(world.entries(job)) for job in ("j-1", "j-2", "j-3", "j-4"))
 
 
+def test_progress_in_one_region_is_not_taken_for_progress_in_another(world: World, tmp_path: Path) -> None:
+    """Tables there have the same names; a checkpoint that says no region is one of an earlier version, and counts."""
+    file, checkpoint = tmp_path / "events.jsonl", tmp_path / "events.jsonl.checkpoint"
+    file.write_text(json.dumps(rendered("j-1")))
+    checkpoint.write_text(json.dumps({"lines_done": 1, "target": {"region": "eu-west-1"}}))
+
+    elsewhere = replay(file)
+    checkpoint.write_text(json.dumps({"lines_done": 1, "target": {}}))
+    earlier = replay(file, "--json")
+
+    assert MISUSED == elsewhere.exit_code
+    assert f"{checkpoint}: belongs to another region; remove it to replay from the first line" in elsewhere.stderr
+    assert (1, 0) == tuple(json.loads(earlier.stdout)[name] for name in ("resumedAfterLine", "events"))
+    assert [] == world.entries("j-1")
+
+
 def test_rejects_never_go_into_the_file_that_is_read(world: World, tmp_path: Path) -> None:
     """It would grow while it is read."""
     file = tmp_path / "events.jsonl"

@@ -1,0 +1,39 @@
+"""Which tests stay together on one worker: those that share what takes long to make.
+
+pytest-xdist has groups for that, which it writes into the tests' names, in a way that pytest 9.2 takes no notice of.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from xdist.scheduler import LoadScopeScheduling
+
+ROOT = Path(__file__).parents[2]
+
+USES_THE_STACK = re.compile(r"\bdeployed: ")
+SHARES_A_FIXTURE = re.compile(r'scope="module"')
+
+
+class Units(LoadScopeScheduling):
+    """Hands out units of tests, in the order in which they were collected."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+
+def unit_of(nodeid: str) -> str:
+    """Return what a test belongs to: the deployed stack, its file where that has a fixture for all its tests, or itself."""
+    file = nodeid.partition("::")[0]
+    return shared_in(file) or nodeid
+
+
+@cache
+def shared_in(file: str) -> str | None:
+    """Return what the tests of a file share."""
+    text = (ROOT / file).read_text()
+    if USES_THE_STACK.search(text):
+        return "the deployed stack"
+    return file if SHARES_A_FIXTURE.search(text) else None
