@@ -329,6 +329,7 @@ def test_postings_of_one_user_share_its_balance(both: Both) -> None:
     assert ["posted", "posted"] == verdicts(both.post_all(mine[0], (other, Guard.COVERED, None)))
     assert ["alone", "held-up"] == verdicts(both.post_all(mine[1], (entry("j-4", amount=0), Guard.NONE, None)))
     refund = (entry("j-5", amount=3), Guard.EXISTS, None)
+    assert ["alone", "alone"] == verdicts(both.post_all((entry("j-6", amount=-5), Guard.COVERED, None), refund)), "4 are left"
     assert ["posted", "posted"] == verdicts(both.post_all((entry("j-6", amount=-4), Guard.COVERED, None), refund))
     both.agree()
 
