@@ -79,7 +79,7 @@ def stored_help(command: list[str]) -> str | None:
     try:
         with open(help_file(command), encoding="utf-8") as file:  # noqa: PTH123  pathlib takes longer than all of this
             return file.read()
-    except FileNotFoundError:
+    except OSError:  # no such command, or no name for a file
         return None
 
 

@@ -89,7 +89,14 @@ def test_without_arguments_help_is_told_as_a_misuse(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["valdate", "--help"], ["../reconciler", "--help"], ["--help", "--nonsense"], ["plan", "x", "--help"]]
+    "arguments",
+    [
+        ["valdate", "--help"],
+        ["../reconciler", "--help"],
+        ["--help", "--nonsense"],
+        ["plan", "x", "--help"],
+        ["x" * 300, "--help"],
+    ],
 )
 def test_other_words_before_help_are_left_to_the_library(arguments: list[str]) -> None:
     """It knows what they mean, or that they mean nothing."""
