@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
-from itertools import batched, islice
+from itertools import batched
 from typing import Any
 
 from attrs import Factory, define
@@ -208,7 +208,7 @@ class MemoryStore:
         ignored: Collection[str] = (),
     ) -> Page:
         """Return the next page of a slice: rows not yet settled at their status, in order of their jobs' names."""
-        jobs = sorted(job for job in self.jobs if _segment(job, part.segments) == part.segment and job > (part.after or ""))
+        jobs = sorted(job for job in self.jobs if _spread(job) % part.segments == part.segment and job > (part.after or ""))
         page = jobs[: self.page_rows]
         due = [row for row in map(self.jobs.__getitem__, page) if not is_settled(row) and not _is_one_of(row, ignored)]
         rows = tuple(_projected(row, attributes) for row in due if statuses is None or _is_one_of(row, statuses))
@@ -257,8 +257,9 @@ class MemoryStore:
         self.baselines[policy] = baselines
 
     def samples(self, since: datetime, entries_max: int, deadline: Deadline) -> Iterator[Sample]:
-        """Yield the samples of ``entries_max`` entries posted ``since``."""
-        for entry in islice(self._posted(since, lambda entry: bool(entry.samples)), entries_max):
+        """Yield the samples of ``entries_max`` entries posted ``since``: of any age, as references are spread."""
+        found = self._posted(since, lambda entry: bool(entry.samples))
+        for entry in sorted(found, key=lambda entry: _spread(entry.reference))[:entries_max]:
             yield from entry.samples
 
     def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Excerpt]]:
@@ -308,9 +309,9 @@ def _is_one_of(row: Row, statuses: Collection[str]) -> bool:
     return isinstance(status, str) and status in statuses
 
 
-def _segment(job: str, segments: int) -> int:
-    """Jobs are spread by a sum of their names, as the tables spread them by a hash."""
-    return zlib.crc32(job.encode("utf-8", "surrogatepass")) % segments
+def _spread(name: str) -> int:
+    """Return a number by which names are spread, as the tables spread them by a hash."""
+    return zlib.crc32(name.encode("utf-8", "surrogatepass"))
 
 
 def _projected(row: Row, attributes: frozenset[str] | None) -> Row:

@@ -414,6 +414,7 @@ def test_what_many_entries_show_is_read_of_those_posted_since(both: Both) -> Non
         found = [list(store.samples(since, 100, both.deadline())) for store in both.stores]
         assert (seen, {*pages[0]}) == (len(pages[1]), {*pages[1]})
         assert (samples, found[0]) == (len(found[1]), found[1])
+    assert 1 == len(list(both.memory.samples(START, 1, both.deadline())))
     assert "burst" == next(one for one in pages[1] or [flag.seen] if one.flagged).flagged
 
 
