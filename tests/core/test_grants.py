@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import permutations
 from typing import Any
@@ -46,6 +47,23 @@ def test_a_purchase_adds_its_credits_once() -> None:
 
     assert [Outcome.GRANTED, Outcome.DUPLICATE, Outcome.DUPLICATE] == outcomes
     assert [("grant", "20.0000")] == ledger.lines("grant#p-1")
+    assert Decimal(20) == ledger.balances["u-1"]
+
+
+@pytest.mark.parametrize(
+    ("days", "flagged"),
+    [(("05", "07", "09"), ["07", "09"]), (("05", "09", "07"), ["09"]), (("09", "07", "05"), ["09"])],
+    ids=["in order", "the last one early", "backwards"],
+)
+def test_only_a_still_later_repetition_of_a_grant_is_flagged_again(days: tuple[str, ...], flagged: list[str]) -> None:
+    """The flag stands at the later of the two instants, so that an earlier repetition, or the same one again, is no news."""
+    ledger = books()
+
+    for day in days:
+        ledger.deliver(purchased(at=f"2026-01-{day}T10:00:00Z"), purchased(at=f"2026-01-{day}T10:00:00Z"))
+
+    flags = [entry.facts.flags for entry in ledger.entries_of("grant#p-1")[1:]]
+    assert [(("repeated-grant", datetime(2026, 1, int(day), 10, tzinfo=UTC)),) for day in flagged] == flags
     assert Decimal(20) == ledger.balances["u-1"]
 
 
