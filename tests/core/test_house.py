@@ -60,6 +60,13 @@ def test_functions_are_short():
     assert lines[len(lines) * 9 // 10] <= 14
 
 
+def test_no_file_is_too_long_to_read():
+    """A longer one asks for a folder."""
+    lines = {path: len(path.read_text().splitlines()) for path in (ROOT / "engine").rglob("*.py")}
+
+    assert {} == {path: count for path, count in lines.items() if count > LINES_MAX}
+
+
 DYNAMODB = "engine.ledger.dynamodb"
 BUILDS_THE_STORE = {"engine.reconcile.wiring"}
 IN_A_REQUEST = re.compile(
