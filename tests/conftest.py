@@ -79,6 +79,14 @@ def one_reading_of_what_botocore_knows() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_terminal() -> Iterator[None]:
+    """Let no width of the terminal that the tests run in decide what they see. Workers are told one, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COLUMNS", raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_network() -> None:
     """Let a test reach nothing but this machine."""

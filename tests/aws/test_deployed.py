@@ -68,7 +68,7 @@ def test_an_event_that_makes_no_sense_is_kept_and_holds_up_no_other(deployed: De
     wait_until(lambda: bool(kept(deployed, "j-wrong")), "the event is in the dead-letter queue", seconds=60)
     (message,) = kept(deployed, "j-wrong")
     letter = read_letter(message, "failed-events")
-    assert "queue" == letter.way
+    assert "given-up" == letter.way
     assert "j-wrong" == letter.events[0]["detail"]["jobId"]
     assert Decimal("99.2") == balance(deployed, "u-wrong")
 

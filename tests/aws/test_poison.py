@@ -46,9 +46,6 @@ POISON: Mapping[str, tuple[dict[str, Any], str]] = {
 
 LETTERS = len(POISON) * len(BUSES)
 
-SAID_BY_THE_DATABASE = ("a user that is not there", "a balance that is no number", "another user than the job's first")
-"""What the policy alone cannot see: of these the list says that they are ready."""
-
 MENDED = {"a user that is not there", "a balance that is no number", "no model", "a time before all prices"}
 
 
@@ -146,10 +143,10 @@ def posted(stack: Deployment) -> dict[str, int]:
 
 
 def says_why(letter: dict[str, Any], kind: str, way: str) -> bool:
-    """Say whether a listed letter says by its reason what was wrong, and of ``now`` what the policy makes of it."""
+    """Say whether a listed letter says by its reason what was wrong, and by ``now`` that it still is."""
     begin = {BY_QUEUE: "the function gave it up after ", DIRECTLY: "the function raised on it: "}[way]
-    now = "ready" if kind in SAID_BY_THE_DATABASE else POISON[kind][1]
-    return letter["reason"].startswith(begin) and POISON[kind][1] in letter["reason"] and now in letter["now"]
+    wrong = POISON[kind][1]
+    return letter["reason"].startswith(begin) and wrong in letter["reason"] and wrong in letter["now"]
 
 
 def send_poison(stack: Deployment) -> None:

@@ -9,12 +9,6 @@ import pytest
 from tests.support.policies import EXAMPLE
 
 
-@pytest.fixture(autouse=True)
-def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no width of the terminal that the tests run in decide what they see."""
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-
 @pytest.fixture
 def policy(tmp_path: Path) -> Path:
     """Return the example policy as a file."""
