@@ -1,9 +1,11 @@
-"""What attrs writes is compiled once, by the build."""
+"""Modules and what attrs writes are compiled once, by the build, and taken from one file."""
 
 from __future__ import annotations
 
 import marshal
+import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def test_what_was_noted_is_not_compiled_again(folder: Path) -> None:
     """It is found by the name of its text; all else is compiled."""
     noted = compile("answer = 'noted'", NAME, "exec")
-    Path(precompiled.file_of(str(folder))).write_bytes(marshal.dumps({NAME: noted}))
+    Path(precompiled.file_of(str(folder))).write_bytes(marshal.dumps(({}, {NAME: noted})))
 
     precompiled.recall(str(folder))
 
@@ -35,12 +37,84 @@ def test_what_was_noted_is_not_compiled_again(folder: Path) -> None:
 
 def test_it_ends_with_init(folder: Path) -> None:
     """What is made later is compiled as ever."""
-    Path(precompiled.file_of(str(folder))).write_bytes(marshal.dumps({NAME: compile("answer = 'noted'", NAME, "exec")}))
+    Path(precompiled.file_of(str(folder))).write_bytes(marshal.dumps(({}, {NAME: compile("answer = 'noted'", NAME, "exec")})))
 
     precompiled.recall(str(folder))
     precompiled.forget()
 
     assert {"answer": "compiled"} == run("answer = 'compiled'", NAME)
+
+
+MODULES = {
+    "noted_package": (
+        compile("answer = 'noted'", "/var/task/noted_package/__init__.py", "exec"),
+        "noted_package/__init__.py",
+        True,
+    ),
+    "noted_package.part": (
+        compile("from noted_package import answer", "/var/task/noted_package/part.py", "exec"),
+        "noted_package/part.py",
+        False,
+    ),
+}
+"""A package and a module of it that stand in no file."""
+
+
+@pytest.fixture
+def noted_modules(folder: Path) -> Iterator[Path]:
+    """Return an artifact's folder with these modules noted; afterwards they were never imported."""
+    Path(precompiled.file_of(str(folder))).write_bytes(marshal.dumps((MODULES, {})))
+    yield folder
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def test_a_noted_module_is_imported_from_the_note(noted_modules: Path) -> None:
+    """With its package, and with a file that what lies beside it is found by."""
+    precompiled.recall(str(noted_modules))
+
+    part = import_module("noted_package.part")
+
+    assert ("noted", f"{noted_modules}/noted_package/part.py") == (part.answer, part.__file__)
+    assert [f"{noted_modules}/noted_package"] == list(import_module("noted_package").__path__)
+    assert "noted_package" == part.__package__
+
+
+def test_a_module_that_was_not_noted_is_found_as_ever(noted_modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one of a package that was, as what is imported late."""
+    (noted_modules / "noted_package").mkdir()
+    (noted_modules / "noted_package" / "late.py").write_text("answer = 'found'\n")
+    precompiled.recall(str(noted_modules))
+
+    late = import_module("noted_package.late")
+
+    assert "found" == late.answer
+    sys.modules.pop("noted_package.late")
+
+
+def test_no_module_comes_from_the_note_after_init(noted_modules: Path) -> None:
+    """The importer goes with the patch."""
+    before = list(sys.meta_path)
+    precompiled.recall(str(noted_modules))
+    precompiled.forget()
+
+    assert before == sys.meta_path
+    with pytest.raises(ModuleNotFoundError):
+        import_module("noted_package")
+
+
+def test_what_was_imported_from_the_artifact_is_noted_as_where_it_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing that came from elsewhere. A traceback then names the file as Lambda has it."""
+    (folder / "just_built.py").write_text("def where():\n    return where.__code__.co_filename\n")
+    monkeypatch.syspath_prepend(folder)
+    import_module("just_built")
+
+    found = precompiled.modules_in(str(folder))
+    sys.modules.pop("just_built")
+
+    assert {"just_built"} == found.keys()
+    code, file, is_package = found["just_built"]
+    assert ("/var/task/just_built.py", "just_built.py", False) == (code.co_filename, file, is_package)
 
 
 def test_a_folder_without_a_note_changes_nothing(folder: Path) -> None:
