@@ -3,8 +3,8 @@
 Python looks for each module in the file system, and attrs writes the methods of each class as source text and compiles it when
 the class is made: a third of what the imports of the hot function take. The build notes both
 (``python -m engine.runtime.precompiled FOLDER``), and a cold start takes them from there: a module by its name, a method by
-the name that attrs gives its text. The note is as trustworthy as the other bytecode of the artifact, which is not compared with
-its source either; what has not been noted is found and compiled as ever.
+the name that attrs gives its text. The note is as trustworthy as the other bytecode of the artifact, which is not compared
+with its source either; what has not been noted is found and compiled as ever.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ class NotedModules:
         """Leave it to Python."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run a module's code."""
-        exec(self.modules[module.__name__][0], module.__dict__)  # noqa: S102  made by our own build, from our own code
+        """Run a module's code, and keep it no longer."""
+        code, *_ = self.modules.pop(module.__name__)
+        exec(code, module.__dict__)  # noqa: S102  made by our own build, from our own code
 
 
 def file_of(folder: str) -> str:
