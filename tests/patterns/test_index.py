@@ -187,6 +187,14 @@ def test_patterns_without_exact_fields_are_always_asked() -> None:
     assert [7] == PatternIndex.of(several).matching({"detail": {"jobId": "7-up"}})
 
 
+@pytest.mark.parametrize("tags", [["a", ["b"]], [["a"], "b"], ["b", [["a"]]]])
+def test_strings_beside_a_list_and_within_it_are_found(tags: list[Any]) -> None:
+    """A field's list may mix both; each pattern is still proposed for the string that it asks for."""
+    index = PatternIndex.of([{"tags": [name]} for name in "cdbaef"])
+
+    assert [2, 3] == index.matching({"tags": tags})
+
+
 def test_an_empty_index_finds_nothing() -> None:
     """A policy has at least one rule; an index need not."""
     assert [] == PatternIndex.of([]).matching(rendered())

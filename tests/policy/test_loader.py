@@ -485,6 +485,11 @@ TYPOS: list[Case] = [
         ["35:5: never counts: an earlier part of `catch_up` takes all its rows first"],
     ),
     (
+        "a status that is mapped and ignored",
+        [("catch_up:\n", "catch_up_ignore: [queued, failed]\ncatch_up:\n")],
+        ["32:27: `failed` is mapped by `catch_up` in line 36; it cannot be ignored too"],
+    ),
+    (
         "a member that a charge does not have",
         [("{charge: {amount:", "{charge: {amont:")],
         ["29:44: `charge` has no `amont`; did you mean `amount`? allowed: amount, quantity, rate"],
