@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 import engine
+from engine.errors import PolicyError
+from engine.policy import load_policy, parse_policy
+from engine.policy.patterns import compile_pattern
 from tools.environments import ROOT
 from tools.house import circles_of, floors_of, function_lines, imports_of, modules, rooms_of
 
@@ -58,6 +61,18 @@ def test_functions_are_short():
 
     assert (lines[len(lines) // 2], lines[len(lines) * 9 // 10]) <= (6, 14)
     assert lines[len(lines) * 9 // 10] <= 14
+
+
+def test_what_others_import_has_kept_its_address():
+    """Rooms may be rebuilt; these names are what users and checks write down."""
+    compiled = compile_pattern({"source": ["video.generation"]})
+    policy = parse_policy((ROOT / "policies" / "video.yaml").read_text(), "video.yaml")
+
+    assert (True, False) == (compiled({"source": "video.generation"}), compiled({"source": "another"}))
+    assert policy.identity == load_policy(ROOT / "policies" / "video.yaml").identity
+    with pytest.raises(PolicyError, match="needs a list of values"):
+        compile_pattern({"source": "video.generation"})
+    assert issubclass(PolicyError, ValueError)
 
 
 def test_no_file_is_too_long_to_read():
