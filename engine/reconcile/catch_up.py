@@ -1,4 +1,4 @@
-"""The scan: every job that no event told of, slice by slice, each continued just where it stopped."""
+"""The scan: it charges and refunds the jobs whose event was lost, slice by slice, each continued just where it stopped."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class ScanReport:
 
     @property
     def adjustments(self) -> int:
-        """How many entries the scan posted: work that no event had told of."""
+        """How many entries the scan posted: for work whose event was lost or late."""
         return sum(self.outcomes.get(outcome, 0) for outcome in POSTED)
 
     def __add__(self, other: ScanReport) -> ScanReport:

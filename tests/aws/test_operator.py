@@ -150,7 +150,7 @@ def a_replay(desk: Desk) -> str:
 
 
 def a_scan(desk: Desk) -> str:
-    """Finds and posts a job that no event told of, and renews what is usual."""
+    """Charges a job whose event was lost, and renews the baselines."""
     detail = desk.event()["detail"]
     row = {"jobId": detail["jobId"], "userId": detail["userId"], "status": "completed", "model": "veo-3"}
     item = {name: {"S": value} for name, value in row.items()}

@@ -95,7 +95,7 @@ def a_letter(stack: Deployment) -> None:
 
 
 def a_scan(stack: Deployment) -> None:
-    """Posts a job that no event told of."""
+    """Charges a job whose event was lost."""
     user, job = new(stack)
     put_job(stack, user, job)
     scanned(stack)
