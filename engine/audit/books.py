@@ -173,21 +173,22 @@ BUSY = "busy"
 def look_again(store: AuditStore, user: str, deadline: Deadline) -> Drift | str | None:
     """Return the drift of a user, None where the sums agree, or BUSY.
 
-    A difference counts only where the row has not moved since the look before: then nothing was being posted, and the index,
-    which trails the table by a moment, has come to the end.
+    A difference counts only where nothing was posted since the look before: the row says the same, and there are as many
+    entries. (A row alone proves nothing: a debit and its refund bring it back to what it was.) Then the index, which trails
+    the table by a moment, has come to the end as well.
     """
-    before: Credit | None = None
+    before: tuple[Credit, int] | None = None
     for look in range(LOOKS_MAX):
         check_time(deadline)
         if look:
             store.clock.wait(SECONDS_BETWEEN_LOOKS)
         row = store.credit(user, deadline)
-        ledger = total(entry.line.moved for entry in store.entries_of_user(user, deadline))
-        if ledger == row.posted:
+        moved = [entry.line.moved for entry in store.entries_of_user(user, deadline)]
+        if (ledger := total(moved)) == row.posted:
             return None
-        if row == before and row == store.credit(user, deadline):
+        if (row, len(moved)) == before and row == store.credit(user, deadline):
             return Drift(user, ledger, row.posted)
-        before = row
+        before = row, len(moved)
     return BUSY
 
 

@@ -11,14 +11,17 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 
-from engine.audit.books import audit
+from engine.audit.books import BUSY, Drift, audit, look_again
 from engine.audit.seals import Sealer, verify
 from engine.domain.envelope import Envelope, Source
+from engine.ledger.audits import AuditedEntry, AuditStore, Credit
 from engine.ledger.store import Tables
+from engine.runtime.clock import Deadline
 from tests.support.events import failed, rendered
 from tests.support.world import World
 
@@ -94,3 +97,58 @@ def audits(world: World, seconds: float) -> Iterator[Any]:
     while time.monotonic() < ends:
         ledger, deadline = world.reconciler().ledger, world.deadline(120)
         yield audit(ledger, deadline, sealer=Sealer(ledger.audits(), world.clock.now(), deadline))
+
+
+class ChargedAndRefunded:
+    """The ledger of a user who is charged before each look at the row, and refunded before each look at the entries."""
+
+    def __init__(self, world: World, times: int) -> None:
+        self.world, self.store, self.clock = world, world.reconciler().ledger.audits(), world.clock
+        self.jobs = (f"j-{number}" for number in range(times))
+        self.job = ""
+
+    def credit(self, user: str, deadline: Deadline) -> Credit:
+        """Charge for another job, and look at the row: it says the same each time."""
+        self.job = next(self.jobs, "")
+        if self.job:
+            self.world.deliver(rendered(self.job, user=user))
+        return self.store.credit(user, deadline)
+
+    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[AuditedEntry]:
+        """Refund it, and look at the entries: they add up to the same each time."""
+        if self.job:
+            self.world.deliver(failed(self.job, user=user))
+        return self.store.entries_of_user(user, deadline)
+
+
+@pytest.mark.parametrize(("times", "expected"), [(100, BUSY), (1, None)], ids=["all the time", "once"])
+def test_a_user_who_is_charged_and_refunded_between_the_looks_has_no_drift(
+    dynamodb: Any, tables: Tables, monkeypatch: pytest.MonkeyPatch, times: int, expected: str | None
+) -> None:
+    """The row says -0.8 at each look and the entries add up to 0, and nothing is wrong: only their number tells."""
+    monkeypatch.setattr("engine.audit.books.SECONDS_BETWEEN_LOOKS", 0)
+    world = World(dynamodb, tables)
+    world.user("u-1", "1000")
+    disturbed = cast("AuditStore", ChargedAndRefunded(world, times))
+
+    assert expected == look_again(disturbed, "u-1", world.deadline())
+
+
+def test_a_quiet_row_that_was_changed_is_drift_at_the_second_look(
+    dynamodb: Any, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was posted in between, so the difference counts."""
+    monkeypatch.setattr("engine.audit.books.SECONDS_BETWEEN_LOOKS", 0)
+    world = World(dynamodb, tables)
+    world.user("u-1", "1000")
+    world.deliver(rendered("j-1"))
+    world.client.update_item(
+        TableName=tables.credits,
+        Key={"userId": {"S": "u-1"}},
+        UpdateExpression="ADD posted :one",
+        ExpressionAttributeValues={":one": {"N": "1"}},
+    )
+
+    drift = look_again(world.reconciler().ledger.audits(), "u-1", world.deadline())
+
+    assert Drift("u-1", Decimal("-0.8"), Decimal("0.2")) == drift
