@@ -97,8 +97,12 @@ def main() -> None:
     except _told_in_words() as error:
         from engine.cli.output import complain  # noqa: PLC0415  only when something is wrong
 
-        complain(str(error))
+        complain(f"{error}{WAYS_OUT.get(type(error).__name__, '')}")
         raise SystemExit(FAILED) from error
+
+
+WAYS_OUT: Mapping[str, str] = {"NoRegionError": " Name one by --region, by AWS_REGION, or in your AWS profile."}
+"""What would be right, where botocore says only what is wrong."""
 
 
 def _told_in_words() -> tuple[type[Exception], ...]:

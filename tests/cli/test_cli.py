@@ -376,7 +376,7 @@ def test_a_database_that_does_not_answer_is_told_in_words(
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({}, "You must specify a region."),
+        ({}, "You must specify a region. Name one by --region, by AWS_REGION, or in your AWS profile."),
         ({"AWS_PROFILE": "no-such"}, "The config profile (no-such) could not be found"),
         ({"AWS_REGION": "eu-west-1"}, "Unable to locate credentials"),
     ],

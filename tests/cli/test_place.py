@@ -239,11 +239,11 @@ def test_credentials_that_have_expired_are_told_in_one_line(run: Run, command: s
 
 @pytest.mark.parametrize("command", SOME)
 def test_without_a_region_one_is_asked_for(run: Run, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In botocore's words."""
+    """In botocore's words, and with the ways to name one."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
 
-    is_refused(run, command, "You must specify a region.")
+    is_refused(run, command, "You must specify a region.", "--region")
 
 
 @pytest.mark.parametrize("command", SOME)
