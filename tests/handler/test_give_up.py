@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -218,6 +220,39 @@ def test_a_letter_that_cannot_be_sent_lets_the_event_come_back(
     told = lines("not given up")
     assert [("m-1", "ERROR"), ("m-2", "ERROR")] == [(line["sqsMessage"], line["level"]) for line in told]
     assert "NonExistentQueue" in told[0]["notSent"]
+
+
+DIES_AFTER_ITS_LETTER = """
+import json, os, signal, sys
+from engine.reconcile.give_up import FailedEvents
+import handler
+
+keep = FailedEvents.keep
+
+def keep_and_die(self, *letter):
+    keep(self, *letter)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+FailedEvents.keep = keep_and_die
+handler.lambda_handler(json.loads(sys.argv[1]))
+"""
+
+
+def test_a_process_that_dies_after_its_letter_leaves_two_and_one_entry(letters: Letters, world: World) -> None:
+    """The event comes back, since nobody answered for it. Once its user is there, both letters together post once."""
+    event = first(userId="u-late")
+    command = [sys.executable, "-c", DIES_AFTER_ITS_LETTER, json.dumps({"Records": [record(event)]})]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    killed = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    again = come_back(record(event, RECEIVES_MAX + 1))
+    left = [json.loads(letter["Body"]) for letter in letters.read()]
+    world.user("u-late")
+
+    assert (-signal.SIGKILL, []) == (killed.returncode, again), killed.stderr
+    assert [event, event] == left
+    assert [] == come_back(*(record(letter, 1, message=f"m-{number}") for number, letter in enumerate(left)))
+    assert [("debit", Decimal("-0.8"))] == world.amounts("j-1")
 
 
 def test_a_letter_is_not_begun_without_the_time_to_end_it(letters: Letters) -> None:
