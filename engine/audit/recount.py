@@ -16,7 +16,7 @@ from engine.domain.facts import Claim, Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import due, log_of
 from engine.domain.money import ZERO
-from engine.policy.price_books import amount_of
+from engine.policy.charges import amount_of
 from engine.rating.arithmetic import price_steps
 from engine.rating.cost import cost_of, cost_steps, desired_cost
 

@@ -10,7 +10,7 @@ from engine.domain.references import JOB
 from engine.policy.grammar import WRONG, did_you_mean
 from engine.policy.patterns import Pattern, required_values
 from engine.policy.patterns.cover import Extent
-from engine.policy.pricing import AMOUNT
+from engine.policy.price_rows import AMOUNT
 from engine.policy.rules import DraftRule
 from engine.policy.source import Items, Members, Node, Notes, Place, Scalar, named
 

@@ -94,10 +94,10 @@ class Frequency:
     @classmethod
     def shape(cls) -> Shape:
         """Return how it is written in a policy."""
-        from engine.policy import grammar, pricing  # noqa: PLC0415  a compiled policy needs none
+        from engine.policy import grammar, price_rows  # noqa: PLC0415  a compiled policy needs none
 
         keys = {
-            "same": grammar.Key(pricing.Selectors()),
+            "same": grammar.Key(price_rows.Selectors()),
             "more_than": grammar.Key(grammar.Number(Decimal(1), Decimal(10_000), whole=True)),
             "within": grammar.Key(grammar.Duration()),
         }

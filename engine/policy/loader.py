@@ -19,7 +19,8 @@ from engine.policy.model import CatchUp, Clocks, Explain, Fields, Overdraft, Pol
 from engine.policy.patterns import required_values
 from engine.policy.patterns.index import PatternIndex
 from engine.policy.price_books import PriceBook
-from engine.policy.pricing import MONEY, PRICES
+from engine.policy.price_rows import PRICES
+from engine.policy.pricing import MONEY
 from engine.policy.rows import row_attributes
 from engine.policy.rules import RULE
 from engine.policy.source import Members, Notes, read_yaml

@@ -32,7 +32,7 @@ from engine.policy.grammar import (
     Word,
 )
 from engine.policy.loader import POLICY
-from engine.policy.pricing import Rate, Selectors
+from engine.policy.price_rows import Rate, Selectors
 from engine.policy.rules import TERMS_KEYS
 from engine.policy.words import ABOUT
 

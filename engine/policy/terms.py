@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, assert_never
 from attrs import frozen
 
 from engine.domain.fact_kinds import Action
+from engine.policy.charges import ChargeTerms
 from engine.policy.expressions.paths import Path
-from engine.policy.price_books import ChargeTerms
 
 if TYPE_CHECKING:
     from engine.policy.grammar import Shape

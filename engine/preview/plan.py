@@ -18,9 +18,10 @@ from engine.domain.instants import instant_text
 from engine.domain.log import log_of
 from engine.domain.money import EXACT, ZERO
 from engine.domain.price import Tier
+from engine.policy.charges import ChargeTerms
 from engine.policy.detectors import DETECTORS
 from engine.policy.model import AnomalyRule, Policy, Rule
-from engine.policy.price_books import ChargeTerms, PriceRow, rates_by_unit
+from engine.policy.price_books import PriceRow, rates_by_unit
 from engine.policy.terms import Terms
 from engine.preview.dry_run import DryRun, store_of
 

@@ -16,10 +16,11 @@ from engine.domain.errors import EventError
 from engine.domain.instants import instant_text
 from engine.domain.money import canonical
 from engine.domain.price import Price
+from engine.policy.charges import ChargeTerms
 from engine.policy.detectors import Outlier
 from engine.policy.model import AnomalyRule, Policy
 from engine.policy.patterns.why import difference_from
-from engine.policy.price_books import ChargeTerms, PriceBook
+from engine.policy.price_books import PriceBook
 from engine.policy.terms import Terms
 from engine.preview.dry_run import DryRun, store_of
 from engine.rating.arithmetic import price_steps

@@ -1,4 +1,4 @@
-"""How an amount comes about, step by step, in words. It says what ``policy.price_books`` works out, from the same values."""
+"""How an amount comes about, step by step, in words. It says what ``policy.charges`` works out, from the same values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import assert_never
 from engine.domain.instants import instant_text
 from engine.domain.money import EXACT, ZERO, Money, canonical
 from engine.domain.price import Price, TierModel
-from engine.policy.price_books import amount_of, in_tiers, unbounded
+from engine.policy.charges import amount_of, in_tiers, unbounded
 
 
 def price_steps(price: Price, quantity: Decimal | None, money: Money) -> Iterator[str]:

@@ -13,8 +13,8 @@ from engine.domain.envelope import Envelope
 from engine.domain.fact_kinds import Action, Kind
 from engine.domain.facts import Charge, Facts, Grant, Refund
 from engine.domain.price import Price
+from engine.policy.charges import ChargeTerms, Priced, price_charge
 from engine.policy.model import Policy, Rule
-from engine.policy.price_books import ChargeTerms, Priced, price_charge
 from engine.policy.terms import RefundTerms
 from engine.rating.recognise import Telling
 

@@ -187,7 +187,7 @@ FORGOTTEN = {
     ("domain/entry_types.py", "_row", "EntryType.NEWS"),
     ("domain/entry_types.py", "_metric", "Outcome.NEWS"),
     ("domain/fact_kinds.py", "_row", "Kind.NEWS"),
-    ("policy/price_books.py", "unbounded", "TierModel.NEWS"),
+    ("policy/charges.py", "unbounded", "TierModel.NEWS"),
     ("policy/terms.py", "terms_shape", "Action.NEWS"),
     ("rating/arithmetic.py", "_quantity_steps", "TierModel.NEWS"),
     ("rating/contributions.py", "_contribution", "Action.NEWS"),

@@ -11,8 +11,9 @@ import pytest
 from engine.domain.instants import instant_text, posting_text, read_instant
 from engine.domain.money import Money, canonical, digits_of, read_number
 from engine.domain.price import Price, Tier
+from engine.policy.charges import ChargeTerms, Priced, price_charge
 from engine.policy.expressions.paths import compile_path
-from engine.policy.price_books import ChargeTerms, PriceBook, Priced, PriceProblem, PriceRow, price_charge
+from engine.policy.price_books import PriceBook, PriceProblem, PriceRow
 
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 SECOND = datetime(2026, 7, 1, tzinfo=UTC)

@@ -10,8 +10,9 @@ import pytest
 
 from engine.domain.money import Money
 from engine.domain.price import Price, Tier, TierModel
+from engine.policy.charges import ChargeTerms, amount_of, in_tiers, price_charge
 from engine.policy.expressions.paths import compile_path
-from engine.policy.price_books import ChargeTerms, PriceBook, PriceProblem, PriceRow, amount_of, in_tiers, price_charge
+from engine.policy.price_books import PriceBook, PriceProblem, PriceRow
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TIERS = (Tier(Decimal("0.10"), Decimal(60)), Tier(Decimal("0.08"), Decimal(300)), Tier(Decimal("0.05")))

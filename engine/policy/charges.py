@@ -1,0 +1,159 @@
+"""What a charge or a grant comes to: a price times a quantity, within bounds, rounded last. All in exact decimals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, assert_never
+
+from attrs import field, frozen
+
+from engine.domain.money import DIGITS_MAX, EXACT, ZERO, Money, canonical, read_number
+from engine.domain.price import Price, Tier, TierModel
+from engine.policy.expressions.paths import Path, PathProblem
+from engine.policy.price_books import EVENT_TIME, PriceBook, PriceProblem, tiers_selected
+
+if TYPE_CHECKING:
+    from engine.domain.envelope import Document
+    from engine.domain.facts import Content
+
+
+@frozen
+class ChargeTerms:
+    """What a debit costs or a grant is worth, within bounds (credits).
+
+    A flat ``amount``; or a quantity at the rate of a price book; or, without a book, the quantity itself.
+    """
+
+    amount: Decimal | None = None
+    book: PriceBook | None = None
+    quantity: Path | None = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+
+    def paths(self) -> Iterator[Path]:
+        """Yield the expressions that an event is asked."""
+        if self.quantity is not None:
+            yield self.quantity
+        for row in self.book.rows if self.book else ():
+            yield from row.by
+
+
+@frozen
+class Priced:
+    """An amount, and how it came about. ``content`` is what the event itself said, in canonical text."""
+
+    amount: Decimal
+    price: Price = field(factory=Price)
+    quantity: Decimal | None = None
+    content: Content = ()
+
+
+def price_charge(terms: ChargeTerms, document: Document, at: datetime, money: Money) -> Priced:
+    """Return what the event costs: the price in force at ``at`` times the quantity, within bounds, rounded last.
+
+    Raises PriceProblem for a quantity or a selected rate that makes no sense, and for an instant before all prices.
+    """
+    if terms.quantity is None:
+        flat = Price(amount=terms.amount)
+        return Priced(_fitting(amount_of(flat, None, money), "charge.amount"), flat)
+    quantity = _quantity(terms.quantity, document)
+    price, selected = _selected(terms, terms.book, document, at, quantity) if terms.book else (_unpriced(terms), ())
+    return Priced(
+        amount=_fitting(amount_of(price, quantity, money), terms.quantity.text),
+        price=price,
+        quantity=quantity,
+        content=tuple(sorted({terms.quantity.text: canonical(quantity), **dict(selected)}.items())),
+    )
+
+
+def amount_of(price: Price, quantity: Decimal | None, money: Money) -> Decimal:
+    """Return what ``quantity`` comes to at a price: not less than its minimum, not more than its maximum, rounded last.
+
+    It needs nothing but what an entry of the ledger keeps, so that an amount can be worked out again for ever.
+    """
+    amount = price.amount if price.amount is not None else within(unbounded(price, quantity or ZERO), price)
+    return money.round(amount) if amount.adjusted() < DIGITS_MAX else amount
+
+
+def unbounded(price: Price, quantity: Decimal) -> Decimal:
+    """Return quantity x rate: of graduated tiers the sum of what lies in each, of volume tiers all at the tier's rate."""
+    if price.rate is None:
+        return quantity
+    if not price.tiers:
+        return EXACT.multiply(quantity, price.rate)
+    match price.tier_model:
+        case TierModel.VOLUME:
+            return EXACT.multiply(quantity, price.rate)
+        case TierModel.GRADUATED:
+            return _graduated(price.tiers, quantity)
+        case _:
+            assert_never(price.tier_model)
+
+
+def _graduated(tiers: tuple[Tier, ...], quantity: Decimal) -> Decimal:
+    total = ZERO
+    for part, tier in in_tiers(tiers, quantity):
+        total = EXACT.add(total, EXACT.multiply(part, tier.rate))
+    return total
+
+
+def in_tiers(tiers: tuple[Tier, ...], quantity: Decimal) -> list[tuple[Decimal, Tier]]:
+    """Return how much of ``quantity`` lies in each tier that it reaches; a quantity of 0 lies in the first."""
+    parts, below = [], ZERO
+    for tier in tiers:
+        top = quantity if tier.up_to is None else min(quantity, tier.up_to)
+        parts.append((EXACT.subtract(top, below), tier))
+        if top == quantity:
+            break
+        below = top
+    return parts
+
+
+def within(amount: Decimal, price: Price) -> Decimal:
+    """Return ``amount`` within the bounds of a price."""
+    if price.minimum is not None and amount < price.minimum:
+        return price.minimum
+    return price.maximum if price.maximum is not None and amount > price.maximum else amount
+
+
+def _quantity(path: Path, document: Document) -> Decimal:
+    try:
+        return read_number(path.search(document))
+    except PathProblem as problem:
+        raise PriceProblem(path.text, f"cannot be worked out: {problem}") from problem
+    except ValueError as problem:
+        raise PriceProblem(path.text, str(problem)) from problem
+
+
+def _unpriced(terms: ChargeTerms) -> Price:
+    return Price(minimum=terms.minimum, maximum=terms.maximum)
+
+
+def _selected(
+    terms: ChargeTerms, book: PriceBook, document: Document, at: datetime, quantity: Decimal
+) -> tuple[Price, Content]:
+    """Return the price of ``quantity`` at ``at``, and the values that selected it."""
+    row = book.row_at(at)
+    if row is None:
+        raise PriceProblem(EVENT_TIME, f"is before the first price of {book.name} ({book.rows[0].effective:%Y-%m-%d})")
+    tiers, unit, content = tiers_selected(row, document, book.name)
+    reached = in_tiers(tiers, quantity)[-1][1]
+    price = Price(
+        book=book.name,
+        effective=row.effective,
+        rate=reached.rate,
+        unit="/".join(unit),
+        tiers=tiers if len(tiers) > 1 else (),
+        tier_model=row.tier_model,
+        minimum=terms.minimum,
+        maximum=terms.maximum,
+    )
+    return price, content
+
+
+def _fitting(amount: Decimal, field: str) -> Decimal:
+    if len(amount.as_tuple().digits) > DIGITS_MAX or amount.adjusted() >= DIGITS_MAX:
+        raise PriceProblem(field, f"makes a charge of more than the {DIGITS_MAX} digits that fit into the ledger")
+    return amount
