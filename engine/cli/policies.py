@@ -115,7 +115,7 @@ def explain(
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
-    """Show why an event costs what it costs, or count the entries of a reference again, and say whether they agree."""
+    """Say what an event costs, and why; or count the entries of a reference again, and say whether they agree."""
     if (event is None) == (entry is None):
         complain("explain takes either an event's file or --entry")
         raise typer.Exit(MISUSED)
