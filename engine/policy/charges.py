@@ -149,6 +149,7 @@ def _selected(
         tier_model=row.tier_model,
         minimum=terms.minimum,
         maximum=terms.maximum,
+        defaulted=bool(content) and [value for _, value in content] != unit,  # a value's own rate has its name
     )
     return price, content
 

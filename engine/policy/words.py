@@ -55,7 +55,7 @@ ABOUT: Mapping[str, str] = {
     "clock.ahead": "An event whose time lies further ahead of the engine's clock makes no sense (1h).",
     "anomalies": "What a person should look at. It marks entries and moves nothing.",
     "anomalies.name": "A name of the anomaly's own. Entries, metrics and messages show it.",
-    "anomalies.match": "A pattern over the envelope plus `charge` (`amount`, `quantity`, `rate`, `unit`, `price`).",
+    "anomalies.match": "Pattern over the envelope plus `charge` (`amount`, `quantity`, `rate`, `unit`, `price`, `defaulted`).",
     "anomalies.reason": "Why it is looked for, for people.",
     "anomalies.outlier": "What is unusual for its group, by the median and the median absolute deviation of 30 days.",
     "anomalies.outlier.value": "The number that is looked at: JMESPath over the envelope plus `charge`.",
