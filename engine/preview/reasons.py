@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,14 +13,15 @@ from engine.domain.assessment import Assessment
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError
+from engine.domain.fact_kinds import content_of
 from engine.domain.instants import instant_text
 from engine.domain.money import ZERO, canonical
-from engine.domain.price import Price
+from engine.domain.price import Price, Tier
 from engine.policy.charges import ChargeTerms
 from engine.policy.detectors import Outlier
 from engine.policy.model import AnomalyRule, Policy
 from engine.policy.patterns.why import difference_from
-from engine.policy.price_books import PriceBook
+from engine.policy.price_books import DEFAULT_RATE, PriceBook, Rates
 from engine.policy.terms import Terms
 from engine.preview.dry_run import DryRun, store_of
 from engine.rating.arithmetic import price_steps
@@ -183,6 +184,7 @@ def _terms_steps(terms: Terms, assessment: Assessment, price: Price) -> Iterator
         return
     if terms.book and price.effective:
         yield _in_force(terms.book, price.effective, assessment.at)
+        yield from _defaults(terms.book, price.effective, dict(content_of(assessment.fact)))
     if terms.quantity and assessment.quantity is not None:
         yield f"{terms.quantity.text} is {canonical(assessment.quantity)}"
 
@@ -191,3 +193,18 @@ def _in_force(book: PriceBook, effective: datetime, at: datetime) -> str:
     later = next((row.effective for row in book.rows if row.effective > effective), None)
     until = f"the next one counts from {instant_text(later)} on" if later else "there is no later one"
     return f"at {instant_text(at)} the row from {instant_text(effective)} counts; {until}"
+
+
+def _defaults(book: PriceBook, effective: datetime, said: Mapping[str, str]) -> Iterator[str]:
+    """Yield each selected value that has no rate of its own, behind the keys that led to it."""
+    row = next(row for row in book.rows if row.effective == effective)
+    rates: Rates | tuple[Tier, ...] = row.rates
+    keys: list[str] = []
+    for by in row.by:
+        if isinstance(rates, tuple):
+            return
+        value = said[by.text]
+        if value not in rates:
+            yield f"`{'/'.join([*keys, value])}` has no rate of its own: `{DEFAULT_RATE}` counts"
+        keys.append(value if value in rates else DEFAULT_RATE)
+        rates = rates[keys[-1]]
