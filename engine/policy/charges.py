@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from attrs import field, frozen
 
-from engine.domain.money import DIGITS_MAX, EXACT, ZERO, Money, canonical, read_number
-from engine.domain.price import Price, Tier, TierModel
+from engine.domain.money import DIGITS_MAX, EXACT, ZERO, Money, canonical, fits, read_number
+from engine.domain.price import Component, Price, Tier, TierModel
 from engine.policy.expressions.paths import Path, PathProblem
 from engine.policy.price_books import EVENT_TIME, PriceBook, PriceProblem, tiers_selected
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class ChargeTerms:
     """What a debit costs or a grant is worth, within bounds (credits).
 
-    A flat ``amount``; or a quantity at the rate of a price book; or, without a book, the quantity itself.
+    A flat ``amount``; or a quantity at the rate of a price book; or, without a book, the quantity itself; or the sum of
+    ``components``. A component is one of the former, has no bounds, and may have a name of its own.
     """
 
     amount: Decimal | None = None
@@ -31,6 +32,8 @@ class ChargeTerms:
     quantity: Path | None = None
     minimum: Decimal | None = None
     maximum: Decimal | None = None
+    components: tuple[ChargeTerms, ...] = ()
+    name: str | None = None
 
     def paths(self) -> Iterator[Path]:
         """Yield the expressions that an event is asked."""
@@ -38,6 +41,8 @@ class ChargeTerms:
             yield self.quantity
         for row in self.book.rows if self.book else ():
             yield from row.by
+        for component in self.components:
+            yield from component.paths()
 
 
 @frozen
@@ -55,16 +60,12 @@ def price_charge(terms: ChargeTerms, document: Document, at: datetime, money: Mo
 
     Raises PriceProblem for a quantity or a selected rate that makes no sense, and for an instant before all prices.
     """
-    if terms.quantity is None:
-        flat = Price(amount=terms.amount)
-        return Priced(_fitting(amount_of(flat, None, money), "charge.amount"), flat)
-    quantity = _quantity(terms.quantity, document)
-    price, selected = _selected(terms, terms.book, document, at, quantity) if terms.book else (_unpriced(terms), ())
+    price, quantity, said = _asked(terms, document, at)
     return Priced(
-        amount=_fitting(amount_of(price, quantity, money), terms.quantity.text),
+        amount=_fitting(amount_of(price, quantity, money), _field(terms)),
         price=price,
         quantity=quantity,
-        content=tuple(sorted({terms.quantity.text: canonical(quantity), **dict(selected)}.items())),
+        content=tuple(sorted(said.items())),
     )
 
 
@@ -73,14 +74,17 @@ def amount_of(price: Price, quantity: Decimal | None, money: Money) -> Decimal:
 
     It needs nothing but what an entry of the ledger keeps, so that an amount can be worked out again for ever.
     """
-    amount = price.amount if price.amount is not None else within(unbounded(price, quantity or ZERO), price)
+    amount = within(unbounded(price, quantity or ZERO), price)
     return money.round(amount) if amount.adjusted() < DIGITS_MAX else amount
 
 
 def unbounded(price: Price, quantity: Decimal) -> Decimal:
-    """Return quantity x rate: of graduated tiers the sum of what lies in each, of volume tiers all at the tier's rate."""
+    """Return quantity x rate: of graduated tiers the sum of what lies in each, of volume tiers all at the tier's rate.
+
+    Without a rate it is the flat amount, the sum of the components, or the quantity itself.
+    """
     if price.rate is None:
-        return quantity
+        return _without_rate(price, quantity)
     if not price.tiers:
         return EXACT.multiply(quantity, price.rate)
     match price.tier_model:
@@ -90,6 +94,17 @@ def unbounded(price: Price, quantity: Decimal) -> Decimal:
             return _graduated(price.tiers, quantity)
         case _:
             assert_never(price.tier_model)
+
+
+def _without_rate(price: Price, quantity: Decimal) -> Decimal:
+    if price.amount is not None:
+        return price.amount
+    if not price.components:
+        return quantity
+    total = ZERO
+    for component in price.components:
+        total = EXACT.add(total, unbounded(component.price, component.quantity or ZERO))
+    return total
 
 
 def _graduated(tiers: tuple[Tier, ...], quantity: Decimal) -> Decimal:
@@ -116,6 +131,37 @@ def within(amount: Decimal, price: Price) -> Decimal:
     if price.minimum is not None and amount < price.minimum:
         return price.minimum
     return price.maximum if price.maximum is not None and amount > price.maximum else amount
+
+
+def _asked(terms: ChargeTerms, document: Document, at: datetime) -> tuple[Price, Decimal | None, dict[str, str]]:
+    """Return the price that an event has at ``at``, its quantity, and what the event itself said."""
+    if terms.components:
+        return _of_components(terms, document, at)
+    if terms.quantity is None:
+        return Price(amount=terms.amount), None, {}
+    quantity = _quantity(terms.quantity, document)
+    price, selected = _selected(terms, terms.book, document, at, quantity) if terms.book else (_unpriced(terms), ())
+    return price, quantity, {terms.quantity.text: canonical(quantity), **dict(selected)}
+
+
+def _of_components(terms: ChargeTerms, document: Document, at: datetime) -> tuple[Price, None, dict[str, str]]:
+    """Return the price that is made of components, and all that any of them asked the event."""
+    components, said = [], dict[str, str]()
+    for part in terms.components:
+        price, quantity, answers = _asked(part, document, at)
+        amount = unbounded(price, quantity or ZERO)
+        components.append(Component(price, quantity, amount if fits(amount) else None, part.name))
+        said |= answers
+    defaulted = any(component.price.defaulted for component in components)
+    price = Price(minimum=terms.minimum, maximum=terms.maximum, components=tuple(components), defaulted=defaulted)
+    return price, None, said
+
+
+def _field(terms: ChargeTerms) -> str:
+    """Name what an amount comes from, for a message."""
+    if terms.quantity is not None:
+        return terms.quantity.text
+    return "charge.components" if terms.components else "charge.amount"
 
 
 def _quantity(path: Path, document: Document) -> Decimal:

@@ -168,19 +168,28 @@ def _usual(outlier: Outlier, examined: Examination) -> str:
 def _steps(assessment: Assessment, policy: Policy) -> Iterator[str]:
     rule = next(rule for rule in policy.rules if rule.name == assessment.rule)
     if assessment.price is not None:
-        yield from _terms_steps(rule.terms, assessment, assessment.price)
-        yield from price_steps(assessment.price, assessment.quantity, policy.money)
+        yield from _terms_steps(rule.terms, assessment, assessment.price, policy)
     yield from told_steps(assessment.fact)
 
 
-def _terms_steps(terms: Terms, assessment: Assessment, price: Price) -> Iterator[str]:
+def _terms_steps(terms: Terms, assessment: Assessment, price: Price, policy: Policy) -> Iterator[str]:
     if not isinstance(terms, ChargeTerms):
         return
+    at, said = assessment.at, dict(content_of(assessment.fact))
+    yield from _asked_steps(terms, price, assessment.quantity, at, said)
+    parts = zip(terms.components, price.components, strict=True)
+    asked = [tuple(_asked_steps(part, each.price, each.quantity, at, said)) for part, each in parts]
+    yield from price_steps(price, assessment.quantity, policy.money, asked)
+
+
+def _asked_steps(
+    terms: ChargeTerms, price: Price, quantity: Decimal | None, at: datetime, said: Mapping[str, str]
+) -> Iterator[str]:
     if terms.book and price.effective:
-        yield _in_force(terms.book, price.effective, assessment.at)
-        yield from _defaults(terms.book, price.effective, dict(content_of(assessment.fact)))
-    if terms.quantity and assessment.quantity is not None:
-        yield f"{terms.quantity.text} is {canonical(assessment.quantity)}"
+        yield _in_force(terms.book, price.effective, at)
+        yield from _defaults(terms.book, price.effective, said)
+    if terms.quantity and quantity is not None:
+        yield f"{terms.quantity.text} is {canonical(quantity)}"
 
 
 def _in_force(book: PriceBook, effective: datetime, at: datetime) -> str:
