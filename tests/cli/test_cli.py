@@ -114,6 +114,7 @@ def test_explain_shows_every_rule_the_price_and_the_arithmetic(policy: Path, tmp
         "- anomaly longer-than-5-minutes (line 30): `detail.seconds` is 0.05; wanted: a number > 300",
         '- anomaly no-result (line 31): `detail.result_url` is "s3://renders/test-1.mp4"; wanted: no such field',
         "  at 2026-01-05T10:00:00Z the row from 2025-01-01T00:00:00Z counts; the next one counts from 2026-07-01T00:00:00Z on",
+        "  `veo-3` has no rate of its own: `default` counts",
         "  detail.seconds is 0.05",
         "  price book `render-second`, the row from 2025-01-01T00:00:00Z, rate `default`",
         "  0.05 x 0.10 = 0.0050",
