@@ -15,7 +15,7 @@ from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError
 from engine.domain.fact_kinds import content_of
 from engine.domain.instants import instant_text
-from engine.domain.money import canonical
+from engine.domain.money import ZERO, canonical
 from engine.domain.price import Price, Tier
 from engine.policy.charges import ChargeTerms
 from engine.policy.detectors import Outlier
@@ -75,22 +75,28 @@ class Reasons:
         }
 
     def lines(self) -> Iterator[str]:
-        """Yield the reasons as a person reads them."""
+        """Yield the reasons as a person reads them: what happens, how the amount comes about, and what was tried."""
+        yield self._what_happens()
+        yield from (f"  {step}" for step in self.steps)
         for tried in self.tried:
             sign = "+" if tried.matched else "-"
             figures = "".join(f", {name} {value}" for name, value in tried.figures)
             yield f"{sign} {tried.kind} {tried.name} (line {tried.line}): {tried.difference or 'matches'}{figures}"
-        yield from (f"  {step}" for step in self.steps)
-        yield self._end()
 
-    def _end(self) -> str:
+    def _what_happens(self) -> str:
         if self.problem is not None:
             return f"refused: {self.problem}"
         if self.entry is None:
             return "ignored: no rule matches"
-        described = _described(self.entry)
-        flags = f" [{', '.join(described['anomalies'])}]" if described["anomalies"] else ""
-        return f"= {described['type']} of {described['amount']} for {described['user']}, {described['reference']}{flags}"
+        return _in_words(self.entry)
+
+
+def _in_words(entry: Entry) -> str:
+    """Return who pays or gets how much, and the entry that says so."""
+    moved = f"{'pays' if entry.amount < ZERO else 'gets'} {abs(entry.amount):f} credits" if entry.amount else "pays nothing"
+    flags = ", ".join(anomaly.name for anomaly in entry.anomalies)
+    posted = f"{entry.type.value} of {entry.amount:f} on {entry.reference}, by {entry.rule}"
+    return f"{entry.user} {moved}: {posted}{f', flagged {flags}' if flags else ''}"
 
 
 def _described(entry: Entry) -> dict[str, Any]:
