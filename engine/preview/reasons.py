@@ -193,7 +193,7 @@ def _asked_steps(
 ) -> Iterator[str]:
     if terms.book and price.effective:
         yield _in_force(terms.book, price.effective, at)
-        yield from _defaults(terms.book, price.effective, said)
+        yield from _defaults(terms.book, price.effective, said) if price.defaulted else ()
     if terms.quantity and quantity is not None:
         yield f"{terms.quantity.text} is {canonical(quantity)}"
 
