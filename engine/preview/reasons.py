@@ -160,7 +160,7 @@ def _usual(outlier: Outlier, examined: Examination) -> str:
     mads = distance_of(outlier, baseline, value)
     return (
         f"{canonical(value)} is {mads:.1f} MADs from the median {canonical(baseline.median)} of"
-        f" {baseline.samples} samples of {examined.sample.group}; more than {outlier.mads} would be flagged"
+        f" {baseline.samples} samples of {examined.sample.group}; more than {outlier.mads:f} would be flagged"
     )
 
 

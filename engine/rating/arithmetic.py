@@ -15,15 +15,15 @@ from engine.policy.charges import amount_of, in_tiers, unbounded
 def price_steps(price: Price, quantity: Decimal | None, money: Money) -> Iterator[str]:
     """Yield how ``quantity`` at a price comes to its amount."""
     if price.amount is not None:
-        yield f"a flat amount of {price.amount}"
+        yield f"a flat amount of {price.amount:f}"
     else:
         yield from _quantity_steps(price, quantity or ZERO)
         amount = unbounded(price, quantity or ZERO)
         if price.minimum is not None and amount < price.minimum:
-            yield f"minimum {price.minimum} counts instead"
+            yield f"minimum {price.minimum:f} counts instead"
         elif price.maximum is not None and amount > price.maximum:
-            yield f"maximum {price.maximum} counts instead"
-    yield f"rounded {money.rounding} to {money.places} places: {amount_of(price, quantity, money)}"
+            yield f"maximum {price.maximum:f} counts instead"
+    yield f"rounded {money.rounding} to {money.places} places: {amount_of(price, quantity, money):f}"
 
 
 def _quantity_steps(price: Price, quantity: Decimal) -> Iterator[str]:
@@ -45,16 +45,16 @@ def _quantity_steps(price: Price, quantity: Decimal) -> Iterator[str]:
 
 
 def _times_rate(price: Price, quantity: Decimal) -> str:
-    return f"{canonical(quantity)} x {price.rate} = {unbounded(price, quantity):f}"
+    return f"{canonical(quantity)} x {price.rate:f} = {unbounded(price, quantity):f}"
 
 
 def _reached(price: Price, quantity: Decimal) -> str:
     reached = in_tiers(price.tiers, quantity)[-1][1]
-    return f"the tier {'up to ' + str(reached.up_to) if reached.up_to is not None else 'above the others'} counts for all: "
+    return f"the tier {f'up to {reached.up_to:f}' if reached.up_to is not None else 'above the others'} counts for all: "
 
 
 def _graduated_steps(price: Price, quantity: Decimal) -> Iterator[str]:
     for part, tier in in_tiers(price.tiers, quantity):
-        where = f"up to {tier.up_to}" if tier.up_to is not None else "above"
-        yield f"{where}: {canonical(part)} x {tier.rate} = {EXACT.multiply(part, tier.rate):f}"
+        where = f"up to {tier.up_to:f}" if tier.up_to is not None else "above"
+        yield f"{where}: {canonical(part)} x {tier.rate:f} = {EXACT.multiply(part, tier.rate):f}"
     yield f"together {unbounded(price, quantity):f}"

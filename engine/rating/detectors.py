@@ -11,6 +11,7 @@ from typing import Any, assert_never
 from attrs import frozen
 
 from engine.domain.anomaly import Anomaly, Sample, Sign
+from engine.domain.digits import as_text
 from engine.domain.envelope import Document
 from engine.domain.money import ZERO, canonical, fits
 from engine.policy.detectors import Falling, Frequency, Measuring, Outlier, Scale
@@ -197,8 +198,4 @@ def _distance(outlier: Outlier, sample: Sample, baseline: Baseline, mads: Decima
 
 def _figures(priced: Priced) -> tuple[tuple[str, str], ...]:
     figures = next(iter(priced.values()), {})
-    return tuple((name, _plain(value)) for name, value in figures.items() if value is not None)
-
-
-def _plain(value: object) -> str:
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    return tuple((name, as_text(value)) for name, value in figures.items() if value is not None)

@@ -12,8 +12,9 @@ from typing import Any
 from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
+from engine.domain.digits import PLAIN_DIGITS_MAX, in_digits
 from engine.domain.errors import shown
-from engine.domain.money import EXACT, JSON_NUMBER, ZERO
+from engine.domain.money import EXACT, JSON_NUMBER, ZERO, canonical
 from engine.policy.expressions.functions import FUNCTIONS, CannotBe, call
 from engine.policy.expressions.syntax import arity_problem, type_of, type_problem, wanted_of
 
@@ -26,9 +27,6 @@ ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
 
 MEAN = Context(prec=38)
 """A mean is the one result that may have no end: it keeps what a number of DynamoDB holds."""
-
-PLAIN_DIGITS_MAX = 400
-"""A number of more digits is shown with an exponent: written out it could fill all memory."""
 
 
 class ExactFunctions(Functions):
@@ -157,8 +155,7 @@ def _digits(number: Decimal) -> str:
         return "0"
     if not number.is_finite():
         raise CannotBe("to_string() takes finite numbers")
-    is_short = abs(number.adjusted()) < PLAIN_DIGITS_MAX
-    return format(number.normalize(EXACT), "f") if is_short else str(number)
+    return canonical(number) if abs(number.adjusted()) < PLAIN_DIGITS_MAX else in_digits(number)
 
 
 def _is_number(value: Any) -> bool:
