@@ -19,7 +19,8 @@ from engine.domain.money import ZERO, canonical
 from engine.domain.price import Price, Tier
 from engine.policy.charges import ChargeTerms
 from engine.policy.detectors import Outlier
-from engine.policy.model import AnomalyRule, Policy
+from engine.policy.expressions.paths import PLAIN, Path
+from engine.policy.model import AnomalyRule, Fields, Policy
 from engine.policy.patterns.why import difference_from
 from engine.policy.price_books import DEFAULT_RATE, PriceBook, Rates
 from engine.policy.terms import Terms
@@ -173,6 +174,7 @@ def _usual(outlier: Outlier, examined: Examination) -> str:
 
 def _steps(assessment: Assessment, policy: Policy) -> Iterator[str]:
     rule = next(rule for rule in policy.rules if rule.name == assessment.rule)
+    yield from _field_steps(assessment.document, policy.fields)
     if assessment.price is not None:
         yield from _terms_steps(rule.terms, assessment, assessment.price)
         yield from price_steps(assessment.price, assessment.quantity, policy.money)
@@ -184,9 +186,37 @@ def _terms_steps(terms: Terms, assessment: Assessment, price: Price) -> Iterator
         return
     if terms.book and price.effective:
         yield _in_force(terms.book, price.effective, assessment.at)
+        yield from _selector_steps(terms.book, price.effective, assessment)
         yield from _defaults(terms.book, price.effective, dict(content_of(assessment.fact)))
     if terms.quantity and assessment.quantity is not None:
-        yield f"{terms.quantity.text} is {canonical(assessment.quantity)}"
+        yield from _quantity_steps(terms.quantity, assessment.document, assessment.quantity)
+
+
+def _field_steps(document: Document, fields: Fields) -> Iterator[str]:
+    """Yield how the job, the user and the time are made of what the event says, where they are not simply found in it."""
+    for path in (fields.job, fields.user, fields.time, fields.reference):
+        yield from _calculations(path, document) if path is not None else ()
+
+
+def _quantity_steps(path: Path, document: Document, quantity: Decimal) -> Iterator[str]:
+    calculations = _calculations(path, document)
+    yield from calculations
+    if not (calculations and calculations[-1].startswith(f"{path.text.strip()} is ")):
+        yield f"{path.text} is {canonical(quantity)}"
+
+
+def _calculations(path: Path, document: Document) -> tuple[str, ...]:
+    if PLAIN.fullmatch(path.text):
+        return ()
+    from engine.policy.expressions.steps import steps  # noqa: PLC0415  only what calculates pays for jmespath
+
+    return steps(path.text, document)
+
+
+def _selector_steps(book: PriceBook, effective: datetime, assessment: Assessment) -> Iterator[str]:
+    row = next(row for row in book.rows if row.effective == effective)
+    for by in row.by:
+        yield from _calculations(by, assessment.document)
 
 
 def _in_force(book: PriceBook, effective: datetime, at: datetime) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
@@ -15,7 +15,7 @@ from jmespath.visitor import Options, TreeInterpreter
 from engine.domain.digits import PLAIN_DIGITS_MAX, in_digits
 from engine.domain.errors import shown
 from engine.domain.money import EXACT, JSON_NUMBER, ZERO, canonical
-from engine.policy.expressions.functions import FUNCTIONS, CannotBe, call
+from engine.policy.expressions.functions import FUNCTIONS, CannotBe, Function, call
 from engine.policy.expressions.syntax import arity_problem, type_of, type_problem, wanted_of
 
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -103,9 +103,11 @@ class ExactInterpreter(TreeInterpreter):
     def visit_function_expression(self, node: Any, value: Any) -> Any:
         if (function := FUNCTIONS.get(node["value"])) is None:
             return super().visit_function_expression(node, value)
-        children = node["children"]
-        given = [self.visit(child, value) for child in children]
-        return call(node["value"], function, given, lambda index: str(children[index]["text"]))
+        return self.call(node, function, [self.visit(child, value) for child in node["children"]])
+
+    def call(self, node: Any, function: Function, given: Sequence[Any]) -> Any:
+        """Return what a function of this language makes of its arguments."""
+        return call(node["value"], function, given, lambda index: str(node["children"][index]["text"]))
 
     def visit_comparator(self, node: Any, value: Any) -> Any:
         left, right = (self.visit(child, value) for child in node["children"])
