@@ -112,7 +112,7 @@ def _fact_problems(entry: Entry, known: Facts) -> Iterator[str]:
 
 def _claim_problems(name: str, now: Claim, entry: Entry) -> Iterator[str]:
     if entry.price is None:
-        yield f"it knows a {name} of {now.amount} that nothing tells of"
+        yield f"it knows a {name} of {now.amount:f} that nothing tells of"
     else:
         yield from _number_problem(name, now.amount, amount_of(entry.price, entry.quantity, entry.money))
 

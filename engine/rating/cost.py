@@ -47,9 +47,9 @@ type Steps = Callable[[Facts], Iterator[str]]
 
 def _charge_steps(facts: Facts) -> Iterator[str]:
     if facts.charge is not None:
-        yield f"charged {facts.charge.amount} at {instant_text(facts.charge.at)}"
+        yield f"charged {facts.charge.amount:f} at {instant_text(facts.charge.at)}"
     for twin in facts.charges[1:]:
-        yield f"another charge of that instant says {twin.amount}: the smallest counts"
+        yield f"another charge of that instant says {twin.amount:f}: the smallest counts"
 
 
 def _refund_steps(facts: Facts) -> Iterator[str]:
@@ -77,7 +77,7 @@ def _first_refund_steps(facts: Facts) -> Iterator[str]:
 
 def _grant_steps(facts: Facts) -> Iterator[str]:
     if facts.grant is not None:
-        yield f"granted {facts.grant.amount}"
+        yield f"granted {facts.grant.amount:f}"
 
 
 def _no_steps(_facts: Facts) -> Iterator[str]:
