@@ -128,9 +128,7 @@ def _claim(claim: Claim) -> dict[str, object]:
 
 
 def _claimed(stored: Stored) -> tuple[Decimal, datetime, Content, str]:
-    said = stored.get("content", {})
-    content = tuple(sorted(said.items())) if isinstance(said, dict) else ()  # the first form kept values without expressions
-    return Decimal(stored["amount"]), _instant(stored["at"]), content, stored.get("policy", "")
+    return Decimal(stored["amount"]), _instant(stored["at"]), _content(stored), stored.get("policy", "")
 
 
 def _refunds(name: str, field: str, first_form: str | None = None) -> Kept:
@@ -153,13 +151,27 @@ def _refund(refund: Refund) -> dict[str, object]:
         "withinSeconds": int(refund.within.total_seconds()) if refund.within is not None else None,
         "policy": refund.policy or None,
         "rule": refund.rule or None,
+        "amount": refund.amount,
+        "content": dict(refund.content) or None,
     }
 
 
 def _refund_of(stored: Stored) -> Refund:
     seconds = stored.get("withinSeconds")
-    within = timedelta(seconds=int(seconds)) if seconds is not None else None
-    return Refund(Decimal(stored["percent"]), _instant(stored["at"]), within, stored.get("policy", ""), stored.get("rule", ""))
+    return Refund(
+        percent=None if "amount" in stored else Decimal(stored["percent"]),
+        at=_instant(stored["at"]),
+        within=timedelta(seconds=int(seconds)) if seconds is not None else None,
+        policy=stored.get("policy", ""),
+        rule=stored.get("rule", ""),
+        amount=Decimal(stored["amount"]) if "amount" in stored else None,
+        content=_content(stored),
+    )
+
+
+def _content(stored: Stored) -> Content:
+    said = stored.get("content", {})
+    return tuple(sorted(said.items())) if isinstance(said, dict) else ()  # the first form kept values without expressions
 
 
 def _write_flags(flags: tuple[tuple[str, datetime], ...]) -> dict[str, object]:

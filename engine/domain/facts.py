@@ -6,17 +6,22 @@ instant are kept, of refunds all that may still count, of grants all; each as it
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from attrs import frozen
 
+from engine.domain.money import EXACT, ZERO
+
 Content = tuple[tuple[str, str], ...]
 """What an event said: each expression that was asked, and the text of what it found."""
 
 TWINS_MAX = 8
-"""So many charges of one instant (or grants of one reference) that say different things are kept; one more makes no sense."""
+"""So many facts of one instant that say different things are kept (charges, refunds of one rule; grants of one reference).
+
+One more makes no sense."""
 
 
 @frozen
@@ -47,17 +52,21 @@ class Grant:
 
 @frozen
 class Refund:
-    """The fact "this job failed at ``at``; ``percent`` (0 to 100) of its charge goes back", first told by ``rule``.
+    """The fact "this job failed at ``at``, and so much of its charge goes back", first told by ``rule``.
 
-    Nothing goes back where the charge is older than ``within`` (None: however old it is).
+    That is ``percent`` of it (0 to 100), or an ``amount`` of credits (>= 0), as the policy of the first telling says; one of
+    the two is None. ``content`` is what the event said, where it says the number itself. Nothing goes back where the charge is
+    older than ``within`` (None: however old it is).
     """
 
-    percent: Decimal
+    percent: Decimal | None
     at: datetime
     within: timedelta | None = None
     policy: str = ""
     rule: str = ""
     """Empty in entries of the first form, which kept one refund an instant."""
+    amount: Decimal | None = None
+    content: Content = ()
 
     def is_in_time_for(self, charge: Charge) -> bool:
         """Say whether something of a charge goes back: the charge is not later, and not older than the window."""
@@ -65,8 +74,19 @@ class Refund:
         return age >= timedelta(0) and (self.within is None or age <= self.within)
 
     def is_told_by(self, other: Refund) -> bool:
-        """Say whether ``other`` tells this refund again: what it gives was fixed when it was first told."""
+        """Say whether ``other`` is of this instant and rule: it tells this refund again, if it says what this one says."""
         return self.at == other.at and self.rule in {"", other.rule}
+
+    def gives(self, charge: Charge) -> Decimal:
+        """Return how many credits of a charge go back, unrounded: never more than it cost."""
+        return part_of(charge.amount, self.percent, self.amount)
+
+
+def part_of(whole: Decimal, percent: Decimal | None, amount: Decimal | None) -> Decimal:
+    """Return ``percent`` of ``whole``, or else ``amount`` of it, unrounded: never more than all of it."""
+    if amount is not None:
+        return min(amount, whole)
+    return EXACT.scaleb(EXACT.multiply(whole, percent or ZERO), -2)
 
 
 type Claim = Charge | Grant
@@ -169,21 +189,29 @@ def _may_count(refunds: set[Refund]) -> tuple[Refund, ...]:
     """Return the refunds that may still count, by their instants. Before one without a window none ever does."""
     unbounded_at = max((refund.at for refund in refunds if refund.within is None), default=None)
     kept = (refund for refund in refunds if unbounded_at is None or refund.at >= unbounded_at)
-    return tuple(sorted(kept, key=lambda refund: (refund.at, refund.rule, refund.percent, refund.within or timedelta.max)))
+    return tuple(sorted(kept, key=_by_instant))
+
+
+def _by_instant(refund: Refund) -> tuple[datetime, str, Decimal, timedelta, Decimal, Content, str]:
+    percent, amount = refund.percent or ZERO, refund.amount or ZERO
+    return refund.at, refund.rule, percent, refund.within or timedelta.max, amount, refund.content, refund.policy
 
 
 def _latest_by_rule(refunds: Iterable[Refund]) -> tuple[Refund, ...]:
     """Return the latest that each rule has told, the oldest first. They have no window: a scan's start is nobody's time."""
     latest: dict[str, Refund] = {}
     for refund in refunds:
-        latest[refund.rule] = max(refund, latest.get(refund.rule, refund), key=lambda each: (each.at, each.percent))
+        latest[refund.rule] = max(refund, latest.get(refund.rule, refund), key=_by_instant)
     return tuple(sorted(latest.values(), key=lambda refund: (refund.at, refund.rule)))
 
 
 def _most_generous(refunds: tuple[Refund, ...], charge: Charge) -> Refund | None:
     in_time = [refund for refund in refunds if refund.is_in_time_for(charge)]
     latest_at = in_time[-1].at if in_time else None
-    return max((refund for refund in in_time if refund.at == latest_at), key=lambda refund: refund.percent, default=None)
+    of_latest = [refund for refund in in_time if refund.at == latest_at]
+    if len(of_latest) <= 1:
+        return of_latest[0] if of_latest else None
+    return max(of_latest, key=lambda refund: (refund.gives(charge), refund.percent or ZERO))
 
 
 def _later(charges: tuple[Charge, ...], refunds: tuple[Refund, ...]) -> Charge | Refund | None:
@@ -199,5 +227,12 @@ def all_claims(facts: Facts) -> tuple[Claim, ...]:
 
 
 def most_twins(facts: Facts) -> int:
-    """Return how many charges of one instant (or grants of one reference) are known that say different things."""
-    return max(map(len, (facts.charges, facts.grants, facts.weak_charges)))
+    """Return how many facts of one instant are known that say different things, of the kind that has most of them."""
+    return max(len(facts.charges), len(facts.grants), len(facts.weak_charges), _most_alike(facts.refunds))
+
+
+def _most_alike(refunds: tuple[Refund, ...]) -> int:
+    """Return how many refunds of one instant a single rule has told."""
+    if len(refunds) <= TWINS_MAX:  # as nearly all are
+        return len(refunds)
+    return max(Counter((refund.at, refund.rule) for refund in refunds).values())

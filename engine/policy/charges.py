@@ -58,7 +58,7 @@ def price_charge(terms: ChargeTerms, document: Document, at: datetime, money: Mo
     if terms.quantity is None:
         flat = Price(amount=terms.amount)
         return Priced(_fitting(amount_of(flat, None, money), "charge.amount"), flat)
-    quantity = _quantity(terms.quantity, document)
+    quantity = number_at(terms.quantity, document)
     price, selected = _selected(terms, terms.book, document, at, quantity) if terms.book else (_unpriced(terms), ())
     return Priced(
         amount=_fitting(amount_of(price, quantity, money), terms.quantity.text),
@@ -118,7 +118,8 @@ def within(amount: Decimal, price: Price) -> Decimal:
     return price.maximum if price.maximum is not None and amount > price.maximum else amount
 
 
-def _quantity(path: Path, document: Document) -> Decimal:
+def number_at(path: Path, document: Document) -> Decimal:
+    """Return the number that an event has where ``path`` looks. Raises PriceProblem for what is none."""
     try:
         return read_number(path.search(document))
     except PathProblem as problem:

@@ -34,6 +34,7 @@ from engine.policy.grammar import (
 from engine.policy.loader import POLICY
 from engine.policy.price_rows import Rate, Selectors
 from engine.policy.rules import TERMS_KEYS
+from engine.policy.shares import NumberOrExpression
 from engine.policy.words import ABOUT
 
 Schema = dict[str, Any]
@@ -84,6 +85,11 @@ def _number(shape: Number, _path: str) -> Schema:
     kind = "integer" if shape.whole else "number"
     bounds = {"minimum": float(shape.low), "maximum": float(shape.high)}
     return {"anyOf": [{"type": kind, **bounds}, {"type": "string", "pattern": _whole(NUMBER.pattern)}]}
+
+
+def _number_or_expression(shape: NumberOrExpression, _path: str) -> Schema:
+    bounds = {"minimum": float(shape.number.low), "maximum": float(shape.number.high)}
+    return {"anyOf": [{"type": "number", **bounds}, {"type": "string", "minLength": 1}]}
 
 
 def _list(shape: ListOf, path: str) -> Schema:
@@ -144,6 +150,7 @@ SCHEMAS: Mapping[type, Callable[[Any, str], Schema]] = {
         "errorMessage": "Write a JMESPath expression, like detail.jobId.",
     },
     EventPattern: lambda _shape, _path: {"type": "object", "minProperties": 1},
+    NumberOrExpression: _number_or_expression,
     ListOf: _list,
     MapOf: _map,
     Keys: _keys,
@@ -172,8 +179,11 @@ def _without(names: Iterable[str]) -> Schema:
     return {"properties": dict.fromkeys(names, False)}
 
 
+ONE_SHARE: Schema = {"oneOf": [{"required": ["percent"]}, {"required": ["amount"]}]}
+
 BETWEEN_KEYS: Mapping[str, Schema] = {
     "rules.": {"allOf": [_rule_of(action, kind.key) for action, kind in BY_ACTION.items()]},
+    "rules.refund.": ONE_SHARE,
     "anomalies.": {
         "anyOf": [{"required": [name]} for name in ("match", *DETECTORS)],
         "not": {"anyOf": [{"required": list(pair)} for pair in combinations(DETECTORS, 2)]},

@@ -15,7 +15,7 @@ from engine.domain.facts import Charge, Facts, Grant, Refund
 from engine.domain.price import Price
 from engine.policy.charges import ChargeTerms, Priced, price_charge
 from engine.policy.model import Policy, Rule
-from engine.policy.terms import RefundTerms
+from engine.policy.terms import RefundTerms, share_told
 from engine.rating.recognise import Telling
 
 
@@ -52,9 +52,11 @@ def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Pri
 def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     terms = rule.terms
     assert isinstance(terms, RefundTerms)  # noqa: S101  the loader gives every refund rule its terms
-    if envelope.time_is_assumed:  # the start of a scan says nothing of how old the charge was
-        return Effect(Facts(weak_refunds=(Refund(terms.percent, at, None, policy.identity, rule.name),)))
-    return Effect(Facts(refunds=(Refund(terms.percent, at, terms.within, policy.identity, rule.name),)))
+    share = share_told(terms, envelope.document, policy.money)
+    # the start of a scan says nothing of how old the charge was
+    within = None if envelope.time_is_assumed else terms.within
+    refunds = (Refund(share.percent, at, within, policy.identity, rule.name, share.amount, share.content),)
+    return Effect(Facts(weak_refunds=refunds) if envelope.time_is_assumed else Facts(refunds=refunds))
 
 
 def _flag(rule: Rule, _envelope: Envelope, at: datetime, _policy: Policy) -> Effect:
@@ -108,22 +110,23 @@ def _weak_charge(telling: Telling, known: Facts, new: Charge) -> Charge:
 def _known_refunds(telling: Telling, known: Facts) -> Fields:
     new = telling.facts
     return {
-        "refunds": tuple(_first_refund(known.refunds, refund) for refund in new.refunds),
-        "weak_refunds": tuple(_weak_refund(known, refund) for refund in new.weak_refunds),
+        "refunds": tuple(_first_refund(telling, known.refunds, refund) for refund in new.refunds),
+        "weak_refunds": tuple(_weak_refund(telling, known, refund) for refund in new.weak_refunds),
     }
 
 
-def _first_refund(known: tuple[Refund, ...], new: Refund) -> Refund:
-    return next((old for old in known if old.is_told_by(new)), new)
+def _first_refund(telling: Telling, known: tuple[Refund, ...], new: Refund) -> Refund:
+    return next((old for old in known if old.is_told_by(new) and telling.says(old.content, new.content)), new)
 
 
-def _weak_refund(known: Facts, new: Refund) -> Refund:
+def _weak_refund(telling: Telling, known: Facts, new: Refund) -> Refund:
     """A row that still says that it failed repeats the known refund, unless the job was rendered in between.
 
     It gives what it gave, and holds until the later scan: a charge in between may come late.
     """
     charge = known.charge
-    same = (old for old in reversed(known.weak_refunds) if old.rule in {"", new.rule})
+    by_rule = (old for old in reversed(known.weak_refunds) if old.rule in {"", new.rule})
+    same = (old for old in by_rule if telling.says(old.content, new.content))
     old = next((old for old in same if charge is None or old.at >= charge.at), None)
     return evolve(old, at=max(old.at, new.at)) if old else new
 

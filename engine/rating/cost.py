@@ -36,8 +36,12 @@ def desired_cost(facts: Facts, money: Money) -> Decimal:
         return ZERO
     if (refund := facts.refund) is None:
         return facts.charge.amount
-    left = money.round(EXACT.multiply(facts.charge.amount, EXACT.scaleb(100 - refund.percent, -2)))
-    return min(left, facts.charge.amount)
+    return _left(facts.charge.amount, refund.gives(facts.charge), money)
+
+
+def _left(whole: Decimal, back: Decimal, money: Money) -> Decimal:
+    """Return what is left of ``whole``, rounded, but never more than it was."""
+    return min(money.round(EXACT.subtract(whole, back)), whole)
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
@@ -54,7 +58,7 @@ def _charge_steps(facts: Facts) -> Iterator[str]:
 
 def _refund_steps(facts: Facts) -> Iterator[str]:
     for refund in (*facts.refunds, *facts.weak_refunds):
-        yield f"{canonical(refund.percent)} % back at {instant_text(refund.at)}"
+        yield f"{_share(refund.percent, refund.amount)} back at {instant_text(refund.at)}"
         yield from _why_not(refund, facts.charge, facts.refund)
 
 
@@ -71,8 +75,14 @@ def _why_not(refund: Refund, charge: Charge | None, counting: Refund | None) -> 
 
 def _first_refund_steps(facts: Facts) -> Iterator[str]:
     for refund in facts.refunds:
+        yield from (f"{expression} is {text}" for expression, text in refund.content)
         limit = f", if it is not older than {refund.within}" if refund.within is not None else ""
-        yield f"{canonical(refund.percent)} % of what the job was charged goes back{limit}; as its first event, of nothing"
+        share = _share(refund.percent, refund.amount)
+        yield f"{share} of what the job was charged goes back{limit}; as its first event, of nothing"
+
+
+def _share(percent: Decimal | None, amount: Decimal | None) -> str:
+    return f"{canonical(percent or ZERO)} %" if amount is None else f"{canonical(amount)} credits"
 
 
 def _grant_steps(facts: Facts) -> Iterator[str]:

@@ -33,6 +33,7 @@ FACTS: dict[str, tuple[object, ...]] = {
     "charges": (Charge(Decimal("0.8"), AT, SAID, "p@1"), Charge(Decimal("0.9"), AT, (), "p@1")),
     "refunds": (
         Refund(Decimal(50), AT, timedelta(hours=2), "p@1", "r"),
+        Refund(None, AT, timedelta(hours=3), "p@1", "s", Decimal("1.5"), (("detail.back", "1.5"),)),
         Refund(Decimal(100), AT + timedelta(hours=1), timedelta(hours=1)),
     ),
     "grants": (Grant(Decimal(5), AT, SAID, "p@1"), Grant(Decimal(9), AT)),
@@ -55,8 +56,27 @@ ITEMS: dict[str, dict[str, object]] = {
                 "withinSeconds": 7200,
                 "policy": "p@1",
                 "rule": "r",
+                "amount": None,
+                "content": None,
             },
-            {"percent": Decimal(100), "at": "2026-01-05T11:00:00Z", "withinSeconds": 3600, "policy": None, "rule": None},
+            {
+                "percent": None,
+                "at": "2026-01-05T10:00:00Z",
+                "withinSeconds": 10800,
+                "policy": "p@1",
+                "rule": "s",
+                "amount": Decimal("1.5"),
+                "content": {"detail.back": "1.5"},
+            },
+            {
+                "percent": Decimal(100),
+                "at": "2026-01-05T11:00:00Z",
+                "withinSeconds": 3600,
+                "policy": None,
+                "rule": None,
+                "amount": None,
+                "content": None,
+            },
         ]
     },
     "grants": {
@@ -69,7 +89,15 @@ ITEMS: dict[str, dict[str, object]] = {
     },
     "weak_refunds": {
         "weakRefunds": [
-            {"percent": Decimal(100), "at": "2026-01-05T10:00:00Z", "withinSeconds": None, "policy": "p@1", "rule": "r"}
+            {
+                "percent": Decimal(100),
+                "at": "2026-01-05T10:00:00Z",
+                "withinSeconds": None,
+                "policy": "p@1",
+                "rule": "r",
+                "amount": None,
+                "content": None,
+            }
         ]
     },
 }
