@@ -34,7 +34,7 @@ from engine.policy.grammar import (
 from engine.policy.loader import POLICY
 from engine.policy.price_rows import Rate, Selectors
 from engine.policy.rules import TERMS_KEYS
-from engine.policy.shares import NumberOrExpression
+from engine.policy.sharing import NumberOrExpression
 from engine.policy.words import ABOUT
 
 Schema = dict[str, Any]

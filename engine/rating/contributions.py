@@ -15,7 +15,7 @@ from engine.domain.facts import Charge, Facts, Grant, Refund
 from engine.domain.price import Price
 from engine.policy.charges import ChargeTerms, Priced, price_charge
 from engine.policy.model import Policy, Rule
-from engine.policy.terms import RefundTerms, share_told
+from engine.policy.shares import RefundTerms, share_told
 from engine.rating.recognise import Telling
 
 

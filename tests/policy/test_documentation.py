@@ -33,7 +33,7 @@ from engine.policy.loader import POLICY
 from engine.policy.patterns import compile_pattern
 from engine.policy.patterns.operands import COMPARISONS, NEGATABLE, OPERATORS
 from engine.policy.price_rows import Rate, Selectors
-from engine.policy.shares import NumberOrExpression
+from engine.policy.sharing import NumberOrExpression
 from engine.policy.source import read_yaml
 from engine.preview.policy_tests import TESTS, Given, load_tests, run_test
 from engine.rating.baselines import baseline_of
