@@ -1,7 +1,8 @@
-"""What is known of one job or one grant: charges, refunds, grants and flags, and how they join.
+"""What is known of one job or one grant: charges, refunds, grants, revokes and flags, and how they join.
 
 Facts are a join-semilattice: any order and any repetition of the same facts ends in one value. Of charges those of the latest
-instant are kept, of refunds all that may still count, of grants all; each as it was first told.
+instant are kept, of refunds all that may still count, of grants all, of each series of revokes those of the latest instant;
+each as it was first told.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ Content = tuple[tuple[str, str], ...]
 """What an event said: each expression that was asked, and the text of what it found."""
 
 TWINS_MAX = 8
-"""So many facts of one instant that say different things are kept (charges, refunds of one rule; grants of one reference).
+"""So many facts that say different things are kept of one instant (charges, refunds of one rule, revokes of one series).
+So many grants are kept of one reference.
 
 One more makes no sense."""
 
@@ -82,6 +84,26 @@ class Refund:
         return part_of(charge.amount, self.percent, self.amount)
 
 
+@frozen
+class Revoke:
+    """The fact "by ``at`` so much of this grant was taken back, in all, for the reason ``series``", first told by ``policy``.
+
+    That is ``percent`` of it (0 to 100) or an ``amount`` of credits (>= 0); one of the two is None. It is told anew with each
+    step: of a series the latest counts, and 0 gives back what the series has taken. What several series take adds up.
+    """
+
+    percent: Decimal | None
+    amount: Decimal | None
+    at: datetime
+    series: str
+    content: Content = ()
+    policy: str = ""
+
+    def takes(self, grant: Grant) -> Decimal:
+        """Return how many credits of a grant it takes back, unrounded: never more than it gave."""
+        return part_of(grant.amount, self.percent, self.amount)
+
+
 def part_of(whole: Decimal, percent: Decimal | None, amount: Decimal | None) -> Decimal:
     """Return ``percent`` of ``whole``, or else ``amount`` of it, unrounded: never more than all of it."""
     if amount is not None:
@@ -92,7 +114,7 @@ def part_of(whole: Decimal, percent: Decimal | None, amount: Decimal | None) -> 
 type Claim = Charge | Grant
 """What has an amount that was fixed by its first telling."""
 
-type Fact = Claim | Refund
+type Fact = Claim | Refund | Revoke
 
 
 @frozen
@@ -114,6 +136,8 @@ class Facts:
     """Flags raised so far, each with the latest instant it was raised at; sorted by name."""
     weak_charges: tuple[Charge, ...] = ()
     weak_refunds: tuple[Refund, ...] = ()
+    revokes: tuple[Revoke, ...] = ()
+    """Of each series those of its latest instant; by series."""
 
     def join(self, new: Facts) -> Facts:
         """Return these facts and the ``new`` ones together."""
@@ -131,16 +155,17 @@ class Facts:
             flags=tuple(sorted(flags.items())),
             weak_charges=() if has_own_time else _latest({*self.weak_charges, *new.weak_charges}),
             weak_refunds=_latest_by_rule((*self.weak_refunds, *new.weak_refunds)),
+            revokes=_latest_of_series((*self.revokes, *new.revokes)),
         )
 
     def same_work(self, other: Facts) -> bool:
-        """Say whether both know the same charges, refunds and grants; they may differ in flags."""
+        """Say whether both know the same charges, refunds, grants and revokes; they may differ in flags."""
         return self.work == other.work
 
     @property
     def work(self) -> tuple[tuple[Fact, ...], ...]:
         """All but the flags."""
-        return self.charges, self.refunds, self.grants, self.weak_charges, self.weak_refunds
+        return self.charges, self.refunds, self.grants, self.weak_charges, self.weak_refunds, self.revokes
 
     @property
     def charge(self) -> Charge | None:
@@ -162,9 +187,19 @@ class Facts:
         return self.grants[0] if self.grants else None
 
     @property
+    def revoking(self) -> tuple[Revoke, ...]:
+        """The revokes that count for that grant: of each series the latest, of one instant the one that takes most."""
+        if not self.revokes or (grant := self.grant) is None:
+            return ()
+        of_series: dict[str, Revoke] = {}
+        for revoke in self.revokes:
+            of_series[revoke.series] = max(of_series.get(revoke.series, revoke), revoke, key=lambda each: each.takes(grant))
+        return tuple(of_series.values())
+
+    @property
     def counting(self) -> tuple[Fact | None, ...]:
         """What decides the cost. As long as it stays, the cost does."""
-        return self.charge, self.refund, self.grant
+        return self.charge, self.refund, self.grant, *self.revoking
 
     def latest(self) -> Charge | Refund | None:
         """Return the latest fact with a time of its own, else the latest weak one; a refund before a charge of its instant."""
@@ -205,6 +240,20 @@ def _latest_by_rule(refunds: Iterable[Refund]) -> tuple[Refund, ...]:
     return tuple(sorted(latest.values(), key=lambda refund: (refund.at, refund.rule)))
 
 
+def _latest_of_series(revokes: tuple[Revoke, ...]) -> tuple[Revoke, ...]:
+    """Return the revokes of the latest instant of each series: an earlier one never counts again."""
+    if len(revokes) <= 1:
+        return revokes
+    latest: dict[str, datetime] = {}
+    for revoke in revokes:
+        latest[revoke.series] = max(revoke.at, latest.get(revoke.series, revoke.at))
+    return tuple(sorted({revoke for revoke in revokes if revoke.at == latest[revoke.series]}, key=_by_series))
+
+
+def _by_series(revoke: Revoke) -> tuple[str, Decimal, Decimal, Content, str]:
+    return revoke.series, revoke.percent or ZERO, revoke.amount or ZERO, revoke.content, revoke.policy
+
+
 def _most_generous(refunds: tuple[Refund, ...], charge: Charge) -> Refund | None:
     in_time = [refund for refund in refunds if refund.is_in_time_for(charge)]
     latest_at = in_time[-1].at if in_time else None
@@ -228,11 +277,9 @@ def all_claims(facts: Facts) -> tuple[Claim, ...]:
 
 def most_twins(facts: Facts) -> int:
     """Return how many facts of one instant are known that say different things, of the kind that has most of them."""
-    return max(len(facts.charges), len(facts.grants), len(facts.weak_charges), _most_alike(facts.refunds))
-
-
-def _most_alike(refunds: tuple[Refund, ...]) -> int:
-    """Return how many refunds of one instant a single rule has told."""
-    if len(refunds) <= TWINS_MAX:  # as nearly all are
-        return len(refunds)
-    return max(Counter((refund.at, refund.rule) for refund in refunds).values())
+    claims = max(len(facts.charges), len(facts.grants), len(facts.weak_charges))
+    if len(facts.refunds) <= TWINS_MAX and len(facts.revokes) <= TWINS_MAX:  # as nearly all are
+        return claims
+    of_rule = Counter((refund.at, refund.rule) for refund in facts.refunds)
+    of_series = Counter(revoke.series for revoke in facts.revokes)
+    return max(claims, *of_rule.values(), *of_series.values())

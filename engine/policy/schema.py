@@ -184,6 +184,7 @@ ONE_SHARE: Schema = {"oneOf": [{"required": ["percent"]}, {"required": ["amount"
 BETWEEN_KEYS: Mapping[str, Schema] = {
     "rules.": {"allOf": [_rule_of(action, kind.key) for action, kind in BY_ACTION.items()]},
     "rules.refund.": ONE_SHARE,
+    "rules.revoke.": ONE_SHARE,
     "anomalies.": {
         "anyOf": [{"required": [name]} for name in ("match", *DETECTORS)],
         "not": {"anyOf": [{"required": list(pair)} for pair in combinations(DETECTORS, 2)]},

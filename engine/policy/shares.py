@@ -42,6 +42,13 @@ class RefundTerms(Share):
 
 
 @frozen
+class RevokeTerms(Share):
+    """How much of a grant is taken back by now, and under which name that is counted (None: the rule's)."""
+
+    series: str | None = None
+
+
+@frozen
 class ShareTold:
     """How much goes back by one event: ``percent`` (0 to 100), or ``amount`` (credits, rounded); and what the event said."""
 

@@ -1,4 +1,4 @@
-"""The grammar of what goes back: how much of a charge a refund gives."""
+"""The grammar of what goes back: how much of a charge a refund gives, how much of a grant is taken back."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.policy.grammar import Duration, Expression, Key, Keys, Number
+from engine.policy.grammar import Duration, Expression, Key, Keys, Name, Number
 from engine.policy.price_rows import AMOUNT
-from engine.policy.shares import ALL_OF_IT, RefundTerms
+from engine.policy.shares import ALL_OF_IT, RefundTerms, RevokeTerms
 from engine.policy.source import Members, Node, Notes, Scalar
 
 BEGINS_A_NUMBER = re.compile(r"\s*[-+]?\.?[0-9]")
@@ -45,5 +45,11 @@ SHARE: Mapping[str, Key] = {"percent": Key(PERCENT, None), "amount": Key(NumberO
 REFUND = Keys(
     {**SHARE, "within": Key(Duration(), None)},
     lambda values, _node, _notes: RefundTerms(**values),
+    _check_share,
+)
+
+REVOKE = Keys(
+    {**SHARE, "series": Key(Name(), None)},
+    lambda values, _node, _notes: RevokeTerms(**values),
     _check_share,
 )

@@ -13,7 +13,7 @@ from attrs import frozen
 from engine.domain.fact_kinds import Action
 from engine.policy.charges import ChargeTerms
 from engine.policy.expressions.paths import Path
-from engine.policy.shares import RefundTerms
+from engine.policy.shares import RefundTerms, RevokeTerms
 
 if TYPE_CHECKING:
     from engine.policy.grammar import Shape
@@ -30,7 +30,7 @@ class FlagTerms:
         yield from ()
 
 
-type Terms = ChargeTerms | RefundTerms | FlagTerms
+type Terms = ChargeTerms | RefundTerms | RevokeTerms | FlagTerms
 
 
 def terms_shape(action: Action) -> Shape:
@@ -44,6 +44,8 @@ def terms_shape(action: Action) -> Shape:
             return pricing.GRANT
         case Action.REFUND:
             return sharing.REFUND
+        case Action.REVOKE:
+            return sharing.REVOKE
         case Action.FLAG:
             return grammar.Text()
         case _:

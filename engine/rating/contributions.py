@@ -9,13 +9,14 @@ from typing import Any, assert_never
 
 from attrs import evolve, frozen
 
-from engine.domain.envelope import Envelope
+from engine.domain.envelope import Document, Envelope
 from engine.domain.fact_kinds import Action, Kind
-from engine.domain.facts import Charge, Facts, Grant, Refund
+from engine.domain.facts import Charge, Content, Facts, Grant, Refund, Revoke
 from engine.domain.price import Price
+from engine.domain.texts import text_problem
 from engine.policy.charges import ChargeTerms, Priced, price_charge
 from engine.policy.model import Policy, Rule
-from engine.policy.shares import RefundTerms, share_told
+from engine.policy.shares import RefundTerms, RevokeTerms, share_told
 from engine.rating.recognise import Telling
 
 
@@ -59,6 +60,21 @@ def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Eff
     return Effect(Facts(weak_refunds=refunds) if envelope.time_is_assumed else Facts(refunds=refunds))
 
 
+def _revoke(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
+    terms = rule.terms
+    assert isinstance(terms, RevokeTerms)  # noqa: S101  the loader gives every revoke rule its terms
+    share = share_told(terms, envelope.document, policy.money)
+    content = share.content or _kind_said(envelope.document)
+    revoke = Revoke(share.percent, share.amount, at, terms.series or rule.name, content, policy.identity)
+    return Effect(Facts(revokes=(revoke,)))
+
+
+def _kind_said(document: Document) -> Content:
+    """Return what tells an event of a flat figure from another of its instant, under whatever policy: its detail-type."""
+    said = document.get("detail-type")
+    return (('"detail-type"', said),) if isinstance(said, str) and text_problem(said) is None else ()
+
+
 def _flag(rule: Rule, _envelope: Envelope, at: datetime, _policy: Policy) -> Effect:
     return Effect(Facts(flags=((rule.name, at),)))
 
@@ -75,6 +91,8 @@ def _contribution(action: Action) -> Contribute:
             return _refund
         case Action.GRANT:
             return _grant
+        case Action.REVOKE:
+            return _revoke
         case Action.FLAG:
             return _flag
         case _:
@@ -135,6 +153,25 @@ def _known_grants(telling: Telling, known: Facts) -> Fields:
     return {"grants": telling.first_told(known.grants, telling.facts.grants)}
 
 
+def _known_revokes(telling: Telling, known: Facts) -> Fields:
+    return {"revokes": tuple(_first_revoke(telling, known.revokes, revoke) for revoke in telling.facts.revokes)}
+
+
+def _first_revoke(telling: Telling, known: tuple[Revoke, ...], new: Revoke) -> Revoke:
+    """Return a revoke in the words of its first telling.
+
+    A row without a time of its own tells it again until it says something else. Under one policy another figure or another
+    series is another event. Another policy may have another series for the event, and must not take the credits twice.
+    """
+    of_moment = (old for old in known if old.at == new.at or telling.time_is_assumed)
+    alike = (old for old in of_moment if old.policy != new.policy or _is_one_step(old, new))
+    return next((old for old in alike if telling.says(old.content, new.content)), new)
+
+
+def _is_one_step(old: Revoke, new: Revoke) -> bool:
+    return (old.series, old.percent, old.amount) == (new.series, new.percent, new.amount)
+
+
 def _known_flags(telling: Telling, _known: Facts) -> Fields:
     return {"flags": telling.facts.flags}
 
@@ -147,6 +184,8 @@ def _recogniser(kind: Kind) -> Recognise:
             return _known_refunds
         case Kind.GRANT:
             return _known_grants
+        case Kind.REVOKE:
+            return _known_revokes
         case Kind.FLAG:
             return _known_flags
         case _:
