@@ -16,7 +16,7 @@ from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision
 from engine.domain.envelope import Document, Source
 from engine.domain.instants import read_instant
-from engine.domain.job_row import JobRow, Mark, RowTime
+from engine.domain.job_row import OWN_ROW, JobRow, Mark, RowTime
 from engine.policy.expressions.paths import PLAIN, ROW, Path, PathProblem
 from engine.policy.model import CatchUp, Policy, UnknownJob
 from engine.rating.decide import error_of
@@ -107,13 +107,17 @@ def _is_plain(expression: str) -> bool:
 
 @functools.cache
 def _attribute_of(expression: str) -> str:
+    """Return the attribute of a row that names its user, by the policy's ``event.user``: ``row.owner`` says it itself."""
+    names = expression.rpartition("||")[2].strip().split(".")
+    if len(names) == 2 and names[0] == OWN_ROW and _is_plain(".".join(names)):  # noqa: PLR2004  row.<attribute>
+        return names[1]
     names = expression.split(".") if _is_plain(expression) else []
     return names[1] if len(names) == 2 and names[0] == ROW else USER_ATTRIBUTE  # noqa: PLR2004  detail.<attribute>
 
 
 def _owner(document: Document, assessment: Assessment, policy: Policy) -> str | None:
     """Return whose job it is by its row: by the policy's own expression, else by its attribute; None where it does not say."""
-    said = _found(policy.fields.user, {**assessment.document, ROW: document})
+    said = _found(policy.fields.user, {**assessment.document, ROW: document, OWN_ROW: document})
     own = [_text(said), _text(document.get(_attribute_of(policy.fields.user.text)))]
     return next((name for name in own if name is not None), None)
 
