@@ -73,6 +73,10 @@ class EventError(ValueError):
         super().__init__(f"event {event}, rule {rule}, field {field}: {problem}")
 
 
+class NoRow(EventError):
+    """The event can be told only with the row of its job, and Jobs has none. The row may come later."""
+
+
 class RowNeeded(Exception):
     """An ``expression`` of ``rule`` reads the row of ``job`` in Jobs, and that row has not been read yet.
 
@@ -82,10 +86,10 @@ class RowNeeded(Exception):
     expression: str = ""
     job: str = ""
     rule: str = ""
-    missing: EventError
+    missing: NoRow
 
     @classmethod
-    def of_job(cls, job: str, missing: EventError) -> Self:
+    def of_job(cls, job: str, missing: NoRow) -> Self:
         """Return what names the job whose row has to be read."""
         needed = cls()
         needed.expression, needed.job, needed.rule, needed.missing = missing.field, job, missing.rule, missing

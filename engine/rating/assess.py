@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from engine.domain.anomaly import Anomaly
 from engine.domain.assessment import Assessment
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError, RowNeeded, shown
+from engine.domain.errors import EventError, NoRow, RowNeeded, shown
 from engine.domain.fact_kinds import PRICED
 from engine.domain.facts import Facts
 from engine.domain.instants import instant_text, read_instant
@@ -210,8 +210,8 @@ class EventReader:
         if not isinstance(job, str) or (problem := _identifier_problem(job, JOB)):
             said = f"is {shown(job)}" if not isinstance(job, str) else problem
             raise self.error(path.text, f"{said}; `{expression}` is read from the row of that job in Jobs")
-        missing = self.error(expression, f"there is no row of job {shown(job)} in Jobs, which `{expression}` needs")
-        return RowNeeded.of_job(job, missing)
+        problem = f"there is no row of job {shown(job)} in Jobs, which `{expression}` needs"
+        return RowNeeded.of_job(job, NoRow(describe(self.envelope, job), self.rule, expression, problem))
 
 
 def describe(envelope: Envelope, job: str | None = None) -> str:
