@@ -12,10 +12,9 @@ import typer
 from engine.cli.output import complain
 from engine.cli.replay import ReplayFile
 from engine.cli.status import MISUSED
-from engine.domain.documents import as_told, read_document
+from engine.domain.documents import read_document
 from engine.domain.envelope import Document
 from engine.domain.errors import EventError
-from engine.ledger.dynamodb.attributes import decode_item
 
 JOB = "jobId"
 
@@ -40,7 +39,9 @@ def _rows(path: Path) -> Iterator[Document]:
         if JOB in document or not isinstance(items, list):
             yield document
         else:
-            yield from (as_told(decode_item(item)) for item in items)
+            from engine.reconcile.wiring import row_of_item  # noqa: PLC0415  most rows come without types
+
+            yield from map(row_of_item, items)
 
 
 def _documents(path: Path) -> Iterator[Document]:

@@ -321,7 +321,7 @@ def test_a_mark_makes_no_row(both: Both) -> None:
 def test_rows_of_jobs_are_told_as_events_would_tell_them(
     both: Both, jobs: list[str], attributes: frozenset[str] | None
 ) -> None:
-    """A fraction is the decimal of its binary double; a job without a row is left out; a row of nothing that is asked is not."""
+    """A fraction is the decimal of its binary double; a job without a row is left out, a row without what is asked is not."""
     both.job("j-1", seconds=Decimal("8.3333333333333333333"), by={"plan": ["pro", None, True, 7]}, status=None)
     both.job("j-2", by="x").job("j-3", seconds=Decimal(10) ** 20)
 
