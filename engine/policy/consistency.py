@@ -11,6 +11,7 @@ from engine.policy.grammar import WRONG, did_you_mean
 from engine.policy.patterns import Pattern, required_values
 from engine.policy.patterns.cover import Extent
 from engine.policy.price_rows import AMOUNT
+from engine.policy.rate_warnings import warn_of_rates
 from engine.policy.rules import DraftRule
 from engine.policy.source import Items, Members, Node, Notes, Place, Scalar, named
 
@@ -30,6 +31,7 @@ def check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> No
         _check_reachable(values["rules"], notes)
         _check_catch_ups(values, policy, notes)
     _check_ignored(values, policy, notes)
+    warn_of_rates(values, policy, notes)
 
 
 def _check_reachable(drafts: Sequence[DraftRule], notes: Notes) -> None:
