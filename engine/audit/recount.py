@@ -36,15 +36,16 @@ class Recount:
         return bool(self.problems)
 
     def lines(self) -> Iterator[str]:
-        """Yield the count as a person reads it."""
+        """Yield the count as a person reads it: whether it agrees, and why."""
         entry = self.entry
+        verdict, end = ("does not agree", f"; counted again it is {self.amount:f}") if self.failed else ("agrees", "")
         yield (
-            f"{entry.reference}, entry {entry.sequence}: {entry.type.value} of {entry.amount:f} for {entry.user},"
-            f" by {entry.rule} of {entry.policy}, {instant_text(entry.occurred_at)}"
+            f"{entry.reference}, entry {entry.sequence} {verdict}: {entry.type.value} of {entry.amount:f} for {entry.user},"
+            f" by {entry.rule} of {entry.policy}, {instant_text(entry.occurred_at)}{end}"
         )
-        yield from (f"  {step}" for step in self.steps)
         yield from (f"  differs: {problem}" for problem in self.problems)
-        yield f"= {self.amount:f}: {'does not agree with the ledger' if self.failed else 'agrees'}"
+        yield from (f"  {step}" for step in self.steps)
+        yield f"= {self.amount:f}"
 
     def answer(self) -> dict[str, Any]:
         """Return the count as JSON-like values; credits are exact strings."""

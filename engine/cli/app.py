@@ -26,7 +26,7 @@ class Command:
 
 COMMANDS: Mapping[str, Command] = {
     "validate": Command("policies", "validate", "Check policy files, and show every mistake with its line."),
-    "test": Command("policies", "run_policy_tests", "Run policy tests: what given events must post."),
+    "test": Command("policy_tests", "run_policy_tests", "Run policy tests: what given events must post."),
     "explain": Command("policies", "explain", "Show why an event, or an entry, costs what it costs."),
     "plan": Command("policies", "show_plan", "Show what an edit of the policy would do to given events."),
     "schema": Command("policies", "schema", "Print the JSON Schema of a policy file, for editors."),

@@ -1,11 +1,11 @@
-"""Commands about policies: check them, try them, explain what they do."""
+"""Commands about policies: check them, explain what they do, show what an edit would do."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,10 +22,7 @@ from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.policy.schema import policy_schema
 from engine.preview.plan import plan
-from engine.preview.policy_tests import Coverage, TestFile, load_tests, run_test
 from engine.preview.reasons import Reasons, reasons_for
-
-POLICY_TESTS = Path("policies/tests")
 
 
 class Format(StrEnum):
@@ -53,50 +50,6 @@ def validate(
     raise typer.Exit(checking.validate(files, output=output, delivers=delivers, as_json=as_json))
 
 
-def run_policy_tests(
-    files: Annotated[
-        list[Path] | None, typer.Argument(help="Files of policy tests.  [default: policies/tests/*.yaml]")
-    ] = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Run policy tests. Shows entries that differ, and the rates, rules and anomalies that no test reached."""
-    paths = files or sorted(POLICY_TESTS.glob("*.yaml"))
-    if not paths:
-        complain(f"there are no policy tests in {POLICY_TESTS}")
-        raise typer.Exit(MISUSED)
-    answers = [_tested(load_tests(path)) for path in paths]
-    if as_json:
-        print_json(answers)
-    else:
-        for answer in answers:
-            _print_tested(answer)
-    if any(test["differences"] for answer in answers for test in answer["tests"]):
-        raise typer.Exit(FAILED)
-
-
-def _tested(file: TestFile) -> dict[str, Any]:
-    coverage, tests = Coverage(), []
-    for policy_test in file.tests:
-        result = run_test(policy_test, file.policy)
-        coverage.add(result.entries)
-        tests.append({"name": policy_test.name, "line": policy_test.line, "differences": list(result.differences)})
-    answer = {"file": str(file.path), "policy": file.policy.identity, "tests": tests}
-    return {**answer, "notReached": coverage.missed(file.policy)}
-
-
-def _print_tested(answer: Mapping[str, Any]) -> None:
-    failed = [policy_test for policy_test in answer["tests"] if policy_test["differences"]]
-    for policy_test in failed:
-        place = f"{answer['file']}:{policy_test['line']}"
-        lines = [f"{place}: {policy_test['name']}", *(f"    {line}" for line in policy_test["differences"])]
-        say("\n".join(lines))
-    passed = len(answer["tests"]) - len(failed)
-    say(f"{answer['file']}: {passed} passed, {len(failed)} failed ({answer['policy']})")
-    for part in answer["notReached"]:
-        say(f"    no test reached: {part}")
-
-
 def schema(*, as_json: AsJson = True) -> None:
     """Print the JSON Schema of a policy file, for editors."""
     del as_json  # there is no other way to print it
@@ -115,7 +68,7 @@ def explain(
     ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
-    """Show why an event costs what it costs, or count the entries of a reference again, and say whether they agree."""
+    """Say what an event costs, and why; or count the entries of a reference again, and say whether they agree."""
     if (event is None) == (entry is None):
         complain("explain takes either an event's file or --entry")
         raise typer.Exit(MISUSED)

@@ -8,9 +8,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Self
+from decimal import Decimal
+from typing import Any, Self
 
 from attrs import frozen
+
+from engine.domain.digits import in_digits
 
 
 @frozen
@@ -127,7 +130,34 @@ SHOWN_CHARACTERS_MAX = 80
 def shown(value: object) -> str:
     """Return a value as a message shows it: on one line, not too long, with nothing that a terminal would obey."""
     try:
-        text = "missing" if value is None else ascii(value)
+        text = "missing" if value is None else ascii(_in_digits(value))
     except ValueError:  # Python writes out no whole number of more than 4,300 digits
         text = "a number of thousands of digits"
     return text if len(text) <= SHOWN_CHARACTERS_MAX else f"{text[: SHOWN_CHARACTERS_MAX - 3]}..."
+
+
+class _Digits(str):
+    """Digits that stand in a message as they are, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _in_digits(value: Any, levels: int = SHOWN_CHARACTERS_MAX) -> Any:
+    """Return a value with the numbers in it in plain digits; what lies deeper than a message can show stays as it is."""
+    if isinstance(value, float | Decimal):
+        return _number_in_digits(value)
+    if not levels:
+        return value
+    if value.__class__ is dict:
+        return {name: _in_digits(member, levels - 1) for name, member in value.items()}
+    return [_in_digits(element, levels - 1) for element in value] if value.__class__ is list else value
+
+
+def _number_in_digits(value: float | Decimal) -> Any:
+    """Of what is no number, or longer than a message, Python's own text tells more."""
+    number = Decimal(repr(value)) if isinstance(value, float) else value
+    is_short = number.is_finite() and abs(number.adjusted()) < SHOWN_CHARACTERS_MAX
+    return _Digits(in_digits(number)) if is_short else _Digits(value)

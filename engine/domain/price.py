@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 class TierModel(StrEnum):
@@ -44,3 +44,8 @@ class Price:
     tier_model: TierModel = TierModel.GRADUATED
     minimum: Decimal | None = None
     maximum: Decimal | None = None
+    defaulted: bool = field(default=False, eq=False)
+    """Whether a selected value had no rate of its own, so that ``default`` counts.
+
+    No amount follows from it, and no entry keeps it.
+    """

@@ -17,7 +17,7 @@ from engine.policy.source import Members, Notes, named
 
 EVERY_EVENT = Matcher(LazyPredicate(Pattern((Branch(()),))), {})
 
-PRICED_MEMBERS = ("amount", "quantity", "rate", "unit", "price")
+PRICED_MEMBERS = ("amount", "quantity", "rate", "unit", "price", "defaulted")
 
 
 def _anomaly(values: Mapping[str, Any], node: Members, _notes: Notes) -> AnomalyRule:

@@ -137,7 +137,7 @@ def _selected(
     """Return the price of ``quantity`` at ``at``, and the values that selected it."""
     row = book.row_at(at)
     if row is None:
-        raise PriceProblem(EVENT_TIME, f"is before the first price of {book.name} ({book.rows[0].effective:%Y-%m-%d})")
+        raise PriceProblem(EVENT_TIME, book.why_none(at))
     tiers, unit, content = tiers_selected(row, document, book.name)
     reached = in_tiers(tiers, quantity)[-1][1]
     price = Price(
@@ -149,6 +149,7 @@ def _selected(
         tier_model=row.tier_model,
         minimum=terms.minimum,
         maximum=terms.maximum,
+        defaulted=bool(content) and [value for _, value in content] != unit,  # a value's own rate has its name
     )
     return price, content
 

@@ -192,13 +192,21 @@ def _nothing_more(_values: Any, _node: Any, _notes: Notes) -> None:
     pass
 
 
+def _each_by_itself(values: Sequence[Any], _notes: Notes) -> Sequence[Any]:
+    return values
+
+
 @frozen(eq=False, repr=False)
 class ListOf:
-    """A list of one shape, with at least ``least`` items. ``check`` notes what is wrong between items; some may be WRONG."""
+    """A list of one shape, with at least ``least`` items. ``check`` notes what is wrong between items; some may be WRONG.
+
+    ``link`` returns the items in the light of each other, and may note what is wrong with that; some may be WRONG.
+    """
 
     item: Shape
     least: int = 1
     check: Callable[[Sequence[Any], Items, Notes], None] = _nothing_more
+    link: Callable[[Sequence[Any], Notes], Sequence[Any]] = _each_by_itself
 
     def read(self, node: Node, notes: Notes) -> Any:
         if not isinstance(node, Items):
@@ -209,7 +217,8 @@ class ListOf:
             return WRONG
         values = [self.item.read(item, notes) for item in node.nodes]
         self.check(values, node, notes)
-        return WRONG if any(value is WRONG for value in values) else tuple(values)
+        linked = self.link(values, notes)
+        return WRONG if any(value is WRONG for value in linked) else tuple(linked)
 
 
 @frozen(eq=False, repr=False)

@@ -139,7 +139,7 @@ POLICY = Keys(
 
 def _linked(values: Mapping[str, Any]) -> Policy:
     """Return the policy, its parts linked to each other."""
-    books = {name: PriceBook(name, rows) for name, rows in values["prices"].items()}
+    books = {name: PriceBook(name, tuple(written.row for written in rows)) for name, rows in values["prices"].items()}
     rules = tuple(draft.linked(books) for draft in values["rules"])
     policy = Policy(
         name=values["name"],

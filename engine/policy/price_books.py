@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
 from engine.domain.errors import shown
+from engine.domain.instants import instant_text
 from engine.domain.price import Tier, TierModel
 from engine.domain.texts import text_problem
 from engine.policy.expressions.paths import Path, PathProblem
@@ -45,12 +46,22 @@ class PriceProblem(ValueError):
 
 @frozen
 class PriceRow:
-    """The rates from ``effective`` on. ``by`` finds the values that select the rate; none where there is only the default."""
+    """The rates from ``effective`` on. ``by`` finds the values that select the rate; none where there is only the default.
+
+    From ``until`` on the row before it counts again (None: it has no end).
+    """
 
     effective: datetime
     rates: Rates
     by: tuple[Path, ...] = ()
     tier_model: TierModel = TierModel.GRADUATED
+    until: datetime | None = None
+    over: datetime | None = field(default=None, eq=False)
+    """The effective date of the row that it was written as changes to. Its rates are whole all the same."""
+
+    def counts_at(self, instant: datetime) -> bool:
+        """Say whether ``instant`` lies between its beginning and its end; a later row may count there in its place."""
+        return self.effective <= instant and (self.until is None or instant < self.until)
 
 
 @frozen
@@ -61,8 +72,27 @@ class PriceBook:
     rows: tuple[PriceRow, ...]
 
     def row_at(self, instant: datetime) -> PriceRow | None:
-        """Return the row in force at ``instant``, or None before the first."""
-        return next((row for row in reversed(self.rows) if row.effective <= instant), None)
+        """Return the row in force at ``instant``: the last that has begun and not ended. None where there is none."""
+        return next((row for row in reversed(self.rows) if row.counts_at(instant)), None)
+
+    def row_from(self, effective: datetime) -> PriceRow | None:
+        """Return the row of an effective date."""
+        return next((row for row in self.rows if row.effective == effective), None)
+
+    def next_change(self, instant: datetime) -> datetime | None:
+        """Return when another row begins to count than the one in force at ``instant``, or none; None for never."""
+        row = self.row_at(instant)
+        moments = {moment for each in self.rows for moment in (each.effective, each.until) if moment and moment > instant}
+        return next((moment for moment in sorted(moments) if self.row_at(moment) is not row), None)
+
+    def why_none(self, instant: datetime) -> str:
+        """Return what is wrong with an instant at which no row is in force."""
+        ended = [row.until for row in self.rows if row.until is not None and row.until <= instant]
+        if not ended:
+            return f"is before the first price of {self.name} ({self.rows[0].effective:%Y-%m-%d})"
+        return (
+            f"is {instant_text(instant)}, and no row of {self.name} counts then: the last one ended {instant_text(max(ended))}"
+        )
 
 
 def tiers_selected(row: PriceRow, document: Document, book: str) -> tuple[tuple[Tier, ...], list[str], Content]:

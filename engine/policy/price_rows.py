@@ -1,4 +1,4 @@
-"""The grammar of price books: tiers, rates, selectors, rows."""
+"""The grammar of price books: tiers, rates, changes of rates, selectors, rows."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from engine.domain.price import Tier, TierModel
 from engine.policy.expressions.paths import Path
 from engine.policy.grammar import WRONG, ByKind, Expression, Instant, Key, Keys, ListOf, MapOf, Number, Shape, Word
 from engine.policy.price_books import DEFAULT_RATE, PriceRow
-from engine.policy.source import Items, Members, Node, Notes
+from engine.policy.price_changes import GONE, WrittenRow, with_whole_rates
+from engine.policy.source import Items, Members, Node, Notes, Scalar
 
 PLACES_MAX = 10
-SELECTORS_MAX = 3
-"""How many values may select a rate together (model, resolution and length, say)."""
+SELECTORS_MAX = 5
+"""How many values may select a rate together (model, resolution and length, say), or be what jobs have in common."""
 
 AMOUNT = Number(Decimal(0), Decimal(10) ** (DIGITS_MAX - PLACES_MAX))
 """Rates and bounds: with ten places still within the ledger's 38 digits."""
@@ -76,6 +77,30 @@ def _rates(selectors: int) -> MapOf:
     return MapOf(ByKind(wanted, scalar=Rate(), items=TIERS, members=further))
 
 
+class Change:
+    """A plain rate, or ``null`` where there is none any more. An empty place is no ``null``: somebody forgot the rate."""
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        if not (isinstance(node, Scalar) and node.is_empty):
+            return Rate().read(node, notes)
+        if node.text:
+            return GONE
+        notes.mistake(node.place, "is empty; write the rate, or `null` to take it away")
+        return WRONG
+
+    @property
+    def shape(self) -> Shape:
+        """What it is made of, beside ``null``."""
+        return AMOUNT
+
+
+def _changes(selectors: int) -> MapOf:
+    """Return the shape of changes of rates by up to ``selectors`` values, one inside the other."""
+    further = _changes(selectors - 1) if selectors > 1 else None
+    wanted = "a rate, a list of tiers, null" + (", or changes by the next of `by`" if further else "")
+    return MapOf(ByKind(wanted, scalar=Change(), items=TIERS, members=further))
+
+
 # --- rows and books ---------------------------------------------------------------------------------------------------
 
 
@@ -99,12 +124,25 @@ class Selectors:
         return ONE_OR_MORE
 
 
-def _price_row(values: Mapping[str, Any], _node: Members, _notes: Notes) -> PriceRow:
-    return PriceRow(values["effective"], values["rates"], values["by"], TierModel(values["tiers"]))
+def _price_row(values: Mapping[str, Any], node: Members, _notes: Notes) -> WrittenRow:
+    row = PriceRow(
+        effective=values["effective"],
+        rates=values["rates"] or {},
+        by=values["by"],
+        tier_model=TierModel(values["tiers"]),
+        until=values["until"],
+    )
+    return WrittenRow(row, node, values["changes"])
 
 
 def _check_row(values: Mapping[str, Any], row: Members, notes: Notes) -> None:
+    _check_until(values, row, notes)
+    if row.get("changes") is not None:
+        _check_beside_changes(row, notes)
+        return
     rates = row.get("rates")
+    if rates is None:
+        notes.mistake(row.place, "`rates` is missing: all rates, or `changes`, only what differs from the row above")
     if isinstance(rates, Members) and values["by"] is not WRONG:
         selectors, levels = len(values["by"]), _levels(rates)
         _check_rates(rates, selectors, notes)
@@ -114,6 +152,22 @@ def _check_row(values: Mapping[str, Any], row: Members, notes: Notes) -> None:
     node = row.get("tiers")
     if node and values["tiers"] is not WRONG and isinstance(rates, Members) and not any(_tier_lists(rates)):
         notes.mistake(node.place, "`tiers` has no meaning: none of the rates is a list of tiers")
+
+
+def _check_until(values: Mapping[str, Any], row: Members, notes: Notes) -> None:
+    effective, until = values.get("effective", WRONG), values["until"]
+    node = row.get("until")
+    if node and effective and until and until <= effective:
+        notes.mistake(node.place, f"ends {instant_text(until)}, not after it is effective, {instant_text(effective)}")
+
+
+def _check_beside_changes(row: Members, notes: Notes) -> None:
+    """The rates that are changed are the row above's, and so is what selects them."""
+    for key, value in row.pairs:
+        if key.text == "rates":
+            notes.mistake(value.place, "a row has `rates` or `changes`, not both")
+        elif key.text in {"by", "tiers"}:
+            notes.mistake(value.place, f"`{key.text}` has no meaning beside `changes`: that of the row above counts")
 
 
 def _check_rates(rates: Members, selectors: int, notes: Notes) -> None:
@@ -145,19 +199,22 @@ def _tier_lists(rates: Members) -> Iterator[bool]:
 
 def _check_oldest_first(rows: Sequence[Any], node: Items, notes: Notes) -> None:
     for (earlier, later), item in zip(pairwise(rows), node.nodes[1:], strict=True):
-        if earlier is not WRONG and later is not WRONG and later.effective <= earlier.effective:
-            notes.mistake(item.place, f"is effective {instant_text(later.effective)}, not after the row above; oldest first")
+        if earlier is not WRONG and later is not WRONG and later.row.effective <= earlier.row.effective:
+            since = instant_text(later.row.effective)
+            notes.mistake(item.place, f"is effective {since}, not after the row above; oldest first")
 
 
 PRICE_ROW = Keys(
     {
         "effective": Key(Instant()),
+        "until": Key(Instant(), None),
         "by": Key(Selectors(), ()),
         "tiers": Key(Word(tuple(TierModel)), TierModel.GRADUATED.value),
-        "rates": Key(_rates(SELECTORS_MAX)),
+        "rates": Key(_rates(SELECTORS_MAX), None),
+        "changes": Key(_changes(SELECTORS_MAX), None),
     },
     _price_row,
     _check_row,
 )
 
-PRICES = MapOf(ListOf(PRICE_ROW, check=_check_oldest_first))
+PRICES = MapOf(ListOf(PRICE_ROW, check=_check_oldest_first, link=with_whole_rates))

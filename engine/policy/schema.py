@@ -32,7 +32,7 @@ from engine.policy.grammar import (
     Word,
 )
 from engine.policy.loader import POLICY
-from engine.policy.price_rows import Rate, Selectors
+from engine.policy.price_rows import Change, Rate, Selectors
 from engine.policy.rules import TERMS_KEYS
 from engine.policy.words import ABOUT
 
@@ -149,6 +149,7 @@ SCHEMAS: Mapping[type, Callable[[Any, str], Schema]] = {
     Keys: _keys,
     ByKind: _by_kind,
     Rate: lambda shape, path: schema_of(shape.shape, path),
+    Change: lambda shape, path: {"anyOf": [*schema_of(shape.shape, path)["anyOf"], {"type": "null"}]},
     Selectors: lambda shape, path: schema_of(shape.shape, path),
 }
 """What each shape is in a schema: a new shape is a line here."""
@@ -173,6 +174,7 @@ def _without(names: Iterable[str]) -> Schema:
 
 
 BETWEEN_KEYS: Mapping[str, Schema] = {
+    "prices.": {"if": {"required": ["changes"]}, "then": _without(("rates", "by", "tiers")), "else": {"required": ["rates"]}},
     "rules.": {"allOf": [_rule_of(action, kind.key) for action, kind in BY_ACTION.items()]},
     "anomalies.": {
         "anyOf": [{"required": [name]} for name in ("match", *DETECTORS)],

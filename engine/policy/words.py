@@ -12,6 +12,11 @@ TERMS = {
     "maximum": "The most that it comes to, in credits.",
 }
 
+TIERS = {
+    "up_to": "The largest quantity of this tier; the last tier has none.",
+    "rate": "Credits a unit within this tier.",
+}
+
 ABOUT: Mapping[str, str] = {
     "version": "The version of the policy language: 1.",
     "name": "The policy's name. Entries carry it with a digest of the file.",
@@ -25,11 +30,12 @@ ABOUT: Mapping[str, str] = {
     "money.rounding": "half-even (the banker's), half-up, up (away from zero) or down.",
     "prices": "Price books by name. Of a book the row in force at the event's own time counts.",
     "prices.effective": "From when on these rates count: an instant with its zone. The oldest row first.",
+    "prices.until": "Where they end: an instant with its zone. From then on the row before counts again.",
     "prices.by": "JMESPath of the value that selects the rate; a list of them for rates inside rates.",
     "prices.tiers": "graduated: each part at the rate of its own tier; volume: all of it at the rate of the tier it reaches.",
     "prices.rates": "Credits a unit by selected value: a rate, tiers, or rates by the next of `by`; else `default`.",
-    "prices.rates.up_to": "The largest quantity of this tier; the last tier has none.",
-    "prices.rates.rate": "Credits a unit within this tier.",
+    "prices.changes": "Instead of `rates`: only what differs from the last row above without `until`; null takes a rate away.",
+    **{f"prices.{of}.{key}": text for of in ("rates", "changes") for key, text in TIERS.items()},
     "rules": "In order: the first debit, refund or grant rule that matches decides; every flag rule that matches applies too.",
     "rules.name": "A name of the rule's own. Entries, metrics and messages show it.",
     "rules.match": "The events that the rule is about: an EventBridge event pattern.",
@@ -49,7 +55,7 @@ ABOUT: Mapping[str, str] = {
     "clock.ahead": "An event whose time lies further ahead of the engine's clock makes no sense (1h).",
     "anomalies": "What a person should look at. It marks entries and moves nothing.",
     "anomalies.name": "A name of the anomaly's own. Entries, metrics and messages show it.",
-    "anomalies.match": "A pattern over the envelope plus `charge` (`amount`, `quantity`, `rate`, `unit`, `price`).",
+    "anomalies.match": "Pattern over the envelope plus `charge` (`amount`, `quantity`, `rate`, `unit`, `price`, `defaulted`).",
     "anomalies.reason": "Why it is looked for, for people.",
     "anomalies.outlier": "What is unusual for its group, by the median and the median absolute deviation of 30 days.",
     "anomalies.outlier.value": "The number that is looked at: JMESPath over the envelope plus `charge`.",

@@ -166,8 +166,11 @@ TEST = Keys(
 TESTS = Keys({"policy": Key(Text("the policy's file, beside this one")), "tests": Key(ListOf(TEST))})
 
 
-def load_tests(path: Path) -> TestFile:
-    """Return a file of tests with its policy. Raises PolicyError for a mistake in either."""
+def load_tests(path: Path, edited: Policy | None = None) -> TestFile:
+    """Return a file of tests with its policy, or with ``edited`` in the place of that.
+
+    Raises PolicyError for a mistake in either.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -176,7 +179,7 @@ def load_tests(path: Path) -> TestFile:
     values = TESTS.read(node, notes)
     if notes.mistakes or values is WRONG:
         raise notes.error()
-    policy = load_policy(path.parent / values["policy"])
+    policy = edited or load_policy(path.parent / values["policy"])
     _check_baselines(node, policy, notes)
     if notes.mistakes:
         raise notes.error()

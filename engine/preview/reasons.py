@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,14 +13,15 @@ from engine.domain.assessment import Assessment
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError
+from engine.domain.fact_kinds import content_of
 from engine.domain.instants import instant_text
-from engine.domain.money import canonical
-from engine.domain.price import Price
+from engine.domain.money import ZERO, canonical
+from engine.domain.price import Price, Tier
 from engine.policy.charges import ChargeTerms
 from engine.policy.detectors import Outlier
 from engine.policy.model import AnomalyRule, Policy
 from engine.policy.patterns.why import difference_from
-from engine.policy.price_books import PriceBook
+from engine.policy.price_books import DEFAULT_RATE, PriceBook, Rates
 from engine.policy.terms import Terms
 from engine.preview.dry_run import DryRun, store_of
 from engine.rating.arithmetic import price_steps
@@ -74,22 +75,28 @@ class Reasons:
         }
 
     def lines(self) -> Iterator[str]:
-        """Yield the reasons as a person reads them."""
+        """Yield the reasons as a person reads them: what happens, how the amount comes about, and what was tried."""
+        yield self._what_happens()
+        yield from (f"  {step}" for step in self.steps)
         for tried in self.tried:
             sign = "+" if tried.matched else "-"
             figures = "".join(f", {name} {value}" for name, value in tried.figures)
             yield f"{sign} {tried.kind} {tried.name} (line {tried.line}): {tried.difference or 'matches'}{figures}"
-        yield from (f"  {step}" for step in self.steps)
-        yield self._end()
 
-    def _end(self) -> str:
+    def _what_happens(self) -> str:
         if self.problem is not None:
             return f"refused: {self.problem}"
         if self.entry is None:
             return "ignored: no rule matches"
-        described = _described(self.entry)
-        flags = f" [{', '.join(described['anomalies'])}]" if described["anomalies"] else ""
-        return f"= {described['type']} of {described['amount']} for {described['user']}, {described['reference']}{flags}"
+        return _in_words(self.entry)
+
+
+def _in_words(entry: Entry) -> str:
+    """Return who pays or gets how much, and the entry that says so."""
+    moved = f"{'pays' if entry.amount < ZERO else 'gets'} {abs(entry.amount):f} credits" if entry.amount else "pays nothing"
+    flags = ", ".join(anomaly.name for anomaly in entry.anomalies)
+    posted = f"{entry.type.value} of {entry.amount:f} on {entry.reference}, by {entry.rule}"
+    return f"{entry.user} {moved}: {posted}{f', flagged {flags}' if flags else ''}"
 
 
 def _described(entry: Entry) -> dict[str, Any]:
@@ -177,6 +184,7 @@ def _terms_steps(terms: Terms, assessment: Assessment, price: Price) -> Iterator
         return
     if terms.book and price.effective:
         yield _in_force(terms.book, price.effective, assessment.at)
+        yield from _defaults(terms.book, price.effective, dict(content_of(assessment.fact)))
     if terms.quantity and assessment.quantity is not None:
         yield f"{terms.quantity.text} is {canonical(assessment.quantity)}"
 
@@ -185,3 +193,18 @@ def _in_force(book: PriceBook, effective: datetime, at: datetime) -> str:
     later = next((row.effective for row in book.rows if row.effective > effective), None)
     until = f"the next one counts from {instant_text(later)} on" if later else "there is no later one"
     return f"at {instant_text(at)} the row from {instant_text(effective)} counts; {until}"
+
+
+def _defaults(book: PriceBook, effective: datetime, said: Mapping[str, str]) -> Iterator[str]:
+    """Yield each selected value that has no rate of its own, behind the keys that led to it."""
+    row = next(row for row in book.rows if row.effective == effective)
+    rates: Rates | tuple[Tier, ...] = row.rates
+    keys: list[str] = []
+    for by in row.by:
+        if isinstance(rates, tuple):
+            return
+        value = said[by.text]
+        if value not in rates:
+            yield f"`{'/'.join([*keys, value])}` has no rate of its own: `{DEFAULT_RATE}` counts"
+        keys.append(value if value in rates else DEFAULT_RATE)
+        rates = rates[keys[-1]]

@@ -80,7 +80,7 @@ def assess(
 # --- what anomalies see -----------------------------------------------------------------------------------------------
 
 
-def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | str | None]]:
+def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | str | bool | None]]:
     """Return what anomalies see beside the envelope: of a priced fact its figures under the name of its kind, else nothing."""
     for kind in PRICED:
         fact = kind.counting(effect.fact)
@@ -93,6 +93,7 @@ def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | st
                     "rate": price.rate,
                     "unit": price.unit,
                     "price": _named(price),
+                    "defaulted": price.defaulted,
                 }
             }
     return {}

@@ -25,8 +25,11 @@ GROUP_BYTES_MAX = 256
 KEY_BYTES = 9
 """Of a digest: of a million keys two are equal once in nine billion times."""
 
-Priced = Mapping[str, Mapping[str, Decimal | str | None]]
-"""``charge`` or ``grant``: ``amount``, ``quantity``, ``rate``, ``unit``, ``price``; empty for what has no price."""
+Priced = Mapping[str, Mapping[str, Decimal | str | bool | None]]
+"""``charge`` or ``grant``: ``amount``, ``quantity``, ``rate``, ``unit``, ``price``, ``defaulted``; empty without a price."""
+
+FIGURES = ("amount", "quantity", "rate", "unit", "price")
+"""What an anomaly without a detector says of the price."""
 
 
 @frozen
@@ -196,8 +199,8 @@ def _distance(outlier: Outlier, sample: Sample, baseline: Baseline, mads: Decima
 
 
 def _figures(priced: Priced) -> tuple[tuple[str, str], ...]:
-    figures = next(iter(priced.values()), {})
-    return tuple((name, _plain(value)) for name, value in figures.items() if value is not None)
+    seen = next(iter(priced.values()), None)
+    return tuple((name, _plain(seen[name])) for name in FIGURES if seen[name] is not None) if seen else ()
 
 
 def _plain(value: object) -> str:

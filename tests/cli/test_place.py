@@ -435,7 +435,7 @@ def test_a_stack_names_tables_queues_and_policy(unnamed: World, stacks: Stacks, 
     assert "j-39" in run("statement", "u-1", "--stack", name)[1]
     assert FINE == run("audit", "--seal", "--verify", "--stack", name)[0]
     assert "0 dead letters" in run("dead-letters", "list", "--stack", name)[1]
-    assert "= -0.8: agrees" in run("explain", "--entry", "job#j-1", "--stack", name)[1]
+    assert "entry 1 agrees: debit of -0.8" in run("explain", "--entry", "job#j-1", "--stack", name)[1]
 
 
 def test_the_policy_of_a_stack_is_the_file_beside_the_program(unnamed: World, stacks: Stacks, run: Run) -> None:

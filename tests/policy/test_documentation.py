@@ -32,7 +32,7 @@ from engine.policy.grammar import ByKind, Duration, Expression, Instant, Key, Ke
 from engine.policy.loader import POLICY
 from engine.policy.patterns import compile_pattern
 from engine.policy.patterns.operands import COMPARISONS, NEGATABLE, OPERATORS
-from engine.policy.price_rows import Rate, Selectors
+from engine.policy.price_rows import Change, Rate, Selectors
 from engine.policy.source import read_yaml
 from engine.preview.policy_tests import TESTS, Given, load_tests, run_test
 from engine.rating.baselines import baseline_of
@@ -337,15 +337,20 @@ def parts(shape: Any) -> tuple[Any, ...]:
             return (shape.value,)
         case ByKind():
             return shape.shapes()
-        case Rate() | Selectors():
+        case Rate() | Change() | Selectors():
             return (shape.shape,)
     return ()
 
 
-GRAMMAR: Mapping[str, Mapping[str, Key]] = {
-    **{path or POLICY_FILE: shape.keys for path, shape in mappings(POLICY, "")},
-    **{path or TESTS_FILE: shape.keys for path, shape in mappings(TESTS, "")},
-}
+def described(top: Keys, file: str) -> Mapping[str, Mapping[str, Key]]:
+    """Return all keys of a file, by the path that leads to them first: the same tiers stand in rates and in changes."""
+    first: dict[int, str] = {}
+    for path, shape in mappings(top, ""):
+        first.setdefault(id(shape), path)
+    return {path or file: shape.keys for path, shape in mappings(top, "") if first[id(shape)] == path}
+
+
+GRAMMAR: Mapping[str, Mapping[str, Key]] = {**described(POLICY, POLICY_FILE), **described(TESTS, TESTS_FILE)}
 """All keys, by the path that leads to them. Prices nest: the same tiers stand at the same path, however deep."""
 
 WANTED: Mapping[type, str] = {

@@ -353,8 +353,8 @@ SELECTORS: list[Case] = [
     ),
     (
         "too many selectors",
-        [("by: detail.model", "by: [a, b, c, d]")],
-        ["8:11: has 4 expressions; at most 3 select a rate", "11:11: has 4 expressions"],
+        [("by: detail.model", "by: [a, b, c, d, e, f]")],
+        ["8:11: has 6 expressions; at most 5 select a rate", "11:11: has 6 expressions"],
     ),
     ("no selectors", [("by: detail.model", "by: []")], ["8:11: has 0 items; write at least 1", "11:11: has 0 items"]),
     (
@@ -369,8 +369,8 @@ SELECTORS: list[Case] = [
     ),
     (
         "deeper than there can be selectors",
-        [("by: detail.model", "by: [a, b, c]"), (RATES, "rates: {default: {default: {default: {default: 1}}}}")],
-        ["9:44: is a mapping; write a rate or a list of tiers", "9:44: these rates need one more"],
+        [("by: detail.model", "by: [a, b, c, d, e]"), (RATES, f"rates: {5 * '{default: '}{{default: 1}}{5 * '}'}")],
+        ["9:64: is a mapping; write a rate or a list of tiers", "9:64: these rates need one more"],
     ),
 ]
 
@@ -449,8 +449,8 @@ OUTLIERS: list[Case] = [
     ),
     (
         "more than can be looked back at",
-        [(NO_RESULT, "{name: often, frequency: {same: [a, b, c, d], more_than: 1, within: 8d}}")],
-        ["31:37: has 4 expressions; at most 3", "31:73: `within` is longer than the 7d of a look back"],
+        [(NO_RESULT, "{name: often, frequency: {same: [a, b, c, d, e, f], more_than: 1, within: 8d}}")],
+        ["31:37: has 6 expressions; at most 5", "31:79: `within` is longer than the 7d of a look back"],
     ),
     (
         "a drift that would always be there",

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
-from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
 from engine.domain.errors import shown
 from engine.domain.money import EXACT, JSON_NUMBER, ZERO
+from engine.policy.expressions.functions import FUNCTIONS, CannotBe, call
 from engine.policy.expressions.syntax import arity_problem, type_of, type_problem, wanted_of
 
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -29,10 +29,6 @@ MEAN = Context(prec=38)
 
 PLAIN_DIGITS_MAX = 400
 """A number of more digits is shown with an exponent: written out it could fill all memory."""
-
-
-class CannotBe(JMESPathError):
-    """What a function cannot work out, in the words of JMESPath."""
 
 
 class ExactFunctions(Functions):
@@ -104,7 +100,14 @@ class ExactFunctions(Functions):
 
 
 class ExactInterpreter(TreeInterpreter):
-    """The specification's interpreter; decimals have their place in the order of numbers."""
+    """The specification's interpreter; decimals have their place in the order of numbers, and there are more functions."""
+
+    def visit_function_expression(self, node: Any, value: Any) -> Any:
+        if (function := FUNCTIONS.get(node["value"])) is None:
+            return super().visit_function_expression(node, value)
+        children = node["children"]
+        given = [self.visit(child, value) for child in children]
+        return call(node["value"], function, given, lambda index: str(children[index]["text"]))
 
     def visit_comparator(self, node: Any, value: Any) -> Any:
         left, right = (self.visit(child, value) for child in node["children"])

@@ -122,10 +122,11 @@ def _search(expression: Any, document: Any) -> Any:
     from jmespath.exceptions import JMESPathError  # noqa: PLC0415  only what is not a plain path pays for it
 
     from engine.policy.expressions.exact import exact, interpreter  # noqa: PLC0415  the same
+    from engine.policy.expressions.functions import CannotBe  # noqa: PLC0415  the same
 
     try:
         return interpreter().visit(expression.parsed, exact(document))
-    except JMESPathError as error:
+    except (CannotBe, JMESPathError) as error:
         raise PathProblem(_first_line(error)) from error
     except ArithmeticError as error:
         raise PathProblem("a number in it is none that can be worked with (not finite, or beyond all bounds)") from error

@@ -15,6 +15,7 @@ from jmespath.lexer import Lexer
 from jmespath.parser import ParsedResult, Parser
 
 from engine.domain.errors import shown
+from engine.policy.expressions.functions import FUNCTIONS, CannotBe, Function, Unfit, call
 
 Tree = Mapping[str, Any]
 Signature = Sequence[Mapping[str, Any]]
@@ -40,7 +41,7 @@ RESULTS: Mapping[str, frozenset[str]] = {
         "sort": "array", "sort_by": "array", "starts_with": "boolean", "sum": "number", "to_array": "array",
         "to_number": "number null", "to_string": "string", "type": "string", "values": "array",
     }.items()
-}  # fmt: skip
+} | {name: frozenset({function.result}) for name, function in FUNCTIONS.items()}  # fmt: skip
 """What a function can return; of one that is not here nothing is known."""
 
 NODES: Mapping[str, frozenset[str]] = {
@@ -83,9 +84,13 @@ def _no_number(name: str) -> Any:
 
 
 class ExactParser(Parser):
-    """The library's parser over that lexer, without the library's cache: its literals are binary floats."""
+    """The library's parser over that lexer, without the library's cache: its literals are binary floats.
+
+    Each part of the tree that stands by itself (the whole, an argument, what is in brackets) knows its ``text``.
+    """
 
     def _parse(self: Any, expression: str) -> ParsedResult:
+        self._written = expression
         self.tokenizer = ExactLexer().tokenize(expression)
         self._tokens = list(self.tokenizer)
         self._index = 0
@@ -94,6 +99,12 @@ class ExactParser(Parser):
             token = self._lookahead_token(0)
             raise ParseError(token["start"], token["value"], token["type"], f"Unexpected token: {token['value']}")
         return ParsedResult(expression, parsed)
+
+    def _expression(self: Any, binding_power: int = 0) -> Any:
+        start = self._lookahead_token(0)["start"]
+        tree = super()._expression(binding_power)  # type: ignore[misc]
+        tree["text"] = self._written[start : self._lookahead_token(0)["start"]].strip()
+        return tree
 
     def parse(self: Any, expression: str) -> ParsedResult:
         tree: ParsedResult = self._do_parse(expression)
@@ -107,7 +118,10 @@ def parse(text: str) -> ParsedResult:
 
 
 def mistakes_of(nodes: Iterator[Tree], functions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what can never work, whatever the event says: unknown functions, wrong arguments, a slice that does not move."""
+    """Yield what can never work, whatever the event says: unknown functions, wrong arguments, a slice that does not move.
+
+    ``functions`` are JMESPath's own; those of this language stand beside them.
+    """
     for node in nodes:
         if node["type"] == "slice" and node["children"][2] == 0:
             yield "has a slice with a step of 0; a step moves on"
@@ -116,16 +130,55 @@ def mistakes_of(nodes: Iterator[Tree], functions: Mapping[str, Mapping[str, Any]
 
 
 def _mistakes_of_call(name: str, arguments: Sequence[Tree], functions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    if name not in functions:
-        yield f"calls {name}(), which JMESPath does not have"
+    own = FUNCTIONS.get(name)
+    if own is None and name not in functions:
+        yield f"calls {name}(), which JMESPath does not have{_nearest(name, [*functions, *FUNCTIONS])}"
         return
-    signature = functions[name]["signature"]
+    signature = signature_of(own) if own else functions[name]["signature"]
     if problem := arity_problem(name, len(arguments), signature):
         yield f"is wrong: {problem}"
-        return
-    for index, argument in enumerate(arguments):
-        if problem := _problem_of_argument(name, argument, wanted_of(signature, index)):
-            yield f"is wrong: {problem}"
+    elif own:
+        yield from (f"is wrong: {problem}" for problem in _problems_of_own(name, own, arguments))
+    else:
+        problems = (_problem_of_argument(name, one, wanted_of(signature, index)) for index, one in enumerate(arguments))
+        yield from (f"is wrong: {problem}" for problem in problems if problem)
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415  what is right needs none
+
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}()?" if near else f"; there are {', '.join(sorted(known))}"
+
+
+def signature_of(function: Function) -> Signature:
+    """Return a function's signature as the library writes its own."""
+    signature = [{"types": sorted(parameter.types)} for parameter in function.parameters]
+    return [*signature[:-1], {**signature[-1], "variadic": function.takes_more}]
+
+
+def _problems_of_own(name: str, function: Function, arguments: Sequence[Tree]) -> Iterator[str]:
+    problems = [_problem_of_own(name, function, index, argument) for index, argument in enumerate(arguments)]
+    yield from (problem for problem in problems if problem)
+    if not any(problems) and all(argument["type"] == "literal" for argument in arguments):
+        try:
+            call(name, function, [argument["value"] for argument in arguments], str)
+        except CannotBe as problem:
+            yield str(problem)
+
+
+def _problem_of_own(name: str, function: Function, index: int, argument: Tree) -> str | None:
+    parameter = function.parameter(index)
+    if argument["type"] == "literal":
+        try:
+            parameter.read(argument["value"])
+        except Unfit as unfit:
+            return f"{name}() takes {str(unfit).rstrip(',')}, not {_said(argument['value'])}"
+        return None
+    possible = _types_of(argument)
+    if possible is None or possible & parameter.types:
+        return None
+    return f"{name}() takes {parameter.needed}, not {' or '.join(NAMES[one] for one in sorted(possible))}"
 
 
 def _problem_of_argument(name: str, argument: Tree, wanted: Sequence[str]) -> str | None:
@@ -165,10 +218,10 @@ def type_problem(name: str, value: Any, wanted: Sequence[str]) -> str | None:
 
 
 def _said(value: Any) -> str:
-    """Return a value as a message shows it: null as such, a number in its digits, an expression in words."""
+    """Return a value as a message shows it: null as such, an expression in words."""
     if value is None or type_of(value) == "expression":
         return NAMES[type_of(value)]
-    return str(value) if isinstance(value, Decimal) else shown(value)
+    return shown(value)
 
 
 def listed(wanted: Sequence[str]) -> str:

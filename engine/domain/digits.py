@@ -1,0 +1,13 @@
+"""A number in plain digits: every message, entry and answer that shows one shows it so."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+PLAIN_DIGITS_MAX = 400
+"""A number of more digits is shown with an exponent: written out it could fill all memory. No ledger holds such a number."""
+
+
+def in_digits(number: Decimal) -> str:
+    """Return a number in plain digits, with the places that it has: ``0.00000015``, never ``1.5E-7``."""
+    return f"{number:f}" if number.is_finite() and abs(number.adjusted()) < PLAIN_DIGITS_MAX else str(number)
