@@ -31,7 +31,7 @@ def check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> No
         _check_reachable(values["rules"], notes)
         _check_catch_ups(values, policy, notes)
     _check_ignored(values, policy, notes)
-    warn_of_rates(values, policy, notes)
+    warn_of_rates(values, notes)
 
 
 def _check_reachable(drafts: Sequence[DraftRule], notes: Notes) -> None:

@@ -96,24 +96,24 @@ def policy_changes(policy: Policy) -> tuple[RowChanges, ...]:
 
 
 def book_changes(book: PriceBook) -> Iterator[RowChanges]:
-    """Yield what each row but the first changes."""
+    """Yield what each row changes that has one above it."""
     for at, row in enumerate(book.rows):
-        if (position := base_at(book.rows, at)) is not None:
-            base = book.rows[position]
+        if (base := _base(book.rows, at)) is not None:
             changes = tuple(rate_changes(base, row))
             changed = {change.keys for change in changes} | _above(change.keys for change in changes)
             kept = sum(keys not in changed for keys, _ in leaves(row.rates))
             yield RowChanges(book.name, row, base, _end(book.rows, at), changes, kept)
 
 
-def base_at(_rows: Sequence[PriceRow], at: int) -> int | None:
-    """Return the position of the row that the one at a position follows; None for the first."""
-    return at - 1 if at else None
+def _base(rows: Sequence[PriceRow], at: int) -> PriceRow | None:
+    """Return the row that the one at a position follows: the last above it that has no end. None for the first."""
+    return next((row for row in reversed(rows[:at]) if row.until is None), None)
 
 
 def _end(rows: Sequence[PriceRow], at: int) -> datetime | None:
-    """Return when another row takes the place of the one at a position."""
-    return rows[at + 1].effective if at + 1 < len(rows) else None
+    """Return when the row at a position counts no more, and never again: its own end, or the next row without one."""
+    ends = [rows[at].until, next((row.effective for row in rows[at + 1 :] if row.until is None), None)]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def rate_changes(before: PriceRow, after: PriceRow) -> Iterator[RateChange]:

@@ -13,10 +13,10 @@ from typing import Any
 
 from engine.domain.money import EXACT, Money, canonical
 from engine.domain.price import Tier
-from engine.policy.price_books import DEFAULT_RATE, PriceRow
+from engine.policy.price_books import PriceRow
 from engine.policy.price_differences import Keys, Kind, Paid, RateChange, leaves, told_together
-from engine.policy.price_edits import Edit, edits_of
-from engine.policy.source import Members, Notes, Place, named
+from engine.policy.price_edits import Edit, edit_of
+from engine.policy.source import Notes, Place, named
 
 FACTOR = Decimal(10)
 """A rate that becomes so many times what it was, or such a part of it, is most likely a slip of the point."""
@@ -32,13 +32,12 @@ LISTED_MAX = 4
 Warnings = Iterator[tuple[Place, str]]
 
 
-def warn_of_rates(values: Mapping[str, Any], policy: Members, notes: Notes) -> None:
+def warn_of_rates(values: Mapping[str, Any], notes: Notes) -> None:
     """Note what is most likely not meant in the rows of price books, once nothing in the policy is wrong."""
-    prices = policy.get("prices")
-    if notes.mistakes or not isinstance(prices, Members):
+    if notes.mistakes:
         return
-    for key, rows in prices.pairs:
-        for edit in edits_of(values["prices"][key.text], rows):
+    for rows in values["prices"].values():
+        for edit in map(edit_of, rows):
             found = {*too_small(edit, values["money"]), *(told for warn in RATE_WARNINGS for told in warn(edit))}
             for place, message in sorted(found):
                 notes.warning(place, message)
@@ -51,7 +50,7 @@ def gone(edit: Edit) -> Warnings:
     """Whoever copies a row and leaves out a rate lets its events fall to the default, and nobody is told."""
     stood_for = {_known(keys, known) for keys, known in edit.misspelt.items()}
     went = [change for change in edit.changes if change.kind is Kind.WENT and not stood_for & set(_names(change.keys))]
-    if not went or edit.base is None or _selects_by_other_names(edit.base, edit.row):
+    if not went or edit.base is None or edit.says_what_changes or edit.has_other_names:
         return
     told = [f"{named(name)} {_fate(change)}" for name, change in told_together(went, (edit.base,))]
     more = [f"and {len(told) - LISTED_MAX} more"] if len(told) > LISTED_MAX else []
@@ -77,15 +76,6 @@ def _known(keys: Keys, known: str) -> Keys:
 def _names(keys: Keys) -> Iterator[Keys]:
     """Yield a rate and the names that it stands below."""
     yield from (keys[:length] for length in range(1, len(keys) + 1))
-
-
-def _selects_by_other_names(base: PriceRow, row: PriceRow) -> bool:
-    """Say whether the row selects by something else than the row above, so that no rate can keep its name."""
-    return _selectors(base) != _selectors(row) and not (base.rates.keys() & row.rates.keys()) - {DEFAULT_RATE}
-
-
-def _selectors(row: PriceRow) -> tuple[str, ...]:
-    return tuple(by.text for by in row.by)
 
 
 def _fate(change: RateChange) -> str:
@@ -117,7 +107,7 @@ def _extent(tier: Tier) -> str:
 def tenfold(edit: Edit) -> Warnings:
     """A rate ten times what it was, or a tenth of it: 30 for 0.30, 0.012 for 0.12."""
     for change in edit.changes:
-        if change.kind is Kind.CHANGED and change.before is not None and change.after is not None:
+        if not edit.has_other_names and change.kind is Kind.CHANGED and change.before is not None and change.after is not None:
             for old, new in _side_by_side(change.before.tiers, change.after.tiers):
                 if (times := _times(new, old, FACTOR)) is not None:
                     message = f"{named(change.unit)} becomes {new:f}; it was {old:f} in {edit.above}: {times}"
@@ -192,8 +182,7 @@ def up_and_down(edit: Edit) -> Warnings:
 
 def nothing_changes(edit: Edit) -> Warnings:
     """A copied row whose date alone was edited."""
-    base, row = edit.base, edit.row
-    if base is not None and not edit.changes and _selectors(base) == _selectors(row):
+    if edit.base is not None and not edit.changes and not edit.says_what_changes and not edit.has_other_selectors:
         yield edit.node.place, f"changes nothing: each rate is what it is in {edit.above}"
 
 

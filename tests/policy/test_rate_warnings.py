@@ -36,8 +36,7 @@ def told_of(rates: str) -> list[tuple[int, str]]:
             [
                 (
                     -1,
-                    "a rate of the row above (line 7) is gone: "
-                    "`sora2-pro` cost 0.30, and its events cost 0.12 now (`default`)",
+                    "a rate of the row in line 7 is gone: `sora2-pro` cost 0.30, and its events cost 0.12 now (`default`)",
                 )
             ],
         ),
@@ -57,11 +56,11 @@ def told_of(rates: str) -> list[tuple[int, str]]:
         ),
         (
             "default: 0.12, premium: 0.25, sora2-pro: 30",
-            [(41, "`sora2-pro` becomes 30; it was 0.30 in the row above (line 7): 100 times as much")],
+            [(41, "`sora2-pro` becomes 30; it was 0.30 in the row in line 7: 100 times as much")],
         ),
         (
             "default: 0.012, premium: 0.25, sora2-pro: 0.03",
-            [(42, "`sora2-pro` becomes 0.03; it was 0.30 in the row above (line 7): 10 times as little")],
+            [(42, "`sora2-pro` becomes 0.03; it was 0.30 in the row in line 7: 10 times as little")],
         ),
         (
             "default: 0.12, premium: 0.25, sora2-pro: 0.30, veo: 40",
@@ -77,13 +76,13 @@ def told_of(rates: str) -> list[tuple[int, str]]:
         ),
         (
             "default: 0.12, premium: 0.25, sora2-pro: [{up_to: 60, rate: 0.30}, {rate: 3}]",
-            [(41, "`sora2-pro` becomes 3; it was 0.30 in the row above (line 7): 10 times as much")],
+            [(41, "`sora2-pro` becomes 3; it was 0.30 in the row in line 7: 10 times as much")],
         ),
         (
             "default: 0.12, premium: 0.25, sora2-pro: 0.00003",
             [
                 (41, "0.00003 a unit is 0 in the 4 places of `money`; give it more places"),
-                (41, "`sora2-pro` becomes 0.00003; it was 0.30 in the row above (line 7): 10000 times as little"),
+                (41, "`sora2-pro` becomes 0.00003; it was 0.30 in the row in line 7: 10000 times as little"),
             ],
         ),
     ],
@@ -123,7 +122,7 @@ def test_a_row_that_was_copied_and_not_edited_changes_nothing() -> None:
     """Its date alone differs."""
     copied = ABOVE.replace("2025", "2026")
 
-    assert [(8, 7, "changes nothing: each rate is what it is in the row above (line 7)")] == warnings(ABOVE, copied)
+    assert [(8, 7, "changes nothing: each rate is what it is in the row in line 7")] == warnings(ABOVE, copied)
 
 
 def test_of_many_rates_that_are_gone_some_are_told() -> None:
@@ -131,9 +130,7 @@ def test_of_many_rates_that_are_gone_some_are_told() -> None:
     above = ABOVE.replace('sora2-pro: "0.30"', ", ".join(f"m{number}: 1" for number in range(1, 8)))
     (told,) = warnings(above, BELOW.replace("RATES", "default: 0.10, premium: 0.25"))
 
-    assert told[2].startswith(
-        "7 rates of the row above (line 7) are gone: `m1` cost 1, and its events cost 0.10 now (`default`); "
-    )
+    assert told[2].startswith("7 rates of the row in line 7 are gone: `m1` cost 1, and its events cost 0.10 now (`default`); ")
     assert told[2].endswith("`m4` cost 1, and its events cost 0.10 now (`default`); and 3 more")
 
 
@@ -141,7 +138,7 @@ def test_without_a_default_the_events_of_a_rate_that_is_gone_are_refused() -> No
     """That is said in its place."""
     told = warnings(ABOVE.replace("default", "draft"), BELOW.replace("RATES", "draft: 0.12, premium: 0.25"))
 
-    assert (8, 59, "a rate of the row above (line 7) is gone: `sora2-pro` cost 0.30, and its events are refused now") in told
+    assert (8, 59, "a rate of the row in line 7 is gone: `sora2-pro` cost 0.30, and its events are refused now") in told
     assert [7, 8, 8] == sorted(line for line, _, _ in told)
 
 
@@ -160,3 +157,20 @@ def test_more_places_take_the_rate_of_a_token() -> None:
     assert [7, 8] == [line for line, _, _ in warnings(above, token)]
     assert [7, 8] == [line for line, _, _ in warnings(above, token, places=5)]
     assert [] == warnings(above, token, places=6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ("sora2-por: 0.36", ["8:51: `sora2-por` is new, and close to `sora2-pro`; is it the same?"]),
+        ("sora2-pro: 36", ["8:62: `sora2-pro` becomes 36; it was 0.30 in the row in line 7: 120 times as much"]),
+        ("veo: 40", ["8:56: `veo` is new and costs 40; the dearest of the others costs 0.30: 133 times as much"]),
+        ("sora2-pro: null", []),
+        ("sora2-pro: 0.36, veo: 0.40", []),
+    ],
+)
+def test_a_row_that_says_only_what_changes_is_looked_at_too(changes: str, expected: list[str]) -> None:
+    """Nothing is gone that was not taken away on purpose."""
+    below = f"    - {{effective: 2026-07-01T00:00:00Z, changes: {{{changes}}}}}\n"
+
+    assert expected == [f"{line}:{column}: {message}" for line, column, message in warnings(ABOVE, below)]
