@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from engine.domain.money import EXACT
+from engine.domain.money import EXACT, canonical
 from engine.domain.price import Tier, TierModel
 from engine.policy.price_books import DEFAULT_RATE, PriceBook, PriceRow, Rates
 
@@ -172,3 +172,14 @@ def leaves(rates: Rates, above: Keys = ()) -> Iterator[tuple[Keys, tuple[Tier, .
             yield (*above, key), rate
         else:
             yield from leaves(rate, (*above, key))
+
+
+def shown_tiers(tiers: Sequence[Tier]) -> str:
+    """Return a rate, or the rates of tiers, as a message names them."""
+    if len(tiers) == 1:
+        return f"{tiers[0].rate:f}"
+    return ", ".join(f"{tier.rate:f} {_extent(tier)}" for tier in tiers)
+
+
+def _extent(tier: Tier) -> str:
+    return f"up to {canonical(tier.up_to)}" if tier.up_to is not None else "above"

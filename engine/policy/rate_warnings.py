@@ -14,7 +14,7 @@ from typing import Any
 from engine.domain.money import EXACT, Money, canonical
 from engine.domain.price import Tier
 from engine.policy.price_books import PriceRow
-from engine.policy.price_differences import Keys, Kind, Paid, RateChange, leaves, told_together
+from engine.policy.price_differences import Keys, Kind, Paid, RateChange, leaves, shown_tiers, told_together
 from engine.policy.price_edits import Edit, edit_of
 from engine.policy.source import Notes, Place, named
 
@@ -88,17 +88,6 @@ def _fate(change: RateChange) -> str:
 
 def _shown(paid: Paid | None) -> str:
     return shown_tiers(paid.tiers) if paid is not None else "nothing"
-
-
-def shown_tiers(tiers: Sequence[Tier]) -> str:
-    """Return a rate, or the rates of tiers, as a message names them."""
-    if len(tiers) == 1:
-        return f"{tiers[0].rate:f}"
-    return ", ".join(f"{tier.rate:f} {_extent(tier)}" for tier in tiers)
-
-
-def _extent(tier: Tier) -> str:
-    return f"up to {canonical(tier.up_to)}" if tier.up_to is not None else "above"
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
