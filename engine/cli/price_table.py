@@ -35,7 +35,7 @@ def table_lines(changes: Iterable[RowChanges]) -> Iterator[str]:
         yield from _selectors(row)
         told = [_cells(name, change) for name, change in told_together(row.changes, (row.base, row.row))]
         yield from _laid_out(told)
-        yield f"{INDENT}{_kept(row.kept, is_beside_others=bool(told))}"
+        yield from _kept(row.kept, is_beside_others=bool(told))
 
 
 def _until(row: RowChanges) -> str:
@@ -54,11 +54,10 @@ def _selectors(row: RowChanges) -> Iterator[str]:
         yield from _filled(INDENT, f"selected by {now or 'nothing'}; before by {before or 'nothing'}".split(), INDENT * 2)
 
 
-def _kept(kept: int, *, is_beside_others: bool) -> str:
-    if not kept:
-        return "no other rate" if is_beside_others else "no rate"
-    rates = f"{kept}{' other' if is_beside_others else ''} rate{'s' if kept > 1 else ''}"
-    return f"{rates} cost{'s' if kept == 1 else ''} as much as before"
+def _kept(kept: int, *, is_beside_others: bool) -> Iterator[str]:
+    if kept:
+        rates = f"{kept}{' other' if is_beside_others else ''} rate{'s' if kept > 1 else ''}"
+        yield f"{INDENT}{rates} cost{'s' if kept == 1 else ''} as much as before"
 
 
 def _cells(name: str, change: RateChange) -> Cells:

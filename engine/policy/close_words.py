@@ -1,7 +1,8 @@
 """Words that differ by what a finger slips over: a letter too many or too few, another one, two in each other's place.
 
 ``sora2-por`` is close to ``sora2-pro``. ``veo-3.1`` is not close to ``veo-3.0``, nor ``t2v`` to ``i2v``, nor ``images`` to
-``image``: people give such names to things that differ. The measure is the edit distance of Damerau, at most 1.
+``image``, nor ``completed`` to ``complete``: people give such names to things that differ. The measure is the edit distance
+of Damerau, at most 1.
 """
 
 from __future__ import annotations
@@ -17,23 +18,30 @@ ALIKE_MAX = 8
 """So many words that differ in one sign are a series, and no slips."""
 
 LETTERS_MIN = 4
-"""A run of letters must be this long for one of them to be a slip: in shorter ones each letter has a meaning of its own."""
+"""So many letters in a row are a word in which one may be a slip. In fewer each letter has a meaning of its own."""
 
 SWAPPED_MIN = 3
 """The same for two that are swapped, which nobody does on purpose."""
+
+FORMS = "sd"
+"""What makes another form of a word at its end: ``images``, ``completed``."""
 
 NUMBER = re.compile("[0-9]+")
 NO_LETTER_OR_DIGIT = re.compile(r"[\W_]+")
 
 
-def close_words(words: Iterable[str]) -> dict[str, list[str]]:
+def close_words(words: Iterable[str], letters: int = LETTERS_MIN) -> dict[str, list[str]]:
     """Return those of some words that are close to others, each with these. The effort grows with the words, not the pairs."""
     by_part: defaultdict[str, dict[str, None]] = defaultdict(dict)
     words = [word for word in dict.fromkeys(words) if len(word) <= CHARACTERS_MAX]
     for word in words:
         for part in (part for part in _parts(word) if len(by_part[part]) < ALIKE_MAX):
             by_part[part][word] = None
-    return {word: near for word in words if (near := [other for other in _candidates(word, by_part) if is_close(word, other)])}
+    return {
+        word: near
+        for word in words
+        if (near := [other for other in _candidates(word, by_part) if is_close(word, other, letters)])
+    }
 
 
 def _candidates(word: str, by_part: dict[str, dict[str, None]]) -> Iterator[str]:
@@ -52,11 +60,12 @@ def _bare(word: str) -> str:
     return NO_LETTER_OR_DIGIT.sub("", word.casefold())
 
 
-def is_close(word: str, other: str) -> bool:
-    """Say whether one of two different words is most likely a slip for the other."""
+def is_close(word: str, other: str, letters: int = LETTERS_MIN) -> bool:
+    """Say whether one of two different words is most likely a slip for the other, in so many letters in a row."""
     if NUMBER.findall(word) != NUMBER.findall(other):
         return _has_swapped_digits(word, other)
-    return "" != _bare(word) == _bare(other) or _is_slip(*sorted((word.casefold(), other.casefold()), key=len))
+    short, long = sorted((word.casefold(), other.casefold()), key=len)
+    return "" != _bare(word) == _bare(other) or _is_slip(short, long, letters)
 
 
 def _has_swapped_digits(word: str, other: str) -> bool:
@@ -64,16 +73,16 @@ def _has_swapped_digits(word: str, other: str) -> bool:
     return _are_swapped(word, other, at) and word[at : at + 2].isdigit() and len(_run(word, at, str.isdigit)) >= SWAPPED_MIN
 
 
-def _is_slip(short: str, long: str) -> bool:
+def _is_slip(short: str, long: str, letters: int) -> bool:
     """Say whether one letter is too many in the longer word, or one is another, or two are swapped."""
     at = _first_difference(short, long)
-    letters = len(_run(long, at, str.isalpha))
+    run = len(_run(long, at, str.isalpha))
     if len(short) < len(long):
-        is_plural = long[at] == "s" and not long[at + 1 : at + 2].isalpha()
-        return letters >= LETTERS_MIN and short[at:] == long[at + 1 :] and not is_plural
+        is_another_form = long[at] in FORMS and not long[at + 1 : at + 2].isalpha()
+        return run > letters and short[at:] == long[at + 1 :] and not is_another_form
     if _are_swapped(short, long, at):
-        return letters >= SWAPPED_MIN
-    return letters >= LETTERS_MIN and len(short) == len(long) and short[at + 1 :] == long[at + 1 :]
+        return run >= SWAPPED_MIN
+    return run >= letters and len(short) == len(long) and short[at + 1 :] == long[at + 1 :]
 
 
 def _first_difference(one: str, other: str) -> int:

@@ -16,7 +16,7 @@ from engine.domain.price import Tier
 from engine.policy.price_books import PriceRow
 from engine.policy.price_differences import Keys, Kind, Paid, RateChange, leaves, shown_tiers, told_together
 from engine.policy.price_edits import Edit, edit_of
-from engine.policy.source import Notes, Place, named
+from engine.policy.source import Members, Notes, Place, named
 
 FACTOR = Decimal(10)
 """A rate that becomes so many times what it was, or such a part of it, is most likely a slip of the point."""
@@ -32,7 +32,7 @@ LISTED_MAX = 4
 Warnings = Iterator[tuple[Place, str]]
 
 
-def warn_of_rates(values: Mapping[str, Any], notes: Notes) -> None:
+def warn_of_rates(values: Mapping[str, Any], _policy: Members, notes: Notes) -> None:
     """Note what is most likely not meant in the rows of price books, once nothing in the policy is wrong."""
     if notes.mistakes:
         return

@@ -37,8 +37,10 @@ DIFFERENT = [
     ("tokens-in", "tokens-on"),
     ("image", "images"),
     ("input-token", "input-tokens"),
+    ("complete", "completed"),
     ("hd", "sd"),
     ("pro", "pros"),
+    ("pro", "prod"),
     ("fast", "lite"),
     ("", "a"),
     ("-", "_"),
@@ -57,6 +59,12 @@ def test_a_slip_is_close_to_what_was_meant(meant: str, written: str) -> None:
 def test_what_people_name_on_purpose_is_not_close(one: str, other: str) -> None:
     """Versions, sizes, short words of a letter each, and plurals."""
     assert {} == close_words([one, other])
+
+
+def test_shorter_words_may_be_left_alone() -> None:
+    """Fields of events have names like ``mode`` and ``model``."""
+    assert {} == close_words(["detail.mode", "detail.model"], letters=5)
+    assert {"mode": ["model"], "model": ["mode"]} == close_words(["mode", "model"])
 
 
 def test_long_words_and_long_series_are_left_alone() -> None:
