@@ -14,8 +14,11 @@ from engine.policy.grammar import WRONG, did_you_mean
 from engine.policy.patterns import Pattern, required_values
 from engine.policy.patterns.cover import Extent
 from engine.policy.price_rows import AMOUNT
+from engine.policy.rate_warnings import warn_of_rates
 from engine.policy.rules import DraftRule
 from engine.policy.source import Items, Members, Node, Notes, Place, Scalar, named
+from engine.policy.term_warnings import warn_of_terms
+from engine.policy.word_warnings import warn_of_words
 
 PAIRS_MAX = 50_000
 """How many pairs of rules (of their combinations of ``$or``, if they have any) are compared: all of them up to 316 rules."""
@@ -35,6 +38,12 @@ def check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> No
         _check_reachable(values["rules"], notes)
         _check_catch_ups(values, policy, notes)
     _check_ignored(values, policy, notes)
+    for warn in WARNINGS:
+        warn(values, policy, notes)
+
+
+WARNINGS = (warn_of_rates, warn_of_terms, warn_of_words)
+"""What is most likely not meant. They look only at a policy in which nothing is wrong."""
 
 
 def _check_reachable(drafts: Sequence[DraftRule], notes: Notes) -> None:
