@@ -29,7 +29,7 @@ class DraftTerms:
 
 
 def _terms(values: Mapping[str, Any], _node: Members, _notes: Notes) -> DraftTerms:
-    terms = {name: values[name] for name in ("amount", "quantity", "minimum", "maximum")}
+    terms = {name: values[name] for name in ("amount", "quantity", "minimum", "maximum", "priced_at")}
     return DraftTerms(values["price"], ChargeTerms(**terms))
 
 
@@ -41,6 +41,7 @@ def _check_charge(values: Mapping[str, Any], charge: Members, notes: Notes) -> N
         _check_beside_amount(charge, notes)
     elif "quantity" not in given:
         notes.mistake(charge.place, "`quantity` is missing: the JMESPath of what the price is for")
+    _check_priced_at(charge, notes)
     _check_bounds(values, charge, notes)
 
 
@@ -50,12 +51,20 @@ def _check_grant(values: Mapping[str, Any], grant: Members, notes: Notes) -> Non
         notes.mistake(grant.place, "a grant is either `amount`, or `quantity` (of credits, or of what a `price` is for)")
     elif "amount" in given:
         _check_beside_amount(grant, notes)
+    _check_priced_at(grant, notes)
     _check_bounds(values, grant, notes)
+
+
+def _check_priced_at(terms: Members, notes: Notes) -> None:
+    """Without a price book there are no rows to choose from. Beside an amount that has been noted already."""
+    priced_at = terms.get("priced_at")
+    if priced_at is not None and not terms.names() & {"price", "amount"}:
+        notes.mistake(priced_at.place, "`priced_at` has no meaning without `price`, the book whose row it selects")
 
 
 def _check_beside_amount(terms: Members, notes: Notes) -> None:
     for key, value in terms.pairs:
-        if key.text in {"price", "quantity", "minimum", "maximum"}:
+        if key.text in {"price", "quantity", "minimum", "maximum", "priced_at"}:
             notes.mistake(value.place, f"`{key.text}` has no meaning beside `amount`")
 
 
@@ -69,6 +78,7 @@ def _check_bounds(values: Mapping[str, Any], terms: Members, notes: Notes) -> No
 TERMS_KEYS: Mapping[str, Key] = {
     "price": Key(Text("the name of a price book"), None),
     "quantity": Key(Expression(), None),
+    "priced_at": Key(Expression(), None),
     "amount": Key(AMOUNT, None),
     "minimum": Key(AMOUNT, None),
     "maximum": Key(AMOUNT, None),

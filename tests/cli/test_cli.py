@@ -109,6 +109,7 @@ def test_explain_shows_every_rule_the_price_and_the_arithmetic(policy: Path, tmp
     assert [
         "u-1 pays 0.0100 credits: debit of -0.0100 on job#test-1, by debit-rendered, flagged flag-test-renders",
         "  at 2026-01-05T10:00:00Z the row from 2025-01-01T00:00:00Z counts; the next one counts from 2026-07-01T00:00:00Z on",
+        "  `veo-3` has no rate of its own: `default` counts",
         "  detail.seconds is 0.05",
         "  price book `render-second`, the row from 2025-01-01T00:00:00Z, rate `default`",
         "  0.05 x 0.10 = 0.0050",
