@@ -11,6 +11,11 @@ TERMS = {
     "amount": "A flat amount of credits.",
     "minimum": "The least that it comes to, in credits.",
     "maximum": "The most that it comes to, in credits.",
+    "components": "Several prices in one event: their sum, within the bounds, is rounded once.",
+    "components.name": "A name of the component's own. Entries and explanations show it.",
+    "components.price": "The name of a price book.",
+    "components.quantity": "How many units: JMESPath over the envelope, a number >= 0.",
+    "components.amount": "A flat amount of credits. It may have more places than a credit.",
 }
 
 TIERS = {

@@ -264,12 +264,17 @@ TERMS = {kind.name: " or ".join(each.key for each in PRICED) if kind.is_priced e
 
 
 def _rule(rule: Rule) -> Mapping[str, Any]:
-    """Return a rule without the rows of its price book, which are compared by themselves."""
+    """Return a rule without the rows of its price books, which are compared by themselves."""
     terms: Terms = rule.terms
-    if isinstance(terms, ChargeTerms) and terms.book:
-        terms = evolve(terms, book=evolve(terms.book, rows=()))
+    if isinstance(terms, ChargeTerms):
+        terms = _without_rows(terms)
     said = {**dict.fromkeys(TERMS.values()), TERMS[rule.kind.name]: terms}
     return {"name": rule.name, "action": rule.action, "match": rule.pattern, **said}
+
+
+def _without_rows(terms: ChargeTerms) -> ChargeTerms:
+    book = evolve(terms.book, rows=()) if terms.book else None
+    return evolve(terms, book=book, components=tuple(map(_without_rows, terms.components)))
 
 
 def _anomaly(rule: AnomalyRule) -> Mapping[str, Any]:

@@ -174,29 +174,36 @@ def _usual(outlier: Outlier, examined: Examination) -> str:
 def _steps(assessment: Assessment, policy: Policy) -> Iterator[str]:
     rule = next(rule for rule in policy.rules if rule.name == assessment.rule)
     if assessment.price is not None:
-        yield from _terms_steps(rule.terms, assessment, assessment.price)
-        yield from price_steps(assessment.price, assessment.quantity, policy.money)
+        yield from _terms_steps(rule.terms, assessment, assessment.price, policy)
     yield from told_steps(assessment.fact)
 
 
-def _terms_steps(terms: Terms, assessment: Assessment, price: Price) -> Iterator[str]:
+def _terms_steps(terms: Terms, assessment: Assessment, price: Price, policy: Policy) -> Iterator[str]:
     if not isinstance(terms, ChargeTerms):
         return
-    if terms.book and price.effective:
-        yield from _row_steps(terms, terms.book, assessment)
-        yield from _defaults(terms.book, price.effective, dict(content_of(assessment.fact)))
-    if terms.quantity and assessment.quantity is not None:
-        yield f"{terms.quantity.text} is {canonical(assessment.quantity)}"
-
-
-def _row_steps(terms: ChargeTerms, book: PriceBook, assessment: Assessment) -> Iterator[str]:
-    """Yield which row of the book counts and why, and until when."""
-    at = assessment.at
+    said = dict(content_of(assessment.fact))
+    at = assessment.at if terms.priced_at is None else read_instant(said[terms.priced_at.text]) or assessment.at
     if terms.priced_at is not None:
-        said = dict(content_of(assessment.fact))[terms.priced_at.text]
-        at = read_instant(said) or at
         whose = "the event's time too" if at == assessment.at else "not at the event's time"
-        yield f"priced at {terms.priced_at.text}, which is {said}, {whose}"
+        yield f"priced at {terms.priced_at.text}, which is {said[terms.priced_at.text]}, {whose}"
+    yield from _asked_steps(terms, price, assessment.quantity, at, said)
+    parts = zip(terms.components, price.components, strict=True)
+    asked = [tuple(_asked_steps(part, each.price, each.quantity, at, said)) for part, each in parts]
+    yield from price_steps(price, assessment.quantity, policy.money, asked)
+
+
+def _asked_steps(
+    terms: ChargeTerms, price: Price, quantity: Decimal | None, at: datetime, said: Mapping[str, str]
+) -> Iterator[str]:
+    if terms.book and price.effective:
+        yield from _row_steps(terms.book, at)
+        yield from _defaults(terms.book, price.effective, said) if price.defaulted else ()
+    if terms.quantity and quantity is not None:
+        yield f"{terms.quantity.text} is {canonical(quantity)}"
+
+
+def _row_steps(book: PriceBook, at: datetime) -> Iterator[str]:
+    """Yield which row of the book counts and why, and until when."""
     row = book.row_at(at)
     if row is not None:
         again, then = _ended(book, row, at), _following(book, at)
