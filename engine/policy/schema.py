@@ -33,12 +33,15 @@ from engine.policy.grammar import (
 )
 from engine.policy.loader import POLICY
 from engine.policy.price_rows import Change, Rate, Selectors
+from engine.policy.pricing import BESIDE_COMPONENTS
 from engine.policy.rules import TERMS_KEYS
 from engine.policy.schema_patterns import ENVELOPE, PATTERNS, PRICED_ENVELOPE, ROW
+from engine.policy.sharing import NumberOrExpression
 from engine.policy.words import ABOUT, section_of
 
 Schema = dict[str, Any]
 
+COMPONENTS = "components"
 RULES = "rules."
 """The keys that lead to the keys of a rule."""
 
@@ -97,6 +100,12 @@ def _number(shape: Number, _path: str) -> Schema:
     bounds = {"minimum": float(shape.low), "maximum": float(shape.high)}
     message = {"errorMessage": f"Write {shape.wanted}."}
     return {"anyOf": [{"type": kind, **bounds, **message}, {"type": "string", "pattern": _whole(NUMBER.pattern), **message}]}
+
+
+def _number_or_expression(shape: NumberOrExpression, _path: str) -> Schema:
+    bounds = {"minimum": float(shape.number.low), "maximum": float(shape.number.high)}
+    message = {"errorMessage": f"Write {shape.number.wanted}, or a JMESPath expression."}
+    return {"type": ["number", "string"], "minLength": 1, **bounds, **message}
 
 
 def _list(shape: ListOf, path: str) -> Schema:
@@ -169,6 +178,7 @@ SCHEMAS: Mapping[type, Callable[[Any, str], Schema]] = {
         "errorMessage": "Write a JMESPath expression, like detail.jobId.",
     },
     EventPattern: lambda _shape, path: {"$ref": f"#/$defs/{PATTERN_AT.get(path, ENVELOPE)}"},
+    NumberOrExpression: _number_or_expression,
     ListOf: _list,
     MapOf: _map,
     Keys: _keys,
@@ -191,14 +201,15 @@ def _action_is(action: Action) -> Schema:
 
 
 def _flat_or(terms: Keys) -> Schema:
-    """Return what the keys of a charge or a grant must be: ``amount`` alone, or those that a quantity needs."""
-    others = [name for name in terms.keys if name != "amount"]
-    wanted = f"Write `amount`, or {' with '.join(f'`{name}`' for name in terms.or_amount)}."
-    return {
-        "if": {"required": ["amount"]},
-        "then": _without(others, "Has no meaning beside `amount`."),
-        "else": {"required": list(terms.or_amount), "errorMessage": wanted},
-    }
+    """Return what the keys of a charge or a grant must be: ``amount`` alone, ``components``, or what a quantity needs."""
+    others = [name for name in terms.keys if name not in {"amount", "name"}]
+    forms = ["`amount`", " with ".join(f"`{name}`" for name in terms.or_amount)]
+    forms += [f"`{COMPONENTS}`"] if COMPONENTS in terms.keys else []
+    priced: Schema = {"required": list(terms.or_amount), "errorMessage": f"Write {', or '.join(forms)}."}
+    if COMPONENTS in terms.keys:
+        beside = _without(BESIDE_COMPONENTS, f"Has no meaning beside `{COMPONENTS}`.")
+        priced = {"if": {"required": [COMPONENTS]}, "then": beside, "else": priced}
+    return {"if": {"required": ["amount"]}, "then": _without(others, "Has no meaning beside `amount`."), "else": priced}
 
 
 def _needed(name: str, message: str) -> Schema:
@@ -215,6 +226,11 @@ def _one_detector(name: str) -> Schema:
     return {"if": {"required": [name]}, "then": _without(later, f"Stands beside `{name}`; write an anomaly for each.")}
 
 
+ONE_SHARE: Schema = {
+    "if": {"required": ["percent"]},
+    "then": _without(["amount"], "Has no meaning beside `percent`; write one of the two."),
+    "else": _needed("amount", "`percent` or `amount` is missing: how much goes back."),
+}
 ROW_NEEDS_RATES = "`rates` is missing: all rates, or `changes`, only what differs from the row above."
 ANOMALY_NEEDS = f"An anomaly needs `match`, or one of {', '.join(DETECTORS)}."
 
@@ -225,6 +241,8 @@ BETWEEN_KEYS: Mapping[str, Schema] = {
         "else": _needed("rates", ROW_NEEDS_RATES),
     },
     RULES: {"allOf": [_rule_of(action, kind.key) for action, kind in BY_ACTION.items()]},
+    "rules.refund.": ONE_SHARE,
+    "rules.revoke.": ONE_SHARE,
     "anomalies.": {
         "anyOf": [_needed(name, ANOMALY_NEEDS) for name in ("match", *DETECTORS)],
         "allOf": [_one_detector(name) for name in DETECTORS],
@@ -235,11 +253,15 @@ BETWEEN_KEYS: Mapping[str, Schema] = {
 
 # --- what an editor offers --------------------------------------------------------------------------------------------
 
+EITHER_SHARE = {"percent": ("amount",), "amount": ("percent",)}
+
 APART: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "prices.": {
         "changes": ("rates", "by", "tiers"),
         **dict.fromkeys(("rates", "by", "tiers"), ("changes",)),
     },
+    "rules.refund.": EITHER_SHARE,
+    "rules.revoke.": EITHER_SHARE,
     "anomalies.": {name: tuple(other for other in DETECTORS if other != name) for name in DETECTORS},
 }
 """Keys that are offered only where none of certain others stands, by the keys that lead to them."""
@@ -248,8 +270,10 @@ APART: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 def _apart(shape: Keys, path: str) -> Mapping[str, tuple[str, ...]]:
     if not shape.or_amount:
         return APART.get(path, {})
-    others = tuple(name for name in shape.keys if name != "amount")
-    return {"amount": others, **dict.fromkeys(others, ("amount",))}
+    others = tuple(name for name in shape.keys if name not in {"amount", "name"})
+    beside_components = (COMPONENTS,) if COMPONENTS in shape.keys else ()
+    apart = {name: ("amount", *(beside_components if name in BESIDE_COMPONENTS else ())) for name in others}
+    return {"amount": others, **apart, **dict.fromkeys(beside_components, BESIDE_COMPONENTS)}
 
 
 def _offers(shape: Keys, path: str) -> Iterator[Schema]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.policy.patterns.operands import COMPARISONS, NEGATABLE, OPERATORS
-from engine.policy.words import ENVELOPE_FIELDS, FIGURES, OPERATORS_ABOUT, PRICED_ABOUT
+from engine.policy.words import COMPONENT_FIGURES, ENVELOPE_FIELDS, FIGURES, OPERATORS_ABOUT, PRICED_ABOUT
 
 Schema = dict[str, Any]
 
@@ -56,11 +56,16 @@ def _named_fields(about: Mapping[str, str]) -> dict[str, Schema]:
     return {name: {"description": text, **_ref(FIELD)} for name, text in about.items()}
 
 
-def _figures() -> dict[str, Schema]:
-    """Return what an anomaly sees beside the envelope: the figures of a charge, or of a grant."""
-    message = f"Write a mapping of figures: {', '.join(FIGURES)}."
-    figures = {"type": "object", "minProperties": 1, "properties": _named_fields(FIGURES), "additionalProperties": False}
-    return {name: {"description": about, **figures, "errorMessage": message} for name, about in PRICED_ABOUT.items()}
+def _priced() -> dict[str, Schema]:
+    """Return what an anomaly sees beside the envelope: the figures of a charge, or of a grant, and of its components."""
+    components = {"components": _figures("What each component comes to.", COMPONENT_FIGURES, {})}
+    return {name: _figures(about, FIGURES, components) for name, about in PRICED_ABOUT.items()}
+
+
+def _figures(about: str, figures: Mapping[str, str], below: Mapping[str, Schema]) -> Schema:
+    properties = {**_named_fields(figures), **below}
+    figures_only = {"type": "object", "minProperties": 1, "properties": properties, "additionalProperties": False}
+    return {"description": about, **figures_only, "errorMessage": f"Write a mapping of figures: {', '.join(properties)}."}
 
 
 # --- the tests of a field ---------------------------------------------------------------------------------------------
@@ -147,7 +152,7 @@ def _test() -> Schema:
 
 PATTERNS: Mapping[str, Schema] = {
     ENVELOPE: _pattern(ENVELOPE, _named_fields(ENVELOPE_FIELDS), A_PATTERN),
-    PRICED_ENVELOPE: _pattern(PRICED_ENVELOPE, {**_named_fields(ENVELOPE_FIELDS), **_figures()}, A_PATTERN),
+    PRICED_ENVELOPE: _pattern(PRICED_ENVELOPE, {**_named_fields(ENVELOPE_FIELDS), **_priced()}, A_PATTERN),
     ROW: _pattern(ROW, {}, A_PATTERN),
     IN_WORDS: _pattern(IN_WORDS, {}, A_FIELD),
     FIELD: _field(),

@@ -43,7 +43,7 @@ TOP = (
     "allowed: version, name, event, money, prices, rules, overdraft, unknown_user, unknown_job, clock, anomalies, catch_up,"
     " catch_up_ignore, explain"
 )
-IN_A_RULE = "allowed: name, match, action, charge, refund, grant, reason"
+IN_A_RULE = "allowed: name, match, action, charge, refund, grant, revoke, reason"
 ANY_AMOUNT = "write a plain decimal from 0 to 10000000000000000000000000000"
 INSTANT = "write an instant with its zone, like 2026-07-01T00:00:00Z"
 
@@ -122,7 +122,7 @@ KINDS: list[Case] = [
     (
         "a word for a rule",
         [("  - name: flag-test-renders\n", "  - flag\n  - name: flag-test-renders\n")],
-        ["22:5: is `flag`; write a mapping with name, match, action, charge, refund, grant, reason"],
+        ["22:5: is `flag`; write a mapping with name, match, action, charge, refund, grant, revoke, reason"],
     ),
     (
         "a word for a pattern",
@@ -1088,6 +1088,14 @@ def test_anchors_save_writing():
         (("prices:\n", "prices:\n  other: [{effective: 2025-01-01T00:00:00Z, rates: {default: 1}}]\n"),
          ["6:3: no rule uses the price book `other`"]),
         (('default: "0.10", ', ""), ["9:14: there is no `default`: an event that selects another rate is refused"]),
+        (("time: updatedAt}\n  - when: {status: [failed]}", "time: row.updatedAt}\n  - when: {status: [failed]}"),
+         ["32:5: looks for `row.updatedAt` in the row itself; leave out `row.`"]),
+        (("anomalies:\n", "anomalies:\n  - {name: a, outlier: {value: charge.rate, group: row.model, mads: 6, samples: 9}}\n"),
+         ["28:5: `row.model` finds nothing: anomalies see the event and `charge`, and no `row`"]),
+        (("anomalies:\n", "anomalies:\n  - {name: new, frequency: {same: [detail.row, row.a], more_than: 2, within: 1h}}\n"),
+         ["28:5: `row.a` finds nothing"]),
+        (("user: detail.userId", 'user: "detail.userId || row.userId"'), []),
+        (("job: detail.jobId", "job: detail.row.jobId"), []),
     ],
 )  # fmt: skip
 def test_what_is_most_likely_not_meant_is_a_warning(change, warnings):
@@ -1144,6 +1152,39 @@ EXAMPLE_ATTRIBUTES = {"jobId", "userId", "status", "seconds", "model", "result_u
 def test_a_policy_tells_which_attributes_of_a_row_it_can_look_at(changes, attributes):
     """A scan fetches these and no more; None where that cannot be told, and the whole row must be fetched."""
     assert attributes == example(*changes).row_attributes
+
+
+@pytest.mark.parametrize(
+    "job", ["row.jobId", '"detail.jobId || row.jobId"', '"row"', '"@.row.a"', '"join(`-`, [detail.a, row.b])"']
+)
+def test_the_job_cannot_be_read_from_its_own_row(job):
+    """Nobody could find the row."""
+    error = refused(example_text(("job: detail.jobId", f"job: {job}")))
+
+    assert ["example.yaml:3:14: reads `row`, the row of the job in Jobs; the event itself has to say which job it is"] == [
+        str(mistake).splitlines()[0] for mistake in error.mistakes
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reads"),
+    [
+        ([], set()),
+        ([("user: detail.userId", "user: row.userId")], {"userId"}),
+        (
+            [("user: detail.userId", "user: row.a"), ("time: time", "time: row.b"), ("by: detail.model", "by: row.c")],
+            {"a", "b", "c"},
+        ),
+        ([("quantity: detail.seconds", "quantity: sum(values(row))")], None),
+        ([("by: detail.model", "by: [detail.model, row.plan]")], {"plan"}),
+    ],
+)
+def test_a_policy_tells_what_it_reads_of_the_jobs_own_row(changes, reads):
+    """A read fetches this and no more, and a scan fetches it beside what it fetches anyway."""
+    policy = example(*changes)
+
+    assert reads == policy.own_row
+    assert policy.row_attributes is None if reads is None else policy.row_attributes >= reads
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from tests.support.policies import EXAMPLE, example_text
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 SHIPPED = sorted(POLICIES.glob("*.yaml"))
+RECIPES = sorted((POLICIES.parent / "docs" / "recipes").glob("*/policy.yaml"))
 
 
 def mistakes(text: str) -> list[str]:
@@ -127,6 +128,12 @@ def test_no_example_of_the_documentation_has_a_red_line() -> None:
             seen += 1
 
     assert seen > 40
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parent.name)
+def test_no_recipe_has_a_red_line(path: Path) -> None:
+    """They use all that a policy can say."""
+    assert [] == mistakes(path.read_text())
 
 
 def test_the_words_are_those_of_the_loader() -> None:
