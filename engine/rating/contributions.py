@@ -11,7 +11,8 @@ from attrs import evolve, frozen
 
 from engine.domain.envelope import Envelope
 from engine.domain.fact_kinds import Action, Kind
-from engine.domain.facts import Charge, Facts, Grant, Refund
+from engine.domain.facts import Charge, Content, Facts, Grant, Refund
+from engine.domain.instants import read_instant
 from engine.domain.price import Price
 from engine.policy.charges import ChargeTerms, Priced, price_charge
 from engine.policy.model import Policy, Rule
@@ -33,9 +34,16 @@ class Effect:
 
 def _charge(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     priced = _priced(rule, envelope, at, policy)
-    charges = (Charge(priced.amount, at, priced.content, policy.identity),)
-    fact = Facts(weak_charges=charges) if envelope.time_is_assumed else Facts(charges=charges)
-    return Effect(fact, priced.price, priced.quantity)
+    if envelope.time_is_assumed:
+        weak = Charge(priced.amount, at, _without(at, priced.content), policy.identity)
+        return Effect(Facts(weak_charges=(weak,)), priced.price, priced.quantity)
+    charge = Charge(priced.amount, at, priced.content, policy.identity)
+    return Effect(Facts(charges=(charge,)), priced.price, priced.quantity)
+
+
+def _without(assumed: datetime, content: Content) -> Content:
+    """Return what a row itself said: a price that is taken at the start of a scan would make each scan tell another charge."""
+    return tuple((expression, text) for expression, text in content if read_instant(text) != assumed)
 
 
 def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:

@@ -291,6 +291,20 @@ def test_a_row_of_jobs_is_priced_as_its_event_would_have_been() -> None:
     assert [("debit", Decimal("-0.5"))] == [(entry.type.value, entry.amount) for entry in steps.ledger.lines("j-1")]
 
 
+def test_a_row_without_a_time_tells_one_charge_however_often_it_is_scanned() -> None:
+    """The start of the scan stands in for its time, for its price too; the next scan begins later and tells nothing new."""
+    found = at_submission("detail.submittedAt || time", PRICES.replace("2026-07-01", "2026-01-02"))
+    steps = Steps(found)
+    row = {"jobId": "j-1", "userId": "u-1", "status": "completed", "seconds": 10, "model": "veo-3"}
+
+    for _scan in range(3):
+        steps.ledger.rows["j-1"] = dict(row)  # the application put the whole item, without our marks
+        steps.scan()
+        steps.time.wait(3600)
+
+    assert [("debit", Decimal("-1.2"))] == [(entry.type.value, entry.amount) for entry in steps.ledger.lines("j-1")]
+
+
 def test_a_grant_may_have_the_price_of_its_order() -> None:
     """Two packs of 100, ordered when a pack still was 80."""
     prices = "prices:\n  pack:\n    - {effective: 2026-01-01T00:00:00Z, rates: {default: 80}}\n"
