@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.domain.fact_kinds import FACT_KINDS, PRICED
+from engine.domain.fact_kinds import FACT_KINDS
 from engine.domain.references import JOB
 from engine.policy.grammar import WRONG, did_you_mean
 from engine.policy.patterns import Pattern, required_values
@@ -22,8 +22,9 @@ def check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> No
     """Note what the parts of a policy say of each other that cannot be."""
     _check_names(policy, notes)
     for terms in _terms(policy):
-        _check_book(terms, policy.get("prices"), notes)
         _check_places(terms, values["money"], notes)
+        for priced in _with_components(terms):
+            _check_book(priced, policy.get("prices"), notes)
     _check_reference(policy, notes)
     _check_prices_used(policy, notes)
     if values.get("rules", WRONG) is not WRONG:
@@ -132,7 +133,8 @@ def _check_reference(policy: Members, notes: Notes) -> None:
 
 def _check_prices_used(policy: Members, notes: Notes) -> None:
     prices = policy.get("prices")
-    used = {book.text for terms in _terms(policy) if isinstance(book := terms.get("price"), Scalar)}
+    priced = [each for terms in _terms(policy) for each in _with_components(terms)]
+    used = {book.text for each in priced if isinstance(book := each.get("price"), Scalar)}
     for key, _ in prices.pairs if isinstance(prices, Members) else ():
         if key.text not in used:
             notes.warning(key.place, f"no rule uses the price book {named(key.text)}")
@@ -140,10 +142,15 @@ def _check_prices_used(policy: Members, notes: Notes) -> None:
 
 def _terms(policy: Members) -> Iterator[Members]:
     for rule in _mappings(policy.get("rules")):
-        for kind in PRICED:
+        for kind in FACT_KINDS.values():
             terms = rule.get(kind.key)
             if isinstance(terms, Members):
                 yield terms
+
+
+def _with_components(terms: Members) -> list[Members]:
+    """Return a charge or a grant, and its components: each may name a price book."""
+    return [terms, *_mappings(terms.get("components"))]
 
 
 def _mappings(node: Node | None) -> list[Members]:

@@ -283,9 +283,9 @@ class Coverage:
         for entry in entries:
             self.reached.add(f"rule {entry.rule}")
             self.reached.update(f"{kind} {name}" for name in names_of(entry) for kind in ("rule", "anomaly"))
-            price = entry.price
-            if price is not None and price.effective is not None:
-                self.reached.add(f"rate {price.book} {instant_text(price.effective)} {price.unit}")
+            for price in entry.price.parts if entry.price else ():
+                if price.effective is not None:
+                    self.reached.add(f"rate {price.book} {instant_text(price.effective)} {price.unit}")
 
     def missed(self, policy: Policy) -> list[str]:
         """Return what no test reached, in the policy's order."""
