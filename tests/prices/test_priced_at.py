@@ -319,3 +319,27 @@ def test_a_grant_may_have_the_price_of_its_order() -> None:
     ledger.deliver({**bought, "time": "2026-07-02T00:00:00Z"})
 
     assert [Decimal(160)] == [entry.amount for entry in ledger.entries_of("grant#p-1")]
+
+
+def test_the_time_may_be_the_one_of_the_jobs_own_row() -> None:
+    """The webhook says only which job is done. Told again when the row says another time, the event is known."""
+    ledger = books(at_submission("row.submittedAt"))
+    ledger.store.jobs["j-1"] = {"jobId": "j-1", "userId": "u-1", "submittedAt": "2026-11-28T00:00:00Z"}
+    ledger.deliver(submitted(None))
+
+    ledger.store.jobs["j-1"] = {"jobId": "j-1", "userId": "u-1", "submittedAt": "2026-01-28T00:00:00Z"}
+
+    assert [Outcome.DUPLICATE] == ledger.deliver(submitted(None))
+    assert [("debit", "-0.5000")] == ledger.lines("j-1")
+    assert ("row.submittedAt", "2026-11-28T00:00:00Z") in ledger.entries_of("j-1")[0].facts.charges[0].content
+
+
+def test_a_row_that_is_not_there_has_no_price() -> None:
+    """The error names the job; a row without the attribute names the expression."""
+    ledger = books(at_submission("row.submittedAt"))
+    with pytest.raises(EventError, match="there is no row of job 'j-1' in Jobs, which `row.submittedAt` needs"):
+        ledger.deliver(submitted(None))
+
+    ledger.store.jobs["j-1"] = {"jobId": "j-1", "userId": "u-1"}
+    with pytest.raises(EventError, match="field row.submittedAt: is missing; an ISO 8601 instant with a zone is needed"):
+        ledger.deliver(submitted(None))
