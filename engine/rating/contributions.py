@@ -35,16 +35,9 @@ class Effect:
 
 def _charge(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     priced = _priced(rule, envelope, at, policy)
-    if envelope.time_is_assumed:
-        weak = Charge(priced.amount, at, _without(at, priced.content), policy.identity)
-        return Effect(Facts(weak_charges=(weak,)), priced.price, priced.quantity)
-    charge = Charge(priced.amount, at, priced.content, policy.identity)
-    return Effect(Facts(charges=(charge,)), priced.price, priced.quantity)
-
-
-def _without(assumed: datetime, content: Content) -> Content:
-    """Return what a row itself said: a price that is taken at the start of a scan would make each scan tell another charge."""
-    return tuple((expression, text) for expression, text in content if read_instant(text) != assumed)
+    charges = (Charge(priced.amount, at, priced.content, policy.identity),)
+    fact = Facts(weak_charges=charges) if envelope.time_is_assumed else Facts(charges=charges)
+    return Effect(fact, priced.price, priced.quantity)
 
 
 def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
@@ -55,7 +48,13 @@ def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effe
 
 def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Priced:
     assert isinstance(rule.terms, ChargeTerms)  # noqa: S101  the loader gives every debit and grant rule its terms
-    return price_charge(rule.terms, envelope.document, at, policy.money)
+    priced = price_charge(rule.terms, envelope.document, at, policy.money)
+    return evolve(priced, content=_without(at, priced.content)) if envelope.time_is_assumed else priced
+
+
+def _without(assumed: datetime, content: Content) -> Content:
+    """Return what a row itself said: a price that is taken at the start of a scan would make each scan tell another fact."""
+    return tuple((expression, text) for expression, text in content if read_instant(text) != assumed)
 
 
 def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:

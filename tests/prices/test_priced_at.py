@@ -305,6 +305,25 @@ def test_a_row_without_a_time_tells_one_charge_however_often_it_is_scanned() -> 
     assert [("debit", Decimal("-1.2"))] == [(entry.type.value, entry.amount) for entry in steps.ledger.lines("j-1")]
 
 
+def test_a_purchase_without_a_time_is_granted_once_however_often_it_is_scanned() -> None:
+    """Nor does its price, which is taken at the start of the scan, make another purchase of it."""
+    prices = "prices:\n  pack: [{effective: 2026-01-01T00:00:00Z, rates: {default: 80}}]\n"
+    rules = (
+        "rules:\n  - name: grant-pack\n    match: {detail-type: [pack.purchased]}\n    action: grant\n"
+        '    grant: {price: pack, quantity: detail.packs, priced_at: "detail.orderedAt || time"}\n'
+        "catch_up:\n  - {when: {status: [bought]}, event: {source: shop, detail-type: pack.purchased, time: boughtAt}}\n"
+    )
+    steps = Steps(policy(prices, rules))
+
+    for _scan in range(3):
+        steps.ledger.rows["j-1"] = {"jobId": "j-1", "userId": "u-1", "status": "bought", "packs": 2, "purchaseId": "p-1"}
+        steps.scan()
+        steps.time.wait(3600)
+
+    (entries,) = steps.ledger.entries.values()
+    assert [("grant", Decimal(160), 1)] == [(entry.type.value, entry.amount, len(entry.facts.grants)) for entry in entries]
+
+
 def test_a_grant_may_have_the_price_of_its_order() -> None:
     """Two packs of 100, ordered when a pack still was 80."""
     prices = "prices:\n  pack:\n    - {effective: 2026-01-01T00:00:00Z, rates: {default: 80}}\n"
