@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from engine.domain.envelope import Document, Envelope
 from engine.domain.fact_kinds import Action, Kind
 from engine.domain.facts import Charge, Content, Facts, Grant, Refund, Revoke
+from engine.domain.instants import read_instant
 from engine.domain.price import Price
 from engine.domain.texts import text_problem
 from engine.policy.charges import ChargeTerms, Priced, price_charge
@@ -47,7 +48,13 @@ def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effe
 
 def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Priced:
     assert isinstance(rule.terms, ChargeTerms)  # noqa: S101  the loader gives every debit and grant rule its terms
-    return price_charge(rule.terms, envelope.document, at, policy.money)
+    priced = price_charge(rule.terms, envelope.document, at, policy.money)
+    return evolve(priced, content=_without(at, priced.content)) if envelope.time_is_assumed else priced
+
+
+def _without(assumed: datetime, content: Content) -> Content:
+    """Return what a row itself said: a price that is taken at the start of a scan would make each scan tell another fact."""
+    return tuple((expression, text) for expression, text in content if read_instant(text) != assumed)
 
 
 def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
