@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, assert_never
 
 from attrs import field, frozen
 
+from engine.domain.errors import shown
+from engine.domain.instants import read_instant
 from engine.domain.money import DIGITS_MAX, EXACT, ZERO, Money, canonical, fits, read_number
 from engine.domain.price import Component, Price, Tier, TierModel
+from engine.domain.texts import text_problem
 from engine.policy.expressions.paths import Path, PathProblem
 from engine.policy.price_books import EVENT_TIME, PriceBook, PriceProblem, tiers_selected
 
@@ -32,6 +35,8 @@ class ChargeTerms:
     quantity: Path | None = None
     minimum: Decimal | None = None
     maximum: Decimal | None = None
+    priced_at: Path | None = None
+    """The instant that selects the row of the book; None: the event's own time."""
     components: tuple[ChargeTerms, ...] = ()
     name: str | None = None
 
@@ -39,6 +44,8 @@ class ChargeTerms:
         """Yield the expressions that an event is asked."""
         if self.quantity is not None:
             yield self.quantity
+        if self.priced_at is not None:
+            yield self.priced_at
         for row in self.book.rows if self.book else ():
             yield from row.by
         for component in self.components:
@@ -58,7 +65,8 @@ class Priced:
 def price_charge(terms: ChargeTerms, document: Document, at: datetime, money: Money) -> Priced:
     """Return what the event costs: the price in force at ``at`` times the quantity, within bounds, rounded last.
 
-    Raises PriceProblem for a quantity or a selected rate that makes no sense, and for an instant before all prices.
+    Where the terms have another instant than the event's own, that is the one. Raises PriceProblem for a quantity, an instant
+    or a selected rate that makes no sense, and for an instant at which there is no price.
     """
     price, quantity, said = _asked(terms, document, at)
     return Priced(
@@ -180,10 +188,11 @@ def _unpriced(terms: ChargeTerms) -> Price:
 def _selected(
     terms: ChargeTerms, book: PriceBook, document: Document, at: datetime, quantity: Decimal
 ) -> tuple[Price, Content]:
-    """Return the price of ``quantity`` at ``at``, and the values that selected it."""
+    """Return the price of ``quantity`` at ``at`` (or at the instant of the terms), and the values that selected it."""
+    said, at = _instant(terms.priced_at, document) if terms.priced_at is not None else ((), at)
     row = book.row_at(at)
     if row is None:
-        raise PriceProblem(EVENT_TIME, book.why_none(at))
+        raise PriceProblem(terms.priced_at.text if terms.priced_at is not None else EVENT_TIME, book.why_none(at))
     tiers, unit, content = tiers_selected(row, document, book.name)
     reached = in_tiers(tiers, quantity)[-1][1]
     price = Price(
@@ -197,7 +206,21 @@ def _selected(
         maximum=terms.maximum,
         defaulted=bool(content) and [value for _, value in content] != unit,  # a value's own rate has its name
     )
-    return price, content
+    return price, (*said, *content)
+
+
+def _instant(path: Path, document: Document) -> tuple[Content, datetime]:
+    """Return what the event says is the instant of its price, as it says it, and that instant."""
+    try:
+        value = path.search(document)
+    except PathProblem as problem:
+        raise PriceProblem(path.text, f"cannot be worked out: {problem}") from problem
+    instant = read_instant(value)
+    if instant is None:
+        raise PriceProblem(path.text, f"is {shown(value)}; an ISO 8601 instant with a zone is needed")
+    if (unfit := text_problem(value)) is not None:
+        raise PriceProblem(path.text, unfit)
+    return ((path.text, value),), instant
 
 
 def _fitting(amount: Decimal, field: str) -> Decimal:

@@ -28,14 +28,15 @@ class DraftTerms:
     components: tuple[DraftTerms, ...] = ()
 
     def linked(self, books: Mapping[str, PriceBook]) -> ChargeTerms:
-        """Return the terms with their price books."""
+        """Return the terms with their price books. The instant that selects a row is that of all components."""
         book = books[self.book] if self.book is not None else None
-        components = tuple(component.linked(books) for component in self.components)
+        priced_at = self.terms.priced_at
+        components = tuple(evolve(component.linked(books), priced_at=priced_at) for component in self.components)
         return evolve(self.terms, book=book, components=components)
 
 
 def _terms(values: Mapping[str, Any], _node: Members, _notes: Notes) -> DraftTerms:
-    terms = {name: values[name] for name in ("amount", "quantity", "minimum", "maximum")}
+    terms = {name: values[name] for name in ("amount", "quantity", "minimum", "maximum", "priced_at")}
     return DraftTerms(values["price"], ChargeTerms(**terms), values["components"])
 
 
@@ -48,11 +49,13 @@ def _check_charge(values: Mapping[str, Any], charge: Members, notes: Notes) -> N
     _check_form(charge, ("amount", "price", "components"), _CHARGE_FORMS, notes)
     if "price" in charge.names():
         _check_quantity(charge, notes)
+    _check_priced_at(charge, notes)
     _check_bounds(values, charge, notes)
 
 
 def _check_grant(values: Mapping[str, Any], grant: Members, notes: Notes) -> None:
     _check_form(grant, ("amount", "quantity", "components"), _GRANT_FORMS, notes)
+    _check_priced_at(grant, notes)
     _check_bounds(values, grant, notes)
 
 
@@ -70,7 +73,7 @@ def _check_grant_component(_values: Mapping[str, Any], component: Members, notes
 _CHARGE_FORMS = "a charge is either `amount`, or `price` with `quantity`, or `components`"
 _GRANT_FORMS = "a grant is either `amount`, or `quantity` (of credits, or of what a `price` is for), or `components`"
 
-BESIDE_AMOUNT = ("price", "quantity", "minimum", "maximum")
+BESIDE_AMOUNT = ("price", "quantity", "minimum", "maximum", "priced_at")
 BESIDE_COMPONENTS = ("price", "quantity", "amount")
 
 
@@ -109,6 +112,15 @@ def _check_components(_components: Sequence[Any], node: Items, notes: Notes) -> 
             seen.add(name.text)
 
 
+def _check_priced_at(terms: Members, notes: Notes) -> None:
+    """Without a price book there are no rows to choose from. Beside an amount that has been noted already."""
+    priced_at, components = terms.get("priced_at"), terms.get("components")
+    parts = components.nodes if isinstance(components, Items) else ()
+    names = terms.names().union(*(part.names() for part in parts if isinstance(part, Members)))
+    if priced_at is not None and "price" not in names and "amount" not in terms.names():
+        notes.mistake(priced_at.place, "`priced_at` has no meaning without `price`, the book whose row it selects")
+
+
 def _check_bounds(values: Mapping[str, Any], terms: Members, notes: Notes) -> None:
     minimum, maximum = values["minimum"], values["maximum"]
     if isinstance(minimum, Decimal) and isinstance(maximum, Decimal) and minimum > maximum:
@@ -126,8 +138,13 @@ COMPONENT_KEYS: Mapping[str, Key] = {"name": Key(Name(), None), **PRICED_KEYS}
 
 
 def _terms_keys(component: Keys) -> Mapping[str, Key]:
-    components = Key(ListOf(component, check=_check_components), ())
-    return {**PRICED_KEYS, "minimum": Key(AMOUNT, None), "maximum": Key(AMOUNT, None), "components": components}
+    return {
+        **PRICED_KEYS,
+        "priced_at": Key(Expression(), None),
+        "minimum": Key(AMOUNT, None),
+        "maximum": Key(AMOUNT, None),
+        "components": Key(ListOf(component, check=_check_components), ()),
+    }
 
 
 _OF_CHARGE = Keys(COMPONENT_KEYS, _component, _check_charge_component, or_amount=("price", "quantity"))

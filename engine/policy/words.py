@@ -7,6 +7,7 @@ from collections.abc import Mapping
 TERMS = {
     "price": "The name of a price book.",
     "quantity": "How many units: JMESPath over the envelope, a number >= 0.",
+    "priced_at": "The instant that selects the row of the price book: JMESPath. Left out: the event's own time.",
     "amount": "A flat amount of credits.",
     "minimum": "The least that it comes to, in credits.",
     "maximum": "The most that it comes to, in credits.",

@@ -227,12 +227,18 @@ def _fields(now: Any, then: Any) -> Iterator[str]:
 
 
 def _rates(now: PriceRow, then: PriceRow) -> Iterator[str]:
-    """Yield which rates differ, and how."""
+    """Yield which rates differ, and how; then what else. How a row is written makes no difference."""
     before, after = dict(rates_by_unit(now.rates)), dict(rates_by_unit(then.rates))
     for unit in {**before, **after}:
         if before.get(unit) != after.get(unit):
             yield f"{unit} {_tiers(before.get(unit))} -> {_tiers(after.get(unit))}"
-    yield from _fields(evolve(now, rates={}), evolve(then, rates={}))
+    if now.until != then.until:
+        yield f"`until` {_end(now)} -> {_end(then)}"
+    yield from _fields(*(evolve(row, rates={}, until=None, over=None) for row in (now, then)))
+
+
+def _end(row: PriceRow) -> str:
+    return "none" if row.until is None else instant_text(row.until)
 
 
 def _tiers(tiers: tuple[Tier, ...] | None) -> str:
