@@ -37,6 +37,8 @@ ONE = "{price: tokens-in, quantity: detail.in}"
         (ONE, ", minimum: 2, maximum: 1", "the minimum 2 is above the maximum 1"),
         (ONE, ", minimum: 0.00001", "`minimum` 0.00001 has more than the 4 places of `money`"),
         ("{components: [{amount: 1}]}", "", "`components` is not known here"),
+        (ONE.replace("}", ", priced_at: time}"), "", "`priced_at` is not known here"),
+        ("{amount: 1}", ", priced_at: time", "`priced_at` has no meaning without `price`, the book whose row it selects"),
     ],
 )
 def test_what_cannot_be_is_refused(components: str, more: str, mistake: str) -> None:
