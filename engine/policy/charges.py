@@ -36,7 +36,7 @@ class ChargeTerms:
     minimum: Decimal | None = None
     maximum: Decimal | None = None
     priced_at: Path | None = None
-    """The instant that selects the row of the book; None: the event's own time."""
+    """The instant that selects the rows of the books; None: the event's own time."""
     components: tuple[ChargeTerms, ...] = ()
     name: str | None = None
 
@@ -68,12 +68,13 @@ def price_charge(terms: ChargeTerms, document: Document, at: datetime, money: Mo
     Where the terms have another instant than the event's own, that is the one. Raises PriceProblem for a quantity, an instant
     or a selected rate that makes no sense, and for an instant at which there is no price.
     """
-    price, quantity, said = _asked(terms, document, at)
+    moment = _moment(terms.priced_at, document) if terms.priced_at is not None else Moment(at)
+    price, quantity, said = _asked(terms, document, moment)
     return Priced(
         amount=_fitting(amount_of(price, quantity, money), _field(terms)),
         price=price,
         quantity=quantity,
-        content=tuple(sorted(said.items())),
+        content=tuple(sorted({**said, **dict(moment.said)}.items())),
     )
 
 
@@ -141,22 +142,44 @@ def within(amount: Decimal, price: Price) -> Decimal:
     return price.maximum if price.maximum is not None and amount > price.maximum else amount
 
 
-def _asked(terms: ChargeTerms, document: Document, at: datetime) -> tuple[Price, Decimal | None, dict[str, str]]:
-    """Return the price that an event has at ``at``, its quantity, and what the event itself said."""
+@frozen
+class Moment:
+    """The instant that selects the rows of price books, the field that it is from, and what the event said there."""
+
+    at: datetime
+    field: str = EVENT_TIME
+    said: Content = ()
+
+
+def _moment(path: Path, document: Document) -> Moment:
+    try:
+        value = path.search(document)
+    except PathProblem as problem:
+        raise PriceProblem(path.text, f"cannot be worked out: {problem}") from problem
+    instant = read_instant(value)
+    if instant is None:
+        raise PriceProblem(path.text, f"is {shown(value)}; an ISO 8601 instant with a zone is needed")
+    if (unfit := text_problem(value)) is not None:
+        raise PriceProblem(path.text, unfit)
+    return Moment(instant, path.text, ((path.text, value),))
+
+
+def _asked(terms: ChargeTerms, document: Document, moment: Moment) -> tuple[Price, Decimal | None, dict[str, str]]:
+    """Return the price that an event has at a moment, its quantity, and what the event itself said."""
     if terms.components:
-        return _of_components(terms, document, at)
+        return _of_components(terms, document, moment)
     if terms.quantity is None:
         return Price(amount=terms.amount), None, {}
-    quantity = _quantity(terms.quantity, document)
-    price, selected = _selected(terms, terms.book, document, at, quantity) if terms.book else (_unpriced(terms), ())
+    quantity = number_at(terms.quantity, document)
+    price, selected = _selected(terms, terms.book, document, moment, quantity) if terms.book else (_unpriced(terms), ())
     return price, quantity, {terms.quantity.text: canonical(quantity), **dict(selected)}
 
 
-def _of_components(terms: ChargeTerms, document: Document, at: datetime) -> tuple[Price, None, dict[str, str]]:
+def _of_components(terms: ChargeTerms, document: Document, moment: Moment) -> tuple[Price, None, dict[str, str]]:
     """Return the price that is made of components, and all that any of them asked the event."""
     components, said = [], dict[str, str]()
     for part in terms.components:
-        price, quantity, answers = _asked(part, document, at)
+        price, quantity, answers = _asked(part, document, moment)
         amount = unbounded(price, quantity or ZERO)
         components.append(Component(price, quantity, amount if fits(amount) else None, part.name))
         said |= answers
@@ -172,7 +195,8 @@ def _field(terms: ChargeTerms) -> str:
     return "charge.components" if terms.components else "charge.amount"
 
 
-def _quantity(path: Path, document: Document) -> Decimal:
+def number_at(path: Path, document: Document) -> Decimal:
+    """Return the number that an event has where ``path`` looks. Raises PriceProblem for what is none."""
     try:
         return read_number(path.search(document))
     except PathProblem as problem:
@@ -186,13 +210,12 @@ def _unpriced(terms: ChargeTerms) -> Price:
 
 
 def _selected(
-    terms: ChargeTerms, book: PriceBook, document: Document, at: datetime, quantity: Decimal
+    terms: ChargeTerms, book: PriceBook, document: Document, moment: Moment, quantity: Decimal
 ) -> tuple[Price, Content]:
-    """Return the price of ``quantity`` at ``at`` (or at the instant of the terms), and the values that selected it."""
-    said, at = _instant(terms.priced_at, document) if terms.priced_at is not None else ((), at)
-    row = book.row_at(at)
+    """Return the price of ``quantity`` at a moment, and the values that selected it."""
+    row = book.row_at(moment.at)
     if row is None:
-        raise PriceProblem(terms.priced_at.text if terms.priced_at is not None else EVENT_TIME, book.why_none(at))
+        raise PriceProblem(moment.field, book.why_none(moment.at))
     tiers, unit, content = tiers_selected(row, document, book.name)
     reached = in_tiers(tiers, quantity)[-1][1]
     price = Price(
@@ -206,21 +229,7 @@ def _selected(
         maximum=terms.maximum,
         defaulted=bool(content) and [value for _, value in content] != unit,  # a value's own rate has its name
     )
-    return price, (*said, *content)
-
-
-def _instant(path: Path, document: Document) -> tuple[Content, datetime]:
-    """Return what the event says is the instant of its price, as it says it, and that instant."""
-    try:
-        value = path.search(document)
-    except PathProblem as problem:
-        raise PriceProblem(path.text, f"cannot be worked out: {problem}") from problem
-    instant = read_instant(value)
-    if instant is None:
-        raise PriceProblem(path.text, f"is {shown(value)}; an ISO 8601 instant with a zone is needed")
-    if (unfit := text_problem(value)) is not None:
-        raise PriceProblem(path.text, unfit)
-    return ((path.text, value),), instant
+    return price, content
 
 
 def _fitting(amount: Decimal, field: str) -> Decimal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.domain.fact_kinds import FACT_KINDS, PRICED
+from engine.domain.fact_kinds import FACT_KINDS
 from engine.domain.references import JOB
 from engine.policy.grammar import WRONG, did_you_mean
 from engine.policy.patterns import Pattern, required_values
@@ -142,7 +142,7 @@ def _check_prices_used(policy: Members, notes: Notes) -> None:
 
 def _terms(policy: Members) -> Iterator[Members]:
     for rule in _mappings(policy.get("rules")):
-        for kind in PRICED:
+        for kind in FACT_KINDS.values():
             terms = rule.get(kind.key)
             if isinstance(terms, Members):
                 yield terms

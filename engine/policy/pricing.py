@@ -59,6 +59,15 @@ def _check_grant(values: Mapping[str, Any], grant: Members, notes: Notes) -> Non
     _check_bounds(values, grant, notes)
 
 
+def _check_priced_at(terms: Members, notes: Notes) -> None:
+    """Without a price book there are no rows to choose from. Beside an amount that has been noted already."""
+    priced_at, components = terms.get("priced_at"), terms.get("components")
+    parts = components.nodes if isinstance(components, Items) else ()
+    has_book = any(isinstance(part, Members) and part.get("price") for part in (terms, *parts))
+    if priced_at is not None and not has_book and "amount" not in terms.names():
+        notes.mistake(priced_at.place, "`priced_at` has no meaning without `price`, the book whose row it selects")
+
+
 def _check_charge_component(_values: Mapping[str, Any], component: Members, notes: Notes) -> None:
     _check_form(component, ("amount", "price"), "a component is either `amount`, or `price` with `quantity`", notes)
     if "price" in component.names():
@@ -112,20 +121,11 @@ def _check_components(_components: Sequence[Any], node: Items, notes: Notes) -> 
             seen.add(name.text)
 
 
-def _check_priced_at(terms: Members, notes: Notes) -> None:
-    """Without a price book there are no rows to choose from. Beside an amount that has been noted already."""
-    priced_at, components = terms.get("priced_at"), terms.get("components")
-    parts = components.nodes if isinstance(components, Items) else ()
-    names = terms.names().union(*(part.names() for part in parts if isinstance(part, Members)))
-    if priced_at is not None and "price" not in names and "amount" not in terms.names():
-        notes.mistake(priced_at.place, "`priced_at` has no meaning without `price`, the book whose row it selects")
-
-
 def _check_bounds(values: Mapping[str, Any], terms: Members, notes: Notes) -> None:
     minimum, maximum = values["minimum"], values["maximum"]
     if isinstance(minimum, Decimal) and isinstance(maximum, Decimal) and minimum > maximum:
         place = (terms.get("minimum") or terms).place
-        notes.mistake(place, f"the minimum {minimum} is above the maximum {maximum}")
+        notes.mistake(place, f"the minimum {minimum:f} is above the maximum {maximum:f}")
 
 
 PRICED_KEYS: Mapping[str, Key] = {
@@ -138,13 +138,9 @@ COMPONENT_KEYS: Mapping[str, Key] = {"name": Key(Name(), None), **PRICED_KEYS}
 
 
 def _terms_keys(component: Keys) -> Mapping[str, Key]:
-    return {
-        **PRICED_KEYS,
-        "priced_at": Key(Expression(), None),
-        "minimum": Key(AMOUNT, None),
-        "maximum": Key(AMOUNT, None),
-        "components": Key(ListOf(component, check=_check_components), ()),
-    }
+    components = Key(ListOf(component, check=_check_components), ())
+    bounds = {"minimum": Key(AMOUNT, None), "maximum": Key(AMOUNT, None)}
+    return {**PRICED_KEYS, "priced_at": Key(Expression(), None), **bounds, "components": components}
 
 
 _OF_CHARGE = Keys(COMPONENT_KEYS, _component, _check_charge_component, or_amount=("price", "quantity"))

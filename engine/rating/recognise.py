@@ -14,6 +14,7 @@ from decimal import Decimal
 from attrs import frozen
 
 from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
+from engine.domain.digits import in_digits
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError
 from engine.domain.facts import Charge, Content, Facts, Grant
@@ -139,7 +140,7 @@ def _replaced(telling: Telling, known: Facts, new: Facts) -> Iterator[Doubt]:
         earlier, later = sorted((known.charges[0], claim), key=lambda charge: charge.at)
         if not any(refund.at >= earlier.at for refund in (*known.refunds, *known.weak_refunds)):
             reason = "a later charge that says something else takes its place, and no refund lies between them"
-            figures = ("replaced", str(earlier.amount)), ("by", str(later.amount))
+            figures = ("replaced", in_digits(earlier.amount)), ("by", in_digits(later.amount))
             yield Doubt(Anomaly(REPLACED_CHARGE, reason, figures), earlier.at)
 
 
@@ -169,4 +170,4 @@ def _repeated(telling: Telling, known: Facts, new: Facts) -> Iterator[Doubt]:
 
 
 def _amounts(known: Decimal, new: Decimal) -> tuple[tuple[str, str], ...]:
-    return ("known", str(known)), ("new", str(new))
+    return ("known", in_digits(known)), ("new", in_digits(new))
