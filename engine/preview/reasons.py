@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from attrs import asdict, evolve, frozen
 from engine.domain.assessment import Assessment
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError
+from engine.domain.errors import EventError, NoRow, RowNeeded
 from engine.domain.money import ZERO, canonical
 from engine.policy.detectors import Outlier
 from engine.policy.model import AnomalyRule, Policy
@@ -104,20 +104,40 @@ def _described(entry: Entry) -> dict[str, Any]:
 
 
 def reasons_for(
-    document: Document, policy: Policy, balance: Decimal | None = None, baselines: Baselines = NO_BASELINES
+    document: Document,
+    policy: Policy,
+    balance: Decimal | None = None,
+    baselines: Baselines = NO_BASELINES,
+    rows: Mapping[str, Document] | None = None,
 ) -> Reasons:
     """Return why an event costs what it costs under a policy, as a job's first event.
 
-    ``balance`` is what its user has; None means plenty.
+    ``balance`` is what its user has; None means plenty. ``rows`` are the rows of Jobs by their jobs. Raises NoRow where the
+    event can be told only with the row of its job, and none was handed over (None).
     """
-    envelope = Envelope(document, Source.EVENT)
     try:
-        assessment = assess(envelope, policy, baselines)
+        envelope, assessment = _assessed(Envelope(document, Source.EVENT), policy, baselines, rows or {})
         entry = _entry(envelope, assessment, balance, policy, baselines) if assessment else None
     except EventError as error:
+        if isinstance(error, NoRow) and rows is None:
+            raise
         return Reasons(tuple(_rules(document, policy)), problem=str(error))
     tried = (*_rules(document, policy), *_anomalies(document, policy, assessment, baselines))
-    return Reasons(tried, assessment, tuple(steps_of(assessment, policy)) if assessment else (), entry)
+    return Reasons(tried, assessment, tuple(steps_of(envelope, assessment, policy)) if assessment else (), entry)
+
+
+def _assessed(
+    envelope: Envelope, policy: Policy, baselines: Baselines, rows: Mapping[str, Document]
+) -> tuple[Envelope, Assessment | None]:
+    """Return what the policy makes of an event, and the event with the row of its job where that was needed."""
+    try:
+        return envelope, assess(envelope, policy, baselines)
+    except RowNeeded as needed:
+        asking = needed
+    if (row := rows.get(asking.job)) is None:
+        raise asking.missing
+    told = evolve(envelope, row=row)
+    return told, assess(told, policy, baselines)
 
 
 def _entry(

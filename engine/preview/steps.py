@@ -9,7 +9,7 @@ from decimal import Decimal
 from attrs import frozen
 
 from engine.domain.assessment import Assessment
-from engine.domain.envelope import Document
+from engine.domain.envelope import Document, Envelope
 from engine.domain.fact_kinds import content_of
 from engine.domain.instants import instant_text, read_instant
 from engine.domain.money import Money, canonical
@@ -19,15 +19,17 @@ from engine.policy.expressions.paths import PLAIN, Path
 from engine.policy.model import Fields, Policy
 from engine.policy.price_books import DEFAULT_RATE, PriceBook, PriceRow, Rates
 from engine.rating.arithmetic import price_steps
+from engine.rating.assess import with_own_row
 from engine.rating.cost import told_steps
 
 
-def steps_of(assessment: Assessment, policy: Policy) -> Iterator[str]:
-    """Yield how an event comes to its amount, as the first event of its log."""
+def steps_of(envelope: Envelope, assessment: Assessment, policy: Policy) -> Iterator[str]:
+    """Yield how an event comes to its amount, as the first event of its log. It has its job's row where that was needed."""
     rule = next(rule for rule in policy.rules if rule.name == assessment.rule)
-    yield from _field_steps(assessment.document, policy.fields)
+    document = with_own_row(envelope, policy).document
+    yield from _field_steps(document, policy.fields)
     if assessment.price is not None and isinstance(rule.terms, ChargeTerms):
-        yield from _Priced.of(assessment, rule.terms).steps(rule.terms, assessment.price, policy.money)
+        yield from _Priced.of(document, assessment, rule.terms).steps(rule.terms, assessment.price, policy.money)
     yield from told_steps(assessment.fact)
 
 
@@ -56,10 +58,10 @@ class _Priced:
     quantity: Decimal | None
 
     @classmethod
-    def of(cls, assessment: Assessment, terms: ChargeTerms) -> _Priced:
+    def of(cls, document: Document, assessment: Assessment, terms: ChargeTerms) -> _Priced:
         said = dict(content_of(assessment.fact))
         priced_at = None if terms.priced_at is None else read_instant(said[terms.priced_at.text])
-        return cls(assessment.document, said, assessment.at, priced_at or assessment.at, assessment.quantity)
+        return cls(document, said, assessment.at, priced_at or assessment.at, assessment.quantity)
 
     def steps(self, terms: ChargeTerms, price: Price, money: Money) -> Iterator[str]:
         """Yield what the event was asked, and how its answers come to the amount."""

@@ -15,6 +15,7 @@ from jmespath.visitor import Options, TreeInterpreter
 from engine.domain.digits import PLAIN_DIGITS_MAX, in_digits
 from engine.domain.errors import shown
 from engine.domain.money import EXACT, JSON_NUMBER, ZERO, canonical
+from engine.policy.expressions.event_and_row import EventAndRow
 from engine.policy.expressions.functions import FUNCTIONS, CannotBe, Function, call
 from engine.policy.expressions.syntax import arity_problem, type_of, type_problem, wanted_of
 
@@ -139,6 +140,8 @@ def exact(value: Any) -> Any:
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, Mapping):
+        if isinstance(value, EventAndRow):
+            return value.mapped(exact)
         return {key: exact(member) for key, member in value.items()}
     return [exact(element) for element in value] if isinstance(value, list | tuple) else value
 
