@@ -299,6 +299,17 @@ def test_a_known_event_keeps_its_amount_when_components_change() -> None:
     assert [("debit", "-3.1500")] == books.lines("j-1")
 
 
+def test_a_component_may_rest_on_the_jobs_own_row() -> None:
+    """What the row has answered is fixed with the charge: told again with another row, the event is known."""
+    books = Books(policy("{price: tokens-in, quantity: detail.in}, {price: second, quantity: row.seconds}"))
+    books.store.jobs["j-1"] = {"jobId": "j-1", "userId": "u-1", "status": "done", "seconds": 8}
+    books.deliver(done(**{"in": 100_000}))
+    books.store.jobs["j-1"]["seconds"] = 9
+    books.deliver(done(**{"in": 100_000}))
+
+    assert [("debit", "-1.1000")] == books.lines("j-1")
+
+
 def test_a_refund_gives_back_of_the_sum() -> None:
     """Half of 0.0122, to the even."""
     books = Books(policy(TOKENS))
