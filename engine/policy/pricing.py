@@ -28,10 +28,9 @@ class DraftTerms:
     components: tuple[DraftTerms, ...] = ()
 
     def linked(self, books: Mapping[str, PriceBook]) -> ChargeTerms:
-        """Return the terms with their price books. The instant that selects a row is that of all components."""
+        """Return the terms with their price books."""
         book = books[self.book] if self.book is not None else None
-        priced_at = self.terms.priced_at
-        components = tuple(evolve(component.linked(books), priced_at=priced_at) for component in self.components)
+        components = tuple(component.linked(books) for component in self.components)
         return evolve(self.terms, book=book, components=components)
 
 
