@@ -306,6 +306,54 @@ def test_an_answer_that_mixes_event_and_row_is_fixed_where_the_row_gave_it():
     assert [Outcome.DUPLICATE] == ledger.deliver(done(userId="u-1"))
 
 
+FINISHED = ("time: time", "time: row.finishedAt")
+
+
+def test_a_time_that_was_read_from_the_row_is_fixed_for_its_event():
+    """Any write on the row may move it: an event that is delivered again must not charge a job that has failed meanwhile."""
+    ledger = books(FINISHED, finishedAt="2026-01-05T10:00:00Z")
+    told = rendered()
+    ledger.deliver(told)
+    ledger.store.jobs["j-1"]["finishedAt"] = "2026-01-05T11:00:00Z"
+    ledger.deliver(failed())
+
+    ledger.store.jobs["j-1"]["finishedAt"] = "2026-01-05T12:00:00Z"
+    outcomes = ledger.deliver(told)
+
+    assert [Outcome.DUPLICATE] == outcomes
+    assert [("debit", "-0.8000"), ("refund", "0.8000")] == ledger.lines("j-1")
+
+
+def test_another_event_at_another_time_of_the_row_is_another_piece_of_work():
+    """Rendered again after a failure: it has an id of its own, and the row another time."""
+    ledger = books(FINISHED, finishedAt="2026-01-05T10:00:00Z")
+    ledger.deliver(rendered())
+    ledger.store.jobs["j-1"]["finishedAt"] = "2026-01-05T11:00:00Z"
+    ledger.deliver(failed())
+
+    ledger.store.jobs["j-1"]["finishedAt"] = "2026-01-05T12:00:00Z"
+    ledger.deliver(rendered())
+
+    assert Decimal("-0.8000") == ledger.net("j-1")
+
+
+def test_a_webhook_that_is_sent_again_is_known_by_the_time_of_the_row():
+    """Each time it gets onto the bus it has another id; the row still says when the work was done."""
+    ledger = books(FINISHED, finishedAt="2026-01-05T10:00:00Z")
+
+    assert [Outcome.DEBITED, Outcome.DUPLICATE] == ledger.deliver(rendered(at="10:00"), rendered(at="10:05"))
+    assert [] == ledger.anomalies("j-1")
+
+
+def test_an_event_with_a_time_of_its_own_keeps_no_id():
+    """Its fact is what it was before expressions could read rows."""
+    ledger = books(USER, ("time: time", 'time: "time || row.finishedAt"'))
+
+    ledger.deliver(done(seconds=8))
+
+    assert (("detail.model", "veo-3"), ("detail.seconds", "8")) == ledger.entries_of("j-1")[0].facts.charges[0].content
+
+
 def test_two_pieces_of_work_under_one_job_are_flagged_where_only_the_row_tells_them_apart():
     """The second takes the place of the first, which is then free: a person should look."""
     ledger = books(USER, SECONDS)
