@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.domain.fact_kinds import FACT_KINDS, PRICED
+from engine.domain.fact_kinds import FACT_KINDS
 from engine.domain.job_row import OWN_ROW
 from engine.domain.references import JOB
 from engine.policy.expressions.own_row import own_row_attributes
@@ -14,8 +14,11 @@ from engine.policy.grammar import WRONG, did_you_mean
 from engine.policy.patterns import Pattern, required_values
 from engine.policy.patterns.cover import Extent
 from engine.policy.price_rows import AMOUNT
+from engine.policy.rate_warnings import warn_of_rates
 from engine.policy.rules import DraftRule
 from engine.policy.source import Items, Members, Node, Notes, Place, Scalar, named
+from engine.policy.term_warnings import warn_of_terms
+from engine.policy.word_warnings import warn_of_words
 
 PAIRS_MAX = 50_000
 """How many pairs of rules (of their combinations of ``$or``, if they have any) are compared: all of them up to 316 rules."""
@@ -35,6 +38,12 @@ def check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> No
         _check_reachable(values["rules"], notes)
         _check_catch_ups(values, policy, notes)
     _check_ignored(values, policy, notes)
+    for warn in WARNINGS:
+        warn(values, policy, notes)
+
+
+WARNINGS = (warn_of_rates, warn_of_terms, warn_of_words)
+"""What is most likely not meant. They look only at a policy in which nothing is wrong."""
 
 
 def _check_reachable(drafts: Sequence[DraftRule], notes: Notes) -> None:
@@ -169,7 +178,7 @@ def _check_prices_used(policy: Members, notes: Notes) -> None:
 
 def _terms(policy: Members) -> Iterator[Members]:
     for rule in _mappings(policy.get("rules")):
-        for kind in PRICED:
+        for kind in FACT_KINDS.values():
             terms = rule.get(kind.key)
             if isinstance(terms, Members):
                 yield terms

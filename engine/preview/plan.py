@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import Factory, define, evolve, fields, frozen, has
 
+from engine.domain.digits import as_text
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError, NoRow
@@ -240,7 +241,7 @@ def _members(part: Any) -> Mapping[str, Any]:
 def _fields(now: Any, then: Any) -> Iterator[str]:
     """Yield which keys differ."""
     if not (isinstance(now, Mapping) or has(type(now))):
-        yield f"{now} -> {then}"
+        yield f"{as_text(now)} -> {as_text(then)}"
         return
     after = _members(then)
     yield from (f"`{key}` differs" for key, value in _members(now).items() if value != after[key])
@@ -264,7 +265,7 @@ def _end(row: PriceRow) -> str:
 def _tiers(tiers: tuple[Tier, ...] | None) -> str:
     if tiers is None:
         return "none"
-    return " then ".join(f"{tier.rate}" + (f" up to {tier.up_to}" if tier.up_to is not None else "") for tier in tiers)
+    return " then ".join(f"{tier.rate:f}" + (f" up to {tier.up_to:f}" if tier.up_to is not None else "") for tier in tiers)
 
 
 DETAILS: Mapping[str, Callable[[Any, Any], Iterator[str]]] = {"price": _rates}

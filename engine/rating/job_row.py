@@ -14,6 +14,7 @@ from attrs import evolve
 from engine.domain.anomaly import UNKNOWN_JOB, Anomaly
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision
+from engine.domain.digits import as_text
 from engine.domain.envelope import Document, Source
 from engine.domain.instants import read_instant
 from engine.domain.job_row import OWN_ROW, JobRow, Mark, RowTime
@@ -142,7 +143,7 @@ def _found(path: Path, document: Document) -> Any:
 def _text(value: object) -> str | None:
     """A number names a user by its digits, as an application might store it; nothing else does."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return str(value)
+        return as_text(value)
     return value if isinstance(value, str) and value else None
 
 

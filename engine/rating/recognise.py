@@ -15,6 +15,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
+from engine.domain.digits import in_digits
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError, RowNeeded
 from engine.domain.facts import Charge, Content, Facts, Grant
@@ -207,7 +208,7 @@ def _replaced(telling: Telling, known: Facts, new: Facts) -> Iterator[Doubt]:
         earlier, later = sorted((known.charges[0], claim), key=lambda charge: charge.at)
         if not any(refund.at >= earlier.at for refund in (*known.refunds, *known.weak_refunds)):
             reason = "a later charge that says something else takes its place, and no refund lies between them"
-            figures = ("replaced", str(earlier.amount)), ("by", str(later.amount))
+            figures = ("replaced", in_digits(earlier.amount)), ("by", in_digits(later.amount))
             yield Doubt(Anomaly(REPLACED_CHARGE, reason, figures), earlier.at)
 
 
@@ -245,4 +246,4 @@ def _repeated(telling: Telling, known: Facts, new: Facts) -> Iterator[Doubt]:
 
 
 def _amounts(known: Decimal, new: Decimal) -> tuple[tuple[str, str], ...]:
-    return ("known", str(known)), ("new", str(new))
+    return ("known", in_digits(known)), ("new", in_digits(new))

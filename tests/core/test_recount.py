@@ -51,6 +51,10 @@ rules:
   - {{name: flat, match: {{detail-type: [video.copied]}}, action: debit, charge: {{amount: "{minimum}"}}}}
   - {{name: slow, match: {{detail: {{error: [slow]}}}}, action: refund, refund: {{percent: "{percent}"}}}}
   - {{name: refund, match: {{detail-type: [video.failed]}}, action: refund, refund: {{percent: 100, within: {hours}h}}}}
+  - {{name: credit, match: {{detail-type: [video.credited]}}, action: refund, refund: {{{credit}}}}}
+  - {{name: revoke, match: {{detail-type: [credits.refunded]}}, action: revoke, revoke: {{{credit}}}}}
+  - {{name: dispute, match: {{detail-type: [credits.disputed]}}, action: revoke,
+     revoke: {{amount: detail.credit, series: banks}}}}
   - {{name: grant, match: {{detail-type: [credits.purchased]}}, action: grant, grant: {{quantity: detail.credits}}}}
   - {{name: flag-tests, match: {{detail: {{jobId: [{{prefix: test-}}]}}}}, action: flag, reason: a test}}
 overdraft: {overdraft}
@@ -61,26 +65,35 @@ anomalies:
 
 EDITS: list[dict[str, Any]] = [
     {"places": 4, "rounding": "half-even", "a": "0.1", "b": "0.25", "c": "0.0333", "minimum": "0.01", "maximum": "3",
-     "percent": "33.33", "hours": 2, "overdraft": "flag"},
+     "percent": "33.33", "hours": 2, "credit": "amount: detail.credit", "overdraft": "flag"},
     {"places": 2, "rounding": "up", "a": "0.12", "b": "0.2", "c": "0.05", "minimum": "0.02", "maximum": "2.5",
-     "percent": "50", "hours": 1, "overdraft": "refuse"},
+     "percent": "50", "hours": 1, "credit": "percent: detail.share", "overdraft": "refuse"},
     {"places": 6, "rounding": "down", "a": "0.077777", "b": "0.3", "c": "0.000123", "minimum": "0", "maximum": "100",
-     "percent": "99.99", "hours": 3, "overdraft": "allow"},
+     "percent": "99.99", "hours": 3, "credit": "percent: detail.credit", "overdraft": "allow"},
     {"places": 0, "rounding": "half-up", "a": "1", "b": "0.5", "c": "7", "minimum": "1", "maximum": "50",
-     "percent": "10", "hours": 5, "overdraft": "flag"},
+     "percent": "10", "hours": 5, "credit": "amount: 7", "overdraft": "flag"},
 ]  # fmt: skip
 """A policy and three changes of all its figures."""
 
 
 def random_event(chance: random.Random, number: int, jobs: int) -> dict[str, Any]:
     """Return any event of one of so many jobs, of users and purchases."""
-    kind = chance.choices(["rendered", "failed", "copied", "purchased"], [10, 6, 1, 2])[0]
+    kind = chance.choices(
+        ["rendered", "failed", "copied", "purchased", "credited", "refunded", "disputed"], [10, 4, 1, 2, 2, 1, 1]
+    )[0]
     at = f"2026-01-05T{chance.randint(8, 14):02}:{chance.choice((0, 30)):02}:00Z"
     job = f"{'test-' if chance.random() < 0.02 else 'j-'}{number % jobs if chance.random() < 0.7 else chance.randint(0, jobs)}"
     detail: dict[str, Any] = {"jobId": job, "userId": f"u-{hash_of(job) % 50}"}
     if kind == "purchased":
         credits_bought = f"{chance.randint(0, 5) * 97}.{hash_of(job):05}"  # of one reference no more than are kept
         return event("credits.purchased", {**detail, "purchaseId": f"p-{job}", "credits": credits_bought}, at)
+    if kind in {"credited", "refunded", "disputed"}:
+        figures = {
+            "credit": f"{chance.randint(0, 4)}.{chance.randint(0, 99):02}",
+            "share": chance.choice([0, 12.5, "33.3", 100]),
+        }
+        kind = f"video.{kind}" if kind == "credited" else f"credits.{kind}"
+        return event(kind, {**detail, "purchaseId": f"p-{job}", **figures}, at)
     if kind == "failed":
         return event("video.failed", {**detail, "error": chance.choice(["slow", "gpu"])}, at)
     seconds = f"{chance.randint(0, 40)}.{chance.randint(0, 999):03}"

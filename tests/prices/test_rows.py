@@ -164,10 +164,10 @@ def test_a_row_with_whole_rates_may_end_too() -> None:
     prices = book(
         f"{BASE}    - {{effective: 2026-11-01T00:00:00Z, until: 2026-12-01T00:00:00Z, by: detail.resolution,"
         " rates: {default: 1, 720p: 2}}\n"
-        "    - {effective: 2026-12-24T00:00:00Z, changes: {old: 7}}\n"
+        "    - {effective: 2026-12-24T00:00:00Z, changes: {old: 0.07}}\n"
     )
 
-    assert ("11-01 720p 2", "01-01 default 0.10", "12-24 old 7") == (
+    assert ("11-01 720p 2", "01-01 default 0.10", "12-24 old 0.07") == (
         rate_at(prices, "2026-11-05T00:00:00Z"),
         rate_at(prices, "2026-12-05T00:00:00Z"),
         rate_at(prices, "2026-12-25T00:00:00Z", model="old"),

@@ -90,7 +90,7 @@ def test_changes_need_a_row_to_be_laid_over(rows: str, mistakes: list[str]) -> N
 @pytest.mark.parametrize(
     ("row", "warnings"),
     [
-        ('      changes: {default: "0.1", old: 1}\n', ["7:26: `default` has this rate already, by the row in line 3"]),
+        ('      changes: {default: "0.1", old: 0.1}\n', ["7:26: `default` has this rate already, by the row in line 3"]),
         ("      changes: {sora: {1080p: 0.30}}\n", ["7:31: `1080p` has this rate already, by the row in line 3"]),
         (
             "      changes: {wan: [{up_to: 10, rate: 1.0}, {rate: 2}]}\n",
@@ -100,18 +100,18 @@ def test_changes_need_a_row_to_be_laid_over(rows: str, mistakes: list[str]) -> N
         ("      changes: {old: {4k: 1}}\n", ["7:22: there is no `default`: an event that selects another rate is refused"]),
         ("      changes: {new: {4k: 1}}\n", ["7:22: there is no `default`: an event that selects another rate is refused"]),
         (
-            "      until: 2026-09-01T00:00:00Z\n      changes: {old: 1}\n"
-            "    - {effective: 2026-08-01T00:00:00Z, changes: {old: 2}}\n",
+            "      until: 2026-09-01T00:00:00Z\n      changes: {old: 0.1}\n"
+            "    - {effective: 2026-08-01T00:00:00Z, changes: {old: 0.2}}\n",
             ["7:14: has no effect: from 2026-08-01T00:00:00Z on the row in line 9 counts"],
         ),
         (
-            "      until: 2026-09-01T00:00:00Z\n      changes: {old: 1}\n"
-            "    - {effective: 2026-08-01T00:00:00Z, until: 2026-10-01T00:00:00Z, changes: {old: 2}}\n",
+            "      until: 2026-09-01T00:00:00Z\n      changes: {old: 0.1}\n"
+            "    - {effective: 2026-08-01T00:00:00Z, until: 2026-10-01T00:00:00Z, changes: {old: 0.2}}\n",
             ["7:14: has no effect: from 2026-08-01T00:00:00Z on the row in line 9 counts"],
         ),
         (
-            "      until: 2026-09-01T00:00:00Z\n      changes: {old: 1}\n"
-            "    - {effective: 2026-09-01T00:00:00Z, until: 2026-10-01T00:00:00Z, changes: {old: 2}}\n",
+            "      until: 2026-09-01T00:00:00Z\n      changes: {old: 0.1}\n"
+            "    - {effective: 2026-09-01T00:00:00Z, until: 2026-10-01T00:00:00Z, changes: {old: 0.2}}\n",
             [],
         ),
     ],
