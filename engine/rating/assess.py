@@ -26,7 +26,7 @@ from engine.policy.price_books import EVENT_TIME, PriceProblem
 from engine.rating.baselines import NO_BASELINES, Baselines
 from engine.rating.contributions import CONTRIBUTE, Effect
 from engine.rating.detectors import find_anomalies
-from engine.rating.recognise import known_by, rests_on_row
+from engine.rating.recognise import known_by, needs_row
 
 IDENTIFIER_CHARACTERS_MAX = 1024
 KEY_BYTES_MAX = 2048
@@ -178,9 +178,9 @@ class EventReader:
 
     def told_by(self, fact: Facts) -> Facts:
         """Return a fact with the id of its event, where its time was read from the job's own row, which may change."""
-        if not fact.charges or (told := self.event_id()) is None:
+        if (told := self.event_id()) is None:
             return fact
-        return known_by(told, fact) if rests_on_row(self.policy.fields.time, self.envelope.document) else fact
+        return known_by(told, fact) if needs_row(self.policy.fields.time, self.envelope.document) else fact
 
     def refuse_ahead(self, at: datetime, now: datetime) -> None:
         """Raise EventError for a time that lies too far ahead of the clock."""
