@@ -25,20 +25,22 @@ def check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> No
     """Note what the parts of a policy say of each other that cannot be."""
     _check_names(policy, notes)
     for terms in _terms(policy):
-        _check_book(terms, policy.get("prices"), notes)
         _check_places(terms, values["money"], notes)
+        for priced in _with_components(terms):
+            _check_book(priced, policy.get("prices"), notes)
     _check_reference(policy, notes)
     _check_prices_used(policy, notes)
     if values.get("rules", WRONG) is not WRONG:
         _check_reachable(values["rules"], notes)
         _check_catch_ups(values, policy, notes)
     _check_ignored(values, policy, notes)
-    for warn in WARNINGS:
-        warn(values, policy, notes)
+    if not notes.mistakes and "rules" in values:
+        for warn in WARNINGS:
+            warn(values, policy, notes)
 
 
 WARNINGS = (warn_of_rates, warn_of_terms, warn_of_words)
-"""What is most likely not meant. They look only at a policy in which nothing is wrong."""
+"""What is most likely not meant. They look only at a policy in which nothing is wrong so far."""
 
 
 def _check_reachable(drafts: Sequence[DraftRule], notes: Notes) -> None:
@@ -141,7 +143,8 @@ def _check_reference(policy: Members, notes: Notes) -> None:
 
 def _check_prices_used(policy: Members, notes: Notes) -> None:
     prices = policy.get("prices")
-    used = {book.text for terms in _terms(policy) if isinstance(book := terms.get("price"), Scalar)}
+    priced = [each for terms in _terms(policy) for each in _with_components(terms)]
+    used = {book.text for each in priced if isinstance(book := each.get("price"), Scalar)}
     for key, _ in prices.pairs if isinstance(prices, Members) else ():
         if key.text not in used:
             notes.warning(key.place, f"no rule uses the price book {named(key.text)}")
@@ -153,6 +156,11 @@ def _terms(policy: Members) -> Iterator[Members]:
             terms = rule.get(kind.key)
             if isinstance(terms, Members):
                 yield terms
+
+
+def _with_components(terms: Members) -> list[Members]:
+    """Return a charge or a grant, and its components: each may name a price book."""
+    return [terms, *_mappings(terms.get("components"))]
 
 
 def _mappings(node: Node | None) -> list[Members]:

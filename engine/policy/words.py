@@ -7,9 +7,15 @@ from collections.abc import Mapping
 TERMS = {
     "price": "The name of a price book.",
     "quantity": "How many units: JMESPath over the envelope, a number >= 0.",
+    "priced_at": "The instant that selects the row of the price book: JMESPath. Left out: the event's own time.",
     "amount": "A flat amount of credits.",
     "minimum": "The least that it comes to, in credits.",
     "maximum": "The most that it comes to, in credits.",
+    "components": "Several prices in one event: their sum, within the bounds, is rounded once.",
+    "components.name": "A name of the component's own. Entries and explanations show it.",
+    "components.price": "The name of a price book.",
+    "components.quantity": "How many units: JMESPath over the envelope, a number >= 0.",
+    "components.amount": "A flat amount of credits. It may have more places than a credit.",
 }
 
 TIERS = {

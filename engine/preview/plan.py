@@ -227,12 +227,18 @@ def _fields(now: Any, then: Any) -> Iterator[str]:
 
 
 def _rates(now: PriceRow, then: PriceRow) -> Iterator[str]:
-    """Yield which rates differ, and how."""
+    """Yield which rates differ, and how; then what else. How a row is written makes no difference."""
     before, after = dict(rates_by_unit(now.rates)), dict(rates_by_unit(then.rates))
     for unit in {**before, **after}:
         if before.get(unit) != after.get(unit):
             yield f"{unit} {_tiers(before.get(unit))} -> {_tiers(after.get(unit))}"
-    yield from _fields(evolve(now, rates={}), evolve(then, rates={}))
+    if now.until != then.until:
+        yield f"`until` {_end(now)} -> {_end(then)}"
+    yield from _fields(*(evolve(row, rates={}, until=None, over=None) for row in (now, then)))
+
+
+def _end(row: PriceRow) -> str:
+    return "none" if row.until is None else instant_text(row.until)
 
 
 def _tiers(tiers: tuple[Tier, ...] | None) -> str:
@@ -258,12 +264,17 @@ TERMS = {kind.name: " or ".join(each.key for each in PRICED) if kind.is_priced e
 
 
 def _rule(rule: Rule) -> Mapping[str, Any]:
-    """Return a rule without the rows of its price book, which are compared by themselves."""
+    """Return a rule without the rows of its price books, which are compared by themselves."""
     terms: Terms = rule.terms
-    if isinstance(terms, ChargeTerms) and terms.book:
-        terms = evolve(terms, book=evolve(terms.book, rows=()))
+    if isinstance(terms, ChargeTerms):
+        terms = _without_rows(terms)
     said = {**dict.fromkeys(TERMS.values()), TERMS[rule.kind.name]: terms}
     return {"name": rule.name, "action": rule.action, "match": rule.pattern, **said}
+
+
+def _without_rows(terms: ChargeTerms) -> ChargeTerms:
+    book = evolve(terms.book, rows=()) if terms.book else None
+    return evolve(terms, book=book, components=tuple(map(_without_rows, terms.components)))
 
 
 def _anomaly(rule: AnomalyRule) -> Mapping[str, Any]:

@@ -14,14 +14,14 @@ from engine.domain.entry import Entry
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError
 from engine.domain.fact_kinds import content_of
-from engine.domain.instants import instant_text
+from engine.domain.instants import instant_text, read_instant
 from engine.domain.money import ZERO, canonical
 from engine.domain.price import Price, Tier
 from engine.policy.charges import ChargeTerms
 from engine.policy.detectors import Outlier
 from engine.policy.model import AnomalyRule, Policy
 from engine.policy.patterns.why import difference_from
-from engine.policy.price_books import DEFAULT_RATE, PriceBook, Rates
+from engine.policy.price_books import DEFAULT_RATE, PriceBook, PriceRow, Rates
 from engine.policy.terms import Terms
 from engine.preview.dry_run import DryRun, store_of
 from engine.rating.arithmetic import price_steps
@@ -174,25 +174,59 @@ def _usual(outlier: Outlier, examined: Examination) -> str:
 def _steps(assessment: Assessment, policy: Policy) -> Iterator[str]:
     rule = next(rule for rule in policy.rules if rule.name == assessment.rule)
     if assessment.price is not None:
-        yield from _terms_steps(rule.terms, assessment, assessment.price)
-        yield from price_steps(assessment.price, assessment.quantity, policy.money)
+        yield from _terms_steps(rule.terms, assessment, assessment.price, policy)
     yield from told_steps(assessment.fact)
 
 
-def _terms_steps(terms: Terms, assessment: Assessment, price: Price) -> Iterator[str]:
+def _terms_steps(terms: Terms, assessment: Assessment, price: Price, policy: Policy) -> Iterator[str]:
     if not isinstance(terms, ChargeTerms):
         return
+    said = dict(content_of(assessment.fact))
+    at = assessment.at if terms.priced_at is None else read_instant(said[terms.priced_at.text]) or assessment.at
+    if terms.priced_at is not None:
+        whose = "the event's time too" if at == assessment.at else "not at the event's time"
+        yield f"priced at {terms.priced_at.text}, which is {said[terms.priced_at.text]}, {whose}"
+    yield from _asked_steps(terms, price, assessment.quantity, at, said)
+    parts = zip(terms.components, price.components, strict=True)
+    asked = [tuple(_asked_steps(part, each.price, each.quantity, at, said)) for part, each in parts]
+    yield from price_steps(price, assessment.quantity, policy.money, asked)
+
+
+def _asked_steps(
+    terms: ChargeTerms, price: Price, quantity: Decimal | None, at: datetime, said: Mapping[str, str]
+) -> Iterator[str]:
     if terms.book and price.effective:
-        yield _in_force(terms.book, price.effective, assessment.at)
-        yield from _defaults(terms.book, price.effective, dict(content_of(assessment.fact)))
-    if terms.quantity and assessment.quantity is not None:
-        yield f"{terms.quantity.text} is {canonical(assessment.quantity)}"
+        yield from _row_steps(terms.book, at)
+        yield from _defaults(terms.book, price.effective, said) if price.defaulted else ()
+    if terms.quantity and quantity is not None:
+        yield f"{terms.quantity.text} is {canonical(quantity)}"
 
 
-def _in_force(book: PriceBook, effective: datetime, at: datetime) -> str:
-    later = next((row.effective for row in book.rows if row.effective > effective), None)
-    until = f"the next one counts from {instant_text(later)} on" if later else "there is no later one"
-    return f"at {instant_text(at)} the row from {instant_text(effective)} counts; {until}"
+def _row_steps(book: PriceBook, at: datetime) -> Iterator[str]:
+    """Yield which row of the book counts and why, and until when."""
+    row = book.row_at(at)
+    if row is not None:
+        again, then = _ended(book, row, at), _following(book, at)
+        yield f"at {instant_text(at)} the row from {instant_text(row.effective)} counts{again}; {then}"
+
+
+def _ended(book: PriceBook, row: PriceRow, at: datetime) -> str:
+    """Say that a row counts again, and which one that began after it has ended last."""
+    ended = [(each.until, each.effective) for each in book.rows if each.until and row.effective < each.effective <= at]
+    if not ended:
+        return ""
+    until, effective = max(ended)
+    return f" again, since the one from {instant_text(effective)} ended at {instant_text(until)}"
+
+
+def _following(book: PriceBook, at: datetime) -> str:
+    if (change := book.next_change(at)) is None:
+        return "there is no later one"
+    following = book.row_at(change)
+    if following is not None and following.effective == change:
+        return f"the next one counts from {instant_text(change)} on"
+    then = f"the row from {instant_text(following.effective)} counts again" if following else "none counts"
+    return f"it ends at {instant_text(change)}, and then {then}"
 
 
 def _defaults(book: PriceBook, effective: datetime, said: Mapping[str, str]) -> Iterator[str]:

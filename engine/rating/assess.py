@@ -17,7 +17,7 @@ from engine.domain.errors import EventError, shown
 from engine.domain.fact_kinds import PRICED
 from engine.domain.facts import Facts
 from engine.domain.instants import instant_text, read_instant
-from engine.domain.price import Price
+from engine.domain.price import Component, Price
 from engine.domain.references import JOB
 from engine.domain.texts import plainly, text_problem
 from engine.policy.expressions.paths import Path, PathProblem
@@ -80,23 +80,32 @@ def assess(
 # --- what anomalies see -----------------------------------------------------------------------------------------------
 
 
-def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | str | bool | None]]:
+def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, object]]:
     """Return what anomalies see beside the envelope: of a priced fact its figures under the name of its kind, else nothing."""
     for kind in PRICED:
         fact = kind.counting(effect.fact)
         if fact is not None:
             price = effect.price or NO_PRICE
-            return {
-                kind.key: {
-                    "amount": fact.amount,
-                    "quantity": effect.quantity,
-                    "rate": price.rate,
-                    "unit": price.unit,
-                    "price": _named(price),
-                    "defaulted": price.defaulted,
-                }
-            }
+            seen = _seen(price, effect.quantity, fact.amount)
+            if price.components:
+                seen["components"] = [_seen_component(component) for component in price.components]
+            return {kind.key: seen}
     return {}
+
+
+def _seen(price: Price, quantity: Decimal | None, amount: Decimal | None) -> dict[str, object]:
+    return {
+        "amount": amount,
+        "quantity": quantity,
+        "rate": price.rate,
+        "unit": price.unit,
+        "price": _named(price),
+        "defaulted": price.defaulted,
+    }
+
+
+def _seen_component(component: Component) -> dict[str, object]:
+    return {"name": component.name, **_seen(component.price, component.quantity, component.amount)}
 
 
 NO_PRICE = Price()

@@ -17,7 +17,7 @@ from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEATED_GRANT
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError
 from engine.domain.facts import Charge, Content, Facts, Grant
-from engine.domain.instants import instant_text
+from engine.domain.instants import instant_text, read_instant
 from engine.domain.money import PLAIN_DECIMAL, canonical, read_number
 from engine.policy.expressions.paths import Path, PathProblem, compile_path
 
@@ -83,9 +83,14 @@ class Telling:
 
 
 def _are_one(kept: str, answer: str) -> bool:
-    """Say whether two texts are one. Earlier versions kept more digits of a number than a binary double has."""
-    if kept == answer or len(kept) <= DIGITS_OF_A_DOUBLE or not PLAIN_DECIMAL.fullmatch(kept):
+    """Say whether two texts are one: the same instant, say, in another zone.
+
+    Earlier versions kept more digits of a number than a binary double has.
+    """
+    if kept == answer or len(kept) <= DIGITS_OF_A_DOUBLE:
         return kept == answer
+    if not PLAIN_DECIMAL.fullmatch(kept):
+        return (instant := read_instant(kept)) is not None and instant == read_instant(answer)
     return PLAIN_DECIMAL.fullmatch(answer) is not None and float(kept) == float(answer)
 
 
