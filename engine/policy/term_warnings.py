@@ -25,9 +25,7 @@ Named = re.Match[str]
 
 
 def warn_of_terms(values: Mapping[str, Any], policy: Members, notes: Notes) -> None:
-    """Note what is most likely not meant in rules and anomalies, once nothing in the policy is wrong."""
-    if notes.mistakes:
-        return
+    """Note what is most likely not meant in rules and anomalies."""
     for rule in _members(policy.get("rules")):
         _warn_of_percent(rule, notes)
     for anomaly in _members(policy.get("anomalies")):
