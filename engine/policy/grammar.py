@@ -173,6 +173,14 @@ class Expression:
             return WRONG
 
 
+def _read_as(subject: str, shape: Shape, node: Node, notes: Notes) -> Any:
+    """Read a value; mistakes in it are told of ``subject``."""
+    outer, notes.subject = notes.subject, subject
+    value = shape.read(node, notes)
+    notes.subject = outer
+    return value
+
+
 def _nothing_more(_values: Any, _node: Any, _notes: Notes) -> None:
     pass
 
@@ -200,7 +208,8 @@ class ListOf:
         if len(node.nodes) < self.least:
             notes.mistake(node.place, f"has {len(node.nodes)} items; write at least {self.least}")
             return WRONG
-        values = [self.item.read(item, notes) for item in node.nodes]
+        item = f"an item of {notes.subject}" if notes.subject else ""
+        values = [_read_as(item, self.item, one, notes) for one in node.nodes]
         self.check(values, node, notes)
         linked = self.link(values, notes)
         return WRONG if any(value is WRONG for value in linked) else tuple(linked)
@@ -217,7 +226,7 @@ class MapOf:
         if not isinstance(node, Members) or len(node.pairs) < self.least:
             notes.mistake(node.place, f"is {'empty' if isinstance(node, Members) else kind_of(node)}; write a mapping")
             return WRONG
-        values = {key.text: self.value.read(value, notes) for key, value in node.pairs}
+        values = {key.text: _read_as(named(key.text), self.value, value, notes) for key, value in node.pairs}
         return WRONG if any(value is WRONG for value in values.values()) else values
 
 
@@ -294,7 +303,7 @@ class Keys:
         values = {}
         for name, value in node.pairs:
             if name.text in self.keys:
-                values[name.text] = self.keys[name.text].shape.read(value, notes)
+                values[name.text] = _read_as(named(name.text), self.keys[name.text].shape, value, notes)
             else:
                 notes.mistake(name.place, unknown_key(name.text, self.keys))
         return values
