@@ -125,7 +125,13 @@ class Number:
     @property
     def wanted(self) -> str:
         """What would be right, in words."""
-        return f"a {'whole number' if self.whole else 'plain decimal'} from {self.low:f} to {self.high:f}"
+        return f"a {'whole number' if self.whole else 'plain decimal'} from {_bound(self.low)} to {_bound(self.high)}"
+
+
+def _bound(number: Decimal) -> str:
+    """Return a bound as a message shows it: nobody counts 28 zeros."""
+    text = f"{number:f}"
+    return re.sub(r"(?<![0-9])10{12,}(?![0-9])", lambda power: f"10^{len(power[0]) - 1}", text)
 
 
 class Instant:

@@ -44,7 +44,7 @@ TOP = (
     " catch_up_ignore, explain"
 )
 IN_A_RULE = "allowed: name, match, action, charge, refund, grant, revoke, reason"
-ANY_AMOUNT = "write a plain decimal from 0 to 10000000000000000000000000000"
+ANY_AMOUNT = "write a plain decimal from 0 to 10^28"
 INSTANT = "write an instant with its zone, like 2026-07-01T00:00:00Z"
 
 
