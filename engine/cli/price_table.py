@@ -154,7 +154,7 @@ def plainly(row: RowChanges) -> dict[str, Any]:
 
 
 def _plain_change(change: RateChange) -> dict[str, Any]:
-    percent = str(change.percent) if change.percent is not None else None
+    percent = f"{change.percent:f}" if change.percent is not None else None
     before, after = _plain_paid(change.before), _plain_paid(change.after)
     return {"unit": change.unit, "change": change.kind.value, "before": before, "after": after, "percent": percent}
 
