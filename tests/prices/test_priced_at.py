@@ -125,6 +125,25 @@ def _amount(found: Policy, document: dict[str, Any]) -> Decimal | None:
     return ledger.net("j-1")
 
 
+@pytest.mark.parametrize(
+    ("priced_at", "said", "amount"),
+    [
+        ("from_seconds(detail.created)", {"created": 1782863999}, "-1"),  # 2026-06-30T23:59:59Z
+        ("from_seconds(detail.created)", {"created": "1782864000"}, "-1.2"),  # 2026-07-01T00:00:00Z
+        ("in_zone(detail.created, '+08:00')", {"created": "2026-07-01T07:59:59"}, "-1"),
+        ("in_zone(detail.created, '+08:00')", {"created": "2026-07-01T08:00:00"}, "-1.2"),
+    ],
+)
+def test_a_time_may_be_a_number_or_have_no_zone(priced_at: str, said: dict[str, Any], amount: str) -> None:
+    """As providers send it. Told again, it is known; also under a policy that asks it no more."""
+    ledger = books(at_submission(priced_at))
+
+    assert [Outcome.DEBITED, Outcome.DUPLICATE] == ledger.deliver(*2 * [submitted(None, **said)])
+    ledger.policy = at_submission("time")
+    assert [Outcome.DUPLICATE] == ledger.deliver(submitted(None, **said))
+    assert Decimal(amount) == ledger.net("j-1")
+
+
 # --- what makes no sense ----------------------------------------------------------------------------------------------
 
 
