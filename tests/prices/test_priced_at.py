@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -241,17 +242,18 @@ LATER = {
 }
 
 
+NOTATIONS = ["2026-06-30T12:00:00Z", "2026-06-30T14:00:00+02:00", "20260630T12Z", "2026-06-30T12:00:00.000Z"]
+
+
 @pytest.mark.parametrize("edit", [None, *LATER])
-@pytest.mark.parametrize(
-    "at", ["2026-06-30T12:00:00Z", "2026-06-30T14:00:00+02:00", "20260630T120000Z", "2026-06-30T12:00:00.000Z"]
-)
-def test_the_same_event_is_known_under_any_policy_and_in_any_notation(edit: str | None, at: str) -> None:
+@pytest.mark.parametrize(("first", "again"), list(product(NOTATIONS, NOTATIONS)))
+def test_the_same_event_is_known_under_any_policy_and_in_any_notation(edit: str | None, first: str, again: str) -> None:
     """What it said of its time is kept with the charge, and asked again. It keeps the price of its first telling."""
     ledger = books()
-    ledger.deliver(submitted("2026-06-30T12:00:00Z"))
+    ledger.deliver(submitted(first))
     ledger.policy = LATER[edit] if edit else ledger.policy
 
-    assert [Outcome.DUPLICATE] == ledger.deliver(submitted(at, startedAt="2026-08-01T00:00:00Z"))
+    assert [Outcome.DUPLICATE] == ledger.deliver(submitted(again, startedAt="2026-08-01T00:00:00Z"))
     assert Decimal(-1) == ledger.net("j-1")
 
 
