@@ -165,11 +165,12 @@ def _are_one(kept: str, answer: str) -> bool:
 
     Earlier versions kept more digits of a number than a binary double has.
     """
-    if kept == answer or len(kept) <= DIGITS_OF_A_DOUBLE:
-        return kept == answer
+    if kept == answer:
+        return True
     if not PLAIN_DECIMAL.fullmatch(kept):
         return (instant := read_instant(kept)) is not None and instant == read_instant(answer)
-    return PLAIN_DECIMAL.fullmatch(answer) is not None and float(kept) == float(answer)
+    has_more_digits = len(kept) > DIGITS_OF_A_DOUBLE and PLAIN_DECIMAL.fullmatch(answer) is not None
+    return has_more_digits and float(kept) == float(answer)
 
 
 @functools.lru_cache(maxsize=1024)
