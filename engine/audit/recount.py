@@ -11,7 +11,7 @@ from attrs import frozen
 from engine.domain.entry import Entry
 from engine.domain.entry_types import ENTRY_TYPES, EntryType
 from engine.domain.envelope import Source
-from engine.domain.fact_kinds import PRICED
+from engine.domain.fact_kinds import PRICED, moving_type
 from engine.domain.facts import Claim, Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import due, log_of
@@ -84,6 +84,7 @@ def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
         *_number_problem("cost", entry.cost, cost),
         *_number_problem("amount", entry.amount, amount),
         *_balance_problem(entry, due(cost, log.posted)),
+        *_type_problem(entry, log.facts),
     ]
     return Recount(entry, amount, tuple(steps), tuple(problems))
 
@@ -112,7 +113,7 @@ def _fact_problems(entry: Entry, known: Facts) -> Iterator[str]:
 
 def _claim_problems(name: str, now: Claim, entry: Entry) -> Iterator[str]:
     if entry.price is None:
-        yield f"it knows a {name} of {now.amount} that nothing tells of"
+        yield f"it knows a {name} of {now.amount:f} that nothing tells of"
     else:
         yield from _number_problem(name, now.amount, amount_of(entry.price, entry.quantity, entry.money))
 
@@ -128,6 +129,13 @@ def _component_problems(entry: Entry) -> Iterator[str]:
 def _number_problem(name: str, found: Decimal, expected: Decimal) -> Iterator[str]:
     if found != expected:
         yield f"its {name} is {found:f}; {expected:f} follows"
+
+
+def _type_problem(entry: Entry, known: Facts) -> Iterator[str]:
+    if entry.amount and not _moves_nothing(entry):
+        expected = moving_type(entry.reference, entry.amount, entry.facts, known)
+        if entry.type is not expected:
+            yield f"its type is {entry.type.value}; {expected.value} follows"
 
 
 def _balance_problem(entry: Entry, open_amount: Decimal) -> Iterator[str]:

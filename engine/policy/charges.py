@@ -170,7 +170,7 @@ def _asked(terms: ChargeTerms, document: Document, moment: Moment) -> tuple[Pric
         return _of_components(terms, document, moment)
     if terms.quantity is None:
         return Price(amount=terms.amount), None, {}
-    quantity = _quantity(terms.quantity, document)
+    quantity = number_at(terms.quantity, document)
     price, selected = _selected(terms, terms.book, document, moment, quantity) if terms.book else (_unpriced(terms), ())
     return price, quantity, {terms.quantity.text: canonical(quantity), **dict(selected)}
 
@@ -195,7 +195,8 @@ def _field(terms: ChargeTerms) -> str:
     return "charge.components" if terms.components else "charge.amount"
 
 
-def _quantity(path: Path, document: Document) -> Decimal:
+def number_at(path: Path, document: Document) -> Decimal:
+    """Return the number that an event has where ``path`` looks. Raises PriceProblem for what is none."""
     try:
         return read_number(path.search(document))
     except PathProblem as problem:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.domain.fact_kinds import FACT_KINDS, PRICED
+from engine.domain.fact_kinds import FACT_KINDS
+from engine.domain.job_row import OWN_ROW
 from engine.domain.references import JOB
+from engine.policy.expressions.own_row import own_row_attributes
+from engine.policy.expressions.paths import Path
 from engine.policy.grammar import WRONG, did_you_mean
 from engine.policy.patterns import Pattern, required_values
 from engine.policy.patterns.cover import Extent
@@ -29,6 +32,7 @@ def check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> No
         for priced in _with_components(terms):
             _check_book(priced, policy.get("prices"), notes)
     _check_reference(policy, notes)
+    _check_own_row(values, policy, notes)
     _check_prices_used(policy, notes)
     if values.get("rules", WRONG) is not WRONG:
         _check_reachable(values["rules"], notes)
@@ -141,6 +145,29 @@ def _check_reference(policy: Members, notes: Notes) -> None:
             notes.mistake(rule.place, f"a {action.text} rule needs `event.reference`, the JMESPath of the purchase's id")
 
 
+def _check_own_row(values: Mapping[str, Any], policy: Members, notes: Notes) -> None:
+    """The job names the row that `row` is, and some expressions are not asked beside it."""
+    event = policy.get("event")
+    job = event.get("job") if isinstance(event, Members) else None
+    if job is not None and values["event"] is not WRONG and _reads_own_row(values["event"]["job"]):
+        notes.mistake(job.place, "reads `row`, the row of the job in Jobs; the event itself has to say which job it is")
+    for catch_up, node in zip(_read(values["catch_up"]), _mappings(policy.get("catch_up")), strict=False):
+        if _reads_own_row(catch_up.time):
+            notes.warning(node.place, f"looks for {named(catch_up.time.text)} in the row itself; leave out `row.`")
+    for rule, node in zip(_read(values["anomalies"]), _mappings(policy.get("anomalies")), strict=False):
+        paths = rule.detector.paths() if rule.detector is not None else ()
+        for path in (path for path in paths if _reads_own_row(path)):
+            notes.warning(node.place, f"{named(path.text)} finds nothing: anomalies see the event and `charge`, and no `row`")
+
+
+def _read(parts: Any) -> Sequence[Any]:
+    return () if parts is WRONG else parts
+
+
+def _reads_own_row(path: Path) -> bool:
+    return OWN_ROW in path.text and own_row_attributes(path) != frozenset()
+
+
 def _check_prices_used(policy: Members, notes: Notes) -> None:
     prices = policy.get("prices")
     priced = [each for terms in _terms(policy) for each in _with_components(terms)]
@@ -152,7 +179,7 @@ def _check_prices_used(policy: Members, notes: Notes) -> None:
 
 def _terms(policy: Members) -> Iterator[Members]:
     for rule in _mappings(policy.get("rules")):
-        for kind in PRICED:
+        for kind in FACT_KINDS.values():
             terms = rule.get(kind.key)
             if isinstance(terms, Members):
                 yield terms

@@ -124,7 +124,7 @@ def _check_bounds(values: Mapping[str, Any], terms: Members, notes: Notes) -> No
     minimum, maximum = values["minimum"], values["maximum"]
     if isinstance(minimum, Decimal) and isinstance(maximum, Decimal) and minimum > maximum:
         place = (terms.get("minimum") or terms).place
-        notes.mistake(place, f"the minimum {minimum} is above the maximum {maximum}")
+        notes.mistake(place, f"the minimum {minimum:f} is above the maximum {maximum:f}")
 
 
 PRICED_KEYS: Mapping[str, Key] = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 TERMS = {
     "price": "The name of a price book.",
-    "quantity": "How many units: JMESPath over the envelope, a number >= 0.",
+    "quantity": "How many units: JMESPath over the envelope and `row`, the job's row in Jobs; a number >= 0.",
     "priced_at": "The instant that selects the row of the price book: JMESPath. Left out: the event's own time.",
     "amount": "A flat amount of credits.",
     "minimum": "The least that it comes to, in credits.",
@@ -28,7 +28,7 @@ ABOUT: Mapping[str, str] = {
     "name": "The policy's name. Entries carry it with a digest of the file.",
     "event": "Where the facts stand in an event: JMESPath over the envelope.",
     "event.job": "The job: a string of 1 to 1,024 characters.",
-    "event.user": "The user: a string of 1 to 1,024 characters.",
+    "event.user": "The user: a string of 1 to 1,024 characters. `row.userId` reads it from the job's row in Jobs.",
     "event.time": "When it happened: an ISO 8601 instant with its zone.",
     "event.reference": "The id of a purchase or another grant; each is granted once.",
     "money": "How many decimal places a credit has, and how amounts get there.",
@@ -42,15 +42,20 @@ ABOUT: Mapping[str, str] = {
     "prices.rates": "Credits a unit by selected value: a rate, tiers, or rates by the next of `by`; else `default`.",
     "prices.changes": "Instead of `rates`: only what differs from the last row above without `until`; null takes a rate away.",
     **{f"prices.{of}.{key}": text for of in ("rates", "changes") for key, text in TIERS.items()},
-    "rules": "In order: the first debit, refund or grant rule that matches decides; every flag rule that matches applies too.",
+    "rules": "In order: the first rule that matches and is no flag rule decides; every flag rule that matches applies too.",
     "rules.name": "A name of the rule's own. Entries, metrics and messages show it.",
     "rules.match": "The events that the rule is about: an EventBridge event pattern.",
-    "rules.action": "What these events mean: debit, refund, grant or flag.",
+    "rules.action": "What these events mean: debit, refund, grant, revoke or flag.",
     "rules.charge": "What a debit costs: price x quantity within bounds, or a flat amount.",
     "rules.refund": "How much of the charge goes back.",
-    "rules.refund.percent": "How many percent of the charge, 0 to 100.",
+    "rules.refund.percent": "How many percent of the charge, 0 to 100: a number, or JMESPath over the envelope.",
+    "rules.refund.amount": "How many credits, never more than the charge: a number, or JMESPath over the envelope.",
     "rules.refund.within": "How old the charge may be (30m, 36h, 7d). Left out: as old as it likes.",
     "rules.grant": "How many credits come in, once for each `event.reference`.",
+    "rules.revoke": "How much of a grant is taken back by now, in all: of a refunded purchase, or one under dispute.",
+    "rules.revoke.percent": "How many percent of the grant, 0 to 100: a number, or JMESPath over the envelope.",
+    "rules.revoke.amount": "How many credits, never more than the grant: a number, or JMESPath over the envelope.",
+    "rules.revoke.series": "The name it is counted under (the rule's): of a series the latest counts, series add up.",
     "rules.reason": "Why it is flagged, for people.",
     **{f"rules.{of}.{key}": text for of in ("charge", "grant") for key, text in TERMS.items()},
     "overdraft": "A debit that the balance does not cover. allow; flag: post and mark it; refuse: post a flag, stay due.",
@@ -92,3 +97,82 @@ ABOUT: Mapping[str, str] = {
     "explain.max_per_hour": "How often it may be asked in an hour. 0 asks none: the rules alone explain.",
     "explain.pseudonyms": "Whether users, jobs and events go to it under other names.",
 }
+
+ENVELOPE_FIELDS: Mapping[str, str] = {
+    "source": "Who tells the event: [video.generation], say.",
+    "detail-type": "What happened: [video.rendered], say.",
+    "detail": "The fields of the event's own.",
+}
+"""What each event has. A pattern may test other fields too."""
+
+PRICED_ABOUT: Mapping[str, str] = {"charge": "What the event costs.", "grant": "What the event grants."}
+"""What an anomaly sees beside the envelope."""
+
+FIGURES: Mapping[str, str] = {
+    "amount": "The credits that it comes to.",
+    "quantity": "The units that it was counted by.",
+    "rate": "The credits a unit.",
+    "unit": "The name of the rate: `default`, a model, or names with a slash between them.",
+    "price": "The price book, the date of its row and the name of the rate.",
+    "defaulted": "true where the rate was `default` and `by` asked for another.",
+}
+"""What an anomaly sees of a charge or a grant."""
+
+COMPONENT_FIGURES: Mapping[str, str] = {"name": "The component's own name.", **FIGURES}
+"""What it sees of a component."""
+
+OPERATORS_ABOUT: Mapping[str, str] = {
+    "prefix": "A text that begins like this.",
+    "suffix": "A text that ends like this.",
+    "equals-ignore-case": "This text, in small or capital letters.",
+    "wildcard": "A text like this; * stands for any letters.",
+    "anything-but": "Any text or number but this, or but what one operator takes.",
+    "numeric": 'A number within bounds: [">", 0, "<=", 5].',
+    "exists": "true: the field is there; false: it is not.",
+    "cidr": "An address of this network: 10.0.0.0/8.",
+    "$or": "A list of at least two patterns, of which one must match.",
+}
+"""What an editor says of each operator of a pattern. Those that are not here are never offered."""
+
+SECTIONS: Mapping[str, str] = {
+    "": "a-first-policy",
+    "event": "event",
+    "money": "money",
+    "prices": "prices",
+    "prices.until": "a-row-that-ends",
+    "prices.by": "several-selectors",
+    "prices.tiers": "tiers",
+    "prices.rates.up_to": "tiers",
+    "prices.rates.rate": "tiers",
+    "prices.changes": "a-row-that-says-only-what-changes",
+    "rules": "rules",
+    "rules.match": "patterns",
+    "rules.charge": "charge",
+    "rules.charge.priced_at": "the-price-of-another-time",
+    "rules.charge.components": "several-prices-in-one-event",
+    "rules.refund": "refund",
+    "rules.grant": "grant",
+    "rules.revoke": "revoke",
+    "rules.reason": "flag",
+    "overdraft": "overdraft-and-unknown-users",
+    "unknown_user": "overdraft-and-unknown-users",
+    "unknown_job": "unknown-jobs",
+    "clock": "clock",
+    "anomalies": "anomalies",
+    "anomalies.match": "patterns",
+    "anomalies.outlier": "outliers",
+    "anomalies.frequency": "frequency",
+    "anomalies.drift": "drift",
+    "catch_up": "catch_up",
+    "catch_up.when": "patterns",
+    "catch_up_ignore": "catch_up_ignore",
+    "explain": "explain",
+}
+"""Where docs/policy.md says more of a key and of what stands below it."""
+
+
+def section_of(path: str) -> str:
+    """Return the section of docs/policy.md that is about a key: its own, or that of the nearest key above it."""
+    while path not in SECTIONS:
+        path = path.rpartition(".")[0]
+    return SECTIONS[path]

@@ -67,6 +67,8 @@ class PolicyTest:
     balances: Mapping[str, Decimal] = {}
     baselines: Mapping[str, Mapping[str, Baseline]] = {}
     error: str | None = None
+    rows: tuple[Mapping[str, Any], ...] = ()
+    """The rows of Jobs that the policy may read by ``row``."""
 
 
 @frozen
@@ -109,6 +111,18 @@ class Given:
                     notes.mistake(key.place, f"{named(key.text)} is not known here{did_you_mean(key.text, GIVEN_KEYS)}")
             return value
         notes.mistake(node.place, "each of `given` is an event, or `row:` with a row of Jobs")
+        return WRONG
+
+
+@frozen
+class JobsRow:
+    """A row of Jobs in plain values; its numbers are read as those of any event."""
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        row = plain(node, told_number)
+        if isinstance(row, dict) and isinstance(row.get("jobId"), str):
+            return row
+        notes.mistake(node.place, "each of `rows` is a row of Jobs, with its `jobId`")
         return WRONG
 
 
@@ -161,6 +175,7 @@ TEST = Keys(
         "balances": Key(MapOf(CREDITS), {}),
         "baselines": Key(MapOf(MapOf(BASELINE)), {}),
         "error": Key(Text("what the error says"), None),
+        "rows": Key(ListOf(JobsRow()), ()),
     },
     _test,
 )
@@ -206,6 +221,7 @@ def run_test(test: PolicyTest, policy: Policy) -> Result:
     """Try what a test is given and what the next scheduled run makes of it, and compare."""
     store = store_of(test.users)
     store.baselines[policy.name] = Baselines(test.baselines, computed_at=store.clock.now())
+    store.jobs.update({row["jobId"]: dict(row) for row in test.rows})
     run = DryRun(policy, store)
     try:
         for envelope in _envelopes(test, policy):

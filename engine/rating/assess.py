@@ -8,12 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from engine.domain.anomaly import Anomaly
 from engine.domain.assessment import Assessment
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError, shown
+from engine.domain.errors import EventError, NoRow, RowNeeded, shown
 from engine.domain.fact_kinds import PRICED
 from engine.domain.facts import Facts
 from engine.domain.instants import instant_text, read_instant
@@ -21,11 +21,12 @@ from engine.domain.price import Component, Price
 from engine.domain.references import JOB
 from engine.domain.texts import plainly, text_problem
 from engine.policy.expressions.paths import Path, PathProblem
-from engine.policy.model import Policy, Rule
+from engine.policy.model import NOTHING_READ, Policy, Rule
 from engine.policy.price_books import EVENT_TIME, PriceProblem
 from engine.rating.baselines import NO_BASELINES, Baselines
 from engine.rating.contributions import CONTRIBUTE, Effect
 from engine.rating.detectors import find_anomalies
+from engine.rating.recognise import known_by, needs_row
 
 IDENTIFIER_CHARACTERS_MAX = 1024
 KEY_BYTES_MAX = 2048
@@ -38,7 +39,8 @@ def assess(
     """Return what the policy makes of an event, or None when no rule matches it.
 
     ``baselines`` are what outliers are measured by; ``now`` is the clock of whoever works on the event (None: its
-    time is not judged by one). Raises EventError when a rule matches but the event makes no sense.
+    time is not judged by one). Raises EventError when a rule matches but the event makes no sense, and RowNeeded when it can
+    be told only with the job's own row, which the envelope does not have yet.
     """
     document = envelope.document
     matching = policy.matching(document)
@@ -46,13 +48,13 @@ def assess(
     flags = [rule for rule in matching if not rule.decides]
     if deciding is None and not flags:
         return None
-    reader = EventReader(envelope, (deciding or flags[0]).name, policy)
+    reader = EventReader(with_own_row(envelope, policy), (deciding or flags[0]).name, policy)
     reference, job = reader.log(deciding.kind.log if deciding else JOB)
     user, at = reader.identifier(policy.fields.user), reader.instant(policy.fields.time)
     if now is not None and not envelope.time_is_assumed:
         reader.refuse_ahead(at, now)
     effect = reader.effect(deciding, at) if deciding else Effect(Facts())
-    fact = effect.fact
+    fact = effect.fact if policy.own_row == NOTHING_READ else reader.told_by(effect.fact)
     for rule in flags:
         fact = fact.join(reader.effect(rule, at).fact)
     found = find_anomalies(policy.anomalies, document, priced_view(effect), baselines)
@@ -75,6 +77,15 @@ def assess(
         time_is_assumed=envelope.time_is_assumed,
         document=document,
     )
+
+
+def with_own_row(envelope: Envelope, policy: Policy) -> Envelope:
+    """Return the envelope as the policy's expressions see it: with the job's own row, where some of them reads it."""
+    if policy.own_row == NOTHING_READ:
+        return envelope
+    from engine.policy.expressions.event_and_row import EventAndRow  # noqa: PLC0415  few policies read it
+
+    return evolve(envelope, document=EventAndRow(envelope.document, envelope.row))
 
 
 # --- what anomalies see -----------------------------------------------------------------------------------------------
@@ -165,6 +176,12 @@ class EventReader:
             raise self.error(path.text, f"is {shown(value)}; an ISO 8601 instant with a zone is needed")
         return instant
 
+    def told_by(self, fact: Facts) -> Facts:
+        """Return a fact with the id of its event, where its time was read from the job's own row, which may change."""
+        if (told := self.event_id()) is None:
+            return fact
+        return known_by(told, fact) if needs_row(self.policy.fields.time, self.envelope.document) else fact
+
     def refuse_ahead(self, at: datetime, now: datetime) -> None:
         """Raise EventError for a time that lies too far ahead of the clock."""
         ahead = self.policy.clock.ahead
@@ -177,6 +194,8 @@ class EventReader:
     def effect(self, rule: Rule, at: datetime) -> Effect:
         try:
             return CONTRIBUTE[rule.action](rule, self.envelope, at, self.policy)
+        except RowNeeded as needed:
+            raise self.needing(needed.expression) from None
         except PriceProblem as problem:
             field = self.policy.fields.time.text if problem.field == EVENT_TIME else problem.field
             raise self.error(field, problem.problem) from problem
@@ -197,6 +216,18 @@ class EventReader:
             return path.search(self.envelope.document)
         except PathProblem as problem:
             raise self.error(path.text, str(problem)) from problem
+        except RowNeeded:
+            raise self.needing(path.text) from None
+
+    def needing(self, expression: str) -> RowNeeded:
+        """Return what has to be read before the event can be told. Raises EventError for an event that names no job."""
+        path = self.policy.fields.job
+        job = self._search(path)
+        if not isinstance(job, str) or (problem := _identifier_problem(job, JOB)):
+            said = f"is {shown(job)}" if not isinstance(job, str) else problem
+            raise self.error(path.text, f"{said}; `{expression}` is read from the row of that job in Jobs")
+        problem = f"there is no row of job {shown(job)} in Jobs, which `{expression}` needs"
+        return RowNeeded.of_job(job, NoRow(describe(self.envelope, job), self.rule, expression, problem))
 
 
 def describe(envelope: Envelope, job: str | None = None) -> str:

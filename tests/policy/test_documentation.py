@@ -33,6 +33,7 @@ from engine.policy.loader import POLICY, parse_policy
 from engine.policy.patterns import compile_pattern
 from engine.policy.patterns.operands import COMPARISONS, NEGATABLE, OPERATORS
 from engine.policy.price_rows import Change, Rate, Selectors
+from engine.policy.sharing import NumberOrExpression
 from engine.policy.source import read_yaml
 from engine.preview.policy_tests import TESTS, Given, load_tests, run_test
 from engine.rating.baselines import baseline_of
@@ -397,6 +398,8 @@ def taken(shape: Any) -> list[str]:
         return [f"`{word}`" for word in shape.words]
     if isinstance(shape, Number):
         return ["whole number" if shape.whole else "number", f"{figure(shape.low)} to {figure(shape.high)}"]
+    if isinstance(shape, NumberOrExpression):
+        return [*taken(shape.number), WANTED[Expression]]
     inside = [] if isinstance(shape, ListOf) else [word for part in parts(shape) for word in taken(part)]
     return [*([WANTED[type(shape)]] if type(shape) in WANTED else []), *inside]
 
