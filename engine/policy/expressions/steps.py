@@ -11,9 +11,10 @@ from jmespath.visitor import Options
 
 from engine.domain.errors import shown
 from engine.domain.money import canonical
-from engine.policy.expressions.exact import ExactFunctions, ExactInterpreter, exact
+from engine.policy.expressions.exact import ExactFunctions, ExactInterpreter
 from engine.policy.expressions.functions import NUMBER, QUOTIENT_DIGITS, WIDE, Function
 from engine.policy.expressions.syntax import Tree, parse
+from engine.policy.expressions.values import exact
 
 STEPS_MAX = 20
 """A list of a thousand clips has as many steps; a person reads the first."""
