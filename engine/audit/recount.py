@@ -11,13 +11,13 @@ from attrs import frozen
 from engine.domain.entry import Entry
 from engine.domain.entry_types import ENTRY_TYPES, EntryType
 from engine.domain.envelope import Source
-from engine.domain.fact_kinds import PRICED
+from engine.domain.fact_kinds import PRICED, moving_type
 from engine.domain.facts import Claim, Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import due, log_of
 from engine.domain.money import ZERO
-from engine.policy.charges import amount_of
-from engine.rating.arithmetic import price_steps
+from engine.policy.charges import amount_of, unbounded
+from engine.rating.arithmetic import component_name, price_steps
 from engine.rating.cost import cost_of, cost_steps, desired_cost
 
 
@@ -80,9 +80,11 @@ def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
     problems = [
         *_sequence_problems(entry, before),
         *_fact_problems(entry, log.facts),
+        *_component_problems(entry),
         *_number_problem("cost", entry.cost, cost),
         *_number_problem("amount", entry.amount, amount),
         *_balance_problem(entry, due(cost, log.posted)),
+        *_type_problem(entry, log.facts),
     ]
     return Recount(entry, amount, tuple(steps), tuple(problems))
 
@@ -116,9 +118,24 @@ def _claim_problems(name: str, now: Claim, entry: Entry) -> Iterator[str]:
         yield from _number_problem(name, now.amount, amount_of(entry.price, entry.quantity, entry.money))
 
 
+def _component_problems(entry: Entry) -> Iterator[str]:
+    """What each component is said to come to must follow from its own quantity and price."""
+    for number, component in enumerate(entry.price.components if entry.price else (), start=1):
+        if component.amount is not None:
+            follows = unbounded(component.price, component.quantity or ZERO)
+            yield from _number_problem(component_name(number, component), component.amount, follows)
+
+
 def _number_problem(name: str, found: Decimal, expected: Decimal) -> Iterator[str]:
     if found != expected:
         yield f"its {name} is {found:f}; {expected:f} follows"
+
+
+def _type_problem(entry: Entry, known: Facts) -> Iterator[str]:
+    if entry.amount and not _moves_nothing(entry):
+        expected = moving_type(entry.reference, entry.amount, entry.facts, known)
+        if entry.type is not expected:
+            yield f"its type is {entry.type.value}; {expected.value} follows"
 
 
 def _balance_problem(entry: Entry, open_amount: Decimal) -> Iterator[str]:

@@ -18,6 +18,7 @@ class EntryType(StrEnum):
     DEBIT = "debit"
     REFUND = "refund"
     GRANT = "grant"
+    REVOKE = "revoke"
     FLAG = "flag"
     VOID = "void"
 
@@ -28,6 +29,7 @@ class Outcome(StrEnum):
     DEBITED = "debited"
     REFUNDED = "refunded"
     GRANTED = "granted"
+    REVOKED = "revoked"
     VOIDED = "voided"
     """A new fact that moves nothing: remembered, so that no order of arrival can charge for it."""
     FLAGGED = "flagged"
@@ -64,6 +66,8 @@ def _row(entry_type: EntryType) -> TypeOfEntry:
             return TypeOfEntry(Outcome.REFUNDED, (1,), "above 0")
         case EntryType.GRANT:
             return TypeOfEntry(Outcome.GRANTED, (-1, 1), "not 0")
+        case EntryType.REVOKE:
+            return TypeOfEntry(Outcome.REVOKED, (-1, 1), "not 0")  # a dispute that was won gives back
         case EntryType.FLAG:
             return TypeOfEntry(Outcome.FLAGGED, (0,), "0")
         case EntryType.VOID:
@@ -86,6 +90,8 @@ def _metric(outcome: Outcome) -> str:  # noqa: PLR0911  a table, in the form tha
             return "Refunds"
         case Outcome.GRANTED:
             return "Grants"
+        case Outcome.REVOKED:
+            return "Revokes"
         case Outcome.VOIDED:
             return "Voids"
         case Outcome.FLAGGED:

@@ -1,7 +1,8 @@
 """The kinds of facts, one row each: what a fact is called, whose log it belongs to, and how an entry writes it down.
 
-What a fact says and how facts of a kind join stands in ``domain.facts``. What needs a floor above stands there by ``Kind`` or
-``Action``, each time as a ``match`` that the type check completes:
+What a fact says and how facts of a kind join stands in ``domain.facts``; the form in which an entry keeps it in
+``domain.fact_forms``. What needs a floor above stands there by ``Kind`` or ``Action``, each time as a ``match`` that the type
+check completes:
 
 - what a rule has to say of it (its *terms*): ``policy.terms``;
 - what such a rule contributes, and how an event is recognised that tells it again: ``rating.contributions``;
@@ -11,7 +12,6 @@ What a fact says and how facts of a kind join stands in ``domain.facts``. What n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, assert_never
@@ -19,8 +19,8 @@ from typing import Any, assert_never
 from attrs import frozen
 
 from engine.domain.entry_types import EntryType
-from engine.domain.facts import Charge, Claim, Content, Facts, Grant, Refund
-from engine.domain.instants import instant_text
+from engine.domain.fact_forms import FLAGS, REVOKES, Kept, Stored, claims, refunds
+from engine.domain.facts import NOTHING_KNOWN, Charge, Claim, Content, Facts, Grant
 from engine.domain.references import GRANT, JOB
 
 
@@ -30,6 +30,7 @@ class Kind(StrEnum):
     CHARGE = "charge"
     REFUND = "refund"
     GRANT = "grant"
+    REVOKE = "revoke"
     FLAG = "flag"
 
 
@@ -39,20 +40,8 @@ class Action(StrEnum):
     DEBIT = "debit"
     REFUND = "refund"
     GRANT = "grant"
+    REVOKE = "revoke"
     FLAG = "flag"
-
-
-Stored = Mapping[str, Any]
-"""What an entry keeps of its facts, in plain values: ``Decimal``, texts, lists and maps. None is left out."""
-
-
-@frozen(eq=False, repr=False)
-class Kept:
-    """A field of ``Facts``: how an entry writes it down (``write``), and how it is read back from there."""
-
-    field: str
-    write: Callable[[Any], dict[str, object]]
-    read: Callable[[Stored], tuple[Any, ...]]
 
 
 def _nothing(_facts: Facts) -> None:
@@ -98,82 +87,6 @@ class FactKind:
         return (*told, *getattr(facts, self.weak.field)) if self.weak is not None else told
 
 
-# --- how an entry writes facts down -----------------------------------------------------------------------------------
-
-
-def _claims(name: str, field: str, of: Callable[[Decimal, datetime, Content, str], Claim]) -> Kept:
-    """The claim that counts stands under its name, those of its instant that say something else in a list beside it."""
-    twins = f"{name}Twins"
-
-    def write(claims: tuple[Claim, ...]) -> dict[str, object]:
-        if not claims:
-            return {}
-        others = {twins: [_claim(claim) for claim in claims[1:]]} if len(claims) > 1 else {}
-        return {name: _claim(claims[0]), **others}
-
-    def read(stored: Stored) -> tuple[Claim, ...]:
-        claims = [stored[name]] if name in stored else []
-        return tuple(of(*_claimed(claim)) for claim in (*claims, *stored.get(twins, ())))
-
-    return Kept(field, write, read)
-
-
-def _claim(claim: Claim) -> dict[str, object]:
-    return {
-        "amount": claim.amount,
-        "at": instant_text(claim.at),
-        "content": dict(claim.content) or None,
-        "policy": claim.policy or None,
-    }
-
-
-def _claimed(stored: Stored) -> tuple[Decimal, datetime, Content, str]:
-    said = stored.get("content", {})
-    content = tuple(sorted(said.items())) if isinstance(said, dict) else ()  # the first form kept values without expressions
-    return Decimal(stored["amount"]), _instant(stored["at"]), content, stored.get("policy", "")
-
-
-def _refunds(name: str, field: str, first_form: str | None = None) -> Kept:
-    """Refunds stand in a list. The first form of entries kept the latest refund alone, under ``first_form``."""
-
-    def write(refunds: tuple[Refund, ...]) -> dict[str, object]:
-        return {name: [_refund(refund) for refund in refunds] or None}
-
-    def read(stored: Stored) -> tuple[Refund, ...]:
-        alone = [stored[first_form]] if first_form is not None and first_form in stored else []
-        return tuple(_refund_of(refund) for refund in stored.get(name, alone))
-
-    return Kept(field, write, read)
-
-
-def _refund(refund: Refund) -> dict[str, object]:
-    return {
-        "percent": refund.percent,
-        "at": instant_text(refund.at),
-        "withinSeconds": int(refund.within.total_seconds()) if refund.within is not None else None,
-        "policy": refund.policy or None,
-        "rule": refund.rule or None,
-    }
-
-
-def _refund_of(stored: Stored) -> Refund:
-    seconds = stored.get("withinSeconds")
-    within = timedelta(seconds=int(seconds)) if seconds is not None else None
-    return Refund(Decimal(stored["percent"]), _instant(stored["at"]), within, stored.get("policy", ""), stored.get("rule", ""))
-
-
-def _write_flags(flags: tuple[tuple[str, datetime], ...]) -> dict[str, object]:
-    return {"flags": {name: instant_text(at) for name, at in flags} or None}
-
-
-def _flags_of(stored: Stored) -> tuple[tuple[str, datetime], ...]:
-    return tuple(sorted((name, _instant(at)) for name, at in stored.get("flags", {}).items()))
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
@@ -187,8 +100,8 @@ def _row(kind: Kind) -> FactKind:
                 log=JOB,
                 takes=EntryType.DEBIT,
                 gives=EntryType.REFUND,
-                kept=_claims("charge", "charges", Charge),
-                weak=_claims("weakCharge", "weak_charges", Charge),
+                kept=claims("charge", "charges", Charge),
+                weak=claims("weakCharge", "weak_charges", Charge),
                 counting=lambda facts: facts.charge,
                 opens_its_log=True,
             )
@@ -200,8 +113,8 @@ def _row(kind: Kind) -> FactKind:
                 log=JOB,
                 takes=EntryType.DEBIT,
                 gives=EntryType.REFUND,
-                kept=_refunds("refunds", "refunds", first_form="refund"),
-                weak=_refunds("weakRefunds", "weak_refunds"),
+                kept=refunds("refunds", "refunds", first_form="refund"),
+                weak=refunds("weakRefunds", "weak_refunds"),
             )
         case Kind.GRANT:
             return FactKind(
@@ -211,9 +124,19 @@ def _row(kind: Kind) -> FactKind:
                 log=GRANT,
                 takes=EntryType.GRANT,  # one that was too large is corrected as a grant
                 gives=EntryType.GRANT,
-                kept=_claims("grant", "grants", Grant),
+                kept=claims("grant", "grants", Grant),
                 counting=lambda facts: facts.grant,
                 opens_its_log=True,
+            )
+        case Kind.REVOKE:
+            return FactKind(
+                name=kind,
+                action=Action.REVOKE,
+                key="revoke",
+                log=GRANT,
+                takes=EntryType.REVOKE,
+                gives=EntryType.REVOKE,  # what a series takes back may become less
+                kept=REVOKES,
             )
         case Kind.FLAG:
             return FactKind(
@@ -223,7 +146,7 @@ def _row(kind: Kind) -> FactKind:
                 log=JOB,
                 takes=EntryType.DEBIT,  # what a refusal has left due is posted with it
                 gives=EntryType.REFUND,
-                kept=Kept("flags", _write_flags, _flags_of),
+                kept=FLAGS,
                 decides=False,
             )
         case _:
@@ -263,14 +186,25 @@ def read_facts(stored: Stored) -> Facts:
     return Facts(**{kept.field: kept.read(stored) for kept in KEPT})
 
 
-BY_LOG: Mapping[str, FactKind] = {kind.log: kind for kind in reversed([*FACT_KINDS.values()])}
-"""By the beginning of its reference: the first kind of a log, for which it is there."""
+def _movers(log: str) -> tuple[FactKind, ...]:
+    """Return the kinds of a log whose entries differ in their types, the kind for which the log is there first."""
+    kinds = {(kind.takes, kind.gives): kind for kind in reversed([*FACT_KINDS.values()]) if kind.log == log}
+    return tuple(reversed([*kinds.values()]))
 
 
-def moving_type(reference: str, amount: Decimal) -> EntryType:
-    """Return the type of an entry that moves credits, by its log and its sign. A row of Credits is corrected as a job is."""
+BY_LOG: Mapping[str, tuple[FactKind, ...]] = {kind.log: _movers(kind.log) for kind in FACT_KINDS.values()}
+"""By the beginning of its reference: the kinds that decide what type an entry of a log is."""
+
+
+def moving_type(reference: str, amount: Decimal, facts: Facts = NOTHING_KNOWN, known: Facts = NOTHING_KNOWN) -> EntryType:
+    """Return the type of an entry that moves credits: by its log, its sign, and what is new in ``facts`` beside ``known``.
+
+    What moves with nothing new, as a correction does, is of the kind for which the log is there. A row of Credits is corrected
+    as a job is.
+    """
     name, mark, _ = reference.partition("#")
-    kind = BY_LOG.get(name + mark, FACT_KINDS[Kind.CHARGE])
+    kinds = BY_LOG.get(name + mark, BY_LOG[JOB])
+    kind = kinds[0] if len(kinds) == 1 else next((k for k in kinds if k.told_in(facts) != k.told_in(known)), kinds[0])
     return kind.takes if amount < 0 else kind.gives
 
 

@@ -1,22 +1,29 @@
-"""What is known of one job or one grant: charges, refunds, grants and flags, and how they join.
+"""What is known of one job or one grant: charges, refunds, grants, revokes and flags, and how they join.
 
 Facts are a join-semilattice: any order and any repetition of the same facts ends in one value. Of charges those of the latest
-instant are kept, of refunds all that may still count, of grants all; each as it was first told.
+instant are kept, of refunds all that may still count, of grants all, of each series of revokes those of the latest instant;
+each as it was first told.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from attrs import frozen
 
+from engine.domain.money import EXACT, ZERO
+
 Content = tuple[tuple[str, str], ...]
 """What an event said: each expression that was asked, and the text of what it found."""
 
 TWINS_MAX = 8
-"""So many charges of one instant (or grants of one reference) that say different things are kept; one more makes no sense."""
+"""So many facts that say different things are kept of one instant (charges, refunds of one rule, revokes of one series).
+So many grants are kept of one reference.
+
+One more makes no sense."""
 
 
 @frozen
@@ -47,17 +54,21 @@ class Grant:
 
 @frozen
 class Refund:
-    """The fact "this job failed at ``at``; ``percent`` (0 to 100) of its charge goes back", first told by ``rule``.
+    """The fact "this job failed at ``at``, and so much of its charge goes back", first told by ``rule``.
 
-    Nothing goes back where the charge is older than ``within`` (None: however old it is).
+    That is ``percent`` of it (0 to 100), or an ``amount`` of credits (>= 0), as the policy of the first telling says; one of
+    the two is None. ``content`` is what the event said, where it says the number itself. Nothing goes back where the charge is
+    older than ``within`` (None: however old it is).
     """
 
-    percent: Decimal
+    percent: Decimal | None
     at: datetime
     within: timedelta | None = None
     policy: str = ""
     rule: str = ""
     """Empty in entries of the first form, which kept one refund an instant."""
+    amount: Decimal | None = None
+    content: Content = ()
 
     def is_in_time_for(self, charge: Charge) -> bool:
         """Say whether something of a charge goes back: the charge is not later, and not older than the window."""
@@ -65,14 +76,45 @@ class Refund:
         return age >= timedelta(0) and (self.within is None or age <= self.within)
 
     def is_told_by(self, other: Refund) -> bool:
-        """Say whether ``other`` tells this refund again: what it gives was fixed when it was first told."""
+        """Say whether ``other`` is of this instant and rule: it tells this refund again, if it says what this one says."""
         return self.at == other.at and self.rule in {"", other.rule}
+
+    def gives(self, charge: Charge) -> Decimal:
+        """Return how many credits of a charge go back, unrounded: never more than it cost."""
+        return part_of(charge.amount, self.percent, self.amount)
+
+
+@frozen
+class Revoke:
+    """The fact "by ``at`` so much of this grant was taken back, in all, for the reason ``series``", first told by ``policy``.
+
+    That is ``percent`` of it (0 to 100) or an ``amount`` of credits (>= 0); one of the two is None. It is told anew with each
+    step: of a series the latest counts, and 0 gives back what the series has taken. What several series take adds up.
+    """
+
+    percent: Decimal | None
+    amount: Decimal | None
+    at: datetime
+    series: str
+    content: Content = ()
+    policy: str = ""
+
+    def takes(self, grant: Grant) -> Decimal:
+        """Return how many credits of a grant it takes back, unrounded: never more than it gave."""
+        return part_of(grant.amount, self.percent, self.amount)
+
+
+def part_of(whole: Decimal, percent: Decimal | None, amount: Decimal | None) -> Decimal:
+    """Return ``percent`` of ``whole``, or else ``amount`` of it, unrounded: never more than all of it."""
+    if amount is not None:
+        return min(amount, whole)
+    return EXACT.scaleb(EXACT.multiply(whole, percent or ZERO), -2)
 
 
 type Claim = Charge | Grant
 """What has an amount that was fixed by its first telling."""
 
-type Fact = Claim | Refund
+type Fact = Claim | Refund | Revoke
 
 
 @frozen
@@ -94,6 +136,8 @@ class Facts:
     """Flags raised so far, each with the latest instant it was raised at; sorted by name."""
     weak_charges: tuple[Charge, ...] = ()
     weak_refunds: tuple[Refund, ...] = ()
+    revokes: tuple[Revoke, ...] = ()
+    """Of each series those of its latest instant; by series."""
 
     def join(self, new: Facts) -> Facts:
         """Return these facts and the ``new`` ones together."""
@@ -111,16 +155,17 @@ class Facts:
             flags=tuple(sorted(flags.items())),
             weak_charges=() if has_own_time else _latest({*self.weak_charges, *new.weak_charges}),
             weak_refunds=_latest_by_rule((*self.weak_refunds, *new.weak_refunds)),
+            revokes=_latest_of_series((*self.revokes, *new.revokes)),
         )
 
     def same_work(self, other: Facts) -> bool:
-        """Say whether both know the same charges, refunds and grants; they may differ in flags."""
+        """Say whether both know the same charges, refunds, grants and revokes; they may differ in flags."""
         return self.work == other.work
 
     @property
     def work(self) -> tuple[tuple[Fact, ...], ...]:
         """All but the flags."""
-        return self.charges, self.refunds, self.grants, self.weak_charges, self.weak_refunds
+        return self.charges, self.refunds, self.grants, self.weak_charges, self.weak_refunds, self.revokes
 
     @property
     def charge(self) -> Charge | None:
@@ -142,9 +187,19 @@ class Facts:
         return self.grants[0] if self.grants else None
 
     @property
+    def revoking(self) -> tuple[Revoke, ...]:
+        """The revokes that count for that grant: of each series the latest, of one instant the one that takes most."""
+        if not self.revokes or (grant := self.grant) is None:
+            return ()
+        of_series: dict[str, Revoke] = {}
+        for revoke in self.revokes:
+            of_series[revoke.series] = max(of_series.get(revoke.series, revoke), revoke, key=lambda each: each.takes(grant))
+        return tuple(of_series.values())
+
+    @property
     def counting(self) -> tuple[Fact | None, ...]:
         """What decides the cost. As long as it stays, the cost does."""
-        return self.charge, self.refund, self.grant
+        return self.charge, self.refund, self.grant, *self.revoking
 
     def latest(self) -> Charge | Refund | None:
         """Return the latest fact with a time of its own, else the latest weak one; a refund before a charge of its instant."""
@@ -169,21 +224,43 @@ def _may_count(refunds: set[Refund]) -> tuple[Refund, ...]:
     """Return the refunds that may still count, by their instants. Before one without a window none ever does."""
     unbounded_at = max((refund.at for refund in refunds if refund.within is None), default=None)
     kept = (refund for refund in refunds if unbounded_at is None or refund.at >= unbounded_at)
-    return tuple(sorted(kept, key=lambda refund: (refund.at, refund.rule, refund.percent, refund.within or timedelta.max)))
+    return tuple(sorted(kept, key=_by_instant))
+
+
+def _by_instant(refund: Refund) -> tuple[datetime, str, Decimal, timedelta, Decimal, Content, str]:
+    percent, amount = refund.percent or ZERO, refund.amount or ZERO
+    return refund.at, refund.rule, percent, refund.within or timedelta.max, amount, refund.content, refund.policy
 
 
 def _latest_by_rule(refunds: Iterable[Refund]) -> tuple[Refund, ...]:
     """Return the latest that each rule has told, the oldest first. They have no window: a scan's start is nobody's time."""
     latest: dict[str, Refund] = {}
     for refund in refunds:
-        latest[refund.rule] = max(refund, latest.get(refund.rule, refund), key=lambda each: (each.at, each.percent))
+        latest[refund.rule] = max(refund, latest.get(refund.rule, refund), key=_by_instant)
     return tuple(sorted(latest.values(), key=lambda refund: (refund.at, refund.rule)))
+
+
+def _latest_of_series(revokes: tuple[Revoke, ...]) -> tuple[Revoke, ...]:
+    """Return the revokes of the latest instant of each series: an earlier one never counts again."""
+    if len(revokes) <= 1:
+        return revokes
+    latest: dict[str, datetime] = {}
+    for revoke in revokes:
+        latest[revoke.series] = max(revoke.at, latest.get(revoke.series, revoke.at))
+    return tuple(sorted({revoke for revoke in revokes if revoke.at == latest[revoke.series]}, key=_by_series))
+
+
+def _by_series(revoke: Revoke) -> tuple[str, Decimal, Decimal, Content, str]:
+    return revoke.series, revoke.percent or ZERO, revoke.amount or ZERO, revoke.content, revoke.policy
 
 
 def _most_generous(refunds: tuple[Refund, ...], charge: Charge) -> Refund | None:
     in_time = [refund for refund in refunds if refund.is_in_time_for(charge)]
     latest_at = in_time[-1].at if in_time else None
-    return max((refund for refund in in_time if refund.at == latest_at), key=lambda refund: refund.percent, default=None)
+    of_latest = [refund for refund in in_time if refund.at == latest_at]
+    if len(of_latest) <= 1:
+        return of_latest[0] if of_latest else None
+    return max(of_latest, key=lambda refund: (refund.gives(charge), refund.percent or ZERO))
 
 
 def _later(charges: tuple[Charge, ...], refunds: tuple[Refund, ...]) -> Charge | Refund | None:
@@ -199,5 +276,10 @@ def all_claims(facts: Facts) -> tuple[Claim, ...]:
 
 
 def most_twins(facts: Facts) -> int:
-    """Return how many charges of one instant (or grants of one reference) are known that say different things."""
-    return max(map(len, (facts.charges, facts.grants, facts.weak_charges)))
+    """Return how many facts of one instant are known that say different things, of the kind that has most of them."""
+    claims = max(len(facts.charges), len(facts.grants), len(facts.weak_charges))
+    if len(facts.refunds) <= TWINS_MAX and len(facts.revokes) <= TWINS_MAX:  # as nearly all are
+        return claims
+    of_rule = Counter((refund.at, refund.rule) for refund in facts.refunds)
+    of_series = Counter(revoke.series for revoke in facts.revokes)
+    return max(claims, *of_rule.values(), *of_series.values())

@@ -33,7 +33,9 @@ from engine.policy.grammar import (
 )
 from engine.policy.loader import POLICY
 from engine.policy.price_rows import Change, Rate, Selectors
+from engine.policy.pricing import BESIDE_COMPONENTS
 from engine.policy.rules import TERMS_KEYS
+from engine.policy.sharing import NumberOrExpression
 from engine.policy.words import ABOUT
 
 Schema = dict[str, Any]
@@ -84,6 +86,11 @@ def _number(shape: Number, _path: str) -> Schema:
     kind = "integer" if shape.whole else "number"
     bounds = {"minimum": float(shape.low), "maximum": float(shape.high)}
     return {"anyOf": [{"type": kind, **bounds}, {"type": "string", "pattern": _whole(NUMBER.pattern)}]}
+
+
+def _number_or_expression(shape: NumberOrExpression, _path: str) -> Schema:
+    bounds = {"minimum": float(shape.number.low), "maximum": float(shape.number.high)}
+    return {"anyOf": [{"type": "number", **bounds}, {"type": "string", "minLength": 1}]}
 
 
 def _list(shape: ListOf, path: str) -> Schema:
@@ -144,6 +151,7 @@ SCHEMAS: Mapping[type, Callable[[Any, str], Schema]] = {
         "errorMessage": "Write a JMESPath expression, like detail.jobId.",
     },
     EventPattern: lambda _shape, _path: {"type": "object", "minProperties": 1},
+    NumberOrExpression: _number_or_expression,
     ListOf: _list,
     MapOf: _map,
     Keys: _keys,
@@ -164,18 +172,25 @@ def _rule_of(action: Action, needed: str) -> Schema:
 
 
 def _flat_or(terms: Keys) -> Schema:
-    """Return what the keys of a charge or a grant must be: ``amount`` alone, or those that a quantity needs."""
-    others = [name for name in terms.keys if name != "amount"]
-    return {"if": {"required": ["amount"]}, "then": _without(others), "else": {"required": list(terms.or_amount)}}
+    """Return what the keys of a charge or a grant must be: ``amount`` alone, ``components``, or what a quantity needs."""
+    flat = {"if": {"required": ["amount"]}, "then": _without(name for name in terms.keys if name not in {"amount", "name"})}
+    priced: Schema = {"required": list(terms.or_amount)}
+    if "components" in terms.keys:
+        priced = {"if": {"required": ["components"]}, "then": _without(BESIDE_COMPONENTS), "else": priced}
+    return {**flat, "else": priced}
 
 
 def _without(names: Iterable[str]) -> Schema:
     return {"properties": dict.fromkeys(names, False)}
 
 
+ONE_SHARE: Schema = {"oneOf": [{"required": ["percent"]}, {"required": ["amount"]}]}
+
 BETWEEN_KEYS: Mapping[str, Schema] = {
     "prices.": {"if": {"required": ["changes"]}, "then": _without(("rates", "by", "tiers")), "else": {"required": ["rates"]}},
     "rules.": {"allOf": [_rule_of(action, kind.key) for action, kind in BY_ACTION.items()]},
+    "rules.refund.": ONE_SHARE,
+    "rules.revoke.": ONE_SHARE,
     "anomalies.": {
         "anyOf": [{"required": [name]} for name in ("match", *DETECTORS)],
         "not": {"anyOf": [{"required": list(pair)} for pair in combinations(DETECTORS, 2)]},

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, assert_never
 
 from attrs import frozen
@@ -15,21 +13,10 @@ from attrs import frozen
 from engine.domain.fact_kinds import Action
 from engine.policy.charges import ChargeTerms
 from engine.policy.expressions.paths import Path
+from engine.policy.shares import RefundTerms, RevokeTerms
 
 if TYPE_CHECKING:
     from engine.policy.grammar import Shape
-
-
-@frozen
-class RefundTerms:
-    """How many percent of a charge go back, and how old the charge may be (None: as old as it likes)."""
-
-    percent: Decimal
-    within: timedelta | None = None
-
-    def paths(self) -> Iterator[Path]:
-        """Yield the expressions that an event is asked."""
-        yield from ()
 
 
 @frozen
@@ -43,12 +30,12 @@ class FlagTerms:
         yield from ()
 
 
-type Terms = ChargeTerms | RefundTerms | FlagTerms
+type Terms = ChargeTerms | RefundTerms | RevokeTerms | FlagTerms
 
 
 def terms_shape(action: Action) -> Shape:
     """Return what a rule of this action says. Of a price book it gives the name (``pricing.DraftTerms``)."""
-    from engine.policy import grammar, pricing  # noqa: PLC0415  a compiled policy needs neither
+    from engine.policy import grammar, pricing, sharing  # noqa: PLC0415  a compiled policy needs none of them
 
     match action:
         case Action.DEBIT:
@@ -56,9 +43,9 @@ def terms_shape(action: Action) -> Shape:
         case Action.GRANT:
             return pricing.GRANT
         case Action.REFUND:
-            percent = grammar.Number(Decimal(0), Decimal(100))
-            keys = {"percent": grammar.Key(percent), "within": grammar.Key(grammar.Duration(), None)}
-            return grammar.Keys(keys, lambda values, _node, _notes: RefundTerms(**values))
+            return sharing.REFUND
+        case Action.REVOKE:
+            return sharing.REVOKE
         case Action.FLAG:
             return grammar.Text()
         case _:

@@ -9,13 +9,15 @@ from typing import Any, assert_never
 
 from attrs import evolve, frozen
 
-from engine.domain.envelope import Envelope
+from engine.domain.envelope import Document, Envelope
 from engine.domain.fact_kinds import Action, Kind
-from engine.domain.facts import Charge, Facts, Grant, Refund
+from engine.domain.facts import Charge, Content, Facts, Grant, Refund, Revoke
+from engine.domain.instants import read_instant
 from engine.domain.price import Price
+from engine.domain.texts import text_problem
 from engine.policy.charges import ChargeTerms, Priced, price_charge
 from engine.policy.model import Policy, Rule
-from engine.policy.terms import RefundTerms
+from engine.policy.shares import RefundTerms, RevokeTerms, share_told
 from engine.rating.recognise import Telling
 
 
@@ -46,15 +48,38 @@ def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effe
 
 def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Priced:
     assert isinstance(rule.terms, ChargeTerms)  # noqa: S101  the loader gives every debit and grant rule its terms
-    return price_charge(rule.terms, envelope.document, at, policy.money)
+    priced = price_charge(rule.terms, envelope.document, at, policy.money)
+    return evolve(priced, content=_without(at, priced.content)) if envelope.time_is_assumed else priced
+
+
+def _without(assumed: datetime, content: Content) -> Content:
+    """Return what a row itself said: a price that is taken at the start of a scan would make each scan tell another fact."""
+    return tuple((expression, text) for expression, text in content if read_instant(text) != assumed)
 
 
 def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     terms = rule.terms
     assert isinstance(terms, RefundTerms)  # noqa: S101  the loader gives every refund rule its terms
-    if envelope.time_is_assumed:  # the start of a scan says nothing of how old the charge was
-        return Effect(Facts(weak_refunds=(Refund(terms.percent, at, None, policy.identity, rule.name),)))
-    return Effect(Facts(refunds=(Refund(terms.percent, at, terms.within, policy.identity, rule.name),)))
+    share = share_told(terms, envelope.document, policy.money)
+    # the start of a scan says nothing of how old the charge was
+    within = None if envelope.time_is_assumed else terms.within
+    refunds = (Refund(share.percent, at, within, policy.identity, rule.name, share.amount, share.content),)
+    return Effect(Facts(weak_refunds=refunds) if envelope.time_is_assumed else Facts(refunds=refunds))
+
+
+def _revoke(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
+    terms = rule.terms
+    assert isinstance(terms, RevokeTerms)  # noqa: S101  the loader gives every revoke rule its terms
+    share = share_told(terms, envelope.document, policy.money)
+    content = share.content or _kind_said(envelope.document)
+    revoke = Revoke(share.percent, share.amount, at, terms.series or rule.name, content, policy.identity)
+    return Effect(Facts(revokes=(revoke,)))
+
+
+def _kind_said(document: Document) -> Content:
+    """Return what tells an event of a flat figure from another of its instant, under whatever policy: its detail-type."""
+    said = document.get("detail-type")
+    return (('"detail-type"', said),) if isinstance(said, str) and text_problem(said) is None else ()
 
 
 def _flag(rule: Rule, _envelope: Envelope, at: datetime, _policy: Policy) -> Effect:
@@ -73,6 +98,8 @@ def _contribution(action: Action) -> Contribute:
             return _refund
         case Action.GRANT:
             return _grant
+        case Action.REVOKE:
+            return _revoke
         case Action.FLAG:
             return _flag
         case _:
@@ -108,28 +135,48 @@ def _weak_charge(telling: Telling, known: Facts, new: Charge) -> Charge:
 def _known_refunds(telling: Telling, known: Facts) -> Fields:
     new = telling.facts
     return {
-        "refunds": tuple(_first_refund(known.refunds, refund) for refund in new.refunds),
-        "weak_refunds": tuple(_weak_refund(known, refund) for refund in new.weak_refunds),
+        "refunds": tuple(_first_refund(telling, known.refunds, refund) for refund in new.refunds),
+        "weak_refunds": tuple(_weak_refund(telling, known, refund) for refund in new.weak_refunds),
     }
 
 
-def _first_refund(known: tuple[Refund, ...], new: Refund) -> Refund:
-    return next((old for old in known if old.is_told_by(new)), new)
+def _first_refund(telling: Telling, known: tuple[Refund, ...], new: Refund) -> Refund:
+    return next((old for old in known if old.is_told_by(new) and telling.says(old.content, new.content)), new)
 
 
-def _weak_refund(known: Facts, new: Refund) -> Refund:
+def _weak_refund(telling: Telling, known: Facts, new: Refund) -> Refund:
     """A row that still says that it failed repeats the known refund, unless the job was rendered in between.
 
     It gives what it gave, and holds until the later scan: a charge in between may come late.
     """
     charge = known.charge
-    same = (old for old in reversed(known.weak_refunds) if old.rule in {"", new.rule})
+    by_rule = (old for old in reversed(known.weak_refunds) if old.rule in {"", new.rule})
+    same = (old for old in by_rule if telling.says(old.content, new.content))
     old = next((old for old in same if charge is None or old.at >= charge.at), None)
     return evolve(old, at=max(old.at, new.at)) if old else new
 
 
 def _known_grants(telling: Telling, known: Facts) -> Fields:
     return {"grants": telling.first_told(known.grants, telling.facts.grants)}
+
+
+def _known_revokes(telling: Telling, known: Facts) -> Fields:
+    return {"revokes": tuple(_first_revoke(telling, known.revokes, revoke) for revoke in telling.facts.revokes)}
+
+
+def _first_revoke(telling: Telling, known: tuple[Revoke, ...], new: Revoke) -> Revoke:
+    """Return a revoke in the words of its first telling.
+
+    A row without a time of its own tells it again until it says something else. Under one policy another figure or another
+    series is another event. Another policy may have another series for the event, and must not take the credits twice.
+    """
+    of_moment = (old for old in known if old.at == new.at or telling.time_is_assumed)
+    alike = (old for old in of_moment if old.policy != new.policy or _is_one_step(old, new))
+    return next((old for old in alike if telling.says(old.content, new.content)), new)
+
+
+def _is_one_step(old: Revoke, new: Revoke) -> bool:
+    return (old.series, old.percent, old.amount) == (new.series, new.percent, new.amount)
 
 
 def _known_flags(telling: Telling, _known: Facts) -> Fields:
@@ -144,6 +191,8 @@ def _recogniser(kind: Kind) -> Recognise:
             return _known_refunds
         case Kind.GRANT:
             return _known_grants
+        case Kind.REVOKE:
+            return _known_revokes
         case Kind.FLAG:
             return _known_flags
         case _:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from engine.domain.fact_kinds import Kind
-from engine.domain.facts import Charge, Facts, Refund
+from engine.domain.facts import Charge, Facts, Grant, Refund
 from engine.domain.instants import instant_text
 from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO, Money, canonical
@@ -28,16 +28,28 @@ def desired_cost(facts: Facts, money: Money) -> Decimal:
     """Return what a job with these facts should have cost (credits, >= 0), or what a grant gave, as a negative.
 
     No charge known: 0. No refund counts for the charge: its amount. Else what the refund that counts leaves of it, never more
-    than the charge; at equal times the refund is the later.
+    than the charge; at equal times the refund is the later. A grant gives its amount less what is revoked, never below 0.
     """
     if facts.grant is not None:
-        return facts.grant.amount.copy_negate()
+        return _given(facts, facts.grant, money).copy_negate()
     if facts.charge is None:
         return ZERO
     if (refund := facts.refund) is None:
         return facts.charge.amount
-    left = money.round(EXACT.multiply(facts.charge.amount, EXACT.scaleb(100 - refund.percent, -2)))
-    return min(left, facts.charge.amount)
+    return _left(facts.charge.amount, refund.gives(facts.charge), money)
+
+
+def _given(facts: Facts, grant: Grant, money: Money) -> Decimal:
+    """Return what a grant gives less what its series of revokes take back together."""
+    revoked = ZERO
+    for revoke in facts.revoking:
+        revoked = EXACT.add(revoked, revoke.takes(grant))
+    return _left(grant.amount, min(revoked, grant.amount), money) if revoked else grant.amount
+
+
+def _left(whole: Decimal, back: Decimal, money: Money) -> Decimal:
+    """Return what is left of ``whole``, rounded, but never more than it was."""
+    return min(money.round(EXACT.subtract(whole, back)), whole)
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
@@ -54,7 +66,7 @@ def _charge_steps(facts: Facts) -> Iterator[str]:
 
 def _refund_steps(facts: Facts) -> Iterator[str]:
     for refund in (*facts.refunds, *facts.weak_refunds):
-        yield f"{canonical(refund.percent)} % back at {instant_text(refund.at)}"
+        yield f"{_share(refund.percent, refund.amount)} back at {instant_text(refund.at)}"
         yield from _why_not(refund, facts.charge, facts.refund)
 
 
@@ -71,13 +83,35 @@ def _why_not(refund: Refund, charge: Charge | None, counting: Refund | None) -> 
 
 def _first_refund_steps(facts: Facts) -> Iterator[str]:
     for refund in facts.refunds:
+        yield from (f"{expression} is {text}" for expression, text in refund.content)
         limit = f", if it is not older than {refund.within}" if refund.within is not None else ""
-        yield f"{canonical(refund.percent)} % of what the job was charged goes back{limit}; as its first event, of nothing"
+        share = _share(refund.percent, refund.amount)
+        yield f"{share} of what the job was charged goes back{limit}; as its first event, of nothing"
+
+
+def _share(percent: Decimal | None, amount: Decimal | None) -> str:
+    return f"{canonical(percent or ZERO)} %" if amount is None else f"{canonical(amount)} credits"
 
 
 def _grant_steps(facts: Facts) -> Iterator[str]:
     if facts.grant is not None:
         yield f"granted {facts.grant.amount:f}"
+
+
+def _revoke_steps(facts: Facts) -> Iterator[str]:
+    for revoke in facts.revokes:
+        yield f"{_share(revoke.percent, revoke.amount)} taken back by {revoke.series} at {instant_text(revoke.at)}"
+        if facts.grant is None:
+            yield "no grant is known, so nothing is taken back"
+        elif revoke not in facts.revoking:
+            yield "another of that instant takes more, and counts instead"
+
+
+def _first_revoke_steps(facts: Facts) -> Iterator[str]:
+    for revoke in facts.revokes:
+        yield from (f"{expression} is {text}" for expression, text in revoke.content)
+        share = _share(revoke.percent, revoke.amount)
+        yield f"{share} of the grant is taken back by {revoke.series}; as its first event, of nothing"
 
 
 def _no_steps(_facts: Facts) -> Iterator[str]:
@@ -93,6 +127,8 @@ def _words(kind: Kind) -> tuple[Steps, Steps]:
             return _refund_steps, _first_refund_steps
         case Kind.GRANT:
             return _grant_steps, _no_steps
+        case Kind.REVOKE:
+            return _revoke_steps, _first_revoke_steps
         case Kind.FLAG:
             return _no_steps, _no_steps
         case _:
@@ -106,7 +142,9 @@ def cost_steps(facts: Facts, cost: Decimal, money: Money) -> Iterator[str]:
     """Yield how known facts come to what a job should cost, or a grant gives."""
     for known, _ in WORDS.values():
         yield from known(facts)
-    if facts.grant is None:
+    if facts.revoking:
+        yield f"gives {-cost:f} ({money.rounding}, {money.places} places)"
+    elif facts.grant is None:
         yield f"should cost {cost:f} ({money.rounding}, {money.places} places)"
 
 

@@ -154,7 +154,7 @@ def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, pol
 def _type(reference: str, amount: Decimal, facts: Facts, known: Facts) -> EntryType:
     if amount == ZERO:
         return EntryType.FLAG if facts.same_work(known) else EntryType.VOID
-    return moving_type(reference, amount)
+    return moving_type(reference, amount, facts, known)
 
 
 def _standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]:
@@ -168,7 +168,7 @@ def _standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]
 
 
 def _is_refused(entry: Entry, standing: Standing, policy: Policy) -> bool:
-    """Only a charge waits for a balance: a grant that was too large is corrected at once, whatever is left."""
+    """Only a charge waits for a balance: what was granted is taken back at once, whatever is left."""
     is_covered = standing is Standing.ASSUMED_COVERED
     may_wait = ENTRY_TYPES[entry.type].waits_for_balance
     return may_wait and not is_covered and policy.overdraft is Overdraft.REFUSE

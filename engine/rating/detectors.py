@@ -26,8 +26,8 @@ GROUP_BYTES_MAX = 256
 KEY_BYTES = 9
 """Of a digest: of a million keys two are equal once in nine billion times."""
 
-Priced = Mapping[str, Mapping[str, Decimal | str | bool | None]]
-"""``charge`` or ``grant``: ``amount``, ``quantity``, ``rate``, ``unit``, ``price``, ``defaulted``; empty without a price."""
+Priced = Mapping[str, Mapping[str, object]]
+"""``charge`` or ``grant``, as ``assess.priced_view`` has them; empty for what has no price."""
 
 FIGURES = ("amount", "quantity", "rate", "unit", "price")
 """What an anomaly without a detector says of the price."""

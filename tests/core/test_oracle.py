@@ -42,11 +42,13 @@ rules:
     charge: {{price: unit, quantity: {quantity}, minimum: "{minimum}"}}
   - {{name: whole, match: {{detail-type: [failed]}}, action: refund, refund: {{percent: 100, within: {hours}h}}}}
   - {{name: part, match: {{detail-type: [cancelled]}}, action: refund, refund: {{percent: {percent}}}}}
+  - {{name: credit, match: {{detail-type: [credited]}}, action: refund, refund: {{{credit}, within: {hours}h}}}}
 overdraft: allow
 catch_up:
   - {{when: {{status: [completed]}}, event: {{source: app, detail-type: rendered, time: at}}}}
   - {{when: {{status: [failed]}}, event: {{source: app, detail-type: failed, time: at}}}}
   - {{when: {{status: [cancelled]}}, event: {{source: app, detail-type: cancelled, time: at}}}}
+  - {{when: {{status: [credited]}}, event: {{source: app, detail-type: credited, time: at}}}}
 """
 
 
@@ -62,6 +64,7 @@ class Terms:
     minimum: str = "0"
     hours: int = 1
     percent: int = 50
+    credit: str = "amount: detail.seconds"
 
     def price(self, telling: Telling) -> Fraction:
         """Return what a render costs under this policy."""
@@ -76,12 +79,23 @@ class Terms:
         """Return the expressions that this policy asks of a render."""
         return self.quantity, self.by
 
+    def failure(self, telling: Telling) -> tuple[str, bool, Fraction, int | None, tuple[str, ...]]:
+        """Return a failure's rule under this policy, whether it says a percent, its figure, its window, and what is asked."""
+        rule, percent, hours = {"failed": ("whole", 100, self.hours), "cancelled": ("part", self.percent, None)}.get(
+            telling.kind, ("credit", 0, self.hours)
+        )
+        if rule != "credit":
+            return rule, True, Fraction(percent), hours, ()
+        word, said = self.credit.split(": ")
+        asked = (said,) if said in telling.answers() else ()
+        return rule, word == "percent", Fraction(telling.answers()[said] if asked else said), hours, asked
+
 
 EDITS = [
     Terms(),
-    Terms(rate="0.01", pro="0.02", percent=80, hours=3),
-    Terms(quantity="detail.frames", by="detail.quality"),
-    Terms(minimum="3", hours=9, percent=20),
+    Terms(rate="0.01", pro="0.02", percent=80, hours=3, credit="percent: detail.seconds"),
+    Terms(quantity="detail.frames", by="detail.quality", credit="amount: detail.frames"),
+    Terms(minimum="3", hours=9, percent=20, credit="percent: 40"),
 ]
 POLICIES: list[Policy] = [
     parse_policy(
@@ -116,7 +130,7 @@ class Telling:
         """Return the event, or the event that the row stands for."""
         said = {name.removeprefix("detail."): text for name, text in self.answers().items()}
         time = f"2026-01-{5 + self.at // 1440:02}T{self.at % 1440 // 60:02}:{self.at % 60:02}:00Z"
-        detail = {"jobId": "j-1", "userId": "u-1", **(said if self.kind == "rendered" else {})}
+        detail = {"jobId": "j-1", "userId": "u-1", **(said if self.kind in {"rendered", "credited"} else {})}
         status = {"rendered": "completed"}.get(self.kind, self.kind)
         document = {"source": "app", "detail-type": self.kind, "time": time, "detail": detail}
         if not self.weak:
@@ -155,8 +169,20 @@ class Back:
 
     at: int
     rule: str
-    percent: int
+    is_percent: bool
+    figure: Fraction
     hours: int | None
+    said: tuple[tuple[str, str], ...] = ()
+
+    def is_told_by(self, telling: Telling) -> bool:
+        """It answers what was asked at the first telling."""
+        readable = {f"detail.{name}" for name in POLICIES[telling.edit].row_attributes or ()} if telling.weak else None
+        answers = telling.answers()
+        return all(answers[name] == text for name, text in self.said if readable is None or name in readable)
+
+    def gives(self, amount: Fraction) -> Fraction:
+        """Return what goes back of a charge."""
+        return amount * self.figure / 100 if self.is_percent else min(self.figure, amount)
 
     def is_in_time(self, charge: Claim) -> bool:
         """Not before the charge, nor after the window."""
@@ -190,16 +216,19 @@ class Oracle:
             self._tell_failure(telling, terms)
 
     def _tell_failure(self, telling: Telling, terms: Terms) -> None:
-        rule, percent, hours = ("whole", 100, terms.hours) if telling.kind == "failed" else ("part", terms.percent, None)
+        rule, is_percent, figure, hours, asked = terms.failure(telling)
         backs = self.weak_backs if telling.weak else self.backs
         hours = None if telling.weak else hours  # a scan's start is no time of the failure
         charge = self.charge()
         known = [
             back
             for back in reversed(backs)
-            if back.rule == rule and (back.at == telling.at or (telling.weak and (charge is None or back.at >= charge.at)))
+            if back.rule == rule
+            and (back.at == telling.at or (telling.weak and (charge is None or back.at >= charge.at)))
+            and back.is_told_by(telling)
         ]
-        first = known[0] if known else Back(telling.at, rule, percent, hours)
+        said = tuple((name, telling.answers()[name]) for name in asked)
+        first = known[0] if known else Back(telling.at, rule, is_percent, figure, hours, said)
         backs.append(evolve(first, at=telling.at))
 
     def charge(self) -> Claim | None:
@@ -212,14 +241,14 @@ class Oracle:
         """Return what the job should cost."""
         charge = self.charge()
         back = self.back(charge) if charge else None
-        return charge.amount * (100 - (back.percent if back else 0)) / 100 if charge else Fraction(0)
+        return charge.amount - (back.gives(charge.amount) if back else 0) if charge else Fraction(0)
 
     def back(self, charge: Claim) -> Back | None:
         """Return the refund that counts: of those in time the latest, of one instant the most generous."""
         for backs in (self.backs, self.weak_backs):
             in_time = [back for back in backs if back.is_in_time(charge)]
             if in_time:
-                return max(in_time, key=lambda back: (back.at, back.percent))
+                return max(in_time, key=lambda back: (back.at, back.gives(charge.amount)))
         return None
 
 
@@ -231,7 +260,8 @@ RENDERS = st.builds(
     st.sampled_from(["hd", "pro"]),
 )  # fmt: skip
 FAILURES = st.builds(Telling, st.sampled_from(["failed", "cancelled"]), INSTANTS)
-EVENTS = st.one_of(RENDERS, FAILURES)
+CREDITED = st.builds(Telling, st.just("credited"), INSTANTS, st.sampled_from([0, 1, 2, 12]))
+EVENTS = st.one_of(RENDERS, FAILURES, CREDITED)
 
 
 @st.composite
@@ -346,7 +376,7 @@ def one_of_an_instant(refunds: tuple[Refund, ...], charge: Charge) -> Refund | N
     """Let the most generous of an instant speak for all of it, in time or not."""
     best: dict[Any, Refund] = {}
     for refund in refunds:
-        best[refund.at] = max(refund, best.get(refund.at, refund), key=lambda each: each.percent)
+        best[refund.at] = max(refund, best.get(refund.at, refund), key=lambda each: each.gives(charge))
     in_time = [refund for refund in best.values() if refund.is_in_time_for(charge)]
     return in_time[-1] if in_time else None
 
@@ -369,9 +399,14 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "a failed row that is read again gives what it would give today": (
         contributions,
         "_weak_refund",
-        lambda _known, new: new,
+        lambda _telling, _known, new: new,
     ),
-    "a refund told again gives what it would give today": (contributions, "_first_refund", lambda _known, new: new),
+    "a refund told again gives what it would give today": (contributions, "_first_refund", lambda _telling, _known, new: new),
+    "of one rule and one instant one refund is kept": (
+        contributions,
+        "_first_refund",
+        lambda _telling, known, new: next((old for old in known if old.is_told_by(new)), new),
+    ),
     "a completed row is charged anew at each scan": (
         contributions,
         "_weak_charge",

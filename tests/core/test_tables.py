@@ -17,7 +17,7 @@ from attrs import fields
 from engine.domain.entry_types import ENTRY_TYPES, METRICS, POSTED
 from engine.domain.envelope import Source
 from engine.domain.fact_kinds import BY_ACTION, FACT_KINDS, KEPT, moving_type, read_facts, written
-from engine.domain.facts import Charge, Facts, Grant, Refund
+from engine.domain.facts import Charge, Facts, Grant, Refund, Revoke
 from engine.policy import parse_policy
 from engine.policy.detectors import DETECTORS, Detector
 from engine.policy.patterns import parse
@@ -33,12 +33,17 @@ FACTS: dict[str, tuple[object, ...]] = {
     "charges": (Charge(Decimal("0.8"), AT, SAID, "p@1"), Charge(Decimal("0.9"), AT, (), "p@1")),
     "refunds": (
         Refund(Decimal(50), AT, timedelta(hours=2), "p@1", "r"),
+        Refund(None, AT, timedelta(hours=3), "p@1", "s", Decimal("1.5"), (("detail.back", "1.5"),)),
         Refund(Decimal(100), AT + timedelta(hours=1), timedelta(hours=1)),
     ),
     "grants": (Grant(Decimal(5), AT, SAID, "p@1"), Grant(Decimal(9), AT)),
     "flags": (("burst", AT), ("test", AT)),
     "weak_charges": (Charge(Decimal("0.8"), AT, SAID, "p@1"),),
     "weak_refunds": (Refund(Decimal(100), AT, None, "p@1", "r"),),
+    "revokes": (
+        Revoke(None, Decimal("1.5"), AT, "disputes", (("detail.taken", "1.5"),), "p@1"),
+        Revoke(Decimal(50), None, AT, "refunds"),
+    ),
 }
 """Facts as each field of ``Facts`` keeps them."""
 
@@ -55,8 +60,27 @@ ITEMS: dict[str, dict[str, object]] = {
                 "withinSeconds": 7200,
                 "policy": "p@1",
                 "rule": "r",
+                "amount": None,
+                "content": None,
             },
-            {"percent": Decimal(100), "at": "2026-01-05T11:00:00Z", "withinSeconds": 3600, "policy": None, "rule": None},
+            {
+                "percent": None,
+                "at": "2026-01-05T10:00:00Z",
+                "withinSeconds": 10800,
+                "policy": "p@1",
+                "rule": "s",
+                "amount": Decimal("1.5"),
+                "content": {"detail.back": "1.5"},
+            },
+            {
+                "percent": Decimal(100),
+                "at": "2026-01-05T11:00:00Z",
+                "withinSeconds": 3600,
+                "policy": None,
+                "rule": None,
+                "amount": None,
+                "content": None,
+            },
         ]
     },
     "grants": {
@@ -67,9 +91,37 @@ ITEMS: dict[str, dict[str, object]] = {
     "weak_charges": {
         "weakCharge": {"amount": Decimal("0.8"), "at": "2026-01-05T10:00:00Z", "content": dict(SAID), "policy": "p@1"}
     },
+    "revokes": {
+        "revokes": [
+            {
+                "percent": None,
+                "amount": Decimal("1.5"),
+                "at": "2026-01-05T10:00:00Z",
+                "series": "disputes",
+                "content": {"detail.taken": "1.5"},
+                "policy": "p@1",
+            },
+            {
+                "percent": Decimal(50),
+                "amount": None,
+                "at": "2026-01-05T10:00:00Z",
+                "series": "refunds",
+                "content": None,
+                "policy": None,
+            },
+        ]
+    },
     "weak_refunds": {
         "weakRefunds": [
-            {"percent": Decimal(100), "at": "2026-01-05T10:00:00Z", "withinSeconds": None, "policy": "p@1", "rule": "r"}
+            {
+                "percent": Decimal(100),
+                "at": "2026-01-05T10:00:00Z",
+                "withinSeconds": None,
+                "policy": "p@1",
+                "rule": "r",
+                "amount": None,
+                "content": None,
+            }
         ]
     },
 }
@@ -110,7 +162,7 @@ def test_no_fact_is_lost_where_facts_join_or_are_told_again(field: str):
 
 def test_each_action_tells_one_kind_of_fact_under_a_key_of_its_own():
     """What a rule says under another key has no meaning for it."""
-    assert {"debit": "charge", "refund": "refund", "grant": "grant", "flag": "reason"} == {
+    assert {"debit": "charge", "refund": "refund", "grant": "grant", "revoke": "revoke", "flag": "reason"} == {
         action.value: kind.key for action, kind in BY_ACTION.items()
     }
     assert len(FACT_KINDS) == len({kind.key for kind in FACT_KINDS.values()})
@@ -133,12 +185,28 @@ def test_the_log_and_the_sign_say_the_type_of_an_entry(reference: str, amount: s
     assert expected == moving_type(reference, Decimal(amount))
 
 
+def test_an_entry_of_a_grant_is_a_revoke_where_only_revokes_are_new():
+    """Of either sign. A grant that comes after its revoke is a grant, and so is what nothing new explains."""
+    grants, revokes = Facts(grants=FACTS["grants"][:1]), Facts(revokes=FACTS["revokes"])
+    both, won = grants.join(revokes), Facts(revokes=(Revoke(None, Decimal(0), AT + timedelta(hours=1), "disputes"),))
+
+    def entry_type(amount: int, facts: Facts, known: Facts) -> str:
+        return moving_type("grant#g-1", Decimal(amount), facts, known).value
+
+    assert "revoke" == entry_type(-2, both, grants)
+    assert "revoke" == entry_type(2, both.join(won), both)
+    assert "grant" == entry_type(3, both, revokes)
+    assert "grant" == entry_type(-1, both.join(Facts(grants=FACTS["grants"])), both)
+    assert "grant" == entry_type(-1, both, both)
+
+
 def test_each_type_of_an_entry_ends_an_event_in_its_own_way():
     """And each way to end has its metric."""
     assert [
         ("debit", "debited", "Debits", True, True),
         ("refund", "refunded", "Refunds", True, False),
         ("grant", "granted", "Grants", True, False),
+        ("revoke", "revoked", "Revokes", True, False),
         ("flag", "flagged", "Flags", False, False),
         ("void", "voided", "Voids", False, False),
     ] == [

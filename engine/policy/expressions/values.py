@@ -10,6 +10,7 @@ from typing import Any
 from engine.domain.digits import PLAIN_DIGITS_MAX, in_digits
 from engine.domain.errors import shown
 from engine.domain.money import canonical
+from engine.policy.expressions.event_and_row import EventAndRow
 
 Signature = Sequence[Mapping[str, Any]]
 
@@ -26,6 +27,7 @@ TYPES: Mapping[type, str] = {
     str: "string",
     list: "array",
     dict: "object",
+    EventAndRow: "object",
     type(None): "null",
 }
 """Python's classes by JMESPath's names. What is none of them is an expression (``&name``)."""
@@ -93,6 +95,8 @@ def exact(value: Any) -> Any:
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, Mapping):
+        if isinstance(value, EventAndRow):
+            return value.mapped(exact)
         return {key: exact(member) for key, member in value.items()}
     return [exact(element) for element in value] if isinstance(value, list | tuple) else value
 

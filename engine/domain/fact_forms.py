@@ -1,0 +1,145 @@
+"""The form in which an entry keeps its facts. It is for good: an entry of years ago is read by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from attrs import frozen
+
+from engine.domain.facts import Claim, Content, Refund, Revoke
+from engine.domain.instants import instant_text
+
+Stored = Mapping[str, Any]
+"""What an entry keeps of its facts, in plain values: ``Decimal``, texts, lists and maps. None is left out."""
+
+
+@frozen(eq=False, repr=False)
+class Kept:
+    """A field of ``Facts``: how an entry writes it down (``write``), and how it is read back from there."""
+
+    field: str
+    write: Callable[[Any], dict[str, object]]
+    read: Callable[[Stored], tuple[Any, ...]]
+
+
+def claims(name: str, field: str, of: Callable[[Decimal, datetime, Content, str], Claim]) -> Kept:
+    """The claim that counts stands under its name, those of its instant that say something else in a list beside it."""
+    twins = f"{name}Twins"
+
+    def write(claims: tuple[Claim, ...]) -> dict[str, object]:
+        if not claims:
+            return {}
+        others = {twins: [_claim(claim) for claim in claims[1:]]} if len(claims) > 1 else {}
+        return {name: _claim(claims[0]), **others}
+
+    def read(stored: Stored) -> tuple[Claim, ...]:
+        claims = [stored[name]] if name in stored else []
+        return tuple(of(*_claimed(claim)) for claim in (*claims, *stored.get(twins, ())))
+
+    return Kept(field, write, read)
+
+
+def _claim(claim: Claim) -> dict[str, object]:
+    return {
+        "amount": claim.amount,
+        "at": instant_text(claim.at),
+        "content": dict(claim.content) or None,
+        "policy": claim.policy or None,
+    }
+
+
+def _claimed(stored: Stored) -> tuple[Decimal, datetime, Content, str]:
+    return Decimal(stored["amount"]), _instant(stored["at"]), _content(stored), stored.get("policy", "")
+
+
+def refunds(name: str, field: str, first_form: str | None = None) -> Kept:
+    """Refunds stand in a list. The first form of entries kept the latest refund alone, under ``first_form``."""
+
+    def write(refunds: tuple[Refund, ...]) -> dict[str, object]:
+        return {name: [_refund(refund) for refund in refunds] or None}
+
+    def read(stored: Stored) -> tuple[Refund, ...]:
+        alone = [stored[first_form]] if first_form is not None and first_form in stored else []
+        return tuple(_refund_of(refund) for refund in stored.get(name, alone))
+
+    return Kept(field, write, read)
+
+
+def _refund(refund: Refund) -> dict[str, object]:
+    return {
+        "percent": refund.percent,
+        "at": instant_text(refund.at),
+        "withinSeconds": int(refund.within.total_seconds()) if refund.within is not None else None,
+        "policy": refund.policy or None,
+        "rule": refund.rule or None,
+        "amount": refund.amount,
+        "content": dict(refund.content) or None,
+    }
+
+
+def _refund_of(stored: Stored) -> Refund:
+    seconds = stored.get("withinSeconds")
+    return Refund(
+        percent=None if "amount" in stored else Decimal(stored["percent"]),
+        at=_instant(stored["at"]),
+        within=timedelta(seconds=int(seconds)) if seconds is not None else None,
+        policy=stored.get("policy", ""),
+        rule=stored.get("rule", ""),
+        amount=Decimal(stored["amount"]) if "amount" in stored else None,
+        content=_content(stored),
+    )
+
+
+def _content(stored: Stored) -> Content:
+    said = stored.get("content", {})
+    return tuple(sorted(said.items())) if isinstance(said, dict) else ()  # the first form kept values without expressions
+
+
+def _write_revokes(revokes: tuple[Revoke, ...]) -> dict[str, object]:
+    return {"revokes": [_revoke(revoke) for revoke in revokes] or None}
+
+
+def _revoke(revoke: Revoke) -> dict[str, object]:
+    return {
+        "percent": revoke.percent,
+        "amount": revoke.amount,
+        "at": instant_text(revoke.at),
+        "series": revoke.series,
+        "content": dict(revoke.content) or None,
+        "policy": revoke.policy or None,
+    }
+
+
+def _revokes_of(stored: Stored) -> tuple[Revoke, ...]:
+    return tuple(_revoke_of(revoke) for revoke in stored.get("revokes", ()))
+
+
+def _revoke_of(stored: Stored) -> Revoke:
+    return Revoke(
+        percent=None if "amount" in stored else Decimal(stored["percent"]),
+        amount=Decimal(stored["amount"]) if "amount" in stored else None,
+        at=_instant(stored["at"]),
+        series=stored["series"],
+        content=_content(stored),
+        policy=stored.get("policy", ""),
+    )
+
+
+def _write_flags(flags: tuple[tuple[str, datetime], ...]) -> dict[str, object]:
+    return {"flags": {name: instant_text(at) for name, at in flags} or None}
+
+
+def _flags_of(stored: Stored) -> tuple[tuple[str, datetime], ...]:
+    return tuple(sorted((name, _instant(at)) for name, at in stored.get("flags", {}).items()))
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+REVOKES = Kept("revokes", _write_revokes, _revokes_of)
+
+FLAGS = Kept("flags", _write_flags, _flags_of)
