@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.domain.errors import PolicyError
+from engine.domain.errors import PolicyError, RowNeeded
 from engine.policy.expressions.closures import closure_of
+from engine.policy.expressions.event_and_row import EventAndRow
 from engine.policy.expressions.exact import ExactFunctions, interpreter
 from engine.policy.expressions.functions import FUNCTIONS
 from engine.policy.expressions.paths import Path, PathProblem, compile_path
@@ -125,6 +126,40 @@ def test_closures_find_what_the_interpreter_finds(text: str, document: Any) -> N
     closures, interpreted = both(text, document)
 
     assert interpreted == closures
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@",
+        "*",
+        "a || row.a",
+        "row",
+        "row.*",
+        "multiply(a, row.b)",
+        "length(@)",
+        "[@, row]",
+        "!@",
+        "@ == @",
+        "to_string(@)",
+        "row.c[0]",
+    ],
+)
+@pytest.mark.parametrize("row", [{"a": 1, "b": 2.5, "c": [0.1]}, {}])
+def test_closures_see_the_jobs_own_row_as_the_interpreter_does(text: str, row: dict[str, Any]) -> None:
+    """Under its name, and not among the members of the event."""
+    closures, interpreted = both(text, EventAndRow({"a": 0.5, "d": {"e": 1.5}}, row))
+
+    assert interpreted == closures
+
+
+@pytest.mark.parametrize("text", ["row.a", "a || row.a", "multiply(row.a, `2`)", "[a, row]"])
+def test_closures_ask_for_a_row_that_was_not_read(text: str) -> None:
+    """As a plain path does; what needs no row asks for none."""
+    with pytest.raises(RowNeeded):
+        compile_path(text).search(EventAndRow({}, None))
+
+    assert 2 == compile_path("b || multiply(row.a, `2`)").search(EventAndRow({"b": 2}, None))
 
 
 @pytest.mark.parametrize("name", sorted(STANDARD))
