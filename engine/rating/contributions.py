@@ -141,7 +141,8 @@ def _known_refunds(telling: Telling, known: Facts) -> Fields:
 
 
 def _first_refund(telling: Telling, known: tuple[Refund, ...], new: Refund) -> Refund:
-    return next((old for old in known if old.is_told_by(new) and telling.says(old.content, new.content)), new)
+    told = (old for old in known if old.is_told_by(evolve(new, at=old.at) if telling.is_its_event(old.content) else new))
+    return next((old for old in told if telling.says(old.content, new.content)), new)
 
 
 def _weak_refund(telling: Telling, known: Facts, new: Refund) -> Refund:
@@ -170,8 +171,10 @@ def _first_revoke(telling: Telling, known: tuple[Revoke, ...], new: Revoke) -> R
     A row without a time of its own tells it again until it says something else. Under one policy another figure or another
     series is another event. Another policy may have another series for the event, and must not take the credits twice.
     """
-    of_moment = (old for old in known if old.at == new.at or telling.time_is_assumed)
-    alike = (old for old in of_moment if old.policy != new.policy or _is_one_step(old, new))
+    of_moment = (old for old in known if old.at == new.at or telling.time_is_assumed or telling.is_its_event(old.content))
+    alike = (
+        old for old in of_moment if old.policy != new.policy or _is_one_step(old, new) or telling.rests_on_row(old.content)
+    )
     return next((old for old in alike if telling.says(old.content, new.content)), new)
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
 from engine.domain.digits import in_digits
@@ -29,6 +29,35 @@ GRANT_IS_REPEATED_AFTER = timedelta(days=1)
 
 
 DIGITS_OF_A_DOUBLE = 17
+
+TOLD_BY = "#event"
+"""The place in a fact's content, where no expression can stand, of the id of the event that has told it."""
+
+
+def needs_row(path: Path, document: Document) -> bool:
+    """Say whether an event answers an expression only with the job's own row."""
+    if OWN_ROW not in path.text:
+        return False
+    from engine.policy.expressions.event_and_row import EventAndRow  # noqa: PLC0415  few facts rest on the row
+
+    try:
+        path.search(EventAndRow(document, None))
+    except RowNeeded:
+        return True
+    except PathProblem:
+        return False
+    return False
+
+
+def known_by(event: str, facts: Facts) -> Facts:
+    """Return facts that are known again by the id of their event: their time was read from a row, which may change."""
+    said = (TOLD_BY, event)
+    return evolve(
+        facts,
+        charges=tuple(evolve(charge, content=(said, *charge.content)) for charge in facts.charges),
+        refunds=tuple(evolve(refund, content=(said, *refund.content)) for refund in facts.refunds),
+        revokes=tuple(evolve(revoke, content=(said, *revoke.content)) for revoke in facts.revokes),
+    )
 
 
 @frozen
@@ -70,24 +99,25 @@ class Telling:
 
         That is, unless the price rests on the job's own row, which may have changed.
         """
-        is_one_moment = isinstance(old, Grant) or old.at == new.at
-        is_one_price = old.policy != new.policy or old.amount == new.amount or self._rests_on_row(old.content)
+        is_one_moment = isinstance(old, Grant) or old.at == new.at or self.is_its_event(old.content)
+        is_one_price = old.policy != new.policy or old.amount == new.amount or self.rests_on_row(old.content)
         return is_one_moment and is_one_price and self.says(old.content, new.content)
 
-    def _rests_on_row(self, content: Content) -> bool:
+    def is_its_event(self, content: Content) -> bool:
+        """Say whether this very event has told a fact whose time was read from the job's own row: the time may have moved."""
+        told_by = dict(content).get(TOLD_BY)
+        return told_by is not None and told_by == self.document.get("id")
+
+    def rests_on_row(self, content: Content) -> bool:
+        """Say whether the job's own row has answered some of it: today it may answer something else."""
         return any(self._reads_row(expression) for expression, _ in content)
 
     def _reads_row(self, expression: str) -> bool:
         """Say whether the event answers an expression only with the job's own row, as that was at the first telling."""
-        if OWN_ROW not in expression or (path := _path(expression)) is None:
+        if self.time_is_assumed or OWN_ROW not in expression:
             return False
-        try:
-            self._asked(path)
-        except RowNeeded:
-            return True
-        except PathProblem:
-            return False
-        return False
+        path = _path(expression)
+        return path is not None and needs_row(path, self.document)
 
     def _asked(self, path: Path) -> Any:
         """Return what the event answers. Raises PathProblem, and RowNeeded where only the job's own row can tell.

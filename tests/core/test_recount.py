@@ -201,13 +201,15 @@ def test_every_entry_recounts_to_the_last_digit(entries_least: int) -> None:
 @pytest.mark.parametrize("entries_least", ENTRIES_LEAST)
 def test_what_an_entry_keeps_gives_the_amount_by_another_arithmetic(entries_least: int) -> None:
     """In fractions, written down here from the documentation alone, for every entry that brought in a charge or a grant."""
-    checked = 0
+    checked = of_components = 0
     for entries in ledger_after_three_edits(entries_least).values():
         for entry, claim in told(entries):
             assert by_hand(entry) == claim.amount
             checked += 1
+            of_components += bool(entry.price and entry.price.components)
 
     assert checked > entries_least / 3
+    assert of_components > entries_least / 20
 
 
 @pytest.mark.parametrize("events", [600, pytest.param(10_000, marks=pytest.mark.proof)])
@@ -251,7 +253,7 @@ def told(entries: list[Entry]) -> Iterator[tuple[Entry, Any]]:
 
 
 def by_hand(entry: Entry) -> Fraction:
-    """Return what an entry's quantity comes to at its price."""
+    """Return what an entry's quantity, or those of its components together, come to at its price."""
     price = entry.price
     assert price is not None
     parts = [(each.price, each.quantity) for each in price.components] or [(price, entry.quantity)]

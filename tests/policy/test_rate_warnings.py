@@ -15,9 +15,12 @@ BELOW = "    - {effective: 2026-07-01T00:00:00Z, by: detail.model, rates: {RATES
 HEAD = len(BELOW.partition("{RATES}")[0])
 
 
-def warnings(above: str, below: str, places: int = 4) -> list[tuple[int, int, str]]:
+def warnings(above: str, below: str, places: int = 4, minimum: str = "0") -> list[tuple[int, int, str]]:
     """Return what is told of two rows in lines 7 and 8: line, column, message."""
-    text = EXAMPLE.replace(ROWS, above + below).replace("places: 4", f"places: {places}")
+    money = (("places: 4", f"places: {places}"), ('minimum: "0.01"', f"minimum: {minimum}"))
+    text = EXAMPLE.replace(ROWS, above + below)
+    for old, new in money:
+        text = text.replace(old, new)
     return [(told.line or 0, told.column or 0, told.message) for told in parse_policy(text, "example.yaml").warnings]
 
 
@@ -81,7 +84,7 @@ def told_of(rates: str) -> list[tuple[int, str]]:
         (
             "default: 0.12, premium: 0.25, sora2-pro: 0.00003",
             [
-                (41, "0.00003 a unit is 0 in the 4 places of `money`; give it more places"),
+                (41, "0.00003 a unit is 0 in the 4 places of `money`; give it more places, or the charge a minimum"),
                 (41, "`sora2-pro` becomes 0.00003; it was 0.30 in the row in line 7: 10000 times as little"),
             ],
         ),
@@ -157,6 +160,7 @@ def test_more_places_take_the_rate_of_a_token() -> None:
     assert [7, 8] == [line for line, _, _ in warnings(above, token)]
     assert [7, 8] == [line for line, _, _ in warnings(above, token, places=5)]
     assert [] == warnings(above, token, places=6)
+    assert [] == warnings(above, token, minimum="0.0001")
 
 
 @pytest.mark.parametrize(
