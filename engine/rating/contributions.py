@@ -172,14 +172,14 @@ def _first_revoke(telling: Telling, known: tuple[Revoke, ...], new: Revoke) -> R
     series is another event. Another policy may have another series for the event, and must not take the credits twice.
     """
     of_moment = (old for old in known if old.at == new.at or telling.time_is_assumed or telling.is_its_event(old.content))
-    alike = (
-        old for old in of_moment if old.policy != new.policy or _is_one_step(old, new) or telling.rests_on_row(old.content)
-    )
+    alike = (old for old in of_moment if old.policy != new.policy or _is_one_step(telling, old, new))
     return next((old for old in alike if telling.says(old.content, new.content)), new)
 
 
-def _is_one_step(old: Revoke, new: Revoke) -> bool:
-    return (old.series, old.percent, old.amount) == (new.series, new.percent, new.amount)
+def _is_one_step(telling: Telling, old: Revoke, new: Revoke) -> bool:
+    """Say whether two revokes are of one series and of one figure; a figure of the job's own row may have changed."""
+    is_one_figure = (old.percent, old.amount) == (new.percent, new.amount)
+    return old.series == new.series and (is_one_figure or telling.rests_on_row(old.content, new.content))
 
 
 def _known_flags(telling: Telling, _known: Facts) -> Fields:

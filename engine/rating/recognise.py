@@ -100,7 +100,7 @@ class Telling:
         That is, unless the price rests on the job's own row, which may have changed.
         """
         is_one_moment = isinstance(old, Grant) or old.at == new.at or self.is_its_event(old.content)
-        is_one_price = old.policy != new.policy or old.amount == new.amount or self.rests_on_row(old.content)
+        is_one_price = old.policy != new.policy or old.amount == new.amount or self.rests_on_row(old.content, new.content)
         return is_one_moment and is_one_price and self.says(old.content, new.content)
 
     def is_its_event(self, content: Content) -> bool:
@@ -108,9 +108,10 @@ class Telling:
         told_by = dict(content).get(TOLD_BY)
         return told_by is not None and told_by == self.document.get("id")
 
-    def rests_on_row(self, content: Content) -> bool:
-        """Say whether the job's own row has answered some of it: today it may answer something else."""
-        return any(self._reads_row(expression) for expression, _ in content)
+    def rests_on_row(self, content: Content, asked: Content) -> bool:
+        """Say whether the job's own row has answered some of what is ``asked`` today: it may answer something else by now."""
+        today = dict(asked)
+        return any(expression in today and self._reads_row(expression) for expression, _ in content)
 
     def _reads_row(self, expression: str) -> bool:
         """Say whether the event answers an expression only with the job's own row, as that was at the first telling."""
