@@ -33,7 +33,7 @@ from engine.policy.grammar import (
 )
 from engine.policy.loader import POLICY
 from engine.policy.price_rows import Change, Rate, Selectors
-from engine.policy.rules import TERMS_KEYS
+from engine.policy.rules import REPEATS, TERMS_KEYS
 from engine.policy.sharing import NumberOrExpression
 from engine.policy.words import ABOUT
 
@@ -164,9 +164,10 @@ SCHEMAS: Mapping[type, Callable[[Any, str], Schema]] = {
 
 def _rule_of(action: Action, needed: str) -> Schema:
     """Return what the keys of a rule must be when it has this action."""
+    others = [name for name in TERMS_KEYS if name != needed]
     return {
         "if": {"properties": {"action": {"const": action.value}}, "required": ["action"]},
-        "then": {"required": [needed], **_without(name for name in TERMS_KEYS if name != needed)},
+        "then": {"required": [needed], **_without([*others, *([] if action is Action.DEBIT else [REPEATS])])},
     }
 
 
