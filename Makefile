@@ -76,7 +76,7 @@ bench-gates: setup ## fail where something is too slow, or has become slower tha
 	$(BIN)/python -m benchmarks.compare .benchmarks/gates.json
 
 policies: setup ## every mistake in the policies (FORMAT=github annotates a pull request)
-	$(BIN)/reconciler validate --format $(FORMAT) policies/*.yaml
+	$(BIN)/reconciler validate --format $(FORMAT) policies/*.yaml docs/recipes/*/policy.yaml
 
 deploy: build ## to AWS, with your credentials (ENVIRONMENT=dev, staging or prod)
 	@$(BIN)/python -m tools.delivery $(ENVIRONMENT) $(DEPLOY_OPTIONS)

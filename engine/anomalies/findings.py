@@ -38,7 +38,8 @@ class Finding:
         """The group that the entry was measured in, or what its price was chosen by."""
         if self.entry.samples:
             return self.entry.samples[0].group
-        return (self.entry.price and self.entry.price.unit) or NO_MODEL
+        parts = self.entry.price.parts if self.entry.price else ()
+        return next((part.unit for part in parts if part.unit), NO_MODEL)
 
     @property
     def names(self) -> tuple[str, ...]:

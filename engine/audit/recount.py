@@ -16,8 +16,8 @@ from engine.domain.facts import Charge, Claim, Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import due, log_of
 from engine.domain.money import ZERO
-from engine.policy.charges import amount_of
-from engine.rating.arithmetic import price_steps
+from engine.policy.charges import amount_of, unbounded
+from engine.rating.arithmetic import component_name, price_steps
 from engine.rating.cost import cost_of, cost_steps, desired_cost
 
 
@@ -80,6 +80,7 @@ def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
     problems = [
         *_sequence_problems(entry, before),
         *_fact_problems(entry, log.facts),
+        *_component_problems(entry),
         *_number_problem("cost", entry.cost, cost),
         *_number_problem("amount", entry.amount, amount),
         *_balance_problem(entry, due(cost, log.posted)),
@@ -117,9 +118,17 @@ def _is_repeated(claim: Claim, known: Sequence[Claim]) -> bool:
 
 def _claim_problems(name: str, now: Claim, entry: Entry) -> Iterator[str]:
     if entry.price is None:
-        yield f"it knows a {name} of {now.amount} that nothing tells of"
+        yield f"it knows a {name} of {now.amount:f} that nothing tells of"
     else:
         yield from _number_problem(name, now.amount, amount_of(entry.price, entry.quantity, entry.money))
+
+
+def _component_problems(entry: Entry) -> Iterator[str]:
+    """What each component is said to come to must follow from its own quantity and price."""
+    for number, component in enumerate(entry.price.components if entry.price else (), start=1):
+        if component.amount is not None:
+            follows = unbounded(component.price, component.quantity or ZERO)
+            yield from _number_problem(component_name(number, component), component.amount, follows)
 
 
 def _number_problem(name: str, found: Decimal, expected: Decimal) -> Iterator[str]:

@@ -17,6 +17,7 @@ from engine.cli.options import AsJson, CreditsTable, JobsTable, LedgerTable, Sea
 from engine.cli.output import complain, print_counts, print_json, progress, say
 from engine.cli.place import Place
 from engine.cli.status import FAILED, MISUSED
+from engine.domain.digits import in_digits
 from engine.ledger.store import Store, Tables
 
 HEAD_SHOWN = 12
@@ -156,8 +157,8 @@ def _seal_lines(seals: dict[str, Any]) -> list[str]:
 
 
 def _drift(drift: Drift) -> str:
-    said = "no number" if drift.posted is None else drift.posted
-    return f"drift: {drift.user}: entries add up to {drift.ledger}, Credits says {said}"
+    said = "no number" if drift.posted is None else in_digits(drift.posted)
+    return f"drift: {drift.user}: entries add up to {drift.ledger:f}, Credits says {said}"
 
 
 def _fault(fault: Fault) -> str:

@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from engine.cli.layout import Column, folded, labelled, laid_out, plain
+from engine.domain.digits import as_text
 
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -33,7 +34,7 @@ NEVER_FOLDED = frozenset({"id", "queue", "reference", "user", "jobs", "users"})
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; credits come as exact strings."""
-    print(json.dumps(value, default=_text, indent=2))
+    print(json.dumps(value, default=as_text, indent=2))
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], *, prose: Collection[str] = ()) -> None:
@@ -51,7 +52,8 @@ def print_counts(title: str, counts: Mapping[str, object]) -> None:
     """Print names and their values."""
     _print_title(title)
     told = [
-        (plain(str(name)), plain(_text(value)), _is_number(value), name not in NEVER_FOLDED) for name, value in counts.items()
+        (plain(str(name)), plain(as_text(value)), _is_number(value), name not in NEVER_FOLDED)
+        for name, value in counts.items()
     ]
     label = max((cell_len(name) for name, *_ in told), default=0)
     digits = max((len(text) for _, text, is_number, _ in told if is_number), default=0)
@@ -100,12 +102,8 @@ def _print_title(title: str) -> None:
 
 
 def _column(name: str, values: list[object], is_prose: bool) -> Column:  # noqa: FBT001
-    return Column(name, [plain(_text(value)) for value in values], any(map(_is_number, values)), is_prose)
+    return Column(name, [plain(as_text(value)) for value in values], any(map(_is_number, values)), is_prose)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | Decimal) and not isinstance(value, bool)
-
-
-def _text(value: object) -> str:
-    return format(value, "f") if isinstance(value, Decimal) else str(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ import typer
 
 from engine.audit.recount import Recount, recount
 from engine.cli import validate as checking
+from engine.cli.job_rows import rows_in
 from engine.cli.options import DEFAULT_POLICY, AsJson, LedgerTable, PolicyFile, Target, on_aws, patience
 from engine.cli.output import complain, print_json, progress, say
 from engine.cli.place import Place
@@ -18,10 +19,12 @@ from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.documents import read_document
+from engine.domain.envelope import Document
+from engine.domain.errors import NoRow
 from engine.ledger.store import Tables
-from engine.policy import load_policy
+from engine.policy import Policy, load_policy
 from engine.policy.schema import policy_schema
-from engine.preview.plan import plan
+from engine.preview.plan import Plan, plan
 from engine.preview.reasons import Reasons, reasons_for
 
 
@@ -63,6 +66,12 @@ def explain(
     entry: Annotated[
         str | None, typer.Option(help="Instead of an event: a reference of the ledger (job#j-1) whose entries to count again.")
     ] = None,
+    row: Annotated[
+        Path | None,
+        typer.Option(
+            help="The row of the event's job in Jobs, as JSON: for a policy that reads `row`.", exists=True, dir_okay=False
+        ),
+    ] = None,
     policy: PolicyFile = DEFAULT_POLICY,
     place: Place,
     ledger_table: LedgerTable = "Ledger",
@@ -73,7 +82,7 @@ def explain(
         complain("explain takes either an event's file or --entry")
         raise typer.Exit(MISUSED)
     if event is not None:
-        answers: Sequence[Reasons | Recount] = [reasons_for(read_document(event.read_bytes()), load_policy(policy))]
+        answers: Sequence[Reasons | Recount] = [_reasons(event, policy, row)]
     else:
         answers = _recounts(entry or "", Target(Tables(ledger=ledger_table), place))
     if as_json:
@@ -82,6 +91,15 @@ def explain(
         say("\n".join(line for answer in answers for line in answer.lines()))
     if any(answer.failed for answer in answers):
         raise typer.Exit(FAILED)
+
+
+def _reasons(event: Path, policy: Path, row: Path | None) -> Reasons:
+    rows = None if row is None else rows_in(row)
+    try:
+        return reasons_for(read_document(event.read_bytes()), load_policy(policy), rows=rows)
+    except NoRow as error:
+        complain(f"{error}; name a file with it by --row")
+        raise typer.Exit(MISUSED) from error
 
 
 def _recounts(reference: str, target: Target) -> list[Recount]:
@@ -100,19 +118,31 @@ def show_plan(
         Path,
         typer.Option(help="Events to try both policies on, one JSON object a line; gzip too.", exists=True, dir_okay=False),
     ],
+    rows: Annotated[
+        Path | None,
+        typer.Option(help="Rows of Jobs for a policy that reads `row`, one JSON object a line.", exists=True, dir_okay=False),
+    ] = None,
     policy: PolicyFile = DEFAULT_POLICY,
     top: Annotated[int, typer.Option(min=0, help="How many of the jobs that would differ to show.")] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Show what an edit of the policy would do to given events. Touches no table; past charges keep their price."""
-    source = ReplayFile.open(events)
-    documents = (read_document(line) for _, line in source.lines_after(0))
-    with progress() as bar:
-        task = bar.add_task(f"plan {events.name}", total=source.lines)
-        result = plan(documents, load_policy(policy), load_policy(edited), lambda count: bar.update(task, completed=count))
+    given = None if rows is None else rows_in(rows)
+    try:
+        result = _planned(ReplayFile.open(events), load_policy(policy), load_policy(edited), given)
+    except NoRow as error:
+        complain(f"{error}; name a file with the rows of Jobs by --rows")
+        raise typer.Exit(MISUSED) from error
     if as_json:
         print_json(result.answer())
     else:
         print_plan(result, top)
     if result.refused:
         raise typer.Exit(FAILED)
+
+
+def _planned(source: ReplayFile, now: Policy, then: Policy, rows: Mapping[str, Document] | None) -> Plan:
+    documents = (read_document(line) for _, line in source.lines_after(0))
+    with progress() as bar:
+        task = bar.add_task(f"plan {source.path.name}", total=source.lines)
+        return plan(documents, now, then, lambda count: bar.update(task, completed=count), rows)

@@ -15,6 +15,7 @@ from engine.cli.options import AsJson, JobsTable, LedgerTable, Target, Verbose, 
 from engine.cli.output import complain, print_counts, print_json, progress
 from engine.cli.place import Place
 from engine.cli.status import MISUSED
+from engine.domain.digits import as_text
 from engine.domain.instants import instant_text, read_instant
 from engine.ledger.marks import MarkedRow
 from engine.ledger.store import Tables
@@ -63,4 +64,4 @@ def _past_instant(text: str) -> datetime:
 
 
 def _tell(row: MarkedRow) -> None:
-    print(json.dumps({"outcome": "unmarked", "job": row.job, **row.said}, default=str), file=sys.stderr)
+    print(json.dumps({"outcome": "unmarked", "job": row.job, **row.said}, default=as_text), file=sys.stderr)

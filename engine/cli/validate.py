@@ -11,6 +11,7 @@ from typing import Any
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.errors import Mistake, PolicyError
 from engine.policy import Policy, load_policy
+from engine.policy.price_differences import RowChanges, policy_changes
 
 TEXT, GITHUB = "text", "github"
 """How it speaks: for people, or as annotations of a pull request."""
@@ -28,7 +29,7 @@ def validate(files: Sequence[str], *, output: str = TEXT, delivers: str | None =
         return MISUSED
     results = {file: _mistakes(file, warn) for file in files}
     if as_json:
-        _print_json([{"file": file, **result} for file, result in results.items()])
+        _print_json([{"file": file, **_as_json(result)} for file, result in results.items()])
     else:
         for file, result in results.items():
             PRINT_RESULT[output](file, result)
@@ -57,7 +58,8 @@ def _mistakes(file: str, warn: Warner) -> dict[str, Any]:
         policy = load_policy(file)
     except PolicyError as error:
         return {"mistakes": _plainly(error.mistakes), "warnings": _plainly(error.warnings)}
-    return {"policy": policy.identity, "mistakes": [], "warnings": _plainly([*policy.warnings, *warn(policy, file)])}
+    warnings = _plainly([*policy.warnings, *warn(policy, file)])
+    return {"policy": policy.identity, "mistakes": [], "warnings": warnings, "prices": policy_changes(policy)}
 
 
 def _plainly(mistakes: Sequence[Mistake]) -> list[dict[str, Any]]:
@@ -75,6 +77,12 @@ def _print_json(value: object) -> None:
     print(json.dumps(value, indent=2))
 
 
+def _as_json(result: Mapping[str, Any]) -> dict[str, Any]:
+    from engine.cli.price_table import plainly  # noqa: PLC0415  only where there is a table to print
+
+    return {**result, "prices": [plainly(row) for row in result.get("prices", ())]}
+
+
 def _print_text(file: str, result: Mapping[str, Any]) -> None:
     for mistake in result["mistakes"]:
         print(mistake["text"])
@@ -82,6 +90,15 @@ def _print_text(file: str, result: Mapping[str, Any]) -> None:
         print(f"warning: {warning['text']}")
     if not result["mistakes"]:
         print(f"{file}: fine ({result['policy']})")
+        _print_prices(result["prices"])
+
+
+def _print_prices(rows: Sequence[RowChanges]) -> None:
+    """Print what each row of a price book changes; nothing where each book has a single row."""
+    if rows:
+        from engine.cli.price_table import table_lines  # noqa: PLC0415  as above
+
+        print("\n".join(table_lines(rows)))
 
 
 def _annotate(_file: str, result: Mapping[str, Any]) -> None:

@@ -39,6 +39,8 @@ class Envelope:
     time_is_assumed: bool = False
     message: str | None = None
     """The queue's id of the message that it came in."""
+    row: Document | None = None
+    """The job's own row in Jobs, where it was read: expressions see it as ``row``, patterns do not."""
 
     @property
     def id(self) -> str | None:

@@ -73,6 +73,29 @@ class EventError(ValueError):
         super().__init__(f"event {event}, rule {rule}, field {field}: {problem}")
 
 
+class NoRow(EventError):
+    """The event can be told only with the row of its job, and Jobs has none. The row may come later."""
+
+
+class RowNeeded(Exception):
+    """An ``expression`` of ``rule`` reads the row of ``job`` in Jobs, and that row has not been read yet.
+
+    ``missing`` is what is wrong with the event where there is no such row.
+    """
+
+    expression: str = ""
+    job: str = ""
+    rule: str = ""
+    missing: NoRow
+
+    @classmethod
+    def of_job(cls, job: str, missing: NoRow) -> Self:
+        """Return what names the job whose row has to be read."""
+        needed = cls()
+        needed.expression, needed.job, needed.rule, needed.missing = missing.field, job, missing.rule, missing
+        return needed
+
+
 class LedgerError(RuntimeError):
     """The store refused a request or did not answer in time. Nothing is half done; the event must come back.
 

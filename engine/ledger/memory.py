@@ -12,7 +12,7 @@ import copy
 import zlib
 from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import batched
@@ -187,6 +187,11 @@ class MemoryStore:
         """Return a job's row, or None where there is none."""
         return copy.deepcopy(self.jobs.get(job))
 
+    def job_rows(self, jobs: Sequence[str], attributes: frozenset[str] | None, deadline: Deadline) -> dict[str, Row]:
+        """Return the rows of some jobs by their names; a job without a row is left out."""
+        found = ((job, self.jobs.get(job)) for job in jobs)
+        return {job: _of_row(row, attributes) for job, row in found if row is not None}
+
     def mark(self, job: str, mark: Mark, deadline: Deadline) -> bool:
         """Mark a job's row. False if the row is gone, or is not what the mark rests on."""
         if self._not_marked(job, mark) is not None:
@@ -315,6 +320,10 @@ def _spread(name: str) -> int:
 
 
 def _projected(row: Row, attributes: frozenset[str] | None) -> Row:
-    wanted = row.keys() if attributes is None else attributes | {"jobId", "status"}
+    return _of_row(row, None if attributes is None else attributes | {"status"})
+
+
+def _of_row(row: Row, attributes: frozenset[str] | None) -> Row:
+    wanted = row.keys() if attributes is None else attributes | {"jobId"}
     told: Row = as_told({name: value for name, value in row.items() if name in wanted})
     return told

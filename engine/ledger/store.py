@@ -10,7 +10,7 @@ half done. What is read is strongly consistent, but for what is said to be none.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -181,6 +181,12 @@ class Store(Protocol):
 
     def read(self, reference: str, deadline: Deadline) -> JobLog:
         """Return the log of a reference as it stands now."""
+
+    def job_rows(self, jobs: Sequence[str], attributes: frozenset[str] | None, deadline: Deadline) -> dict[str, Document]:
+        """Return the rows of some jobs by their names, as events would tell them; a job without a row is left out.
+
+        Of each row it returns ``attributes`` (None: all) and its ``jobId``.
+        """
 
     def mark(self, job: str, mark: Mark, deadline: Deadline) -> bool:
         """Mark a job's row whose facts are posted already. False if the row is gone, or is not what the mark rests on."""

@@ -17,7 +17,7 @@ from engine.domain.fact_kinds import read_facts, written
 from engine.domain.instants import instant_text, posting_text
 from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO, Money
-from engine.domain.price import Price, Tier, TierModel
+from engine.domain.price import Component, Price, Tier, TierModel
 
 type EntryKey = tuple[str, int | Decimal]
 """An entry's reference and sequence. A mark that somebody has made by hand may name any number."""
@@ -137,7 +137,14 @@ def _price(price: Price) -> dict[str, object]:
         "tierModel": price.tier_model.value if price.tiers else None,
         "minimum": price.minimum,
         "maximum": price.maximum,
+        "components": [_component(component) for component in price.components] or None,
     }
+
+
+def _component(component: Component) -> dict[str, object]:
+    """Return a component: its price, and beside it its name, its quantity, and what it comes to."""
+    said = {"name": component.name, "quantity": component.quantity, "amount": component.amount}
+    return {**_price(component.price), **said}
 
 
 def _anomaly(anomaly: Anomaly) -> dict[str, object]:
@@ -166,7 +173,14 @@ def _price_of(stored: Mapping[str, Any]) -> Price:
         tier_model=TierModel(stored.get("tierModel", TierModel.GRADUATED)),
         minimum=_decimal(stored.get("minimum")),
         maximum=_decimal(stored.get("maximum")),
+        components=tuple(_component_of(component) for component in stored.get("components", ())),
     )
+
+
+def _component_of(stored: Mapping[str, Any]) -> Component:
+    """The amount of a component without a quantity is its price too: a flat one."""
+    price = _price_of({**stored, "amount": None} if "quantity" in stored else stored)
+    return Component(price, _decimal(stored.get("quantity")), _decimal(stored.get("amount")), stored.get("name"))
 
 
 def _anomaly_of(stored: Mapping[str, Any]) -> Anomaly:

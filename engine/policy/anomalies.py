@@ -13,7 +13,7 @@ from engine.policy.grammar import Key, Keys, Name, Text, did_you_mean
 from engine.policy.model import AnomalyRule
 from engine.policy.patterns import Branch, Pattern
 from engine.policy.patterns.compile import LazyPredicate
-from engine.policy.source import Members, Notes, named
+from engine.policy.source import Members, Node, Notes, named
 
 EVERY_EVENT = Matcher(LazyPredicate(Pattern((Branch(()),))), {})
 
@@ -41,9 +41,15 @@ def _check_priced_members(anomaly: Members, notes: Notes) -> None:
     match = anomaly.get("match")
     for name in (kind.key for kind in PRICED):
         priced = match.get(name) if isinstance(match, Members) else None
-        for key, _ in priced.pairs if isinstance(priced, Members) else ():
-            if key.text not in PRICED_MEMBERS:
-                notes.mistake(key.place, f"`{name}` has no {named(key.text)}{did_you_mean(key.text, PRICED_MEMBERS)}")
+        _check_members(name, priced, (*PRICED_MEMBERS, "components"), notes)
+        components = priced.get("components") if isinstance(priced, Members) else None
+        _check_members(f"{name}.components", components, (*PRICED_MEMBERS, "name"), notes)
+
+
+def _check_members(name: str, node: Node | None, members: tuple[str, ...], notes: Notes) -> None:
+    for key, _ in node.pairs if isinstance(node, Members) else ():
+        if key.text not in members:
+            notes.mistake(key.place, f"`{name}` has no {named(key.text)}{did_you_mean(key.text, members)}")
 
 
 ANOMALY = Keys(

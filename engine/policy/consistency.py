@@ -6,13 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.domain.fact_kinds import FACT_KINDS
+from engine.domain.job_row import OWN_ROW
 from engine.domain.references import JOB
+from engine.policy.expressions.own_row import own_row_attributes
+from engine.policy.expressions.paths import Path
 from engine.policy.grammar import WRONG, did_you_mean
 from engine.policy.patterns import Pattern, required_values
 from engine.policy.patterns.cover import Extent
 from engine.policy.price_rows import AMOUNT
+from engine.policy.rate_warnings import warn_of_rates
 from engine.policy.rules import DraftRule
 from engine.policy.source import Items, Members, Node, Notes, Place, Scalar, named
+from engine.policy.term_warnings import warn_of_terms
+from engine.policy.word_warnings import warn_of_words
 
 PAIRS_MAX = 50_000
 """How many pairs of rules (of their combinations of ``$or``, if they have any) are compared: all of them up to 316 rules."""
@@ -22,14 +28,22 @@ def check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> No
     """Note what the parts of a policy say of each other that cannot be."""
     _check_names(policy, notes)
     for terms in _terms(policy):
-        _check_book(terms, policy.get("prices"), notes)
         _check_places(terms, values["money"], notes)
+        for priced in _with_components(terms):
+            _check_book(priced, policy.get("prices"), notes)
     _check_reference(policy, notes)
+    _check_own_row(values, policy, notes)
     _check_prices_used(policy, notes)
     if values.get("rules", WRONG) is not WRONG:
         _check_reachable(values["rules"], notes)
         _check_catch_ups(values, policy, notes)
     _check_ignored(values, policy, notes)
+    for warn in WARNINGS:
+        warn(values, policy, notes)
+
+
+WARNINGS = (warn_of_rates, warn_of_terms, warn_of_words)
+"""What is most likely not meant. They look only at a policy in which nothing is wrong."""
 
 
 def _check_reachable(drafts: Sequence[DraftRule], notes: Notes) -> None:
@@ -130,9 +144,33 @@ def _check_reference(policy: Members, notes: Notes) -> None:
             notes.mistake(rule.place, f"a {action.text} rule needs `event.reference`, the JMESPath of the purchase's id")
 
 
+def _check_own_row(values: Mapping[str, Any], policy: Members, notes: Notes) -> None:
+    """The job names the row that `row` is, and some expressions are not asked beside it."""
+    event = policy.get("event")
+    job = event.get("job") if isinstance(event, Members) else None
+    if job is not None and values["event"] is not WRONG and _reads_own_row(values["event"]["job"]):
+        notes.mistake(job.place, "reads `row`, the row of the job in Jobs; the event itself has to say which job it is")
+    for catch_up, node in zip(_read(values["catch_up"]), _mappings(policy.get("catch_up")), strict=False):
+        if _reads_own_row(catch_up.time):
+            notes.warning(node.place, f"looks for {named(catch_up.time.text)} in the row itself; leave out `row.`")
+    for rule, node in zip(_read(values["anomalies"]), _mappings(policy.get("anomalies")), strict=False):
+        paths = rule.detector.paths() if rule.detector is not None else ()
+        for path in (path for path in paths if _reads_own_row(path)):
+            notes.warning(node.place, f"{named(path.text)} finds nothing: anomalies see the event and `charge`, and no `row`")
+
+
+def _read(parts: Any) -> Sequence[Any]:
+    return () if parts is WRONG else parts
+
+
+def _reads_own_row(path: Path) -> bool:
+    return OWN_ROW in path.text and own_row_attributes(path) != frozenset()
+
+
 def _check_prices_used(policy: Members, notes: Notes) -> None:
     prices = policy.get("prices")
-    used = {book.text for terms in _terms(policy) if isinstance(book := terms.get("price"), Scalar)}
+    priced = [each for terms in _terms(policy) for each in _with_components(terms)]
+    used = {book.text for each in priced if isinstance(book := each.get("price"), Scalar)}
     for key, _ in prices.pairs if isinstance(prices, Members) else ():
         if key.text not in used:
             notes.warning(key.place, f"no rule uses the price book {named(key.text)}")
@@ -144,6 +182,11 @@ def _terms(policy: Members) -> Iterator[Members]:
             terms = rule.get(kind.key)
             if isinstance(terms, Members):
                 yield terms
+
+
+def _with_components(terms: Members) -> list[Members]:
+    """Return a charge or a grant, and its components: each may name a price book."""
+    return [terms, *_mappings(terms.get("components"))]
 
 
 def _mappings(node: Node | None) -> list[Members]:

@@ -178,7 +178,7 @@ class Expression:
     """JMESPath over the envelope (or, in a catch-up, over the row)."""
 
     def read(self, node: Node, notes: Notes) -> Any:
-        text = _scalar(node, notes, "a JMESPath expression, like detail.jobId,")
+        text = _scalar(node, notes, "a JMESPath expression, like detail.jobId")
         if text is None:
             return WRONG
         try:
@@ -311,13 +311,22 @@ class Keys:
             if name.text in self.keys:
                 values[name.text] = self.keys[name.text].shape.read(value, notes)
             else:
-                notes.mistake(name.place, f"{named(name.text)} is not known here{did_you_mean(name.text, self.keys)}")
+                notes.mistake(name.place, self._unknown(name.text))
         return values
+
+    def _unknown(self, name: str) -> str:
+        """Say what is wrong with a key: most often a letter, or the blank behind its colon."""
+        key, colon, value = name.partition(":")
+        if colon and value and key in self.keys:
+            return f"a blank is missing behind the colon; write {named(f'{key}: {value}')}"
+        return f"{named(name)} is not known here{did_you_mean(name, self.keys)}"
 
     def _all_there(self, node: Members, notes: Notes) -> bool:
         missing = [name for name, key in self.keys.items() if key.is_required and node.get(name) is None]
-        if missing:
-            notes.mistake(node.place, f"`{'`, `'.join(missing)}` {'is' if len(missing) == 1 else 'are'} missing")
+        glued = {key.text.partition(":")[0] for key, _ in node.pairs}
+        unsaid = [name for name in missing if name not in glued]
+        if unsaid:
+            notes.mistake(node.place, f"`{'`, `'.join(unsaid)}` {'is' if len(unsaid) == 1 else 'are'} missing")
         return not missing
 
 

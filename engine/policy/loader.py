@@ -21,7 +21,7 @@ from engine.policy.patterns.index import PatternIndex
 from engine.policy.price_books import PriceBook
 from engine.policy.price_rows import PRICES
 from engine.policy.pricing import MONEY
-from engine.policy.rows import row_attributes
+from engine.policy.rows import own_row, row_attributes
 from engine.policy.rules import RULE
 from engine.policy.source import Members, Notes, read_yaml
 
@@ -158,7 +158,7 @@ def _linked(values: Mapping[str, Any]) -> Policy:
         explain=values["explain"],
         prices=books,
     )
-    return evolve(policy, row_attributes=row_attributes(policy))
+    return evolve(policy, row_attributes=row_attributes(policy), own_row=own_row(policy))
 
 
 __all__ = ["load_policy", "parse_policy"]

@@ -140,12 +140,17 @@ PREPARED_MAX = 50
 """How many patterns are compiled beforehand, at a tenth of a millisecond each."""
 
 
+NOTHING_READ: frozenset[str] = frozenset()
+"""What a policy reads of a job's own row that does not use ``row``."""
+
+
 @frozen
 class Policy:
     """One policy file.
 
     ``digest`` is the SHA-256 of the file's bytes, in hex; ``identity`` (name and the first 12 digits of it) is what entries
-    carry. ``row_attributes`` are the attributes of a row of Jobs that the policy can look at, or None for all of them.
+    carry. ``row_attributes`` are the attributes of a row of Jobs that the policy can look at, or None for all of them;
+    ``own_row`` those that its expressions read of the job's own row, by ``row``, whatever door an event came in by.
     """
 
     name: str
@@ -166,6 +171,7 @@ class Policy:
     """The rules' patterns, so that an event costs the same under a thousand rules."""
     prices: Mapping[str, PriceBook] = {}
     row_attributes: frozenset[str] | None = None
+    own_row: frozenset[str] | None = NOTHING_READ
     warnings: tuple[Mistake, ...] = ()
     """What is allowed but most likely not meant."""
 

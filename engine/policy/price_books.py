@@ -75,10 +75,6 @@ class PriceBook:
         """Return the row in force at ``instant``: the last that has begun and not ended. None where there is none."""
         return next((row for row in reversed(self.rows) if row.counts_at(instant)), None)
 
-    def row_from(self, effective: datetime) -> PriceRow | None:
-        """Return the row of an effective date."""
-        return next((row for row in self.rows if row.effective == effective), None)
-
     def next_change(self, instant: datetime) -> datetime | None:
         """Return when another row begins to count than the one in force at ``instant``, or none; None for never."""
         row = self.row_at(instant)

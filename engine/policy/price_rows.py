@@ -47,10 +47,10 @@ def _check_tiers(tiers: Sequence[Any], node: Items, notes: Notes) -> None:
         if below.up_to is not None and above.up_to is not None and above.up_to <= below.up_to:
             place = (item.get("up_to") or item).place if isinstance(item, Members) else item.place
             notes.mistake(
-                place, f"up to {above.up_to} overlaps the tier before, which goes up to {below.up_to}; smallest first"
+                place, f"up to {above.up_to:f} overlaps the tier before, which goes up to {below.up_to:f}; smallest first"
             )
     if tiers[-1].up_to is not None:
-        last = f"above {tiers[-1].up_to} there is no rate; the last tier has no `up_to`"
+        last = f"above {tiers[-1].up_to:f} there is no rate; the last tier has no `up_to`"
         notes.mistake(node.nodes[-1].place, f"leaves a gap: {last}")
 
 

@@ -1,10 +1,11 @@
-"""Which attributes of a job's row a policy can look at: what a scan must fetch, and no more."""
+"""Which attributes of a job's row a policy can look at: what a scan must fetch, or a read of the job's own row; no more."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from engine.policy.expressions.own_row import own_row_attributes
 from engine.policy.expressions.paths import PLAIN, ROW, Path
 from engine.policy.model import Policy
 
@@ -15,12 +16,24 @@ def row_attributes(policy: Policy) -> frozenset[str] | None:
     return None if None in looks else frozenset({"jobId", "status"}).union(*(look or () for look in looks))
 
 
-def _at_paths(policy: Policy) -> Iterator[frozenset[str] | None]:
+def own_row(policy: Policy) -> frozenset[str] | None:
+    """Return the attributes that a policy reads of the job's own row by ``row``, or None for all of them."""
+    reads = [own_row_attributes(path) for path in _asked_of_events(policy)]
+    return None if None in reads else frozenset().union(*(read or () for read in reads))
+
+
+def _asked_of_events(policy: Policy) -> Iterator[Path]:
+    """Yield the expressions that can read ``row``."""
     fields = policy.fields
-    named = (fields.job, fields.user, fields.time, fields.reference)
-    yield from (expression_attributes(path) for path in named if path is not None)
-    asking = (*(rule.terms for rule in policy.rules), *policy.detectors)
-    yield from (expression_attributes(path) for part in asking for path in part.paths())
+    yield from (path for path in (fields.job, fields.user, fields.time, fields.reference) if path is not None)
+    yield from (path for rule in policy.rules for path in rule.terms.paths())
+
+
+def _at_paths(policy: Policy) -> Iterator[frozenset[str] | None]:
+    for path in _asked_of_events(policy):
+        yield expression_attributes(path)
+        yield own_row_attributes(path)
+    yield from (expression_attributes(path) for detector in policy.detectors for path in detector.paths())
 
 
 def _at_patterns(policy: Policy) -> Iterator[frozenset[str] | None]:

@@ -33,6 +33,7 @@ from engine.policy.grammar import (
 )
 from engine.policy.loader import POLICY
 from engine.policy.price_rows import Change, Rate, Selectors
+from engine.policy.pricing import BESIDE_COMPONENTS
 from engine.policy.rules import REPEATS, TERMS_KEYS
 from engine.policy.sharing import NumberOrExpression
 from engine.policy.words import ABOUT
@@ -172,9 +173,12 @@ def _rule_of(action: Action, needed: str) -> Schema:
 
 
 def _flat_or(terms: Keys) -> Schema:
-    """Return what the keys of a charge or a grant must be: ``amount`` alone, or those that a quantity needs."""
-    others = [name for name in terms.keys if name != "amount"]
-    return {"if": {"required": ["amount"]}, "then": _without(others), "else": {"required": list(terms.or_amount)}}
+    """Return what the keys of a charge or a grant must be: ``amount`` alone, ``components``, or what a quantity needs."""
+    flat = {"if": {"required": ["amount"]}, "then": _without(name for name in terms.keys if name not in {"amount", "name"})}
+    priced: Schema = {"required": list(terms.or_amount)}
+    if "components" in terms.keys:
+        priced = {"if": {"required": ["components"]}, "then": _without(BESIDE_COMPONENTS), "else": priced}
+    return {**flat, "else": priced}
 
 
 def _without(names: Iterable[str]) -> Schema:

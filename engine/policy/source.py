@@ -7,19 +7,20 @@ events, with bounds, so that no file can exhaust memory or stack (anchors that m
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from attrs import define, field
 
 from engine.domain.errors import Mistake, PolicyError
+from engine.policy.places import WORD_CHARACTERS_MAX, Place, named
 
 BYTES_MAX = 200_000
 NODES_MAX = 100_000
 DEPTH_MAX = 64
 MISTAKES_MAX = 500
 
-WORD_CHARACTERS_MAX = 60
 EXCERPT_CHARACTERS_MAX = 120
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """What YAML takes for the end of a line."""
@@ -28,15 +29,11 @@ CORE_WORDS: dict[str, object] = {"true": True, "false": False, "null": None, "~"
 """The plain scalars of YAML 1.2 that are neither text nor number."""
 
 
+CORE_TAGS = "tag:yaml.org,2002:"
+"""What `!!` stands for in front of a tag."""
+
 MERGE_KEY = "<<"
 """What other readers of YAML take for keys to copy from elsewhere. Nothing is copied here, and none may believe that it is."""
-
-
-class Place(NamedTuple):
-    """A position in the file: line and column count from 1."""
-
-    line: int
-    column: int
 
 
 class Scalar(NamedTuple):
@@ -117,11 +114,6 @@ class Notes:
         return Mistake(_on_one_line(message), file=self.file, line=place.line, column=place.column, excerpt=excerpt)
 
 
-def named(text: str) -> str:
-    """Return a word of the file as a message names it."""
-    return f"`{text}`" if len(text) <= WORD_CHARACTERS_MAX else f"`{text[:WORD_CHARACTERS_MAX]}...`"
-
-
 def _on_one_line(text: str) -> str:
     """Return a message with nothing in it that a terminal would obey, whatever the file says."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
@@ -140,11 +132,14 @@ def read_yaml(data: bytes, file: str) -> tuple[Node, Notes]:
 def _decoded(data: bytes, file: str) -> str:
     if len(data) > BYTES_MAX:
         raise _at_the_top(file, f"the file has {len(data)} bytes; a policy has at most {BYTES_MAX}")
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise _at_the_top(file, "the file is UTF-16; save it as UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise PolicyError([Mistake("is not UTF-8", file=file, line=line, column=1)]) from error
+        above = LINE_BREAK.split(error.object[: error.start].decode("utf-8-sig"))
+        message = f"the byte 0x{error.object[error.start]:02X} is not UTF-8; save the file as UTF-8"
+        raise PolicyError([Mistake(message, file=file, line=len(above), column=len(above[-1]) + 1)]) from error
 
 
 def _at_the_top(file: str, message: str) -> PolicyError:
@@ -157,17 +152,26 @@ def _events(text: str, notes: Notes) -> Iterator[Any]:
     try:
         yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        notes.mistake(_place(mark) if mark else Place(1, 1), f"is not YAML: {error.problem or error.context}")
-        raise notes.error() from error
+        raise _no_yaml(error, notes) from error
     except yaml.YAMLError as error:
-        notes.mistake(_place_of_first(getattr(error, "character", 0), text), f"is not YAML: {str(error).splitlines()[0]}")
+        sign = chr(getattr(error, "character", 0))
+        notes.mistake(_place_of_first(sign, text), f"the character U+{ord(sign):04X} cannot stand in YAML; leave it out")
         raise notes.error() from error
 
 
-def _place_of_first(character: int, text: str) -> Place:
+def _no_yaml(error: Any, notes: Notes) -> PolicyError:
+    """Return what is wrong with a text that the parser could not read to its end."""
+    from engine.policy.not_yaml import finding_of  # noqa: PLC0415  what is right needs none
+
+    at, since = error.problem_mark or error.context_mark, error.context_mark
+    words = f"{error.context or ''} {error.problem or ''}"
+    notes.mistake(*finding_of(notes.lines, words, _place(at) if at else Place(1, 1), _place(since) if since else None))
+    return notes.error()
+
+
+def _place_of_first(sign: str, text: str) -> Place:
     """Return where the reader stopped: at the first of the characters that it does not take."""
-    above = LINE_BREAK.split(text.partition(chr(character))[0])
+    above = LINE_BREAK.split(text.partition(sign)[0])
     return Place(len(above), len(above[-1]) + 1)
 
 
@@ -204,7 +208,8 @@ class _Composer:
         if kind == "AliasEvent":
             return self._aliased(event, place, depth)
         if event.tag is not None and event.tag != "!":
-            self.notes.mistake(place, f"the tag {named(event.tag)} means nothing here; leave it out")
+            tag = named(event.tag.replace(CORE_TAGS, "!!", 1))
+            self.notes.mistake(place, f"the tag {tag} means nothing here; leave it out, or quote a text that begins with !")
         node = self._built(kind, event, place, depth)
         if event.anchor is not None:
             self.anchors[event.anchor] = node
@@ -245,7 +250,9 @@ class _Composer:
         """Return what an alias stands for. Its nodes count again: that is what makes a bomb of anchors."""
         node = self.anchors.get(event.anchor)
         if node is None:
-            raise self._stop(place, f"{named('*' + event.anchor)} stands for nothing that is written above it")
+            raise self._stop(
+                place, f"{named('*' + event.anchor)} is no anchor of the lines above; quote a text that begins with *"
+            )
         self.nodes += _size(node)
         self._count(place, depth + _depth(node) - 1)
         return node
@@ -278,3 +285,16 @@ def _depth(node: Node) -> int:
         case Members():
             return 1 + max((_depth(value) for _, value in node.pairs), default=0)
     return 1
+
+
+__all__ = [
+    "WORD_CHARACTERS_MAX",
+    "Items",
+    "Members",
+    "Node",
+    "Notes",
+    "Place",
+    "Scalar",
+    "named",
+    "read_yaml",
+]

@@ -6,10 +6,16 @@ from collections.abc import Mapping
 
 TERMS = {
     "price": "The name of a price book.",
-    "quantity": "How many units: JMESPath over the envelope, a number >= 0.",
+    "quantity": "How many units: JMESPath over the envelope and `row`, the job's row in Jobs; a number >= 0.",
+    "priced_at": "The instant that selects the row of the price book: JMESPath. Left out: the event's own time.",
     "amount": "A flat amount of credits.",
     "minimum": "The least that it comes to, in credits.",
     "maximum": "The most that it comes to, in credits.",
+    "components": "Several prices in one event: their sum, within the bounds, is rounded once.",
+    "components.name": "A name of the component's own. Entries and explanations show it.",
+    "components.price": "The name of a price book.",
+    "components.quantity": "How many units: JMESPath over the envelope, a number >= 0.",
+    "components.amount": "A flat amount of credits. It may have more places than a credit.",
 }
 
 TIERS = {
@@ -22,7 +28,7 @@ ABOUT: Mapping[str, str] = {
     "name": "The policy's name. Entries carry it with a digest of the file.",
     "event": "Where the facts stand in an event: JMESPath over the envelope.",
     "event.job": "The job: a string of 1 to 1,024 characters.",
-    "event.user": "The user: a string of 1 to 1,024 characters.",
+    "event.user": "The user: a string of 1 to 1,024 characters. `row.userId` reads it from the job's row in Jobs.",
     "event.time": "When it happened: an ISO 8601 instant with its zone.",
     "event.reference": "The id of a purchase or another grant; each is granted once.",
     "money": "How many decimal places a credit has, and how amounts get there.",

@@ -13,13 +13,14 @@ from attrs import frozen
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError, LedgerRefused
+from engine.domain.errors import EventError, LedgerRefused, RowNeeded
 from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Store
 from engine.policy.model import Policy
 from engine.preview.dry_run import Silence
 from engine.rating.assess import assess
 from engine.reconcile.dead_letters import NO_RULE, Letter
+from engine.reconcile.own_rows import RowReader
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
 
@@ -72,11 +73,19 @@ class _Trial:
     def outcome(self, event: Document, deadline: Deadline) -> Outcome:
         """Return how an event would end. Raises EventError and LedgerError as the reconciler does."""
         envelope = Envelope(event, Source.REPLAY)
-        assessment = assess(envelope, self.reconciler.policy, now=self.ledger.clock.now())
+        assessment = self._assessed(envelope, deadline)
         if assessment is None:
             return Outcome.IGNORED
         self._read(assessment, deadline)
         return self.reconciler.settled(envelope, deadline).outcome
+
+    def _assessed(self, envelope: Envelope, deadline: Deadline) -> Assessment | None:
+        policy, now = self.reconciler.policy, self.ledger.clock.now()
+        try:
+            return assess(envelope, policy, now=now)
+        except RowNeeded as needed:
+            asking = needed
+        return RowReader(policy, self.ledger, deadline, now=now).one(envelope, asking)
 
     def _read(self, assessment: Assessment, deadline: Deadline) -> None:
         """Copy what the event touches, unless an event before it has touched it."""

@@ -10,14 +10,16 @@ from typing import Any
 
 from attrs import Factory, define, evolve, fields, frozen, has
 
+from engine.domain.digits import as_text
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError
+from engine.domain.errors import EventError, NoRow
 from engine.domain.fact_kinds import FACT_KINDS, PRICED
 from engine.domain.instants import instant_text
 from engine.domain.log import log_of
 from engine.domain.money import EXACT, ZERO
 from engine.domain.price import Tier
+from engine.ledger.memory import MemoryStore
 from engine.policy.charges import ChargeTerms
 from engine.policy.detectors import DETECTORS
 from engine.policy.model import AnomalyRule, Policy, Rule
@@ -77,17 +79,27 @@ def _pair(now: Decimal, then: Decimal) -> dict[str, str]:
     return {"now": format(now, "f"), "then": format(then, "f")}
 
 
-def plan(documents: Iterable[Document], now: Policy, then: Policy, seen: Callable[[int], None] = lambda _: None) -> Plan:
+type Rows = Mapping[str, Document]
+"""Rows of Jobs by their jobs."""
+
+
+def plan(
+    documents: Iterable[Document],
+    now: Policy,
+    then: Policy,
+    seen: Callable[[int], None] = lambda _: None,
+    rows: Rows | None = None,
+) -> Plan:
     """Return what the events would come to under the policy ``then`` instead of ``now``, as if neither had seen them before.
 
-    Every user exists and has enough. ``seen`` is told how many events were read so far.
+    Every user exists and has enough. ``seen`` is told how many events were read so far. ``rows`` are what a policy reads by
+    ``row``. Raises NoRow where it reads one and none were handed over (None).
     """
     with _seldom_collected():
-        return _plan(documents, now, then, seen)
+        return _plan(documents, (_Side(now, rows), _Side(then, rows)), seen)
 
 
-def _plan(documents: Iterable[Document], now: Policy, then: Policy, seen: Callable[[int], None]) -> Plan:
-    sides = _Side(now), _Side(then)
+def _plan(documents: Iterable[Document], sides: tuple[_Side, _Side], seen: Callable[[int], None]) -> Plan:
     outcomes: dict[tuple[str, str], int] = {}
     refused = []
     count = 0
@@ -101,7 +113,7 @@ def _plan(documents: Iterable[Document], now: Policy, then: Policy, seen: Callab
     for side in sides:
         side.run.look_back()
     return Plan(
-        changes=tuple(changes(now, then)),
+        changes=tuple(changes(sides[0].policy, sides[1].policy)),
         events=count,
         outcomes=outcomes,
         sums=_both(_sums, sides, ZERO),
@@ -130,13 +142,22 @@ class _Side:
     """One policy at work."""
 
     policy: Policy
-    run: DryRun = Factory(lambda side: DryRun(side.policy, store_of()), takes_self=True)
+    rows: Rows | None = None
+    run: DryRun = Factory(lambda side: DryRun(side.policy, side.store()), takes_self=True)
+
+    def store(self) -> MemoryStore:
+        """Return a store with the rows of jobs."""
+        store = store_of()
+        store.jobs.update({job: dict(row) for job, row in (self.rows or {}).items()})
+        return store
 
     def deliver(self, document: Document) -> tuple[str, str]:
         """Return how an event ends, and what is wrong with it."""
         try:
             return self.run.reconcile(Envelope(document, Source.REPLAY)).outcome.value, ""
         except EventError as error:
+            if isinstance(error, NoRow) and self.rows is None:
+                raise
             return REFUSED, str(error)
 
     def entries(self) -> Iterator[Entry]:
@@ -220,25 +241,31 @@ def _members(part: Any) -> Mapping[str, Any]:
 def _fields(now: Any, then: Any) -> Iterator[str]:
     """Yield which keys differ."""
     if not (isinstance(now, Mapping) or has(type(now))):
-        yield f"{now} -> {then}"
+        yield f"{as_text(now)} -> {as_text(then)}"
         return
     after = _members(then)
     yield from (f"`{key}` differs" for key, value in _members(now).items() if value != after[key])
 
 
 def _rates(now: PriceRow, then: PriceRow) -> Iterator[str]:
-    """Yield which rates differ, and how."""
+    """Yield which rates differ, and how; then what else. How a row is written makes no difference."""
     before, after = dict(rates_by_unit(now.rates)), dict(rates_by_unit(then.rates))
     for unit in {**before, **after}:
         if before.get(unit) != after.get(unit):
             yield f"{unit} {_tiers(before.get(unit))} -> {_tiers(after.get(unit))}"
-    yield from _fields(evolve(now, rates={}), evolve(then, rates={}))
+    if now.until != then.until:
+        yield f"`until` {_end(now)} -> {_end(then)}"
+    yield from _fields(*(evolve(row, rates={}, until=None, over=None) for row in (now, then)))
+
+
+def _end(row: PriceRow) -> str:
+    return "none" if row.until is None else instant_text(row.until)
 
 
 def _tiers(tiers: tuple[Tier, ...] | None) -> str:
     if tiers is None:
         return "none"
-    return " then ".join(f"{tier.rate}" + (f" up to {tier.up_to}" if tier.up_to is not None else "") for tier in tiers)
+    return " then ".join(f"{tier.rate:f}" + (f" up to {tier.up_to:f}" if tier.up_to is not None else "") for tier in tiers)
 
 
 DETAILS: Mapping[str, Callable[[Any, Any], Iterator[str]]] = {"price": _rates}
@@ -258,12 +285,17 @@ TERMS = {kind.name: " or ".join(each.key for each in PRICED) if kind.is_priced e
 
 
 def _rule(rule: Rule) -> Mapping[str, Any]:
-    """Return a rule without the rows of its price book, which are compared by themselves."""
+    """Return a rule without the rows of its price books, which are compared by themselves."""
     terms: Terms = rule.terms
-    if isinstance(terms, ChargeTerms) and terms.book:
-        terms = evolve(terms, book=evolve(terms.book, rows=()))
+    if isinstance(terms, ChargeTerms):
+        terms = _without_rows(terms)
     said = {**dict.fromkeys(TERMS.values()), TERMS[rule.kind.name]: terms}
     return {"name": rule.name, "action": rule.action, "match": rule.pattern, **said}
+
+
+def _without_rows(terms: ChargeTerms) -> ChargeTerms:
+    book = evolve(terms.book, rows=()) if terms.book else None
+    return evolve(terms, book=book, components=tuple(map(_without_rows, terms.components)))
 
 
 def _anomaly(rule: AnomalyRule) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError, Mistake, PolicyError
 from engine.domain.instants import instant_text
+from engine.domain.price import Tier
 from engine.domain.references import GRANT, JOB
 from engine.policy import Policy, load_policy
 from engine.policy.event_patterns import plain
@@ -65,6 +67,8 @@ class PolicyTest:
     balances: Mapping[str, Decimal] = {}
     baselines: Mapping[str, Mapping[str, Baseline]] = {}
     error: str | None = None
+    rows: tuple[Mapping[str, Any], ...] = ()
+    """The rows of Jobs that the policy may read by ``row``."""
 
 
 @frozen
@@ -107,6 +111,18 @@ class Given:
                     notes.mistake(key.place, f"{named(key.text)} is not known here{did_you_mean(key.text, GIVEN_KEYS)}")
             return value
         notes.mistake(node.place, "each of `given` is an event, or `row:` with a row of Jobs")
+        return WRONG
+
+
+@frozen
+class JobsRow:
+    """A row of Jobs in plain values; its numbers are read as those of any event."""
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        row = plain(node, told_number)
+        if isinstance(row, dict) and isinstance(row.get("jobId"), str):
+            return row
+        notes.mistake(node.place, "each of `rows` is a row of Jobs, with its `jobId`")
         return WRONG
 
 
@@ -159,6 +175,7 @@ TEST = Keys(
         "balances": Key(MapOf(CREDITS), {}),
         "baselines": Key(MapOf(MapOf(BASELINE)), {}),
         "error": Key(Text("what the error says"), None),
+        "rows": Key(ListOf(JobsRow()), ()),
     },
     _test,
 )
@@ -204,6 +221,7 @@ def run_test(test: PolicyTest, policy: Policy) -> Result:
     """Try what a test is given and what the next scheduled run makes of it, and compare."""
     store = store_of(test.users)
     store.baselines[policy.name] = Baselines(test.baselines, computed_at=store.clock.now())
+    store.jobs.update({row["jobId"]: dict(row) for row in test.rows})
     run = DryRun(policy, store)
     try:
         for envelope in _envelopes(test, policy):
@@ -272,7 +290,7 @@ def names_of(entry: Entry) -> tuple[str, ...]:
 
 @define
 class Coverage:
-    """The rules, rates and anomalies that tests have reached."""
+    """The rules, rates and anomalies that tests have reached. A rate belongs to the row that says it."""
 
     reached: set[str] = Factory(set)
 
@@ -281,19 +299,34 @@ class Coverage:
         for entry in entries:
             self.reached.add(f"rule {entry.rule}")
             self.reached.update(f"{kind} {name}" for name in names_of(entry) for kind in ("rule", "anomaly"))
-            price = entry.price
-            if price is not None and price.effective is not None:
-                self.reached.add(f"rate {price.book} {instant_text(price.effective)} {price.unit}")
+            for price in entry.price.parts if entry.price else ():
+                if price.effective is not None:
+                    self.reached.add(f"rate {price.book} {instant_text(price.effective)} {price.unit}")
 
     def missed(self, policy: Policy) -> list[str]:
         """Return what no test reached, in the policy's order."""
-        return [part for part in parts_of(policy) if part not in self.reached]
+        reached = {*self.reached, *(said for part, said in _rates(policy) if part in self.reached)}
+        return [part for part in parts_of(policy) if part not in reached]
 
 
 def parts_of(policy: Policy) -> Iterator[str]:
-    """Yield everything in a policy that a test can reach: rates, rules, anomalies."""
-    for book in policy.prices.values():
-        for row in book.rows:
-            yield from (f"rate {book.name} {instant_text(row.effective)} {unit}" for unit, _ in rates_by_unit(row.rates))
+    """Yield everything in a policy that a test can reach: rates, rules, anomalies.
+
+    Of a row that is written as changes these are the rates that it changes: all others are those of the row above.
+    """
+    yield from (part for part, said in _rates(policy) if part == said)
     yield from (f"rule {rule.name}" for rule in policy.rules)
     yield from (f"anomaly {anomaly.name}" for anomaly in policy.anomalies)
+
+
+def _rates(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Yield each rate of each row, with the rate of the row that says it: another one where ``changes`` leave it as it is."""
+    for book in policy.prices.values():
+        told: dict[datetime | None, dict[str, tuple[tuple[Tier, ...], str]]] = {None: {}}
+        for row in book.rows:
+            above, here = told[row.over], told.setdefault(row.effective, {})
+            for unit, tiers in rates_by_unit(row.rates):
+                part = f"rate {book.name} {instant_text(row.effective)} {unit}"
+                old = above.get(unit)
+                here[unit] = old if old is not None and old[0] == tiers else (tiers, part)
+                yield part, here[unit][1]

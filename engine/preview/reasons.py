@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,22 +11,15 @@ from attrs import asdict, evolve, frozen
 from engine.domain.assessment import Assessment
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError
-from engine.domain.fact_kinds import content_of
-from engine.domain.instants import instant_text
+from engine.domain.errors import EventError, NoRow, RowNeeded
 from engine.domain.money import ZERO, canonical
-from engine.domain.price import Price, Tier
-from engine.policy.charges import ChargeTerms
 from engine.policy.detectors import Outlier
 from engine.policy.model import AnomalyRule, Policy
 from engine.policy.patterns.why import difference_from
-from engine.policy.price_books import DEFAULT_RATE, PriceBook, Rates
-from engine.policy.terms import Terms
 from engine.preview.dry_run import DryRun, store_of
-from engine.rating.arithmetic import price_steps
+from engine.preview.steps import steps_of
 from engine.rating.assess import assess, priced_view
 from engine.rating.baselines import NO_BASELINES, Baselines
-from engine.rating.cost import told_steps
 from engine.rating.detectors import Examination, distance_of, examine
 
 
@@ -112,20 +104,40 @@ def _described(entry: Entry) -> dict[str, Any]:
 
 
 def reasons_for(
-    document: Document, policy: Policy, balance: Decimal | None = None, baselines: Baselines = NO_BASELINES
+    document: Document,
+    policy: Policy,
+    balance: Decimal | None = None,
+    baselines: Baselines = NO_BASELINES,
+    rows: Mapping[str, Document] | None = None,
 ) -> Reasons:
     """Return why an event costs what it costs under a policy, as a job's first event.
 
-    ``balance`` is what its user has; None means plenty.
+    ``balance`` is what its user has; None means plenty. ``rows`` are the rows of Jobs by their jobs. Raises NoRow where the
+    event can be told only with the row of its job, and none was handed over (None).
     """
-    envelope = Envelope(document, Source.EVENT)
     try:
-        assessment = assess(envelope, policy, baselines)
+        envelope, assessment = _assessed(Envelope(document, Source.EVENT), policy, baselines, rows or {})
         entry = _entry(envelope, assessment, balance, policy, baselines) if assessment else None
     except EventError as error:
+        if isinstance(error, NoRow) and rows is None:
+            raise
         return Reasons(tuple(_rules(document, policy)), problem=str(error))
     tried = (*_rules(document, policy), *_anomalies(document, policy, assessment, baselines))
-    return Reasons(tried, assessment, tuple(_steps(assessment, policy)) if assessment else (), entry)
+    return Reasons(tried, assessment, tuple(steps_of(envelope, assessment, policy)) if assessment else (), entry)
+
+
+def _assessed(
+    envelope: Envelope, policy: Policy, baselines: Baselines, rows: Mapping[str, Document]
+) -> tuple[Envelope, Assessment | None]:
+    """Return what the policy makes of an event, and the event with the row of its job where that was needed."""
+    try:
+        return envelope, assess(envelope, policy, baselines)
+    except RowNeeded as needed:
+        asking = needed
+    if (row := rows.get(asking.job)) is None:
+        raise asking.missing
+    told = evolve(envelope, row=row)
+    return told, assess(told, policy, baselines)
 
 
 def _entry(
@@ -167,44 +179,5 @@ def _usual(outlier: Outlier, examined: Examination) -> str:
     mads = distance_of(outlier, baseline, value)
     return (
         f"{canonical(value)} is {mads:.1f} MADs from the median {canonical(baseline.median)} of"
-        f" {baseline.samples} samples of {examined.sample.group}; more than {outlier.mads} would be flagged"
+        f" {baseline.samples} samples of {examined.sample.group}; more than {outlier.mads:f} would be flagged"
     )
-
-
-def _steps(assessment: Assessment, policy: Policy) -> Iterator[str]:
-    rule = next(rule for rule in policy.rules if rule.name == assessment.rule)
-    if assessment.price is not None:
-        yield from _terms_steps(rule.terms, assessment, assessment.price)
-        yield from price_steps(assessment.price, assessment.quantity, policy.money)
-    yield from told_steps(assessment.fact)
-
-
-def _terms_steps(terms: Terms, assessment: Assessment, price: Price) -> Iterator[str]:
-    if not isinstance(terms, ChargeTerms):
-        return
-    if terms.book and price.effective:
-        yield _in_force(terms.book, price.effective, assessment.at)
-        yield from _defaults(terms.book, price.effective, dict(content_of(assessment.fact)))
-    if terms.quantity and assessment.quantity is not None:
-        yield f"{terms.quantity.text} is {canonical(assessment.quantity)}"
-
-
-def _in_force(book: PriceBook, effective: datetime, at: datetime) -> str:
-    later = next((row.effective for row in book.rows if row.effective > effective), None)
-    until = f"the next one counts from {instant_text(later)} on" if later else "there is no later one"
-    return f"at {instant_text(at)} the row from {instant_text(effective)} counts; {until}"
-
-
-def _defaults(book: PriceBook, effective: datetime, said: Mapping[str, str]) -> Iterator[str]:
-    """Yield each selected value that has no rate of its own, behind the keys that led to it."""
-    row = next(row for row in book.rows if row.effective == effective)
-    rates: Rates | tuple[Tier, ...] = row.rates
-    keys: list[str] = []
-    for by in row.by:
-        if isinstance(rates, tuple):
-            return
-        value = said[by.text]
-        if value not in rates:
-            yield f"`{'/'.join([*keys, value])}` has no rate of its own: `{DEFAULT_RATE}` counts"
-        keys.append(value if value in rates else DEFAULT_RATE)
-        rates = rates[keys[-1]]

@@ -8,20 +8,20 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from engine.domain.anomaly import Anomaly
 from engine.domain.assessment import Assessment
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError, shown
+from engine.domain.errors import EventError, NoRow, RowNeeded, shown
 from engine.domain.fact_kinds import PRICED
 from engine.domain.facts import Facts
 from engine.domain.instants import instant_text, read_instant
-from engine.domain.price import Price
+from engine.domain.price import Component, Price
 from engine.domain.references import JOB
 from engine.domain.texts import plainly, text_problem
 from engine.policy.expressions.paths import Path, PathProblem
-from engine.policy.model import Policy, Rule
+from engine.policy.model import NOTHING_READ, Policy, Rule
 from engine.policy.price_books import EVENT_TIME, PriceProblem
 from engine.rating.baselines import NO_BASELINES, Baselines
 from engine.rating.contributions import CONTRIBUTE, Effect
@@ -38,7 +38,8 @@ def assess(
     """Return what the policy makes of an event, or None when no rule matches it.
 
     ``baselines`` are what outliers are measured by; ``now`` is the clock of whoever works on the event (None: its
-    time is not judged by one). Raises EventError when a rule matches but the event makes no sense.
+    time is not judged by one). Raises EventError when a rule matches but the event makes no sense, and RowNeeded when it can
+    be told only with the job's own row, which the envelope does not have yet.
     """
     document = envelope.document
     matching = policy.matching(document)
@@ -46,7 +47,7 @@ def assess(
     flags = [rule for rule in matching if not rule.decides]
     if deciding is None and not flags:
         return None
-    reader = EventReader(envelope, (deciding or flags[0]).name, policy)
+    reader = EventReader(with_own_row(envelope, policy), (deciding or flags[0]).name, policy)
     reference, job = reader.log(deciding.kind.log if deciding else JOB)
     user, at = reader.identifier(policy.fields.user), reader.instant(policy.fields.time)
     if now is not None and not envelope.time_is_assumed:
@@ -77,26 +78,44 @@ def assess(
     )
 
 
+def with_own_row(envelope: Envelope, policy: Policy) -> Envelope:
+    """Return the envelope as the policy's expressions see it: with the job's own row, where some of them reads it."""
+    if policy.own_row == NOTHING_READ:
+        return envelope
+    from engine.policy.expressions.event_and_row import EventAndRow  # noqa: PLC0415  few policies read it
+
+    return evolve(envelope, document=EventAndRow(envelope.document, envelope.row))
+
+
 # --- what anomalies see -----------------------------------------------------------------------------------------------
 
 
-def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, Decimal | str | bool | None]]:
+def priced_view(effect: Effect | Assessment) -> dict[str, dict[str, object]]:
     """Return what anomalies see beside the envelope: of a priced fact its figures under the name of its kind, else nothing."""
     for kind in PRICED:
         fact = kind.counting(effect.fact)
         if fact is not None:
             price = effect.price or NO_PRICE
-            return {
-                kind.key: {
-                    "amount": fact.amount,
-                    "quantity": effect.quantity,
-                    "rate": price.rate,
-                    "unit": price.unit,
-                    "price": _named(price),
-                    "defaulted": price.defaulted,
-                }
-            }
+            seen = _seen(price, effect.quantity, fact.amount)
+            if price.components:
+                seen["components"] = [_seen_component(component) for component in price.components]
+            return {kind.key: seen}
     return {}
+
+
+def _seen(price: Price, quantity: Decimal | None, amount: Decimal | None) -> dict[str, object]:
+    return {
+        "amount": amount,
+        "quantity": quantity,
+        "rate": price.rate,
+        "unit": price.unit,
+        "price": _named(price),
+        "defaulted": price.defaulted,
+    }
+
+
+def _seen_component(component: Component) -> dict[str, object]:
+    return {"name": component.name, **_seen(component.price, component.quantity, component.amount)}
 
 
 NO_PRICE = Price()
@@ -168,6 +187,8 @@ class EventReader:
     def effect(self, rule: Rule, at: datetime) -> Effect:
         try:
             return CONTRIBUTE[rule.action](rule, self.envelope, at, self.policy)
+        except RowNeeded as needed:
+            raise self.needing(needed.expression) from None
         except PriceProblem as problem:
             field = self.policy.fields.time.text if problem.field == EVENT_TIME else problem.field
             raise self.error(field, problem.problem) from problem
@@ -188,6 +209,18 @@ class EventReader:
             return path.search(self.envelope.document)
         except PathProblem as problem:
             raise self.error(path.text, str(problem)) from problem
+        except RowNeeded:
+            raise self.needing(path.text) from None
+
+    def needing(self, expression: str) -> RowNeeded:
+        """Return what has to be read before the event can be told. Raises EventError for an event that names no job."""
+        path = self.policy.fields.job
+        job = self._search(path)
+        if not isinstance(job, str) or (problem := _identifier_problem(job, JOB)):
+            said = f"is {shown(job)}" if not isinstance(job, str) else problem
+            raise self.error(path.text, f"{said}; `{expression}` is read from the row of that job in Jobs")
+        problem = f"there is no row of job {shown(job)} in Jobs, which `{expression}` needs"
+        return RowNeeded.of_job(job, NoRow(describe(self.envelope, job), self.rule, expression, problem))
 
 
 def describe(envelope: Envelope, job: str | None = None) -> str:

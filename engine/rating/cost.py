@@ -59,12 +59,12 @@ type Steps = Callable[[Facts], Iterator[str]]
 
 def _charge_steps(facts: Facts) -> Iterator[str]:
     if facts.charge is not None:
-        yield f"charged {facts.charge.amount} at {instant_text(facts.charge.at)}"
+        yield f"charged {facts.charge.amount:f} at {instant_text(facts.charge.at)}"
     for twin in facts.charges[1:]:
         if twin.at == facts.charges[0].at:
-            yield f"another charge of that instant says {twin.amount}: the smallest counts"
+            yield f"another charge of that instant says {twin.amount:f}: the smallest counts"
         else:
-            yield f"an earlier one of {twin.amount} at {instant_text(twin.at)}: the latest counts"
+            yield f"an earlier one of {twin.amount:f} at {instant_text(twin.at)}: the latest counts"
 
 
 def _refund_steps(facts: Facts) -> Iterator[str]:
@@ -98,7 +98,7 @@ def _share(percent: Decimal | None, amount: Decimal | None) -> str:
 
 def _grant_steps(facts: Facts) -> Iterator[str]:
     if facts.grant is not None:
-        yield f"granted {facts.grant.amount}"
+        yield f"granted {facts.grant.amount:f}"
 
 
 def _revoke_steps(facts: Facts) -> Iterator[str]:

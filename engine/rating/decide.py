@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 from engine.domain.anomaly import OVERDRAFT, UNKNOWN_USER, Anomaly
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Guard, Standing
+from engine.domain.digits import in_digits
 from engine.domain.entry import Entry
 from engine.domain.entry_types import ENTRY_TYPES, EntryType, Outcome
 from engine.domain.envelope import Source
@@ -168,7 +169,7 @@ def _type(reference: str, amount: Decimal, facts: Facts, known: Facts) -> EntryT
 
 
 def _standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]:
-    overdraft = Anomaly(OVERDRAFT, "the balance does not cover the debit", (("debit", str(-entry.amount)),))
+    overdraft = Anomaly(OVERDRAFT, "the balance does not cover the debit", (("debit", in_digits(-entry.amount)),))
     unknown = Anomaly(UNKNOWN_USER, "the user had no row in Credits")
     if standing is Standing.UNKNOWN_USER:
         return (unknown, overdraft) if entry.amount < ZERO else (unknown,)

@@ -11,6 +11,7 @@ from typing import Any, assert_never
 from attrs import frozen
 
 from engine.domain.anomaly import Anomaly, Sample, Sign
+from engine.domain.digits import as_text
 from engine.domain.envelope import Document
 from engine.domain.money import ZERO, canonical, fits
 from engine.policy.detectors import Falling, Frequency, Measuring, Outlier, Scale
@@ -25,8 +26,8 @@ GROUP_BYTES_MAX = 256
 KEY_BYTES = 9
 """Of a digest: of a million keys two are equal once in nine billion times."""
 
-Priced = Mapping[str, Mapping[str, Decimal | str | bool | None]]
-"""``charge`` or ``grant``: ``amount``, ``quantity``, ``rate``, ``unit``, ``price``, ``defaulted``; empty without a price."""
+Priced = Mapping[str, Mapping[str, object]]
+"""``charge`` or ``grant``, as ``assess.priced_view`` has them; empty for what has no price."""
 
 FIGURES = ("amount", "quantity", "rate", "unit", "price")
 """What an anomaly without a detector says of the price."""
@@ -200,8 +201,4 @@ def _distance(outlier: Outlier, sample: Sample, baseline: Baseline, mads: Decima
 
 def _figures(priced: Priced) -> tuple[tuple[str, str], ...]:
     seen = next(iter(priced.values()), None)
-    return tuple((name, _plain(seen[name])) for name in FIGURES if seen[name] is not None) if seen else ()
-
-
-def _plain(value: object) -> str:
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    return tuple((name, as_text(seen[name])) for name in FIGURES if seen[name] is not None) if seen else ()

@@ -14,9 +14,10 @@ from attrs import evolve
 from engine.domain.anomaly import UNKNOWN_JOB, Anomaly
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision
+from engine.domain.digits import as_text
 from engine.domain.envelope import Document, Source
 from engine.domain.instants import read_instant
-from engine.domain.job_row import JobRow, Mark, RowTime
+from engine.domain.job_row import OWN_ROW, JobRow, Mark, RowTime
 from engine.policy.expressions.paths import PLAIN, ROW, Path, PathProblem
 from engine.policy.model import CatchUp, Policy, UnknownJob
 from engine.rating.decide import error_of
@@ -107,15 +108,29 @@ def _is_plain(expression: str) -> bool:
 
 @functools.cache
 def _attribute_of(expression: str) -> str:
+    if own := _own_attribute(expression):
+        return own
     names = expression.split(".") if _is_plain(expression) else []
     return names[1] if len(names) == 2 and names[0] == ROW else USER_ATTRIBUTE  # noqa: PLR2004  detail.<attribute>
 
 
+def _own_attribute(expression: str) -> str | None:
+    """Return the attribute that ``event.user`` reads of the row itself: ``row.owner``, alone or behind ``||``."""
+    names = expression.rpartition("||")[2].strip().split(".")
+    is_own = len(names) == 2 and names[0] == OWN_ROW and _is_plain(".".join(names))  # noqa: PLR2004  row.<attribute>
+    return names[1] if is_own else None
+
+
 def _owner(document: Document, assessment: Assessment, policy: Policy) -> str | None:
-    """Return whose job it is by its row: by the policy's own expression, else by its attribute; None where it does not say."""
-    said = _found(policy.fields.user, {**assessment.document, ROW: document})
-    own = [_text(said), _text(document.get(_attribute_of(policy.fields.user.text)))]
-    return next((name for name in own if name is not None), None)
+    """Return whose job it is by its row: by the policy's own expression, else by its attribute; None where it does not say.
+
+    An attribute that the expression reads of the row itself comes first: what stands beside it need not be the row's.
+    """
+    user = policy.fields.user
+    said = _text(_found(user, {**assessment.document, ROW: document, OWN_ROW: document}))
+    own = _text(document.get(_attribute_of(user.text)))
+    first, second = (own, said) if _own_attribute(user.text) else (said, own)
+    return first if first is not None else second
 
 
 def _found(path: Path, document: Document) -> Any:
@@ -128,7 +143,7 @@ def _found(path: Path, document: Document) -> Any:
 def _text(value: object) -> str | None:
     """A number names a user by its digits, as an application might store it; nothing else does."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return str(value)
+        return as_text(value)
     return value if isinstance(value, str) and value else None
 
 

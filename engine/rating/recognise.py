@@ -11,17 +11,19 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEAT_AFTER_REFUND, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
+from engine.domain.digits import in_digits
 from engine.domain.envelope import Document, Source
-from engine.domain.errors import PolicyError
+from engine.domain.errors import PolicyError, RowNeeded
 from engine.domain.facts import Charge, Content, Facts, Grant
-from engine.domain.instants import instant_text
+from engine.domain.instants import instant_text, read_instant
+from engine.domain.job_row import OWN_ROW
 from engine.domain.money import PLAIN_DECIMAL, canonical, read_number
-from engine.policy.expressions.paths import Path, PathProblem, compile_path
+from engine.policy.expressions.paths import ROW, Path, PathProblem, compile_path
 
 if TYPE_CHECKING:
     from engine.policy.model import Rule
@@ -52,13 +54,19 @@ class Telling:
     def says(self, content: Content, asked: Content) -> bool:
         """Say whether the event answers the expressions of ``content`` as they were answered; ``asked`` are today's answers.
 
-        An expression about attributes of a row that were not read says nothing.
+        An expression about attributes of a row that were not read says nothing. What the job's own row has answered (``row``)
+        is fixed: it may change between two tellings of one event.
         """
         today = dict(asked)
         return all(
             today.get(expression) == text or any(_are_one(text, answer) for answer in self._answers(expression, text))
             for expression, text in content
         )
+
+    def finds_another_row(self, content: Content, asked: Content) -> bool:
+        """Say whether the job's own row answers today (``asked``) something else than it did for ``content``."""
+        today = dict(asked)
+        return any(today.get(expression, text) != text and self._reads_row(expression) for expression, text in content)
 
     def first_charges(self, known: tuple[Charge, ...], new: tuple[Charge, ...]) -> tuple[Charge, ...]:
         """Return the new charges, each that is known as it was first told, or where repeats are ignored first happened."""
@@ -75,7 +83,7 @@ class Telling:
             return Charge(old.amount, min(old.at, new.at), old.content, old.policy, new.once)
         if new.at >= old.at or not old.once:
             return old
-        if old.policy == new.policy:  # one policy may have another price for an earlier instant
+        if old.policy == new.policy and not self._rests_on_row(old.content):  # an earlier instant may have another price
             return Charge(new.amount, new.at, old.content, old.policy, old.once)
         return Charge(old.amount, new.at, old.content, old.policy, old.once)
 
@@ -100,10 +108,39 @@ class Telling:
         return tuple(next((old for old in known if self._is_told(old, claim)), claim) for claim in new)
 
     def _is_told(self, old: Charge | Grant, new: Charge | Grant) -> bool:
-        """One policy prices one event but once, so under one policy different amounts are different events."""
+        """One policy prices one event but once, so under one policy different amounts are different events.
+
+        That is, unless the price rests on the job's own row, which may have changed.
+        """
         is_one_moment = isinstance(old, Grant) or old.at == new.at
-        is_one_price = old.policy != new.policy or old.amount == new.amount
+        is_one_price = old.policy != new.policy or old.amount == new.amount or self._rests_on_row(old.content)
         return is_one_moment and is_one_price and self.says(old.content, new.content)
+
+    def _rests_on_row(self, content: Content) -> bool:
+        return any(self._reads_row(expression) for expression, _ in content)
+
+    def _reads_row(self, expression: str) -> bool:
+        """Say whether the event answers an expression only with the job's own row, as that was at the first telling."""
+        if OWN_ROW not in expression or (path := _path(expression)) is None:
+            return False
+        try:
+            self._asked(path)
+        except RowNeeded:
+            return True
+        except PathProblem:
+            return False
+        return False
+
+    def _asked(self, path: Path) -> Any:
+        """Return what the event answers. Raises PathProblem, and RowNeeded where only the job's own row can tell.
+
+        A weak fact is what a row says at each scan anew, so that there the row is asked.
+        """
+        if OWN_ROW not in path.text:
+            return path.search(self.document)
+        from engine.policy.expressions.event_and_row import EventAndRow  # noqa: PLC0415  few facts rest on the row
+
+        return path.search(EventAndRow(self.document, self.document.get(ROW) if self.time_is_assumed else None))
 
     def _answers(self, expression: str, text: str) -> tuple[str, ...]:
         """Return what the event answers, as text and as a number; ``text`` itself where it cannot be asked."""
@@ -111,8 +148,10 @@ class Telling:
         if path is None or not self._was_read(path):
             return (text,)
         try:
-            value = path.search(self.document)
+            value = self._asked(path)
             return (*((value,) if isinstance(value, str) else ()), canonical(read_number(value)))
+        except RowNeeded:
+            return (text,)
         except PathProblem:
             return ()
         except ValueError:
@@ -122,13 +161,26 @@ class Telling:
         if self.source is not Source.SCAN or self.row_attributes is None:
             return True
         attributes = path.row_attributes()
+        return attributes is not None and attributes <= self.row_attributes and self._own_row_was_read(path)
+
+    def _own_row_was_read(self, path: Path) -> bool:
+        if OWN_ROW not in path.text or self.row_attributes is None:
+            return True
+        from engine.policy.expressions.own_row import own_row_attributes  # noqa: PLC0415  few facts rest on the row
+
+        attributes = own_row_attributes(path)
         return attributes is not None and attributes <= self.row_attributes
 
 
 def _are_one(kept: str, answer: str) -> bool:
-    """Say whether two texts are one. Earlier versions kept more digits of a number than a binary double has."""
-    if kept == answer or len(kept) <= DIGITS_OF_A_DOUBLE or not PLAIN_DECIMAL.fullmatch(kept):
+    """Say whether two texts are one: the same instant, say, in another zone.
+
+    Earlier versions kept more digits of a number than a binary double has.
+    """
+    if kept == answer or len(kept) <= DIGITS_OF_A_DOUBLE:
         return kept == answer
+    if not PLAIN_DECIMAL.fullmatch(kept):
+        return (instant := read_instant(kept)) is not None and instant == read_instant(answer)
     return PLAIN_DECIMAL.fullmatch(answer) is not None and float(kept) == float(answer)
 
 
@@ -173,14 +225,21 @@ def _conflicts(known: Facts, new: Facts) -> Iterator[Doubt]:
 def _replaced(telling: Telling, known: Facts, new: Facts) -> Iterator[Doubt]:
     """Two pieces of work under one job: the first would be free. The log remembers it by the first one's instant."""
     for claim in new.charges:
-        says_the_same = any(telling.says(old.content, claim.content) for old in known.charges)
-        if not known.charges or claim.at == known.charges[0].at or says_the_same:
+        if not known.charges or claim.at == known.charges[0].at or _is_same_work(telling, known, claim):
             continue
         earlier, later = sorted((known.charges[0], claim), key=lambda charge: charge.at)
         if not any(refund.at >= earlier.at for refund in (*known.refunds, *known.weak_refunds)):
             reason = "a later charge that says something else takes its place, and no refund lies between them"
-            figures = ("replaced", str(earlier.amount)), ("by", str(later.amount))
+            figures = ("replaced", in_digits(earlier.amount)), ("by", in_digits(later.amount))
             yield Doubt(Anomaly(REPLACED_CHARGE, reason, figures), earlier.at)
+
+
+def _is_same_work(telling: Telling, known: Facts, claim: Charge) -> bool:
+    """Say whether a charge of another instant says what a known one says, and the job's row what it said then."""
+    return any(
+        telling.says(old.content, claim.content) and not telling.finds_another_row(old.content, claim.content)
+        for old in known.charges
+    )
 
 
 def _close_calls(known: Facts, facts: Facts, skew: timedelta) -> Iterator[Doubt]:
@@ -225,4 +284,4 @@ def _repeated_after_refund(
 
 
 def _amounts(known: Decimal, new: Decimal) -> tuple[tuple[str, str], ...]:
-    return ("known", str(known)), ("new", str(new))
+    return ("known", in_digits(known)), ("new", in_digits(new))

@@ -8,6 +8,7 @@ others are at work on is set aside, with what comes after it, until all the rest
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from attrs import Factory, define
 
@@ -15,12 +16,13 @@ from engine.domain.assessment import Assessment
 from engine.domain.decision import Guard, Outcome
 from engine.domain.entry import Entry
 from engine.domain.envelope import Envelope
-from engine.domain.errors import LedgerError, LedgerUnavailable, TimeIsUp
+from engine.domain.errors import LedgerError, LedgerUnavailable, RowNeeded, TimeIsUp
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog
 from engine.domain.money import EXACT
 from engine.ledger.store import BATCHED_GUARDS, Receipt, Verdict
 from engine.rating.assess import assess
+from engine.rating.baselines import Baselines
 from engine.reconcile.conductor import EVENT_SECONDS_MAX, Conductor
 from engine.reconcile.settle import EventProposal, likely_log
 from engine.runtime.clock import Deadline
@@ -31,9 +33,14 @@ BRIEF_SECONDS = 0.25
 """How long one event that goes alone may keep the others waiting; then it is set aside."""
 
 ROW_VERDICTS = frozenset({Verdict.NO_JOB_ROW, Verdict.ROW_LEARNED})
+ROWS_SECONDS_MAX = 5.0
+"""How long a batch waits for the rows of jobs that some of its events ask for: all others wait as long."""
+
 OUT_OF_TIME = "the time was used up before this event's turn"
 
 type Result = Report | Exception
+type Assessed = Assessment | Exception | None
+"""What the policy makes of an event: an assessment, nothing where no rule matches, or why it comes back."""
 
 
 @define(eq=False)
@@ -76,21 +83,35 @@ class EventBatch:
         policy, store = self.conductor.policy, self.conductor.ledger
         baselines, now = self.conductor.baselines.current(self.deadline), self.conductor.clock.now()
         with self.conductor.tracer.span("match") as span:
-            for position, envelope in enumerate(envelopes):
-                try:
-                    assessment = assess(envelope, policy, baselines, now)
-                except Exception as error:  # noqa: BLE001  this event alone comes back
-                    self.results[position] = error
-                    span.failed(error)
-                    continue
-                if assessment is None:
+            ends = self._assess(envelopes, baselines, now)
+            for position, (envelope, assessed) in enumerate(zip(envelopes, ends, strict=True)):
+                if isinstance(assessed, Exception):
+                    self.results[position] = assessed
+                    span.failed(assessed)
+                elif assessed is None:
                     self.results[position] = Report(envelope, Outcome.IGNORED)
                 else:
-                    item = Item(position, envelope, assessment, EventProposal(assessment, policy, store))
-                    waiting.setdefault(assessment.reference, []).append(item)
+                    item = Item(position, envelope, assessed, EventProposal(assessed, policy, store))
+                    waiting.setdefault(assessed.reference, []).append(item)
             matched = (item.assessment for items in waiting.values() for item in items)
             span.annotate(matched, policy=policy.identity, events=len(envelopes))
         return waiting
+
+    def _assess(self, envelopes: Sequence[Envelope], baselines: Baselines, now: datetime) -> list[Assessed]:
+        """Return what the policy makes of each event; the rows that some ask for are read together."""
+        assessed: list[Assessed] = []
+        for envelope in envelopes:
+            try:
+                assessed.append(assess(envelope, self.conductor.policy, baselines, now))
+            except Exception as error:  # noqa: BLE001  this event alone comes back
+                assessed.append(error)
+        asking = {position: each for position, each in enumerate(assessed) if isinstance(each, RowNeeded)}
+        if asking:
+            reader = self.conductor.row_reader(baselines, now, self.deadline.sooner(ROWS_SECONDS_MAX))
+            told = reader.all([(envelopes[position], needed) for position, needed in asking.items()])
+            for position, each in zip(asking, told, strict=True):
+                assessed[position] = each
+        return assessed
 
     def _work_through(self, waiting: dict[str, list[Item]]) -> None:
         while waiting:

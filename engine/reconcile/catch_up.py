@@ -322,6 +322,7 @@ def _row_event(catch_up: CatchUp, row: Document, started: str | None) -> Envelop
         Source.SCAN,
         status=status if isinstance(status, str) else None,
         time_is_assumed=time is None,
+        row=row,
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
 
 from attrs import evolve, field, frozen
 
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision, Outcome
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import LedgerError
+from engine.domain.errors import LedgerError, RowNeeded
 from engine.domain.job_row import JobRow
 from engine.ledger.store import Store
 from engine.policy.model import Policy
@@ -21,6 +22,9 @@ from engine.reconcile.settle import EventProposal, likely_log, settle
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Failure, Report, Telemetry
 from engine.runtime.tracing import UNTRACED, Tracer
+
+if TYPE_CHECKING:
+    from engine.reconcile.own_rows import RowReader
 
 EVENT_SECONDS_MAX = 15.0
 """How long one event may go on trying. Lambda's own retries and the dead-letter queue take over from there."""
@@ -87,7 +91,7 @@ class Conductor:
 
         Raises EventError or LedgerError; either way nothing moved.
         """
-        assessment = self._assess(envelope, self.baselines.current(deadline))
+        assessment = self._assess(envelope, self.baselines.current(deadline), deadline)
         if assessment is None:
             return Report(envelope, Outcome.IGNORED)
         try:
@@ -96,14 +100,28 @@ class Conductor:
         except LedgerError as error:
             raise error.about(envelope.id, job=assessment.job, user=assessment.user, rule=assessment.rule) from error
 
-    def _assess(self, envelope: Envelope, baselines: Baselines) -> Assessment | None:
+    def _assess(self, envelope: Envelope, baselines: Baselines, deadline: Deadline) -> Assessment | None:
         with self.tracer.span("match") as span:
-            assessment = assess(envelope, self.policy, baselines, self.clock.now())
+            assessment = self._assessed(envelope, baselines, deadline)
             if assessment is None:
                 span.annotate(outcome=Outcome.IGNORED)
             else:
                 span.annotate([assessment], policy=self.policy.identity)
         return assessment
+
+    def _assessed(self, envelope: Envelope, baselines: Baselines, deadline: Deadline) -> Assessment | None:
+        now = self.clock.now()
+        try:
+            return assess(envelope, self.policy, baselines, now)
+        except RowNeeded as needed:
+            asking = needed
+        return self.row_reader(baselines, now, deadline).one(envelope, asking)
+
+    def row_reader(self, baselines: Baselines, now: datetime, deadline: Deadline) -> RowReader:
+        """Return what reads the rows of jobs that events ask for."""
+        from engine.reconcile.own_rows import RowReader  # noqa: PLC0415  few policies read them
+
+        return RowReader(self.policy, self.ledger, deadline, baselines, now)
 
     def settle(self, proposal: EventProposal, deadline: Deadline) -> Report:
         """Settle an event's proposal, and return its report. Raises EventError or LedgerError; either way nothing moved."""

@@ -23,6 +23,7 @@ from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from engine.domain.envelope import Document
     from engine.reconcile.give_up import FailedEvents
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # noqa: PTH120  as in policy_path
@@ -149,6 +150,15 @@ def table_problem(client: Any, kind: str, name: str, deadline: Deadline) -> str 
     from engine.ledger.dynamodb import tables  # noqa: PLC0415  only the command line looks
 
     return tables.table_problem(client, kind, name, deadline)
+
+
+def row_of_item(item: Mapping[str, Any]) -> Document:
+    """Return a row of Jobs as an event would tell it, from an item as the AWS CLI and an export write it."""
+    from engine.domain.documents import as_told  # noqa: PLC0415  only the command line reads items
+    from engine.ledger.dynamodb.attributes import decode_item  # noqa: PLC0415  the same
+
+    row: Document = as_told(decode_item(item))
+    return row
 
 
 def build_wire_client(wire: Wire, clock: Clock) -> WireClient:

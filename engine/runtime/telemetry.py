@@ -16,6 +16,7 @@ from attrs import Factory, define, field, frozen
 
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Decision
+from engine.domain.digits import as_text
 from engine.domain.entry import Entry
 from engine.domain.entry_types import METRICS, Outcome
 from engine.domain.envelope import Envelope, Source
@@ -23,7 +24,7 @@ from engine.domain.texts import plainly
 from engine.runtime.clock import Clock
 
 NAMESPACE = "Reconciler"
-LINE = json.JSONEncoder(default=str)
+LINE = json.JSONEncoder(default=as_text)
 
 
 RETURNED = "ReturnedSeconds"

@@ -149,6 +149,19 @@ def a_replay(desk: Desk) -> str:
     return desk.run("replay", str(file), "--policy", desk.policy_file(), "--verbose")
 
 
+def a_replay_of_events_that_name_only_their_jobs(desk: Desk) -> str:
+    """Their users are read from the rows of the jobs, all together."""
+    events = [desk.event(), desk.event()]
+    for event in events:
+        row = {"jobId": event["detail"]["jobId"], "userId": event["detail"].pop("userId")}
+        desk.owner.put_item(TableName=TABLES.jobs, Item={name: {"S": value} for name, value in row.items()})
+    file = desk.folder / f"{desk.number}-by-rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, events)))
+    policy = desk.folder / "by-rows.yaml"
+    policy.write_text(POLICY_TEXT.replace("user: detail.userId", 'user: "detail.userId || row.userId"'))
+    return desk.run("replay", str(file), "--policy", str(policy), "--workers", "1", "--verbose")
+
+
 def a_scan(desk: Desk) -> str:
     """Charges a job whose event was lost, and renews the baselines."""
     detail = desk.event()["detail"]
@@ -225,6 +238,7 @@ Check = Callable[[Desk], str]
 
 CHECKS: Mapping[tuple[str, str], Check] = {
     ("AppendToTheLedger", "dynamodb:PutItem"): a_replay,
+    ("FindAndMarkJobs", "dynamodb:BatchGetItem"): a_replay_of_events_that_name_only_their_jobs,
     ("FindAndMarkJobs", "dynamodb:GetItem"): dead_letters,
     ("FindAndMarkJobs", "dynamodb:Scan"): a_scan,
     ("FindAndMarkJobs", "dynamodb:UpdateItem"): a_replay,

@@ -14,8 +14,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -24,10 +26,12 @@ from botocore.exceptions import ClientError
 
 from engine.audit.seals import REST
 from engine.domain.instants import posting_text
+from engine.policy.compiled import compile_policy
 from tests.support.model_server import KEY, Exchange, ModelServer
 from tests.support.roles import Role, as_list, reduced, roles_of
 from tests.support.stack import entries, explained, failed, give, put_job, rendered, renew_containers, set_key
 from tools.deployment import Deployment, wait_until
+from tools.environments import ROOT
 from tools.local_aws import ACCOUNT, REGION
 from tools.template import role_statements
 
@@ -92,6 +96,49 @@ def a_letter(stack: Deployment) -> None:
     if stack.invoke({"Records": [message]})["batchItemFailures"]:
         raise RefusedError("\n".join(stack.log_lines()[before:]))
     assert body in [letter["Body"] for letter in stack.failed_events()]
+
+
+BY_ROWS = (ROOT / "policies" / "video.yaml").read_text().replace("user: detail.userId", 'user: "detail.userId || row.userId"')
+
+
+@contextmanager
+def told_by_rows(stack: Deployment) -> Iterator[list[dict[str, Any]]]:
+    """Let the function serve a policy that finds the user in the job's row; return two events that need it."""
+    functions = stack.aws.client("lambda")
+    variables = functions.get_function_configuration(FunctionName=stack.function)["Environment"]["Variables"]
+    functions.close()
+    events = []
+    for user, job in (new(stack), new(stack)):
+        put_job(stack, user, job)
+        events.append(rendered(user, job))
+        del events[-1]["detail"]["userId"]
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "by-rows.yaml"
+        file.write_text(BY_ROWS)
+        compile_policy(file)
+        renew_containers(stack, POLICY_FILE=str(file))
+        try:
+            yield events
+        finally:
+            renew_containers(stack, POLICY_FILE=variables["POLICY_FILE"])
+
+
+def an_event_told_by_its_row(stack: Deployment) -> None:
+    """The event does not say its user: the job's row does."""
+    with told_by_rows(stack) as (event, _):
+        assert "debited" == stack.invoke(event)["outcome"]
+
+
+def a_batch_told_by_its_rows(stack: Deployment) -> None:
+    """The rows of a batch are read together."""
+    with told_by_rows(stack) as events:
+        records = [
+            {"messageId": f"m-{number}", "eventSource": "aws:sqs", "body": json.dumps(event)}
+            for number, event in enumerate(events)
+        ]
+        before = len(stack.log_lines())
+        if stack.invoke({"Records": records})["batchItemFailures"]:
+            raise RefusedError("\n".join(stack.log_lines()[before:]))
 
 
 def a_scan(stack: Deployment) -> None:
@@ -238,6 +285,8 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
     ("ReconcilerRole", "ReadTheLedger", "dynamodb:Query"): a_refund,
     ("ReconcilerRole", "MoveBalances", "dynamodb:UpdateItem"): an_event,
     ("ReconcilerRole", "MarkJobs", "dynamodb:UpdateItem"): an_event,
+    ("ReconcilerRole", "ReadRowsOfJobs", "dynamodb:BatchGetItem"): a_batch_told_by_its_rows,
+    ("ReconcilerRole", "ReadRowsOfJobs", "dynamodb:GetItem"): an_event_told_by_its_row,
     ("ReconcilerRole", "ReadBaselines", "dynamodb:GetItem"): a_cold_start_that_reads_what_is_usual,
     ("ReconcilerRole", "KeepFailedEvents", "sqs:SendMessage"): a_letter,
     ("CatchUpRole", "AppendToTheLedger", "dynamodb:PutItem"): a_scan,

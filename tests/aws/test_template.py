@@ -142,6 +142,7 @@ def test_what_serves_events_may_do_what_a_posting_needs_and_nothing_else() -> No
         "ReadTheLedger": {"dynamodb:Query"},
         "MoveBalances": {"dynamodb:UpdateItem"},
         "MarkJobs": {"dynamodb:UpdateItem"},
+        "ReadRowsOfJobs": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
         "ReadBaselines": {"dynamodb:GetItem"},
         "TakeEvents": {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
         "KeepFailedEvents": {"sqs:SendMessage"},

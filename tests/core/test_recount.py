@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,10 +18,12 @@ from engine.audit.recount import recount
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
 from engine.domain.facts import all_claims
+from engine.domain.price import Price
 from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.dynamodb.postings import item_of
 from engine.ledger.stored import entry_of
 from engine.policy import Policy, parse_policy
+from engine.preview.reasons import reasons_for
 from engine.rating.baselines import Baselines
 from tests.support.books import Books
 from tests.support.events import event, failed, rendered
@@ -45,7 +48,27 @@ prices:
       rates:
         default: "{b}"
         pro: {{default: [{{up_to: 5, rate: "{c}"}}, {{up_to: 20, rate: "{a}"}}, {{rate: "{b}"}}], 4k: "{c}"}}
+  kilopixel:
+    - effective: 2026-01-05T00:00:00Z
+      by: [detail.model, "detail.resolution || 'hd'", "to_string(detail.audio)", detail.region]
+      rates: {{default: "{c}", pro: {{default: "{b}", 4k: {{default: "{a}", "true": {{default: "{b}", eu: "{c}"}}}}}}}}
+    - {{effective: 2026-01-05T09:00:00Z, until: 2026-01-05T10:30:00Z, changes: {{default: "0.001", pro: {{4k: "0.0007"}}}}}}
+    - {{effective: 2026-01-05T12:00:00Z, changes: {{pro: {{4k: {{"true": {{eu: null, us: "{a}"}}}}}}}}}}
 rules:
+  - name: composed
+    match: {{detail-type: [video.composed]}}
+    action: debit
+    charge:
+      priced_at: from_seconds(detail.submitted)
+      components:
+        - {{name: frames, price: kilopixel,
+           quantity: "round_up(divide(multiply(detail.width, detail.height), `1000`), `7`)"}}
+        - {{price: second, quantity: "subtract(detail.seconds, `0.0005`)"}}
+        - {{name: setup, amount: "0.00033"}}
+      minimum: "{minimum}"
+      maximum: "{maximum}"
+  - {{name: stored, match: {{detail-type: [video.stored]}}, action: debit,
+     charge: {{price: kilopixel, quantity: "add(row.kilopixels, detail.extra)", minimum: "{minimum}"}}}}
   - {{name: debit, match: {{detail-type: [video.rendered]}}, action: debit,
      charge: {{price: second, quantity: detail.seconds, minimum: "{minimum}", maximum: "{maximum}"}}}}
   - {{name: flat, match: {{detail-type: [video.copied]}}, action: debit, charge: {{amount: "{minimum}"}}}}
@@ -76,11 +99,16 @@ EDITS: list[dict[str, Any]] = [
 """A policy and three changes of all its figures."""
 
 
+KINDS = {
+    "rendered": 8, "failed": 4, "copied": 1, "composed": 4, "stored": 2,
+    "purchased": 2, "credited": 2, "refunded": 1, "disputed": 1,
+}  # fmt: skip
+"""What events tell, and how often."""
+
+
 def random_event(chance: random.Random, number: int, jobs: int) -> dict[str, Any]:
     """Return any event of one of so many jobs, of users and purchases."""
-    kind = chance.choices(
-        ["rendered", "failed", "copied", "purchased", "credited", "refunded", "disputed"], [10, 4, 1, 2, 2, 1, 1]
-    )[0]
+    kind = chance.choices(*zip(*KINDS.items(), strict=True))[0]
     at = f"2026-01-05T{chance.randint(8, 14):02}:{chance.choice((0, 30)):02}:00Z"
     job = f"{'test-' if chance.random() < 0.02 else 'j-'}{number % jobs if chance.random() < 0.7 else chance.randint(0, jobs)}"
     detail: dict[str, Any] = {"jobId": job, "userId": f"u-{hash_of(job) % 50}"}
@@ -98,7 +126,23 @@ def random_event(chance: random.Random, number: int, jobs: int) -> dict[str, Any
         return event("video.failed", {**detail, "error": chance.choice(["slow", "gpu"])}, at)
     seconds = f"{chance.randint(0, 40)}.{chance.randint(0, 999):03}"
     model, resolution = chance.choice(["veo", "pro", "pro"]), chance.choice([{}, {"resolution": "4k"}, {"resolution": "sd"}])
-    return event(f"video.{kind}", {**detail, "seconds": seconds, "model": model, **resolution}, at)
+    detail |= {"seconds": seconds, "model": model, **resolution}
+    if kind in {"composed", "stored"}:
+        detail |= random_composition(chance)
+    return event(f"video.{kind}", detail, at)
+
+
+def random_composition(chance: random.Random) -> dict[str, Any]:
+    """Return what makes the price of a video that is charged for several things, at the instant of its submission."""
+    submitted = datetime(2026, 1, 5, chance.randint(8, 14), chance.choice((0, 29, 30)), tzinfo=UTC)
+    return {
+        "width": chance.choice([640, "1280", 1921]),
+        "height": chance.randint(1, 2000),
+        "extra": chance.choice([0, "0.125"]),
+        "audio": chance.random() < 0.5,
+        "region": chance.choice(["eu", "us", "asia"]),
+        "submitted": int(submitted.timestamp()),
+    }
 
 
 def hash_of(job: str) -> int:
@@ -118,7 +162,10 @@ def ledger_after_three_edits(entries_least: int) -> dict[str, list[Entry]]:
     while (number % 100 or posted(books) < entries_least) and number < 10 * entries_least:
         if number % 20 == 0:
             books.policy = policies[min(3, number // (5 * jobs))]
-        books.deliver(random_event(chance, number, jobs), source=Source.EVENT)
+        told = random_event(chance, number, jobs)
+        job = told["detail"]["jobId"]  # whose row says something else each time
+        books.store.jobs[job] = {"jobId": job, "userId": told["detail"]["userId"], "kilopixels": chance.randint(1, 3000)}
+        books.deliver(told, source=Source.EVENT)
         number += 1
     return {reference: [stored(entry) for entry in entries] for reference, entries in books.entries.items()}
 
@@ -158,6 +205,36 @@ def test_what_an_entry_keeps_gives_the_amount_by_another_arithmetic(entries_leas
     assert checked > entries_least / 3
 
 
+@pytest.mark.parametrize("events", [600, pytest.param(10_000, marks=pytest.mark.proof)])
+def test_explain_tells_beforehand_what_the_entry_is_counted_by_afterwards(events: int) -> None:
+    """The arithmetic of an event that has not been posted, and of its entry as it comes back from the table."""
+    chance = random.Random(20260106)  # noqa: S311  as above
+    policies, checked = [parse_policy(POLICY.format(**edit), "policy.yaml") for edit in EDITS], 0
+    for number in range(events):
+        policy = policies[number % 4]
+        told = random_event(chance, number, events)
+        row = {"jobId": told["detail"]["jobId"], "kilopixels": chance.randint(1, 3000)}
+        reasons = reasons_for(told, policy, rows={row["jobId"]: row})
+        if reasons.entry is None or reasons.entry.price is None:
+            continue
+        (count,) = recount([stored(reasons.entry)])
+        arithmetic = calculations(count.steps)
+        assert (count.failed, count.amount) == (False, reasons.entry.amount)
+        assert arithmetic == [step for step in calculations(reasons.steps) if step in arithmetic]
+        checked += 1
+
+    assert checked > events / 2
+
+
+def calculations(steps: tuple[str, ...]) -> list[str]:
+    """Return the steps that calculate, each number without the zeros that a table does not keep (26.640)."""
+    return [
+        re.sub(r"(\.\d*?)0+\b", r"\1", step).replace(". ", " ")
+        for step in steps
+        if " x " in step or step.startswith(("together", "rounded"))
+    ]
+
+
 def told(entries: list[Entry]) -> Iterator[tuple[Entry, Any]]:
     """Yield each entry that brought in a charge or a grant, with it."""
     known: set[Any] = set()
@@ -172,19 +249,23 @@ def by_hand(entry: Entry) -> Fraction:
     """Return what an entry's quantity comes to at its price."""
     price = entry.price
     assert price is not None
-    if price.amount is not None:
-        return rounded(Fraction(price.amount), entry)
-    quantity = Fraction(entry.quantity or 0)
-    if not price.tiers or price.tier_model == "volume":
-        amount = quantity * Fraction(price.rate if price.rate is not None else 1)
-    else:
-        amount, below = Fraction(0), Fraction(0)
-        for tier in price.tiers:
-            above = Fraction(tier.up_to) if tier.up_to is not None else quantity
-            amount += max(Fraction(0), min(quantity, above) - below) * Fraction(tier.rate)
-            below = above
-    amount = max(amount, Fraction(price.minimum or 0))
+    parts = [(each.price, each.quantity) for each in price.components] or [(price, entry.quantity)]
+    amount = max(sum(unrounded(part, Fraction(quantity or 0)) for part, quantity in parts), Fraction(price.minimum or 0))
     return rounded(min(amount, Fraction(price.maximum)) if price.maximum is not None else amount, entry)
+
+
+def unrounded(price: Price, quantity: Fraction) -> Fraction:
+    """Return what a quantity comes to at one price, without bounds."""
+    if price.amount is not None:
+        return Fraction(price.amount)
+    if not price.tiers or price.tier_model == "volume":
+        return quantity * Fraction(price.rate if price.rate is not None else 1)
+    amount, below = Fraction(0), Fraction(0)
+    for tier in price.tiers:
+        above = Fraction(tier.up_to) if tier.up_to is not None else quantity
+        amount += max(Fraction(0), min(quantity, above) - below) * Fraction(tier.rate)
+        below = above
+    return amount
 
 
 def rounded(amount: Fraction, entry: Entry) -> Fraction:

@@ -316,6 +316,23 @@ def test_a_mark_makes_no_row(both: Both) -> None:
     both.agree()
 
 
+@pytest.mark.parametrize("attributes", [None, frozenset({"seconds", "by"}), frozenset({"nothing"}), frozenset({"jobId"})])
+@pytest.mark.parametrize("jobs", [["j-1"], ["j-2"], ["j-1", "j-2", "j-3", "j-1"], ["j-9"], ["j-8", "j-9"]])
+def test_rows_of_jobs_are_told_as_events_would_tell_them(
+    both: Both, jobs: list[str], attributes: frozenset[str] | None
+) -> None:
+    """A fraction is the decimal of its binary double; a job without a row is left out, a row without what is asked is not."""
+    both.job("j-1", seconds=Decimal("8.3333333333333333333"), by={"plan": ["pro", None, True, 7]}, status=None)
+    both.job("j-2", by="x").job("j-3", seconds=Decimal(10) ** 20)
+
+    rows = both.job_rows(jobs, attributes)
+
+    assert {job for job in jobs if job in {"j-1", "j-2", "j-3"}} == rows.keys()
+    assert all(job == row["jobId"] for job, row in rows.items())
+    if "seconds" in rows.get("j-1", {}):
+        assert Decimal("8.333333333333334") == rows["j-1"]["seconds"]
+
+
 # --- many postings ----------------------------------------------------------------------------------------------------
 
 

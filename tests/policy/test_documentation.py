@@ -29,7 +29,7 @@ from engine.ledger.stored import entry_of
 from engine.policy.event_patterns import EventPattern, plain
 from engine.policy.expressions.paths import compile_path
 from engine.policy.grammar import ByKind, Duration, Expression, Instant, Key, Keys, ListOf, MapOf, Name, Number, Text, Word
-from engine.policy.loader import POLICY
+from engine.policy.loader import POLICY, parse_policy
 from engine.policy.patterns import compile_pattern
 from engine.policy.patterns.operands import COMPARISONS, NEGATABLE, OPERATORS
 from engine.policy.price_rows import Change, Rate, Selectors
@@ -145,7 +145,7 @@ OUTPUTS: Mapping[str, Callable[[], str]] = {
 
 def is_fine(_example: Example) -> None:
     """No mistake and no warning."""
-    assert f"{POLICY_FILE}: fine (video@<digest>)\n" == validated()
+    assert f"{POLICY_FILE}: fine (video@<digest>)" == validated().splitlines()[0]  # what changes in its prices stands below
 
 
 def is_fine_with_warnings(example: Example) -> None:
@@ -284,6 +284,28 @@ def check_built_in(_table: Table, row: tuple[str, ...]) -> None:
     assert set() == set(code(row[0])) - {*BUILT_IN_ANOMALIES}
 
 
+def check_rates_below(table: Table, row: tuple[str, ...]) -> None:
+    """As rates of the second row of a price book they are warned of with this message, whatever else is said."""
+    rates = (code(table.header[0])[0], code(row[0])[0])
+    dated = [
+        f"{{effective: {2025 + at}-01-01T00:00:00Z, by: detail.model, rates: {written}}}" for at, written in enumerate(rates)
+    ]
+    policy = parse_policy(PRICED.format(rows=",\n    ".join(dated)), "cell")
+
+    assert row[1] in [warning.message for warning in policy.warnings]
+
+
+PRICED = """\
+version: 1
+name: video
+prices: {{seconds: [
+    {rows}]}}
+event: {{job: detail.jobId, user: detail.userId, time: time}}
+rules:
+  - {{name: debit, match: {{source: [a]}}, action: debit, charge: {{price: seconds, quantity: detail.seconds}}}}
+"""
+
+
 TABLES: Mapping[str, Callable[[Table, tuple[str, ...]], None]] = {
     "pattern": check_pattern,
     "refused pattern": check_refused_pattern,
@@ -292,6 +314,7 @@ TABLES: Mapping[str, Callable[[Table, tuple[str, ...]], None]] = {
     "samples": check_samples,
     "built-in anomaly": check_built_in,
     "key of": check_key,
+    "rates below": check_rates_below,
 }
 """What must be true of a row, by the first words of its table."""
 

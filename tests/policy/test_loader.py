@@ -611,24 +611,28 @@ YAML: list[Case] = [
         "a tag that runs commands",
         [("name: video\n", "name: !!python/object/apply:os.system [ls]\n")],
         [
-            "2:7: the tag `tag:yaml.org,2002:python/object/apply:os.system` means nothing here; leave it out",
+            "2:7: the tag `!!python/object/apply:os.system` means nothing here; leave it out, or quote",
             "2:7: is a list; write a name",
         ],
     ),
     (
         "a harmless tag",
         [("name: video\n", "name: !!str video\n")],
-        ["2:7: the tag `tag:yaml.org,2002:str` means nothing here"],
+        ["2:7: the tag `!!str` means nothing here"],
     ),
     (
         "an alias of nothing",
         [("overdraft: flag", "overdraft: *mode")],
-        ["26:12: `*mode` stands for nothing that is written above it"],
+        ["26:12: `*mode` is no anchor of the lines above"],
     ),
-    ("an alias of itself", [("overdraft: flag", "overdraft: &mode [*mode]")], ["26:19: `*mode` stands for nothing"]),
-    ("a tab", [("overdraft: flag", "\toverdraft: flag")], ["26:1: is not YAML: "]),
-    ("a bracket that never closes", [("percent: 100}", "percent: 100")], ["22:9: is not YAML: "]),
-    ("a control character", [("reason: a test", "reason: é \x07 test")], ["25:15: is not YAML: "]),
+    ("an alias of itself", [("overdraft: flag", "overdraft: &mode [*mode]")], ["26:19: `*mode` is no anchor"]),
+    ("a tab", [("overdraft: flag", "\toverdraft: flag")], ["26:1: a tab stands in front of this line; write blanks"]),
+    (
+        "a bracket that never closes",
+        [("percent: 100}", "percent: 100")],
+        ["21:13: the `{` that begins here is never closed; write `}`"],
+    ),
+    ("a control character", [("reason: a test", "reason: é \x07 test")], ["25:15: the character U+0007 cannot stand in YAML"]),
 ]
 
 
@@ -730,11 +734,11 @@ FILES: list[tuple[str, bytes, list[str]]] = [
     ("a word", b"version", ["1:1: is `version`; write a mapping with version, name, event"]),
     ("two documents", f"{EXAMPLE}---\n{EXAMPLE}".encode(), ["37:1: a second document begins here; a policy is one document"]),
     ("a second document that is wrong", f"{EXAMPLE}--- [\n".encode(), ["37:1: a second document begins here"]),
-    ("not UTF-8", "version: 1\nname: größe\n".encode("latin-1"), ["2:1: is not UTF-8"]),
-    ("UTF-16", EXAMPLE.encode("utf-16"), ["1:1: is not UTF-8"]),
-    ("half a surrogate", "version: 1\nname: \ud800".encode(errors="surrogatepass"), ["2:1: is not UTF-8"]),
-    ("a zero byte", b"# \xc3\xa9\xc3\xa9\r\nname: \0", ["2:7: is not YAML: unacceptable character"]),
-    ("JSON cut short", b'{"version": 1, "name"', ["1:22: is not YAML: "]),
+    ("not UTF-8", "version: 1\nname: größe\n".encode("latin-1"), ["2:9: the byte 0xF6 is not UTF-8; save the file as UTF-8"]),
+    ("UTF-16", EXAMPLE.encode("utf-16"), ["1:1: the file is UTF-16; save it as UTF-8"]),
+    ("half a surrogate", "version: 1\nname: \ud800".encode(errors="surrogatepass"), ["2:7: the byte 0xED is not UTF-8"]),
+    ("a zero byte", b"# \xc3\xa9\xc3\xa9\r\nname: \0", ["2:7: the character U+0000 cannot stand in YAML"]),
+    ("JSON cut short", b'{"version": 1, "name"', ["1:1: the `{` that begins here is never closed; write `}`"]),
     (
         "too large",
         EXAMPLE.encode() + b"#" * 200_000,
@@ -769,7 +773,7 @@ def test_a_file_that_is_no_policy_is_refused(data, expected):
 
 def test_text_that_cannot_be_utf8_is_refused():
     """A lone surrogate in a string is a mistake like one in a file."""
-    assert ["1:1: is not UTF-8"] == told(refused("name: \ud800"), ["1:1: is not UTF-8"])
+    assert ["1:7: the byte 0xED"] == told(refused("name: \ud800"), ["1:7: the byte 0xED"])
 
 
 LAUGHS = list(zip("abcdefghi", "bcdefghij", strict=True))
@@ -1084,6 +1088,14 @@ def test_anchors_save_writing():
         (("prices:\n", "prices:\n  other: [{effective: 2025-01-01T00:00:00Z, rates: {default: 1}}]\n"),
          ["6:3: no rule uses the price book `other`"]),
         (('default: "0.10", ', ""), ["9:14: there is no `default`: an event that selects another rate is refused"]),
+        (("time: updatedAt}\n  - when: {status: [failed]}", "time: row.updatedAt}\n  - when: {status: [failed]}"),
+         ["33:5: looks for `row.updatedAt` in the row itself; leave out `row.`"]),
+        (("anomalies:\n", "anomalies:\n  - {name: a, outlier: {value: charge.rate, group: row.model, mads: 6, samples: 9}}\n"),
+         ["29:5: `row.model` finds nothing: anomalies see the event and `charge`, and no `row`"]),
+        (("anomalies:\n", "anomalies:\n  - {name: new, frequency: {same: [detail.row, row.a], more_than: 2, within: 1h}}\n"),
+         ["29:5: `row.a` finds nothing"]),
+        (("user: detail.userId", 'user: "detail.userId || row.userId"'), []),
+        (("job: detail.jobId", "job: detail.row.jobId"), []),
     ],
 )  # fmt: skip
 def test_what_is_most_likely_not_meant_is_a_warning(change, warnings):
@@ -1140,6 +1152,39 @@ EXAMPLE_ATTRIBUTES = {"jobId", "userId", "status", "seconds", "model", "result_u
 def test_a_policy_tells_which_attributes_of_a_row_it_can_look_at(changes, attributes):
     """A scan fetches these and no more; None where that cannot be told, and the whole row must be fetched."""
     assert attributes == example(*changes).row_attributes
+
+
+@pytest.mark.parametrize(
+    "job", ["row.jobId", '"detail.jobId || row.jobId"', '"row"', '"@.row.a"', '"join(`-`, [detail.a, row.b])"']
+)
+def test_the_job_cannot_be_read_from_its_own_row(job):
+    """Nobody could find the row."""
+    error = refused(example_text(("job: detail.jobId", f"job: {job}")))
+
+    assert ["example.yaml:3:14: reads `row`, the row of the job in Jobs; the event itself has to say which job it is"] == [
+        str(mistake).splitlines()[0] for mistake in error.mistakes
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reads"),
+    [
+        ([], set()),
+        ([("user: detail.userId", "user: row.userId")], {"userId"}),
+        (
+            [("user: detail.userId", "user: row.a"), ("time: time", "time: row.b"), ("by: detail.model", "by: row.c")],
+            {"a", "b", "c"},
+        ),
+        ([("quantity: detail.seconds", "quantity: sum(values(row))")], None),
+        ([("by: detail.model", "by: [detail.model, row.plan]")], {"plan"}),
+    ],
+)
+def test_a_policy_tells_what_it_reads_of_the_jobs_own_row(changes, reads):
+    """A read fetches this and no more, and a scan fetches it beside what it fetches anyway."""
+    policy = example(*changes)
+
+    assert reads == policy.own_row
+    assert policy.row_attributes is None if reads is None else policy.row_attributes >= reads
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Rows of a price book that people change: what a row comes to, when it counts, and what is wrong with how it is written."""
+"""Rows of a price book that people change: what a row comes to, and when it counts."""
 
 from __future__ import annotations
 
@@ -6,51 +6,19 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import zip_longest
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.errors import PolicyError
 from engine.domain.instants import instant_text, read_instant
 from engine.domain.money import Money
 from engine.domain.price import Tier, TierModel
-from engine.policy import Policy, parse_policy
 from engine.policy.charges import ChargeTerms, price_charge
 from engine.policy.expressions.paths import compile_path
 from engine.policy.price_books import PriceBook, PriceProblem
-
-RULES = """\
-rules:
-  - name: debit-rendered
-    match: {detail-type: [video.rendered]}
-    action: debit
-    charge: {price: seconds, quantity: detail.seconds}
-"""
-
-BASE = """\
-prices:
-  seconds:
-    - effective: 2026-01-01T00:00:00Z
-      by: [detail.model, detail.resolution]
-      rates: {default: "0.10", old: "0.05", sora: {default: "0.12", 1080p: "0.30"}, wan: [{up_to: 10, rate: 1}, {rate: 2}]}
-"""
-"""Five lines, before the lines of a test."""
-
-
-def policy(prices: str) -> Policy:
-    """Return a policy with these prices. Raises PolicyError."""
-    text = f"{prices}version: 1\nname: video\nevent: {{job: detail.jobId, user: detail.userId, time: time}}\n{RULES}"
-    return parse_policy(text, "p.yaml")
-
-
-def book(prices: str) -> PriceBook:
-    """Return the only book of these prices, which are fine and without a warning."""
-    found = policy(prices)
-    assert () == found.warnings
-    return found.prices["seconds"]
+from tests.support.price_rows import BASE, GAPS, START, book, policy
 
 
 def rates(book: PriceBook, row: int) -> dict[str, Any]:
@@ -74,23 +42,6 @@ def rate_at(book: PriceBook, at: str, model: str = "veo", resolution: str = "720
     document = {"detail": {"seconds": 1, "model": model, "resolution": resolution}}
     price = price_charge(terms, document, read_instant(at) or START, Money()).price
     return f"{price.effective:%m-%d} {price.unit} {price.rate}"
-
-
-def refused(prices: str) -> list[str]:
-    """Return what is wrong with prices, each with its place."""
-    with pytest.raises(PolicyError) as refusal:
-        policy(prices)
-    return [f"{mistake.line}:{mistake.column}: {mistake.message}" for mistake in refusal.value.mistakes]
-
-
-def warned(prices: str) -> list[str]:
-    """Return the warnings of prices that are fine, each with its place."""
-    return [f"{warning.line}:{warning.column}: {warning.message}" for warning in policy(prices).warnings]
-
-
-def begin_alike(expected: list[str], found: list[str]) -> bool:
-    """Say whether each found text begins as expected, and none is left over."""
-    return all(text.startswith(start or "\0") for start, text in zip_longest(expected, found, fillvalue=""))
 
 
 # --- changes ----------------------------------------------------------------------------------------------------------
@@ -213,20 +164,14 @@ def test_a_row_with_whole_rates_may_end_too() -> None:
     prices = book(
         f"{BASE}    - {{effective: 2026-11-01T00:00:00Z, until: 2026-12-01T00:00:00Z, by: detail.resolution,"
         " rates: {default: 1, 720p: 2}}\n"
-        "    - {effective: 2026-12-24T00:00:00Z, changes: {old: 7}}\n"
+        "    - {effective: 2026-12-24T00:00:00Z, changes: {old: 0.07}}\n"
     )
 
-    assert ("11-01 720p 2", "01-01 default 0.10", "12-24 old 7") == (
+    assert ("11-01 720p 2", "01-01 default 0.10", "12-24 old 0.07") == (
         rate_at(prices, "2026-11-05T00:00:00Z"),
         rate_at(prices, "2026-12-05T00:00:00Z"),
         rate_at(prices, "2026-12-25T00:00:00Z", model="old"),
     )
-
-
-GAPS = (
-    "prices:\n  seconds:\n    - {effective: 2026-01-01T00:00:00Z, until: 2026-02-01T00:00:00Z, rates: {default: 1}}\n"
-    "    - {effective: 2026-03-01T00:00:00Z, until: 2026-04-01T00:00:00Z, rates: {default: 2}}\n"
-)
 
 
 @pytest.mark.parametrize(
@@ -257,141 +202,6 @@ def test_the_next_change_is_told_whatever_it_comes_from() -> None:
     assert moments[0] == prices.next_change(moments[0] - timedelta(days=1))
 
 
-# --- what is wrong ----------------------------------------------------------------------------------------------------
-
-JULY = "    - effective: 2026-07-01T00:00:00Z\n"
-
-
-@pytest.mark.parametrize(
-    ("row", "mistakes"),
-    [
-        ("      rates: {default: 1}\n      changes: {default: 2}\n", ["7:14: a row has `rates` or `changes`, not both"]),
-        ("      until: 2026-08-01T00:00:00Z\n", ["6:7: `rates` is missing: all rates, or `changes`, only what differs"]),
-        (
-            "      by: detail.model\n      tiers: volume\n      changes: {default: 2}\n",
-            ["7:11: `by` has no meaning beside `changes`", "8:14: `tiers` has no meaning beside `changes`"],
-        ),
-        ("      changes: {}\n", ["7:16: is empty; write a mapping"]),
-        ("      changes: null\n", ["7:16: is empty; write a mapping"]),
-        ("      changes: {sora: {}}\n", ["7:23: is empty; write a mapping"]),
-        ("      changes: 5\n", ["7:16: is `5`; write a mapping"]),
-        ("      changes:\n        old:\n        default: 1\n", ["8:13: is empty; write the rate, or `null` to take it away"]),
-        ('      changes: {old: "null"}\n', ["7:22: is 'null'; write a plain decimal from 0 to 1"]),
-        ("      changes: {old: -1}\n", ["7:22: is '-1'; write a plain decimal from 0 to 1"]),
-        ("      changes: {old: [{up_to: 5, rate: 1}]}\n", ["7:23: leaves a gap: above 5 there is no rate"]),
-        ("      changes: {olt: null}\n", ["7:17: there is no rate `olt` to take away; did you mean `old`?"]),
-        ("      changes: {sora: {4k: null}}\n", ["7:24: there is no rate `4k` to take away; allowed: default, 1080p"]),
-        ("      changes: {new: {4k: null, 8k: 1, default: 1}}\n", ["7:23: there is no rate `4k` to take away"]),
-        ("      changes: {old: {4k: null}}\n", ["7:22: takes every rate away", "7:23: there is no rate `4k` to take away"]),
-        ("      changes: {sora: {1080p: null, default: null}}\n", ["7:23: takes every rate away; one is needed"]),
-        ("      changes: {default: null, old: null, sora: null, wan: null}\n", ["7:16: takes every rate away"]),
-        (
-            "      changes: {sora: {1080p: {loud: 1}}}\n",
-            ["7:31: these rates need one more expression in `by` of the row in line 3 to select one"],
-        ),
-        ("      until: 2026-07-01T00:00:00Z\n      changes: {old: 1}\n", ["7:14: ends 2026-07-01T00:00:00Z, not after it is"]),
-        ("      until: 2026-06-01T00:00:00Z\n      rates: {default: 1}\n", ["7:14: ends 2026-06-01T00:00:00Z, not after"]),
-        ("      until: next week\n      changes: {old: 1}\n", ["7:14: is 'next week'; write an instant with its zone"]),
-        ("      chanegs: {old: 1}\n", ["6:7: `rates` is missing", "7:7: `chanegs` is not known here; did you mean `changes`"]),
-    ],
-)  # fmt: skip
-def test_a_wrong_row_is_refused_where_it_is_wrong(row: str, mistakes: list[str]) -> None:
-    """What would be right is said beside."""
-    found = refused(BASE + JULY + row)
-
-    assert begin_alike(mistakes, found), found
-
-
-def test_without_by_only_the_default_can_be_changed() -> None:
-    """Nothing could select another rate; the row that says so is named."""
-    start = "prices:\n  seconds:\n    - {effective: 2026-01-01T00:00:00Z, rates: {default: 1}}\n"
-    row = "    - {effective: 2026-07-01T00:00:00Z, changes: {premium: 2, default: {4k: 3}}}\n"
-
-    expected = [
-        "4:51: the row in line 3 has no `by` to select a rate; only `default`",
-        "4:72: these rates need one more expression",
-    ]
-
-    assert begin_alike(expected, refused(start + row)), refused(start + row)
-
-
-@pytest.mark.parametrize(
-    ("rows", "mistakes"),
-    [
-        ("    - {effective: 2026-01-01T00:00:00Z, changes: {default: 1}}\n", ["3:50: no row above without `until`"]),
-        (
-            "    - {effective: 2026-01-01T00:00:00Z, until: 2026-02-01T00:00:00Z, rates: {default: 1}}\n"
-            "    - {effective: 2026-01-05T00:00:00Z, changes: {default: 2}}\n",
-            ["4:50: no row above without `until` is there to be changed; write `rates`"],
-        ),
-        (
-            "    - {effective: 2026-01-01T00:00:00Z, rates: {default: x}}\n"
-            "    - {effective: 2026-01-05T00:00:00Z, changes: {olt: null}}\n"
-            "    - {effective: 2026-02-05T00:00:00Z, rates: {default: 1}}\n"
-            "    - {effective: 2026-03-05T00:00:00Z, changes: {odl: null}}\n",
-            ["3:58: is 'x'; write", "6:51: there is no rate `odl` to take away"],
-        ),
-    ],
-)
-def test_changes_need_a_row_to_be_laid_over(rows: str, mistakes: list[str]) -> None:
-    """One without an end. Where that row is wrong itself, nothing is said of its rates; later rows are read on."""
-    found = refused(f"prices:\n  seconds:\n{rows}")
-
-    assert begin_alike(mistakes, found), found
-
-
-@pytest.mark.parametrize(
-    ("row", "warnings"),
-    [
-        ('      changes: {default: "0.1", old: 1}\n', ["7:26: `default` has this rate already, by the row in line 3"]),
-        ("      changes: {sora: {1080p: 0.30}}\n", ["7:31: `1080p` has this rate already, by the row in line 3"]),
-        (
-            "      changes: {wan: [{up_to: 10, rate: 1.0}, {rate: 2}]}\n",
-            ["7:22: `wan` has this rate already, by the row in line 3"],
-        ),
-        ("      changes: {default: null}\n", ["7:16: there is no `default`: an event that selects another rate is refused"]),
-        ("      changes: {old: {4k: 1}}\n", ["7:22: there is no `default`: an event that selects another rate is refused"]),
-        ("      changes: {new: {4k: 1}}\n", ["7:22: there is no `default`: an event that selects another rate is refused"]),
-        (
-            "      until: 2026-09-01T00:00:00Z\n      changes: {old: 1}\n"
-            "    - {effective: 2026-08-01T00:00:00Z, changes: {old: 2}}\n",
-            ["7:14: has no effect: from 2026-08-01T00:00:00Z on the row in line 9 counts"],
-        ),
-        (
-            "      until: 2026-09-01T00:00:00Z\n      changes: {old: 1}\n"
-            "    - {effective: 2026-08-01T00:00:00Z, until: 2026-10-01T00:00:00Z, changes: {old: 2}}\n",
-            ["7:14: has no effect: from 2026-08-01T00:00:00Z on the row in line 9 counts"],
-        ),
-        (
-            "      until: 2026-09-01T00:00:00Z\n      changes: {old: 1}\n"
-            "    - {effective: 2026-09-01T00:00:00Z, until: 2026-10-01T00:00:00Z, changes: {old: 2}}\n",
-            [],
-        ),
-    ],
-)  # fmt: skip
-def test_what_is_most_likely_not_meant_is_a_warning(row: str, warnings: list[str]) -> None:
-    """The policy runs all the same. A row that begins where another one ends is no reason for one."""
-    assert begin_alike(warnings, warned(BASE + JULY + row)), warned(BASE + JULY + row)
-
-
-def test_a_gap_between_rows_is_a_warning() -> None:
-    """Each end that nothing comes behind, with the beginning of the next row where there is one."""
-    assert [
-        "3:48: leaves a gap: from 2026-02-01T00:00:00Z to 2026-03-01T00:00:00Z no row counts, and events are refused",
-        "4:48: leaves a gap: from 2026-04-01T00:00:00Z on no row counts, and events are refused",
-    ] == warned(GAPS)
-
-
-def test_a_first_row_that_ends_where_the_next_begins_leaves_no_gap() -> None:
-    """Nor does one that ends while the next counts already; only its end has no effect then."""
-    gapless = GAPS.replace("until: 2026-02-01", "until: 2026-03-01").replace(", until: 2026-04-01T00:00:00Z", "")
-
-    assert [] == warned(gapless)
-    assert ["3:48: has no effect: from 2026-03-01T00:00:00Z on the row in line 4 counts"] == warned(
-        gapless.replace("until: 2026-03-01", "until: 2026-03-02")
-    )
-
-
 # --- one book, written in two ways ------------------------------------------------------------------------------------
 
 MODELS, RESOLUTIONS = ["default", "sora", "veo", "wan"], ["default", "720p", "4k"]
@@ -401,8 +211,6 @@ BY_RESOLUTION = st.dictionaries(st.sampled_from(RESOLUTIONS), RATES | TIERS, min
 TABLES = st.dictionaries(st.sampled_from(MODELS), RATES | TIERS | BY_RESOLUTION, min_size=1)
 ROWS = st.lists(st.tuples(st.integers(1, 9), st.none() | st.integers(1, 30), TABLES), min_size=1, max_size=6)
 """Days since the row before, days until it ends, and its whole table."""
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def day(number: int) -> str:

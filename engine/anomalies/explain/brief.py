@@ -18,7 +18,7 @@ from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry
 from engine.domain.fact_kinds import content_of
 from engine.domain.instants import instant_text
-from engine.domain.price import Price
+from engine.domain.price import Component, Price
 from engine.rating.baselines import Baselines
 
 TEXT_CHARACTERS_MAX = 200
@@ -115,8 +115,15 @@ def _entry(label: str, entry: Entry, baselines: Baselines, recent: Mapping[str, 
 
 def _price(price: Price) -> dict[str, Any]:
     figures = {"flat": price.amount, "rate": price.rate, "minimum": price.minimum, "maximum": price.maximum}
+    said: dict[str, Any] = {name: _number(value) for name, value in figures.items() if value is not None}
+    said |= ({"book": price.book} if price.book else {}) | ({"unit": cleaned(price.unit, 80)} if price.unit else {})
+    return said | ({"components": [_component(each) for each in price.components]} if price.components else {})
+
+
+def _component(component: Component) -> dict[str, Any]:
+    figures = {"quantity": component.quantity, "comes_to": component.amount}
     said = {name: _number(value) for name, value in figures.items() if value is not None}
-    return said | ({"book": price.book} if price.book else {}) | ({"unit": cleaned(price.unit, 80)} if price.unit else {})
+    return ({"name": component.name} if component.name else {}) | said | _price(component.price)
 
 
 def _anomaly(anomaly: Anomaly, names: Names) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from attrs import frozen
 
+from engine.domain.digits import as_text
+
 SOURCE = "credit.reconciler"
 EXPLAINED = "credits.anomaly.explained"
 
@@ -24,7 +26,12 @@ class Bus:
         if not details:
             return 0, ""
         entries = [
-            {"EventBusName": self.name, "Source": SOURCE, "DetailType": EXPLAINED, "Detail": json.dumps(detail, default=str)}
+            {
+                "EventBusName": self.name,
+                "Source": SOURCE,
+                "DetailType": EXPLAINED,
+                "Detail": json.dumps(detail, default=as_text),
+            }
             for detail in details
         ]
         try:

@@ -111,12 +111,19 @@ def items(operation: Callable[..., Response], request: Mapping[str, Any], deadli
 
 
 def items_at(client: DynamoDB, table: str, wanted: Mapping[str, Any], deadline: Deadline) -> Iterator[Item]:
-    """Yield those of the ``wanted`` items of a table that are there. DynamoDB may leave keys for the next request."""
+    """Yield those of the ``wanted`` items of a table that are there. Keys that DynamoDB leaves over go into the next request.
+
+    It leaves over what is more than 16 MB, and what a table that is throttled does not answer: so each request but the first
+    waits.
+    """
     left: Mapping[str, Any] = {table: wanted}
-    while left:
+    for _ in deadline.attempts():
         answer = call(client.batch_get_item, {"RequestItems": left}, deadline)
         yield from answer.get("Responses", {}).get(table, ())
         left = answer.get("UnprocessedKeys") or {}
+        if not left:
+            return
+    raise LedgerUnavailable(f"DynamoDB left keys of {table} unread until the time was used up")
 
 
 @frozen

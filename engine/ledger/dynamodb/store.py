@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
@@ -14,6 +14,7 @@ from attrs import frozen
 from engine.domain.anomaly import Excerpt, Sample
 from engine.domain.decision import Guard
 from engine.domain.entry import Entry
+from engine.domain.envelope import Document
 from engine.domain.errors import LedgerRefused
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog
@@ -132,6 +133,12 @@ class DynamoStore:
             "ExpressionAttributeValues": {":reference": encode(reference)},
             "ConsistentRead": True,
         }
+
+    def job_rows(self, jobs: Sequence[str], attributes: frozenset[str] | None, deadline: Deadline) -> dict[str, Document]:
+        """Return the rows of some jobs by their names (strongly consistent), as events would tell them."""
+        from engine.ledger.dynamodb.own_rows import read_rows  # noqa: PLC0415  few policies read them
+
+        return read_rows(self.client, self.tables.jobs, jobs, attributes, deadline)
 
     def mark(self, job: str, mark: Mark, deadline: Deadline) -> bool:
         """Mark a job's row whose facts are posted already. False if the row is gone, or is not what the mark rests on."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import functools
 import json
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
 from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
+from engine.domain.digits import PLAIN_DIGITS_MAX, in_digits
 from engine.domain.errors import shown
-from engine.domain.money import EXACT, JSON_NUMBER, ZERO
-from engine.policy.expressions.functions import FUNCTIONS, CannotBe, call
+from engine.domain.money import EXACT, JSON_NUMBER, ZERO, canonical
+from engine.policy.expressions.event_and_row import EventAndRow
+from engine.policy.expressions.functions import FUNCTIONS, CannotBe, Function, call
 from engine.policy.expressions.syntax import arity_problem, type_of, type_problem, wanted_of
 
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -26,9 +28,6 @@ ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
 
 MEAN = Context(prec=38)
 """A mean is the one result that may have no end: it keeps what a number of DynamoDB holds."""
-
-PLAIN_DIGITS_MAX = 400
-"""A number of more digits is shown with an exponent: written out it could fill all memory."""
 
 
 class ExactFunctions(Functions):
@@ -105,9 +104,11 @@ class ExactInterpreter(TreeInterpreter):
     def visit_function_expression(self, node: Any, value: Any) -> Any:
         if (function := FUNCTIONS.get(node["value"])) is None:
             return super().visit_function_expression(node, value)
-        children = node["children"]
-        given = [self.visit(child, value) for child in children]
-        return call(node["value"], function, given, lambda index: str(children[index]["text"]))
+        return self.call(node, function, [self.visit(child, value) for child in node["children"]])
+
+    def call(self, node: Any, function: Function, given: Sequence[Any]) -> Any:
+        """Return what a function of this language makes of its arguments."""
+        return call(node["value"], function, given, lambda index: str(node["children"][index]["text"]))
 
     def visit_comparator(self, node: Any, value: Any) -> Any:
         left, right = (self.visit(child, value) for child in node["children"])
@@ -139,6 +140,8 @@ def exact(value: Any) -> Any:
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, Mapping):
+        if isinstance(value, EventAndRow):
+            return value.mapped(exact)
         return {key: exact(member) for key, member in value.items()}
     return [exact(element) for element in value] if isinstance(value, list | tuple) else value
 
@@ -157,8 +160,7 @@ def _digits(number: Decimal) -> str:
         return "0"
     if not number.is_finite():
         raise CannotBe("to_string() takes finite numbers")
-    is_short = abs(number.adjusted()) < PLAIN_DIGITS_MAX
-    return format(number.normalize(EXACT), "f") if is_short else str(number)
+    return canonical(number) if abs(number.adjusted()) < PLAIN_DIGITS_MAX else in_digits(number)
 
 
 def _is_number(value: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from engine.domain.errors import PolicyError, shown
+from engine.domain.errors import PolicyError, RowNeeded, shown
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 WITH_FALLBACK = re.compile(rf"(?P<path>{PLAIN.pattern}) *\|\| *'(?P<fallback>[^'\\]*)'")
@@ -41,8 +41,15 @@ class Path:
     _search: Search = field(repr=False, eq=False)
 
     def search(self, document: Any) -> Any:
-        """Return what the expression finds in ``document``, or None. Raises PathProblem where it cannot be worked out."""
-        return self._search(document)
+        """Return what the expression finds in ``document``, or None. Raises PathProblem where it cannot be worked out.
+
+        Raises RowNeeded where it reads the job's own row, which has not been read yet (``EventAndRow``).
+        """
+        try:
+            return self._search(document)
+        except RowNeeded as needed:
+            needed.expression = self.text
+            raise
 
     def __reduce__(self) -> tuple[Callable[[str], Path], tuple[str]]:
         return compile_path, (self.text,)
@@ -148,7 +155,7 @@ class _Attributes:
     """Walks an expression's syntax tree for the members of ``detail`` that it can look at."""
 
     def of(self, node: Mapping[str, Any]) -> frozenset[str] | None:
-        names = self._dotted(node)
+        names = dotted_names(node)
         if names is not None:
             return _row_attributes_of(names)
         found: frozenset[str] = frozenset()
@@ -161,17 +168,6 @@ class _Attributes:
             found |= attributes
         return found
 
-    def _dotted(self, node: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """Return the names that an expression begins with (an empty one for what is no name), or None where it has none."""
-        if node["type"] == "field":
-            return (node["value"],)
-        if node["type"] in FROM_LEFT:
-            return self._dotted(node["children"][0])
-        if node["type"] in {"subexpression", "index_expression"}:
-            left = self._dotted(node["children"][0])
-            return left and (*left, *(self._dotted(node["children"][1]) or ("",)))
-        return None
-
     def _rooted(self, node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Return the children that start from the document itself."""
         return (
@@ -179,6 +175,18 @@ class _Attributes:
             if node["type"] in FROM_LEFT
             else [child for child in node["children"] if isinstance(child, Mapping)]
         )
+
+
+def dotted_names(node: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the names that an expression begins with (an empty one for what is no name), or None where it has none."""
+    if node["type"] == "field":
+        return (node["value"],)
+    if node["type"] in FROM_LEFT:
+        return dotted_names(node["children"][0])
+    if node["type"] in {"subexpression", "index_expression"}:
+        left = dotted_names(node["children"][0])
+        return left and (*left, *(dotted_names(node["children"][1]) or ("",)))
+    return None
 
 
 def _row_attributes_of(names: tuple[str, ...]) -> frozenset[str] | None:

@@ -15,6 +15,7 @@ from jmespath.lexer import Lexer
 from jmespath.parser import ParsedResult, Parser
 
 from engine.domain.errors import shown
+from engine.policy.expressions.event_and_row import EventAndRow
 from engine.policy.expressions.functions import FUNCTIONS, CannotBe, Function, Unfit, call
 
 Tree = Mapping[str, Any]
@@ -28,6 +29,7 @@ TYPES: Mapping[type, str] = {
     str: "string",
     list: "array",
     dict: "object",
+    EventAndRow: "object",
     type(None): "null",
 }
 """Python's classes by JMESPath's names. What is none of them is an expression (``&name``)."""

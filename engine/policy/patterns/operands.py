@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from engine.domain.digits import in_digits
 from engine.domain.errors import PolicyError
 from engine.policy.patterns.addresses import address_bytes, network_range
 from engine.policy.patterns.model import (
@@ -52,7 +53,11 @@ def shown(value: object) -> str:
     """Return ``value`` as a short text for a message. A number of ten thousand digits must not break the message."""
     import reprlib  # noqa: PLC0415 - only a mistake needs it
 
-    return reprlib.repr(value)
+    class Teller(reprlib.Repr):
+        def repr_Decimal(self, number: Decimal, _level: int) -> str:  # noqa: N802  so the library finds it
+            return in_digits(number)
+
+    return Teller().repr(value)
 
 
 def _read_expression(expression: Mapping[Any, Any], path: Path) -> Test:
@@ -114,7 +119,7 @@ def _read_scalar(value: object, path: Path) -> Scalar:
 def _read_number(value: float | Decimal, path: Path) -> Decimal:
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite():
-        raise PolicyError.of(f"{value} is not a number that JSON can hold: write a finite number", *path)
+        raise PolicyError.of(f"{in_digits(number)} is not a number that JSON can hold: write a finite number", *path)
     return number
 
 

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from engine.domain.errors import Mistake, PolicyError
 from engine.policy import Policy, parse_policy
 from engine.policy.source import LINE_BREAK
@@ -34,7 +36,7 @@ def read(data: str | bytes) -> tuple[str, list[str]]:
     try:
         policy = parse_policy(data, FILE)
     except PolicyError as error:
-        is_yaml = not any("is not YAML" in mistake.message for mistake in error.mistakes)
+        is_yaml = not isinstance(error.__cause__, yaml.YAMLError)
         return "refused" if is_yaml else "not YAML", [*_misordered(error), *_misplaced(error.mistakes, data)]
     except Exception as error:  # noqa: BLE001  whatever it is, it is what is looked for
         return "broken", [f"{type(error).__name__}: {error}"[:200]]

@@ -71,7 +71,7 @@ def is_rate_like_the_default(mutant: Mutant, tree: Tree) -> bool:
         return False
     is_lost = mutant.operator == "key removed" or mutant.operator.startswith("key misspelt")
     default = tree.by_path.get((*mutant.path[:-1], DEFAULT_RATE))
-    is_rate = fits(mutant.path, "prices.*.*.rates.*.**") and mutant.path[-1] != DEFAULT_RATE
+    is_rate = fits(mutant.path, "prices.*.*.rates|changes.*.**") and mutant.path[-1] != DEFAULT_RATE
     return is_lost and is_rate and default is not None and default.scalar == tree.by_path[mutant.path].scalar is not None
 
 

@@ -22,7 +22,7 @@ EXPRESSIONS = (
     "event.*",
     "prices.*.*.by",
     "prices.*.*.by.*",
-    "rules.*.charge|grant.quantity",
+    "rules.*.charge|grant.quantity|priced_at",
     "anomalies.*.outlier|drift.value|group",
     "anomalies.*.frequency.same",
     "anomalies.*.frequency.same.*",
@@ -32,7 +32,7 @@ PATTERNS = ("rules.*.match", "anomalies.*.match", "catch_up.*.when")
 TEXTS = ("catch_up.*.event.source|detail-type",)
 """Words that are neither a name nor meant for people: what an event says."""
 
-OWN_KEYS = ("prices.*", "prices.*.*.rates.**", *(f"{pattern}.**" for pattern in PATTERNS))
+OWN_KEYS = ("prices.*", "prices.*.*.rates|changes.**", *(f"{pattern}.**" for pattern in PATTERNS))
 """Keys that the author of a policy chooses. In a pattern they are the event's; operators stand below a list."""
 
 WORDS: Mapping[str, Iterable[str | StrEnum]] = {
@@ -48,17 +48,25 @@ WORDS: Mapping[str, Iterable[str | StrEnum]] = {
 USES_OF_PRICES = ("rules.*.charge|grant.price",)
 AMOUNTS = ("rules.*.charge|grant.amount|minimum|maximum",)
 
+CHANGES = "prices.=.*.changes.**"
+"""What rows above this one say, or no longer say, may be what this one changes."""
+
 TAKEN = "catch_up.*.event.source|detail-type"
 """What some rule that decides must take."""
 
 FELT: Mapping[str, tuple[str, ...]] = {
     "prices": USES_OF_PRICES,
     "prices.*": USES_OF_PRICES,  # there is no such book
-    "prices.*.*": ("prices.=.*",),  # oldest first
-    "prices.*.*.effective": ("prices.=.*",),
-    "prices.*.*.by.**": ("prices.=.=", "prices.=.=.rates.**"),  # several rates need `by`, and as many as they are deep
+    "prices.*.*": ("prices.=.*", CHANGES),  # oldest first
+    "prices.*.*.effective|until": ("prices.=.*", "prices.=.*.until", CHANGES),
+    "prices.*.*.by.**": (
+        "prices.=.=",
+        "prices.=.=.rates.**",
+        CHANGES,
+    ),  # several rates need `by`, as many as they are deep
     "prices.*.*.tiers": ("prices.=.=",),
-    "prices.*.*.rates.**": ("prices.=.=.tiers",),  # `tiers` has no meaning
+    "prices.*.*.rates.**": ("prices.=.=", "prices.=.=.tiers", CHANGES),  # `tiers` has no meaning
+    "prices.*.*.changes.**": ("prices.=.=", CHANGES),
     "money": AMOUNTS,  # more places than money has
     "money.places": AMOUNTS,
     "event": ("rules.*",),  # a grant rule needs `event.reference`
@@ -95,7 +103,7 @@ def felt_at(path: Path, tree: Tree) -> Iterator[Spot]:
 
 def _is_other_rate(path: Path, changed: Path) -> bool:
     """Say whether a rate or a tier stands beside a changed one, or around it: some must be there, tiers leave no gaps."""
-    if not fits(changed, "prices.*.*.rates.*.**"):
+    if not fits(changed, "prices.*.*.rates|changes.*.**"):
         return False
     around = changed[:-2] if isinstance(changed[-2], int) else changed[:-1]
     return path[: len(around)] == around and len(path) <= len(changed)
@@ -129,7 +137,7 @@ def is_own_key(spot: Spot) -> bool:
 
 
 def _is_tier(spot: Spot) -> bool:
-    return fits(spot.path, "prices.*.*.rates.**") and isinstance(spot.path[-2], int)
+    return fits(spot.path, "prices.*.*.rates|changes.**") and isinstance(spot.path[-2], int)
 
 
 def words_at(path: Path) -> list[str]:

@@ -23,6 +23,7 @@ prices:
       tiers: volume
       rates:
         default: "0.10"
+        old: "0.05"
         premium:
           default:
             - up_to: 60
@@ -31,6 +32,21 @@ prices:
               rate: "0.20"
             - rate: "0.10"
           4k: "0.50"
+    - effective: 2025-06-01T00:00:00Z
+      changes:
+        old: null
+        new: "0.15"
+        premium:
+          default:
+            - up_to: 90
+              rate: "0.35"
+            - rate: "0.15"
+          4k: "0.55"
+    - effective: 2025-07-01T00:00:00Z
+      until: 2025-08-01T00:00:00Z
+      changes:
+        premium:
+          4k: "0.45"
     - effective: 2026-01-01T00:00:00Z
       rates:
         default: "0.12"
@@ -54,6 +70,7 @@ rules:
     charge:
       price: second
       quantity: sum(detail.parts[].seconds)
+      priced_at: detail.submittedAt
       minimum: "0.01"
       maximum: "500"
   - name: refund-lost

@@ -1,0 +1,194 @@
+"""Warnings of rates that are most likely slips: gone, misspelt, ten times too high, or too small to be charged.
+
+Each looks at a row beside the row that it follows. No sensible edit is warned of.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+from engine.domain.money import EXACT, Money, canonical
+from engine.domain.price import Tier
+from engine.policy.price_books import PriceRow
+from engine.policy.price_differences import Keys, Kind, Paid, RateChange, leaves, shown_tiers, told_together
+from engine.policy.price_edits import Edit, edit_of
+from engine.policy.source import Members, Notes, Place, named
+
+FACTOR = Decimal(10)
+"""A rate that becomes so many times what it was, or such a part of it, is most likely a slip of the point."""
+
+FACTOR_OF_NEW = Decimal(20)
+"""The same for a rate that is new, beside the dearest and the cheapest of the others."""
+
+OTHERS_MIN = 2
+"""How many other rates say what is usual."""
+
+LISTED_MAX = 4
+
+Warnings = Iterator[tuple[Place, str]]
+
+
+def warn_of_rates(values: Mapping[str, Any], _policy: Members, notes: Notes) -> None:
+    """Note what is most likely not meant in the rows of price books, once nothing in the policy is wrong."""
+    if notes.mistakes:
+        return
+    for rows in values["prices"].values():
+        for edit in map(edit_of, rows):
+            found = {*too_small(edit, values["money"]), *(told for warn in RATE_WARNINGS for told in warn(edit))}
+            for place, message in sorted(found):
+                notes.warning(place, message)
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def gone(edit: Edit) -> Warnings:
+    """Whoever copies a row and leaves out a rate lets its events fall to the default, and nobody is told."""
+    stood_for = {_known(keys, known) for keys, known in edit.misspelt.items()}
+    went = [change for change in edit.changes if change.kind is Kind.WENT and not stood_for & set(_names(change.keys))]
+    if not went or edit.base is None or edit.says_what_changes or edit.has_other_names:
+        return
+    told = [f"{named(name)} {_fate(change)}" for name, change in told_together(went, (edit.base,))]
+    more = [f"and {len(told) - LISTED_MAX} more"] if len(told) > LISTED_MAX else []
+    rates = "a rate of" if len(told) == 1 else f"{len(told)} rates of"
+    is_or_are = "is" if len(told) == 1 else "are"
+    yield edit.place_of_rates, f"{rates} {edit.above} {is_or_are} gone: {'; '.join([*told[:LISTED_MAX], *more])}"
+
+
+def misspelt(edit: Edit) -> Warnings:
+    """A misspelt name has a rate that no event selects."""
+    lost = {name: change for change in edit.changes if change.kind is Kind.WENT for name in _names(change.keys)}
+    for keys, known in edit.misspelt.items():
+        change = lost.get(_known(keys, known))
+        fate = f", which is gone: it {_fate(change)}" if change is not None else ""
+        yield edit.written[keys].place, f"{named(keys[-1])} is new, and close to {named(known)}{fate}; is it the same?"
+
+
+def _known(keys: Keys, known: str) -> Keys:
+    """Return the known name in the place of one that is close to it."""
+    return (*keys[:-1], known)
+
+
+def _names(keys: Keys) -> Iterator[Keys]:
+    """Yield a rate and the names that it stands below."""
+    yield from (keys[:length] for length in range(1, len(keys) + 1))
+
+
+def _fate(change: RateChange) -> str:
+    """Say what the events of a rate that is gone paid, and what they pay now."""
+    before = _shown(change.before)
+    if change.after is None:
+        return f"cost {before}, and its events are refused now"
+    return f"cost {before}, and its events cost {_shown(change.after)} now ({named('/'.join(change.after.keys))})"
+
+
+def _shown(paid: Paid | None) -> str:
+    return shown_tiers(paid.tiers) if paid is not None else "nothing"
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def tenfold(edit: Edit) -> Warnings:
+    """A rate ten times what it was, or a tenth of it: 30 for 0.30, 0.012 for 0.12."""
+    for change in edit.changes:
+        if not edit.has_other_names and change.kind is Kind.CHANGED and change.before is not None and change.after is not None:
+            for old, new in _side_by_side(change.before.tiers, change.after.tiers):
+                if (times := _times(new, old, FACTOR)) is not None:
+                    message = f"{named(change.unit)} becomes {new:f}; it was {old:f} in {edit.above}: {times}"
+                    yield edit.place_of(change.keys), message
+                    break
+
+
+def _side_by_side(before: Sequence[Tier], after: Sequence[Tier]) -> Iterator[tuple[Decimal, Decimal]]:
+    """Yield the old and the new rate of each range of quantities that has one of either."""
+    bounds = sorted({tier.up_to for tier in (*before, *after) if tier.up_to is not None})
+    for bound in (*bounds, None):
+        yield _rate_at(before, bound), _rate_at(after, bound)
+
+
+def _rate_at(tiers: Sequence[Tier], quantity: Decimal | None) -> Decimal:
+    """Return the rate of a quantity; None is above all bounds."""
+    reached = (tier for tier in tiers if tier.up_to is None or (quantity is not None and quantity <= tier.up_to))
+    return next(reached).rate
+
+
+def _times(new: Decimal, old: Decimal, factor: Decimal) -> str | None:
+    """Say how many times as much or as little the new figure is, if at least ``factor``; 0 is nothing to measure by."""
+    if not new or not old:
+        return None
+    high, low = max(new, old), min(new, old)
+    if high < EXACT.multiply(low, factor):
+        return None
+    times = canonical(EXACT.divide(high, low).quantize(Decimal(1), context=EXACT))
+    return f"{times} times as much" if new > old else f"{times} times as little"
+
+
+def stands_out(edit: Edit) -> Warnings:
+    """A new rate far from all that other names cost, in its row and in the row above."""
+    known = {keys for keys, _ in leaves(edit.base.rates)} if edit.base is not None else set()
+    highest, lowest = _extremes([edit.row, *([edit.base] if edit.base is not None else [])])
+    for keys, tiers in leaves(edit.row.rates):
+        figures = [tier.rate for tier in tiers if tier.rate]
+        if keys not in known and figures:
+            for kind, figure, extremes in (("dearest", max(figures), highest), ("cheapest", min(figures), lowest)):
+                yield from _far(edit.place_of(keys), keys, kind, figure, extremes)
+
+
+def _extremes(rows: Sequence[PriceRow]) -> tuple[list[tuple[Decimal, str]], list[tuple[Decimal, str]]]:
+    """Return the three dearest and the three cheapest of what the outermost names cost, each with its name."""
+    costs: defaultdict[str, list[Decimal]] = defaultdict(list)
+    for row in rows:
+        for keys, tiers in leaves(row.rates):
+            costs[keys[0]] += [tier.rate for tier in tiers if tier.rate]
+    each = {name: figures for name, figures in costs.items() if figures}
+    highest = sorted(((max(figures), name) for name, figures in each.items()), reverse=True)
+    lowest = sorted((min(figures), name) for name, figures in each.items())
+    return highest[: OTHERS_MIN + 1], lowest[: OTHERS_MIN + 1]
+
+
+def _far(place: Place, keys: Keys, kind: str, figure: Decimal, extremes: Sequence[tuple[Decimal, str]]) -> Warnings:
+    others = [other for other, name in extremes if name != keys[0]]
+    if len(others) < OTHERS_MIN or (figure > others[0]) != (kind == "dearest"):
+        return
+    if (times := _times(figure, others[0], FACTOR_OF_NEW)) is not None:
+        told = f"{named('/'.join(keys))} is new and costs {figure:f}; the {kind} of the others costs {others[0]:f}: {times}"
+        yield place, told
+
+
+def up_and_down(edit: Edit) -> Warnings:
+    """Tiers that go up and down again, or down and up: one of them is most likely wrong. A free tier is none of them."""
+    for keys, tiers in leaves(edit.row.rates):
+        rates = [tier.rate for tier in tiers if tier.rate]
+        rises = {later > earlier for earlier, later in pairwise(rates) if later != earlier}
+        if len(rises) > 1:
+            yield edit.place_of(keys), f"the rates go up and down: {shown_tiers(tiers)}; is one of them wrong?"
+
+
+def nothing_changes(edit: Edit) -> Warnings:
+    """A copied row whose date alone was edited."""
+    if edit.base is not None and not edit.changes and not edit.says_what_changes and not edit.has_other_selectors:
+        yield edit.node.place, f"changes nothing: each rate is what it is in {edit.above}"
+
+
+def too_small(edit: Edit, money: Money) -> Warnings:
+    """A rate of which a unit rounds to nothing: what it charges is too coarse for it."""
+    for keys, tiers in leaves(edit.row.rates):
+        for tier in tiers:
+            if tier.rate and not money.round(tier.rate):
+                places = f"{money.places} place{'s' if money.places != 1 else ''}"
+                yield edit.place_of(keys), f"{tier.rate:f} a unit is 0 in the {places} of `money`; give it more places"
+
+
+RATE_WARNINGS: Sequence[Callable[[Edit], Warnings]] = (
+    gone,
+    misspelt,
+    tenfold,
+    stands_out,
+    up_and_down,
+    nothing_changes,
+)
