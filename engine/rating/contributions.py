@@ -172,7 +172,9 @@ def _first_revoke(telling: Telling, known: tuple[Revoke, ...], new: Revoke) -> R
 
 
 def _is_one_step(old: Revoke, new: Revoke) -> bool:
-    return (old.series, old.percent, old.amount) == (new.series, new.percent, new.amount)
+    """Flat figures say nothing of an event, so that they must be the same. What the job's row says may have changed since."""
+    is_one_figure = (old.percent, old.amount) == (new.percent, new.amount)
+    return old.series == new.series and (is_one_figure or old.content != new.content)
 
 
 def _known_flags(telling: Telling, _known: Facts) -> Fields:
