@@ -114,7 +114,8 @@ def _list(shape: ListOf, path: str) -> Schema:
 
 
 def _map(shape: MapOf, path: str) -> Schema:
-    return {"type": "object", "additionalProperties": schema_of(shape.value, path), "minProperties": shape.least}
+    value = schema_of(shape.value, path)
+    return {"type": "object", "additionalProperties": value, "minProperties": shape.least, "errorMessage": "Write a mapping."}
 
 
 def _keys(shape: Keys, path: str) -> Schema:
