@@ -38,12 +38,13 @@ def check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> No
         _check_reachable(values["rules"], notes)
         _check_catch_ups(values, policy, notes)
     _check_ignored(values, policy, notes)
-    for warn in WARNINGS:
-        warn(values, policy, notes)
+    if not notes.mistakes and "rules" in values:
+        for warn in WARNINGS:
+            warn(values, policy, notes)
 
 
 WARNINGS = (warn_of_rates, warn_of_terms, warn_of_words)
-"""What is most likely not meant. They look only at a policy in which nothing is wrong."""
+"""What is most likely not meant. They look only at a policy in which nothing is wrong so far."""
 
 
 def _check_reachable(drafts: Sequence[DraftRule], notes: Notes) -> None:

@@ -7,10 +7,9 @@ shown: attrs need not write the methods for that, which would take longer than r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from itertools import islice
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -19,11 +18,11 @@ from engine.domain.errors import PolicyError, shown
 from engine.domain.instants import read_instant
 from engine.domain.money import DIGITS_MAX, fits
 from engine.policy.expressions.paths import compile_path
+from engine.policy.hints import did_you_mean, kind_of, unknown_key
 from engine.policy.patterns.numbers import json_spelling
-from engine.policy.source import WORD_CHARACTERS_MAX, Items, Members, Node, Notes, Scalar, named
+from engine.policy.source import Items, Members, Node, Notes, Scalar, named
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
-WORDS_MAX = 40
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 DURATION = re.compile(r"([1-9][0-9]{0,4})([smhd])")
 DURATION_UNITS: Mapping[str, str] = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -44,25 +43,6 @@ class Shape(Protocol):
 
     def read(self, node: Node, notes: Notes) -> Any:
         """Return the node's value, or WRONG with a note of what is wrong and what would be right."""
-
-
-def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """Return the end of a message: the nearest right word, and all of them (of very many the first)."""
-    import difflib  # noqa: PLC0415  what is right needs none
-
-    allowed = [*islice(allowed, WORDS_MAX)]
-    near = difflib.get_close_matches(word[:WORD_CHARACTERS_MAX], allowed, n=1, cutoff=0.6)
-    return (f"; did you mean {named(near[0])}?" if near else ";") + f" allowed: {', '.join(allowed)}"
-
-
-def kind_of(node: Node) -> str:
-    """Name what stands at a node, for a message."""
-    match node:
-        case Items():
-            return "a list"
-        case Members():
-            return "a mapping"
-    return "empty" if node.is_empty or not node.text.strip() else named(node.text)
 
 
 def _scalar(node: Node, notes: Notes, wanted: str) -> str | None:
@@ -128,7 +108,7 @@ class Number:
     whole: bool = False
 
     def read(self, node: Node, notes: Notes) -> Any:
-        wanted = f"a {'whole number' if self.whole else 'plain decimal'} from {self.low:f} to {self.high:f}"
+        wanted = self.wanted
         text = _scalar(node, notes, wanted)
         if text is None:
             return WRONG
@@ -141,6 +121,11 @@ class Number:
             notes.mistake(node.place, f"is {shown(text)}; at most {DIGITS_MAX} digits, written out, fit into the ledger")
             return WRONG
         return int(text) if self.whole else number or number.copy_abs()  # -0 is 0
+
+    @property
+    def wanted(self) -> str:
+        """What would be right, in words."""
+        return f"a {'whole number' if self.whole else 'plain decimal'} from {self.low:f} to {self.high:f}"
 
 
 class Instant:
@@ -311,15 +296,8 @@ class Keys:
             if name.text in self.keys:
                 values[name.text] = self.keys[name.text].shape.read(value, notes)
             else:
-                notes.mistake(name.place, self._unknown(name.text))
+                notes.mistake(name.place, unknown_key(name.text, self.keys))
         return values
-
-    def _unknown(self, name: str) -> str:
-        """Say what is wrong with a key: most often a letter, or the blank behind its colon."""
-        key, colon, value = name.partition(":")
-        if colon and value and key in self.keys:
-            return f"a blank is missing behind the colon; write {named(f'{key}: {value}')}"
-        return f"{named(name)} is not known here{did_you_mean(name, self.keys)}"
 
     def _all_there(self, node: Members, notes: Notes) -> bool:
         missing = [name for name, key in self.keys.items() if key.is_required and node.get(name) is None]
@@ -345,4 +323,6 @@ __all__ = [
     "Shape",
     "Text",
     "Word",
+    "did_you_mean",
+    "kind_of",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from attrs import evolve, frozen
@@ -22,6 +23,10 @@ GONE = _Gone()
 
 Changes = Mapping[str, "tuple[Tier, ...] | _Gone | Changes"]
 """As ``Rates``, with GONE for a rate that is taken away."""
+
+
+TAKEN_OVER_MAX = 100_000
+"""How many rates all rows with ``changes`` may take over: of a hundred models, a thousand rows."""
 
 
 @frozen(eq=False, repr=False)
@@ -94,6 +99,7 @@ class _Overlay:
 
     def lay(self, rates: Rates, changes: Changes, node: Members, selectors: int) -> Rates:
         """Return rates with the changes that are written at ``node``; so many ``selectors`` are left to select one."""
+        self._count(len(rates), node)
         merged = dict(rates)
         for key, value in node.pairs:
             self._change(merged, key, value, changes[key.text], selectors)
@@ -102,6 +108,14 @@ class _Overlay:
         elif DEFAULT_RATE not in merged and (DEFAULT_RATE in rates or not rates):
             self.notes.warning(node.place, "there is no `default`: an event that selects another rate is refused")
         return merged
+
+    def _count(self, taken_over: int, node: Members) -> None:
+        """Raises PolicyError where rows of a few words would come to more rates than memory should hold."""
+        self.notes.rates_taken_over += taken_over
+        if self.notes.rates_taken_over > TAKEN_OVER_MAX:
+            found = f"up to here, rows with `changes` take over more than {TAKEN_OVER_MAX} rates from the rows above"
+            self.notes.mistake(node.place, f"{found}; leave out old rows")
+            raise self.notes.error()
 
     def _change(self, rates: dict[str, Any], key: Scalar, node: Node, change: Any, selectors: int) -> None:
         old = rates.get(key.text)
@@ -112,7 +126,7 @@ class _Overlay:
         elif isinstance(node, Members) and selectors <= 1:
             self.notes.mistake(node.place, f"these rates need one more expression in `by` of {self._row()} to select one")
         elif isinstance(node, Members):
-            rates[key.text] = self.lay(old if isinstance(old, Mapping) else {}, change, node, selectors - 1)
+            rates[key.text] = self.lay(_by_the_next(old), change, node, selectors - 1)
         else:
             if change == old:
                 self.notes.warning(node.place, f"{named(key.text)} has this rate already, by {self._row()}")
@@ -128,6 +142,13 @@ class _Overlay:
         return f"the row in line {self.before.node.place.line}"
 
 
+def _by_the_next(old: Any) -> Rates:
+    """Return the rates that a mapping is laid over. One rate for all is the ``default`` of what the next selector finds."""
+    if old is None or isinstance(old, Mapping):
+        return old or {}
+    return {DEFAULT_RATE: old}
+
+
 # --- where rows end ---------------------------------------------------------------------------------------------------
 
 
@@ -138,12 +159,11 @@ def _check_ends(rows: Sequence[WrittenRow], notes: Notes) -> None:
         if (until := written.row.until) is None:
             continue
         if book.row_at(until) is None:
-            following = book.next_change(until)
+            following = next((later.row.effective for later in rows[number + 1 :] if later.row.effective > until), None)
             end = f"to {instant_text(following)}" if following else "on"
             gap = f"leaves a gap: from {instant_text(until)} {end} no row counts, and events are refused"
             notes.warning(written.place_of("until"), gap)
-        for later in rows[number + 1 :]:
-            if later.row.counts_at(until) and later.row.effective < until:
-                since, line = instant_text(later.row.effective), later.node.place.line
-                notes.warning(written.place_of("until"), f"has no effect: from {since} on the row in line {line} counts")
-                break
+        within = takewhile(lambda later: later.row.effective < until, rows[number + 1 :])
+        if by := next((later for later in within if later.row.counts_at(until)), None):
+            since, line = instant_text(by.row.effective), by.node.place.line
+            notes.warning(written.place_of("until"), f"has no effect: from {since} on the row in line {line} counts")

@@ -6,7 +6,7 @@ Each looks at a row beside the row that it follows. No sensible edit is warned o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -16,10 +16,15 @@ from engine.domain.price import Tier
 from engine.policy.price_books import PriceRow
 from engine.policy.price_differences import Keys, Kind, Paid, RateChange, leaves, shown_tiers, told_together
 from engine.policy.price_edits import Edit, edit_of
+from engine.policy.pricing import DraftTerms
+from engine.policy.rules import DraftRule
 from engine.policy.source import Members, Notes, Place, named
 
-FACTOR = Decimal(10)
-"""A rate that becomes so many times what it was, or such a part of it, is most likely a slip of the point."""
+FACTOR = Decimal(8)
+"""A rate that becomes so many times what it was, or such a part of it, is most likely a slip of the point.
+
+That makes ten times as much; a new price that is up to a fifth off is meant besides.
+"""
 
 FACTOR_OF_NEW = Decimal(20)
 """The same for a rate that is new, beside the dearest and the cheapest of the others."""
@@ -33,14 +38,20 @@ Warnings = Iterator[tuple[Place, str]]
 
 
 def warn_of_rates(values: Mapping[str, Any], _policy: Members, notes: Notes) -> None:
-    """Note what is most likely not meant in the rows of price books, once nothing in the policy is wrong."""
-    if notes.mistakes:
-        return
-    for rows in values["prices"].values():
+    """Note what is most likely not meant in the rows of price books."""
+    coarse = _charged_without_minimum(values["rules"])
+    for book, rows in values["prices"].items():
         for edit in map(edit_of, rows):
-            found = {*too_small(edit, values["money"]), *(told for warn in RATE_WARNINGS for told in warn(edit))}
+            found = {told for warn in RATE_WARNINGS for told in warn(edit)}
+            found |= set(too_small(edit, values["money"])) if book in coarse else set()
             for place, message in sorted(found):
                 notes.warning(place, message)
+
+
+def _charged_without_minimum(rules: Iterable[DraftRule]) -> set[str | None]:
+    """Return the price books of charges that may come to nothing."""
+    terms = [rule.terms for rule in rules if isinstance(rule.terms, DraftTerms) and not rule.terms.terms.minimum]
+    return {part.book for each in terms for part in (each, *each.components)}
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -94,7 +105,7 @@ def _shown(paid: Paid | None) -> str:
 
 
 def tenfold(edit: Edit) -> Warnings:
-    """A rate ten times what it was, or a tenth of it: 30 for 0.30, 0.012 for 0.12."""
+    """A rate some ten times what it was, or a tenth of it: 30 for 0.30, 0.012 for 0.12."""
     for change in edit.changes:
         if not edit.has_other_names and change.kind is Kind.CHANGED and change.before is not None and change.after is not None:
             for old, new in _side_by_side(change.before.tiers, change.after.tiers):
@@ -176,12 +187,13 @@ def nothing_changes(edit: Edit) -> Warnings:
 
 
 def too_small(edit: Edit, money: Money) -> Warnings:
-    """A rate of which a unit rounds to nothing: what it charges is too coarse for it."""
+    """A rate of which a unit rounds to nothing: small quantities are free."""
+    places = f"{money.places} place{'s' if money.places != 1 else ''} of `money`"
     for keys, tiers in leaves(edit.row.rates):
         for tier in tiers:
             if tier.rate and not money.round(tier.rate):
-                places = f"{money.places} place{'s' if money.places != 1 else ''}"
-                yield edit.place_of(keys), f"{tier.rate:f} a unit is 0 in the {places} of `money`; give it more places"
+                message = f"{tier.rate:f} a unit is 0 in the {places}; give it more places, or the charge a minimum"
+                yield edit.place_of(keys), message
 
 
 RATE_WARNINGS: Sequence[Callable[[Edit], Warnings]] = (

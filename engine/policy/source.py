@@ -84,6 +84,8 @@ class Notes:
     warnings: list[Mistake] = field(factory=list)
     combinations: int = 0
     """Of alternatives (``$or``) in all patterns so far."""
+    rates_taken_over: int = 0
+    """From the row above, by all rows of price books so far that say only what changes."""
 
     def mistake(self, place: Place, message: str) -> None:
         """Note a mistake. Raises PolicyError where there are so many that no more will help."""

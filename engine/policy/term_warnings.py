@@ -25,9 +25,7 @@ Named = re.Match[str]
 
 
 def warn_of_terms(values: Mapping[str, Any], policy: Members, notes: Notes) -> None:
-    """Note what is most likely not meant in rules and anomalies, once nothing in the policy is wrong."""
-    if notes.mistakes:
-        return
+    """Note what is most likely not meant in rules and anomalies."""
     for rule in _members(policy.get("rules")):
         _warn_of_percent(rule, notes)
     for anomaly in _members(policy.get("anomalies")):
@@ -55,15 +53,16 @@ def _warn_of_rows(anomaly: Members, prices: Mapping[str, Sequence[WrittenRow]], 
     match = anomaly.get("match")
     for kind in PRICED:
         terms = match.get(kind.key) if isinstance(match, Members) else None
-        tests = terms.get("price") if isinstance(terms, Members) else None
-        found = list(_rows_named(tests)) if isinstance(tests, Items) else []
+        components = terms.get("components") if isinstance(terms, Members) else None
+        found = [*_rows_named(terms), *_rows_named(components)]
         for book in dict.fromkeys(named_row["book"] for _, named_row in found):
             _warn_of_book(book, [(node, row) for node, row in found if row["book"] == book], prices, kind.key, notes)
 
 
-def _rows_named(tests: Items) -> Iterator[tuple[Scalar, Named]]:
-    """Yield the texts, and the beginnings of texts, that name a row."""
-    for test in tests.nodes:
+def _rows_named(terms: Node | None) -> Iterator[tuple[Scalar, Named]]:
+    """Yield the texts, and the beginnings of texts, that name a row in what a pattern asks of a price."""
+    tests = terms.get("price") if isinstance(terms, Members) else None
+    for test in tests.nodes if isinstance(tests, Items) else ():
         node = test.get("prefix") if isinstance(test, Members) else test
         if isinstance(node, Scalar) and (row := ROW_NAMED.fullmatch(node.text)) is not None:
             yield node, row

@@ -58,9 +58,7 @@ Words = Mapping[str, Sequence[Word]]
 
 
 def warn_of_words(values: Mapping[str, Any], policy: Members, notes: Notes) -> None:
-    """Note which words are most likely misspelt, once nothing in the policy is wrong."""
-    if notes.mistakes:
-        return
+    """Note which words are most likely misspelt."""
     asked = _asked(policy)
     declared = _declared(values["prices"])
     for name in asked:

@@ -98,3 +98,82 @@ ABOUT: Mapping[str, str] = {
     "explain.max_per_hour": "How often it may be asked in an hour. 0 asks none: the rules alone explain.",
     "explain.pseudonyms": "Whether users, jobs and events go to it under other names.",
 }
+
+ENVELOPE_FIELDS: Mapping[str, str] = {
+    "source": "Who tells the event: [video.generation], say.",
+    "detail-type": "What happened: [video.rendered], say.",
+    "detail": "The fields of the event's own.",
+}
+"""What each event has. A pattern may test other fields too."""
+
+PRICED_ABOUT: Mapping[str, str] = {"charge": "What the event costs.", "grant": "What the event grants."}
+"""What an anomaly sees beside the envelope."""
+
+FIGURES: Mapping[str, str] = {
+    "amount": "The credits that it comes to.",
+    "quantity": "The units that it was counted by.",
+    "rate": "The credits a unit.",
+    "unit": "The name of the rate: `default`, a model, or names with a slash between them.",
+    "price": "The price book, the date of its row and the name of the rate.",
+    "defaulted": "true where the rate was `default` and `by` asked for another.",
+}
+"""What an anomaly sees of a charge or a grant."""
+
+COMPONENT_FIGURES: Mapping[str, str] = {"name": "The component's own name.", **FIGURES}
+"""What it sees of a component."""
+
+OPERATORS_ABOUT: Mapping[str, str] = {
+    "prefix": "A text that begins like this.",
+    "suffix": "A text that ends like this.",
+    "equals-ignore-case": "This text, in small or capital letters.",
+    "wildcard": "A text like this; * stands for any letters.",
+    "anything-but": "Any text or number but this, or but what one operator takes.",
+    "numeric": 'A number within bounds: [">", 0, "<=", 5].',
+    "exists": "true: the field is there; false: it is not.",
+    "cidr": "An address of this network: 10.0.0.0/8.",
+    "$or": "A list of at least two patterns, of which one must match.",
+}
+"""What an editor says of each operator of a pattern. Those that are not here are never offered."""
+
+SECTIONS: Mapping[str, str] = {
+    "": "a-first-policy",
+    "event": "event",
+    "money": "money",
+    "prices": "prices",
+    "prices.until": "a-row-that-ends",
+    "prices.by": "several-selectors",
+    "prices.tiers": "tiers",
+    "prices.rates.up_to": "tiers",
+    "prices.rates.rate": "tiers",
+    "prices.changes": "a-row-that-says-only-what-changes",
+    "rules": "rules",
+    "rules.match": "patterns",
+    "rules.charge": "charge",
+    "rules.charge.priced_at": "the-price-of-another-time",
+    "rules.charge.components": "several-prices-in-one-event",
+    "rules.refund": "refund",
+    "rules.grant": "grant",
+    "rules.revoke": "revoke",
+    "rules.reason": "flag",
+    "overdraft": "overdraft-and-unknown-users",
+    "unknown_user": "overdraft-and-unknown-users",
+    "unknown_job": "unknown-jobs",
+    "clock": "clock",
+    "anomalies": "anomalies",
+    "anomalies.match": "patterns",
+    "anomalies.outlier": "outliers",
+    "anomalies.frequency": "frequency",
+    "anomalies.drift": "drift",
+    "catch_up": "catch_up",
+    "catch_up.when": "patterns",
+    "catch_up_ignore": "catch_up_ignore",
+    "explain": "explain",
+}
+"""Where docs/policy.md says more of a key and of what stands below it."""
+
+
+def section_of(path: str) -> str:
+    """Return the section of docs/policy.md that is about a key: its own, or that of the nearest key above it."""
+    while path not in SECTIONS:
+        path = path.rpartition(".")[0]
+    return SECTIONS[path]

@@ -26,6 +26,7 @@ from engine.policy.price_books import EVENT_TIME, PriceProblem
 from engine.rating.baselines import NO_BASELINES, Baselines
 from engine.rating.contributions import CONTRIBUTE, Effect
 from engine.rating.detectors import find_anomalies
+from engine.rating.recognise import known_by, needs_row
 
 IDENTIFIER_CHARACTERS_MAX = 1024
 KEY_BYTES_MAX = 2048
@@ -53,7 +54,7 @@ def assess(
     if now is not None and not envelope.time_is_assumed:
         reader.refuse_ahead(at, now)
     effect = reader.effect(deciding, at) if deciding else Effect(Facts())
-    fact = effect.fact
+    fact = effect.fact if policy.own_row == NOTHING_READ else reader.told_by(effect.fact)
     for rule in flags:
         fact = fact.join(reader.effect(rule, at).fact)
     found = find_anomalies(policy.anomalies, document, priced_view(effect), baselines)
@@ -174,6 +175,12 @@ class EventReader:
         if (instant := read_instant(value)) is None:
             raise self.error(path.text, f"is {shown(value)}; an ISO 8601 instant with a zone is needed")
         return instant
+
+    def told_by(self, fact: Facts) -> Facts:
+        """Return a fact with the id of its event, where its time was read from the job's own row, which may change."""
+        if (told := self.event_id()) is None:
+            return fact
+        return known_by(told, fact) if needs_row(self.policy.fields.time, self.envelope.document) else fact
 
     def refuse_ahead(self, at: datetime, now: datetime) -> None:
         """Raise EventError for a time that lies too far ahead of the clock."""

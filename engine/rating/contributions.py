@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from engine.domain.envelope import Document, Envelope
 from engine.domain.fact_kinds import Action, Kind
 from engine.domain.facts import Charge, Content, Facts, Grant, Refund, Revoke
+from engine.domain.instants import read_instant
 from engine.domain.price import Price
 from engine.domain.texts import text_problem
 from engine.policy.charges import ChargeTerms, Priced, price_charge
@@ -48,7 +49,13 @@ def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effe
 
 def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Priced:
     assert isinstance(rule.terms, ChargeTerms)  # noqa: S101  the loader gives every debit and grant rule its terms
-    return price_charge(rule.terms, envelope.document, at, policy.money)
+    priced = price_charge(rule.terms, envelope.document, at, policy.money)
+    return evolve(priced, content=_without(at, priced.content)) if envelope.time_is_assumed else priced
+
+
+def _without(assumed: datetime, content: Content) -> Content:
+    """Return what a row itself said: a price that is taken at the start of a scan would make each scan tell another fact."""
+    return tuple((expression, text) for expression, text in content if read_instant(text) != assumed)
 
 
 def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
@@ -137,7 +144,8 @@ def _known_refunds(telling: Telling, known: Facts) -> Fields:
 
 
 def _first_refund(telling: Telling, known: tuple[Refund, ...], new: Refund) -> Refund:
-    return next((old for old in known if old.is_told_by(new) and telling.says(old.content, new.content)), new)
+    told = (old for old in known if old.is_told_by(evolve(new, at=old.at) if telling.is_its_event(old.content) else new))
+    return next((old for old in told if telling.says(old.content, new.content)), new)
 
 
 def _weak_refund(telling: Telling, known: Facts, new: Refund) -> Refund:
@@ -166,15 +174,15 @@ def _first_revoke(telling: Telling, known: tuple[Revoke, ...], new: Revoke) -> R
     A row without a time of its own tells it again until it says something else. Under one policy another figure or another
     series is another event. Another policy may have another series for the event, and must not take the credits twice.
     """
-    of_moment = (old for old in known if old.at == new.at or telling.time_is_assumed)
-    alike = (old for old in of_moment if old.policy != new.policy or _is_one_step(old, new))
+    of_moment = (old for old in known if old.at == new.at or telling.time_is_assumed or telling.is_its_event(old.content))
+    alike = (old for old in of_moment if old.policy != new.policy or _is_one_step(telling, old, new))
     return next((old for old in alike if telling.says(old.content, new.content)), new)
 
 
-def _is_one_step(old: Revoke, new: Revoke) -> bool:
-    """Flat figures say nothing of an event, so that they must be the same. What the job's row says may have changed since."""
+def _is_one_step(telling: Telling, old: Revoke, new: Revoke) -> bool:
+    """Say whether two revokes are of one series and of one figure; a figure of the job's own row may have changed."""
     is_one_figure = (old.percent, old.amount) == (new.percent, new.amount)
-    return old.series == new.series and (is_one_figure or old.content != new.content)
+    return old.series == new.series and (is_one_figure or telling.rests_on_row(old.content, new.content))
 
 
 def _known_flags(telling: Telling, _known: Facts) -> Fields:

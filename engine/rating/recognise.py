@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEAT_AFTER_REFUND, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
 from engine.domain.digits import in_digits
@@ -33,6 +33,35 @@ GRANT_IS_REPEATED_AFTER = timedelta(days=1)
 
 
 DIGITS_OF_A_DOUBLE = 17
+
+TOLD_BY = "#event"
+"""The place in a fact's content, where no expression can stand, of the id of the event that has told it."""
+
+
+def needs_row(path: Path, document: Document) -> bool:
+    """Say whether an event answers an expression only with the job's own row."""
+    if OWN_ROW not in path.text:
+        return False
+    from engine.policy.expressions.event_and_row import EventAndRow  # noqa: PLC0415  few facts rest on the row
+
+    try:
+        path.search(EventAndRow(document, None))
+    except RowNeeded:
+        return True
+    except PathProblem:
+        return False
+    return False
+
+
+def known_by(event: str, facts: Facts) -> Facts:
+    """Return facts that are known again by the id of their event: their time was read from a row, which may change."""
+    said = (TOLD_BY, event)
+    return evolve(
+        facts,
+        charges=tuple(evolve(charge, content=(said, *charge.content)) for charge in facts.charges),
+        refunds=tuple(evolve(refund, content=(said, *refund.content)) for refund in facts.refunds),
+        revokes=tuple(evolve(revoke, content=(said, *revoke.content)) for revoke in facts.revokes),
+    )
 
 
 @frozen
@@ -83,9 +112,9 @@ class Telling:
             return Charge(old.amount, min(old.at, new.at), old.content, old.policy, new.once)
         if new.at >= old.at or not old.once:
             return old
-        if old.policy == new.policy and not self._rests_on_row(old.content):  # an earlier instant may have another price
-            return Charge(new.amount, new.at, old.content, old.policy, old.once)
-        return Charge(old.amount, new.at, old.content, old.policy, old.once)
+        may_cost_otherwise = old.policy == new.policy and not self.rests_on_row(old.content, new.content)
+        amount = new.amount if may_cost_otherwise else old.amount  # another row of prices may have counted then
+        return Charge(amount, new.at, old.content, old.policy, old.once)
 
     def _is_repeated(self, old: Charge, new: Charge) -> bool:
         """Say whether the new charge is the old one, told again at whatever instant where repeats of either are ignored.
@@ -112,24 +141,26 @@ class Telling:
 
         That is, unless the price rests on the job's own row, which may have changed.
         """
-        is_one_moment = isinstance(old, Grant) or old.at == new.at
-        is_one_price = old.policy != new.policy or old.amount == new.amount or self._rests_on_row(old.content)
+        is_one_moment = isinstance(old, Grant) or old.at == new.at or self.is_its_event(old.content)
+        is_one_price = old.policy != new.policy or old.amount == new.amount or self.rests_on_row(old.content, new.content)
         return is_one_moment and is_one_price and self.says(old.content, new.content)
 
-    def _rests_on_row(self, content: Content) -> bool:
-        return any(self._reads_row(expression) for expression, _ in content)
+    def is_its_event(self, content: Content) -> bool:
+        """Say whether this very event has told a fact whose time was read from the job's own row: the time may have moved."""
+        told_by = dict(content).get(TOLD_BY)
+        return told_by is not None and told_by == self.document.get("id")
+
+    def rests_on_row(self, content: Content, asked: Content) -> bool:
+        """Say whether the job's own row has answered some of what is ``asked`` today: it may answer something else by now."""
+        today = dict(asked)
+        return any(expression in today and self._reads_row(expression) for expression, _ in content)
 
     def _reads_row(self, expression: str) -> bool:
         """Say whether the event answers an expression only with the job's own row, as that was at the first telling."""
-        if OWN_ROW not in expression or (path := _path(expression)) is None:
+        if self.time_is_assumed or OWN_ROW not in expression:
             return False
-        try:
-            self._asked(path)
-        except RowNeeded:
-            return True
-        except PathProblem:
-            return False
-        return False
+        path = _path(expression)
+        return path is not None and needs_row(path, self.document)
 
     def _asked(self, path: Path) -> Any:
         """Return what the event answers. Raises PathProblem, and RowNeeded where only the job's own row can tell.
@@ -177,11 +208,12 @@ def _are_one(kept: str, answer: str) -> bool:
 
     Earlier versions kept more digits of a number than a binary double has.
     """
-    if kept == answer or len(kept) <= DIGITS_OF_A_DOUBLE:
-        return kept == answer
+    if kept == answer:
+        return True
     if not PLAIN_DECIMAL.fullmatch(kept):
         return (instant := read_instant(kept)) is not None and instant == read_instant(answer)
-    return PLAIN_DECIMAL.fullmatch(answer) is not None and float(kept) == float(answer)
+    has_more_digits = len(kept) > DIGITS_OF_A_DOUBLE and PLAIN_DECIMAL.fullmatch(answer) is not None
+    return has_more_digits and float(kept) == float(answer)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from attrs import Factory, define
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Envelope, Source
@@ -306,6 +308,127 @@ def test_an_answer_that_mixes_event_and_row_is_fixed_where_the_row_gave_it():
     assert [Outcome.DUPLICATE] == ledger.deliver(done(userId="u-1"))
 
 
+FINISHED = ("time: time", "time: row.finishedAt")
+
+
+def test_a_time_that_was_read_from_the_row_is_fixed_for_its_event():
+    """Any write on the row may move it: an event that is delivered again must not charge a job that has failed meanwhile."""
+    ledger = books(FINISHED, finishedAt="2026-01-05T10:00:00Z")
+    told = rendered()
+    ledger.deliver(told)
+    ledger.store.jobs["j-1"]["finishedAt"] = "2026-01-05T11:00:00Z"
+    ledger.deliver(failed())
+
+    ledger.store.jobs["j-1"]["finishedAt"] = "2026-01-05T12:00:00Z"
+    outcomes = ledger.deliver(told)
+
+    assert [Outcome.DUPLICATE] == outcomes
+    assert [("debit", "-0.8000"), ("refund", "0.8000")] == ledger.lines("j-1")
+
+
+def test_a_failure_whose_time_was_read_from_the_row_gives_nothing_back_for_what_was_rendered_later():
+    """Delivered again after the second render, it is still the failure of the first."""
+    ledger = books(FINISHED, finishedAt="2026-01-05T10:00:00Z")
+    ledger.deliver(rendered())
+    ledger.store.jobs["j-1"]["finishedAt"] = "2026-01-05T11:00:00Z"
+    failure = failed()
+    ledger.deliver(failure)
+    ledger.store.jobs["j-1"]["finishedAt"] = "2026-01-05T12:00:00Z"
+    ledger.deliver(rendered())
+
+    assert [Outcome.DUPLICATE] == ledger.deliver(failure)
+    assert Decimal("-0.8000") == ledger.net("j-1")
+
+
+REFUND = ("refund: {percent: 100}", "refund: {percent: row.share}")
+GIVEN_BACK = ("refund: {percent: 100}", "refund: {amount: row.credits}")
+
+
+@pytest.mark.parametrize(("refund", "row"), [(REFUND, {"share": 50}), (GIVEN_BACK, {"credits": Decimal("0.4")})])
+def test_a_refund_gives_what_the_row_said_at_its_first_telling(refund: tuple[str, str], row: dict[str, Any]) -> None:
+    """Half of 0.80; told again by the same event, after the row has changed, it gives nothing more."""
+    ledger = books(refund, **row)
+    told = failed()
+    ledger.deliver(rendered(), told)
+
+    ledger.store.jobs["j-1"] |= {"share": 100, "credits": Decimal("0.8")}
+
+    assert [Outcome.DUPLICATE] == ledger.deliver(told)
+    assert Decimal("-0.4000") == ledger.net("j-1")
+
+
+PURCHASES = (
+    ("time: time}", "time: time, reference: detail.order}"),
+    ("  - name: refund-failed", "  - {name: bought, match: {detail-type: [credits.bought]}, action: grant,"
+     " grant: {quantity: row.credits}}\n"
+     "  - {name: taken-back, match: {detail-type: [credits.refunded]}, action: revoke, revoke: {amount: row.refunded}}\n"
+     "  - name: refund-failed"),
+)  # fmt: skip
+
+
+def test_a_purchase_is_worth_and_loses_what_the_row_said_at_the_first_telling():
+    """10 bought, 4 taken back; both told again, after the row has changed."""
+    ledger = books(*PURCHASES, credits=10, refunded=4)
+    told = [
+        event(f"credits.{what}", {"jobId": "j-1", "userId": "u-1", "order": "o-1"}, at)
+        for what, at in (("bought", "10:00"), ("refunded", "11:00"))
+    ]
+    ledger.deliver(*told)
+
+    ledger.store.jobs["j-1"] |= {"credits": 99, "refunded": 7}
+
+    assert [Outcome.DUPLICATE] * 2 == ledger.deliver(*told)
+    assert [("grant", "10.0000"), ("revoke", "-4.0000")] == ledger.lines("grant#o-1")
+
+
+def test_a_revoke_whose_time_was_read_from_the_row_is_known_by_its_event():
+    """The row's time has moved, and a later revoke counts: the earlier one, delivered again, does not take its place."""
+    ledger = books(*PURCHASES, ("time: time,", "time: row.at,"), credits=10, refunded=4, at="2026-01-05T10:00:00Z")
+    bought, first, second = (
+        event(f"credits.{what}", {"jobId": "j-1", "userId": "u-1", "order": "o-1"})
+        for what in ("bought", "refunded", "refunded")
+    )
+    for told, row in ((bought, {}), (first, {"at": "2026-01-05T11:00:00Z"})):
+        ledger.store.jobs["j-1"] |= row
+        ledger.deliver(told)
+
+    ledger.store.jobs["j-1"] |= {"at": "2026-01-05T12:00:00Z", "refunded": 9}
+
+    assert [Outcome.DUPLICATE] == ledger.deliver(first)
+    assert [Outcome.REVOKED] == ledger.deliver(second)
+    assert Decimal(1) == ledger.net("grant#o-1")
+
+
+def test_another_event_at_another_time_of_the_row_is_another_piece_of_work():
+    """Rendered again after a failure: it has an id of its own, and the row another time."""
+    ledger = books(FINISHED, finishedAt="2026-01-05T10:00:00Z")
+    ledger.deliver(rendered())
+    ledger.store.jobs["j-1"]["finishedAt"] = "2026-01-05T11:00:00Z"
+    ledger.deliver(failed())
+
+    ledger.store.jobs["j-1"]["finishedAt"] = "2026-01-05T12:00:00Z"
+    ledger.deliver(rendered())
+
+    assert Decimal("-0.8000") == ledger.net("j-1")
+
+
+def test_a_webhook_that_is_sent_again_is_known_by_the_time_of_the_row():
+    """Each time it gets onto the bus it has another id; the row still says when the work was done."""
+    ledger = books(FINISHED, finishedAt="2026-01-05T10:00:00Z")
+
+    assert [Outcome.DEBITED, Outcome.DUPLICATE] == ledger.deliver(rendered(at="10:00"), rendered(at="10:05"))
+    assert [] == ledger.anomalies("j-1")
+
+
+def test_an_event_with_a_time_of_its_own_keeps_no_id():
+    """Its fact is what it was before expressions could read rows."""
+    ledger = books(USER, ("time: time", 'time: "time || row.finishedAt"'))
+
+    ledger.deliver(done(seconds=8))
+
+    assert (("detail.model", "veo-3"), ("detail.seconds", "8")) == ledger.entries_of("j-1")[0].facts.charges[0].content
+
+
 def test_two_pieces_of_work_under_one_job_are_flagged_where_only_the_row_tells_them_apart():
     """The second takes the place of the first, which is then free: a person should look."""
     ledger = books(USER, SECONDS)
@@ -316,6 +439,17 @@ def test_two_pieces_of_work_under_one_job_are_flagged_where_only_the_row_tells_t
 
     assert ["replaced-charge"] == ledger.anomalies("j-1")
     assert Decimal("-1.2000") == ledger.net("j-1")
+
+
+def test_other_work_of_one_instant_that_asks_nothing_of_the_row_is_other_work():
+    """An event of another rule is no repetition of one that was priced by the row."""
+    flat = ("  - name: refund-failed", "  - {name: fee, match: {detail-type: [video.archived]}, action: debit,"
+            " charge: {amount: 3}}\n  - name: refund-failed")  # fmt: skip
+    ledger = books(USER, SECONDS, flat)
+
+    ledger.deliver(done(), event("video.archived", {"jobId": "j-1"}))
+
+    assert ["conflicting-charge"] == ledger.anomalies("j-1")
 
 
 def test_the_same_work_told_at_another_instant_is_not_flagged():
@@ -337,6 +471,57 @@ def test_the_user_of_a_job_stays_who_it_was():
 
     with pytest.raises(EventError, match="is 'u-2'; the job's first entry names 'u-1'"):
         ledger.deliver(done(seconds=8))
+
+
+POLICIES = [
+    example(USER, SECONDS),
+    example(USER, SECONDS, ('"0.10"', '"0.30"')),
+    example(USER, SECONDS, PLAN, RATES),
+    example(USER, ("quantity: detail.seconds", 'quantity: "row.frames || row.seconds"')),
+]
+RATE = [lambda _plan: "0.10", lambda _plan: "0.30", lambda plan: "0.05" if plan == "pro" else "0.10", lambda _plan: "0.10"]
+HOURS = ("08", "10", "12", "14")
+"""At these the job is rendered, at eleven it fails."""
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from([*HOURS, "11"]), st.sampled_from([Source.EVENT, Source.QUEUE])),
+        st.tuples(st.just("row"), st.tuples(st.integers(1, 20), st.sampled_from(["pro", "free"]))),
+        st.tuples(st.just("policy"), st.integers(0, 3)),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_whatever_changes_between_tellings_each_event_counts_as_it_was_first_told(steps: list[Any]) -> None:
+    """Rows and policies change, events come again, by whatever door: what counts is the first telling of the latest render."""
+    ledger, policy, row = books(), 0, {"seconds": 8, "plan": "pro"}
+    first: dict[str, Decimal] = {}
+    for what, how in [("policy", 0), *steps]:
+        if what == "row":
+            row = {"seconds": how[0], "plan": how[1]}
+            ledger.store.jobs["j-1"] |= row
+        elif what == "policy":
+            policy = how
+            ledger.policy = POLICIES[policy]
+        else:
+            _tell(ledger, what, how)
+            told = Decimal(row["seconds"]) * Decimal(RATE[policy](row["plan"]))
+            first.setdefault(what, told)
+
+    latest = max((hour for hour in first if hour in HOURS), default=None)
+    is_refunded = latest is not None and "11" in first and latest < "11"
+    assert (Decimal(0) if latest is None or is_refunded else -first[latest]) == ledger.net("j-1")
+
+
+def _tell(ledger: Books, hour: str, door: Source) -> None:
+    told = {**(failed(at=f"{hour}:00") if hour == "11" else done(f"{hour}:00")), "id": f"e-{hour}"}
+    if door is Source.EVENT:
+        ledger.deliver(told)
+    else:
+        ledger.run.reconciler.many([Envelope(told, door)], ledger.run.deadline)
 
 
 # --- rows of the catch-up ---------------------------------------------------------------------------------------------

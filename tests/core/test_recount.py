@@ -48,6 +48,8 @@ prices:
       rates:
         default: "{b}"
         pro: {{default: [{{up_to: 5, rate: "{c}"}}, {{up_to: 20, rate: "{a}"}}, {{rate: "{b}"}}], 4k: "{c}"}}
+    - {{effective: 2026-01-05T12:00:00Z, until: 2026-01-05T13:00:00Z, changes: {{default: "{a}", pro: {{4k: "{b}"}}}}}}
+    - {{effective: 2026-01-05T14:00:00Z, changes: {{pro: {{4k: null, sd: [{{up_to: 9, rate: "{a}"}}, {{rate: "{c}"}}]}}}}}}
   kilopixel:
     - effective: 2026-01-05T00:00:00Z
       by: [detail.model, "detail.resolution || 'hd'", "to_string(detail.audio)", detail.region]
@@ -70,7 +72,8 @@ rules:
   - {{name: stored, match: {{detail-type: [video.stored]}}, action: debit,
      charge: {{price: kilopixel, quantity: "add(row.kilopixels, detail.extra)", minimum: "{minimum}"}}}}
   - {{name: debit, match: {{detail-type: [video.rendered]}}, action: debit,
-     charge: {{price: second, quantity: detail.seconds, minimum: "{minimum}", maximum: "{maximum}"}}}}
+     charge: {{price: second, quantity: detail.seconds, minimum: "{minimum}", maximum: "{maximum}",
+              priced_at: "detail.submittedAt || time"}}}}
   - {{name: flat, match: {{detail-type: [video.copied]}}, action: debit, repeats: ignore, charge: {{amount: "{minimum}"}}}}
   - {{name: slow, match: {{detail: {{error: [slow]}}}}, action: refund, refund: {{percent: "{percent}"}}}}
   - {{name: refund, match: {{detail-type: [video.failed]}}, action: refund, refund: {{percent: 100, within: {hours}h}}}}
@@ -112,6 +115,8 @@ def random_event(chance: random.Random, number: int, jobs: int) -> dict[str, Any
     at = f"2026-01-05T{chance.randint(8, 14):02}:{chance.choice((0, 30)):02}:00Z"
     job = f"{'test-' if chance.random() < 0.02 else 'j-'}{number % jobs if chance.random() < 0.7 else chance.randint(0, jobs)}"
     detail: dict[str, Any] = {"jobId": job, "userId": f"u-{hash_of(job) % 50}"}
+    if chance.random() < 1 / 3:
+        detail["submittedAt"] = f"2026-01-05T{chance.randint(8, 14):02}:15:00Z"
     if kind == "purchased":
         credits_bought = f"{chance.randint(0, 5) * 97}.{hash_of(job):05}"  # of one reference no more than are kept
         return event("credits.purchased", {**detail, "purchaseId": f"p-{job}", "credits": credits_bought}, at)
@@ -196,13 +201,15 @@ def test_every_entry_recounts_to_the_last_digit(entries_least: int) -> None:
 @pytest.mark.parametrize("entries_least", ENTRIES_LEAST)
 def test_what_an_entry_keeps_gives_the_amount_by_another_arithmetic(entries_least: int) -> None:
     """In fractions, written down here from the documentation alone, for every entry that brought in a charge or a grant."""
-    checked = 0
+    checked = of_components = 0
     for entries in ledger_after_three_edits(entries_least).values():
         for entry, claim in told(entries):
             assert by_hand(entry) == claim.amount
             checked += 1
+            of_components += bool(entry.price and entry.price.components)
 
     assert checked > entries_least / 3
+    assert of_components > entries_least / 20
 
 
 @pytest.mark.parametrize("events", [600, pytest.param(10_000, marks=pytest.mark.proof)])
@@ -248,7 +255,7 @@ def told(entries: list[Entry]) -> Iterator[tuple[Entry, Any]]:
 
 
 def by_hand(entry: Entry) -> Fraction:
-    """Return what an entry's quantity comes to at its price."""
+    """Return what an entry's quantity, or those of its components together, come to at its price."""
     price = entry.price
     assert price is not None
     parts = [(each.price, each.quantity) for each in price.components] or [(price, entry.quantity)]

@@ -37,6 +37,8 @@ ONE = "{price: tokens-in, quantity: detail.in}"
         (ONE, ", minimum: 2, maximum: 1", "the minimum 2 is above the maximum 1"),
         (ONE, ", minimum: 0.00001", "`minimum` 0.00001 has more than the 4 places of `money`"),
         ("{components: [{amount: 1}]}", "", "`components` is not known here"),
+        (ONE.replace("}", ", priced_at: time}"), "", "`priced_at` is not known here"),
+        ("{amount: 1}", ", priced_at: time", "`priced_at` has no meaning without `price`, the book whose row it selects"),
     ],
 )
 def test_what_cannot_be_is_refused(components: str, more: str, mistake: str) -> None:
@@ -94,7 +96,25 @@ def test_a_member_that_a_charge_does_not_have_is_refused(pattern: str, mistake: 
 
 def test_a_price_book_is_used_where_a_component_names_it() -> None:
     """And one that none names is warned of."""
-    spare = text(TOKENS).replace("rules:", "  spare:\n    - {effective: 2026-01-01T00:00:00Z, rates: {default: 1}}\nrules:", 1)
+    fine = "{places: 8}"
+    spare = text(TOKENS, money=fine).replace(
+        "rules:", "  spare:\n    - {effective: 2026-01-01T00:00:00Z, rates: {default: 1}}\nrules:", 1
+    )
 
-    assert () == policy(TOKENS).warnings
+    assert () == policy(TOKENS, money=fine).warnings
     assert ["no rule uses the price book `spare`"] == [each.message for each in parse_policy(spare, "media.yaml").warnings]
+
+
+def test_an_anomaly_that_names_a_row_of_a_component_is_warned_of_the_rows_behind_it() -> None:
+    """As one that names the row of a whole charge."""
+    first = "tokens-in 2026-01-01T00:00:00Z default"
+    anomalies = f"[{{name: odd, match: {{charge: {{components: {{price: [{first}]}}}}}}}}]"
+    later = (
+        'small: "0.00000015"}}\n',
+        'small: "0.00000015"}}\n    - {effective: 2026-07-01T00:00:00Z, changes: {small: "0.0000002"}}\n',
+    )
+    of = parse_policy(text(ONE, money="{places: 8}", anomalies=anomalies).replace(*later), "media.yaml")
+
+    assert ["says nothing of the row in line 8, which counts from 2026-07-01T00:00:00Z on;"] == [
+        warning.message.partition(" `")[0] for warning in of.warnings
+    ]

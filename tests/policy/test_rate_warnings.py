@@ -15,9 +15,12 @@ BELOW = "    - {effective: 2026-07-01T00:00:00Z, by: detail.model, rates: {RATES
 HEAD = len(BELOW.partition("{RATES}")[0])
 
 
-def warnings(above: str, below: str, places: int = 4) -> list[tuple[int, int, str]]:
+def warnings(above: str, below: str, places: int = 4, minimum: str = "0") -> list[tuple[int, int, str]]:
     """Return what is told of two rows in lines 7 and 8: line, column, message."""
-    text = EXAMPLE.replace(ROWS, above + below).replace("places: 4", f"places: {places}")
+    money = (("places: 4", f"places: {places}"), ('minimum: "0.01"', f"minimum: {minimum}"))
+    text = EXAMPLE.replace(ROWS, above + below)
+    for old, new in money:
+        text = text.replace(old, new)
     return [(told.line or 0, told.column or 0, told.message) for told in parse_policy(text, "example.yaml").warnings]
 
 
@@ -60,7 +63,10 @@ def told_of(rates: str) -> list[tuple[int, str]]:
         ),
         (
             "default: 0.012, premium: 0.25, sora2-pro: 0.03",
-            [(42, "`sora2-pro` becomes 0.03; it was 0.30 in the row in line 7: 10 times as little")],
+            [
+                (9, "`default` becomes 0.012; it was 0.10 in the row in line 7: 8 times as little"),
+                (42, "`sora2-pro` becomes 0.03; it was 0.30 in the row in line 7: 10 times as little"),
+            ],
         ),
         (
             "default: 0.12, premium: 0.25, sora2-pro: 0.30, veo: 40",
@@ -81,7 +87,7 @@ def told_of(rates: str) -> list[tuple[int, str]]:
         (
             "default: 0.12, premium: 0.25, sora2-pro: 0.00003",
             [
-                (41, "0.00003 a unit is 0 in the 4 places of `money`; give it more places"),
+                (41, "0.00003 a unit is 0 in the 4 places of `money`; give it more places, or the charge a minimum"),
                 (41, "`sora2-pro` becomes 0.00003; it was 0.30 in the row in line 7: 10000 times as little"),
             ],
         ),
@@ -98,7 +104,7 @@ def test_a_slip_is_told_where_it_is(rates: str, expected: list[tuple[int, str]])
         "default: 0.12, premium: 0.25, sora2-pro: 0.36",
         "default: 0.10, premium: 0.25, sora2-pro: 0.30, sora3-pro: 0.50",
         "default: 0.10, premium: 0.25, sora2-pro: 0.30, sora2-pro-hd: 2.9",
-        "default: 0.011, premium: 2.49, sora2-pro: 0",
+        "default: 0.013, premium: 1.99, sora2-pro: 0",
         "default: 0.10, premium: 0.25, sora2-pro: [{up_to: 60, rate: 0.30}, {up_to: 300, rate: 0.25}, {rate: 0.20}]",
         "default: 0.10, premium: 0.25, sora2-pro: [{up_to: 5, rate: 0}, {up_to: 60, rate: 0.30}, {rate: 0.20}]",
         "default: 0.30, premium: 0.25",
@@ -107,7 +113,7 @@ def test_a_slip_is_told_where_it_is(rates: str, expected: list[tuple[int, str]])
         "a higher rate",
         "a version",
         "a variant",
-        "nine times as much",
+        "seven times as much",
         "a discount",
         "five for nothing",
         "the same by default",
@@ -157,6 +163,7 @@ def test_more_places_take_the_rate_of_a_token() -> None:
     assert [7, 8] == [line for line, _, _ in warnings(above, token)]
     assert [7, 8] == [line for line, _, _ in warnings(above, token, places=5)]
     assert [] == warnings(above, token, places=6)
+    assert [] == warnings(above, token, minimum="0.0001")
 
 
 @pytest.mark.parametrize(

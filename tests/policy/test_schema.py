@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,19 @@ from typer.testing import CliRunner
 
 from engine.cli.app import app
 from engine.domain.errors import PolicyError
+from engine.domain.fact_kinds import PRICED
 from engine.policy import parse_policy
+from engine.policy.anomalies import PRICED_MEMBERS
+from engine.policy.patterns.operands import OPERATORS
 from engine.policy.schema import key_paths, policy_schema
-from engine.policy.words import ABOUT
+from engine.policy.words import ABOUT, FIGURES, OPERATORS_ABOUT, PRICED_ABOUT, SECTIONS, section_of
+from tests.policy.test_documentation import PAGE, examples
+from tests.support.documentation import code
 from tests.support.policies import EXAMPLE, example_text
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 SHIPPED = sorted(POLICIES.glob("*.yaml"))
+RECIPES = sorted((POLICIES.parent / "docs" / "recipes").glob("*/policy.yaml"))
 
 
 def mistakes(text: str) -> list[str]:
@@ -64,6 +71,10 @@ def test_a_shipped_policy_has_no_mistake_and_points_to_the_schema(path: Path) ->
     assert text.startswith("# yaml-language-server: $schema=policy.schema.json\n")
 
 
+SECOND_ROW = '\n      by: detail.model\n      rates: {default: "0.12", premium: "0.25"}'
+"""What the example's second row of prices says beside its effective date."""
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [
@@ -76,6 +87,12 @@ def test_a_shipped_policy_has_no_mistake_and_points_to_the_schema(path: Path) ->
         (("rules:", "rules: []\nrulez:"), "rules"),
         (("match: {source: [video.generation], detail-type: [video.failed]}", "match: {}"), "rules/1/match"),
         (("event: {source: video.generation, detail-type: video.failed, time: updatedAt}", "event: {}"), "catch_up/1/event"),
+        ((SECOND_ROW, ""), "prices/render-second/1"),
+        ((SECOND_ROW, "\n      by: detail.model\n      changes: {default: 1}"), "prices/render-second/1"),
+        ((SECOND_ROW, "\n      rates: {default: 2}\n      changes: {default: 1}"), "prices/render-second/1"),
+        ((SECOND_ROW, "\n      changes: {default: cheap}"), "prices/render-second/1/changes/default"),
+        ((SECOND_ROW, "\n      changes: {default: {hd: {a: {b: {c: {d: 1}}}}}}"), "prices/render-second/1/changes/default"),
+        (("{price: render-second, quantity: detail.seconds,", "{amount: 1, priced_at: time,"), "rules/0/charge"),
     ],
 )
 def test_a_mistake_is_marked_where_it_is(change: tuple[str, str], place: str) -> None:
@@ -90,6 +107,16 @@ CHANGES: list[Any] = [
     ('"0.10"', "0.10"),
     ("percent: 100", 'percent: "12.5"'),
     ("reason: a test render reached production", "reason: 7"),
+    (
+        SECOND_ROW,
+        "\n      until: 2026-08-01T00:00:00Z\n      changes: {premium: null, default: [{up_to: 5, rate: 1}, {rate: 0}]}",
+    ),
+    (
+        SECOND_ROW,
+        "\n      by: [a, b, c, d, e]\n      rates: {default: 1, a: {b: {c: {d: {default: 2}}}}}",
+    ),
+    (SECOND_ROW, "\n      changes: {}"),
+    ("quantity: detail.seconds", 'quantity: detail.seconds, priced_at: "detail.submittedAt || time"'),
     ("anomalies:", "anomalies: []\nexplain: {model: gpt-4.1, max_per_hour: 60}\nunused:"),
 ]
 
@@ -104,6 +131,45 @@ def test_what_the_loader_takes_the_schema_takes_too(change: tuple[str, str]) -> 
         assert mistakes(text)
     else:
         assert [] == mistakes(text)
+
+
+def test_no_example_of_the_documentation_has_a_red_line() -> None:
+    """Nor any pattern of its tables: the schema is never narrower than the loader."""
+    seen = 0
+    for example in examples():
+        if example.block.kind in {"yaml policy", "yaml part", "yaml warned"}:
+            assert (example.block.line, []) == (example.block.line, mistakes(example.files["policy.yaml"]))
+            seen += 1
+    for table in PAGE.tables:
+        for row in table.rows if table.header[0] == "pattern" else ():
+            pattern = code(row[0])[0]
+            text = example_text(('match: {detail: {jobId: [{prefix: "test-"}]}}', f"match: {pattern}"))
+            assert (pattern, []) == (pattern, mistakes(text))
+            seen += 1
+
+    assert seen > 40
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parent.name)
+def test_no_recipe_has_a_red_line(path: Path) -> None:
+    """They use all that a policy can say."""
+    assert [] == mistakes(path.read_text())
+
+
+def test_the_words_are_those_of_the_loader() -> None:
+    """What an editor offers inside a pattern is what the loader takes there."""
+    assert PRICED_MEMBERS == tuple(FIGURES)
+    assert [kind.key for kind in PRICED] == list(PRICED_ABOUT)
+    assert {*OPERATORS_ABOUT} - {"$or"} == {*OPERATORS} - {"exactly"}
+
+
+def test_each_key_leads_to_a_section_of_the_documentation() -> None:
+    """That is there: its heading gives the anchor."""
+    headings = re.findall(r"^#+ (.+)$", PAGE.text, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+    assert set() == {section_of(path) for path in key_paths()} - anchors
+    assert set() == {path for path in SECTIONS if path} - set(key_paths())
 
 
 def test_the_example_is_right() -> None:

@@ -84,6 +84,32 @@ def test_bounds_count_for_the_sum(detail: dict[str, Any], amount: str) -> None:
     assert Decimal(amount) == Decimal(cost(TOKENS, ', minimum: "0.01", maximum: 50', **detail))
 
 
+DEARER = (
+    'small: "0.00000015"}}\n',
+    'small: "0.00000015"}}\n    - {effective: 2026-01-05T00:00:00Z, changes: {default: "0.000006"}}\n',
+)
+
+
+@pytest.mark.parametrize(
+    ("submitted", "amount"),
+    [
+        ("2026-01-04T23:59:59Z", "-4.5"),  # 3 + 1.5, as on the day before
+        ("2026-01-05T00:00:00Z", "-7.5"),  # 6 + 1.5
+    ],
+)
+def test_the_instant_of_the_price_is_that_of_all_components(submitted: str, amount: str) -> None:
+    """It is one key of the charge; what the event says of it belongs to the charge's content."""
+    charge = text(f"{{amount: 0}}, {TOKENS}", more=", priced_at: detail.submitted").replace(*DEARER)
+    books = Books(parse_policy(charge, "media.yaml"))
+
+    books.deliver(done(**{"in": 1_000_000, "out": 100_000, "submitted": submitted}))
+
+    (charged,) = books.entries_of("j-1")
+    assert Decimal(amount) == charged.amount
+    assert ("detail.submitted", submitted) in charged.facts.charges[0].content
+    assert not recount([charged])[0].failed
+
+
 def test_a_grant_has_components_too() -> None:
     """Credits that were bought, and a bonus."""
     parts = "{price: second, quantity: detail.s}, {quantity: detail.credits}, {amount: 5}"
@@ -271,6 +297,17 @@ def test_a_known_event_keeps_its_amount_when_components_change() -> None:
         books.deliver(event)
 
     assert [("debit", "-3.1500")] == books.lines("j-1")
+
+
+def test_a_component_may_rest_on_the_jobs_own_row() -> None:
+    """What the row has answered is fixed with the charge: told again with another row, the event is known."""
+    books = Books(policy("{price: tokens-in, quantity: detail.in}, {price: second, quantity: row.seconds}"))
+    books.store.jobs["j-1"] = {"jobId": "j-1", "userId": "u-1", "status": "done", "seconds": 8}
+    books.deliver(done(**{"in": 100_000}))
+    books.store.jobs["j-1"]["seconds"] = 9
+    books.deliver(done(**{"in": 100_000}))
+
+    assert [("debit", "-1.1000")] == books.lines("j-1")
 
 
 def test_a_refund_gives_back_of_the_sum() -> None:

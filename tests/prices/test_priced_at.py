@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -125,6 +126,25 @@ def _amount(found: Policy, document: dict[str, Any]) -> Decimal | None:
     return ledger.net("j-1")
 
 
+@pytest.mark.parametrize(
+    ("priced_at", "said", "amount"),
+    [
+        ("from_seconds(detail.created)", {"created": 1782863999}, "-1"),  # 2026-06-30T23:59:59Z
+        ("from_seconds(detail.created)", {"created": "1782864000"}, "-1.2"),  # 2026-07-01T00:00:00Z
+        ("in_zone(detail.created, '+08:00')", {"created": "2026-07-01T07:59:59"}, "-1"),
+        ("in_zone(detail.created, '+08:00')", {"created": "2026-07-01T08:00:00"}, "-1.2"),
+    ],
+)
+def test_a_time_may_be_a_number_or_have_no_zone(priced_at: str, said: dict[str, Any], amount: str) -> None:
+    """As providers send it. Told again, it is known; also under a policy that asks it no more."""
+    ledger = books(at_submission(priced_at))
+
+    assert [Outcome.DEBITED, Outcome.DUPLICATE] == ledger.deliver(*2 * [submitted(None, **said)])
+    ledger.policy = at_submission("time")
+    assert [Outcome.DUPLICATE] == ledger.deliver(submitted(None, **said))
+    assert Decimal(amount) == ledger.net("j-1")
+
+
 # --- what makes no sense ----------------------------------------------------------------------------------------------
 
 
@@ -222,17 +242,18 @@ LATER = {
 }
 
 
+NOTATIONS = ["2026-06-30T12:00:00Z", "2026-06-30T14:00:00+02:00", "20260630T12Z", "2026-06-30T12:00:00.000Z"]
+
+
 @pytest.mark.parametrize("edit", [None, *LATER])
-@pytest.mark.parametrize(
-    "at", ["2026-06-30T12:00:00Z", "2026-06-30T14:00:00+02:00", "20260630T120000Z", "2026-06-30T12:00:00.000Z"]
-)
-def test_the_same_event_is_known_under_any_policy_and_in_any_notation(edit: str | None, at: str) -> None:
+@pytest.mark.parametrize(("first", "again"), list(product(NOTATIONS, NOTATIONS)))
+def test_the_same_event_is_known_under_any_policy_and_in_any_notation(edit: str | None, first: str, again: str) -> None:
     """What it said of its time is kept with the charge, and asked again. It keeps the price of its first telling."""
     ledger = books()
-    ledger.deliver(submitted("2026-06-30T12:00:00Z"))
+    ledger.deliver(submitted(first))
     ledger.policy = LATER[edit] if edit else ledger.policy
 
-    assert [Outcome.DUPLICATE] == ledger.deliver(submitted(at, startedAt="2026-08-01T00:00:00Z"))
+    assert [Outcome.DUPLICATE] == ledger.deliver(submitted(again, startedAt="2026-08-01T00:00:00Z"))
     assert Decimal(-1) == ledger.net("j-1")
 
 
@@ -291,6 +312,39 @@ def test_a_row_of_jobs_is_priced_as_its_event_would_have_been() -> None:
     assert [("debit", Decimal("-0.5"))] == [(entry.type.value, entry.amount) for entry in steps.ledger.lines("j-1")]
 
 
+def test_a_row_without_a_time_tells_one_charge_however_often_it_is_scanned() -> None:
+    """The start of the scan stands in for its time, for its price too; the next scan begins later and tells nothing new."""
+    found = at_submission("detail.submittedAt || time", PRICES.replace("2026-07-01", "2026-01-02"))
+    steps = Steps(found)
+    row = {"jobId": "j-1", "userId": "u-1", "status": "completed", "seconds": 10, "model": "veo-3"}
+
+    for _scan in range(3):
+        steps.ledger.rows["j-1"] = dict(row)  # the application put the whole item, without our marks
+        steps.scan()
+        steps.time.wait(3600)
+
+    assert [("debit", Decimal("-1.2"))] == [(entry.type.value, entry.amount) for entry in steps.ledger.lines("j-1")]
+
+
+def test_a_purchase_without_a_time_is_granted_once_however_often_it_is_scanned() -> None:
+    """Nor does its price, which is taken at the start of the scan, make another purchase of it."""
+    prices = "prices:\n  pack: [{effective: 2026-01-01T00:00:00Z, rates: {default: 80}}]\n"
+    rules = (
+        "rules:\n  - name: grant-pack\n    match: {detail-type: [pack.purchased]}\n    action: grant\n"
+        '    grant: {price: pack, quantity: detail.packs, priced_at: "detail.orderedAt || time"}\n'
+        "catch_up:\n  - {when: {status: [bought]}, event: {source: shop, detail-type: pack.purchased, time: boughtAt}}\n"
+    )
+    steps = Steps(policy(prices, rules))
+
+    for _scan in range(3):
+        steps.ledger.rows["j-1"] = {"jobId": "j-1", "userId": "u-1", "status": "bought", "packs": 2, "purchaseId": "p-1"}
+        steps.scan()
+        steps.time.wait(3600)
+
+    (entries,) = steps.ledger.entries.values()
+    assert [("grant", Decimal(160), 1)] == [(entry.type.value, entry.amount, len(entry.facts.grants)) for entry in entries]
+
+
 def test_a_grant_may_have_the_price_of_its_order() -> None:
     """Two packs of 100, ordered when a pack still was 80."""
     prices = "prices:\n  pack:\n    - {effective: 2026-01-01T00:00:00Z, rates: {default: 80}}\n"
@@ -305,3 +359,27 @@ def test_a_grant_may_have_the_price_of_its_order() -> None:
     ledger.deliver({**bought, "time": "2026-07-02T00:00:00Z"})
 
     assert [Decimal(160)] == [entry.amount for entry in ledger.entries_of("grant#p-1")]
+
+
+def test_the_time_may_be_the_one_of_the_jobs_own_row() -> None:
+    """The webhook says only which job is done. Told again when the row says another time, the event is known."""
+    ledger = books(at_submission("row.submittedAt"))
+    ledger.store.jobs["j-1"] = {"jobId": "j-1", "userId": "u-1", "submittedAt": "2026-11-28T00:00:00Z"}
+    ledger.deliver(submitted(None))
+
+    ledger.store.jobs["j-1"] = {"jobId": "j-1", "userId": "u-1", "submittedAt": "2026-01-28T00:00:00Z"}
+
+    assert [Outcome.DUPLICATE] == ledger.deliver(submitted(None))
+    assert [("debit", "-0.5000")] == ledger.lines("j-1")
+    assert ("row.submittedAt", "2026-11-28T00:00:00Z") in ledger.entries_of("j-1")[0].facts.charges[0].content
+
+
+def test_a_row_that_is_not_there_has_no_price() -> None:
+    """The error names the job; a row without the attribute names the expression."""
+    ledger = books(at_submission("row.submittedAt"))
+    with pytest.raises(EventError, match="there is no row of job 'j-1' in Jobs, which `row.submittedAt` needs"):
+        ledger.deliver(submitted(None))
+
+    ledger.store.jobs["j-1"] = {"jobId": "j-1", "userId": "u-1"}
+    with pytest.raises(EventError, match="field row.submittedAt: is missing; an ISO 8601 instant with a zone is needed"):
+        ledger.deliver(submitted(None))

@@ -78,6 +78,9 @@ def test_tiers_are_changed_as_a_whole_and_apply_as_in_the_row_above() -> None:
         ("{sora: 0.4}", "sora", "0.4"),
         ("{sora: [{up_to: 5, rate: 1}, {rate: 3}]}", "sora", ["1", "3"]),
         ("{old: {default: 0.06, 4k: 0.07}}", "old", {"default": "0.06", "4k": "0.07"}),
+        ("{old: {4k: 0.07}}", "old", {"default": "0.05", "4k": "0.07"}),
+        ("{old: {4k: 0.07, default: null, hd: 1}, new: {default: 2}}", "new", {"default": "2"}),
+        ("{wan: {4k: 3}}", "wan", {"default": ["1", "2"], "4k": "3"}),
         ("{wan: 3}", "wan", "3"),
         ("{sora: {1080p: null}}", "sora", {"default": "0.12"}),
         ("{sora: {1080p: ~, 4k: 0.5}}", "sora", {"default": "0.12", "4k": "0.5"}),
@@ -85,8 +88,8 @@ def test_tiers_are_changed_as_a_whole_and_apply_as_in_the_row_above() -> None:
     ],
 )
 def test_a_change_may_be_of_another_kind_than_what_was_there(changes: str, name: str, expected: Any) -> None:
-    """A rate for rates by the next selector, rates for a rate, a rate for tiers."""
-    prices = book(f"{BASE}    - effective: 2026-07-01T00:00:00Z\n      changes: {changes}\n")
+    """A rate for rates by the next selector, rates for a rate (which stays as their default), a rate for tiers."""
+    prices = policy(f"{BASE}    - effective: 2026-07-01T00:00:00Z\n      changes: {changes}\n").prices["seconds"]
 
     assert expected == rates(prices, 1)[name]
     assert "0.10" == rates(prices, 1)["default"]
@@ -223,9 +226,9 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str,
     changes: dict[str, Any] = {name: None for name in before if name not in after}
     for name, rate in after.items():
         old = before.get(name)
-        if isinstance(rate, Mapping) and isinstance(old, Mapping):
-            inner = difference(old, rate)
-            changes |= {name: inner} if inner else {}
+        if isinstance(rate, Mapping) and old is not None:
+            inner = difference(old if isinstance(old, Mapping) else {"default": old}, rate)
+            changes |= {name: inner or {"default": old}} if inner or not isinstance(old, Mapping) else {}
         elif rate != old:
             changes[name] = rate
     return changes

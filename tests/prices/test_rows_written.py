@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.support.price_rows import BASE, GAPS, begin_alike, refused, warned
@@ -22,14 +24,17 @@ JULY = "    - effective: 2026-07-01T00:00:00Z\n"
         ("      changes: null\n", ["7:16: is empty; write a mapping"]),
         ("      changes: {sora: {}}\n", ["7:23: is empty; write a mapping"]),
         ("      changes: 5\n", ["7:16: is `5`; write a mapping"]),
-        ("      changes:\n        old:\n        default: 1\n", ["8:13: is empty; write the rate, or `null` to take it away"]),
-        ('      changes: {old: "null"}\n', ["7:22: is 'null'; write a plain decimal from 0 to 1"]),
+        ("      changes:\n        old:\n        default: 1\n", ["8:13: is empty; write the rate, or `null` without quotes"]),
+        ('      changes: {old: "null"}\n', ["7:22: is `null`; write the rate, or `null` without quotes to take it away"]),
+        ("      changes: {old: NULL}\n", ["7:22: is `NULL`; write the rate, or `null` without quotes to take it away"]),
+        ("      changes: {old: none}\n", ["7:22: is 'none'; write a plain decimal from 0 to 1"]),
         ("      changes: {old: -1}\n", ["7:22: is '-1'; write a plain decimal from 0 to 1"]),
         ("      changes: {old: [{up_to: 5, rate: 1}]}\n", ["7:23: leaves a gap: above 5 there is no rate"]),
         ("      changes: {olt: null}\n", ["7:17: there is no rate `olt` to take away; did you mean `old`?"]),
         ("      changes: {sora: {4k: null}}\n", ["7:24: there is no rate `4k` to take away; allowed: default, 1080p"]),
         ("      changes: {new: {4k: null, 8k: 1, default: 1}}\n", ["7:23: there is no rate `4k` to take away"]),
-        ("      changes: {old: {4k: null}}\n", ["7:22: takes every rate away", "7:23: there is no rate `4k` to take away"]),
+        ("      changes: {old: {4k: null}}\n", ["7:23: there is no rate `4k` to take away; allowed: default"]),
+        ("      changes: {old: {default: null}}\n", ["7:22: takes every rate away; one is needed"]),
         ("      changes: {sora: {1080p: null, default: null}}\n", ["7:23: takes every rate away; one is needed"]),
         ("      changes: {default: null, old: null, sora: null, wan: null}\n", ["7:16: takes every rate away"]),
         (
@@ -97,7 +102,8 @@ def test_changes_need_a_row_to_be_laid_over(rows: str, mistakes: list[str]) -> N
             ["7:22: `wan` has this rate already, by the row in line 3"],
         ),
         ("      changes: {default: null}\n", ["7:16: there is no `default`: an event that selects another rate is refused"]),
-        ("      changes: {old: {4k: 1}}\n", ["7:22: there is no `default`: an event that selects another rate is refused"]),
+        ("      changes: {old: {4k: 1, default: null}}\n", ["7:22: there is no `default`: an event that selects another"]),
+        ("      changes: {old: {4k: 1}}\n", []),
         ("      changes: {new: {4k: 1}}\n", ["7:22: there is no `default`: an event that selects another rate is refused"]),
         (
             "      until: 2026-09-01T00:00:00Z\n      changes: {old: 0.1}\n"
@@ -137,3 +143,35 @@ def test_a_first_row_that_ends_where_the_next_begins_leaves_no_gap() -> None:
     assert ["3:48: has no effect: from 2026-03-01T00:00:00Z on the row in line 4 counts"] == warned(
         gapless.replace("until: 2026-03-01", "until: 2026-03-02")
     )
+
+
+def month(number: int) -> str:
+    """Return a month, counted from the year 1000 on."""
+    return f"{1000 + number // 12}-{number % 12 + 1:02}"
+
+
+def test_rows_of_a_few_words_do_not_come_to_more_than_memory_holds() -> None:
+    """A file of 30 kB, in which each of 400 rows has the 300 rates of the first one: it is refused, and told why."""
+    first = ", ".join(f"m{model}: 1" for model in range(300))
+    rows = "".join(f"    - {{effective: {month(row)}-01T00:00:00Z, changes: {{m0: {row}}}}}\n" for row in range(1, 400))
+    prices = f"prices:\n  seconds:\n    - {{effective: {month(0)}-01T00:00:00Z, by: a, rates: {{{first}, default: 1}}}}\n"
+
+    (message,) = refused(prices + rows)
+    assert message.endswith(
+        "up to here, rows with `changes` take over more than 100000 rates from the rows above; leave out old rows"
+    )
+    assert message.startswith("336:")  # 332 rows of 301 rates are 99,932
+
+
+def test_very_many_rows_are_read_in_a_moment() -> None:
+    """As many as fit into a file, each of which ends before the next begins."""
+    rows = "".join(
+        f"    - {{effective: {month(row)}-01T00:00:00Z, until: {month(row)}-02T00:00:00Z, rates: {{default: {row}}}}}\n"
+        for row in range(1500)
+    )
+    began = time.perf_counter()
+
+    warnings = warned(f"prices:\n  seconds:\n{rows}")
+
+    assert 1500 == len(warnings)
+    assert time.perf_counter() - began < 10

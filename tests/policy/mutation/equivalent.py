@@ -54,7 +54,7 @@ def is_empty_text_at_another_end(mutant: Mutant, tree: Tree) -> bool:
     return (
         mutant.operator == "operator replaced"
         and spot is not None
-        and not spot.scalar
+        and spot.scalar == ""
         and mutant.path[-1] in {"prefix", "suffix"}
     )
 

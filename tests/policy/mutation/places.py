@@ -23,6 +23,7 @@ EXPRESSIONS = (
     "prices.*.*.by",
     "prices.*.*.by.*",
     "rules.*.charge|grant.quantity|priced_at",
+    "rules.*.charge|grant.components.*.quantity",
     "anomalies.*.outlier|drift.value|group",
     "anomalies.*.frequency.same",
     "anomalies.*.frequency.same.*",
@@ -45,7 +46,7 @@ WORDS: Mapping[str, Iterable[str | StrEnum]] = {
     "anomalies.*.outlier.scale": Scale,
 }
 
-USES_OF_PRICES = ("rules.*.charge|grant.price",)
+USES_OF_PRICES = ("rules.*.charge|grant.price", "rules.*.charge|grant.components.*.price")
 AMOUNTS = ("rules.*.charge|grant.amount|minimum|maximum",)
 
 CHANGES = "prices.=.*.changes.**"
@@ -77,6 +78,7 @@ FELT: Mapping[str, tuple[str, ...]] = {
     "rules.*.action": ("rules.*", "rules.=.*", TAKEN),  # what one action needs has no meaning in another
     "rules.*.charge|grant|refund": ("rules.=",),
     "rules.*.charge|grant.*": ("rules.=.charge|grant", "rules.=.charge|grant.*"),  # the minimum is above the maximum
+    "rules.*.charge|grant.components.**": ("rules.=.charge|grant.**",),  # each name once, each component of one form
     "anomalies.*.outlier|frequency|drift": ("anomalies.=",),  # an anomaly looks for something, and for one thing
 }
 """What the parts of a policy say of each other, so what is wrong with one may rightly be said of another."""

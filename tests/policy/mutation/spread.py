@@ -50,6 +50,9 @@ prices:
     - effective: 2026-01-01T00:00:00Z
       rates:
         default: "0.12"
+  word:
+    - effective: 2025-01-01T00:00:00Z
+      rates: {default: "0.03"}
   credit:
     - effective: 2025-01-01T00:00:00Z
       rates: {default: 1}
@@ -73,6 +76,22 @@ rules:
       priced_at: detail.submittedAt
       minimum: "0.01"
       maximum: "500"
+  - name: debit-told
+    match:
+      detail-type:
+        - told
+    action: debit
+    charge:
+      components:
+        - name: in
+          price: word
+          quantity: detail.usage.input
+        - price: second
+          quantity: detail.usage.seconds
+        - name: fee
+          amount: "0.005"
+      minimum: "0.02"
+      priced_at: detail.submittedAt
   - name: refund-lost
     match:
       detail:
