@@ -74,7 +74,7 @@ rules:
   - {{name: debit, match: {{detail-type: [video.rendered]}}, action: debit,
      charge: {{price: second, quantity: detail.seconds, minimum: "{minimum}", maximum: "{maximum}",
               priced_at: "detail.submittedAt || time"}}}}
-  - {{name: flat, match: {{detail-type: [video.copied]}}, action: debit, charge: {{amount: "{minimum}"}}}}
+  - {{name: flat, match: {{detail-type: [video.copied]}}, action: debit, repeats: ignore, charge: {{amount: "{minimum}"}}}}
   - {{name: slow, match: {{detail: {{error: [slow]}}}}, action: refund, refund: {{percent: "{percent}"}}}}
   - {{name: refund, match: {{detail-type: [video.failed]}}, action: refund, refund: {{percent: 100, within: {hours}h}}}}
   - {{name: credit, match: {{detail-type: [video.credited]}}, action: refund, refund: {{{credit}}}}}
@@ -247,9 +247,11 @@ def told(entries: list[Entry]) -> Iterator[tuple[Entry, Any]]:
     known: set[Any] = set()
     for entry in entries:
         for claim in all_claims(entry.facts):
-            if claim not in known and entry.price is not None:
+            is_repeated = getattr(claim, "once", "")  # then the amount may be an earlier policy's
+            told_as = (claim.amount, claim.content, claim.policy) if is_repeated else claim
+            if told_as not in known and entry.price is not None:
                 yield entry, claim
-            known.add(claim)
+            known.add(told_as)
 
 
 def by_hand(entry: Entry) -> Fraction:
