@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.domain.errors import PolicyError
+from engine.domain.money import DIGITS_MAX, EXACT
 from engine.policy.expressions.paths import PathProblem, compile_path
 
 DOCUMENT = {
@@ -93,6 +97,66 @@ def test_arithmetic_is_exact(expression: str, number: str) -> None:
     value = found(expression)
 
     assert (Decimal, number) == (type(value), format(value, "f"))
+
+
+NUMBERS = (
+    st.decimals(-(10**12), 10**12, places=6) | st.decimals("-1e38", "1e38", allow_nan=False) | st.integers(-(10**40), 10**40)
+)
+
+
+def fraction(number: Any) -> Fraction | None:
+    """Return a number as a fraction, or None for one that the ledger cannot hold."""
+    exact = Decimal(number)
+    places = max(0, -int(exact.normalize(EXACT).as_tuple().exponent))
+    whole = len(str(abs(int(exact)))) if abs(exact) >= 1 else 0
+    return Fraction(exact) if places + whole <= DIGITS_MAX else None
+
+
+def worked_out(expression: str, *numbers: Any) -> Fraction | None:
+    """Return what is found, as a fraction; None where nothing can be."""
+    try:
+        return Fraction(found(expression, dict(zip("abc", numbers, strict=False))))
+    except PathProblem:
+        return None
+
+
+@settings(max_examples=300, deadline=None)
+@given(NUMBERS, NUMBERS, NUMBERS)
+def test_arithmetic_agrees_with_fractions(a: Any, b: Any, c: Any) -> None:
+    """Whatever the numbers: the very result, or none where it or a number has more digits than the ledger."""
+    x, y, z = map(fraction, (a, b, c))
+    calculations = {
+        "add(a, b, c)": None if x is None or y is None or z is None else x + y + z,
+        "subtract(a, b, c)": None if x is None or y is None or z is None else x - y - z,
+        "multiply(a, b)": None if x is None or y is None else x * y,
+        "round_up(a, b)": None if x is None or y is None or y <= 0 else -(-x // y) * y,
+        "round_down(a, b)": None if x is None or y is None or y <= 0 else (x // y) * y,
+    }
+
+    for expression, expected in calculations.items():
+        holds = expected is not None and is_held(expected)
+        assert (expected if holds else None) == worked_out(expression, a, b, c), expression
+
+
+def is_held(number: Fraction) -> bool:
+    """Say whether a number has an end, and at most 38 digits written out."""
+    places = next((places for places in range(DIGITS_MAX + 1) if (number * 10**places).denominator == 1), None)
+    return places is not None and places + (len(str(abs(int(number)))) if abs(number) >= 1 else 0) <= DIGITS_MAX
+
+
+@settings(max_examples=300, deadline=None)
+@given(NUMBERS, NUMBERS)
+def test_a_quotient_is_right_to_the_last_of_its_28_digits(a: Any, b: Any) -> None:
+    """It differs from the true one by half a unit of its last place at most: the 28th digit, or the 38th place."""
+    x, y, quotient = fraction(a), fraction(b), worked_out("divide(a, b)", a, b)
+    if quotient is None:
+        assert x is None or not y or not Fraction(1, 10**DIGITS_MAX) / 2 < abs(x / y) < Fraction(10**DIGITS_MAX) or not x
+        return
+
+    assert x is not None
+    assert y
+    digits = Fraction(10) ** (len(str(int(abs(x / y)))) - 28) if abs(x / y) >= 1 else abs(x / y) / 10**27
+    assert abs(quotient - x / y) <= max(digits, Fraction(1, 10**DIGITS_MAX)) / 2
 
 
 @pytest.mark.parametrize(
