@@ -6,11 +6,13 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.errors import Mistake, PolicyError
 from engine.policy import Policy, load_policy
+from engine.policy.far_dates import far_dates
 from engine.policy.price_differences import RowChanges, policy_changes
 
 TEXT, GITHUB = "text", "github"
@@ -47,10 +49,14 @@ def _of_delivery(text: str) -> Warner:
     delivery = Delivery.read(text)
 
     def warn(policy: Policy, file: str) -> Sequence[Mistake]:
-        with open(file, "rb") as opened:  # noqa: PTH123  pathlib takes longer to import than the policy to read
-            return delivery_warnings(policy, opened.read(), file, delivery)
+        return delivery_warnings(policy, _bytes_of(file), file, delivery)
 
     return warn
+
+
+def _bytes_of(file: str) -> bytes:
+    with open(file, "rb") as opened:  # noqa: PTH123  pathlib takes longer to import than the policy to read
+        return opened.read()
 
 
 def _mistakes(file: str, warn: Warner) -> dict[str, Any]:
@@ -58,7 +64,7 @@ def _mistakes(file: str, warn: Warner) -> dict[str, Any]:
         policy = load_policy(file)
     except PolicyError as error:
         return {"mistakes": _plainly(error.mistakes), "warnings": _plainly(error.warnings)}
-    warnings = _plainly([*policy.warnings, *warn(policy, file)])
+    warnings = _plainly([*policy.warnings, *far_dates(policy, _bytes_of(file), file, datetime.now(UTC)), *warn(policy, file)])
     return {"policy": policy.identity, "mistakes": [], "warnings": warnings, "prices": policy_changes(policy)}
 
 

@@ -20,8 +20,11 @@ from engine.policy.pricing import DraftTerms
 from engine.policy.rules import DraftRule
 from engine.policy.source import Members, Notes, Place, named
 
-FACTOR = Decimal(10)
-"""A rate that becomes so many times what it was, or such a part of it, is most likely a slip of the point."""
+FACTOR = Decimal(8)
+"""A rate that becomes so many times what it was, or such a part of it, is most likely a slip of the point.
+
+That makes ten times as much; a new price that is up to a fifth off is meant besides.
+"""
 
 FACTOR_OF_NEW = Decimal(20)
 """The same for a rate that is new, beside the dearest and the cheapest of the others."""
@@ -102,7 +105,7 @@ def _shown(paid: Paid | None) -> str:
 
 
 def tenfold(edit: Edit) -> Warnings:
-    """A rate ten times what it was, or a tenth of it: 30 for 0.30, 0.012 for 0.12."""
+    """A rate some ten times what it was, or a tenth of it: 30 for 0.30, 0.012 for 0.12."""
     for change in edit.changes:
         if not edit.has_other_names and change.kind is Kind.CHANGED and change.before is not None and change.after is not None:
             for old, new in _side_by_side(change.before.tiers, change.after.tiers):

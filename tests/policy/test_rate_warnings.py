@@ -63,7 +63,10 @@ def told_of(rates: str) -> list[tuple[int, str]]:
         ),
         (
             "default: 0.012, premium: 0.25, sora2-pro: 0.03",
-            [(42, "`sora2-pro` becomes 0.03; it was 0.30 in the row in line 7: 10 times as little")],
+            [
+                (9, "`default` becomes 0.012; it was 0.10 in the row in line 7: 8 times as little"),
+                (42, "`sora2-pro` becomes 0.03; it was 0.30 in the row in line 7: 10 times as little"),
+            ],
         ),
         (
             "default: 0.12, premium: 0.25, sora2-pro: 0.30, veo: 40",
@@ -101,7 +104,7 @@ def test_a_slip_is_told_where_it_is(rates: str, expected: list[tuple[int, str]])
         "default: 0.12, premium: 0.25, sora2-pro: 0.36",
         "default: 0.10, premium: 0.25, sora2-pro: 0.30, sora3-pro: 0.50",
         "default: 0.10, premium: 0.25, sora2-pro: 0.30, sora2-pro-hd: 2.9",
-        "default: 0.011, premium: 2.49, sora2-pro: 0",
+        "default: 0.013, premium: 1.99, sora2-pro: 0",
         "default: 0.10, premium: 0.25, sora2-pro: [{up_to: 60, rate: 0.30}, {up_to: 300, rate: 0.25}, {rate: 0.20}]",
         "default: 0.10, premium: 0.25, sora2-pro: [{up_to: 5, rate: 0}, {up_to: 60, rate: 0.30}, {rate: 0.20}]",
         "default: 0.30, premium: 0.25",
@@ -110,7 +113,7 @@ def test_a_slip_is_told_where_it_is(rates: str, expected: list[tuple[int, str]])
         "a higher rate",
         "a version",
         "a variant",
-        "nine times as much",
+        "seven times as much",
         "a discount",
         "five for nothing",
         "the same by default",
