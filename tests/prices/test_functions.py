@@ -203,6 +203,7 @@ def test_times_and_texts(expression: str, text: str) -> None:
         ("add(width, scenes[0].frames)", "scenes[0].frames is missing; a number is needed"),
         ('add(width, a."b d")', 'a."b d" is missing; a number is needed'),
         ("add( width , (missing||none) )", "(missing||none) is missing; a number is needed"),
+        ("add(\n  width,\n  (missing\n   || none)\n)", "(missing || none) is missing; a number is needed"),
         ("subtract(@, width)", "@ is {'width': 1280"),
         ("multiply(`1e20`, to_number('1e20'))", "multiply() makes a number that has more than 38 digits written out"),
         ("multiply(long, long)", "multiply() makes a number that has more than 38 digits written out"),
