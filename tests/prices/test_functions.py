@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.domain.errors import PolicyError
 from engine.domain.money import DIGITS_MAX, EXACT
 from engine.policy.expressions.paths import PathProblem, compile_path
+from tests.support.policies import example
 
 DOCUMENT = {
     "width": 1280,
@@ -307,3 +308,47 @@ def test_what_can_never_work_is_refused_with_the_policy(expression: str, problem
 def test_a_function_looks_at_what_its_arguments_look_at(expression: str, attributes: set[str] | None) -> None:
     """So a scan fetches these attributes of a row and no others."""
     assert attributes == compile_path(expression).row_attributes()
+
+
+CHARGE = "quantity: detail.seconds"
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "problem"),
+    [
+        ((CHARGE, "quantity: \"multiply(detail.seconds, 'a')\""), 17, "is wrong: multiply() takes a number, not 'a'"),
+        ((CHARGE, "quantity: \"split(detail.model, '-')\""), 17, "finds a list of texts, and a number is needed here"),
+        ((CHARGE, "quantity: from_seconds(detail.seconds)"), 17, "finds a text, and a number is needed here"),
+        (
+            ("by: detail.model", 'by: "round_up(detail.seconds, `5`)"'),
+            8,
+            "finds a number, and a text is needed here: to_string()",
+        ),
+        (("by: detail.model", "by: [\"split(detail.model, '-')\"]"), 8, "finds a list of texts, and one text is needed here"),
+        (("time: time}", 'time: "multiply(detail.at, `1000`)"}'), 3, "finds a number, and a text is needed here"),
+        (("time: updatedAt", 'time: "divide(updatedAt, `1000`)"'), 34, "finds a number, and a text is needed here"),
+    ],
+)
+def test_validate_says_where_a_calculation_cannot_stand(change: tuple[str, str], place: int, problem: str) -> None:
+    """By its literals, and by what it finds: a rate is selected by a text, a quantity is a number, an instant is a text."""
+    with pytest.raises(PolicyError) as refusal:
+        example(change)
+
+    mistake = refusal.value.mistakes[0]
+    assert (place, True) == (mistake.line, problem in mistake.message), str(mistake)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (CHARGE, 'quantity: "round_up(detail.seconds, `5`)"'),
+        (CHARGE, "quantity: \"split(detail.model, '-')[1]\""),
+        ("by: detail.model", 'by: "to_string(round_up(detail.seconds, `5`))"'),
+        ("by: detail.model", "by: [\"split(detail.model, '-')[0]\"]"),
+        ("time: time}", "time: from_milliseconds(detail.at)}"),
+        ("time: updatedAt", "time: \"in_zone(updatedAt, '+08:00')\""),
+    ],
+)
+def test_a_calculation_stands_where_it_finds_what_is_needed(change: tuple[str, str]) -> None:
+    """A digit in a text may be a quantity."""
+    assert example(change)
