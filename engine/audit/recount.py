@@ -12,7 +12,7 @@ from engine.domain.entry import Entry
 from engine.domain.entry_types import ENTRY_TYPES, EntryType
 from engine.domain.envelope import Source
 from engine.domain.fact_kinds import PRICED, moving_type
-from engine.domain.facts import Claim, Facts
+from engine.domain.facts import Charge, Claim, Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import due, log_of
 from engine.domain.money import ZERO
@@ -107,8 +107,13 @@ def _fact_problems(entry: Entry, known: Facts) -> Iterator[str]:
         if then and not now:
             yield f"the {kind.name} that was known is gone"
         for claim in now:
-            if claim not in then:
+            if claim not in then and not _is_repeated(claim, then):
                 yield from _claim_problems(kind.name, claim, entry)
+
+
+def _is_repeated(claim: Claim, known: Sequence[Claim]) -> bool:
+    """Say whether it is a known charge at another instant: it keeps its amount, whatever the price was then."""
+    return isinstance(claim, Charge) and any(isinstance(old, Charge) and claim.is_one_with(old) for old in known)
 
 
 def _claim_problems(name: str, now: Claim, entry: Entry) -> Iterator[str]:

@@ -24,6 +24,7 @@ from engine.domain.errors import NoRow
 from engine.ledger.store import Tables
 from engine.policy import Policy, load_policy
 from engine.policy.schema import policy_schema
+from engine.policy.schema_for import schema_for
 from engine.preview.plan import Plan, plan
 from engine.preview.reasons import Reasons, reasons_for
 
@@ -53,10 +54,22 @@ def validate(
     raise typer.Exit(checking.validate(files, output=output, delivers=delivers, as_json=as_json))
 
 
-def schema(*, as_json: AsJson = True) -> None:
+def schema(
+    *,
+    of_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--for",
+            help="A policy file: the schema offers the price books and the rates that it names.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    as_json: AsJson = True,
+) -> None:
     """Print the JSON Schema of a policy file, for editors."""
     del as_json  # there is no other way to print it
-    print_json(policy_schema())
+    print_json(schema_for(of_file.read_bytes(), str(of_file)) if of_file else policy_schema())
 
 
 @on_aws

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from unicodedata import east_asian_width
 
+from engine.domain.digits import in_digits
 from engine.domain.instants import instant_text
 from engine.domain.money import canonical
 from engine.domain.price import Tier, TierModel
@@ -154,7 +155,7 @@ def plainly(row: RowChanges) -> dict[str, Any]:
 
 
 def _plain_change(change: RateChange) -> dict[str, Any]:
-    percent = str(change.percent) if change.percent is not None else None
+    percent = in_digits(change.percent) if change.percent is not None else None
     before, after = _plain_paid(change.before), _plain_paid(change.after)
     return {"unit": change.unit, "change": change.kind.value, "before": before, "after": after, "percent": percent}
 

@@ -13,6 +13,7 @@ CONFLICTING_GRANT = "conflicting-grant"
 """What earlier entries call a repeated grant of another amount."""
 OVERDRAFT = "overdraft"
 REPEATED_GRANT = "repeated-grant"
+REPEAT_AFTER_REFUND = "repeat-after-refund"
 REPLACED_CHARGE = "replaced-charge"
 UNKNOWN_JOB = "unknown-job"
 UNKNOWN_USER = "unknown-user"
@@ -22,6 +23,7 @@ BUILT_IN_ANOMALIES = (
     CONFLICTING_GRANT,
     OVERDRAFT,
     REPEATED_GRANT,
+    REPEAT_AFTER_REFUND,
     REPLACED_CHARGE,
     UNKNOWN_JOB,
     UNKNOWN_USER,

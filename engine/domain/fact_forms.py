@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.domain.facts import Claim, Content, Refund, Revoke
+from engine.domain.facts import Charge, Claim, Content, Grant, Refund, Revoke
 from engine.domain.instants import instant_text
 
 Stored = Mapping[str, Any]
@@ -25,8 +25,8 @@ class Kept:
     read: Callable[[Stored], tuple[Any, ...]]
 
 
-def claims(name: str, field: str, of: Callable[[Decimal, datetime, Content, str], Claim]) -> Kept:
-    """The claim that counts stands under its name, those of its instant that say something else in a list beside it."""
+def _claims(name: str, field: str, of: Callable[[Stored], Claim]) -> Kept:
+    """The claim that counts stands under its name, those that say something else in a list beside it."""
     twins = f"{name}Twins"
 
     def write(claims: tuple[Claim, ...]) -> dict[str, object]:
@@ -37,7 +37,7 @@ def claims(name: str, field: str, of: Callable[[Decimal, datetime, Content, str]
 
     def read(stored: Stored) -> tuple[Claim, ...]:
         claims = [stored[name]] if name in stored else []
-        return tuple(of(*_claimed(claim)) for claim in (*claims, *stored.get(twins, ())))
+        return tuple(of(claim) for claim in (*claims, *stored.get(twins, ())))
 
     return Kept(field, write, read)
 
@@ -48,14 +48,23 @@ def _claim(claim: Claim) -> dict[str, object]:
         "at": instant_text(claim.at),
         "content": dict(claim.content) or None,
         "policy": claim.policy or None,
+        **({"once": claim.once} if isinstance(claim, Charge) and claim.once else {}),
     }
+
+
+def _charge_of(stored: Stored) -> Charge:
+    return Charge(*_claimed(stored), stored.get("once", ""))
+
+
+def _grant_of(stored: Stored) -> Grant:
+    return Grant(*_claimed(stored))
 
 
 def _claimed(stored: Stored) -> tuple[Decimal, datetime, Content, str]:
     return Decimal(stored["amount"]), _instant(stored["at"]), _content(stored), stored.get("policy", "")
 
 
-def refunds(name: str, field: str, first_form: str | None = None) -> Kept:
+def _refunds(name: str, field: str, first_form: str | None = None) -> Kept:
     """Refunds stand in a list. The first form of entries kept the latest refund alone, under ``first_form``."""
 
     def write(refunds: tuple[Refund, ...]) -> dict[str, object]:
@@ -139,6 +148,12 @@ def _flags_of(stored: Stored) -> tuple[tuple[str, datetime], ...]:
 def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
+
+CHARGES, WEAK_CHARGES = _claims("charge", "charges", _charge_of), _claims("weakCharge", "weak_charges", _charge_of)
+
+REFUNDS, WEAK_REFUNDS = _refunds("refunds", "refunds", first_form="refund"), _refunds("weakRefunds", "weak_refunds")
+
+GRANTS = _claims("grant", "grants", _grant_of)
 
 REVOKES = Kept("revokes", _write_revokes, _revokes_of)
 

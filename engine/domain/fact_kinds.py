@@ -19,8 +19,18 @@ from typing import Any, assert_never
 from attrs import frozen
 
 from engine.domain.entry_types import EntryType
-from engine.domain.fact_forms import FLAGS, REVOKES, Kept, Stored, claims, refunds
-from engine.domain.facts import NOTHING_KNOWN, Charge, Claim, Content, Facts, Grant
+from engine.domain.fact_forms import (
+    CHARGES,
+    FLAGS,
+    GRANTS,
+    REFUNDS,
+    REVOKES,
+    WEAK_CHARGES,
+    WEAK_REFUNDS,
+    Kept,
+    Stored,
+)
+from engine.domain.facts import NOTHING_KNOWN, Claim, Content, Facts
 from engine.domain.references import GRANT, JOB
 
 
@@ -100,8 +110,8 @@ def _row(kind: Kind) -> FactKind:
                 log=JOB,
                 takes=EntryType.DEBIT,
                 gives=EntryType.REFUND,
-                kept=claims("charge", "charges", Charge),
-                weak=claims("weakCharge", "weak_charges", Charge),
+                kept=CHARGES,
+                weak=WEAK_CHARGES,
                 counting=lambda facts: facts.charge,
                 opens_its_log=True,
             )
@@ -113,8 +123,8 @@ def _row(kind: Kind) -> FactKind:
                 log=JOB,
                 takes=EntryType.DEBIT,
                 gives=EntryType.REFUND,
-                kept=refunds("refunds", "refunds", first_form="refund"),
-                weak=refunds("weakRefunds", "weak_refunds"),
+                kept=REFUNDS,
+                weak=WEAK_REFUNDS,
             )
         case Kind.GRANT:
             return FactKind(
@@ -124,7 +134,7 @@ def _row(kind: Kind) -> FactKind:
                 log=GRANT,
                 takes=EntryType.GRANT,  # one that was too large is corrected as a grant
                 gives=EntryType.GRANT,
-                kept=claims("grant", "grants", Grant),
+                kept=GRANTS,
                 counting=lambda facts: facts.grant,
                 opens_its_log=True,
             )

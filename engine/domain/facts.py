@@ -3,6 +3,11 @@
 Facts are a join-semilattice: any order and any repetition of the same facts ends in one value. Of charges those of the latest
 instant are kept, of refunds all that may still count, of grants all, of each series of revokes those of the latest instant;
 each as it was first told.
+
+A rule may ignore repeats (``Charge.once``): of what it tells with one content the earliest telling counts. Such charges are
+kept beside the others, of each content the earliest, however early that is: its next repeat must find it, and an earlier
+telling may still come, so that another content is the latest. Both parts join by themselves (the others upwards to the latest
+instant, these downwards to the earliest of each content), and what counts is read from both together: the latest of all.
 """
 
 from __future__ import annotations
@@ -21,7 +26,8 @@ Content = tuple[tuple[str, str], ...]
 
 TWINS_MAX = 8
 """So many facts that say different things are kept of one instant (charges, refunds of one rule, revokes of one series).
-So many grants are kept of one reference.
+
+So many grants are kept of one reference, and of one job so many charges whose repeats are ignored.
 
 One more makes no sense."""
 
@@ -37,6 +43,16 @@ class Charge:
     at: datetime
     content: Content = ()
     policy: str = ""
+    once: str = ""
+    """The rule that told it, if that ignores repeats: of one content the earliest counts. Else each instant is news."""
+
+    def is_one_with(self, other: Charge) -> bool:
+        """Say whether both are one charge, told at two instants perhaps, of which repeats are ignored."""
+        return bool(self.once or other.once) and (self.amount, self.content, self.policy) == (
+            other.amount,
+            other.content,
+            other.policy,
+        )
 
 
 @frozen
@@ -127,7 +143,7 @@ class Facts:
     """
 
     charges: tuple[Charge, ...] = ()
-    """Those of the latest instant, the one that counts (the smallest) first."""
+    """Those of the latest instant, the one that counts (the smallest) first; then earlier ones whose repeats are ignored."""
     refunds: tuple[Refund, ...] = ()
     """The latest that is in time for every charge, and those after it that have a window; the oldest first."""
     grants: tuple[Grant, ...] = ()
@@ -212,8 +228,27 @@ NOTHING_KNOWN = Facts()
 def _latest(charges: set[Charge]) -> tuple[Charge, ...]:
     if len(charges) <= 1:
         return tuple(charges)
+    if any(charge.once for charge in charges):
+        return _latest_first(charges)
     at = max(charge.at for charge in charges)
     return _smallest_first(charge for charge in charges if charge.at == at)
+
+
+def _latest_first(charges: set[Charge]) -> tuple[Charge, ...]:
+    """Return of each content whose repeats are ignored the earliest, and of the others those of their latest instant."""
+    latest_at = max((charge.at for charge in charges if not charge.once), default=None)
+    kept: dict[object, Charge] = {}
+    for charge in sorted(charges, key=_by_age):
+        if charge.once:
+            kept.setdefault((charge.once, charge.content), charge)
+        elif charge.at == latest_at:
+            kept[charge] = charge
+    smallest_first = sorted(kept.values(), key=lambda charge: (charge.amount, charge.content, charge.policy, charge.once))
+    return tuple(sorted(smallest_first, key=lambda charge: charge.at, reverse=True))
+
+
+def _by_age(charge: Charge) -> tuple[datetime, Decimal, str]:
+    return charge.at, charge.amount, charge.policy
 
 
 def _smallest_first[T: (Charge, Grant)](claims: Iterable[T]) -> tuple[T, ...]:
@@ -276,10 +311,13 @@ def all_claims(facts: Facts) -> tuple[Claim, ...]:
 
 
 def most_twins(facts: Facts) -> int:
-    """Return how many facts of one instant are known that say different things, of the kind that has most of them."""
-    claims = max(len(facts.charges), len(facts.grants), len(facts.weak_charges))
-    if len(facts.refunds) <= TWINS_MAX and len(facts.revokes) <= TWINS_MAX:  # as nearly all are
-        return claims
+    """Return how many facts are known that say different things where one is expected, of the kind that has most of them."""
+    tellings = (facts.charges, facts.weak_charges, facts.grants, facts.refunds, facts.revokes)
+    together = max(map(len, tellings))
+    if together <= TWINS_MAX:  # as nearly always
+        return together
+    of_instant = Counter(charge.once != "" for charge in facts.charges)
+    weak = Counter(charge.once != "" for charge in facts.weak_charges)
     of_rule = Counter((refund.at, refund.rule) for refund in facts.refunds)
     of_series = Counter(revoke.series for revoke in facts.revokes)
-    return max(claims, *of_rule.values(), *of_series.values())
+    return max(len(facts.grants), *(max(counts.values(), default=0) for counts in (of_instant, weak, of_rule, of_series)))

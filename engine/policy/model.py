@@ -75,6 +75,8 @@ class Rule:
     line: int
     column: int
     terms: Terms
+    ignores_repeats: bool = False
+    """Whether of its charges that say the same the earliest counts."""
 
     @property
     def kind(self) -> FactKind:

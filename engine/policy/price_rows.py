@@ -11,7 +11,20 @@ from engine.domain.instants import instant_text
 from engine.domain.money import DIGITS_MAX
 from engine.domain.price import Tier, TierModel
 from engine.policy.expressions.paths import Path
-from engine.policy.grammar import WRONG, ByKind, Expression, Instant, Key, Keys, ListOf, MapOf, Number, Shape, Word
+from engine.policy.grammar import (
+    WRONG,
+    ByKind,
+    Expression,
+    Instant,
+    Key,
+    Keys,
+    ListOf,
+    MapOf,
+    Number,
+    Shape,
+    Word,
+    kind_of,
+)
 from engine.policy.price_books import DEFAULT_RATE, PriceRow
 from engine.policy.price_changes import GONE, WrittenRow, with_whole_rates
 from engine.policy.source import Items, Members, Node, Notes, Scalar
@@ -81,11 +94,11 @@ class Change:
     """A plain rate, or ``null`` where there is none any more. An empty place is no ``null``: somebody forgot the rate."""
 
     def read(self, node: Node, notes: Notes) -> Any:
-        if not (isinstance(node, Scalar) and node.is_empty):
+        if not isinstance(node, Scalar) or node.text.lower() not in {"", "~", "null"}:
             return Rate().read(node, notes)
-        if node.text:
+        if node.is_empty and node.text:
             return GONE
-        notes.mistake(node.place, "is empty; write the rate, or `null` to take it away")
+        notes.mistake(node.place, f"is {kind_of(node)}; write the rate, or `null` without quotes to take it away")
         return WRONG
 
     @property

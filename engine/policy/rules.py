@@ -17,6 +17,9 @@ from engine.policy.pricing import DraftTerms
 from engine.policy.source import Members, Notes, Place
 from engine.policy.terms import FlagTerms, Terms, terms_shape
 
+REPEATS = "repeats"
+"""Only a charge can be repeated: a refund counts by its instant, a purchase by its reference."""
+
 TERMS_KEYS = tuple(kind.key for kind in BY_ACTION.values())
 
 
@@ -29,6 +32,7 @@ class DraftRule:
     matcher: Matcher
     place: Place
     terms: Any
+    ignores_repeats: bool
 
     @property
     def kind(self) -> FactKind:
@@ -39,7 +43,9 @@ class DraftRule:
         """Return the rule with its price book."""
         matcher, place = self.matcher, self.place
         terms = _linked(self.terms, books)
-        return Rule(self.name, self.action, matcher.matches, matcher.pattern, place.line, place.column, terms)
+        return Rule(
+            self.name, self.action, matcher.matches, matcher.pattern, place.line, place.column, terms, self.ignores_repeats
+        )
 
 
 def _linked(terms: DraftTerms | Terms | str, books: Mapping[str, PriceBook]) -> Terms:
@@ -54,7 +60,8 @@ def _linked(terms: DraftTerms | Terms | str, books: Mapping[str, PriceBook]) -> 
 
 def _rule(values: Mapping[str, Any], node: Members, _notes: Notes) -> DraftRule:
     action = Action(values["action"])
-    return DraftRule(values["name"], action, values["match"], node.place, values[BY_ACTION[action].key])
+    terms, ignores_repeats = values[BY_ACTION[action].key], values["repeats"] is not None
+    return DraftRule(values["name"], action, values["match"], node.place, terms, ignores_repeats)
 
 
 def _check_rule(values: Mapping[str, Any], rule: Members, notes: Notes) -> None:
@@ -69,6 +76,9 @@ def _check_rule(values: Mapping[str, Any], rule: Members, notes: Notes) -> None:
             notes.mistake(rule.place, f"a {action} rule needs `{name}`")
         if value is not None and name != needed:
             notes.mistake(value.place, f"`{name}` has no meaning in a {action} rule")
+    repeats = rule.get(REPEATS)
+    if repeats is not None and Action(action) is not Action.DEBIT:
+        notes.mistake(repeats.place, f"`{REPEATS}` has no meaning in a {action} rule")
 
 
 RULE = Keys(
@@ -76,6 +86,7 @@ RULE = Keys(
         "name": Key(Name(reserved=BUILT_IN_ANOMALIES)),
         "match": Key(EventPattern()),
         "action": Key(Word(tuple(Action))),
+        REPEATS: Key(Word(("ignore",)), None),
         **{kind.key: Key(terms_shape(action), None) for action, kind in BY_ACTION.items()},
     },
     _rule,

@@ -34,7 +34,7 @@ from engine.policy.grammar import (
 from engine.policy.loader import POLICY
 from engine.policy.price_rows import Change, Rate, Selectors
 from engine.policy.pricing import BESIDE_COMPONENTS
-from engine.policy.rules import TERMS_KEYS
+from engine.policy.rules import REPEATS, TERMS_KEYS
 from engine.policy.schema_patterns import ENVELOPE, PATTERNS, PRICED_ENVELOPE, ROW
 from engine.policy.sharing import NumberOrExpression
 from engine.policy.words import ABOUT, section_of
@@ -114,7 +114,8 @@ def _list(shape: ListOf, path: str) -> Schema:
 
 
 def _map(shape: MapOf, path: str) -> Schema:
-    return {"type": "object", "additionalProperties": schema_of(shape.value, path), "minProperties": shape.least}
+    value = schema_of(shape.value, path)
+    return {"type": "object", "additionalProperties": value, "minProperties": shape.least, "errorMessage": "Write a mapping."}
 
 
 def _keys(shape: Keys, path: str) -> Schema:
@@ -192,8 +193,9 @@ SCHEMAS: Mapping[type, Callable[[Any, str], Schema]] = {
 
 def _rule_of(action: Action, needed: str) -> Schema:
     """Return what the keys of a rule must be when it has this action."""
-    others = _without((name for name in TERMS_KEYS if name != needed), f"Has no meaning in a {action} rule.")
-    return {"if": _action_is(action), "then": {"allOf": [_needed(needed, f"A {action} rule needs `{needed}`."), others]}}
+    others = [name for name in TERMS_KEYS if name != needed] + [REPEATS] * (action is not Action.DEBIT)
+    meaningless = _without(others, f"Has no meaning in a {action} rule.")
+    return {"if": _action_is(action), "then": {"allOf": [_needed(needed, f"A {action} rule needs `{needed}`."), meaningless]}}
 
 
 def _action_is(action: Action) -> Schema:

@@ -46,6 +46,7 @@ ABOUT: Mapping[str, str] = {
     "rules.name": "A name of the rule's own. Entries, metrics and messages show it.",
     "rules.match": "The events that the rule is about: an EventBridge event pattern.",
     "rules.action": "What these events mean: debit, refund, grant, revoke or flag.",
+    "rules.repeats": "ignore: of charges that say the same the earliest counts (events that are sent again with a new time).",
     "rules.charge": "What a debit costs: price x quantity within bounds, or a flat amount.",
     "rules.refund": "How much of the charge goes back.",
     "rules.refund.percent": "How many percent of the charge, 0 to 100: a number, or JMESPath over the envelope.",

@@ -35,7 +35,8 @@ class Effect:
 
 def _charge(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     priced = _priced(rule, envelope, at, policy)
-    charges = (Charge(priced.amount, at, priced.content, policy.identity),)
+    once = rule.name if rule.ignores_repeats else ""
+    charges = (Charge(priced.amount, at, priced.content, policy.identity, once),)
     fact = Facts(weak_charges=charges) if envelope.time_is_assumed else Facts(charges=charges)
     return Effect(fact, priced.price, priced.quantity)
 
@@ -122,11 +123,13 @@ def _known_charges(telling: Telling, known: Facts) -> Fields:
     new = telling.facts
     is_known = bool(known.charges or known.refunds)  # by an event, which a row without a time cannot overrule
     weak = () if is_known else tuple(_weak_charge(telling, known, charge) for charge in new.weak_charges)
-    return {"charges": telling.first_told(known.charges, new.charges), "weak_charges": weak}
+    return {"charges": telling.first_charges(known.charges, new.charges), "weak_charges": weak}
 
 
 def _weak_charge(telling: Telling, known: Facts, new: Charge) -> Charge:
     """A row that still says what it said repeats the known charge, unless a failure was told of in between."""
+    if new.once or any(old.once for old in known.weak_charges):
+        return telling.first_charges(known.weak_charges, (new,))[0]
     failed_at = max((refund.at for refund in known.weak_refunds), default=None)
     same = (old for old in known.weak_charges if telling.says(old.content, new.content))
     return next((old for old in same if failed_at is None or old.at > failed_at), new)
@@ -172,14 +175,14 @@ def _first_revoke(telling: Telling, known: tuple[Revoke, ...], new: Revoke) -> R
     series is another event. Another policy may have another series for the event, and must not take the credits twice.
     """
     of_moment = (old for old in known if old.at == new.at or telling.time_is_assumed or telling.is_its_event(old.content))
-    alike = (
-        old for old in of_moment if old.policy != new.policy or _is_one_step(old, new) or telling.rests_on_row(old.content)
-    )
+    alike = (old for old in of_moment if old.policy != new.policy or _is_one_step(telling, old, new))
     return next((old for old in alike if telling.says(old.content, new.content)), new)
 
 
-def _is_one_step(old: Revoke, new: Revoke) -> bool:
-    return (old.series, old.percent, old.amount) == (new.series, new.percent, new.amount)
+def _is_one_step(telling: Telling, old: Revoke, new: Revoke) -> bool:
+    """Say whether two revokes are of one series and of one figure; a figure of the job's own row may have changed."""
+    is_one_figure = (old.percent, old.amount) == (new.percent, new.amount)
+    return old.series == new.series and (is_one_figure or telling.rests_on_row(old.content, new.content))
 
 
 def _known_flags(telling: Telling, _known: Facts) -> Fields:

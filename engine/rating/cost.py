@@ -61,7 +61,10 @@ def _charge_steps(facts: Facts) -> Iterator[str]:
     if facts.charge is not None:
         yield f"charged {facts.charge.amount:f} at {instant_text(facts.charge.at)}"
     for twin in facts.charges[1:]:
-        yield f"another charge of that instant says {twin.amount:f}: the smallest counts"
+        if twin.at == facts.charges[0].at:
+            yield f"another charge of that instant says {twin.amount:f}: the smallest counts"
+        else:
+            yield f"an earlier one of {twin.amount:f} at {instant_text(twin.at)}: the latest counts"
 
 
 def _refund_steps(facts: Facts) -> Iterator[str]:

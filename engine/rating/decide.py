@@ -92,13 +92,18 @@ def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts
     if known == NOTHING_KNOWN:
         return assessment.fact, ()
     telling = Telling(
-        assessment.fact, assessment.document, assessment.source, policy.row_attributes, assessment.time_is_assumed
+        facts=assessment.fact,
+        document=assessment.document,
+        source=assessment.source,
+        row_attributes=policy.row_attributes,
+        time_is_assumed=assessment.time_is_assumed,
+        rule=assessment.rule,
+        rules=policy.rules,
     )
     new = recognised(telling, known)
     facts = known.join(new)
     if most_twins(facts) > TWINS_MAX:
-        problem = f"is of the same instant as {TWINS_MAX} others, and each says something else; no more are kept"
-        raise error_of(assessment, policy.fields.time, problem)
+        raise error_of(assessment, policy.fields.time, _one_too_many(new))
     doubtful = tuple(doubts(telling, known, new, policy.clock.skew))
     raised = tuple((doubt.anomaly.name, doubt.at) for doubt in doubtful if doubt.at is not None)
     if not raised:
@@ -106,6 +111,12 @@ def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts
     flagged = facts.join(Facts(flags=raised))
     is_news = flagged.flags != facts.flags or facts != known
     return flagged, doubtful if is_news else ()
+
+
+def _one_too_many(new: Facts) -> str:
+    if any(charge.once for charge in (*new.charges, *new.weak_charges)):
+        return f"is of one charge more than the {TWINS_MAX} of a job that are kept where repeats are ignored"
+    return f"is of the same instant as {TWINS_MAX} others, and each says something else; no more are kept"
 
 
 def _contradicts(assessment: Assessment, facts: Facts) -> bool:

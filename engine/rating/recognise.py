@@ -10,11 +10,12 @@ import functools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
+from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEAT_AFTER_REFUND, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
 from engine.domain.digits import in_digits
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError, RowNeeded
@@ -23,6 +24,9 @@ from engine.domain.instants import instant_text, read_instant
 from engine.domain.job_row import OWN_ROW
 from engine.domain.money import PLAIN_DECIMAL, canonical, read_number
 from engine.policy.expressions.paths import ROW, Path, PathProblem, compile_path
+
+if TYPE_CHECKING:
+    from engine.policy.model import Rule
 
 GRANT_IS_REPEATED_AFTER = timedelta(days=1)
 """A purchase that is told again so much later is more likely another purchase under a used reference."""
@@ -72,6 +76,9 @@ class Telling:
     source: Source
     row_attributes: frozenset[str] | None = None
     time_is_assumed: bool = False
+    rule: str = ""
+    rules: tuple[Rule, ...] = ()
+    """The rule by which it is told, and all that there are today."""
 
     def says(self, content: Content, asked: Content) -> bool:
         """Say whether the event answers the expressions of ``content`` as they were answered; ``asked`` are today's answers.
@@ -90,6 +97,41 @@ class Telling:
         today = dict(asked)
         return any(today.get(expression, text) != text and self._reads_row(expression) for expression, text in content)
 
+    def first_charges(self, known: tuple[Charge, ...], new: tuple[Charge, ...]) -> tuple[Charge, ...]:
+        """Return the new charges, each that is known as it was first told, or where repeats are ignored first happened."""
+        if not any(charge.once for charge in (*known, *new)):
+            return self.first_told(known, new)
+        with_once_first = sorted(known, key=lambda charge: not charge.once)
+        return tuple(self._first_charge(with_once_first, charge) for charge in new)
+
+    def _first_charge(self, known: list[Charge], new: Charge) -> Charge:
+        old = next((old for old in known if self._is_repeated(old, new)), None)
+        if old is None:
+            return new
+        if not old.once and new.once:  # since the first telling the rule has come to ignore repeats
+            return Charge(old.amount, min(old.at, new.at), old.content, old.policy, new.once)
+        if new.at >= old.at or not old.once:
+            return old
+        if old.policy == new.policy and not self.rests_on_row(old.content):  # an earlier instant may have another price
+            return Charge(new.amount, new.at, old.content, old.policy, old.once)
+        return Charge(old.amount, new.at, old.content, old.policy, old.once)
+
+    def _is_repeated(self, old: Charge, new: Charge) -> bool:
+        """Say whether the new charge is the old one, told again at whatever instant where repeats of either are ignored.
+
+        Under one policy a rule that ignores repeats and any other rule tell different charges, whatever the order. After an
+        edit of the policy what was told before must not be told anew.
+        """
+        if not (old.once or new.once):
+            return self._is_told(old, new)
+        if not self.says(old.content, new.content):
+            return False
+        is_edited = old.policy != new.policy
+        if not old.once:
+            return is_edited
+        is_rule_gone = is_edited and all(rule.name != old.once for rule in self.rules)
+        return old.once == self.rule or is_rule_gone or (is_edited and old.at == new.at)
+
     def first_told[T: (Charge, Grant)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
         """Return the new claims, each that is known in the words of its first telling."""
         return tuple(next((old for old in known if self._is_told(old, claim)), claim) for claim in new)
@@ -100,7 +142,7 @@ class Telling:
         That is, unless the price rests on the job's own row, which may have changed.
         """
         is_one_moment = isinstance(old, Grant) or old.at == new.at or self.is_its_event(old.content)
-        is_one_price = old.policy != new.policy or old.amount == new.amount or self.rests_on_row(old.content)
+        is_one_price = old.policy != new.policy or old.amount == new.amount or self.rests_on_row(old.content, new.content)
         return is_one_moment and is_one_price and self.says(old.content, new.content)
 
     def is_its_event(self, content: Content) -> bool:
@@ -108,9 +150,10 @@ class Telling:
         told_by = dict(content).get(TOLD_BY)
         return told_by is not None and told_by == self.document.get("id")
 
-    def rests_on_row(self, content: Content) -> bool:
-        """Say whether the job's own row has answered some of it: today it may answer something else."""
-        return any(self._reads_row(expression) for expression, _ in content)
+    def rests_on_row(self, content: Content, asked: Content) -> bool:
+        """Say whether the job's own row has answered some of what is ``asked`` today: it may answer something else by now."""
+        today = dict(asked)
+        return any(expression in today and self._reads_row(expression) for expression, _ in content)
 
     def _reads_row(self, expression: str) -> bool:
         """Say whether the event answers an expression only with the job's own row, as that was at the first telling."""
@@ -165,11 +208,12 @@ def _are_one(kept: str, answer: str) -> bool:
 
     Earlier versions kept more digits of a number than a binary double has.
     """
-    if kept == answer or len(kept) <= DIGITS_OF_A_DOUBLE:
-        return kept == answer
+    if kept == answer:
+        return True
     if not PLAIN_DECIMAL.fullmatch(kept):
         return (instant := read_instant(kept)) is not None and instant == read_instant(answer)
-    return PLAIN_DECIMAL.fullmatch(answer) is not None and float(kept) == float(answer)
+    has_more_digits = len(kept) > DIGITS_OF_A_DOUBLE and PLAIN_DECIMAL.fullmatch(answer) is not None
+    return has_more_digits and float(kept) == float(answer)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -198,12 +242,14 @@ def doubts(telling: Telling, known: Facts, new: Facts, skew: timedelta) -> Itera
     yield from _replaced(telling, known, new)
     yield from _close_calls(known, known.join(new), skew)
     yield from _repeated(telling, known, new)
+    yield from _repeated_after_refund(telling.facts.charges, known.charges, new.charges, known)
+    yield from _repeated_after_refund(telling.facts.weak_charges, known.weak_charges, new.weak_charges, known)
 
 
 def _conflicts(known: Facts, new: Facts) -> Iterator[Doubt]:
     for before, now in ((known.charges, new.charges), (known.weak_charges, new.weak_charges)):
         for claim in now:
-            if before and claim not in before and claim.at == before[0].at:
+            if before and claim not in before and claim.at == before[0].at and not claim.is_one_with(before[0]):
                 reason = "charges of one instant say different things; the smallest counts"
                 yield Doubt(Anomaly(CONFLICTING_CHARGE, reason, _amounts(before[0].amount, claim.amount)))
 
@@ -229,7 +275,7 @@ def _is_same_work(telling: Telling, known: Facts, claim: Charge) -> bool:
 
 
 def _close_calls(known: Facts, facts: Facts, skew: timedelta) -> Iterator[Doubt]:
-    for charge in facts.charges:
+    for charge in takewhile(lambda charge: charge.at == facts.charges[0].at, facts.charges):
         for refund in facts.refunds:
             is_new = charge not in known.charges or refund not in known.refunds
             if is_new and timedelta(0) < abs(charge.at - refund.at) <= skew:
@@ -251,6 +297,22 @@ def _repeated(telling: Telling, known: Facts, new: Facts) -> Iterator[Doubt]:
             reason = "the reference was granted more than a day apart; it counts once"
             figures = ("known", instant_text(claim.at)), ("new", instant_text(told.at))
             yield Doubt(Anomaly(REPEATED_GRANT, reason, figures), max(claim.at, told.at))
+
+
+def _repeated_after_refund(
+    told: tuple[Charge, ...], before: tuple[Charge, ...], now: tuple[Charge, ...], known: Facts
+) -> Iterator[Doubt]:
+    """A render after a failure is free if it says what the one before it said. The log remembers it by that one's instant."""
+    for telling, claim in zip(told, now, strict=False):
+        if not claim.once:
+            continue
+        others = (old for old in before if (old.once, old.content) == (claim.once, claim.content))
+        last_at = max((old.at for old in others), default=claim.at)
+        repeated_at = max(last_at, telling.at)
+        if any(claim.at <= refund.at < repeated_at for refund in (*known.refunds, *known.weak_refunds)):
+            reason = "a repeat of the charge, which is ignored, lies after a refund; work that was done again is free"
+            figures = ("charge", instant_text(claim.at)), ("repeat", instant_text(repeated_at))
+            yield Doubt(Anomaly(REPEAT_AFTER_REFUND, reason, figures), claim.at)
 
 
 def _amounts(known: Decimal, new: Decimal) -> tuple[tuple[str, str], ...]:

@@ -123,10 +123,16 @@ class EventProposal:
         """Return the log to decide on next.
 
         What the first entry knows, all later ones know. So a fact that is in the first entry is a duplicate, and the rest
-        need not be read. A scan marks the row on what it finds, so it has to see all of it.
+        need not be read. A scan marks the row on what it finds, so it has to see all of it. So has a repeat that is ignored:
+        it is flagged where a refund lies before it.
         """
-        if receipt.log is not None and self.assessment.source is not Source.SCAN:
+        if receipt.log is not None and self.assessment.source is not Source.SCAN and not self._repeats(receipt.log):
             told = decide(self.assessment, receipt.log, Standing.ASSUMED_COVERED, self.policy)
             if told.outcome is Outcome.DUPLICATE:
                 return receipt.log
         return self.store.read(self.reference, deadline)
+
+    def _repeats(self, log: JobLog) -> bool:
+        """Say whether the event tells a charge whose repeats are ignored, at an instant of none in the log."""
+        told = self.assessment.fact.charges
+        return any(charge.once and all(charge.at != known.at for known in log.facts.charges) for charge in told)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from attrs import Factory, define
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Envelope, Source
@@ -439,6 +441,17 @@ def test_two_pieces_of_work_under_one_job_are_flagged_where_only_the_row_tells_t
     assert Decimal("-1.2000") == ledger.net("j-1")
 
 
+def test_other_work_of_one_instant_that_asks_nothing_of_the_row_is_other_work():
+    """An event of another rule is no repetition of one that was priced by the row."""
+    flat = ("  - name: refund-failed", "  - {name: fee, match: {detail-type: [video.archived]}, action: debit,"
+            " charge: {amount: 3}}\n  - name: refund-failed")  # fmt: skip
+    ledger = books(USER, SECONDS, flat)
+
+    ledger.deliver(done(), event("video.archived", {"jobId": "j-1"}))
+
+    assert ["conflicting-charge"] == ledger.anomalies("j-1")
+
+
 def test_the_same_work_told_at_another_instant_is_not_flagged():
     """As for an event that says it itself: the row still says what it said."""
     ledger = books(USER, SECONDS)
@@ -458,6 +471,57 @@ def test_the_user_of_a_job_stays_who_it_was():
 
     with pytest.raises(EventError, match="is 'u-2'; the job's first entry names 'u-1'"):
         ledger.deliver(done(seconds=8))
+
+
+POLICIES = [
+    example(USER, SECONDS),
+    example(USER, SECONDS, ('"0.10"', '"0.30"')),
+    example(USER, SECONDS, PLAN, RATES),
+    example(USER, ("quantity: detail.seconds", 'quantity: "row.frames || row.seconds"')),
+]
+RATE = [lambda _plan: "0.10", lambda _plan: "0.30", lambda plan: "0.05" if plan == "pro" else "0.10", lambda _plan: "0.10"]
+HOURS = ("08", "10", "12", "14")
+"""At these the job is rendered, at eleven it fails."""
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from([*HOURS, "11"]), st.sampled_from([Source.EVENT, Source.QUEUE])),
+        st.tuples(st.just("row"), st.tuples(st.integers(1, 20), st.sampled_from(["pro", "free"]))),
+        st.tuples(st.just("policy"), st.integers(0, 3)),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_whatever_changes_between_tellings_each_event_counts_as_it_was_first_told(steps: list[Any]) -> None:
+    """Rows and policies change, events come again, by whatever door: what counts is the first telling of the latest render."""
+    ledger, policy, row = books(), 0, {"seconds": 8, "plan": "pro"}
+    first: dict[str, Decimal] = {}
+    for what, how in [("policy", 0), *steps]:
+        if what == "row":
+            row = {"seconds": how[0], "plan": how[1]}
+            ledger.store.jobs["j-1"] |= row
+        elif what == "policy":
+            policy = how
+            ledger.policy = POLICIES[policy]
+        else:
+            _tell(ledger, what, how)
+            told = Decimal(row["seconds"]) * Decimal(RATE[policy](row["plan"]))
+            first.setdefault(what, told)
+
+    latest = max((hour for hour in first if hour in HOURS), default=None)
+    is_refunded = latest is not None and "11" in first and latest < "11"
+    assert (Decimal(0) if latest is None or is_refunded else -first[latest]) == ledger.net("j-1")
+
+
+def _tell(ledger: Books, hour: str, door: Source) -> None:
+    told = {**(failed(at=f"{hour}:00") if hour == "11" else done(f"{hour}:00")), "id": f"e-{hour}"}
+    if door is Source.EVENT:
+        ledger.deliver(told)
+    else:
+        ledger.run.reconciler.many([Envelope(told, door)], ledger.run.deadline)
 
 
 # --- rows of the catch-up ---------------------------------------------------------------------------------------------

@@ -122,6 +122,48 @@ def test_an_event_that_answers_otherwise_is_another_charge_after_such_an_edit() 
     assert Decimal("-0.10") == ledger.net("j-1")
 
 
+STEPS_OF_FIVE = (
+    "quantity: detail.seconds",
+    'quantity: "round_up(divide(multiply(detail.width, detail.frames), `1000`), `5`)"',
+)
+
+
+@pytest.mark.parametrize("frames", [24, "24", "24.0", 24.0, Decimal("24.00")], ids=repr)
+def test_a_calculation_is_known_again_however_its_numbers_are_written(frames: Any) -> None:
+    """1280 x 24 / 1000 = 30.72, up to 35: 3.50. By seconds it is that charge still, and 25 frames are too: 32, up to 35."""
+    ledger = books(STEPS_OF_FIVE)
+    ledger.deliver(rendered(seconds=10, width=1280, frames=24))
+
+    assert [Outcome.DUPLICATE] == ledger.deliver(rendered(seconds=10, width="1280", frames=frames))
+    ledger.policy = example()
+    assert [Outcome.DUPLICATE] == ledger.deliver(rendered(seconds=10, width="1280", frames=frames))
+    assert [Outcome.DUPLICATE] == ledger.deliver(rendered(seconds=10, width=1280, frames=25))
+
+    assert Decimal("-3.50") == ledger.net("j-1")
+
+
+def test_an_event_that_calculates_otherwise_is_another_charge() -> None:
+    """28 frames are 35.84, up to 40: by seconds 1.00 is the smaller of the two charges of that instant, and counts."""
+    ledger = books(STEPS_OF_FIVE)
+    ledger.deliver(rendered(seconds=10, width=1280, frames=24))
+
+    ledger.policy = example()
+    ledger.deliver(rendered(seconds=10, width=1280, frames=28))
+
+    assert Decimal("-1.00") == ledger.net("j-1")
+
+
+def test_an_event_without_what_a_calculation_needs_moves_nothing() -> None:
+    """The error names the argument, as it is written in the policy."""
+    ledger = books(STEPS_OF_FIVE)
+
+    with pytest.raises(
+        EventError, match=r"field round_up\(.*\): cannot be worked out: detail.width is missing; a number is needed"
+    ):
+        ledger.deliver(rendered(seconds=10, frames=24))
+    assert Decimal(0) == ledger.net("j-1")
+
+
 def test_a_row_is_not_held_to_what_the_scan_did_not_read() -> None:
     """A scan fetches what today's policy asks for: without `seconds` the row says nothing else than the event did."""
     ledger = books()

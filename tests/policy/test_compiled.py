@@ -16,6 +16,8 @@ from tests.policy.mutation.spread import SPREAD
 from tests.support.events import failed, rendered
 from tools.environments import ROOT
 
+CALCULATED = "round_up(divide(multiply(detail.width, detail.frames), `1000`), `5`)"
+
 SHIPPED = sorted((ROOT / "policies").glob("*.yaml"))
 
 
@@ -74,8 +76,10 @@ def test_what_another_version_compiled_does_not_start(policy: Path, packed: byte
         load_compiled(policy)
 
 
-def test_two_compilations_are_equal(policy: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("quantity", ["detail.seconds", CALCULATED])
+def test_two_compilations_are_equal(policy: Path, tmp_path: Path, quantity: str) -> None:
     """Byte for byte, whatever the order of hashes in a process, with the seed that the build sets."""
+    policy.write_text(policy.read_text().replace("quantity: detail.seconds", f'quantity: "{quantity}"'))
     command = [sys.executable, "-m", "engine.policy.compiled", str(policy)]
     made = []
     for _ in range(2):
@@ -97,18 +101,27 @@ HEAVY = (
 )
 
 
-def test_a_compiled_policy_imports_neither_yaml_nor_the_grammar_nor_botocore(tmp_path: Path) -> None:
-    """The shipped one, in a process of its own, up to the first match."""
+UNUSED = ("engine.policy.expressions.functions", "engine.policy.expressions.closures", "engine.policy.expressions.values")
+
+
+@pytest.mark.parametrize("quantity", ["detail.seconds", CALCULATED])
+def test_a_compiled_policy_imports_neither_yaml_nor_the_grammar_nor_botocore(quantity: str, tmp_path: Path) -> None:
+    """The shipped one, and one that calculates, in a process of its own, up to the first price. The first has no closures."""
     path = tmp_path / "video.yaml"
-    path.write_bytes((ROOT / "policies" / "video.yaml").read_bytes())
+    shipped = (ROOT / "policies" / "video.yaml").read_text()
+    path.write_text(shipped.replace("quantity: detail.seconds", f'quantity: "{quantity}"'))
     compile_policy(path)
+    document = rendered(width=1280, frames="24")
+    never = HEAVY if quantity == CALCULATED else (*HEAVY, *UNUSED)
     code = (
         "import sys, handler; from pathlib import Path\n"
+        "from engine.domain.envelope import Envelope, Source\n"
         "from engine.policy.compiled import load_compiled\n"
-        f"load_compiled(Path({str(path)!r})).matching({{'source': 'video.generation', 'detail-type': 'video.rendered'}})\n"
-        f"print([name for name in {HEAVY} if name in sys.modules])"
+        "from engine.rating.assess import assess\n"
+        f"print(assess(Envelope({document!r}, Source.EVENT), load_compiled(Path({str(path)!r}))).quantity)\n"
+        f"print([name for name in {never} if name in sys.modules])"
     )
 
     run = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
 
-    assert "[]\n" == run.stdout
+    assert f"{35 if quantity == CALCULATED else 8}\n[]\n" == run.stdout

@@ -27,6 +27,7 @@ TESTS = {*OPERATORS_ABOUT} - {"$or"}
         (MATCH, "    match:\n      source: [a]\n      |\n", ENVELOPE - {"source"}),
         (MATCH, "    match:\n      $or:\n        - |\n", ENVELOPE),
         (MATCH, "    match:\n      detail:\n        |\n", {"$or"}),
+        (MATCH, "    match: {detail-type: [|]}\n", set()),
         (MATCH, "    match: {detail-type: [{p|}]}\n", TESTS),
         (MATCH, "    match:\n      detail-type:\n        - |\n", TESTS),
         (MATCH, "    match: {detail: {a: {b: [x, {p|}]}}}\n", TESTS),

@@ -71,6 +71,10 @@ def test_a_shipped_policy_has_no_mistake_and_points_to_the_schema(path: Path) ->
     assert text.startswith("# yaml-language-server: $schema=policy.schema.json\n")
 
 
+SECOND_ROW = '\n      by: detail.model\n      rates: {default: "0.12", premium: "0.25"}'
+"""What the example's second row of prices says beside its effective date."""
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [
@@ -83,6 +87,12 @@ def test_a_shipped_policy_has_no_mistake_and_points_to_the_schema(path: Path) ->
         (("rules:", "rules: []\nrulez:"), "rules"),
         (("match: {source: [video.generation], detail-type: [video.failed]}", "match: {}"), "rules/1/match"),
         (("event: {source: video.generation, detail-type: video.failed, time: updatedAt}", "event: {}"), "catch_up/1/event"),
+        ((SECOND_ROW, ""), "prices/render-second/1"),
+        ((SECOND_ROW, "\n      by: detail.model\n      changes: {default: 1}"), "prices/render-second/1"),
+        ((SECOND_ROW, "\n      rates: {default: 2}\n      changes: {default: 1}"), "prices/render-second/1"),
+        ((SECOND_ROW, "\n      changes: {default: cheap}"), "prices/render-second/1/changes/default"),
+        ((SECOND_ROW, "\n      changes: {default: {hd: {a: {b: {c: {d: 1}}}}}}"), "prices/render-second/1/changes/default"),
+        (("{price: render-second, quantity: detail.seconds,", "{amount: 1, priced_at: time,"), "rules/0/charge"),
     ],
 )
 def test_a_mistake_is_marked_where_it_is(change: tuple[str, str], place: str) -> None:
@@ -97,6 +107,16 @@ CHANGES: list[Any] = [
     ('"0.10"', "0.10"),
     ("percent: 100", 'percent: "12.5"'),
     ("reason: a test render reached production", "reason: 7"),
+    (
+        SECOND_ROW,
+        "\n      until: 2026-08-01T00:00:00Z\n      changes: {premium: null, default: [{up_to: 5, rate: 1}, {rate: 0}]}",
+    ),
+    (
+        SECOND_ROW,
+        "\n      by: [a, b, c, d, e]\n      rates: {default: 1, a: {b: {c: {d: {default: 2}}}}}",
+    ),
+    (SECOND_ROW, "\n      changes: {}"),
+    ("quantity: detail.seconds", 'quantity: detail.seconds, priced_at: "detail.submittedAt || time"'),
     ("anomalies:", "anomalies: []\nexplain: {model: gpt-4.1, max_per_hour: 60}\nunused:"),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -125,6 +126,25 @@ def _amount(found: Policy, document: dict[str, Any]) -> Decimal | None:
     return ledger.net("j-1")
 
 
+@pytest.mark.parametrize(
+    ("priced_at", "said", "amount"),
+    [
+        ("from_seconds(detail.created)", {"created": 1782863999}, "-1"),  # 2026-06-30T23:59:59Z
+        ("from_seconds(detail.created)", {"created": "1782864000"}, "-1.2"),  # 2026-07-01T00:00:00Z
+        ("in_zone(detail.created, '+08:00')", {"created": "2026-07-01T07:59:59"}, "-1"),
+        ("in_zone(detail.created, '+08:00')", {"created": "2026-07-01T08:00:00"}, "-1.2"),
+    ],
+)
+def test_a_time_may_be_a_number_or_have_no_zone(priced_at: str, said: dict[str, Any], amount: str) -> None:
+    """As providers send it. Told again, it is known; also under a policy that asks it no more."""
+    ledger = books(at_submission(priced_at))
+
+    assert [Outcome.DEBITED, Outcome.DUPLICATE] == ledger.deliver(*2 * [submitted(None, **said)])
+    ledger.policy = at_submission("time")
+    assert [Outcome.DUPLICATE] == ledger.deliver(submitted(None, **said))
+    assert Decimal(amount) == ledger.net("j-1")
+
+
 # --- what makes no sense ----------------------------------------------------------------------------------------------
 
 
@@ -222,17 +242,18 @@ LATER = {
 }
 
 
+NOTATIONS = ["2026-06-30T12:00:00Z", "2026-06-30T14:00:00+02:00", "20260630T12Z", "2026-06-30T12:00:00.000Z"]
+
+
 @pytest.mark.parametrize("edit", [None, *LATER])
-@pytest.mark.parametrize(
-    "at", ["2026-06-30T12:00:00Z", "2026-06-30T14:00:00+02:00", "20260630T120000Z", "2026-06-30T12:00:00.000Z"]
-)
-def test_the_same_event_is_known_under_any_policy_and_in_any_notation(edit: str | None, at: str) -> None:
+@pytest.mark.parametrize(("first", "again"), list(product(NOTATIONS, NOTATIONS)))
+def test_the_same_event_is_known_under_any_policy_and_in_any_notation(edit: str | None, first: str, again: str) -> None:
     """What it said of its time is kept with the charge, and asked again. It keeps the price of its first telling."""
     ledger = books()
-    ledger.deliver(submitted("2026-06-30T12:00:00Z"))
+    ledger.deliver(submitted(first))
     ledger.policy = LATER[edit] if edit else ledger.policy
 
-    assert [Outcome.DUPLICATE] == ledger.deliver(submitted(at, startedAt="2026-08-01T00:00:00Z"))
+    assert [Outcome.DUPLICATE] == ledger.deliver(submitted(again, startedAt="2026-08-01T00:00:00Z"))
     assert Decimal(-1) == ledger.net("j-1")
 
 

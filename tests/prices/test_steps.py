@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.policy.expressions.event_and_row import EventAndRow
 from engine.policy.expressions.steps import STEPS_MAX, steps
 
 DOCUMENT = {
@@ -60,3 +61,10 @@ def test_of_very_many_calculations_the_first_are_told() -> None:
     told = steps("sum([*].multiply(@, `2`))", [1] * 1000)
 
     assert (STEPS_MAX + 1, "and 980 more calculations") == (len(told), told[-1])
+
+
+def test_a_calculation_on_a_row_that_was_not_read_is_not_told() -> None:
+    """The price of such an event may not need it."""
+    event = EventAndRow({"width": 1280}, None)
+
+    assert ["multiply(width, `2`) is 1280 x 2 = 2560"] == list(steps("add(multiply(width, `2`), row.frames)", event))

@@ -13,6 +13,7 @@ from engine.domain.anomaly import (
     CONFLICTING_CHARGE,
     CONFLICTING_GRANT,
     OVERDRAFT,
+    REPEAT_AFTER_REFUND,
     REPEATED_GRANT,
     REPLACED_CHARGE,
     UNKNOWN_USER,
@@ -26,6 +27,7 @@ CAUSES: Mapping[str, str] = {
     CONFLICTING_GRANT: "conflicting-events",
     REPEATED_GRANT: "conflicting-events",
     REPLACED_CHARGE: "conflicting-events",
+    REPEAT_AFTER_REFUND: "conflicting-events",
     CLOSE_CALL: "conflicting-events",
     OVERDRAFT: "insufficient-balance",
 }

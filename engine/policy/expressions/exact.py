@@ -1,33 +1,17 @@
-"""jmespath with decimals among its numbers. Imported only for expressions that are more than a plain dotted path."""
+"""jmespath with decimals among its numbers. Imported only where an expression is read, or has to be interpreted."""
 
 from __future__ import annotations
 
-import functools
-import json
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from collections.abc import Sequence
 from typing import Any
 
 from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
-from engine.domain.digits import PLAIN_DIGITS_MAX, in_digits
 from engine.domain.errors import shown
-from engine.domain.money import EXACT, JSON_NUMBER, ZERO, canonical
-from engine.policy.expressions.event_and_row import EventAndRow
-from engine.policy.expressions.functions import FUNCTIONS, CannotBe, Function, call
-from engine.policy.expressions.syntax import arity_problem, type_of, type_problem, wanted_of
-
-ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
-    "lt": operator.lt,
-    "gt": operator.gt,
-    "lte": operator.le,
-    "gte": operator.ge,
-}
-
-MEAN = Context(prec=38)
-"""A mean is the one result that may have no end: it keeps what a number of DynamoDB holds."""
+from engine.policy.expressions import standard
+from engine.policy.expressions.functions import FUNCTIONS, Function, call
+from engine.policy.expressions.values import CannotBe, arity_problem, compared, type_of, type_problem, wanted_of
 
 
 class ExactFunctions(Functions):
@@ -59,39 +43,35 @@ class ExactFunctions(Functions):
 
     @signature({"types": ["array", "string"]}, {"types": []})
     def _func_contains(self, subject: Any, search: Any) -> Any:
-        if isinstance(subject, str):
-            return isinstance(search, str) and search in subject
-        return any(is_equal(element, search) for element in subject)
+        return standard.contains(subject, search)
 
     @signature({"types": ["number"]})
     def _func_abs(self, number: Any) -> Any:
-        return number.copy_abs() if isinstance(number, Decimal) else abs(number)
+        return standard.absolute(number)
 
     @signature({"types": ["number"]})
     def _func_ceil(self, number: Any) -> Any:
-        return Decimal(number).to_integral_value(ROUND_CEILING)
+        return standard.ceiling(number)
 
     @signature({"types": ["number"]})
     def _func_floor(self, number: Any) -> Any:
-        return Decimal(number).to_integral_value(ROUND_FLOOR)
+        return standard.floor(number)
 
     @signature({"types": ["array-number"]})
     def _func_sum(self, numbers: Any) -> Any:
-        return functools.reduce(EXACT.add, map(Decimal, numbers), ZERO)
+        return standard.total(numbers)
 
     @signature({"types": ["array-number"]})
     def _func_avg(self, numbers: Any) -> Any:
-        return MEAN.divide(self._func_sum(numbers), Decimal(len(numbers))) if numbers else None
+        return standard.mean(numbers)
 
     @signature({"types": []})
     def _func_to_number(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return Decimal(value) if JSON_NUMBER.fullmatch(value) else None
-        return value if _is_number(value) else None
+        return standard.to_number(value)
 
     @signature({"types": []})
     def _func_to_string(self, value: Any) -> Any:
-        return value if isinstance(value, str) else _json(value)
+        return standard.to_string(value)
 
     @signature({"types": []})
     def _func_type(self, value: Any) -> Any:
@@ -112,56 +92,9 @@ class ExactInterpreter(TreeInterpreter):
 
     def visit_comparator(self, node: Any, value: Any) -> Any:
         left, right = (self.visit(child, value) for child in node["children"])
-        if node["value"] not in ORDER:
-            return is_equal(left, right) is (node["value"] == "eq")
-        if not ((_is_number(left) and _is_number(right)) or (isinstance(left, str) and isinstance(right, str))):
-            return None
-        return ORDER[node["value"]](left, right)
+        return compared(node["value"], left, right)
 
 
 def interpreter() -> ExactInterpreter:
     """Return an interpreter; it keeps nothing from one search to the next but belongs to one thread at a time."""
     return ExactInterpreter(options=Options(custom_functions=ExactFunctions()))
-
-
-def is_equal(left: Any, right: Any) -> bool:
-    """Say whether two values are the same JSON: of one type all the way down, numbers by their value."""
-    if type_of(left) != type_of(right):
-        return False
-    if isinstance(left, list):
-        return len(left) == len(right) and all(map(is_equal, left, right))
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(is_equal(member, right[name]) for name, member in left.items())
-    return bool(left == right)
-
-
-def exact(value: Any) -> Any:
-    """Return a document with every binary float as the decimal that it was written as."""
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    if isinstance(value, Mapping):
-        if isinstance(value, EventAndRow):
-            return value.mapped(exact)
-        return {key: exact(member) for key, member in value.items()}
-    return [exact(element) for element in value] if isinstance(value, list | tuple) else value
-
-
-def _json(value: Any) -> str:
-    """Return a value as JSON without white space, every digit of its numbers written out."""
-    if isinstance(value, list):
-        return f"[{','.join(map(_json, value))}]"
-    if isinstance(value, dict):
-        return f"{{{','.join(f'{json.dumps(name)}:{_json(member)}' for name, member in value.items())}}}"
-    return _digits(value) if isinstance(value, Decimal) else json.dumps(value)
-
-
-def _digits(number: Decimal) -> str:
-    if not number:
-        return "0"
-    if not number.is_finite():
-        raise CannotBe("to_string() takes finite numbers")
-    return canonical(number) if abs(number.adjusted()) < PLAIN_DIGITS_MAX else in_digits(number)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | Decimal) and not isinstance(value, bool)

@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from functools import reduce
-from typing import Any
-
-from attrs import frozen
+from typing import Any, NamedTuple
 
 from engine.domain.errors import shown
 from engine.domain.instants import INSTANT, instant_text, read_instant
 from engine.domain.money import DIGITS_MAX, PLAIN_DECIMAL, ZERO
+from engine.policy.expressions.values import CannotBe
 
 TRAPS = [Inexact, Overflow, InvalidOperation, DivisionByZero]
 
@@ -41,16 +40,11 @@ ONE = Decimal(1)
 MICROSECONDS, EPOCH = Decimal(10**6), datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class CannotBe(ValueError):
-    """What a function cannot work out."""
-
-
 class Unfit(ValueError):
     """An argument that a function cannot take; the message names what is needed in its place."""
 
 
-@frozen(eq=False, repr=False)
-class Parameter:
+class Parameter(NamedTuple):
     """What a function takes at a place: ``types`` in JMESPath's names, ``needed`` in words.
 
     ``read`` returns what the function works with. It raises Unfit for any other value.
@@ -61,9 +55,11 @@ class Parameter:
     read: Callable[[Any], Any]
 
 
-@frozen(eq=False, repr=False)
-class Function:
-    """A function: its parameters, of which the last may stand for more than one argument, its result, and what it does."""
+class Function(NamedTuple):
+    """A function: its parameters, of which the last may stand for more than one argument, its result, and what it does.
+
+    A named tuple is made in a tenth of the time that attrs takes; a cold start of a policy that calculates waits for it.
+    """
 
     parameters: tuple[Parameter, ...]
     result: str

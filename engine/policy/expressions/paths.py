@@ -6,7 +6,6 @@ comparisons of them stay exact, and a binary float enters as the decimal that it
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -35,10 +34,11 @@ class PathProblem(ValueError):
 
 @frozen
 class Path:
-    """A compiled expression."""
+    """A compiled expression. ``tree`` is its syntax tree, where that is all that it takes to make it again."""
 
     text: str
     _search: Search = field(repr=False, eq=False)
+    _tree: Mapping[str, Any] | None = field(default=None, repr=False, eq=False)
 
     def search(self, document: Any) -> Any:
         """Return what the expression finds in ``document``, or None. Raises PathProblem where it cannot be worked out.
@@ -51,8 +51,8 @@ class Path:
             needed.expression = self.text
             raise
 
-    def __reduce__(self) -> tuple[Callable[[str], Path], tuple[str]]:
-        return compile_path, (self.text,)
+    def __reduce__(self) -> tuple[Callable[..., Path], tuple[Any, ...]]:
+        return (compile_path, (self.text,)) if self._tree is None else (linked_path, (self.text, self._tree))
 
     def row_attributes(self) -> frozenset[str] | None:
         """Return the attributes of a job's row that the expression can look at, or None where that cannot be told."""
@@ -60,7 +60,7 @@ class Path:
         path = with_fallback["path"] if with_fallback else self.text
         if PLAIN.fullmatch(path):
             return _row_attributes_of(tuple(path.split(".")))
-        return _Attributes().of(_parse(self.text).parsed)
+        return _Attributes().of(self._tree or _parse(self.text).parsed)
 
 
 def compile_path(text: str) -> Path:
@@ -71,7 +71,15 @@ def compile_path(text: str) -> Path:
         return Path(text, _plain(tuple(text.split("."))))
     if match := WITH_FALLBACK.fullmatch(text):
         return Path(text, _or(_plain(tuple(match["path"].split("."))), match["fallback"]))
-    return Path(text, functools.partial(_search, _parse(text)))
+    return linked_path(text, _parse(text).parsed)
+
+
+def linked_path(text: str, tree: Mapping[str, Any]) -> Path:
+    """Return the compiled expression of a syntax tree. It takes no jmespath where the tree can be made closures."""
+    from engine.policy.expressions.closures import closure_of  # noqa: PLC0415  only what is not a plain path pays for it
+
+    closure = closure_of(tree)
+    return Path(text, _guarded(_interpreted(tree))) if closure is None else Path(text, _guarded(closure), tree)
 
 
 def _plain(names: tuple[str, ...]) -> Search:
@@ -125,22 +133,38 @@ def _levels(tree: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
         level = [child for node in level for child in node["children"] if isinstance(child, Mapping)]
 
 
-def _search(expression: Any, document: Any) -> Any:
-    from jmespath.exceptions import JMESPathError  # noqa: PLC0415  only what is not a plain path pays for it
+def _interpreted(tree: Any) -> Search:
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415  only what has no closures pays for it
 
-    from engine.policy.expressions.exact import exact, interpreter  # noqa: PLC0415  the same
-    from engine.policy.expressions.functions import CannotBe  # noqa: PLC0415  the same
+    from engine.policy.expressions.exact import interpreter  # noqa: PLC0415  the same
+    from engine.policy.expressions.values import CannotBe, exact  # noqa: PLC0415  the same
 
-    try:
-        return interpreter().visit(expression.parsed, exact(document))
-    except (CannotBe, JMESPathError) as error:
-        raise PathProblem(_first_line(error)) from error
-    except ArithmeticError as error:
-        raise PathProblem("a number in it is none that can be worked with (not finite, or beyond all bounds)") from error
-    except RecursionError as error:
-        raise PathProblem("what it looks at is nested too deeply") from error
-    except (ValueError, TypeError) as error:
-        raise PathProblem("it does not fit what it looks at") from error
+    def search(document: Any) -> Any:
+        try:
+            return interpreter().visit(tree, exact(document))
+        except JMESPathError as error:
+            raise CannotBe(_first_line(error)) from error
+
+    return search
+
+
+def _guarded(search: Search) -> Search:
+    """Return a search that raises PathProblem for whatever cannot be worked out."""
+    from engine.policy.expressions.values import CannotBe  # noqa: PLC0415  only what is not a plain path pays for it
+
+    def guarded(document: Any) -> Any:
+        try:
+            return search(document)
+        except CannotBe as error:
+            raise PathProblem(_first_line(error)) from error
+        except ArithmeticError as error:
+            raise PathProblem("a number in it is none that can be worked with (not finite, or beyond all bounds)") from error
+        except RecursionError as error:
+            raise PathProblem("what it looks at is nested too deeply") from error
+        except (ValueError, TypeError) as error:
+            raise PathProblem("it does not fit what it looks at") from error
+
+    return guarded
 
 
 def _first_line(error: Exception) -> str:

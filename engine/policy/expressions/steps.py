@@ -9,11 +9,12 @@ from typing import Any
 
 from jmespath.visitor import Options
 
-from engine.domain.errors import shown
+from engine.domain.errors import RowNeeded, shown
 from engine.domain.money import canonical
-from engine.policy.expressions.exact import ExactFunctions, ExactInterpreter, exact
+from engine.policy.expressions.exact import ExactFunctions, ExactInterpreter
 from engine.policy.expressions.functions import NUMBER, QUOTIENT_DIGITS, WIDE, Function
 from engine.policy.expressions.syntax import Tree, parse
+from engine.policy.expressions.values import exact
 
 STEPS_MAX = 20
 """A list of a thousand clips has as many steps; a person reads the first."""
@@ -30,7 +31,7 @@ def steps(text: str, document: Any) -> tuple[str, ...]:
     """
     tree = parse(text).parsed
     teller = _Teller(tree)
-    with suppress(ValueError, ArithmeticError, TypeError, RecursionError):  # ``Path.search`` says what is wrong
+    with suppress(ValueError, ArithmeticError, TypeError, RecursionError, RowNeeded):  # ``Path.search`` says what is wrong
         teller.visit(tree, exact(document))
     more = len(teller.told) - STEPS_MAX
     return (*teller.told[:STEPS_MAX], *((f"and {more} more calculations",) if more > 0 else ()))

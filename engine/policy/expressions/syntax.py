@@ -15,24 +15,21 @@ from jmespath.lexer import Lexer
 from jmespath.parser import ParsedResult, Parser
 
 from engine.domain.errors import shown
-from engine.policy.expressions.event_and_row import EventAndRow
-from engine.policy.expressions.functions import FUNCTIONS, CannotBe, Function, Unfit, call
+from engine.policy.expressions.functions import FUNCTIONS, Function, Unfit, call
+from engine.policy.expressions.values import (
+    NAMES,
+    CannotBe,
+    Signature,
+    arity_problem,
+    kind_of,
+    listed,
+    said,
+    type_of,
+    type_problem,
+    wanted_of,
+)
 
 Tree = Mapping[str, Any]
-Signature = Sequence[Mapping[str, Any]]
-
-TYPES: Mapping[type, str] = {
-    bool: "boolean",
-    int: "number",
-    float: "number",
-    Decimal: "number",
-    str: "string",
-    list: "array",
-    dict: "object",
-    EventAndRow: "object",
-    type(None): "null",
-}
-"""Python's classes by JMESPath's names. What is none of them is an expression (``&name``)."""
 
 RESULTS: Mapping[str, frozenset[str]] = {
     name: frozenset(types.split())
@@ -175,7 +172,7 @@ def _problem_of_own(name: str, function: Function, index: int, argument: Tree) -
         try:
             parameter.read(argument["value"])
         except Unfit as unfit:
-            return f"{name}() takes {str(unfit).rstrip(',')}, not {_said(argument['value'])}"
+            return f"{name}() takes {str(unfit).rstrip(',')}, not {said(argument['value'])}"
         return None
     possible = _types_of(argument)
     if possible is None or possible & parameter.types:
@@ -187,70 +184,9 @@ def _problem_of_argument(name: str, argument: Tree, wanted: Sequence[str]) -> st
     if argument["type"] == "literal":
         return type_problem(name, argument["value"], wanted)
     possible = _types_of(argument)
-    if possible is None or any(_kind(one) in possible for one in wanted):
+    if possible is None or any(kind_of(one) in possible for one in wanted):
         return None
     return f"{name}() takes {listed(wanted)}, not {' or '.join(NAMES[one] for one in sorted(possible))}"
-
-
-def arity_problem(name: str, given: int, signature: Signature) -> str | None:
-    """Return what is wrong with the number of arguments of a call, or None."""
-    least, is_variadic = len(signature), bool(signature and signature[-1].get("variadic"))
-    if given == least or (is_variadic and given > least):
-        return None
-    wanted = f"{'at least ' * is_variadic}{least} argument{'s' * (least != 1)}"
-    return f"{name}() takes {wanted}, and is given {given}"
-
-
-def wanted_of(signature: Signature, index: int) -> Sequence[str]:
-    """Return the types that a function takes at a place; no types stand for all of JSON's."""
-    types: Sequence[str] = signature[min(index, len(signature) - 1)]["types"]
-    return types or tuple(dict.fromkeys(TYPES.values()))
-
-
-def type_problem(name: str, value: Any, wanted: Sequence[str]) -> str | None:
-    """Return what is wrong with an argument's value, or None. Of a list its elements count too, where one kind is wanted."""
-    found = type_of(value)
-    if found not in {_kind(one) for one in wanted}:
-        return f"{name}() takes {listed(wanted)}, not {_said(value)}"
-    elements = {one.partition("-")[2] for one in wanted if _kind(one) == "array"}
-    if found != "array" or not value or "" in elements:
-        return None
-    wrong = [one for one in value if type_of(one) not in elements or type_of(one) != type_of(value[0])]
-    return f"{name}() takes {listed(wanted)}, and {_said(wrong[0])} is in the list" if wrong else None
-
-
-def _said(value: Any) -> str:
-    """Return a value as a message shows it: null as such, an expression in words."""
-    if value is None or type_of(value) == "expression":
-        return NAMES[type_of(value)]
-    return shown(value)
-
-
-def listed(wanted: Sequence[str]) -> str:
-    """Return types in words: ``a list of numbers or a list of strings``."""
-    names = [f"a list of {one.partition('-')[2]}s" if "-" in one else NAMES[_kind(one)] for one in wanted]
-    return " or ".join(names) if len(names) < len(set(TYPES.values())) else "any value"
-
-
-NAMES: Mapping[str, str] = {
-    "boolean": "true or false",
-    "number": "a number",
-    "string": "a string",
-    "array": "a list",
-    "object": "an object",
-    "null": "null",
-    "expression": "an expression (`&name`)",
-}
-
-
-def type_of(value: Any) -> str:
-    """Return JMESPath's name for the type of a value."""
-    return TYPES.get(value.__class__, "expression")
-
-
-def _kind(wanted: str) -> str:
-    kind = wanted.partition("-")[0]
-    return "expression" if kind == "expref" else kind
 
 
 def _types_of(node: Tree) -> frozenset[str] | None:
