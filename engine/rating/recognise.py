@@ -112,7 +112,9 @@ class Telling:
             return Charge(old.amount, min(old.at, new.at), old.content, old.policy, new.once)
         if new.at >= old.at or not old.once:
             return old
-        if old.policy == new.policy and not self.rests_on_row(old.content):  # an earlier instant may have another price
+        if old.policy == new.policy and not self.rests_on_row(
+            old.content, new.content
+        ):  # an earlier instant may have another price
             return Charge(new.amount, new.at, old.content, old.policy, old.once)
         return Charge(old.amount, new.at, old.content, old.policy, old.once)
 
