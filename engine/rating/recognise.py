@@ -110,13 +110,11 @@ class Telling:
             return new
         if not old.once and new.once:  # since the first telling the rule has come to ignore repeats
             return Charge(old.amount, min(old.at, new.at), old.content, old.policy, new.once)
-        if new.at >= old.at or not old.once:
+        if new.at >= old.at or not old.once or self.is_its_event(old.content):
             return old
-        if old.policy == new.policy and not self.rests_on_row(
-            old.content, new.content
-        ):  # an earlier instant may have another price
-            return Charge(new.amount, new.at, old.content, old.policy, old.once)
-        return Charge(old.amount, new.at, old.content, old.policy, old.once)
+        # an earlier instant may have another price
+        may_differ = old.policy == new.policy and not self.rests_on_row(old.content, new.content)
+        return Charge(new.amount if may_differ else old.amount, new.at, old.content, old.policy, old.once)
 
     def _is_repeated(self, old: Charge, new: Charge) -> bool:
         """Say whether the new charge is the old one, told again at whatever instant where repeats of either are ignored.

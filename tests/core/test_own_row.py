@@ -399,6 +399,34 @@ def test_a_revoke_whose_time_was_read_from_the_row_is_known_by_its_event():
     assert Decimal(1) == ledger.net("grant#o-1")
 
 
+ONCE = ("action: debit\n", "action: debit\n    repeats: ignore\n")
+
+
+@pytest.mark.parametrize("moved", ["2026-01-05T08:00:00Z", "2026-08-01T00:00:00Z"])
+def test_an_ignored_repeat_whose_time_was_read_from_the_row_is_known_by_its_event(moved: str) -> None:
+    """Earlier or later: the price of its first instant stays, also where the row's time now lies in another row of prices."""
+    ledger = books(FINISHED, ONCE, finishedAt="2026-01-05T10:00:00Z")
+    told = rendered()
+    ledger.deliver(told)
+
+    ledger.store.jobs["j-1"]["finishedAt"] = moved
+
+    assert [Outcome.DUPLICATE] == ledger.deliver(told)
+    assert [("debit", "-0.8000")] == ledger.lines("j-1")
+
+
+@pytest.mark.parametrize("hours", [("10", "12"), ("12", "10")])
+def test_an_ignored_repeat_is_worth_what_the_row_said_at_its_first_telling(hours: tuple[str, str]) -> None:
+    """A webhook that is sent again, in whatever order; the row has changed in between."""
+    ledger = books(USER, SECONDS, ONCE)
+    ledger.deliver(done(f"{hours[0]}:00"))
+
+    ledger.store.jobs["j-1"]["seconds"] = 80
+    ledger.deliver(done(f"{hours[1]}:00"))
+
+    assert Decimal("-0.8000") == ledger.net("j-1")
+
+
 def test_another_event_at_another_time_of_the_row_is_another_piece_of_work():
     """Rendered again after a failure: it has an id of its own, and the row another time."""
     ledger = books(FINISHED, finishedAt="2026-01-05T10:00:00Z")
