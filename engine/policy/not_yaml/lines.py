@@ -9,7 +9,6 @@ from typing import NamedTuple
 from engine.policy.not_yaml.trouble import KEY, LOOK_MAX, VALUE_MAX, Finding, Trouble, in_quotes, short
 from engine.policy.places import Place, named
 
-
 # --- colons -----------------------------------------------------------------------------------------------------------
 
 
