@@ -77,7 +77,8 @@ class EventError(ValueError):
 
     def __init__(self, event: str, rule: str, field: str, problem: str) -> None:
         self.event, self.rule, self.field, self.problem = event, rule, field, problem
-        super().__init__(f"event {event}, rule {rule}, field {field}: {problem}")
+        where = " ".join(field.split()) if "\n" in field else field  # an expression may be written on several lines
+        super().__init__(f"event {event}, rule {rule}, field {where}: {problem}")
 
 
 class NoRow(EventError):

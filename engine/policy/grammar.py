@@ -165,18 +165,28 @@ class Duration:
         return timedelta(**{DURATION_UNITS[unit]: int(count)})
 
 
+@frozen(eq=False, repr=False)
 class Expression:
-    """JMESPath over the envelope (or, in a catch-up, over the row)."""
+    """JMESPath over the envelope (or, in a catch-up, over the row). ``wanted`` is what it has to find: a string, a number."""
+
+    wanted: str | None = None
 
     def read(self, node: Node, notes: Notes) -> Any:
         text = _scalar(node, notes, "a JMESPath expression, like detail.jobId")
         if text is None:
             return WRONG
         try:
-            return compile_path(text)
+            path = compile_path(text)
         except PolicyError as error:
             notes.mistake(node.place, error.mistakes[0].message)
             return WRONG
+        if self.wanted is not None and (problem := path.misfit(self.wanted)):
+            notes.mistake(node.place, problem)
+            return WRONG
+        return path
+
+
+FINDS_ANYTHING, FINDS_TEXT, FINDS_NUMBER = Expression(), Expression("string"), Expression("number")
 
 
 def _read_as(subject: str, shape: Shape, node: Node, notes: Notes) -> Any:

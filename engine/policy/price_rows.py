@@ -7,11 +7,15 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from attrs import frozen
+
 from engine.domain.instants import instant_text
 from engine.domain.money import DIGITS_MAX
 from engine.domain.price import Tier, TierModel
 from engine.policy.expressions.paths import Path
 from engine.policy.grammar import (
+    FINDS_ANYTHING,
+    FINDS_TEXT,
     WRONG,
     ByKind,
     Expression,
@@ -117,11 +121,11 @@ def _changes(selectors: int) -> MapOf:
 # --- rows and books ---------------------------------------------------------------------------------------------------
 
 
-ONE_OR_MORE = ByKind("a JMESPath expression or a list of them", scalar=Expression(), items=ListOf(Expression()))
-
-
+@frozen(eq=False, repr=False)
 class Selectors:
     """One JMESPath or several: the values that select a rate, the outermost first."""
+
+    each: Expression = FINDS_ANYTHING
 
     def read(self, node: Node, notes: Notes) -> Any:
         value = self.shape.read(node, notes)
@@ -134,7 +138,7 @@ class Selectors:
     @property
     def shape(self) -> Shape:
         """What it is made of."""
-        return ONE_OR_MORE
+        return ByKind("a JMESPath expression or a list of them", scalar=self.each, items=ListOf(self.each))
 
 
 def _price_row(values: Mapping[str, Any], node: Members, _notes: Notes) -> WrittenRow:
@@ -221,7 +225,7 @@ PRICE_ROW = Keys(
     {
         "effective": Key(Instant()),
         "until": Key(Instant(), None),
-        "by": Key(Selectors(), ()),
+        "by": Key(Selectors(FINDS_TEXT), ()),
         "tiers": Key(Word(tuple(TierModel)), TierModel.GRADUATED.value),
         "rates": Key(_rates(SELECTORS_MAX), None),
         "changes": Key(_changes(SELECTORS_MAX), None),
