@@ -18,7 +18,7 @@ from engine.domain.errors import PolicyError, shown
 from engine.domain.instants import read_instant
 from engine.domain.money import DIGITS_MAX, fits
 from engine.policy.expressions.paths import compile_path
-from engine.policy.hints import did_you_mean, kind_of, unknown_key
+from engine.policy.hints import bound_text, did_you_mean, kind_of, unknown_key
 from engine.policy.patterns.numbers import json_spelling
 from engine.policy.source import Items, Members, Node, Notes, Scalar, named
 
@@ -125,13 +125,7 @@ class Number:
     @property
     def wanted(self) -> str:
         """What would be right, in words."""
-        return f"a {'whole number' if self.whole else 'plain decimal'} from {_bound(self.low)} to {_bound(self.high)}"
-
-
-def _bound(number: Decimal) -> str:
-    """Return a bound as a message shows it: nobody counts 28 zeros."""
-    text = f"{number:f}"
-    return re.sub(r"(?<![0-9])10{12,}(?![0-9])", lambda power: f"10^{len(power[0]) - 1}", text)
+        return f"a {'whole number' if self.whole else 'plain decimal'} from {bound_text(self.low)} to {bound_text(self.high)}"
 
 
 class Instant:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
+from decimal import Decimal
 from itertools import islice
 
 from engine.policy.source import WORD_CHARACTERS_MAX, Items, Members, Node, named
@@ -35,3 +37,8 @@ def unknown_key(name: str, allowed: Collection[str]) -> str:
     if colon and value and key in allowed:
         return f"a blank is missing behind the colon; write {named(f'{key}: {value}')}"
     return f"{named(name)} is not known here{did_you_mean(name, allowed)}"
+
+
+def bound_text(number: Decimal) -> str:
+    """Return a bound as a message shows it: nobody counts 28 zeros."""
+    return re.sub(r"(?<![0-9])10{12,}(?![0-9])", lambda power: f"10^{len(power[0]) - 1}", f"{number:f}")

@@ -50,7 +50,11 @@ def mistake(pattern: Any) -> tuple[Path, str]:
         ({date(2026, 1, 5): ["a"]}, ("2026-01-05",), "quote it"),
         ({"x": [{"prefix": ["a"]}]}, ("x", 0, "prefix"), "write one {prefix: ...} for each"),
         ({"x": [{"prefix": {"suffix": "a"}}]}, ("x", 0, "prefix"), "{equals-ignore-case: <string>}"),
-        ({"x": [{"suffix": {"equals-ignore-case": 5}}]}, ("x", 0, "suffix", "equals-ignore-case"), "needs a string"),
+        (
+            {"x": [{"suffix": {"equals-ignore-case": 5}}]},
+            ("x", 0, "suffix", "equals-ignore-case"),
+            "needs a string, not 5: write it in quotes",
+        ),
         ({"x": [{"wildcard": "a**"}]}, ("x", 0, "wildcard"), "two `*` in a row"),
         ({"x": [{"wildcard": r"a\b"}]}, ("x", 0, "wildcard"), r"write `\*` or `\\`"),
         ({"x": [{"wildcard": "*:*:*:*:*:event-bus/*"}]}, ("x", 0, "wildcard"), "too complex"),

@@ -125,12 +125,14 @@ def _read_number(value: float | Decimal, path: Path) -> Decimal:
 
 def _read_text(operator: str, value: object, path: Path) -> str:
     if not isinstance(value, str):
-        raise PolicyError.of(f"`{operator}` needs a string, not {shown(value)}{_list_hint(operator, value)}", *path)
+        raise PolicyError.of(f"`{operator}` needs a string, not {shown(value)}{_text_hint(operator, value)}", *path)
     return value
 
 
-def _list_hint(operator: str, value: object) -> str:
-    return f": write one {{{operator}: ...}} for each, in the list of the field" if is_list(value) else ""
+def _text_hint(operator: str, value: object) -> str:
+    if is_list(value):
+        return f": write one {{{operator}: ...}} for each, in the list of the field"
+    return "" if isinstance(value, Mapping) or value is None else ": write it in quotes"
 
 
 # --- operators of strings ---------------------------------------------------------------------------------------------
