@@ -130,12 +130,12 @@ def _filled(first: str, words: Sequence[str], further: str) -> Iterator[str]:
 
 def _width(text: str) -> int:
     """Return how many columns a text takes: what East Asia writes takes two."""
-    return sum(2 if east_asian_width(sign) in "WF" else 1 for sign in text)
+    return len(text) if text.isascii() else sum(2 if east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def _printable(text: str) -> str:
     """Return a text with nothing in it that a terminal would obey."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 # --- for machines -----------------------------------------------------------------------------------------------------

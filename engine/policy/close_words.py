@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from itertools import permutations
 
 CHARACTERS_MAX = 64
 """No longer word is compared."""
@@ -32,26 +33,22 @@ NO_LETTER_OR_DIGIT = re.compile(r"[\W_]+")
 
 def close_words(words: Iterable[str], letters: int = LETTERS_MIN) -> dict[str, list[str]]:
     """Return those of some words that are close to others, each with these. The effort grows with the words, not the pairs."""
-    by_part: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    words = [word for word in dict.fromkeys(words) if len(word) <= CHARACTERS_MAX]
-    for word in words:
-        for part in (part for part in _parts(word) if len(by_part[part]) < ALIKE_MAX):
-            by_part[part][word] = None
-    return {
-        word: near
-        for word in words
-        if (near := [other for other in _candidates(word, by_part) if is_close(word, other, letters)])
-    }
-
-
-def _candidates(word: str, by_part: dict[str, dict[str, None]]) -> Iterator[str]:
-    """Return the words that have a part in common with one: all that are close to it are among them."""
-    found = (by_part[part] for part in _parts(word) if len(by_part[part]) < ALIKE_MAX)
-    yield from dict.fromkeys(other for words in found for other in words if other != word)
+    places = {word: at for at, word in enumerate(dict.fromkeys(words)) if len(word) <= CHARACTERS_MAX}
+    by_part: defaultdict[str, list[str]] = defaultdict(list)
+    for word in places:
+        for alike in map(by_part.__getitem__, _parts(word)):
+            if len(alike) < ALIKE_MAX:
+                alike.append(word)
+    pairs = {pair for alike in by_part.values() if 1 < len(alike) < ALIKE_MAX for pair in permutations(alike, 2)}
+    found: dict[str, list[str]] = {}
+    for word, other in sorted(pairs, key=lambda pair: (places[pair[0]], places[pair[1]])):
+        if is_close(word, other, letters):
+            found.setdefault(word, []).append(other)
+    return found
 
 
 def _parts(word: str) -> Iterator[str]:
-    """Yield a word in small letters, all its letters and digits, and what is left of it without each of its signs."""
+    """Yield what words that are close to each other have in common: small letters, no signs, or all but one of them."""
     low = word.casefold()
     yield from dict.fromkeys((low, _bare(word), *(low[:at] + low[at + 1 :] for at in range(len(low)))))
 

@@ -33,7 +33,7 @@ class Kind(StrEnum):
     WENT = "went"
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Paid:
     """What events pay in one row: the tiers (a plain rate is a single one), and the keys that lead to them."""
 
@@ -48,7 +48,7 @@ class Paid:
         return len(self.tiers) == 1 or self.tier_model is other.tier_model
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class RateChange:
     """What changes for the events that select ``keys``: what they pay ``before`` and ``after``; None: they are refused."""
 
@@ -78,7 +78,7 @@ class RateChange:
         return EXACT.multiply(share, Decimal(100)).quantize(TENTH_OF_A_PERCENT, context=EXACT)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class RowChanges:
     """What a row changes against the row that it follows. ``kept`` rates cost what they cost."""
 

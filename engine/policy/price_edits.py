@@ -17,7 +17,7 @@ RATES = ("rates", "changes")
 """Where a row has its rates: all of them, or those that change."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Name:
     """A name among the rates of a row, and what is written behind it."""
 
@@ -25,7 +25,7 @@ class Name:
     value: Node
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Edit:
     """A row (``node``, ``row``), the row that it follows (``base``, which begins in line ``base_line``), and what it changes.
 

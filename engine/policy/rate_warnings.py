@@ -23,7 +23,7 @@ from engine.policy.source import Members, Notes, Place, named
 FACTOR = Decimal(8)
 """A rate that becomes so many times what it was, or such a part of it, is most likely a slip of the point.
 
-That makes ten times as much; a new price that is up to a fifth off is meant besides.
+The slip makes it ten times as much. Less is enough, for the same edit may raise or lower the price.
 """
 
 FACTOR_OF_NEW = Decimal(20)
@@ -33,6 +33,7 @@ OTHERS_MIN = 2
 """How many other rates say what is usual."""
 
 LISTED_MAX = 4
+"""Of more warnings of one kind the first are told, and how many there are: whoever gives every price in cents has seen it."""
 
 Warnings = Iterator[tuple[Place, str]]
 
@@ -42,10 +43,18 @@ def warn_of_rates(values: Mapping[str, Any], _policy: Members, notes: Notes) -> 
     coarse = _charged_without_minimum(values["rules"])
     for book, rows in values["prices"].items():
         for edit in map(edit_of, rows):
-            found = {told for warn in RATE_WARNINGS for told in warn(edit)}
-            found |= set(too_small(edit, values["money"])) if book in coarse else set()
-            for place, message in sorted(found):
+            found = [_first(warn(edit)) for warn in RATE_WARNINGS]
+            found += [_first(too_small(edit, values["money"]))] if book in coarse else []
+            for place, message in sorted({told for each in found for told in each}):
                 notes.warning(place, message)
+
+
+def _first(found: Warnings) -> list[tuple[Place, str]]:
+    told = list(dict.fromkeys(found))
+    if len(told) <= LISTED_MAX:
+        return told
+    *few, (place, message) = told[:LISTED_MAX]
+    return [*few, (place, f"{message}; and {len(told) - LISTED_MAX} more of this row like it")]
 
 
 def _charged_without_minimum(rules: Iterable[DraftRule]) -> set[str | None]:

@@ -30,7 +30,7 @@ BOTH_RIGHT = frozenset({"canceled", "cancelled"})
 """Providers of both spellings are served by one policy."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Word:
     """A word at a place of the policy. ``is_declared``: it says what there is (a rate); others ask for what there is.
 
@@ -43,7 +43,7 @@ class Word:
     beside: Place | None = None
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Rank:
     """How likely it is that a word is spelt as it was meant: whether it is declared, and how many places have it."""
 

@@ -140,6 +140,18 @@ def test_of_many_rates_that_are_gone_some_are_told() -> None:
     assert told[2].endswith("`m4` cost 1, and its events cost 0.10 now (`default`); and 3 more")
 
 
+def test_of_many_warnings_of_one_kind_some_are_told() -> None:
+    """Whoever gives every price in cents from now on has seen it by then."""
+    names = [f"m{number}" for number in range(1, 8)]
+    above = ABOVE.replace('sora2-pro: "0.30"', ", ".join(f"{name}: 0.30" for name in names))
+    cents = BELOW.replace("RATES", "default: 10, premium: 25, " + ", ".join(f"{name}: 30" for name in names))
+
+    told = [message for _, _, message in warnings(above, cents)]
+
+    assert ["`default`", "`premium`", "`m1`", "`m2`"] == [message.split()[0] for message in told]
+    assert told[-1].endswith("100 times as much; and 5 more of this row like it")
+
+
 def test_without_a_default_the_events_of_a_rate_that_is_gone_are_refused() -> None:
     """That is said in its place."""
     told = warnings(ABOVE.replace("default", "draft"), BELOW.replace("RATES", "draft: 0.12, premium: 0.25"))

@@ -14,6 +14,7 @@ from engine.domain.fact_kinds import Action
 from engine.domain.money import ROUNDINGS
 from engine.domain.price import TierModel
 from engine.policy.detectors import Scale
+from engine.policy.grammar import NUMBER
 from engine.policy.model import Overdraft, UnknownJob, UnknownUser
 from engine.policy.patterns.parse import OR
 from tests.policy.mutation.tree import Path, Spot, Tree
@@ -24,6 +25,7 @@ EXPRESSIONS = (
     "prices.*.*.by.*",
     "rules.*.charge|grant.quantity|priced_at",
     "rules.*.charge|grant.components.*.quantity",
+    "rules.*.refund|revoke.percent|amount",
     "anomalies.*.outlier|drift.value|group",
     "anomalies.*.frequency.same",
     "anomalies.*.frequency.same.*",
@@ -39,6 +41,7 @@ OWN_KEYS = ("prices.*", "prices.*.*.rates|changes.**", *(f"{pattern}.**" for pat
 WORDS: Mapping[str, Iterable[str | StrEnum]] = {
     "money.rounding": ROUNDINGS,
     "rules.*.action": Action,
+    "rules.*.repeats": ("ignore",),
     "overdraft": Overdraft,
     "unknown_user": UnknownUser,
     "unknown_job": UnknownJob,
@@ -78,6 +81,7 @@ FELT: Mapping[str, tuple[str, ...]] = {
     "rules.*.action": ("rules.*", "rules.=.*", TAKEN),  # what one action needs has no meaning in another
     "rules.*.charge|grant|refund": ("rules.=",),
     "rules.*.charge|grant.*": ("rules.=.charge|grant", "rules.=.charge|grant.*"),  # the minimum is above the maximum
+    "rules.*.refund|revoke.*": ("rules.=.refund|revoke", "rules.=.refund|revoke.*"),  # percent or amount, and not both
     "rules.*.charge|grant.components.**": ("rules.=.charge|grant.**",),  # each name once, each component of one form
     "anomalies.*.outlier|frequency|drift": ("anomalies.=",),  # an anomaly looks for something, and for one thing
 }
@@ -118,8 +122,8 @@ def _bound(glob: str, path: Path) -> str:
 
 
 def is_expression(spot: Spot) -> bool:
-    """Say whether a JMESPath expression stands here."""
-    return spot.scalar is not None and fits(spot.path, *EXPRESSIONS)
+    """Say whether a JMESPath expression stands here, and no number in its place."""
+    return spot.scalar is not None and fits(spot.path, *EXPRESSIONS) and not NUMBER.fullmatch(spot.scalar)
 
 
 def is_in_pattern(path: Path) -> bool:

@@ -76,6 +76,7 @@ rules:
       priced_at: detail.submittedAt
       minimum: "0.01"
       maximum: "500"
+    repeats: ignore
   - name: debit-told
     match:
       detail-type:
@@ -101,6 +102,23 @@ rules:
     refund:
       percent: 50
       within: 7d
+  - name: refund-part
+    match:
+      detail:
+        status:
+          - cut
+    action: refund
+    refund:
+      amount: detail.refund.credits
+      within: 36h
+  - name: refund-share
+    match:
+      detail:
+        status:
+          - short
+    action: refund
+    refund:
+      percent: detail.refund.share
   - name: grant-bought
     match:
       detail-type:
@@ -109,6 +127,22 @@ rules:
     grant:
       price: credit
       quantity: detail.purchase.credits
+  - name: revoke-disputed
+    match:
+      detail-type:
+        - disputed
+    action: revoke
+    revoke:
+      percent: 100
+      series: disputes
+  - name: revoke-refunded
+    match:
+      detail-type:
+        - refunded
+    action: revoke
+    revoke:
+      amount: detail.purchase.refunded
+      series: refunds
   - name: flag-made
     match:
       $or:
