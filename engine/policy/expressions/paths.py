@@ -77,7 +77,11 @@ class Path:
         path = with_fallback["path"] if with_fallback else self.text
         if PLAIN.fullmatch(path):
             return _row_attributes_of(tuple(path.split(".")))
-        return _Attributes().of(self._tree or _parse(self.text).parsed)
+        return _Attributes().of(self.tree())
+
+    def tree(self) -> Mapping[str, Any]:
+        """Return the expression's syntax tree."""
+        return self._tree or _parse(self.text).parsed
 
 
 def compile_path(text: str) -> Path:
