@@ -105,12 +105,12 @@ UNUSED = ("engine.policy.expressions.functions", "engine.policy.expressions.clos
 
 
 def test_a_known_calculation_is_asked_again_without_jmespath(tmp_path: Path) -> None:
-    """Another charge of the same instant: what is kept is an expression of the policy that is loaded."""
+    """A later charge that says something else: what is kept is an expression of the policy that is loaded."""
     path = tmp_path / "video.yaml"
     shipped = (ROOT / "policies" / "video.yaml").read_text()
     path.write_text(shipped.replace("quantity: detail.seconds", f'quantity: "{CALCULATED}"'))
     compile_policy(path)
-    first, second = rendered(width=1280, frames="24"), rendered(width=1280, frames="28")
+    first, second = rendered(width=1280, frames="24"), rendered(width=1280, frames="28", at="11:00")
     code = (
         "import sys; from pathlib import Path\n"
         "from engine.domain.envelope import Envelope, Source\n"
@@ -124,7 +124,7 @@ def test_a_known_calculation_is_asked_again_without_jmespath(tmp_path: Path) -> 
 
     run = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
 
-    assert "['conflicting-charge'] False" == run.stdout.splitlines()[-1].replace("'unknown-job', ", "")
+    assert "['replaced-charge'] False" == run.stdout.splitlines()[-1].replace("'unknown-job', ", "")
     assert "duplicate" == run.stdout.splitlines()[2]
 
 
