@@ -125,7 +125,13 @@ class Number:
     @property
     def wanted(self) -> str:
         """What would be right, in words."""
-        return f"a {'whole number' if self.whole else 'plain decimal'} from {self.low:f} to {self.high:f}"
+        return f"a {'whole number' if self.whole else 'plain decimal'} from {_bound(self.low)} to {_bound(self.high)}"
+
+
+def _bound(number: Decimal) -> str:
+    """Return a bound as a message shows it: nobody counts 28 zeros."""
+    text = f"{number:f}"
+    return re.sub(r"(?<![0-9])10{12,}(?![0-9])", lambda power: f"10^{len(power[0]) - 1}", text)
 
 
 class Instant:
@@ -183,6 +189,14 @@ class Expression:
 FINDS_ANYTHING, FINDS_TEXT, FINDS_NUMBER = Expression(), Expression("string"), Expression("number")
 
 
+def _read_as(subject: str, shape: Shape, node: Node, notes: Notes) -> Any:
+    """Read a value; mistakes in it are told of ``subject``."""
+    outer, notes.subject = notes.subject, subject
+    value = shape.read(node, notes)
+    notes.subject = outer
+    return value
+
+
 def _nothing_more(_values: Any, _node: Any, _notes: Notes) -> None:
     pass
 
@@ -210,7 +224,8 @@ class ListOf:
         if len(node.nodes) < self.least:
             notes.mistake(node.place, f"has {len(node.nodes)} items; write at least {self.least}")
             return WRONG
-        values = [self.item.read(item, notes) for item in node.nodes]
+        item = f"an item of {notes.subject}" if notes.subject else ""
+        values = [_read_as(item, self.item, one, notes) for one in node.nodes]
         self.check(values, node, notes)
         linked = self.link(values, notes)
         return WRONG if any(value is WRONG for value in linked) else tuple(linked)
@@ -227,7 +242,7 @@ class MapOf:
         if not isinstance(node, Members) or len(node.pairs) < self.least:
             notes.mistake(node.place, f"is {'empty' if isinstance(node, Members) else kind_of(node)}; write a mapping")
             return WRONG
-        values = {key.text: self.value.read(value, notes) for key, value in node.pairs}
+        values = {key.text: _read_as(named(key.text), self.value, value, notes) for key, value in node.pairs}
         return WRONG if any(value is WRONG for value in values.values()) else values
 
 
@@ -304,7 +319,7 @@ class Keys:
         values = {}
         for name, value in node.pairs:
             if name.text in self.keys:
-                values[name.text] = self.keys[name.text].shape.read(value, notes)
+                values[name.text] = _read_as(named(name.text), self.keys[name.text].shape, value, notes)
             else:
                 notes.mistake(name.place, unknown_key(name.text, self.keys))
         return values

@@ -175,7 +175,7 @@ def _check_until(values: Mapping[str, Any], row: Members, notes: Notes) -> None:
     effective, until = values.get("effective", WRONG), values["until"]
     node = row.get("until")
     if node and effective and until and until <= effective:
-        notes.mistake(node.place, f"ends {instant_text(until)}, not after it is effective, {instant_text(effective)}")
+        notes.mistake(node.place, f"`until` is {instant_text(until)}, not after `effective`, {instant_text(effective)}")
 
 
 def _check_beside_changes(row: Members, notes: Notes) -> None:
@@ -218,7 +218,7 @@ def _check_oldest_first(rows: Sequence[Any], node: Items, notes: Notes) -> None:
     for (earlier, later), item in zip(pairwise(rows), node.nodes[1:], strict=True):
         if earlier is not WRONG and later is not WRONG and later.row.effective <= earlier.row.effective:
             since = instant_text(later.row.effective)
-            notes.mistake(item.place, f"is effective {since}, not after the row above; oldest first")
+            notes.mistake(item.place, f"`effective` is {since}, not after that of the row above; oldest first")
 
 
 PRICE_ROW = Keys(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +24,7 @@ from engine.reconcile.catch_up import row_event
 from tests.support.books import Books
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example
+from tools.environments import ROOT
 
 USER = ("user: detail.userId", 'user: "detail.userId || row.userId"')
 SECONDS = ("quantity: detail.seconds", "quantity: row.seconds")
@@ -160,6 +163,24 @@ def test_an_event_that_no_rule_takes_reads_nothing():
 
     assert [Outcome.IGNORED] == ledger.deliver(event("video.queued", {"jobId": "j-1"}))
     assert [] == reads
+
+
+def test_a_policy_without_rows_loads_nothing_of_what_reads_them():
+    """What the function imports costs milliseconds."""
+    program = """
+import pickle, sys
+from engine.domain.envelope import Envelope, Source
+from engine.policy import load_policy
+from engine.preview.dry_run import DryRun, store_of
+from tests.support.events import failed, rendered
+run = DryRun(pickle.loads(pickle.dumps(load_policy("policies/video.yaml"))), store_of())
+for document in (rendered(), failed(), rendered()):
+    run.reconcile(Envelope(document, Source.EVENT))
+print([name for name in sys.modules if name.endswith(("own_rows", "event_and_row"))])
+"""
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert "[]" == told.stdout.strip()
 
 
 def test_a_batch_reads_its_rows_together_and_only_events_without_a_row_come_back():
