@@ -9,7 +9,8 @@ from engine.domain.anomaly import BUILT_IN_ANOMALIES
 from engine.domain.fact_kinds import PRICED
 from engine.policy.detectors import DETECTORS
 from engine.policy.event_patterns import EventPattern, Matcher
-from engine.policy.grammar import Key, Keys, Name, Text, did_you_mean
+from engine.policy.grammar import Key, Keys, Name, Text
+from engine.policy.hints import did_you_mean
 from engine.policy.model import AnomalyRule
 from engine.policy.patterns import Branch, Pattern
 from engine.policy.patterns.compile import LazyPredicate

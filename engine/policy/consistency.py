@@ -9,7 +9,8 @@ from engine.domain.fact_kinds import FACT_KINDS
 from engine.domain.references import JOB
 from engine.policy.expressions.own_row import own_row_attributes
 from engine.policy.expressions.paths import Path
-from engine.policy.grammar import WRONG, did_you_mean
+from engine.policy.grammar import WRONG
+from engine.policy.hints import did_you_mean
 from engine.policy.patterns import Pattern, required_values
 from engine.policy.patterns.cover import Extent
 from engine.policy.price_rows import AMOUNT

@@ -11,7 +11,8 @@ from attrs import frozen
 
 from engine.domain.errors import PolicyError
 from engine.domain.money import JSON_NUMBER
-from engine.policy.grammar import WRONG, kind_of
+from engine.policy.grammar import WRONG
+from engine.policy.hints import kind_of
 from engine.policy.patterns import parse_pattern
 from engine.policy.patterns.compile import LazyPredicate
 from engine.policy.patterns.numbers import json_spelling

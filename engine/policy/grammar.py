@@ -325,23 +325,3 @@ class Keys:
         if unsaid:
             notes.mistake(node.place, f"`{'`, `'.join(unsaid)}` {'is' if len(unsaid) == 1 else 'are'} missing")
         return not missing
-
-
-__all__ = [
-    "WRONG",
-    "ByKind",
-    "Duration",
-    "Expression",
-    "Instant",
-    "Key",
-    "Keys",
-    "ListOf",
-    "MapOf",
-    "Name",
-    "Number",
-    "Shape",
-    "Text",
-    "Word",
-    "did_you_mean",
-    "kind_of",
-]

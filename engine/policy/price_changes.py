@@ -10,7 +10,8 @@ from attrs import evolve, frozen
 
 from engine.domain.instants import instant_text
 from engine.domain.price import Tier
-from engine.policy.grammar import WRONG, did_you_mean
+from engine.policy.grammar import WRONG
+from engine.policy.hints import did_you_mean
 from engine.policy.price_books import DEFAULT_RATE, PriceBook, PriceRow, Rates
 from engine.policy.source import Members, Node, Notes, Place, Scalar, named
 

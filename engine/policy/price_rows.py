@@ -27,8 +27,8 @@ from engine.policy.grammar import (
     Number,
     Shape,
     Word,
-    kind_of,
 )
+from engine.policy.hints import kind_of
 from engine.policy.price_books import DEFAULT_RATE, PriceRow
 from engine.policy.price_changes import GONE, WrittenRow, with_whole_rates
 from engine.policy.source import Items, Members, Node, Notes, Scalar

@@ -11,7 +11,8 @@ from engine.domain.fact_kinds import FACT_KINDS, PRICED
 from engine.domain.instants import instant_text
 from engine.domain.money import canonical
 from engine.policy.expressions.paths import PLAIN
-from engine.policy.grammar import NUMBER, did_you_mean
+from engine.policy.grammar import NUMBER
+from engine.policy.hints import did_you_mean
 from engine.policy.patterns.parse import OR
 from engine.policy.price_books import DEFAULT_RATE, rates_by_unit
 from engine.policy.price_changes import WrittenRow

@@ -19,7 +19,8 @@ from engine.domain.price import Tier
 from engine.domain.references import GRANT, JOB
 from engine.policy import Policy, load_policy
 from engine.policy.event_patterns import plain
-from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, Word, did_you_mean
+from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, Word
+from engine.policy.hints import did_you_mean
 from engine.policy.price_books import rates_by_unit
 from engine.policy.source import Items, Members, Node, Notes, named, read_yaml
 from engine.preview.dry_run import DryRun, store_of

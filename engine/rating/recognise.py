@@ -159,7 +159,7 @@ class Telling:
         """Say whether the event answers an expression only with the job's own row, as that was at the first telling."""
         if self.time_is_assumed or OWN_ROW not in expression:
             return False
-        path = _path(expression)
+        path = self._path(expression)
         return path is not None and needs_row(path, self.document)
 
     def _asked(self, path: Path) -> Any:
@@ -175,7 +175,7 @@ class Telling:
 
     def _answers(self, expression: str, text: str) -> tuple[str, ...]:
         """Return what the event answers, as text and as a number; ``text`` itself where it cannot be asked."""
-        path = _path(expression)
+        path = self._path(expression)
         if path is None or not self._was_read(path):
             return (text,)
         try:
@@ -187,6 +187,11 @@ class Telling:
             return ()
         except ValueError:
             return (value,) if isinstance(value, str) else ()
+
+    def _path(self, expression: str) -> Path | None:
+        """Return a kept expression; today's own is compiled already, and needs no library."""
+        todays = (path for rule in self.rules for path in rule.terms.paths() if path.text == expression)
+        return next(todays, None) or _path(expression)
 
     def _was_read(self, path: Path) -> bool:
         if self.source is not Source.SCAN or self.row_attributes is None:

@@ -104,6 +104,30 @@ HEAVY = (
 UNUSED = ("engine.policy.expressions.functions", "engine.policy.expressions.closures", "engine.policy.expressions.values")
 
 
+def test_a_known_calculation_is_asked_again_without_jmespath(tmp_path: Path) -> None:
+    """A later charge that says something else: what is kept is an expression of the policy that is loaded."""
+    path = tmp_path / "video.yaml"
+    shipped = (ROOT / "policies" / "video.yaml").read_text()
+    path.write_text(shipped.replace("quantity: detail.seconds", f'quantity: "{CALCULATED}"'))
+    compile_policy(path)
+    first, second = rendered(width=1280, frames="24"), rendered(width=1280, frames="28", at="11:00")
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from engine.domain.envelope import Envelope, Source\n"
+        "from engine.policy.compiled import load_compiled\n"
+        "from engine.preview.dry_run import DryRun, store_of\n"
+        f"run = DryRun(load_compiled(Path({str(path)!r})), store_of())\n"
+        f"for event in {[first, second, first]!r}:\n"
+        "    print(run.reconcile(Envelope(event, Source.EVENT)).outcome.value)\n"
+        "print([each.name for entry in run.entries() for each in entry.anomalies], 'jmespath' in sys.modules)"
+    )
+
+    run = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
+
+    assert "['replaced-charge'] False" == run.stdout.splitlines()[-1].replace("'unknown-job', ", "")
+    assert "duplicate" == run.stdout.splitlines()[2]
+
+
 @pytest.mark.parametrize("quantity", ["detail.seconds", CALCULATED])
 def test_a_compiled_policy_imports_neither_yaml_nor_the_grammar_nor_botocore(quantity: str, tmp_path: Path) -> None:
     """The shipped one, and one that calculates, in a process of its own, up to the first price. The first has no closures."""

@@ -216,7 +216,7 @@ def test_times_and_texts(expression: str, text: str) -> None:
         ("divide(`0.01`, to_number('1e37'))", "divide() makes a number below the 38 places that fit into the ledger"),
         ("round_up(width, zero)", "zero is 0; a step above 0 is needed"),
         ("round_down(width, below)", "below is -12; a step above 0 is needed"),
-        ("from_seconds(finished)", "finished is '1767607200500.25'; a number of seconds since 1970, up to the year"),
+        ("from_seconds(finished)", "finished is '1767607200500.25'; a number of seconds since 1970, in the years"),
         ("from_seconds(`253402300800`)", None),
         ("from_milliseconds(instant)", "instant is '2026-01-05T10:00:00Z'; a number is needed"),
         ("in_zone(started, '+08:00')", "started is 1767607200; a text is needed"),
@@ -265,7 +265,7 @@ def test_what_cannot_be_worked_out_names_the_field(expression: str, problem: str
         ("in_zone('0001-01-01T00:00:00', '+01:00')", "is wrong: 0001-01-01T00:00:00+01:00 lies beyond the calendar"),
         ("split(place, '')", "is wrong: split() takes a text that is not empty, not ''"),
         ("split(place, `1`)", "is wrong: split() takes a text, not 1"),
-        ("from_seconds(`253402300800`)", "is wrong: from_seconds() takes a number of seconds since 1970, up to"),
+        ("from_seconds(`253402300800`)", "is wrong: from_seconds() takes a number of seconds since 1970, in"),
         ("from_milliseconds('soon')", "is wrong: from_milliseconds() takes a number, not 'soon'"),
         ("multiply(`1e30`, `1e30`)", "is wrong: multiply() makes a number that has more than 38 digits written out"),
         ("multiply(split(place, '/'), width)", "is wrong: multiply() takes a number, not a list"),
@@ -308,6 +308,33 @@ def test_what_can_never_work_is_refused_with_the_policy(expression: str, problem
 def test_a_function_looks_at_what_its_arguments_look_at(expression: str, attributes: set[str] | None) -> None:
     """So a scan fetches these attributes of a row and no others."""
     assert attributes == compile_path(expression).row_attributes()
+
+
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ("round_up(detail.seconds, 5)", "; a number stands in backticks: `5`"),
+        ("add(detail.a, -0.5)", "; a number stands in backticks: `-0.5`"),
+        ("divide(detail.milliseconds,1000)", "; a number stands in backticks: `1000`"),
+        ("detail.width * detail.height", "; to multiply write multiply(a, b)"),
+        ("detail.width*2", "; to multiply write multiply(a, b)"),
+        ("detail.milliseconds / `1000`", "; to divide write divide(a, b)"),
+        ("(detail.input + detail.output)", "; to add write add(a, b)"),
+        ("detail.end - detail.start", "Unknown token '-'; to subtract write subtract(a, b)"),
+        ("detail.user-id", '; a name with a dash stands in quotes, like detail."user-id"; to subtract write subtract(a, b)'),
+        ("detail.x['a/b 5'", "Expecting: "),
+        ("detail.outputs[0", "Incomplete expression"),
+    ],
+)
+def test_who_writes_signs_or_bare_numbers_is_told_what_to_write(expression: str, hint: str) -> None:
+    """The most likely slips of whoever calculates; what stands in quotes is no sign and no number."""
+    with pytest.raises(PolicyError) as refusal:
+        compile_path(expression)
+
+    said = str(refusal.value)
+    assert hint in said
+    assert said.endswith(hint) or hint[0] != ";"
+    assert hint[0] == ";" or "backticks" not in said
 
 
 CHARGE = "quantity: detail.seconds"

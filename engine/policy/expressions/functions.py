@@ -125,11 +125,11 @@ def _step(value: Any) -> Decimal:
 
 
 def _seconds(value: Any) -> datetime:
-    return _since_1970(_number(value), MICROSECONDS, "a number of seconds since 1970, up to the year 9999,")
+    return _since_1970(_number(value), MICROSECONDS, "a number of seconds since 1970, in the years 1 to 9999,")
 
 
 def _milliseconds(value: Any) -> datetime:
-    return _since_1970(_number(value), Decimal(1000), "a number of milliseconds since 1970, up to the year 9999,")
+    return _since_1970(_number(value), Decimal(1000), "a number of milliseconds since 1970, in the years 1 to 9999,")
 
 
 def _since_1970(number: Decimal, microseconds: Decimal, needed: str) -> datetime:

@@ -25,9 +25,7 @@ def _looks(path: Path) -> Iterator[tuple[str, ...]]:
     if PLAIN.fullmatch(plain):
         yield tuple(plain.split("."))
         return
-    from engine.policy.expressions.syntax import parse  # noqa: PLC0415  only what is not a plain path pays for it
-
-    yield from _looks_of(parse(path.text).parsed)
+    yield from _looks_of(path.tree())
 
 
 def _looks_of(node: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -77,7 +77,11 @@ class Path:
         path = with_fallback["path"] if with_fallback else self.text
         if PLAIN.fullmatch(path):
             return _row_attributes_of(tuple(path.split(".")))
-        return _Attributes().of(self._tree or _parse(self.text).parsed)
+        return _Attributes().of(self.tree())
+
+    def tree(self) -> Mapping[str, Any]:
+        """Return the expression's syntax tree."""
+        return self._tree or _parse(self.text).parsed
 
 
 def compile_path(text: str) -> Path:
@@ -124,7 +128,7 @@ def _or(search: Search, fallback: str) -> Search:
 def _parse(text: str) -> Any:
     """Raises PolicyError for what is no expression, and for what could never be worked out, whatever the event."""
     from engine.policy.expressions.exact import ExactFunctions  # noqa: PLC0415  only what is not a plain path pays for it
-    from engine.policy.expressions.syntax import mistakes_of, parse  # noqa: PLC0415  the same
+    from engine.policy.expressions.syntax import hint_for, mistakes_of, parse  # noqa: PLC0415  the same
 
     too_deep = PolicyError.of(f"{shown(text)} is nested deeper than {LEVELS_MAX} levels")
     try:
@@ -132,7 +136,7 @@ def _parse(text: str) -> Any:
     except RecursionError as error:
         raise too_deep from error
     except ValueError as error:
-        raise PolicyError.of(f"{shown(text)} is no JMESPath expression: {_first_line(error)}") from error
+        raise PolicyError.of(f"{shown(text)} is no JMESPath expression: {_first_line(error)}{hint_for(text)}") from error
     levels = list(_levels(expression.parsed))
     if len(levels) > LEVELS_MAX:
         raise too_deep

@@ -6,6 +6,7 @@ Imported only for expressions that are more than a plain dotted path.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -114,6 +115,24 @@ def parse(text: str) -> ParsedResult:
     """Return an expression's syntax tree. Raises a ValueError of the library for what is none."""
     tree: ParsedResult = ExactParser().parse(text)
     return tree
+
+
+QUOTED = re.compile(r"`[^`]*`|'[^']*'|\"[^\"]*\"")
+BARE_NUMBER = re.compile(r"(?<![\w.\[:-])-?[0-9]+(?:\.[0-9]+)?(?![\w.\]:])")
+OPERATION = re.compile(r"[\w)\]'](\s*)([-+*/])(\s*)[\w(']")
+OPERATIONS: Mapping[str, str] = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+
+
+def hint_for(text: str) -> str:
+    """Return the end of a message about what is no expression: what would be right for whoever calculates; or nothing."""
+    plain = QUOTED.sub("''", text)
+    if found := OPERATION.search(plain):
+        before, sign, after = found.groups()
+        name = '; a name with a dash stands in quotes, like detail."user-id"' if sign == "-" and not before + after else ""
+        return f"{name}; to {OPERATIONS[sign]} write {OPERATIONS[sign]}(a, b)"
+    if found := BARE_NUMBER.search(plain):
+        return f"; a number stands in backticks: `{found[0]}`"
+    return ""
 
 
 def mistakes_of(nodes: Iterator[Tree], functions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
