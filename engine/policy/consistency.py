@@ -129,7 +129,7 @@ def _check_places(charge: Members, money: Any, notes: Notes) -> None:
             continue
         value = AMOUNT.read(node, Notes("", [""]))  # what is wrong with it has been noted already
         if value is not WRONG and money.round(value) != value:
-            notes.mistake(node.place, f"`{key.text}` {value} has more than the {money.places} places of `money`")
+            notes.mistake(node.place, f"`{key.text}` {value:f} has more than the {money.places} places of `money`")
 
 
 def _check_reference(policy: Members, notes: Notes) -> None:

@@ -67,6 +67,11 @@ def _charge_steps(facts: Facts) -> Iterator[str]:
             yield f"an earlier one of {twin.amount:f} at {instant_text(twin.at)}: the latest counts"
 
 
+def _first_charge_steps(facts: Facts) -> Iterator[str]:
+    if any(charge.once for charge in (*facts.charges, *facts.weak_charges)):
+        yield "its repeats are ignored: of charges that say the same the earliest counts"
+
+
 def _refund_steps(facts: Facts) -> Iterator[str]:
     for refund in (*facts.refunds, *facts.weak_refunds):
         yield f"{_share(refund.percent, refund.amount)} back at {instant_text(refund.at)}"
@@ -125,7 +130,7 @@ def _words(kind: Kind) -> tuple[Steps, Steps]:
     """Return the words for what a log knows of this kind, and for what the first event of a log says, beside its price."""
     match kind:
         case Kind.CHARGE:
-            return _charge_steps, _no_steps
+            return _charge_steps, _first_charge_steps
         case Kind.REFUND:
             return _refund_steps, _first_refund_steps
         case Kind.GRANT:

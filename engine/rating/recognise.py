@@ -112,25 +112,25 @@ class Telling:
             return Charge(old.amount, min(old.at, new.at), old.content, old.policy, new.once)
         if new.at >= old.at or not old.once or self.is_its_event(old.content):
             return old
-        # an earlier instant may have another price
-        may_differ = old.policy == new.policy and not self.rests_on_row(old.content, new.content)
-        return Charge(new.amount if may_differ else old.amount, new.at, old.content, old.policy, old.once)
+        may_cost_otherwise = old.policy == new.policy and not self.rests_on_row(old.content, new.content)
+        amount = new.amount if may_cost_otherwise else old.amount  # another row of prices may have counted then
+        return Charge(amount, new.at, old.content, old.policy, old.once)
 
     def _is_repeated(self, old: Charge, new: Charge) -> bool:
         """Say whether the new charge is the old one, told again at whatever instant where repeats of either are ignored.
 
         Under one policy a rule that ignores repeats and any other rule tell different charges, whatever the order. After an
-        edit of the policy what was told before must not be told anew.
+        edit of the policy what was told before must not be told anew; where the rule's name does not show it, both must have
+        asked the same.
         """
         if not (old.once or new.once):
             return self._is_told(old, new)
-        if not self.says(old.content, new.content):
-            return False
         is_edited = old.policy != new.policy
-        if not old.once:
-            return is_edited
-        is_rule_gone = is_edited and all(rule.name != old.once for rule in self.rules)
-        return old.once == self.rule or is_rule_gone or (is_edited and old.at == new.at)
+        if old.once == self.rule or (is_edited and old.once and old.at == new.at):
+            return self.says(old.content, new.content)
+        is_of_no_other_rule = all(rule.name != old.once for rule in self.rules)
+        is_asked_alike = old.content == new.content and (bool(old.content) or old.amount == new.amount)
+        return is_edited and is_of_no_other_rule and is_asked_alike
 
     def first_told[T: (Charge, Grant)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
         """Return the new claims, each that is known in the words of its first telling."""

@@ -74,7 +74,7 @@ rules:
   - {{name: debit, match: {{detail-type: [video.rendered]}}, action: debit,
      charge: {{price: second, quantity: detail.seconds, minimum: "{minimum}", maximum: "{maximum}",
               priced_at: "detail.submittedAt || time"}}}}
-  - {{name: flat, match: {{detail-type: [video.copied]}}, action: debit, charge: {{amount: "{minimum}"}}}}
+  - {{name: flat, match: {{detail-type: [video.copied]}}, action: debit, repeats: ignore, charge: {{amount: "{minimum}"}}}}
   - {{name: slow, match: {{detail: {{error: [slow]}}}}, action: refund, refund: {{percent: "{percent}"}}}}
   - {{name: refund, match: {{detail-type: [video.failed]}}, action: refund, refund: {{percent: 100, within: {hours}h}}}}
   - {{name: credit, match: {{detail-type: [video.credited]}}, action: refund, refund: {{{credit}}}}}
@@ -236,7 +236,7 @@ def test_explain_tells_beforehand_what_the_entry_is_counted_by_afterwards(events
 def calculations(steps: tuple[str, ...]) -> list[str]:
     """Return the steps that calculate, each number without the zeros that a table does not keep (26.640)."""
     return [
-        re.sub(r"(\.\d*?)0+\b", r"\1", step).replace(". ", " ")
+        re.sub(r"\.0+\b|(\.\d*?)0+\b", r"\1", step)
         for step in steps
         if " x " in step or step.startswith(("together", "rounded"))
     ]
@@ -247,9 +247,11 @@ def told(entries: list[Entry]) -> Iterator[tuple[Entry, Any]]:
     known: set[Any] = set()
     for entry in entries:
         for claim in all_claims(entry.facts):
-            if claim not in known and entry.price is not None:
+            is_repeated = getattr(claim, "once", "")  # then the amount may be an earlier policy's
+            told_as = (claim.amount, claim.content, claim.policy) if is_repeated else claim
+            if told_as not in known and entry.price is not None:
                 yield entry, claim
-            known.add(claim)
+            known.add(told_as)
 
 
 def by_hand(entry: Entry) -> Fraction:

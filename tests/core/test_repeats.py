@@ -13,6 +13,7 @@ from engine.domain.decision import Outcome, Standing
 from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError, PolicyError
 from engine.domain.log import log_of
+from engine.preview.reasons import reasons_for
 from engine.rating.assess import assess
 from engine.rating.decide import decide
 from tests.support.books import Books
@@ -201,6 +202,22 @@ def test_another_rule_tells_another_charge_also_after_an_edit():
         assert Decimal(net) == ledger.net("j-1")
 
 
+def test_a_flat_charge_is_no_repeat_of_a_render_that_says_as_much():
+    """The event of the copy has all that the price of the render asked, and prices were edited in between."""
+    copy = (
+        "  - name: refund-failed\n",
+        "  - name: copied\n    match: {detail-type: [video.copied]}\n    action: debit\n    repeats: ignore\n"
+        '    charge: {amount: "0.07"}\n  - name: refund-failed\n',
+    )
+    for before in ((), (IGNORED,)):
+        ledger = Books(example(*before, copy), {"u-1": Decimal(1000)})
+        ledger.deliver(rendered(), failed(at="11:00"))
+        ledger.policy = example(*before, copy, ('"0.10"', '"0.20"'))
+        ledger.deliver(event("video.copied", rendered()["detail"], "12:00"))
+
+        assert Decimal("-0.07") == ledger.net("j-1")
+
+
 def test_a_rule_with_another_name_knows_what_it_told_under_the_old_one():
     """The old rule is gone, so that its charges are those of whichever rule tells the same."""
     ledger = books()
@@ -225,6 +242,13 @@ def test_repeats_stand_in_a_debit_rule_alone(change: tuple[str, str], message: s
         example(change)
 
     assert message in str(raised.value)
+
+
+def test_the_reasons_say_that_repeats_are_ignored():
+    """Of the event alone nobody sees whether it is one."""
+    ignored = "  its repeats are ignored: of charges that say the same the earliest counts"
+
+    assert [True, False] == [ignored in list(reasons_for(rendered(), example(*c)).lines()) for c in ((IGNORED,), ())]
 
 
 def test_the_words_of_a_recount_say_which_charge_is_the_latest():
