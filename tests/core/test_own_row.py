@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError, LedgerUnavailable
+from engine.domain.fact_kinds import content_of
 from engine.ledger.memory import MemoryStore
 from engine.policy import Policy
 from engine.reconcile.catch_up import row_event
@@ -443,6 +444,17 @@ def test_an_ignored_repeat_is_worth_what_the_row_said_at_its_first_telling(hours
     ledger.deliver(done(f"{hours[1]}:00"))
 
     assert Decimal("-0.8000") == ledger.net("j-1")
+
+
+def test_the_id_of_an_event_is_nothing_that_it_said():
+    """It is kept to know the event again, and told to nobody: a model that explains the entry knows events by other names."""
+    ledger = books(FINISHED, finishedAt="2026-01-05T10:00:00Z")
+    told = rendered()
+    ledger.deliver(told)
+
+    facts = ledger.entries_of("j-1")[0].facts
+    assert ("#event", told["id"]) in facts.charges[0].content
+    assert (("detail.model", "veo-3"), ("detail.seconds", "8")) == content_of(facts)
 
 
 def test_another_event_at_another_time_of_the_row_is_another_piece_of_work():
