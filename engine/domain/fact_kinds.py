@@ -30,7 +30,7 @@ from engine.domain.fact_forms import (
     Kept,
     Stored,
 )
-from engine.domain.facts import NOTHING_KNOWN, Claim, Content, Facts
+from engine.domain.facts import NOTHING_KNOWN, TOLD_BY, Claim, Content, Facts
 from engine.domain.references import GRANT, JOB
 
 
@@ -228,4 +228,5 @@ def opens_its_log(facts: Facts) -> bool:
 
 def content_of(facts: Facts) -> Content:
     """Return what the event said whose priced fact counts; nothing where there is none."""
-    return next((claim.content for kind in PRICED if (claim := kind.counting(facts)) is not None), ())
+    content: Content = next((claim.content for kind in PRICED if (claim := kind.counting(facts)) is not None), ())
+    return tuple(said for said in content if said[0] != TOLD_BY)

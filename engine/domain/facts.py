@@ -24,6 +24,9 @@ from engine.domain.money import EXACT, ZERO
 Content = tuple[tuple[str, str], ...]
 """What an event said: each expression that was asked, and the text of what it found."""
 
+TOLD_BY = "#event"
+"""Where a content has no expression but the id of the event that has told it: its time was read from the job's own row."""
+
 TWINS_MAX = 8
 """So many facts that say different things are kept of one instant (charges, refunds of one rule, revokes of one series).
 

@@ -19,7 +19,7 @@ from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEAT_AFTER_R
 from engine.domain.digits import in_digits
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError, RowNeeded
-from engine.domain.facts import Charge, Content, Facts, Grant
+from engine.domain.facts import TOLD_BY, Charge, Content, Facts, Grant
 from engine.domain.instants import instant_text, read_instant
 from engine.domain.job_row import OWN_ROW
 from engine.domain.money import PLAIN_DECIMAL, canonical, read_number
@@ -33,9 +33,6 @@ GRANT_IS_REPEATED_AFTER = timedelta(days=1)
 
 
 DIGITS_OF_A_DOUBLE = 17
-
-TOLD_BY = "#event"
-"""The place in a fact's content, where no expression can stand, of the id of the event that has told it."""
 
 
 def needs_row(path: Path, document: Document) -> bool:

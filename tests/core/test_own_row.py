@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError, LedgerUnavailable
+from engine.domain.fact_kinds import content_of
 from engine.ledger.memory import MemoryStore
 from engine.policy import Policy
-from engine.policy.expressions.event_and_row import EventAndRow
-from engine.policy.expressions.own_row import own_row_attributes
-from engine.policy.expressions.paths import compile_path
 from engine.reconcile.catch_up import row_event
 from tests.support.books import Books
 from tests.support.events import event, failed, rendered
@@ -448,6 +446,17 @@ def test_an_ignored_repeat_is_worth_what_the_row_said_at_its_first_telling(hours
     assert Decimal("-0.8000") == ledger.net("j-1")
 
 
+def test_the_id_of_an_event_is_nothing_that_it_said():
+    """It is kept to know the event again, and told to nobody: a model that explains the entry knows events by other names."""
+    ledger = books(FINISHED, finishedAt="2026-01-05T10:00:00Z")
+    told = rendered()
+    ledger.deliver(told)
+
+    facts = ledger.entries_of("j-1")[0].facts
+    assert ("#event", told["id"]) in facts.charges[0].content
+    assert (("detail.model", "veo-3"), ("detail.seconds", "8")) == content_of(facts)
+
+
 def test_another_event_at_another_time_of_the_row_is_another_piece_of_work():
     """Rendered again after a failure: it has an id of its own, and the row another time."""
     ledger = books(FINISHED, finishedAt="2026-01-05T10:00:00Z")
@@ -622,64 +631,3 @@ def test_a_row_without_a_time_says_at_each_scan_what_it_says_then():
 
     assert [Outcome.DEBITED, Outcome.DUPLICATE, Outcome.DEBITED] == outcomes
     assert Decimal("-1.2000") == ledger.net("j-1")
-
-
-# --- the expressions --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("expression", "attributes"),
-    [
-        ("detail.seconds", set()),
-        ("detail.row.seconds", set()),
-        ("row.seconds", {"seconds"}),
-        ("row.plan || 'free'", {"plan"}),
-        ("detail.userId || row.userId", {"userId"}),
-        ("row.a.b", {"a"}),
-        ('row."a b"[0]', {"a b"}),
-        ("row.items[*].seconds", {"items"}),
-        ("sum(row.items[?kind == 'x'].row)", {"items"}),
-        ("[row.a, detail.b, row.c]", {"a", "c"}),
-        ("{x: row.a, y: detail.row}", {"a"}),
-        ("row.a > `3` && row.b", {"a", "b"}),
-        ("(detail.a || detail.b).row.c", set()),
-        ("detail.list[*].row", set()),
-        ("sort_by(detail.list, &row)[0].row", set()),
-        ("@.row.a", None),
-        ("@ | row.a", {"a"}),
-        ("detail | row.a", set()),
-        ("@", set()),
-        ("*.seconds", set()),
-        ("row", None),
-        ("row.*", None),
-        ("length(row)", None),
-        ("row.{a: b}", None),
-        ("row | a", None),
-    ],
-)
-def test_an_expression_tells_what_it_reads_of_the_row(expression: str, attributes: set[str] | None) -> None:
-    """None: all of it. `row` means the job's row only where the expression begins."""
-    assert attributes == own_row_attributes(compile_path(expression))
-
-
-@pytest.mark.parametrize(
-    ("expression", "found"),
-    [
-        ("row.seconds", 8),
-        ("@.row.seconds", 8),
-        ("row.missing", None),
-        ("row.seconds || detail.seconds", 8),
-        ("multiply_is_not_needed || row.seconds", 8),
-        ("sum([row.seconds, detail.more])", 10),
-        ("length(keys(@))", 1),
-        ("length(*)", 1),
-        ("type(@)", "object"),
-        ("contains(keys(merge(@, {x: row.seconds})), 'row')", False),
-        ("row.list[?seconds > `1`].seconds | [0]", 2),
-    ],
-)
-def test_an_expression_finds_the_row_by_its_name_and_no_other_way(expression: str, found: object) -> None:
-    """What the whole event is stays what it is."""
-    asked = EventAndRow({"detail": {"more": 2}}, {"seconds": 8, "list": [{"seconds": 1}, {"seconds": 2}]})
-
-    assert found == compile_path(expression).search(asked)

@@ -9,7 +9,7 @@ from engine.domain.job_row import OWN_ROW
 from engine.policy.expressions.paths import FROM_LEFT, PLAIN, WITH_FALLBACK, Path, dotted_names
 
 ITSELF = {"current", "identity"}
-"""Nodes that are what the expression is asked of: behind one of them it begins anew (``@.row``)."""
+"""Nodes that are what the expression is asked of: behind one of them it may begin anew (``@.row``)."""
 
 
 def own_row_attributes(path: Path) -> frozenset[str] | None:
@@ -33,10 +33,20 @@ def _looks_of(node: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     if names is not None:
         yield names
         return
-    children = [child for child in node["children"] if isinstance(child, Mapping)]
-    if node["type"] == "expref":  # it is asked of the elements of a list
-        return
-    if node["type"] in FROM_LEFT or node["type"] in {"subexpression", "index_expression"}:
-        children = children[1:] if children[0]["type"] in ITSELF else children[:1]
-    for child in children:
+    for child in _asked_of_event(node):
         yield from _looks_of(child)
+
+
+def _asked_of_event(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the parts of an expression that may be asked of the event itself, and not only of what another part has found."""
+    children = [child for child in node["children"] if isinstance(child, Mapping)]
+    if any(map(_may_be_itself, children)):
+        return children
+    if node["type"] in FROM_LEFT or node["type"] in {"subexpression", "index_expression"}:
+        return children[:1]
+    return [child for child in children if child["type"] != "expref"]  # which is asked of the elements of a list
+
+
+def _may_be_itself(node: Mapping[str, Any]) -> bool:
+    """Say whether a part has ``@`` in it, so that the event may be what it finds, or a part of that: ``(a || @) | row``."""
+    return node["type"] in ITSELF or any(_may_be_itself(child) for child in node["children"] if isinstance(child, Mapping))
