@@ -25,6 +25,7 @@ from engine.preview.dry_run import DryRun, store_of
 
 KB = 1024
 TRANSACTIONAL = 2
+READ_KB = 4
 
 WRITE_UNITS_PER_MILLION = 0.625
 """Dollars, on demand."""
@@ -63,6 +64,11 @@ SIZES: Mapping[str, Any] = {
 def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
     """Return the bytes that an item takes: its names and its values."""
     return sum(len(name.encode()) + size_of(value) for name, value in item.items())
+
+
+def read_units(item: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return what a strongly consistent read of an item takes: a unit for each 4 KB of all of it, whatever is asked of it."""
+    return math.ceil(item_bytes(item) / (READ_KB * KB))
 
 
 @frozen

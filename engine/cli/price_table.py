@@ -44,9 +44,9 @@ def _until(row: RowChanges) -> str:
 
 
 def _followed(row: RowChanges) -> Iterator[str]:
-    """Say which row a row with an end is compared with: that one may stand further above, and counts again then."""
+    """Say what a row with an end is compared with: another one with an end may stand between them."""
     if row.row.until is not None:
-        yield f"{INDENT}before and after it the row from {instant_text(row.base.effective)} counts"
+        yield f"{INDENT}compared with the row from {instant_text(row.base.effective)}, which has no end"
 
 
 def _selectors(row: RowChanges) -> Iterator[str]:

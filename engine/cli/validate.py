@@ -112,7 +112,8 @@ def _annotate(_file: str, result: Mapping[str, Any]) -> None:
     for level, mistakes in (("error", result["mistakes"]), ("warning", result["warnings"])):
         for mistake in mistakes:
             place = ",".join(f"{name}={mistake[key]}" for name, key in ANNOTATED.items() if mistake[key] is not None)
-            print(f"::{level} {place}::{_escaped(mistake['message'])}")
+            subject = f"{mistake['subject']} " if mistake["subject"] else ""
+            print(f"::{level} {place}::{_escaped(subject + mistake['message'])}")
 
 
 ANNOTATED = {"file": "file", "line": "line", "col": "column"}

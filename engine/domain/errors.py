@@ -21,7 +21,8 @@ class Mistake:
     """One thing that is wrong in a policy, and what would be right.
 
     ``path`` leads from the root of what was checked to the wrong value: mapping keys and list indices. ``line`` and
-    ``column`` count from 1 and are known once the mistake has been placed in a file.
+    ``column`` count from 1 and are known once the mistake has been placed in a file. ``subject`` is the key whose value
+    the message is about, where the message does not name one.
     """
 
     message: str
@@ -30,10 +31,16 @@ class Mistake:
     line: int | None = None
     column: int | None = None
     excerpt: str | None = None
+    subject: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, with the key that it is about."""
+        return f"{self.subject} {self.message}" if self.subject else self.message
 
     def __str__(self) -> str:
         where = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
-        text = f"{where}: {self.message}" if where else self.message
+        text = f"{where}: {self.sentence}" if where else self.sentence
         return f"{text}\n{self.excerpt}" if self.excerpt else text
 
 
@@ -70,7 +77,8 @@ class EventError(ValueError):
 
     def __init__(self, event: str, rule: str, field: str, problem: str) -> None:
         self.event, self.rule, self.field, self.problem = event, rule, field, problem
-        super().__init__(f"event {event}, rule {rule}, field {field}: {problem}")
+        where = " ".join(field.split()) if "\n" in field else field  # an expression may be written on several lines
+        super().__init__(f"event {event}, rule {rule}, field {where}: {problem}")
 
 
 class NoRow(EventError):

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.domain.fact_kinds import FACT_KINDS
-from engine.domain.job_row import OWN_ROW
 from engine.domain.references import JOB
 from engine.policy.expressions.own_row import own_row_attributes
 from engine.policy.expressions.paths import Path
@@ -130,7 +129,7 @@ def _check_places(charge: Members, money: Any, notes: Notes) -> None:
             continue
         value = AMOUNT.read(node, Notes("", [""]))  # what is wrong with it has been noted already
         if value is not WRONG and money.round(value) != value:
-            notes.mistake(node.place, f"`{key.text}` {value} has more than the {money.places} places of `money`")
+            notes.mistake(node.place, f"`{key.text}` {value:f} has more than the {money.places} places of `money`")
 
 
 def _check_reference(policy: Members, notes: Notes) -> None:
@@ -165,7 +164,7 @@ def _read(parts: Any) -> Sequence[Any]:
 
 
 def _reads_own_row(path: Path) -> bool:
-    return OWN_ROW in path.text and own_row_attributes(path) != frozenset()
+    return own_row_attributes(path) != frozenset()
 
 
 def _check_prices_used(policy: Members, notes: Notes) -> None:

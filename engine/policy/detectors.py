@@ -69,8 +69,8 @@ class Outlier:
         from engine.policy import grammar  # noqa: PLC0415  a compiled policy needs none
 
         keys = {
-            "value": grammar.Key(grammar.Expression()),
-            "group": grammar.Key(grammar.Expression()),
+            "value": grammar.Key(grammar.FINDS_NUMBER),
+            "group": grammar.Key(grammar.FINDS_TEXT),
             "mads": grammar.Key(grammar.Number(Decimal(0), Decimal(1000))),
             "samples": grammar.Key(grammar.Number(*SAMPLES, whole=True)),
             "scale": grammar.Key(grammar.Word(tuple(Scale)), Scale.LINEAR.value),
@@ -133,8 +133,8 @@ class Falling:
         from engine.policy import grammar  # noqa: PLC0415  a compiled policy needs none
 
         keys = {
-            "value": grammar.Key(grammar.Expression()),
-            "group": grammar.Key(grammar.Expression()),
+            "value": grammar.Key(grammar.FINDS_NUMBER),
+            "group": grammar.Key(grammar.FINDS_TEXT),
             "below": grammar.Key(grammar.Number(Decimal("0.01"), Decimal("0.99"))),
             "last": grammar.Key(grammar.Number(Decimal(5), Decimal(1000), whole=True)),
             "within": grammar.Key(grammar.Duration()),

@@ -125,7 +125,13 @@ class Number:
     @property
     def wanted(self) -> str:
         """What would be right, in words."""
-        return f"a {'whole number' if self.whole else 'plain decimal'} from {self.low:f} to {self.high:f}"
+        return f"a {'whole number' if self.whole else 'plain decimal'} from {_bound(self.low)} to {_bound(self.high)}"
+
+
+def _bound(number: Decimal) -> str:
+    """Return a bound as a message shows it: nobody counts 28 zeros."""
+    text = f"{number:f}"
+    return re.sub(r"(?<![0-9])10{12,}(?![0-9])", lambda power: f"10^{len(power[0]) - 1}", text)
 
 
 class Instant:
@@ -159,18 +165,36 @@ class Duration:
         return timedelta(**{DURATION_UNITS[unit]: int(count)})
 
 
+@frozen(eq=False, repr=False)
 class Expression:
-    """JMESPath over the envelope (or, in a catch-up, over the row)."""
+    """JMESPath over the envelope (or, in a catch-up, over the row). ``wanted`` is what it has to find: a string, a number."""
+
+    wanted: str | None = None
 
     def read(self, node: Node, notes: Notes) -> Any:
         text = _scalar(node, notes, "a JMESPath expression, like detail.jobId")
         if text is None:
             return WRONG
         try:
-            return compile_path(text)
+            path = compile_path(text)
         except PolicyError as error:
             notes.mistake(node.place, error.mistakes[0].message)
             return WRONG
+        if self.wanted is not None and (problem := path.misfit(self.wanted)):
+            notes.mistake(node.place, problem)
+            return WRONG
+        return path
+
+
+FINDS_ANYTHING, FINDS_TEXT, FINDS_NUMBER = Expression(), Expression("string"), Expression("number")
+
+
+def _read_as(subject: str, shape: Shape, node: Node, notes: Notes) -> Any:
+    """Read a value; mistakes in it are told of ``subject``."""
+    outer, notes.subject = notes.subject, subject
+    value = shape.read(node, notes)
+    notes.subject = outer
+    return value
 
 
 def _nothing_more(_values: Any, _node: Any, _notes: Notes) -> None:
@@ -200,7 +224,8 @@ class ListOf:
         if len(node.nodes) < self.least:
             notes.mistake(node.place, f"has {len(node.nodes)} items; write at least {self.least}")
             return WRONG
-        values = [self.item.read(item, notes) for item in node.nodes]
+        item = f"an item of {notes.subject}" if notes.subject else ""
+        values = [_read_as(item, self.item, one, notes) for one in node.nodes]
         self.check(values, node, notes)
         linked = self.link(values, notes)
         return WRONG if any(value is WRONG for value in linked) else tuple(linked)
@@ -217,7 +242,7 @@ class MapOf:
         if not isinstance(node, Members) or len(node.pairs) < self.least:
             notes.mistake(node.place, f"is {'empty' if isinstance(node, Members) else kind_of(node)}; write a mapping")
             return WRONG
-        values = {key.text: self.value.read(value, notes) for key, value in node.pairs}
+        values = {key.text: _read_as(named(key.text), self.value, value, notes) for key, value in node.pairs}
         return WRONG if any(value is WRONG for value in values.values()) else values
 
 
@@ -294,7 +319,7 @@ class Keys:
         values = {}
         for name, value in node.pairs:
             if name.text in self.keys:
-                values[name.text] = self.keys[name.text].shape.read(value, notes)
+                values[name.text] = _read_as(named(name.text), self.keys[name.text].shape, value, notes)
             else:
                 notes.mistake(name.place, unknown_key(name.text, self.keys))
         return values

@@ -14,7 +14,7 @@ from engine.domain.money import Money
 from engine.policy.anomalies import ANOMALY
 from engine.policy.consistency import check_policy
 from engine.policy.event_patterns import EventPattern, Matcher
-from engine.policy.grammar import Duration, Expression, Key, Keys, ListOf, Name, Number, Text, Word
+from engine.policy.grammar import FINDS_TEXT, Duration, Key, Keys, ListOf, Name, Number, Text, Word
 from engine.policy.model import CatchUp, Clocks, Explain, Fields, Overdraft, Policy, UnknownJob, UnknownUser
 from engine.policy.patterns import required_values
 from engine.policy.patterns.index import PatternIndex
@@ -80,17 +80,17 @@ def _statuses(matcher: Matcher) -> tuple[str, ...] | None:
 
 EVENT = Keys(
     {
-        "job": Key(Expression()),
-        "user": Key(Expression()),
-        "time": Key(Expression()),
-        "reference": Key(Expression(), None),
+        "job": Key(FINDS_TEXT),
+        "user": Key(FINDS_TEXT),
+        "time": Key(FINDS_TEXT),
+        "reference": Key(FINDS_TEXT, None),
     }
 )
 
 CATCH_UP = Keys(
     {
         "when": Key(EventPattern()),
-        "event": Key(Keys({"source": Key(Text()), "detail-type": Key(Text()), "time": Key(Expression())})),
+        "event": Key(Keys({"source": Key(Text()), "detail-type": Key(Text()), "time": Key(FINDS_TEXT)})),
     },
     _catch_up,
 )

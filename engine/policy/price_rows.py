@@ -7,11 +7,15 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from attrs import frozen
+
 from engine.domain.instants import instant_text
 from engine.domain.money import DIGITS_MAX
 from engine.domain.price import Tier, TierModel
 from engine.policy.expressions.paths import Path
 from engine.policy.grammar import (
+    FINDS_ANYTHING,
+    FINDS_TEXT,
     WRONG,
     ByKind,
     Expression,
@@ -117,11 +121,11 @@ def _changes(selectors: int) -> MapOf:
 # --- rows and books ---------------------------------------------------------------------------------------------------
 
 
-ONE_OR_MORE = ByKind("a JMESPath expression or a list of them", scalar=Expression(), items=ListOf(Expression()))
-
-
+@frozen(eq=False, repr=False)
 class Selectors:
     """One JMESPath or several: the values that select a rate, the outermost first."""
+
+    each: Expression = FINDS_ANYTHING
 
     def read(self, node: Node, notes: Notes) -> Any:
         value = self.shape.read(node, notes)
@@ -134,7 +138,7 @@ class Selectors:
     @property
     def shape(self) -> Shape:
         """What it is made of."""
-        return ONE_OR_MORE
+        return ByKind("a JMESPath expression or a list of them", scalar=self.each, items=ListOf(self.each))
 
 
 def _price_row(values: Mapping[str, Any], node: Members, _notes: Notes) -> WrittenRow:
@@ -171,7 +175,7 @@ def _check_until(values: Mapping[str, Any], row: Members, notes: Notes) -> None:
     effective, until = values.get("effective", WRONG), values["until"]
     node = row.get("until")
     if node and effective and until and until <= effective:
-        notes.mistake(node.place, f"ends {instant_text(until)}, not after it is effective, {instant_text(effective)}")
+        notes.mistake(node.place, f"`until` is {instant_text(until)}, not after `effective`, {instant_text(effective)}")
 
 
 def _check_beside_changes(row: Members, notes: Notes) -> None:
@@ -214,14 +218,14 @@ def _check_oldest_first(rows: Sequence[Any], node: Items, notes: Notes) -> None:
     for (earlier, later), item in zip(pairwise(rows), node.nodes[1:], strict=True):
         if earlier is not WRONG and later is not WRONG and later.row.effective <= earlier.row.effective:
             since = instant_text(later.row.effective)
-            notes.mistake(item.place, f"is effective {since}, not after the row above; oldest first")
+            notes.mistake(item.place, f"`effective` is {since}, not after that of the row above; oldest first")
 
 
 PRICE_ROW = Keys(
     {
         "effective": Key(Instant()),
         "until": Key(Instant(), None),
-        "by": Key(Selectors(), ()),
+        "by": Key(Selectors(FINDS_TEXT), ()),
         "tiers": Key(Word(tuple(TierModel)), TierModel.GRADUATED.value),
         "rates": Key(_rates(SELECTORS_MAX), None),
         "changes": Key(_changes(SELECTORS_MAX), None),

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from engine.domain.money import ROUNDINGS, Money
 from engine.policy.charges import ChargeTerms
-from engine.policy.grammar import Expression, Key, Keys, ListOf, Name, Number, Text, Word
+from engine.policy.grammar import FINDS_NUMBER, FINDS_TEXT, Key, Keys, ListOf, Name, Number, Text, Word
 from engine.policy.price_books import PriceBook
 from engine.policy.price_rows import AMOUNT, PLACES_MAX
 from engine.policy.source import Items, Members, Notes, Scalar, named
@@ -129,7 +129,7 @@ def _check_bounds(values: Mapping[str, Any], terms: Members, notes: Notes) -> No
 
 PRICED_KEYS: Mapping[str, Key] = {
     "price": Key(Text("the name of a price book"), None),
-    "quantity": Key(Expression(), None),
+    "quantity": Key(FINDS_NUMBER, None),
     "amount": Key(AMOUNT, None),
 }
 
@@ -139,7 +139,7 @@ COMPONENT_KEYS: Mapping[str, Key] = {"name": Key(Name(), None), **PRICED_KEYS}
 def _terms_keys(component: Keys) -> Mapping[str, Key]:
     components = Key(ListOf(component, check=_check_components), ())
     bounds = {"minimum": Key(AMOUNT, None), "maximum": Key(AMOUNT, None)}
-    return {**PRICED_KEYS, "priced_at": Key(Expression(), None), **bounds, "components": components}
+    return {**PRICED_KEYS, "priced_at": Key(FINDS_TEXT, None), **bounds, "components": components}
 
 
 _OF_CHARGE = Keys(COMPONENT_KEYS, _component, _check_charge_component, or_amount=("price", "quantity"))

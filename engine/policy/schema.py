@@ -34,7 +34,7 @@ from engine.policy.grammar import (
 from engine.policy.loader import POLICY
 from engine.policy.price_rows import Change, Rate, Selectors
 from engine.policy.pricing import BESIDE_COMPONENTS
-from engine.policy.rules import REPEATS, TERMS_KEYS
+from engine.policy.rules import REPEATS
 from engine.policy.schema_patterns import ENVELOPE, PATTERNS, PRICED_ENVELOPE, ROW
 from engine.policy.sharing import NumberOrExpression
 from engine.policy.words import ABOUT, section_of
@@ -44,6 +44,9 @@ Schema = dict[str, Any]
 COMPONENTS = "components"
 RULES = "rules."
 """The keys that lead to the keys of a rule."""
+
+OF_ACTION = (*((kind.key, action) for action, kind in BY_ACTION.items()), (REPEATS, Action.DEBIT))
+"""Keys of a rule that have a meaning with one action."""
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -193,7 +196,7 @@ SCHEMAS: Mapping[type, Callable[[Any, str], Schema]] = {
 
 def _rule_of(action: Action, needed: str) -> Schema:
     """Return what the keys of a rule must be when it has this action."""
-    others = [name for name in TERMS_KEYS if name != needed] + [REPEATS] * (action is not Action.DEBIT)
+    others = [name for name, of in OF_ACTION if of is not action]
     meaningless = _without(others, f"Has no meaning in a {action} rule.")
     return {"if": _action_is(action), "then": {"allOf": [_needed(needed, f"A {action} rule needs `{needed}`."), meaningless]}}
 
@@ -280,8 +283,8 @@ def _apart(shape: Keys, path: str) -> Mapping[str, tuple[str, ...]]:
 
 def _offers(shape: Keys, path: str) -> Iterator[Schema]:
     """Yield under which conditions an editor offers a key: an action's own, and what does not stand beside what is there."""
-    for action, kind in BY_ACTION.items() if path == RULES else ():
-        yield {"if": _action_is(action), "then": _offer(path, kind.key)}
+    for name, action in OF_ACTION if path == RULES else ():
+        yield {"if": _action_is(action), "then": _offer(path, name)}
     for name, others in _apart(shape, path).items():
         yield {"if": {"anyOf": [{"required": [other]} for other in others]}, "else": _offer(path, name)}
 
@@ -291,7 +294,7 @@ def _offer(path: str, name: str) -> Schema:
 
 
 def _offered_elsewhere(shape: Keys, path: str) -> frozenset[str]:
-    return frozenset(_apart(shape, path)) | (frozenset(TERMS_KEYS) if path == RULES else frozenset())
+    return frozenset(_apart(shape, path)) | frozenset(name for name, _ in OF_ACTION if path == RULES)
 
 
 def _definition(path: str, name: str) -> str:

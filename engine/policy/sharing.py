@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.policy.grammar import Duration, Expression, Key, Keys, Name, Number
+from engine.policy.grammar import FINDS_NUMBER, Duration, Key, Keys, Name, Number
 from engine.policy.price_rows import AMOUNT
 from engine.policy.shares import ALL_OF_IT, RefundTerms, RevokeTerms
 from engine.policy.source import Members, Node, Notes, Scalar
@@ -26,7 +26,7 @@ class NumberOrExpression:
 
     def read(self, node: Node, notes: Notes) -> Any:
         is_number = isinstance(node, Scalar) and BEGINS_A_NUMBER.match(node.text) is not None
-        return (self.number if is_number else Expression()).read(node, notes)
+        return (self.number if is_number else FINDS_NUMBER).read(node, notes)
 
 
 PERCENT = NumberOrExpression(Number(Decimal(0), ALL_OF_IT))

@@ -11,7 +11,7 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from engine.domain.errors import Mistake, PolicyError
 from engine.policy.places import WORD_CHARACTERS_MAX, Place, named
@@ -73,6 +73,9 @@ class Members(NamedTuple):
 
 Node = Scalar | Items | Members
 
+SAYS_NO_SUBJECT = ("is ", "has ")
+"""How a message begins that is about the value of a key, and leaves the key to whoever reads it."""
+
 
 @define(eq=False, repr=False)
 class Notes:
@@ -82,6 +85,8 @@ class Notes:
     lines: list[str]
     mistakes: list[Mistake] = field(factory=list)
     warnings: list[Mistake] = field(factory=list)
+    subject: str = ""
+    """The key whose value is being read, as a message names it."""
     combinations: int = 0
     """Of alternatives (``$or``) in all patterns so far."""
     rates_taken_over: int = 0
@@ -89,7 +94,8 @@ class Notes:
 
     def mistake(self, place: Place, message: str) -> None:
         """Note a mistake. Raises PolicyError where there are so many that no more will help."""
-        self.mistakes.append(self._placed(place, message))
+        subject = self.subject if message.startswith(SAYS_NO_SUBJECT) else ""
+        self.mistakes.append(evolve(self._placed(place, message), subject=_on_one_line(subject) or None))
         if len(self.mistakes) == MISTAKES_MAX:
             self.mistakes.append(
                 self._placed(place, f"there are {MISTAKES_MAX} mistakes up to here; the rest has not been read")
@@ -102,7 +108,10 @@ class Notes:
 
     def error(self) -> PolicyError:
         """Return all mistakes in the order of the file, each once, however often an alias repeats it."""
-        mistakes = sorted(dict.fromkeys(self.mistakes), key=lambda mistake: (mistake.line or 0, mistake.column or 0))
+        once: dict[object, Mistake] = {}
+        for mistake in self.mistakes:
+            once.setdefault((mistake.line, mistake.column, mistake.message), mistake)
+        mistakes = sorted(once.values(), key=lambda mistake: (mistake.line or 0, mistake.column or 0))
         return PolicyError(mistakes, self.warnings)
 
     def _placed(self, place: Place, message: str) -> Mistake:

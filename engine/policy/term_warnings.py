@@ -10,10 +10,13 @@ from typing import Any
 from engine.domain.fact_kinds import FACT_KINDS, PRICED
 from engine.domain.instants import instant_text
 from engine.domain.money import canonical
+from engine.policy.expressions.paths import PLAIN
 from engine.policy.grammar import NUMBER, did_you_mean
+from engine.policy.patterns.parse import OR
 from engine.policy.price_books import DEFAULT_RATE, rates_by_unit
 from engine.policy.price_changes import WrittenRow
-from engine.policy.source import Items, Members, Node, Notes, Scalar, named
+from engine.policy.source import Items, Members, Node, Notes, Place, Scalar, named
+from engine.policy.word_warnings import expressions_in
 
 PERCENT_LEAST = Decimal(1)
 """So little of a charge, or less, is most likely meant as a share of 1."""
@@ -28,6 +31,7 @@ def warn_of_terms(values: Mapping[str, Any], policy: Members, notes: Notes) -> N
     """Note what is most likely not meant in rules and anomalies."""
     for rule in _members(policy.get("rules")):
         _warn_of_percent(rule, notes)
+        _warn_of_absent(rule, notes)
     for anomaly in _members(policy.get("anomalies")):
         _warn_of_rows(anomaly, values["prices"], notes)
 
@@ -43,6 +47,31 @@ def _warn_of_percent(rule: Members, notes: Notes) -> None:
         if isinstance(node, Scalar) and NUMBER.fullmatch(node.text) and 0 < Decimal(node.text) <= PERCENT_LEAST:
             share = canonical(Decimal(node.text) * 100)
             notes.warning(node.place, f"is {node.text} percent; for {node.text} of the whole write {share}")
+
+
+def _warn_of_absent(rule: Members, notes: Notes) -> None:
+    """A rule that asks for events without a field cannot take a figure or a time from it."""
+    absent = dict(_fields_without_value(rule.get("match"), ""))
+    for terms in (node for key, node in rule.pairs if key.text != "match" and absent):
+        for expression in expressions_in(terms, is_one=False):
+            above = next((field for field in absent if f"{expression.text}.".startswith(f"{field}.")), None)
+            if above is not None and PLAIN.fullmatch(expression.text):
+                line = absent[above].line
+                notes.warning(expression.place, f"these events have no {named(above)}: `match` says so in line {line}")
+
+
+def _fields_without_value(node: Node | None, above: str) -> Iterator[tuple[str, Place]]:
+    """Yield the fields that a pattern wants to be absent or null. Of alternatives (``$or``) nothing is known."""
+    for key, value in node.pairs if isinstance(node, Members) else ():
+        if isinstance(value, Members):
+            yield from _fields_without_value(value, f"{above}{key.text}.")
+        elif key.text != OR and isinstance(value, Items) and all(map(_is_without_value, value.nodes)):
+            yield f"{above}{key.text}", key.place
+
+
+def _is_without_value(test: Node) -> bool:
+    exists = test.get("exists") if isinstance(test, Members) else None
+    return (isinstance(test, Scalar) and test.is_empty) or (isinstance(exists, Scalar) and exists.text == "false")
 
 
 # --- rows that anomalies name -----------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ from engine.policy.price_books import DEFAULT_RATE
 from engine.policy.price_changes import WrittenRow
 from engine.policy.source import CORE_WORDS, Items, Members, Node, Notes, Place, Scalar, named
 
-EXPRESSIONS = frozenset({"by", "quantity", "priced_at", "value", "group", "same"})
-"""The keys of prices, rules and anomalies that hold expressions over events."""
+EXPRESSIONS = frozenset({"by", "quantity", "priced_at", "percent", "amount", "value", "group", "same"})
+"""The keys of prices, rules and anomalies that hold expressions over events (or a number, which is no path)."""
 
 LETTERS_MIN = 5
 """Fields of events have names like ``mode`` beside ``model``."""
@@ -178,20 +178,20 @@ def _expressions(policy: Members) -> Iterator[Scalar]:
     yield from (node for _, node in event.pairs if isinstance(node, Scalar)) if isinstance(event, Members) else ()
     for part in ("prices", "rules", "anomalies"):
         if (node := policy.get(part)) is not None:
-            yield from _expressions_in(node, is_one=False)
+            yield from expressions_in(node, is_one=False)
 
 
-def _expressions_in(node: Node, *, is_one: bool) -> Iterator[Scalar]:
+def expressions_in(node: Node, *, is_one: bool) -> Iterator[Scalar]:
     """Yield the scalars below the keys that hold expressions."""
     match node:
         case Scalar():
             yield from (node,) if is_one else ()
         case Items():
-            yield from (found for item in node.nodes for found in _expressions_in(item, is_one=is_one))
+            yield from (found for item in node.nodes for found in expressions_in(item, is_one=is_one))
         case Members():
             for key, value in node.pairs:
                 if key.text != "match":
-                    yield from _expressions_in(value, is_one=key.text in EXPRESSIONS)
+                    yield from expressions_in(value, is_one=key.text in EXPRESSIONS)
 
 
 def _path(node: Scalar) -> Word | None:

@@ -148,6 +148,7 @@ SECTIONS: Mapping[str, str] = {
     "prices.changes": "a-row-that-says-only-what-changes",
     "rules": "rules",
     "rules.match": "patterns",
+    "rules.repeats": "repeats",
     "rules.charge": "charge",
     "rules.charge.priced_at": "the-price-of-another-time",
     "rules.charge.components": "several-prices-in-one-event",

@@ -90,8 +90,9 @@ class _Priced:
     def _quantity_steps(self, path: Path, quantity: Decimal) -> Iterator[str]:
         calculations = _calculations(path, self.document)
         yield from calculations
-        if not (calculations and calculations[-1].startswith(f"{path.text.strip()} is ")):
-            yield f"{path.text} is {canonical(quantity)}"
+        text = " ".join(path.text.split())  # as a calculation is told: on one line
+        if not (calculations and calculations[-1].startswith(f"{text} is ")):
+            yield f"{text} is {canonical(quantity)}"
 
 
 # --- which row counts, and which rate ---------------------------------------------------------------------------------

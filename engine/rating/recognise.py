@@ -109,7 +109,7 @@ class Telling:
             return new
         if not old.once and new.once:  # since the first telling the rule has come to ignore repeats
             return Charge(old.amount, min(old.at, new.at), old.content, old.policy, new.once)
-        if new.at >= old.at or not old.once:
+        if new.at >= old.at or not old.once or self.is_its_event(old.content):
             return old
         may_cost_otherwise = old.policy == new.policy and not self.rests_on_row(old.content, new.content)
         amount = new.amount if may_cost_otherwise else old.amount  # another row of prices may have counted then

@@ -137,6 +137,17 @@ def test_what_no_test_reached_is_counted() -> None:
     ]
 
 
+@pytest.mark.parametrize("options", [(), ("--verbose",), ("--policy", "edited.yaml")])
+def test_no_line_is_wider_than_the_screen(folder: Path, options: tuple[str, ...]) -> None:
+    """Lines are folded between words, and no word is broken."""
+    (folder / "edited.yaml").write_text(POLICY.replace('"0.10"', '"0.11"'))
+
+    wide, narrow = (run(*options, columns=columns).stdout for columns in ("200", "40"))
+
+    assert wide.split() == narrow.split()
+    assert [] == [line for line in narrow.splitlines() if len(line) > 40 and len(line.split()) > 1]
+
+
 def test_what_no_test_reached_is_listed_on_demand() -> None:
     """And is still no failure."""
     listed = run("--verbose")

@@ -70,7 +70,7 @@ def test_each_row_shows_what_it_changes(validated: Any) -> None:
         "    veo-3   0.10 (default)  0.40  300 % more",
         "    1 other rate costs as much as before",
         "render-second from 2026-11-26T23:00:00Z until 2026-11-30T23:00:00Z:",
-        "    before and after it the row from 2026-07-01T00:00:00Z counts",
+        "    compared with the row from 2026-07-01T00:00:00Z, which has no end",
         "    rate     before  now",
         "    default  0.10    0.09999            under 0.1 %",
         "    veo-3    0.40    0.09999 (default)  75 % less",

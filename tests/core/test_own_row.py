@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +24,7 @@ from engine.reconcile.catch_up import row_event
 from tests.support.books import Books
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example
+from tools.environments import ROOT
 
 USER = ("user: detail.userId", 'user: "detail.userId || row.userId"')
 SECONDS = ("quantity: detail.seconds", "quantity: row.seconds")
@@ -160,6 +163,24 @@ def test_an_event_that_no_rule_takes_reads_nothing():
 
     assert [Outcome.IGNORED] == ledger.deliver(event("video.queued", {"jobId": "j-1"}))
     assert [] == reads
+
+
+def test_a_policy_without_rows_loads_nothing_of_what_reads_them():
+    """What the function imports costs milliseconds."""
+    program = """
+import pickle, sys
+from engine.domain.envelope import Envelope, Source
+from engine.policy import load_policy
+from engine.preview.dry_run import DryRun, store_of
+from tests.support.events import failed, rendered
+run = DryRun(pickle.loads(pickle.dumps(load_policy("policies/video.yaml"))), store_of())
+for document in (rendered(), failed(), rendered()):
+    run.reconcile(Envelope(document, Source.EVENT))
+print([name for name in sys.modules if name.endswith(("own_rows", "event_and_row"))])
+"""
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert "[]" == told.stdout.strip()
 
 
 def test_a_batch_reads_its_rows_together_and_only_events_without_a_row_come_back():
@@ -397,6 +418,34 @@ def test_a_revoke_whose_time_was_read_from_the_row_is_known_by_its_event():
     assert [Outcome.DUPLICATE] == ledger.deliver(first)
     assert [Outcome.REVOKED] == ledger.deliver(second)
     assert Decimal(1) == ledger.net("grant#o-1")
+
+
+ONCE = ("action: debit\n", "action: debit\n    repeats: ignore\n")
+
+
+@pytest.mark.parametrize("moved", ["2026-01-05T08:00:00Z", "2026-08-01T00:00:00Z"])
+def test_an_ignored_repeat_whose_time_was_read_from_the_row_is_known_by_its_event(moved: str) -> None:
+    """Earlier or later: the price of its first instant stays, also where the row's time now lies in another row of prices."""
+    ledger = books(FINISHED, ONCE, finishedAt="2026-01-05T10:00:00Z")
+    told = rendered()
+    ledger.deliver(told)
+
+    ledger.store.jobs["j-1"]["finishedAt"] = moved
+
+    assert [Outcome.DUPLICATE] == ledger.deliver(told)
+    assert [("debit", "-0.8000")] == ledger.lines("j-1")
+
+
+@pytest.mark.parametrize("hours", [("10", "12"), ("12", "10")])
+def test_an_ignored_repeat_is_worth_what_the_row_said_at_its_first_telling(hours: tuple[str, str]) -> None:
+    """A webhook that is sent again, in whatever order; the row has changed in between."""
+    ledger = books(USER, SECONDS, ONCE)
+    ledger.deliver(done(f"{hours[0]}:00"))
+
+    ledger.store.jobs["j-1"]["seconds"] = 80
+    ledger.deliver(done(f"{hours[1]}:00"))
+
+    assert Decimal("-0.8000") == ledger.net("j-1")
 
 
 def test_another_event_at_another_time_of_the_row_is_another_piece_of_work():

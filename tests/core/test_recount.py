@@ -236,7 +236,7 @@ def test_explain_tells_beforehand_what_the_entry_is_counted_by_afterwards(events
 def calculations(steps: tuple[str, ...]) -> list[str]:
     """Return the steps that calculate, each number without the zeros that a table does not keep (26.640)."""
     return [
-        re.sub(r"(\.\d*?)0+\b", r"\1", step).replace(". ", " ")
+        re.sub(r"\.0+\b|(\.\d*?)0+\b", r"\1", step)
         for step in steps
         if " x " in step or step.startswith(("together", "rounded"))
     ]

@@ -164,6 +164,14 @@ def test_an_event_without_what_a_calculation_needs_moves_nothing() -> None:
     assert Decimal(0) == ledger.net("j-1")
 
 
+def test_an_error_is_one_line_however_its_expression_is_written() -> None:
+    """A calculation is written on several lines where it is long."""
+    ledger = books(("quantity: detail.seconds", 'quantity: "add(\\n detail.width,\\n detail.frames)"'))
+
+    with pytest.raises(EventError, match=r"field add\( detail.width, detail.frames\): cannot be .*: detail.width is missing"):
+        ledger.deliver(rendered(seconds=10, frames=24))
+
+
 def test_a_row_is_not_held_to_what_the_scan_did_not_read() -> None:
     """A scan fetches what today's policy asks for: without `seconds` the row says nothing else than the event did."""
     ledger = books()

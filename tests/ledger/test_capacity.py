@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from benchmarks.capacity import KB, costs, item_bytes
+from benchmarks.capacity import KB, costs, item_bytes, read_units
+from engine.domain.envelope import Envelope, Source
 from engine.ledger.dynamodb.attributes import encode_item
-from engine.policy import load_policy
-from tests.support.events import failed, rendered
+from engine.ledger.dynamodb.store import DynamoStore
+from engine.ledger.store import Tables
+from engine.policy import Policy, load_policy
+from engine.preview.dry_run import Silence
+from engine.reconcile.reconciler import Reconciler
+from engine.runtime.clock import Clock
+from tests.support.events import event, failed, rendered
+from tests.support.policies import example
 from tools.environments import ROOT
 
 JOB, USER = "j-3f2b8c1e-77aa-4d10-9d3e-0a1b2c3d4e5f", "u-5d7e9a10-1234-4abc-8def-001122334455"
@@ -48,3 +56,68 @@ def test_an_entry_fits_into_a_kilobyte() -> None:
     assert max(cost.entry_bytes for cost in (debit, refund, void)) <= KB
     assert [7, 7, 5, 7] == [cost.write_units for cost in (debit, refund, void, duplicate)]
     assert debit.dollars < 7
+
+
+class Reads:
+    """A database with a row of each job, whose transactions all succeed; it counts the units of consistent reads."""
+
+    def __init__(self, row_bytes: int) -> None:
+        self.row_bytes, self.units = row_bytes, 0
+
+    def transact_write_items(self, **_request: Any) -> dict[str, Any]:
+        """Take a posting."""
+        return {}
+
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        """Return the row of one job."""
+        return {"Item": self._row(request["Key"], request)}
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        """Return the rows of some jobs."""
+        ((table, wanted),) = request["RequestItems"].items()
+        return {"Responses": {table: [self._row(key, wanted) for key in wanted["Keys"]]}}
+
+    def _row(self, key: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+        assert request["ConsistentRead"]
+        row = {**key, "userId": {"S": "u-1"}, "prompt": {"S": ""}}
+        row["prompt"] = {"S": "x" * (self.row_bytes - item_bytes(row))}
+        self.units += read_units(row)
+        return {name: value for name, value in row.items() if name in request["ExpressionAttributeNames"].values()}
+
+
+WITH_ROW = example(("user: detail.userId", 'user: "detail.userId || row.userId"'))
+
+
+def _silent(number: int) -> dict[str, Any]:
+    """Return an event that does not say its user."""
+    return event("video.rendered", {"jobId": f"j-{number}", "seconds": 8, "model": "veo-3", "result_url": "s3://r"})
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(
+    ("policy", "events", "row_bytes", "units"),
+    [
+        (example(), [rendered("j-1"), rendered("j-2")], 1000, 0),
+        (WITH_ROW, [rendered("j-1"), rendered("j-2")], 1000, 0),
+        (WITH_ROW, [_silent(1), rendered("j-2"), _silent(3)], 1000, 2),
+        (WITH_ROW, [_silent(1), _silent(2), _silent(3)], 4 * KB, 3),
+        (WITH_ROW, [_silent(1), _silent(2), _silent(3)], 4 * KB + 1, 6),
+    ],
+    ids=["a policy without rows", "events that say it", "two of three", "rows of 4 KB", "rows of more: all of a row counts"],
+)
+def test_a_charge_reads_a_unit_for_each_4_kb_of_the_row_that_it_needs_and_nothing_else(
+    policy: Policy, events: list[dict[str, Any]], row_bytes: int, units: int, *, together: bool
+) -> None:
+    """One by one and in a batch alike."""
+    database: Any = Reads(row_bytes)
+    clock = Clock()
+    reconciler = Reconciler(policy, DynamoStore(database, Tables(), clock), Silence(lambda _line: None, clock), clock)
+    envelopes = [Envelope(each, Source.QUEUE) for each in events]
+
+    if together:
+        assert not [end for end in reconciler.many(envelopes, clock.deadline(9)) if isinstance(end, Exception)]
+    else:
+        for envelope in envelopes:
+            reconciler.settled(envelope, clock.deadline(9))
+
+    assert units == database.units

@@ -66,7 +66,8 @@ def test_a_word_is_completed(editor: Editor, draft: Path, right: str, typed: str
     ("above", "indent", "offered"),
     [
         ("    action: refund\n", "    ", set()),
-        (CHARGE, "    ", set()),
+        (CHARGE, "    ", {"repeats"}),
+        ("    action: debit\n", "    ", {"repeats"}),
         ("    - effective: 2026-01-01T00:00:00Z\n", "      ", {"by", "until"}),
         ("unknown_user: refuse\n", "", {"unknown_job", "clock", "catch_up", "catch_up_ignore", "explain"}),
     ],

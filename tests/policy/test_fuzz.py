@@ -105,7 +105,24 @@ signs = st.sampled_from(
 )
 expressions = st.lists(
     st.sampled_from(
-        [*"ab.[]{}()|&@!?*`'\"\\:,<=0-1 \t", "&&", "||", "==", "sum(", "detail", "`1", "[?", "[::", "9" * 30, "é"]
+        [
+            *"ab.[]{}()|&@!?*`'\"\\:,<=0-1 \t",
+            "&&",
+            "||",
+            "==",
+            "sum(",
+            "multiply(",
+            "round_up(",
+            "from_seconds(",
+            "split(",
+            ",",
+            "detail",
+            "`1",
+            "[?",
+            "[::",
+            "9" * 30,
+            "é",
+        ]
     ),
     max_size=12,
 )

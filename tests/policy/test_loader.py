@@ -44,7 +44,7 @@ TOP = (
     " catch_up_ignore, explain"
 )
 IN_A_RULE = "allowed: name, match, action, repeats, charge, refund, grant, revoke, reason"
-ANY_AMOUNT = "write a plain decimal from 0 to 10000000000000000000000000000"
+ANY_AMOUNT = "write a plain decimal from 0 to 10^28"
 INSTANT = "write an instant with its zone, like 2026-07-01T00:00:00Z"
 
 
@@ -261,12 +261,12 @@ PRICES: list[Case] = [
     (
         "newest first",
         [("2025-01-01T00:00:00Z", "2027-01-01T00:00:00Z")],
-        ["10:7: is effective 2026-07-01T00:00:00Z, not after the row above; oldest first"],
+        ["10:7: `effective` is 2026-07-01T00:00:00Z, not after that of the row above; oldest first"],
     ),
     (
         "twice at one instant",
         [("2025-01-01T00:00:00Z", "2026-07-01T02:00:00+02:00")],
-        ["10:7: is effective 2026-07-01T00:00:00Z, not after the row above; oldest first"],
+        ["10:7: `effective` is 2026-07-01T00:00:00Z, not after that of the row above; oldest first"],
     ),
     (
         "several rates without `by`",
@@ -640,6 +640,23 @@ YAML: list[Case] = [
 def test_a_wrong_key_is_refused(changes, expected):
     """Unknown, missing, twice, or not known in this version: the author is told where, and what would be right."""
     assert expected == told(refused(example_text(*changes)), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("percent: 100", "percent: 110"), "`percent` is '110'; write a plain decimal from 0 to 100"),
+        (("user: detail.userId", "user: "), "`user` is empty; write a JMESPath expression, like detail.jobId"),
+        (('default: "0.10"', "default: cheap"), "`default` is 'cheap'; write "),
+        (("rules:", "rules: none\nrulez:"), "`rules` is `none`; write a list"),
+        (("unknown_user: refuse", "catch_up_ignore: [[queued]]"), "an item of `catch_up_ignore` is a list; write "),
+    ],
+)
+def test_a_mistake_names_the_key_whose_value_is_wrong(change: tuple[str, str], sentence: str) -> None:
+    """Whoever reads it in a log has no caret to look at."""
+    told = [str(mistake) for mistake in refused(example_text(change)).mistakes]
+
+    assert 1 == len([one for one in told if f": {sentence}" in one])
 
 
 @table(KINDS)

@@ -42,6 +42,27 @@ def test_so_few_percent_are_most_likely_a_share(percent: str, expected: list[str
 
 
 @pytest.mark.parametrize(
+    ("match", "expected"),
+    [
+        ("submittedAt: [{exists: false}]", ["17:47: these events have no `detail.submittedAt`"]),
+        ("submittedAt: [{exists: false}, null]", ["17:47: these events have no `detail.submittedAt`"]),
+        ("seconds: [null]", ["17:77: these events have no `detail.seconds`"]),
+        ("submittedAt: [{exists: true}]", []),
+        ("submittedAt: [{exists: false}, {prefix: x}]", []),
+        ("submitted: [{exists: false}]", []),
+    ],
+)
+def test_a_rule_for_events_without_a_field_cannot_ask_for_it(match: str, expected: list[str]) -> None:
+    """As far as its own pattern tells."""
+    rendered = "detail-type: [video.rendered]}\n    action: debit"
+    found = told(
+        (rendered, f"detail-type: [video.rendered], detail: {{{match}}}}}\n    action: debit"),
+        ("charge: {price: render-second,", "charge: {price: render-second, priced_at: detail.submittedAt,"),
+    )
+    assert [f"{start}: `match` says so in line 15" for start in expected] == found
+
+
+@pytest.mark.parametrize(
     ("tests", "expected"),
     [
         (f"[{SECOND} default]", []),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.domain.errors import PolicyError
+from engine.domain.money import DIGITS_MAX, EXACT
 from engine.policy.expressions.paths import PathProblem, compile_path
+from tests.support.policies import example
 
 DOCUMENT = {
     "width": 1280,
@@ -95,6 +100,66 @@ def test_arithmetic_is_exact(expression: str, number: str) -> None:
     assert (Decimal, number) == (type(value), format(value, "f"))
 
 
+NUMBERS = (
+    st.decimals(-(10**12), 10**12, places=6) | st.decimals("-1e38", "1e38", allow_nan=False) | st.integers(-(10**40), 10**40)
+)
+
+
+def fraction(number: Any) -> Fraction | None:
+    """Return a number as a fraction, or None for one that the ledger cannot hold."""
+    exact = Decimal(number)
+    places = max(0, -int(exact.normalize(EXACT).as_tuple().exponent))
+    whole = len(str(abs(int(exact)))) if abs(exact) >= 1 else 0
+    return Fraction(exact) if places + whole <= DIGITS_MAX else None
+
+
+def worked_out(expression: str, *numbers: Any) -> Fraction | None:
+    """Return what is found, as a fraction; None where nothing can be."""
+    try:
+        return Fraction(found(expression, dict(zip("abc", numbers, strict=False))))
+    except PathProblem:
+        return None
+
+
+@settings(max_examples=300, deadline=None)
+@given(NUMBERS, NUMBERS, NUMBERS)
+def test_arithmetic_agrees_with_fractions(a: Any, b: Any, c: Any) -> None:
+    """Whatever the numbers: the very result, or none where it or a number has more digits than the ledger."""
+    x, y, z = map(fraction, (a, b, c))
+    calculations = {
+        "add(a, b, c)": None if x is None or y is None or z is None else x + y + z,
+        "subtract(a, b, c)": None if x is None or y is None or z is None else x - y - z,
+        "multiply(a, b)": None if x is None or y is None else x * y,
+        "round_up(a, b)": None if x is None or y is None or y <= 0 else -(-x // y) * y,
+        "round_down(a, b)": None if x is None or y is None or y <= 0 else (x // y) * y,
+    }
+
+    for expression, expected in calculations.items():
+        holds = expected is not None and is_held(expected)
+        assert (expected if holds else None) == worked_out(expression, a, b, c), expression
+
+
+def is_held(number: Fraction) -> bool:
+    """Say whether a number has an end, and at most 38 digits written out."""
+    places = next((places for places in range(DIGITS_MAX + 1) if (number * 10**places).denominator == 1), None)
+    return places is not None and places + (len(str(abs(int(number)))) if abs(number) >= 1 else 0) <= DIGITS_MAX
+
+
+@settings(max_examples=300, deadline=None)
+@given(NUMBERS, NUMBERS)
+def test_a_quotient_is_right_to_the_last_of_its_28_digits(a: Any, b: Any) -> None:
+    """It differs from the true one by half a unit of its last place at most: the 28th digit, or the 38th place."""
+    x, y, quotient = fraction(a), fraction(b), worked_out("divide(a, b)", a, b)
+    if quotient is None:
+        assert x is None or not y or not Fraction(1, 10**DIGITS_MAX) / 2 < abs(x / y) < Fraction(10**DIGITS_MAX) or not x
+        return
+
+    assert x is not None
+    assert y
+    digits = Fraction(10) ** (len(str(int(abs(x / y)))) - 28) if abs(x / y) >= 1 else abs(x / y) / 10**27
+    assert abs(quotient - x / y) <= max(digits, Fraction(1, 10**DIGITS_MAX)) / 2
+
+
 @pytest.mark.parametrize(
     ("expression", "text"),
     [
@@ -139,6 +204,7 @@ def test_times_and_texts(expression: str, text: str) -> None:
         ("add(width, scenes[0].frames)", "scenes[0].frames is missing; a number is needed"),
         ('add(width, a."b d")', 'a."b d" is missing; a number is needed'),
         ("add( width , (missing||none) )", "(missing||none) is missing; a number is needed"),
+        ("add(\n  width,\n  (missing\n   || none)\n)", "(missing || none) is missing; a number is needed"),
         ("subtract(@, width)", "@ is {'width': 1280"),
         ("multiply(`1e20`, to_number('1e20'))", "multiply() makes a number that has more than 38 digits written out"),
         ("multiply(long, long)", "multiply() makes a number that has more than 38 digits written out"),
@@ -242,3 +308,47 @@ def test_what_can_never_work_is_refused_with_the_policy(expression: str, problem
 def test_a_function_looks_at_what_its_arguments_look_at(expression: str, attributes: set[str] | None) -> None:
     """So a scan fetches these attributes of a row and no others."""
     assert attributes == compile_path(expression).row_attributes()
+
+
+CHARGE = "quantity: detail.seconds"
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "problem"),
+    [
+        ((CHARGE, "quantity: \"multiply(detail.seconds, 'a')\""), 17, "is wrong: multiply() takes a number, not 'a'"),
+        ((CHARGE, "quantity: \"split(detail.model, '-')\""), 17, "finds a list of texts, and a number is needed here"),
+        ((CHARGE, "quantity: from_seconds(detail.seconds)"), 17, "finds a text, and a number is needed here"),
+        (
+            ("by: detail.model", 'by: "round_up(detail.seconds, `5`)"'),
+            8,
+            "finds a number, and a text is needed here: to_string()",
+        ),
+        (("by: detail.model", "by: [\"split(detail.model, '-')\"]"), 8, "finds a list of texts, and one text is needed here"),
+        (("time: time}", 'time: "multiply(detail.at, `1000`)"}'), 3, "finds a number, and a text is needed here"),
+        (("time: updatedAt", 'time: "divide(updatedAt, `1000`)"'), 34, "finds a number, and a text is needed here"),
+    ],
+)
+def test_validate_says_where_a_calculation_cannot_stand(change: tuple[str, str], place: int, problem: str) -> None:
+    """By its literals, and by what it finds: a rate is selected by a text, a quantity is a number, an instant is a text."""
+    with pytest.raises(PolicyError) as refusal:
+        example(change)
+
+    mistake = refusal.value.mistakes[0]
+    assert (place, True) == (mistake.line, problem in mistake.message), str(mistake)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (CHARGE, 'quantity: "round_up(detail.seconds, `5`)"'),
+        (CHARGE, "quantity: \"split(detail.model, '-')[1]\""),
+        ("by: detail.model", 'by: "to_string(round_up(detail.seconds, `5`))"'),
+        ("by: detail.model", "by: [\"split(detail.model, '-')[0]\"]"),
+        ("time: time}", "time: from_milliseconds(detail.at)}"),
+        ("time: updatedAt", "time: \"in_zone(updatedAt, '+08:00')\""),
+    ],
+)
+def test_a_calculation_stands_where_it_finds_what_is_needed(change: tuple[str, str]) -> None:
+    """A digit in a text may be a quantity."""
+    assert example(change)

@@ -24,6 +24,7 @@ DOCUMENT = {
     [
         ("multiply(width, height)", ["multiply(width, height) is 1280 x 720 = 921600"]),
         (" multiply(width,height)", ["multiply(width,height) is 1280 x 720 = 921600"]),
+        ("multiply(\n  width,\n  height\n)\n", ["multiply( width, height ) is 1280 x 720 = 921600"]),
         ("round_up(seconds, `5`)", ["round_up(seconds, `5`) is 12 up to 15"]),
         ("round_down(seconds, `5`)", ["round_down(seconds, `5`) is 12 down to 10"]),
         ("subtract(seconds, below, `1`)", ["subtract(seconds, below, `1`) is 12 - (-12) - 1 = 23"]),

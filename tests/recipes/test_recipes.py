@@ -128,6 +128,15 @@ def test_the_amounts_on_the_page_are_what_the_policy_tests_expect(recipe: Recipe
         assert {abs(Decimal(amount)) for amount in amounts(posted)} <= results | {Decimal(0)}, name
 
 
+@pytest.mark.parametrize("recipe", [one for one in recipes() if one.row], ids=lambda recipe: recipe.name)
+def test_the_status_of_its_row_is_known_to_the_scan(recipe: Recipe) -> None:
+    """Else every scan would count the row, and alarm; and a recipe with a row is one that reads it."""
+    row, policy = json.loads((recipe.row or Path()).read_text()), recipe.policy.read_text()
+
+    assert row["status"] in load_policy(recipe.policy).catch_up_ignore
+    assert "row." in policy
+
+
 @EVERY
 def test_what_the_page_quotes_is_in_the_files(recipe: Recipe) -> None:
     """Lines of the policy stand on the page as they stand in the file."""

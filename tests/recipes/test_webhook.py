@@ -13,10 +13,12 @@ import boto3
 import pytest
 
 from tests.support.documentation import read_page
-from tests.support.recipes import INDEX
+from tests.support.recipes import INDEX, Recipe, recipes
 
 KEY = b"a secret of thirty-two bytes, ok"
 BODY = '{"id": "evt_abc123", "type": "video.completed", "created_at": 1772443800, "data": {"id": "video_abc123"}}'
+
+WEBHOOKS = [recipe for recipe in recipes() if "(../README.md#a-webhook)" in recipe.page.text]
 
 type Handler = Callable[[dict[str, Any], None], dict[str, int]]
 
@@ -80,6 +82,18 @@ def test_what_the_address_names_is_added(handler: Handler, bus: Bus) -> None:
 
     (entry,) = bus.entries
     assert ("webhook", {"data": [{"cost": 0.0013}], "userId": "ana"}) == (entry["DetailType"], json.loads(entry["Detail"]))
+
+
+@pytest.mark.parametrize("recipe", WEBHOOKS, ids=lambda recipe: recipe.name)
+def test_the_payloads_of_a_recipe_are_what_the_function_puts(recipe: Recipe, handler: Handler, bus: Bus) -> None:
+    """Detail-type and detail; what no provider sends comes from the webhook's address."""
+    for payload in recipe.payloads.values():
+        body = {name: value for name, value in payload["detail"].items() if name != "userId"}
+        address = {name: value for name, value in payload["detail"].items() if name == "userId"}
+        handler(request(json.dumps(body), queryStringParameters=address or None), None)
+
+    expected = [(payload["detail-type"], payload["detail"]) for payload in recipe.payloads.values()]
+    assert expected == [(entry["DetailType"], json.loads(entry["Detail"])) for entry in bus.entries]
 
 
 def test_a_webhook_that_somebody_else_signed_is_refused(handler: Handler, bus: Bus) -> None:

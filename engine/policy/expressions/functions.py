@@ -58,7 +58,7 @@ class Parameter(NamedTuple):
 class Function(NamedTuple):
     """A function: its parameters, of which the last may stand for more than one argument, its result, and what it does.
 
-    A named tuple is made in a tenth of the time that attrs takes; a cold start of a policy that calculates waits for it.
+    A named tuple is made in half the time that attrs takes; the cold start of a policy that calculates waits for it.
     """
 
     parameters: tuple[Parameter, ...]

@@ -25,6 +25,14 @@ LEVELS_MAX = 64
 ROW = "detail"
 """The member of a catch-up event that is the job's row."""
 
+MISFITS: Mapping[tuple[str, str], str] = {
+    ("number", "string"): "finds a number, and a text is needed here: to_string() makes one of it",
+    ("array", "string"): "finds a list of texts, and one text is needed here: [0] behind it is the first of them",
+    ("string", "number"): "finds a text, and a number is needed here",
+    ("array", "number"): "finds a list of texts, and a number is needed here",
+}
+"""What is wrong with the result of a function, by its type and the type that is wanted."""
+
 Search = Callable[[Any], Any]
 
 
@@ -53,6 +61,15 @@ class Path:
 
     def __reduce__(self) -> tuple[Callable[..., Path], tuple[Any, ...]]:
         return (compile_path, (self.text,)) if self._tree is None else (linked_path, (self.text, self._tree))
+
+    def misfit(self, wanted: str) -> str | None:
+        """Return what is wrong where a text or a number is ``wanted`` and a function of this language finds something else."""
+        if self._tree is None or self._tree["type"] != "function_expression":
+            return None
+        from engine.policy.expressions.functions import FUNCTIONS  # noqa: PLC0415  only what is not a plain path pays for it
+
+        function = FUNCTIONS.get(self._tree["value"])
+        return MISFITS.get((function.result, wanted)) if function is not None else None
 
     def row_attributes(self) -> frozenset[str] | None:
         """Return the attributes of a job's row that the expression can look at, or None where that cannot be told."""

@@ -85,7 +85,7 @@ def _no_number(name: str) -> Any:
 class ExactParser(Parser):
     """The library's parser over that lexer, without the library's cache: its literals are binary floats.
 
-    Each part of the tree that stands by itself (the whole, an argument, what is in brackets) knows its ``text``.
+    Each part of the tree that stands by itself (the whole, an argument, what is in brackets) knows its ``text``, on one line.
     """
 
     def _parse(self: Any, expression: str) -> ParsedResult:
@@ -102,7 +102,7 @@ class ExactParser(Parser):
     def _expression(self: Any, binding_power: int = 0) -> Any:
         start = self._lookahead_token(0)["start"]
         tree = super()._expression(binding_power)  # type: ignore[misc]
-        tree["text"] = self._written[start : self._lookahead_token(0)["start"]].strip()
+        tree["text"] = " ".join(self._written[start : self._lookahead_token(0)["start"]].split())
         return tree
 
     def parse(self: Any, expression: str) -> ParsedResult:

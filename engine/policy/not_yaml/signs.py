@@ -11,6 +11,8 @@ from engine.policy.places import Place, named
 
 NAMES = {"\t": "a tab", "\u00a0": "a no-break space", "\ufeff": "a byte order mark", "\u3000": "a wide space"}
 ODD_INDENT = re.compile(r"[ -]*(?P<odd>[^\S ]|[\ufeff\u200b])")
+
+
 # --- blanks -----------------------------------------------------------------------------------------------------------
 
 

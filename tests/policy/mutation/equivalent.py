@@ -67,7 +67,7 @@ def is_list_of_one(mutant: Mutant, tree: Tree) -> bool:
 
 def is_rate_like_the_default(mutant: Mutant, tree: Tree) -> bool:
     """Who finds no rate of its own pays the default, which is as much, and no anomaly looks at which of them it was."""
-    if any(fits(spot.path, "anomalies.*.match.charge.price|unit") for spot in tree.spots):
+    if any(fits(spot.path, "anomalies.*.match.charge.price|unit|defaulted") for spot in tree.spots):
         return False
     is_lost = mutant.operator == "key removed" or mutant.operator.startswith("key misspelt")
     default = tree.by_path.get((*mutant.path[:-1], DEFAULT_RATE))

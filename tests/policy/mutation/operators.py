@@ -197,6 +197,21 @@ def moved_numbers(up: int) -> Operator:
     return operator
 
 
+def slipped_points(places: int) -> Operator:
+    """Return the operator that moves the point of each number by some digits: 30 for 0.30, a half for fifty percent."""
+
+    def operator(tree: Tree) -> Iterator[Change]:
+        for spot in scalars(tree):
+            if (
+                NUMBER.fullmatch(spot.scalar or "")
+                and not fits(spot.path, "version", "money.**")
+                and Decimal(spot.scalar or "")
+            ):
+                yield _moved(tree, spot, f"{Decimal(spot.scalar or '').scaleb(places):f}")
+
+    return operator
+
+
 def moved_instants(**by: int) -> Operator:
     """Return the operator that moves each instant."""
 
@@ -306,6 +321,22 @@ def dropped(*lists: str) -> Operator:
     return operator
 
 
+def misused_rows(tree: Tree) -> Iterator[Change]:
+    """Each row's `rates` become `changes`, and the other way round."""
+    for spot in (spot for spot in tree.spots if fits(spot.path, "prices.*.*.rates", "prices.*.*.changes")):
+        row, other = spot.path[:-1], "changes" if spot.path[-1] == "rates" else "rates"
+        text = tree.with_key(spot, other)
+        at = tuple(path for path in Tree(text).by_path if path[: len(row)] == row)  # its `by`, its rates, or all of it
+        yield Change(spot.path, text, at, is_loose=True)
+
+
+def rates_to_null(tree: Tree) -> Iterator[Change]:
+    """Null stands for each rate: in `changes` the rate is taken away."""
+    for spot in scalars(tree):
+        if spot.key is not None and fits(spot.path, "prices.*.*.rates|changes.*.**"):
+            yield _valued(tree, spot, "null", is_loose=True)
+
+
 def swapped_rules(tree: Tree) -> Iterator[Change]:
     """Each two rules that follow each other change places."""
     for one, other in tree.neighbours(("rules",)):
@@ -336,6 +367,8 @@ OPERATORS: Mapping[str, Operator] = {
     "JMESPath replaced": other_expressions,
     "number moved up": moved_numbers(+1),
     "number moved down": moved_numbers(-1),
+    "point slipped to the right": slipped_points(+2),
+    "point slipped to the left": slipped_points(-2),
     "instant a day later": moved_instants(days=1),
     "instant a day earlier": moved_instants(days=-1),
     "instant ten years later": moved_instants(days=YEARS),
@@ -352,6 +385,9 @@ OPERATORS: Mapping[str, Operator] = {
     "rule dropped": dropped("rules.*"),
     "rules swapped": swapped_rules,
     "price row dropped": dropped("prices.*.*"),
+    "rates and changes confused": misused_rows,
+    "rate -> null": rates_to_null,
+    "component dropped": dropped("rules.*.charge|grant.components.*"),
     "anomaly dropped": dropped("anomalies.*"),
     "catch-up dropped": dropped("catch_up.*"),
 }

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path as FilePath
 
 from attrs import frozen
 
 from engine.domain.errors import PolicyError
-from engine.policy import parse_policy
+from engine.policy import Policy, parse_policy
+from engine.policy.far_dates import far_dates
 from engine.preview.policy_tests import PolicyTest, load_tests, run_test
 from tests.policy.mutation.equivalent import equivalence
 from tests.policy.mutation.operators import OPERATORS, Mutant, mutants
@@ -18,6 +20,10 @@ from tests.policy.mutation.tree import Tree
 
 POLICIES = FilePath(__file__).parents[3] / "policies"
 SHIPPED = sorted(POLICIES.glob("*.yaml"))
+RECIPES = sorted((POLICIES.parent / "docs" / "recipes").glob("*/policy.yaml"))
+
+TODAY = datetime(2026, 12, 1, tzinfo=UTC)
+"""When dates lie far ahead."""
 
 
 class Verdict(StrEnum):
@@ -25,6 +31,8 @@ class Verdict(StrEnum):
 
     REFUSED = "validate"
     FAILED = "tests"
+    WARNED = "warned"
+    """No test fails, and ``validate`` warns of it in the right line."""
     EQUIVALENT = "equivalent"
     CONTRADICTED = "contradicted"
     """A test tells it from the policy, though a reason says that none can: the reason is wrong."""
@@ -58,8 +66,8 @@ def judge_text(text: str, tests: Sequence[PolicyTest] = (), every: int = 1) -> l
 
 
 def tests_of(path: FilePath) -> tuple[PolicyTest, ...]:
-    """Return the tests of a policy file: those of its name beside it."""
-    return load_tests(path.parent / "tests" / path.name).tests
+    """Return the tests of a policy file: those of its name beside it, or those of a recipe."""
+    return load_tests(path.parent / ("tests.yaml" if path in RECIPES else f"tests/{path.name}")).tests
 
 
 def _judge(mutant: Mutant, tree: Tree, tests: Sequence[PolicyTest]) -> Judged:
@@ -72,19 +80,30 @@ def _judge(mutant: Mutant, tree: Tree, tests: Sequence[PolicyTest]) -> Judged:
     reason = equivalence(mutant, tree)
     if failed is not None:
         return Judged(mutant, Verdict.CONTRADICTED if reason else Verdict.FAILED, failed)
-    return Judged(mutant, Verdict.EQUIVALENT, reason) if reason else Judged(mutant, Verdict.SURVIVED)
+    if reason:
+        return Judged(mutant, Verdict.EQUIVALENT, reason)
+    return _warned(mutant, policy, tree) or Judged(mutant, Verdict.SURVIVED)
+
+
+def _warned(mutant: Mutant, policy: Policy, tree: Tree) -> Judged | None:
+    """Return what is warned of and was not before, if it stands where the change is."""
+    before = {warning.message for warning in parse_policy(tree.text, "mutant.yaml").warnings}
+    told = [*policy.warnings, *far_dates(policy, mutant.text.encode(), "mutant.yaml", TODAY)]
+    new = [warning for warning in told if warning.message not in before]
+    here = next((warning for warning in new if warning.line in mutant.at | mutant.felt), None)
+    return Judged(mutant, Verdict.WARNED, str(here).split("\n", maxsplit=1)[0]) if here is not None else None
 
 
 def caught_share(judged: Iterable[Judged]) -> float:
     """Return how many of the mutants that are not equivalent were caught, of 1."""
     counts = Counter(one.verdict for one in judged)
-    caught = counts[Verdict.REFUSED] + counts[Verdict.FAILED]
+    caught = counts[Verdict.REFUSED] + counts[Verdict.FAILED] + counts[Verdict.WARNED]
     return caught / (caught + counts[Verdict.SURVIVED])
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
-HEAD = ("operator", "mutants", "validate", "tests", "equivalent", "survived", "right line")
+HEAD = ("operator", "mutants", "validate", "tests", "warned", "equivalent", "survived", "right line")
 
 
 def report(judged: list[Judged]) -> str:
@@ -97,7 +116,7 @@ def report(judged: list[Judged]) -> str:
 def _row(name: str, judged: list[Judged]) -> tuple[str, ...]:
     counts = Counter(one.verdict for one in judged)
     rightly = sum(one.is_rightly_placed for one in judged if one.verdict is Verdict.REFUSED)
-    shown = (Verdict.REFUSED, Verdict.FAILED, Verdict.EQUIVALENT, Verdict.SURVIVED)
+    shown = (Verdict.REFUSED, Verdict.FAILED, Verdict.WARNED, Verdict.EQUIVALENT, Verdict.SURVIVED)
     return (name, str(len(judged)), *(str(counts[verdict]) for verdict in shown), f"{rightly}/{counts[Verdict.REFUSED]}")
 
 
