@@ -201,7 +201,8 @@ def test_the_recount_says_what_goes_back():
         ("amount: -1", "write a plain decimal from 0 to"),
         ('amount: "0.00001"', "`amount` 0.00001 has more than the 4 places of `money`"),
         ("amount: detail.", "is no JMESPath expression"),
-        ("amount: [1]", "is a list; write a JMESPath expression"),
+        ("percent: [1]", "is a list; write a plain decimal from 0 to 100, or a JMESPath expression that finds it"),
+        ("percent: ~", "is empty; write a plain decimal from 0 to 100, or a JMESPath expression that finds it"),
         ("share: 1, percent: 5", "`share` is not known here"),
     ],
 )
