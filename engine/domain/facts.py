@@ -167,6 +167,7 @@ class Facts:
             flags[name] = max(at, flags.get(name, at))
         charges, refunds = _latest({*self.charges, *new.charges}), _may_count({*self.refunds, *new.refunds})
         has_own_time = bool(charges or refunds)
+        revokes = (*self.revokes, *new.revokes)
         return Facts(
             charges=charges,
             refunds=refunds,
@@ -174,7 +175,7 @@ class Facts:
             flags=tuple(sorted(flags.items())),
             weak_charges=() if has_own_time else _latest({*self.weak_charges, *new.weak_charges}),
             weak_refunds=_latest_by_rule((*self.weak_refunds, *new.weak_refunds)),
-            revokes=_latest_of_series((*self.revokes, *new.revokes)),
+            revokes=_latest_of_series(revokes) if revokes else (),
         )
 
     def same_work(self, other: Facts) -> bool:
@@ -218,7 +219,8 @@ class Facts:
     @property
     def counting(self) -> tuple[Fact | None, ...]:
         """What decides the cost. As long as it stays, the cost does."""
-        return self.charge, self.refund, self.grant, *self.revoking
+        decide = self.charge, self.refund, self.grant
+        return (*decide, *self.revoking) if self.revokes else decide
 
     def latest(self) -> Charge | Refund | None:
         """Return the latest fact with a time of its own, else the latest weak one; a refund before a charge of its instant."""
@@ -231,10 +233,18 @@ NOTHING_KNOWN = Facts()
 def _latest(charges: set[Charge]) -> tuple[Charge, ...]:
     if len(charges) <= 1:
         return tuple(charges)
-    if any(charge.once for charge in charges):
+    if ignores_repeats(charges):
         return _latest_first(charges)
     at = max(charge.at for charge in charges)
     return _smallest_first(charge for charge in charges if charge.at == at)
+
+
+def ignores_repeats(charges: Iterable[Charge]) -> bool:
+    """Say whether repeats of any of these charges are ignored."""
+    for charge in charges:  # noqa: SIM110  every event asks, and a generator takes three times as long
+        if charge.once:
+            return True
+    return False
 
 
 def _latest_first(charges: set[Charge]) -> tuple[Charge, ...]:
@@ -294,10 +304,9 @@ def _by_series(revoke: Revoke) -> tuple[str, Decimal, Decimal, Content, str]:
 
 def _most_generous(refunds: tuple[Refund, ...], charge: Charge) -> Refund | None:
     in_time = [refund for refund in refunds if refund.is_in_time_for(charge)]
-    latest_at = in_time[-1].at if in_time else None
-    of_latest = [refund for refund in in_time if refund.at == latest_at]
-    if len(of_latest) <= 1:
-        return of_latest[0] if of_latest else None
+    if len(in_time) <= 1:
+        return in_time[0] if in_time else None
+    of_latest = [refund for refund in in_time if refund.at == in_time[-1].at]
     return max(of_latest, key=lambda refund: (refund.gives(charge), refund.percent or ZERO))
 
 

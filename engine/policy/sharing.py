@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.policy.grammar import FINDS_NUMBER, Duration, Key, Keys, Name, Number
+from engine.policy.grammar import FINDS_NUMBER, WRONG, Duration, Key, Keys, Name, Number, kind_of
 from engine.policy.price_rows import AMOUNT
 from engine.policy.shares import ALL_OF_IT, RefundTerms, RevokeTerms
 from engine.policy.source import Members, Node, Notes, Scalar
@@ -25,8 +25,12 @@ class NumberOrExpression:
     number: Number
 
     def read(self, node: Node, notes: Notes) -> Any:
-        is_number = isinstance(node, Scalar) and BEGINS_A_NUMBER.match(node.text) is not None
-        return (self.number if is_number else FINDS_NUMBER).read(node, notes)
+        if not isinstance(node, Scalar) or node.is_empty or not node.text.strip():
+            notes.mistake(
+                node.place, f"is {kind_of(node)}; write {self.number.wanted}, or a JMESPath expression that finds it"
+            )
+            return WRONG
+        return (self.number if BEGINS_A_NUMBER.match(node.text) else FINDS_NUMBER).read(node, notes)
 
 
 PERCENT = NumberOrExpression(Number(Decimal(0), ALL_OF_IT))

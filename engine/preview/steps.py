@@ -18,6 +18,7 @@ from engine.policy.charges import ChargeTerms
 from engine.policy.expressions.paths import PLAIN, Path
 from engine.policy.model import Fields, Policy
 from engine.policy.price_books import DEFAULT_RATE, PriceBook, PriceRow, Rates
+from engine.policy.shares import Share
 from engine.rating.arithmetic import price_steps
 from engine.rating.assess import with_own_row
 from engine.rating.cost import told_steps
@@ -30,7 +31,16 @@ def steps_of(envelope: Envelope, assessment: Assessment, policy: Policy) -> Iter
     yield from _field_steps(document, policy.fields)
     if assessment.price is not None and isinstance(rule.terms, ChargeTerms):
         yield from _Priced.of(document, assessment, rule.terms).steps(rule.terms, assessment.price, policy.money)
-    yield from told_steps(assessment.fact)
+    calculations = tuple(_share_steps(document, rule.terms)) if isinstance(rule.terms, Share) else ()
+    yield from calculations
+    said = {step.partition(" = ")[0].rpartition(" is ")[0] for step in calculations}
+    yield from (step for step in told_steps(assessment.fact) if step.rpartition(" is ")[0] not in said)
+
+
+def _share_steps(document: Document, share: Share) -> Iterator[str]:
+    """Yield how an event comes to the figure that goes back, where that is worked out."""
+    for path in share.paths():
+        yield from _calculations(path, document)
 
 
 def _field_steps(document: Document, fields: Fields) -> Iterator[str]:

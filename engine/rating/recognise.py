@@ -10,7 +10,6 @@ import functools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
@@ -19,7 +18,7 @@ from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEAT_AFTER_R
 from engine.domain.digits import in_digits
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError, RowNeeded
-from engine.domain.facts import TOLD_BY, Charge, Content, Facts, Grant
+from engine.domain.facts import TOLD_BY, Charge, Content, Facts, Grant, ignores_repeats
 from engine.domain.instants import instant_text, read_instant
 from engine.domain.job_row import OWN_ROW
 from engine.domain.money import PLAIN_DECIMAL, canonical, read_number
@@ -96,7 +95,7 @@ class Telling:
 
     def first_charges(self, known: tuple[Charge, ...], new: tuple[Charge, ...]) -> tuple[Charge, ...]:
         """Return the new charges, each that is known as it was first told, or where repeats are ignored first happened."""
-        if not any(charge.once for charge in (*known, *new)):
+        if not ignores_repeats(known) and not ignores_repeats(new):
             return self.first_told(known, new)
         with_once_first = sorted(known, key=lambda charge: not charge.once)
         return tuple(self._first_charge(with_once_first, charge) for charge in new)
@@ -244,8 +243,9 @@ def doubts(telling: Telling, known: Facts, new: Facts, skew: timedelta) -> Itera
     yield from _replaced(telling, known, new)
     yield from _close_calls(known, known.join(new), skew)
     yield from _repeated(telling, known, new)
-    yield from _repeated_after_refund(telling.facts.charges, known.charges, new.charges, known)
-    yield from _repeated_after_refund(telling.facts.weak_charges, known.weak_charges, new.weak_charges, known)
+    if ignores_repeats(new.charges) or ignores_repeats(new.weak_charges):
+        yield from _repeated_after_refund(telling.facts.charges, known.charges, new.charges, known)
+        yield from _repeated_after_refund(telling.facts.weak_charges, known.weak_charges, new.weak_charges, known)
 
 
 def _conflicts(known: Facts, new: Facts) -> Iterator[Doubt]:
@@ -277,7 +277,9 @@ def _is_same_work(telling: Telling, known: Facts, claim: Charge) -> bool:
 
 
 def _close_calls(known: Facts, facts: Facts, skew: timedelta) -> Iterator[Doubt]:
-    for charge in takewhile(lambda charge: charge.at == facts.charges[0].at, facts.charges):
+    for charge in facts.charges:
+        if charge.at != facts.charges[0].at:
+            return  # an earlier one, of which only repeats are known
         for refund in facts.refunds:
             is_new = charge not in known.charges or refund not in known.refunds
             if is_new and timedelta(0) < abs(charge.at - refund.at) <= skew:

@@ -165,6 +165,22 @@ def test_the_reasons_say_what_the_event_said_and_what_goes_back():
     assert any(line.startswith("  0.3334 credits of what the job was charged goes back, if it is not") for line in lines)
 
 
+def test_a_figure_may_be_worked_out_and_each_step_is_told():
+    """Of 8 seconds 3 were not delivered: 37.5 % of 0.80 go back."""
+    share = 'percent: "divide(multiply(detail.missing, `100`), detail.seconds)"'
+    ledger = books(share)
+    told = failed(missing=3, seconds=8)
+    ledger.deliver(rendered(), told)
+
+    assert Decimal("-0.50") == ledger.net("j-1")
+    lines = list(reasons_for(told, giving(share)).lines())
+    assert [
+        "  multiply(detail.missing, `100`) is 3 x 100 = 300",
+        "  divide(multiply(detail.missing, `100`), detail.seconds) is 300 / 8 = 37.5",
+        "  37.5 % of what the job was charged goes back; as its first event, of nothing",
+    ] == [line for line in lines if "detail.missing" in line or "37.5" in line]
+
+
 def test_the_recount_says_what_goes_back():
     """In credits where the policy says an amount."""
     ledger = books("amount: detail.credited")
@@ -185,7 +201,8 @@ def test_the_recount_says_what_goes_back():
         ("amount: -1", "write a plain decimal from 0 to"),
         ('amount: "0.00001"', "`amount` 0.00001 has more than the 4 places of `money`"),
         ("amount: detail.", "is no JMESPath expression"),
-        ("amount: [1]", "is a list; write a JMESPath expression"),
+        ("percent: [1]", "is a list; write a plain decimal from 0 to 100, or a JMESPath expression that finds it"),
+        ("percent: ~", "is empty; write a plain decimal from 0 to 100, or a JMESPath expression that finds it"),
         ("share: 1, percent: 5", "`share` is not known here"),
     ],
 )

@@ -96,6 +96,17 @@ def test_a_render_after_a_failure_is_free_and_flagged_once():
     )
 
 
+def test_what_the_row_says_is_fixed_at_the_first_telling():
+    """The event says nothing of its own. The row has 8 seconds, and 5 when the earlier sending arrives: 0.80 all the same."""
+    ledger = books(("quantity: detail.seconds", "quantity: row.seconds"))
+    for seconds, at in ((8, "12:00"), (5, "10:00"), (5, "14:00")):
+        ledger.store.jobs["j-1"] = {"jobId": "j-1", "userId": "u-1", "seconds": seconds}
+        ledger.deliver(rendered(at=at))
+
+    assert [("debit", "-0.8000"), ("void", "0")] == ledger.lines("j-1")
+    assert [] == [problem for counted in recount(ledger.entries_of("j-1")) for problem in counted.problems]
+
+
 def test_what_says_something_else_is_another_charge():
     """As without `repeats`: the later takes the place of the earlier, and is flagged."""
     ledger = books()
