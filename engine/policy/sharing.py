@@ -9,7 +9,8 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.policy.grammar import FINDS_NUMBER, WRONG, Duration, Key, Keys, Name, Number, kind_of
+from engine.policy.grammar import FINDS_NUMBER, WRONG, Duration, Key, Keys, Name, Number
+from engine.policy.hints import kind_of
 from engine.policy.price_rows import AMOUNT
 from engine.policy.shares import ALL_OF_IT, RefundTerms, RevokeTerms
 from engine.policy.source import Members, Node, Notes, Scalar
