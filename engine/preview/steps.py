@@ -101,7 +101,8 @@ class _Priced:
         calculations = _calculations(path, self.document)
         yield from calculations
         text = " ".join(path.text.split())  # as a calculation is told: on one line
-        if not (calculations and calculations[-1].startswith(f"{text} is ")):
+        is_told = text == f"`{canonical(quantity)}`" or (calculations and calculations[-1].startswith(f"{text} is "))
+        if not is_told:
             yield f"{text} is {canonical(quantity)}"
 
 

@@ -94,7 +94,7 @@ def _first_refund_steps(facts: Facts) -> Iterator[str]:
         yield from (f"{expression} is {text}" for expression, text in refund.content)
         limit = f", if it is not older than {refund.within}" if refund.within is not None else ""
         share = _share(refund.percent, refund.amount)
-        yield f"{share} of what the job was charged goes back{limit}; as its first event, of nothing"
+        yield f"gives back {share} of what the job was charged{limit}; as its first event, of nothing"
 
 
 def _share(percent: Decimal | None, amount: Decimal | None) -> str:
@@ -119,7 +119,7 @@ def _first_revoke_steps(facts: Facts) -> Iterator[str]:
     for revoke in facts.revokes:
         yield from (f"{expression} is {text}" for expression, text in revoke.content)
         share = _share(revoke.percent, revoke.amount)
-        yield f"{share} of the grant is taken back by {revoke.series}; as its first event, of nothing"
+        yield f"{revoke.series} takes back {share} of the grant; as its first event, of nothing"
 
 
 def _no_steps(_facts: Facts) -> Iterator[str]:

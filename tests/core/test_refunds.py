@@ -162,7 +162,7 @@ def test_the_reasons_say_what_the_event_said_and_what_goes_back():
     lines = list(reasons_for(failed(credited="0.33335"), giving("amount: detail.credited, within: 1h")).lines())
 
     assert "  detail.credited is 0.33335" in lines
-    assert any(line.startswith("  0.3334 credits of what the job was charged goes back, if it is not") for line in lines)
+    assert any(line.startswith("  gives back 0.3334 credits of what the job was charged, if it is not") for line in lines)
 
 
 def test_a_figure_may_be_worked_out_and_each_step_is_told():
@@ -177,7 +177,7 @@ def test_a_figure_may_be_worked_out_and_each_step_is_told():
     assert [
         "  multiply(detail.missing, `100`) is 3 x 100 = 300",
         "  divide(multiply(detail.missing, `100`), detail.seconds) is 300 / 8 = 37.5",
-        "  37.5 % of what the job was charged goes back; as its first event, of nothing",
+        "  gives back 37.5 % of what the job was charged; as its first event, of nothing",
     ] == [line for line in lines if "detail.missing" in line or "37.5" in line]
 
 

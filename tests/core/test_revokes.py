@@ -258,7 +258,7 @@ def test_the_recount_and_the_reasons_say_what_is_taken_back():
     assert "gives 60.00 (half-even, 2 places)" in counted[2].steps
     lines = [*reasons_for(told("chargeback", "11:00", percent=10), stripe()).lines()]
     assert "  detail.percent is 10" in lines
-    assert "  10 % of the grant is taken back by banks; as its first event, of nothing" in lines
+    assert "  banks takes back 10 % of the grant; as its first event, of nothing" in lines
 
 
 def test_the_recount_finds_an_entry_of_another_type():
