@@ -83,6 +83,27 @@ def test_the_reasons_stand_in_the_order_of_the_actions_and_nothing_is_done() -> 
     assert 1 == len(client.database.validation_errors)  # the action that the item could not take
 
 
+WRONG_ITEMS: list[tuple[dict[str, Any], str]] = [
+    (put_new(""), "cannot contain an empty string value. Key: id"),
+    (put_new("x" * 2049), "Size of hashkey has exceeded the maximum size limit of 2048 bytes"),
+    (put_new("a", text="x" * 409_600), "Item size has exceeded the maximum allowed size"),
+    ({"Put": {"TableName": PLAIN, "Item": item(id=5)}}, "Type mismatch for key id expected: S actual: N"),
+    ({"Delete": {"TableName": PLAIN, "Key": item(log="a")}}, "The provided key element does not match the schema"),
+]
+
+
+@pytest.mark.parametrize(("action", "problem"), WRONG_ITEMS, ids=lambda each: str(each)[:40])
+def test_an_item_or_key_that_is_wrong_is_the_reason_of_its_action(action: dict[str, Any], problem: str) -> None:
+    """Reason ValidationError, "One or more parameter values were invalid" and its like; it is counted as senseless."""
+    client = made()
+
+    found = reasons(client, check("absent"), action)
+
+    assert ["ConditionalCheckFailed", "ValidationError"] == [reason["Code"] for reason in found]
+    assert problem in found[1]["Message"]
+    assert 1 == len(client.database.validation_errors)
+
+
 def test_a_condition_that_fails_is_no_senseless_request() -> None:
     """It is how optimistic writers talk to each other."""
     client = made()
@@ -96,8 +117,6 @@ SENSELESS: list[tuple[list[dict[str, Any]], str]] = [
     ([{"Put": put_new("a")["Put"], **add("b")}], "can only contain one of"),
     ([{}], "can only contain one of"),
     ([add("a", ConditionExpression="size = :v")], "reserved keyword: size"),
-    ([put_new("")], "cannot contain an empty string value"),
-    ([put_new("a", text="x" * 409_600)], "Item size has exceeded the maximum allowed size"),
     ([add(f"a{number}") for number in range(101)], "Member must have length less than or equal to 100"),
     ([put_new(f"a{number}", text="x" * 400_000) for number in range(11)], "exceeds the 4 MB"),
 ]

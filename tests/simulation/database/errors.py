@@ -32,7 +32,7 @@ class Invalid(Refused):
 
 
 class InvalidForItem(Invalid):
-    """A rule that only the item as it stands can break: in a transaction it cancels, elsewhere it is a ValidationException."""
+    """A rule of an item or of its key: in a transaction it is the reason of one action, alone a ValidationException."""
 
 
 class Malformed(Refused):

@@ -63,7 +63,7 @@ class KeySchema:
             raise Malformed("Unexpected value type in payload")
         whole = {name: kept(value) for name, value in key.items()}
         if whole.keys() != self.kinds.keys() or any(kind not in whole[name] for name, kind in self.kinds.items()):
-            raise Invalid(NOT_THE_SCHEMA)
+            raise InvalidForItem(NOT_THE_SCHEMA)
         self.check_sizes(whole)
         return tuple(whole[name][kind] for name, kind in self.kinds.items())
 
@@ -71,9 +71,10 @@ class KeySchema:
         """Refuse an item that is to be put whole and has not this key."""
         for name, kind in self.kinds.items():
             if name not in item:
-                raise Invalid(f"{INVALID}Missing the key {name} in the item")
+                raise InvalidForItem(f"{INVALID}Missing the key {name} in the item")
             if kind not in item[name]:
-                raise Invalid(f"{INVALID}Type mismatch for key {name} expected: {kind} actual: {next(iter(item[name]))}")
+                actual = next(iter(item[name]))
+                raise InvalidForItem(f"{INVALID}Type mismatch for key {name} expected: {kind} actual: {actual}")
         self.check_sizes(item)
 
     def check_sizes(self, item: Mapping[str, Any]) -> None:
@@ -82,9 +83,9 @@ class KeySchema:
             size = value_bytes(item[name])
             if not size:
                 what = "string" if "S" in item[name] else "binary"
-                raise Invalid(f"{EMPTY_KEY} {what} value. Key: {name}")
+                raise InvalidForItem(f"{EMPTY_KEY} {what} value. Key: {name}")
             if size > most:
-                raise Invalid(f"{INVALID}Size of {role} has exceeded the maximum size limit of {most} bytes")
+                raise InvalidForItem(f"{INVALID}Size of {role} has exceeded the maximum size limit of {most} bytes")
 
 
 @frozen
@@ -96,19 +97,19 @@ class Index:
     shows: frozenset[str] | None
     description: Mapping[str, Any]
 
-    def check_item(self, item: Mapping[str, Any], refused: type[Invalid] = InvalidForItem) -> None:
+    def check_item(self, item: Mapping[str, Any]) -> None:
         """Refuse an item whose attribute cannot be this index's key; an item without it is only not in the index."""
         for (name, kind), most in zip(self.key.kinds.items(), (HASH_BYTES_MAX, RANGE_BYTES_MAX), strict=False):
             if (value := item.get(name)) is None:
                 continue
             if kind not in value:
                 said = f"Type mismatch for Index Key {name} Expected: {kind} Actual: {next(iter(value))}"
-                raise refused(f"{INVALID}{said} IndexName: {self.name}")
+                raise InvalidForItem(f"{INVALID}{said} IndexName: {self.name}")
             if not (size := value_bytes(value)):
-                raise refused(f"{EMPTY_KEY} string value. IndexName: {self.name}, IndexKey: {name}")
+                raise InvalidForItem(f"{EMPTY_KEY} string value. IndexName: {self.name}, IndexKey: {name}")
             if size > most:
                 said = f"Size of key {name} has exceeded the maximum size limit of {most} bytes"
-                raise refused(f"{INVALID}{said} IndexName: {self.name}")
+                raise InvalidForItem(f"{INVALID}{said} IndexName: {self.name}")
 
     def shown(self, item: Item) -> Item:
         """Return what the index holds of an item."""

@@ -104,11 +104,12 @@ class Transactions:
         """
         writes = self._writes(request)
         if self._is_done(request):
-            return Transaction(self, request, [_as_it_stands(write) for write in writes], is_repeated=True)
+            stand = [_as_it_stands(write) for write in writes if isinstance(write, Write)]
+            return Transaction(self, request, stand, is_repeated=True)
         changes = self._prepared(writes)
         transaction = Transaction(self, request, changes)
-        for write in writes:
-            write.table.hold(write.key, transaction)
+        for change in changes:
+            change.write.table.hold(change.write.key, transaction)
         if (token := request.get("ClientRequestToken")) is not None:
             self.tokens[token] = (_digest(request), None)
         return transaction
@@ -123,14 +124,19 @@ class Transactions:
         """Forget a token whose request was not done."""
         self.tokens.pop(request.get("ClientRequestToken", ""), None)
 
-    def _writes(self, request: Mapping[str, Any]) -> list[Write]:
-        writes = []
+    def _writes(self, request: Mapping[str, Any]) -> list[Write | InvalidForItem]:
+        """Return the writes, and in the place of one whose item or key is wrong what is wrong. Raises Invalid."""
+        writes: list[Write | InvalidForItem] = []
         for action in request["TransactItems"]:
             if len(action) != 1:
                 raise Invalid("TransactItems can only contain one of Check, Put, Update or Delete")
             ((kind, said),) = action.items()
-            writes.append(write_of(kind, self.table(said["TableName"]), said))
-        if len({write.target for write in writes}) < len(writes):
+            try:
+                writes.append(write_of(kind, self.table(said["TableName"]), said))
+            except InvalidForItem as invalid:
+                writes.append(invalid)
+        targets = [write.target for write in writes if isinstance(write, Write)]
+        if len(set(targets)) < len(targets):
             raise Invalid(TWICE)
         return writes
 
@@ -154,9 +160,12 @@ class Transactions:
             if done is not None and done <= end:
                 del self.tokens[token]
 
-    def _prepared(self, writes: list[Write]) -> list[Change]:
+    def _prepared(self, writes: list[Write | InvalidForItem]) -> list[Change]:
         changes, reasons = [], []
         for write in writes:
+            if isinstance(write, InvalidForItem):
+                reasons.append({"Code": "ValidationError", "Message": write.message})
+                continue
             change, reason = _prepare(write)
             changes.append(change)
             reasons.append(reason)

@@ -120,9 +120,9 @@ def _putable(table: Table, given: Any) -> Item:
     item = kept_item(given)
     table.schema.key.check_item(item)
     for index in table.schema.indexes.values():
-        index.check_item(item, Invalid)
+        index.check_item(item)
     if item_bytes(item) > ITEM_BYTES_MAX:
-        raise Invalid(ITEM_TOO_LARGE)
+        raise InvalidForItem(ITEM_TOO_LARGE)
     return item
 
 
