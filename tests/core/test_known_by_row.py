@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from engine.audit.recount import recount
 from engine.domain.decision import Outcome
 from engine.policy import Policy, parse_policy
+from engine.reconcile.catch_up import row_event
 from tests.support.books import Books
-from tests.support.events import event
+from tests.support.events import event, failed
+from tests.support.policies import example
 
 POLICY = """\
 version: 1
@@ -165,3 +168,16 @@ def test_what_the_event_said_beside_the_row_is_kept(quantity: str, said: list[st
 
     (entry,) = ledger.entries_of("j-1")
     assert [*sorted({*said, quantity, "row.plan"})] == [expression for expression, _ in entry.facts.charges[0].content]
+
+
+def test_a_failure_overrules_what_a_row_without_a_time_said_and_that_agrees() -> None:
+    """The row charged 8 x 0.10; the failure, which has a time, takes its place, and all goes back."""
+    ledger = Books(example())
+    row = {"jobId": "j-1", "userId": "u-1", "status": "completed", "seconds": 8, "model": "veo-3"}
+    scanned = row_event(ledger.policy, row, "2026-01-06T00:00:00Z")
+    assert scanned is not None
+    ledger.reconcile(scanned)
+    ledger.deliver(failed())
+
+    assert [("debit", "-0.8000"), ("refund", "0.8000")] == ledger.lines("j-1")
+    assert [(), ()] == [counted.problems for counted in recount(ledger.entries_of("j-1"))]

@@ -25,7 +25,6 @@ from engine.ledger.stored import entry_of
 from engine.policy import Policy, parse_policy
 from engine.preview.reasons import reasons_for
 from engine.rating.baselines import Baselines
-from engine.reconcile.catch_up import row_event
 from tests.support.books import Books
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example
@@ -342,16 +341,3 @@ def test_a_fact_that_was_taken_out_is_missed() -> None:
     without = evolve(entries[1], facts=evolve(entries[1].facts, charges=()))
 
     assert "the charge that was known is gone" in recount([entries[0], without])[1].problems
-
-
-def test_a_failure_overrules_what_a_row_without_a_time_said_and_that_agrees() -> None:
-    """The row charged 8 x 0.10; the failure, which has a time, takes its place, and all goes back."""
-    ledger = Books(example())
-    row = {"jobId": "j-1", "userId": "u-1", "status": "completed", "seconds": 8, "model": "veo-3"}
-    scanned = row_event(ledger.policy, row, "2026-01-06T00:00:00Z")
-    assert scanned is not None
-    ledger.reconcile(scanned)
-    ledger.deliver(failed())
-
-    assert [("debit", "-0.8000"), ("refund", "0.8000")] == ledger.lines("j-1")
-    assert [(), ()] == [counted.problems for counted in recount(ledger.entries_of("j-1"))]
