@@ -52,6 +52,24 @@ class PriceProblem(ValueError):
         self.field, self.problem = field, problem
         super().__init__(f"{field} {problem}")
 
+    @property
+    def with_instant(self) -> str:
+        """The problem; where it is with an instant, it names that."""
+        return self.problem
+
+
+class NoPriceThen(PriceProblem):
+    """No row of a price book is in force at an instant."""
+
+    def __init__(self, field: str, book: PriceBook, instant: datetime) -> None:
+        self.instant = instant_text(instant)
+        super().__init__(field, book.why_none(instant))
+
+    @property
+    def with_instant(self) -> str:
+        """The problem, and the instant."""
+        return self.problem if self.instant in self.problem else f"is {self.instant}, which {self.problem}"
+
 
 @frozen
 class PriceRow:
