@@ -51,6 +51,8 @@ FORGIVEN = {
 
 SIZE_OF_A_NUMBER = "size of what has none"
 """AWS documents the size of texts, binary values, sets, lists and maps; what else has a size here is smaller than nothing."""
+ELEMENT = "UPDATED_OLD or UPDATED_NEW of an element of a list"
+"""AWS does not document what is shown where nothing stands at that index (before, or because it was appended)."""
 BEGINS_WITH = "begins_with, operand type: S"
 """The local AWS refuses begins_with where the item has another kind there; AWS documents only that it is not true then."""
 
@@ -165,6 +167,13 @@ def explanation(request: Request, strict: Outcome, local: Outcome) -> str | None
         return kind
     if BEGINS_WITH in " ".join(local.messages):
         return BEGINS_WITH
+    said = request[1]
+    if (
+        said.get("ReturnValues") in {"UPDATED_OLD", "UPDATED_NEW"}
+        and "[" in said.get("UpdateExpression", "")
+        and strict.code == local.code
+    ):
+        return ELEMENT
     return SIZE_OF_A_NUMBER if "size(" in json.dumps(request) else None
 
 
