@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import Factory, define, field, frozen
 
+from engine.domain.entry_types import EntryType
 from engine.domain.envelope import Source
 from engine.domain.errors import LedgerUnavailable
 from engine.ledger.store import Posting, Receipt, Verdict
@@ -80,7 +81,7 @@ class Caller:
     """When the platform ends it, in the world's steady seconds."""
     is_dead: bool = False
     posted_by_scan: int = 0
-    """How many entries it has posted for rows that a scan read."""
+    """How many entries that are no flags it has posted for rows that a scan read."""
 
     def clock(self) -> Clock:
         """Return the clock of the machine that it runs on."""
@@ -169,7 +170,7 @@ class FaultyStore:
         """Take down what was committed, whether or not anybody is told."""
         for (entry, _, _), receipt in zip(postings, receipts, strict=True):
             if receipt.verdict is Verdict.POSTED:
-                self.caller.posted_by_scan += entry.source is Source.SCAN
+                self.caller.posted_by_scan += entry.source is Source.SCAN and entry.type is not EntryType.FLAG
                 self.place.committed[entry.reference, entry.sequence] = self.caller.timeline.steady
 
     def post_all(self, postings: Iterable[Posting], deadline: Deadline) -> Iterator[Receipt]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from random import Random
 from typing import Any
@@ -17,13 +17,12 @@ from engine.ledger.stored import entry_of
 from tests.simulation.faults import Caller, Dice
 from tests.simulation.judge import Case, Fact, judge
 from tests.simulation.world.place import NEVER
-from tests.simulation.world.plan import STATUSES, Plan, Round, Step
+from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.play import World
 from tests.simulation.world.terms import terms_by_policy
 
 QUIET_ROUNDS = 12
 ENOUGH = "1000000"
-TELLING_STATUSES = frozenset(STATUSES.values())
 
 
 @frozen
@@ -121,7 +120,7 @@ def capped(world: World, plan: Plan) -> Iterator[str]:
 def case_of(world: World, plan: Plan) -> Case:
     """Return what the judge has to know."""
     told = {step.subject["id"] for step in plan.steps() if step.kind in {"direct", "send"}}
-    sure, perhaps, settled = told_by_rows(world)
+    sure, perhaps, settled = told_by_rows(world, plan.facts)
     facts = [
         Fact(each.reference, each.user, each.rule, each.at, each.quantity, each.model, sure=each.event in told | sure)
         for each in plan.facts
@@ -142,23 +141,26 @@ def case_of(world: World, plan: Plan) -> Case:
     )
 
 
-def told_by_rows(world: World) -> tuple[set[str], set[str], set[str]]:
+def told_by_rows(world: World, facts: Sequence[Told]) -> tuple[set[str], set[str], set[str]]:
     """Return the events whose facts rows tell for sure, those that rows tell perhaps, and the logs whose row a scan reads.
 
-    The last row of a job is read. It is not where the row had the same status for another fact before and kept our mark: then
-    the row says nothing new (only ``event.attempt`` would tell both apart).
+    The last row of a job is read, with two exceptions. Where another fact goes by the same status, and the row was written in
+    part, it may have kept that fact's mark, and says nothing new (only ``event.attempt`` would tell both apart). Where another
+    charge is of the very instant, its event may have marked the row: a mark goes by status and instant.
     """
-    sure, perhaps, settled = set(), set(), set()
-    by_job: dict[str, list[tuple[str, str, str]]] = {}
-    for job, kind, row, event in world.written:
-        by_job.setdefault(job, []).append((kind, row["status"], event))
-    for job, writes in by_job.items():
-        perhaps |= {event for _, _, event in writes if event}
-        kind, status, event = writes[-1]
-        same_status = {other for _, said, other in writes[:-1] if said == status and other != event}
-        if event and (kind == "put" or not same_status):
+    sure: set[str] = set()
+    settled: set[str] = set()
+    of_status = Counter((fact.reference, fact.rule) for fact in facts)
+    of_moment = Counter((fact.reference, fact.rule, fact.at) for fact in facts)
+    told = {fact.event: fact for fact in facts}
+    last = {job: (kind, event) for job, kind, _, event in world.written}
+    perhaps = {event for _, _, _, event in world.written if event}
+    for kind, event in last.values():
+        if (fact := told.get(event)) is None or of_moment[fact.reference, fact.rule, fact.at] > 1:
+            continue
+        if kind == "put" or of_status[fact.reference, fact.rule] == 1:
             sure.add(event)
-            settled.add(f"job#{job}")
+            settled.add(fact.reference)
     return sure, perhaps, settled
 
 

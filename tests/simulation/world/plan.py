@@ -161,6 +161,7 @@ class Planner:
         chance, minute = self.chance, self.chance.randrange(300, 420)
         quantity, model = chance.choice(QUANTITIES), chance.choice(("veo", "veo", "pro"))
         has_row = self.overdraft == "refuse" or chance.random() < 0.8
+        is_forged = has_row and chance.random() < 0.2
         story = chance.choice(STORIES)
         place = chance.random() * 0.6
         for number, kind in enumerate(story):
@@ -168,14 +169,14 @@ class Planner:
             said = quantity if kind != "twin" and chance.random() < 0.9 else chance.choice(QUANTITIES)
             fact = Told(self._id(), f"job#{job}", user, RULES[kind], instant(minute), said, model)
             place += chance.random() * (1 - place) * 0.5
-            row = self._row(job, fact, kind) if has_row else None
+            row = self._row(job, fact, kind, is_sound=is_forged or chance.random() < 0.95) if has_row else None
             if row is not None and row["userId"] != user:  # such a row tells nothing
                 self._step("put", (row, ""), place)
                 row = None
             if row is not None:
                 self._write_row(row, kind, place, is_last=number == len(story) - 1)
             self._tell(fact, document_of(fact, kind, row), place, may_be_lost=row is not None and number == len(story) - 1)
-        if has_row and chance.random() < 0.2:
+        if is_forged:
             self._forge(job, user, place)
 
     def _tell(self, fact: Told, document: Document, place: float, *, may_be_lost: bool) -> None:
@@ -188,12 +189,12 @@ class Planner:
             late = place + (1 - place) * chance.random() * chance.choice((0.02, 0.3, 1.0))
             self._step(chance.choice(("direct", "send", "send")), document, late)
 
-    def _row(self, job: str, fact: Told, kind: str) -> Document:
+    def _row(self, job: str, fact: Told, kind: str, *, is_sound: bool) -> Document:
         chance = self.chance
         row: Document = {"jobId": job, "userId": fact.user, "status": STATUSES[kind], "model": fact.model, "prompt": "a cat"}
         row["seconds"] = chance.choice((fact.quantity, Decimal(fact.quantity)))
         row["updatedAt"] = chance.choice((fact.at, fact.at.replace("Z", "+00:00"), fact.at.replace("Z", ".000Z")))
-        if chance.random() < 0.05:
+        if not is_sound:
             row["userId"] = chance.choice(("", ["u"], None))
         return row
 
@@ -222,9 +223,6 @@ class Planner:
     def _forge(self, job: str, user: str, place: float) -> None:
         """An event in another's name, for a job whose row (of the right user) is there from the beginning."""
         self.rows.append({"jobId": job, "userId": user, "status": "rendering"})
-        for _, step in self.steps:
-            if step.kind in {"put", "update"} and step.subject[0]["jobId"] == job:
-                step.subject[0]["userId"] = user
         other = self.chance.choice(("u-mallory", "u-1", "u-2"))
         fact = evolve(self.facts[-1], event=self._id(), user=other if other != user else "u-mallory", rule="debit", at=instant(299))
         self.senseless.add(fact.event)
