@@ -64,7 +64,7 @@ class LookBack:
     counted: dict[str, dict[str, list[Excerpt]]] = Factory(lambda: defaultdict(lambda: defaultdict(list)))
     measured: dict[str, dict[str, list[tuple[Excerpt, Decimal]]]] = Factory(lambda: defaultdict(lambda: defaultdict(list)))
     flagged: dict[str, set[Moment]] = Factory(lambda: defaultdict(set))
-    """By anomaly the very entries that earlier look backs have flagged: there they began to count anew, and so does this one."""
+    """By anomaly the very entries that earlier look backs have flagged: there each of them began to count anew."""
 
     def add(self, entries: Iterable[Excerpt]) -> None:
         """Look at entries."""

@@ -62,7 +62,7 @@ class Witness:
         """Compare with what was seen."""
         now = {(entry["reference"], entry["sequence"]): entry for entry in self.world.place.entries()}
         for key, entry in self.seen.items():
-            if now.get(key) != entry:
+            if now.get(key) is not entry and now.get(key) != entry:
                 self.wrong.append(f"{key[0]}: entry {key[1]} was changed or removed")
         self.seen = now
 
@@ -144,9 +144,10 @@ def case_of(world: World, plan: Plan) -> Case:
 def told_by_rows(world: World, facts: Sequence[Told]) -> tuple[set[str], set[str], set[str]]:
     """Return the events whose facts rows tell for sure, those that rows tell perhaps, and the logs whose row a scan reads.
 
-    The last row of a job is read, with two exceptions. Where another fact goes by the same status, and the row was written in
+    The last row of a job is read, with three exceptions. Where another fact goes by the same status, and the row was written in
     part, it may have kept that fact's mark, and says nothing new (only ``event.attempt`` would tell both apart). Where another
-    charge is of the very instant, its event may have marked the row: a mark goes by status and instant.
+    charge is of the very instant, or another fact of the status is later than what the row was put back to, its event may have
+    marked the row: a mark goes by the status, and by a time that is not later.
     """
     sure: set[str] = set()
     settled: set[str] = set()
@@ -158,7 +159,8 @@ def told_by_rows(world: World, facts: Sequence[Told]) -> tuple[set[str], set[str
     for kind, event in last.values():
         if (fact := told.get(event)) is None or of_moment[fact.reference, fact.rule, fact.at] > 1:
             continue
-        if kind == "put" or of_status[fact.reference, fact.rule] == 1:
+        is_latest = all(other.at <= fact.at for other in facts if (other.reference, other.rule) == (fact.reference, fact.rule))
+        if (kind == "put" and is_latest) or of_status[fact.reference, fact.rule] == 1:
             sure.add(event)
             settled.add(fact.reference)
     return sure, perhaps, settled

@@ -95,6 +95,8 @@ class MemoryPlace:
     old_jobs: list[dict[str, Row]] = Factory(list)
     seals: dict[str, Item] = Factory(dict)
     headers: dict[int, Item] = Factory(dict)
+    told: dict[int, tuple[Entry, Row, AuditedItem]] = Factory(dict)
+    """Entries as they are stored, by the identity of their value, which is immutable: to encode one takes long."""
 
     @store.default
     def _store(self) -> MemoryStore:
@@ -134,7 +136,15 @@ class MemoryPlace:
 
     def entries(self) -> list[Row]:
         """Return all entries as they are stored."""
-        return [stored for log in self.store.kept for stored in self.store.stored_entries_of(log, NEVER)]
+        return [stored for reference in self.store.kept for stored, _ in self.stored(reference)]
+
+    def stored(self, reference: str) -> Iterator[tuple[Row, AuditedItem]]:
+        """Yield the entries of a reference as they are stored, and as an audit sees them."""
+        for position, (entry, _) in enumerate(self.store.kept.get(reference, ())):
+            if id(entry) not in self.told:
+                row = self.store.stored_entries_of(reference, NEVER)[position]
+                self.told[id(entry)] = entry, row, AuditedItem(encode_item(row))
+            yield self.told[id(entry)][1:]
 
     def rows(self) -> tuple[Mapping[str, Row], Mapping[str, Row]]:
         """Return copies of the rows."""
@@ -162,7 +172,7 @@ class MemoryAudits:
         return self.caller.call(name, act, deadline)
 
     def _stored(self, reference: str) -> list[AuditedItem]:
-        return [AuditedItem(encode_item(row)) for row in self.place.store.stored_entries_of(reference, NEVER)]
+        return [item for _, item in self.place.stored(reference)]
 
     def entries(self, deadline: Deadline) -> Iterator[AuditedItem]:
         """Yield every entry, some references at a time; what was posted behind the reader is not seen."""
