@@ -8,7 +8,7 @@ is answered slowly, conflicts with others at work on one item or on many; a read
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any
 
@@ -31,6 +31,10 @@ FAULTS = (*KILLS, *UNANSWERED, *OTHERS)
 TIMED_OUT = "timed out"
 STALE_READS = ("stale rows", "stale index")
 BUSY_ONE, BUSY_MANY = "conflict on one of many", "conflict on many of many"
+
+LASTING = "outage until the time is up"
+OUTAGES = 0.2
+"""So many of the calls that are not answered stay so, however often they are sent again."""
 
 SLOW_SECONDS_MAX = 1.9
 CALL_SECONDS_MAX = 0.02
@@ -110,15 +114,23 @@ class Caller:
     def call[T](self, name: str, act: Callable[[], T], deadline: Deadline) -> T:
         """Make one call, with whatever goes wrong with it. Raises LedgerUnavailable where no answer comes in time."""
         answers: list[T] = []
+        lasting: str | None = None
         for _ in deadline.attempts():
             self.give_way()
             self.timeline.pass_by(self.dice.chance.random() * CALL_SECONDS_MAX)
-            fault = self.dice.fault()
+            fault = lasting or self.dice.fault()
             if fault is None:
                 return self._act(name, act, answers)
             if self._gets_through(fault, name, act, answers):
                 return answers[0] if name in IDEMPOTENT else answers[-1]
+            lasting = lasting or self._lasts(fault)
         raise LedgerUnavailable(f"no answer to {name} in time")
+
+    def _lasts(self, fault: str) -> str | None:
+        if self.dice.chance.random() >= OUTAGES:
+            return None
+        self.dice.count[LASTING] += 1
+        return fault
 
     def _act[T](self, name: str, act: Callable[[], T], answers: list[T]) -> T:
         if answers and name in IDEMPOTENT:
@@ -212,6 +224,10 @@ class FaultyStore:
         """Return what audits see, reached by the same caller."""
         return self.place.audits(self.caller, lambda: self.caller.dice.happens(STALE_READS[1]))
 
+    def jobs_bytes(self, deadline: Deadline) -> int:
+        """Return how large the table of jobs is said to be: by this a run divides it."""
+        return self.caller.call("jobs_bytes", lambda: self.place.jobs_bytes, deadline)
+
     def together(self, postings: Iterable[Posting]) -> Iterator[list[Posting]]:
         """Yield postings as they go together."""
         return self.place.store.together(postings)
@@ -233,7 +249,3 @@ def _whole(answer: Any) -> Any:
     """Return an answer that was read to its end: what changes later is not in it."""
     return iter(list(answer)) if isinstance(answer, Iterator) else answer
 
-
-def table_of(count: Mapping[str, int], names: Iterable[str]) -> list[str]:
-    """Return lines that tell how often each of ``names`` occurred."""
-    return [f"  {name:<40} {count.get(name, 0):>12,}" for name in names]

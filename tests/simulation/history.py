@@ -50,6 +50,15 @@ def play(plan: Plan) -> Verdict:
     return Verdict(plan, tuple(wrong), events, len(world.place.entries()), world.count, tuple(world.lines))
 
 
+def quiet_of(plan: Plan) -> World:
+    """Return the world of a plan once it is quiet."""
+    world = World(plan)
+    seen = Witness(world)
+    world.play()
+    quiet(world, seen)
+    return world
+
+
 class Witness:
     """Looks at the ledger again and again: nothing that was seen may change or go."""
 

@@ -59,6 +59,9 @@ class Place(Protocol):
     committed: dict[tuple[str, int], float]
     """When each entry was committed, in the world's steady seconds."""
 
+    jobs_bytes: int
+    """How large the table of jobs is said to be."""
+
     def page(self, is_old: Callable[[], bool] | None, part: ScanSlice, *asked: Any) -> Page:
         """Return a page of the scan; of a row that ``is_old`` what it said a moment ago."""
 
@@ -90,6 +93,7 @@ class MemoryPlace:
 
     timeline: Timeline
     page_rows: int = 3
+    jobs_bytes: int = 1
     store: MemoryStore = field(init=False)
     committed: dict[tuple[str, int], float] = Factory(dict)
     old_jobs: list[dict[str, Row]] = Factory(list)

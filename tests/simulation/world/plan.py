@@ -58,6 +58,8 @@ class Plan:
     overdraft: str
     unknown_user: str
     cap: int | None
+    segments: int
+    """Into how many a run divides the table of jobs."""
     often: float
     """How likely a fault is at each call."""
     rounds: tuple[Round, ...]
@@ -131,6 +133,7 @@ class Planner:
             overdraft=self.overdraft,
             unknown_user=chance.choice(("refuse", "flag")),
             cap=chance.choice((None, None, 1, 3)),
+            segments=chance.choice((1, 1, 2, 3)),
             often=chance.choice(OFTEN),
             rounds=tuple(self._rounds()),
             facts=tuple(self.facts),
@@ -261,7 +264,7 @@ class Planner:
     def _run(self) -> None:
         begun = self.chance.random() * 0.8
         self._step("begin", None, begun)
-        for _ in range(self.chance.choice((2, 4, 6))):
+        for _ in range(self.chance.choice((2, 4, 8))):
             self._step("slice", None, begun + self.chance.random() * (1 - begun))
         self._step("finish", None, begun + (1 - begun) * 0.9)
 

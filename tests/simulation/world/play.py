@@ -15,6 +15,7 @@ import handler
 from engine.domain.errors import EventError, LedgerError
 from engine.reconcile.give_up import FailedEvents
 from engine.reconcile.reconciler import Reconciler
+from engine.reconcile.scheduled import SEGMENT_BYTES
 from engine.runtime.clock import Clock
 from tests.simulation.faults import Caller, Dice, FaultyStore, Killed
 from tests.simulation.world.crew import Crew
@@ -28,7 +29,8 @@ TRIES_MAX = 3
 """So often Lambda tries an event that is delivered directly."""
 
 SLICE_TRIES_MAX = 6
-FUNCTION_SECONDS = 30.0
+FUNCTION_SECONDS = (2.6, 8.0, 30.0, 30.0)
+CALM_SECONDS = 30.0
 SKEW_SECONDS_MAX = 2.0
 
 Answer = dict[str, Any]
@@ -81,7 +83,7 @@ class World:
 
     @place.default
     def _place(self) -> Place:
-        return MemoryPlace(self.timeline)
+        return MemoryPlace(self.timeline, jobs_bytes=self.plan.segments * SEGMENT_BYTES)
 
     @crew.default
     def _crew(self) -> Crew:
@@ -255,7 +257,8 @@ class World:
         is_calm = self.is_calm or step.calm
         dice = Dice(chance, 0.0 if is_calm else self.plan.often, count=self.count)
         skew = 0.0 if is_calm else chance.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX)
-        caller = Caller(dice, self.crew, self.timeline, skew, ends_at=self.timeline.steady + FUNCTION_SECONDS)
+        seconds = CALM_SECONDS if is_calm else chance.choice(FUNCTION_SECONDS)
+        caller = Caller(dice, self.crew, self.timeline, skew, ends_at=self.timeline.steady + seconds)
         before = dict(self.count)
         answer, end = self._answered(event, caller)
         faults = [name for name in NOTABLE if self.count[name] > before.get(name, 0)] if len(self.crew.live) < 2 else []
@@ -304,7 +307,7 @@ class World:
 
 
 NOTABLE = (
-    "throttled", "conflict", "no answer, nothing done", "no answer, all done", "server error", "slow answer",
+    "outage until the time is up", "throttled", "conflict", "no answer, nothing done", "no answer, all done", "server error", "slow answer",
     "killed before the call", "killed after the call", "timed out", "stale rows", "stale index", "conflict on one of many",
     "conflict on many of many",
 )  # fmt: skip

@@ -11,7 +11,7 @@ from attrs import Factory, define
 
 from tests.simulation.world.place import Timeline
 
-RECEIVES_MAX = 9
+RECEIVES_MAX = 5
 """Then the queue itself gives a message up."""
 
 REPEATED = 0.08
