@@ -166,12 +166,14 @@ def told_by_rows(world: World, facts: Sequence[Told]) -> tuple[set[str], set[str
     last = {job: (kind, event) for job, kind, _, event in world.written}
     perhaps = {event for _, _, _, event in world.written if event}
     for kind, event in last.values():
-        if (fact := told.get(event)) is None or of_moment[fact.reference, fact.rule, fact.at] > 1:
+        if (fact := told.get(event)) is None:
+            continue
+        settled.add(fact.reference)  # a refusal takes the mark away, whatever the row says
+        if of_moment[fact.reference, fact.rule, fact.at] > 1:
             continue
         is_latest = all(other.at <= fact.at for other in facts if (other.reference, other.rule) == (fact.reference, fact.rule))
         if (kind == "put" and is_latest) or of_status[fact.reference, fact.rule] == 1:
             sure.add(event)
-            settled.add(fact.reference)
     return sure, perhaps, settled
 
 

@@ -86,6 +86,8 @@ STORIES: tuple[tuple[str, ...], ...] = (
     ("failed", "rendered"),
     ("rendered", "failed", "rendered"),
     ("rendered", "cancelled", "failed"),
+    ("rendered", "failed", "cancelled"),
+    ("failed", "cancelled", "rendered"),
     ("rendered", "twin"),
     ("rendered", "rendered"),
     ("cancelled", "rendered", "cancelled"),
@@ -118,7 +120,7 @@ class Planner:
     def plan(self) -> Plan:
         """Draw all of it."""
         chance = self.chance
-        self.overdraft = chance.choice(("flag", "flag", "allow", "refuse"))
+        self.overdraft = chance.choice(("flag", "allow", "refuse", "refuse"))
         users = tuple(f"u-{number}" for number in range(1, chance.choice((2, 3, 4))))
         for user in users:
             self._user(user)
