@@ -95,6 +95,7 @@ STORIES: tuple[tuple[str, ...], ...] = (
 RULES = {"rendered": "debit", "twin": "debit", "failed": "whole", "cancelled": "part", "purchased": "grant", "revoked": "revoke"}
 STATUSES = {"rendered": "completed", "twin": "completed", "failed": "failed", "cancelled": "cancelled"}
 QUANTITIES = ("0", "1", "2", "4", "8", "8.3333", "30", "100")
+HOT = 0.2
 OFTEN = (0.0, 0.01, 0.04, 0.12, 0.25)
 
 
@@ -116,15 +117,18 @@ class Planner:
     rows: list[Document] = Factory(list)
     events: int = 0
     overdraft: str = "flag"
+    is_hot: bool = False
+    """Everybody is at work on one job at once."""
 
     def plan(self) -> Plan:
         """Draw all of it."""
         chance = self.chance
         self.overdraft = chance.choice(("flag", "allow", "refuse", "refuse"))
-        users = tuple(f"u-{number}" for number in range(1, chance.choice((2, 3, 4))))
+        self.is_hot = chance.random() < HOT
+        users = tuple(f"u-{number}" for number in range(1, 2 if self.is_hot else chance.choice((2, 3, 4))))
         for user in users:
             self._user(user)
-        for number in range(1, chance.choice((3, 5, 7, 9))):
+        for number in range(1, 2 if self.is_hot else chance.choice((3, 5, 7, 9))):
             self._job(f"{'test-' * (chance.random() < 0.1)}j-{number}", chance.choice(users))
         for number in range(1, chance.choice((1, 1, 2, 3))):
             self._purchase(f"p-{number}", chance.choice(users))
@@ -190,7 +194,7 @@ class Planner:
         self.facts.append(fact)
         if (may_be_lost and chance.random() < 0.4) or chance.random() < 0.1:
             return
-        for _ in range(chance.choice((1, 1, 1, 2, 3))):
+        for _ in range(chance.choice((2, 4) if self.is_hot else (1, 1, 1, 2, 3))):
             late = place + (1 - place) * chance.random() * chance.choice((0.02, 0.3, 1.0))
             self._step(chance.choice(("direct", "send", "send")), document, late)
 
@@ -254,9 +258,9 @@ class Planner:
         waiting = sum(step.kind == "send" for _, step in self.steps)
         for _ in range(1 + waiting * 2 // 3):
             self._step("poll", chance.choice((1, 3, 10)))
-        for _ in range(chance.choice((0, 1, 2))):
+        for _ in range(chance.choice((3, 5) if self.is_hot else (0, 1, 2))):
             self._run()
-        if chance.random() < 0.3:
+        for _ in range(chance.choice((2, 4) if self.is_hot else (0, 0, 1))):
             self._step("schedule")
         for _ in range(chance.choice((0, 0, 1, 2))):
             self._step("deploy", chance.randrange(len(EDITS)))
@@ -274,7 +278,7 @@ class Planner:
         chance = self.chance
         waiting = [step for _, step in sorted(self.steps, key=lambda each: each[0])]
         while waiting:
-            size = chance.choice((1, 1, 1, 2, 3, 4))
+            size = chance.choice((4, 6) if self.is_hot else (1, 1, 1, 2, 3, 4))
             some, waiting = waiting[:size], waiting[size:]
             yield Round(chance.getrandbits(48), tuple(some), chance.choice((0.1, 3.0, 60.0, 700.0)))
 
