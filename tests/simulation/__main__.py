@@ -51,7 +51,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", default="0:200", help="FIRST:END (default 0:200)")
     parser.add_argument("--corpus", action="store_true", help="play the seeds of corpus.txt instead")
     parser.add_argument("--failures", type=int, default=3, help="stop after so many histories that end wrong (default 3)")
-    parser.add_argument("--whole", action="store_true", help="tell the whole story of a failure, without making it small first")
+    parser.add_argument(
+        "--whole", action="store_true", help="tell the whole story of a failure, without making it small first"
+    )
     parser.add_argument("--story", type=int, metavar="SEED", help="tell the story of a seed, whether or not it ends wrong")
     return parser.parse_args(arguments)
 

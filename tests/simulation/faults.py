@@ -248,4 +248,3 @@ class FaultyStore:
 def _whole(answer: Any) -> Any:
     """Return an answer that was read to its end: what changes later is not in it."""
     return iter(list(answer)) if isinstance(answer, Iterator) else answer
-

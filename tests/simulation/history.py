@@ -135,26 +135,24 @@ def case_of(world: World, plan: Plan) -> Case:
         for each in plan.facts
         if each.event in told | sure | perhaps
     ]
-    _, credits = world.place.rows()
+    _, users = world.place.rows()
     return Case(
         facts=facts,
         policies=terms_by_policy(plan.overdraft, plan.unknown_user),
         entries=world.place.entries(),
-        credits=credits,
+        credits=users,
         granted={user: Fraction(amount) for user, amount in world.granted.items()},
         senseless=plan.senseless & told,
         letters=frozenset(document["id"] for document in world.queue.letters),
-        may_be_due=frozenset(
-            fact.reference for fact in facts if plan.overdraft == "refuse" and fact.reference not in settled
-        ),
+        may_be_due=frozenset(fact.reference for fact in facts if plan.overdraft == "refuse" and fact.reference not in settled),
     )
 
 
 def told_by_rows(world: World, facts: Sequence[Told]) -> tuple[set[str], set[str], set[str]]:
     """Return the events whose facts rows tell for sure, those that rows tell perhaps, and the logs whose row a scan reads.
 
-    The last row of a job is read, with three exceptions. Where another fact goes by the same status, and the row was written in
-    part, it may have kept that fact's mark, and says nothing new (only ``event.attempt`` would tell both apart). Where another
+    The last row of a job is read, with three exceptions. Where another fact goes by the same status, and the row was written
+    in part, it may have kept that fact's mark, and says nothing new (only ``event.attempt`` would tell both apart). Where another
     charge is of the very instant, or another fact of the status is later than what the row was put back to, its event may have
     marked the row: a mark goes by the status, and by a time that is not later.
     """

@@ -41,9 +41,9 @@ class Wrong(Exception):
     """The tables say what they must not."""
 
 
-def rounded(credits: Fraction) -> Fraction:
+def rounded(exact: Fraction) -> Fraction:
     """Round half to even, to the places of a credit."""
-    return Fraction(round(credits * PLACES), PLACES)
+    return Fraction(round(exact * PLACES), PLACES)
 
 
 @frozen
@@ -59,9 +59,11 @@ class Oracle:
         known = [(fact, self.terms(fact)) for fact in self.facts]
         told = [(fact, terms) for fact, terms in known if terms is not None]
         for fact, terms in known:
-            if terms is None and fact.sure and not any(self.outdoes(other, fact, of) for other, of in told):
+            if terms is None and fact.sure and not any(self.outdoes(other, fact) for other, _ in told):
                 raise Wrong(f"the {fact.rule} of {fact.at} was told, and no entry knows of it")
-        of_rule = {rule: [each for each in told if each[0].rule in rule] for rule in ("debit", "whole part", "grant", "revoke")}
+        of_rule = {
+            rule: [each for each in told if each[0].rule in rule] for rule in ("debit", "whole part", "grant", "revoke")
+        }
         if any(fact.reference.startswith("grant#") for fact in self.facts):
             return self.given(of_rule["grant"], of_rule["revoke"])
         return -self.cost(of_rule["debit"], of_rule["whole part"])
@@ -71,12 +73,10 @@ class Oracle:
         first = next((entry for entry in self.entries if fact.is_told_by(entry)), None)
         return None if first is None else self.policies[first["policy"]]
 
-    def outdoes(self, other: Fact, fact: Fact, terms: Any) -> bool:
+    def outdoes(self, other: Fact, fact: Fact) -> bool:
         """A later fact of its kind makes one needless; a refund only if it is in time however late it comes."""
-        del terms
-        is_bounded = other.rule == "part"
-        kind = "whole part" if fact.rule in {"whole", "part"} else fact.rule
-        return other.rule in kind and other.at > fact.at and not is_bounded
+        kind = "whole" if fact.rule == "part" else fact.rule
+        return other.rule == kind and other.at > fact.at
 
     def cost(self, charges: list[Any], refunds: list[Any]) -> Fraction:
         """The latest charge counts, of one instant the smallest; less what the latest refund in time gives back of it."""

@@ -17,11 +17,11 @@ from engine.domain import facts
 from engine.domain.decision import Outcome
 from engine.domain.errors import LedgerUnavailable
 from engine.domain.money import EXACT, Money
-from engine.ledger import conditions, memory
+from engine.ledger import conditions
 from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Receipt, Verdict
 from engine.policy.price_books import PriceBook
-from engine.rating import contributions, cost, decide
+from engine.rating import decide
 from engine.reconcile import catch_up, give_up, settle
 from engine.reconcile.batch import EventBatch
 from engine.reconcile.conductor import Conductor
@@ -117,10 +117,6 @@ def _adds_up_steps(_old: Any) -> Any:
     return lambda revokes: tuple(sorted(set(revokes), key=facts._by_series))  # noqa: SLF001  the order that it has
 
 
-def _counts_all_steps(_old: Any) -> Any:
-    return property(lambda self: self.revokes if self.grant else ())
-
-
 # --- refunds ----------------------------------------------------------------------------------------------------------
 
 
@@ -204,18 +200,10 @@ def _latest_row(_old: Any) -> Any:
     return lambda self, _at: self.rows[-1]
 
 
-def _keeps_the_log(old: Any) -> Any:
-    def after(self: Any, receipt: Any, deadline: Any) -> Any:
-        return receipt.log if receipt.log is not None else old(self, receipt, deadline)
-
-    return after
-
-
 MUTANTS: Mapping[str, Mutant] = {
     "the condition on the sequence is dropped": Mutant(MemoryStore, "_taken", always(None)),
     "the condition on the row's user is dropped": Mutant(conditions, "_user_allows", always(value=True)),
     "the log's first user is not asked": Mutant(settle, "decide", _knows_no_owner),
-    "a mark goes over a later fact": Mutant(conditions, "_sequence_allows", always(value=True)),
     "a mark goes over a later time": Mutant(conditions, "_time_allows", always(value=True)),
     "a charge that was refused is marked as settled": Mutant(decide, "_refuse", _forgets_settled),
     "the balance moves only with a mark": Mutant(MemoryStore, "_keep", _moves_only_with_a_mark),

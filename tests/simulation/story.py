@@ -1,4 +1,4 @@
-"""Tells a history that failed, so that a person can follow it: what happened in order, what the ledger holds, what is wrong."""
+"""Tells a history that failed, so that a person can follow it: what happened, what the ledger holds, what is wrong."""
 
 from __future__ import annotations
 
@@ -35,5 +35,7 @@ def _entries(world: World, wrong: tuple[str, ...]) -> Iterator[str]:
     subjects = " ".join(wrong)
     for entry in world.place.entries():
         if entry["reference"] in subjects or entry["userId"] in subjects:
-            told = " ".join(str(entry.get(name, "-")) for name in ("type", "amount", "rule", "occurredAt", "source", "eventId"))
+            told = " ".join(
+                str(entry.get(name, "-")) for name in ("type", "amount", "rule", "occurredAt", "source", "eventId")
+            )
             yield f"  {entry['reference']} {entry['sequence']}: {told}, policy {entry['policy']}"

@@ -1,4 +1,4 @@
-"""How often each fault really occurred, and each branch of the decision: a simulation in which nothing happens proves nothing."""
+"""How often each fault really occurred, and each branch of the decision: a world in which nothing happens proves nothing."""
 
 from __future__ import annotations
 

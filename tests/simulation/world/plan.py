@@ -92,7 +92,14 @@ STORIES: tuple[tuple[str, ...], ...] = (
     ("rendered", "rendered"),
     ("cancelled", "rendered", "cancelled"),
 )
-RULES = {"rendered": "debit", "twin": "debit", "failed": "whole", "cancelled": "part", "purchased": "grant", "revoked": "revoke"}
+RULES = {
+    "rendered": "debit",
+    "twin": "debit",
+    "failed": "whole",
+    "cancelled": "part",
+    "purchased": "grant",
+    "revoked": "revoke",
+}
 STATUSES = {"rendered": "completed", "twin": "completed", "failed": "failed", "cancelled": "cancelled"}
 QUANTITIES = ("0", "1", "2", "4", "8", "8.3333", "30", "100")
 HOT = 0.2
@@ -183,7 +190,7 @@ class Planner:
                 self._step("put", (row, ""), place)
                 row = None
             if row is not None:
-                self._write_row(row, kind, place, is_last=number == len(story) - 1)
+                self._write_row(row, place, is_last=number == len(story) - 1)
             self._tell(fact, document_of(fact, kind, row), place, may_be_lost=row is not None and number == len(story) - 1)
         if is_forged:
             self._forge(job, user, place)
@@ -207,7 +214,7 @@ class Planner:
             row["userId"] = chance.choice(("", ["u"], None))
         return row
 
-    def _write_row(self, row: Document, kind: str, place: float, *, is_last: bool) -> None:
+    def _write_row(self, row: Document, place: float, *, is_last: bool) -> None:
         """Rows are written in time, late, twice; whole, so that our marks are lost, or in part."""
         chance = self.chance
         if chance.random() < 0.3:
@@ -233,7 +240,9 @@ class Planner:
         """An event in another's name, for a job whose row (of the right user) is there from the beginning."""
         self.rows.append({"jobId": job, "userId": user, "status": "rendering"})
         other = self.chance.choice(("u-mallory", "u-1", "u-2"))
-        fact = evolve(self.facts[-1], event=self._id(), user=other if other != user else "u-mallory", rule="debit", at=instant(299))
+        fact = evolve(
+            self.facts[-1], event=self._id(), user=other if other != user else "u-mallory", rule="debit", at=instant(299)
+        )
         self.senseless.add(fact.event)
         self._step(self.chance.choice(("direct", "send")), document_of(fact, "rendered", None), place)
 

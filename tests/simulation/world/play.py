@@ -1,4 +1,4 @@
-"""Plays a plan on the engine itself: each step is a method of ``World``, each invocation goes through the function's own door."""
+"""Plays a plan on the engine itself: a step is a method of ``World``, an invocation goes through the function's own door."""
 
 from __future__ import annotations
 
@@ -17,7 +17,18 @@ from engine.reconcile.give_up import FailedEvents
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.scheduled import SEGMENT_BYTES
 from engine.runtime.clock import Clock
-from tests.simulation.faults import Caller, Dice, FaultyStore, Killed
+from tests.simulation.faults import (
+    BUSY_MANY,
+    BUSY_ONE,
+    FAULTS,
+    LASTING,
+    STALE_READS,
+    TIMED_OUT,
+    Caller,
+    Dice,
+    FaultyStore,
+    Killed,
+)
 from tests.simulation.world.crew import Crew
 from tests.simulation.world.place import MemoryPlace, Place, Timeline
 from tests.simulation.world.plan import Document, Plan, Round, Step
@@ -269,12 +280,9 @@ class World:
 
     def _answered(self, event: Any, caller: Caller) -> tuple[Answer | None, str]:
         reconciler = self._reconciler(caller)
+        answers = next(answer for is_this_kind, answer in handler.KINDS if is_this_kind(event))
         try:
-            for is_this_kind, answer in handler.KINDS:
-                if is_this_kind(event):
-                    said = answer(event, reconciler, Context(caller))
-                    return said, _end(said)
-            return None, "not recognised"
+            said = answers(event, reconciler, Context(caller))
         except Killed:
             return None, "killed"
         except (EventError, LedgerError) as error:
@@ -283,6 +291,7 @@ class World:
         except Exception as error:  # noqa: BLE001  nothing else may ever come out of the function
             self.wrong.append(f"the function raised {type(error).__name__}: {error}")
             return None, f"{type(error).__name__}: {error}"
+        return said, _end(said)
 
     def _reconciler(self, caller: Caller) -> Reconciler:
         store: Any = FaultyStore(self.place, caller)
@@ -306,11 +315,8 @@ class World:
         self.plan = evolve(self.plan, often=0.0)
 
 
-NOTABLE = (
-    "outage until the time is up", "throttled", "conflict", "no answer, nothing done", "no answer, all done", "server error", "slow answer",
-    "killed before the call", "killed after the call", "timed out", "stale rows", "stale index", "conflict on one of many",
-    "conflict on many of many",
-)  # fmt: skip
+NOTABLE = (*FAULTS, LASTING, TIMED_OUT, *STALE_READS, BUSY_ONE, BUSY_MANY)
+TOLD_OF_A_RUN = ("outcomes", "adjustments", "capped", "errors")
 
 
 def _end(said: Mapping[str, Any]) -> str:
@@ -318,7 +324,10 @@ def _end(said: Mapping[str, Any]) -> str:
         return f"{said['outcome']} {said['amount'] or ''}".strip()
     if "batchItemFailures" in said:
         return f"{len(said['batchItemFailures'])} come back"
-    return ", ".join(f"{name} {said[name]}" for name in ("outcomes", "adjustments", "capped", "errors") if said.get(name)) or "done"
+    return (
+        ", ".join(f"{name} {said[name]}" for name in ("outcomes", "adjustments", "capped", "errors") if said.get(name))
+        or "done"
+    )
 
 
 def _shown(document: Document) -> str:
