@@ -50,9 +50,10 @@ COMMAND_ROUNDS = 15
 HELP_TO_PYTHON_MAX = 2.5
 """CPU of ``reconciler --help``, to that of ``python -c pass``: 1.1 to 1.4 for a stored text, 24 for all commands' imports."""
 
-VALIDATE_TO_PYTHON_MAX = 10
-"""CPU of ``reconciler validate`` on the shipped policy, to that of ``python -c pass``: 8.1 to 8.5, of which attrs, YAML
-and the standard library's modules are 4.7. With the imports of all commands it was 34."""
+VALIDATE_TO_PYTHON_MAX = 12
+"""CPU of ``reconciler validate`` on the shipped policy, to that of ``python -c pass``: 9.7 to 9.9 with room for a busy machine.
+It was 8.1 to 8.5 before a policy had components, revokes, and warnings that think along. Making 88 attrs classes is half of
+it; with the imports of all commands it was 34."""
 
 BLOCKS, CALLS = 15, 20
 """How many blocks are taken by turns, and how many calls a block has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 from unicodedata import east_asian_width
@@ -63,16 +63,17 @@ def _kept(kept: int, *, is_beside_others: bool) -> Iterator[str]:
 
 def _cells(name: str, change: RateChange) -> Cells:
     """Return what is told of a rate."""
-    before, now = _cost(change.before, change), _cost(change.after, change)
+    before, now = (_cost(paid, {name, change.unit}) for paid in (change.before, change.after))
     return _printable(name), _printable(before), _printable(now), _more_or_less(change.percent)
 
 
-def _cost(paid: Paid | None, change: RateChange) -> str:
-    """Return what events cost; where they have no rate of their own, with the one that counts for them."""
+def _cost(paid: Paid | None, names: Collection[str]) -> str:
+    """Return what events cost; where they have no rate of these names, with the one that counts for them."""
     if paid is None:
         return "refused"
     model = " (volume)" if len(paid.tiers) > 1 and paid.tier_model is TierModel.VOLUME else ""
-    by = f" ({'/'.join(paid.keys)})" if paid.keys != change.keys else ""
+    unit = "/".join(paid.keys)
+    by = f" ({unit})" if unit not in names else ""
     return f"{shown_tiers(paid.tiers)}{model}{by}"
 
 

@@ -24,7 +24,8 @@ from engine.domain.anomaly import Excerpt, Sample
 from engine.domain.decision import Guard
 from engine.domain.documents import as_told
 from engine.domain.entry import Entry, EntryType
-from engine.domain.errors import LedgerRefused
+from engine.domain.envelope import Document
+from engine.domain.errors import LedgerError, LedgerRefused
 from engine.domain.job_row import Mark, most_frequent, status_name
 from engine.domain.log import JobLog, log_of
 from engine.domain.money import EXACT, ZERO
@@ -187,7 +188,9 @@ class MemoryStore:
         """Return a job's row, or None where there is none."""
         return copy.deepcopy(self.jobs.get(job))
 
-    def job_rows(self, jobs: Sequence[str], attributes: frozenset[str] | None, deadline: Deadline) -> dict[str, Row]:
+    def job_rows(
+        self, jobs: Sequence[str], attributes: frozenset[str] | None, deadline: Deadline
+    ) -> dict[str, Document | LedgerError]:
         """Return the rows of some jobs by their names; a job without a row is left out."""
         found = ((job, self.jobs.get(job)) for job in jobs)
         return {job: _of_row(row, attributes) for job, row in found if row is not None}

@@ -21,6 +21,7 @@ from engine.domain.anomaly import Excerpt, Sample
 from engine.domain.decision import Guard, Standing
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document
+from engine.domain.errors import LedgerError
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog
 from engine.rating.baselines import Baselines
@@ -182,10 +183,12 @@ class Store(Protocol):
     def read(self, reference: str, deadline: Deadline) -> JobLog:
         """Return the log of a reference as it stands now."""
 
-    def job_rows(self, jobs: Sequence[str], attributes: frozenset[str] | None, deadline: Deadline) -> dict[str, Document]:
+    def job_rows(
+        self, jobs: Sequence[str], attributes: frozenset[str] | None, deadline: Deadline
+    ) -> dict[str, Document | LedgerError]:
         """Return the rows of some jobs by their names, as events would tell them; a job without a row is left out.
 
-        Of each row it returns ``attributes`` (None: all) and its ``jobId``.
+        Of each row it returns ``attributes`` (None: all) and its ``jobId``. Where one could not be read its error stands.
         """
 
     def mark(self, job: str, mark: Mark, deadline: Deadline) -> bool:

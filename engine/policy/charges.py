@@ -15,7 +15,7 @@ from engine.domain.money import DIGITS_MAX, EXACT, ZERO, Money, canonical, fits,
 from engine.domain.price import Component, Price, Tier, TierModel
 from engine.domain.texts import text_problem
 from engine.policy.expressions.paths import Path, PathProblem
-from engine.policy.price_books import EVENT_TIME, PriceBook, PriceProblem, tiers_selected
+from engine.policy.price_books import EVENT_TIME, NoPriceThen, PriceBook, PriceProblem, tiers_selected
 
 if TYPE_CHECKING:
     from engine.domain.envelope import Document
@@ -215,7 +215,7 @@ def _selected(
     """Return the price of ``quantity`` at a moment, and the values that selected it."""
     row = book.row_at(moment.at)
     if row is None:
-        raise PriceProblem(moment.field, book.why_none(moment.at))
+        raise NoPriceThen(moment.field, book, moment.at)
     tiers, unit, content = tiers_selected(row, document, book.name)
     reached = in_tiers(tiers, quantity)[-1][1]
     price = Price(

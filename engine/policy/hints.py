@@ -11,6 +11,9 @@ from engine.policy.source import WORD_CHARACTERS_MAX, Items, Members, Node, name
 
 WORDS_MAX = 40
 
+UP_TO = "up_to"
+TIERS_ARE_A_LIST = "tiers are a list; write [{up_to: ..., rate: ...}, {rate: ...}]"
+
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """Return the end of a message: the nearest right word, and all of them (of very many the first)."""
@@ -19,6 +22,19 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     allowed = [*islice(allowed, WORDS_MAX)]
     near = difflib.get_close_matches(word[:WORD_CHARACTERS_MAX], allowed, n=1, cutoff=0.6)
     return (f"; did you mean {named(near[0])}?" if near else ";") + f" allowed: {', '.join(allowed)}"
+
+
+def two_names(joined: str) -> str:
+    """Say how to write what messages join: ``veo-3/4k`` is the rate ``4k`` below ``veo-3``."""
+    above, _, below = joined.partition("/")
+    return f"{named(joined)} is one name; for the rate {named(below)} below {named(above)} write {above}: {{{below}: ...}}"
+
+
+def rates_too_deep(rates: Members, selectors: str) -> str:
+    """Say what is wrong with rates inside a rate: a tier without its list, or ``selectors`` has one expression too few."""
+    if UP_TO in rates.names():
+        return TIERS_ARE_A_LIST
+    return f"these rates need one more expression in {selectors} to select one"
 
 
 def kind_of(node: Node) -> str:

@@ -27,13 +27,22 @@ Rates = Mapping[str, "tuple[Tier, ...] | Rates"]
 """By each value of a selector: the tiers of a rate (a plain rate is a single one), or the rates by the next selector."""
 
 
-def rates_by_unit(rates: Rates) -> Iterator[tuple[str, tuple[Tier, ...]]]:
-    """Yield each rate with the keys that lead to it, joined as an entry's price has them."""
+Keys = tuple[str, ...]
+"""The keys of a row's rates that lead to one of them, the outermost first."""
+
+
+def leaves(rates: Rates, above: Keys = ()) -> Iterator[tuple[Keys, tuple[Tier, ...]]]:
+    """Yield each rate with the keys that lead to it."""
     for key, rate in rates.items():
         if isinstance(rate, tuple):
-            yield key, rate
+            yield (*above, key), rate
         else:
-            yield from ((f"{key}/{unit}", tiers) for unit, tiers in rates_by_unit(rate))
+            yield from leaves(rate, (*above, key))
+
+
+def rates_by_unit(rates: Rates) -> Iterator[tuple[str, tuple[Tier, ...]]]:
+    """Yield each rate with the keys that lead to it, joined as an entry's price has them."""
+    yield from (("/".join(keys), tiers) for keys, tiers in leaves(rates))
 
 
 class PriceProblem(ValueError):
@@ -42,6 +51,24 @@ class PriceProblem(ValueError):
     def __init__(self, field: str, problem: str) -> None:
         self.field, self.problem = field, problem
         super().__init__(f"{field} {problem}")
+
+    @property
+    def with_instant(self) -> str:
+        """The problem; where it is with an instant, it names that."""
+        return self.problem
+
+
+class NoPriceThen(PriceProblem):
+    """No row of a price book is in force at an instant."""
+
+    def __init__(self, field: str, book: PriceBook, instant: datetime) -> None:
+        self.instant = instant_text(instant)
+        super().__init__(field, book.why_none(instant))
+
+    @property
+    def with_instant(self) -> str:
+        """The problem, and the instant."""
+        return self.problem if self.instant in self.problem else f"is {self.instant}, which {self.problem}"
 
 
 @frozen

@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from engine.domain.instants import instant_text
 from engine.domain.price import Tier
 from engine.policy.grammar import WRONG
-from engine.policy.hints import did_you_mean
+from engine.policy.hints import did_you_mean, rates_too_deep, two_names
 from engine.policy.price_books import DEFAULT_RATE, PriceBook, PriceRow, Rates
 from engine.policy.source import Members, Node, Notes, Place, Scalar, named
 
@@ -125,7 +125,7 @@ class _Overlay:
         elif not selectors and key.text != DEFAULT_RATE:
             self.notes.mistake(key.place, f"{self._row()} has no `by` to select a rate; only `default` counts there")
         elif isinstance(node, Members) and selectors <= 1:
-            self.notes.mistake(node.place, f"these rates need one more expression in `by` of {self._row()} to select one")
+            self.notes.mistake(node.place, rates_too_deep(node, f"`by` of {self._row()}"))
         elif isinstance(node, Members):
             rates[key.text] = self.lay(_by_the_next(old), change, node, selectors - 1)
         else:
@@ -135,7 +135,8 @@ class _Overlay:
 
     def _take_away(self, rates: dict[str, Any], key: Scalar) -> None:
         if key.text not in rates:
-            known = did_you_mean(key.text, rates) if rates else ""
+            is_joined = isinstance(rates.get(key.text.partition("/")[0]), Mapping)
+            known = f"; {two_names(key.text)}" if is_joined else did_you_mean(key.text, rates) if rates else ""
             self.notes.mistake(key.place, f"there is no rate {named(key.text)} to take away{known}")
         rates.pop(key.text, None)
 

@@ -14,13 +14,10 @@ from attrs import frozen
 
 from engine.domain.money import EXACT, canonical
 from engine.domain.price import Tier, TierModel
-from engine.policy.price_books import DEFAULT_RATE, PriceBook, PriceRow, Rates
+from engine.policy.price_books import DEFAULT_RATE, Keys, PriceBook, PriceRow, Rates, leaves
 
 if TYPE_CHECKING:
     from engine.policy.model import Policy
-
-Keys = tuple[str, ...]
-"""The keys of a row's rates that lead to one of them, the outermost first."""
 
 TENTH_OF_A_PERCENT = Decimal("0.1")
 
@@ -163,15 +160,6 @@ def paid(row: PriceRow, keys: Keys) -> Paid | None:
         found.append(key)
         rates = rates[key]
     return Paid(tuple(found), rates, row.tier_model)
-
-
-def leaves(rates: Rates, above: Keys = ()) -> Iterator[tuple[Keys, tuple[Tier, ...]]]:
-    """Yield each rate with the keys that lead to it."""
-    for key, rate in rates.items():
-        if isinstance(rate, tuple):
-            yield (*above, key), rate
-        else:
-            yield from leaves(rate, (*above, key))
 
 
 def shown_tiers(tiers: Sequence[Tier]) -> str:

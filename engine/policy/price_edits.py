@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from attrs import frozen
 
 from engine.policy.close_words import close_words
-from engine.policy.price_books import DEFAULT_RATE, PriceRow
+from engine.policy.price_books import DEFAULT_RATE, Keys, PriceRow, leaves
 from engine.policy.price_changes import WrittenRow
-from engine.policy.price_differences import Keys, RateChange, leaves, rate_changes
+from engine.policy.price_differences import RateChange, rate_changes
 from engine.policy.source import Members, Node, Place
 
 RATES = ("rates", "changes")

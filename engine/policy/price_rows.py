@@ -28,7 +28,7 @@ from engine.policy.grammar import (
     Shape,
     Word,
 )
-from engine.policy.hints import kind_of
+from engine.policy.hints import kind_of, rates_too_deep
 from engine.policy.price_books import DEFAULT_RATE, PriceRow
 from engine.policy.price_changes import GONE, WrittenRow, with_whole_rates
 from engine.policy.source import Items, Members, Node, Notes, Scalar
@@ -200,7 +200,7 @@ def _check_rates(rates: Members, selectors: int, notes: Notes) -> None:
         if isinstance(rate, Members) and selectors > 1:
             _check_rates(rate, selectors - 1, notes)
         elif isinstance(rate, Members):
-            notes.mistake(rate.place, "these rates need one more expression in `by` to select one")
+            notes.mistake(rate.place, rates_too_deep(rate, "`by`"))
 
 
 def _levels(rates: Members) -> int:

@@ -13,8 +13,9 @@ from typing import Any
 
 from engine.domain.money import EXACT, Money, canonical
 from engine.domain.price import Tier
-from engine.policy.price_books import PriceRow
-from engine.policy.price_differences import Keys, Kind, Paid, RateChange, leaves, shown_tiers, told_together
+from engine.policy.hints import TIERS_ARE_A_LIST, UP_TO, two_names
+from engine.policy.price_books import Keys, PriceRow, leaves
+from engine.policy.price_differences import Kind, Paid, RateChange, shown_tiers, told_together
 from engine.policy.price_edits import Edit, edit_of
 from engine.policy.pricing import DraftTerms
 from engine.policy.rules import DraftRule
@@ -88,9 +89,51 @@ def misspelt(edit: Edit) -> Warnings:
         yield edit.written[keys].place, f"{named(keys[-1])} is new, and close to {named(known)}{fate}; is it the same?"
 
 
+def joined(edit: Edit) -> Warnings:
+    """Messages name a rate by its keys, ``veo-3/4k``. Written so, it is one name that no event selects."""
+    before, now = (set(_all_names(row)) for row in (edit.base, edit.row))
+    for keys, name in edit.written.items():
+        above, is_joined, _ = keys[-1].partition("/")
+        is_known = keys in before or (*keys[:-1], above) not in before | now
+        if is_joined and not is_known and len(keys) < len(edit.row.by):
+            yield name.place, two_names(keys[-1])
+
+
+def without_a_list(edit: Edit) -> Warnings:
+    """A single tier that is no list: ``up_to`` would be a text that events select."""
+    yield from ((name.place, TIERS_ARE_A_LIST) for keys, name in edit.written.items() if keys[-1] == UP_TO)
+
+
+def flat(edit: Edit) -> Warnings:
+    """One rate where the row above has several that differ: those of a ``rates`` row are gone, these are only written over."""
+    if edit.base is None or not edit.says_what_changes:
+        return
+    below = _by_the_names_above(edit.base)
+    for keys, _ in leaves(edit.row.rates):
+        differing = below.get(keys, {})
+        if len(set(differing.values())) > 1:
+            rates = [f"{named('/'.join(each[len(keys) :]))} {shown_tiers(tiers)}" for each, tiers in differing.items()]
+            more = [f"and {len(rates) - LISTED_MAX} more"] if len(rates) > LISTED_MAX else []
+            told = ", ".join([*rates[:LISTED_MAX], *more])
+            yield edit.place_of(keys), f"{named(keys[-1])} is one rate now; {edit.above} has several below it: {told}"
+
+
+def _by_the_names_above(row: PriceRow) -> Mapping[Keys, Mapping[Keys, Sequence[Tier]]]:
+    """Return the rates below each name of a row, by their keys."""
+    found: defaultdict[Keys, dict[Keys, Sequence[Tier]]] = defaultdict(dict)
+    for keys, tiers in leaves(row.rates):
+        for length in range(1, len(keys)):
+            found[keys[:length]][keys] = tiers
+    return found
+
+
 def _known(keys: Keys, known: str) -> Keys:
     """Return the known name in the place of one that is close to it."""
     return (*keys[:-1], known)
+
+
+def _all_names(row: PriceRow | None) -> Iterator[Keys]:
+    yield from (name for keys, _ in leaves(row.rates if row is not None else {}) for name in _names(keys))
 
 
 def _names(keys: Keys) -> Iterator[Keys]:
@@ -208,6 +251,9 @@ def too_small(edit: Edit, money: Money) -> Warnings:
 RATE_WARNINGS: Sequence[Callable[[Edit], Warnings]] = (
     gone,
     misspelt,
+    joined,
+    without_a_list,
+    flat,
     tenfold,
     stands_out,
     up_and_down,

@@ -166,19 +166,26 @@ def _members(node: Node | None) -> list[Members]:
 
 def _paths(policy: Members) -> Iterator[Word]:
     """Yield the plain paths into events: of expressions, and of the fields of patterns."""
-    yield from (word for node in _expressions(policy) if (word := _path(node)) is not None)
+    for _, asked in (*paths_asked(policy), *fields_asked(policy)):
+        yield asked
+
+
+def paths_asked(policy: Members) -> Iterator[tuple[str, Word]]:
+    """Yield the plain paths that events are asked, with the part of the policy: those that say where the facts are first."""
+    event = policy.get("event")
+    facts = [node for _, node in event.pairs if isinstance(node, Scalar)] if isinstance(event, Members) else []
+    parts = ((part, policy.get(part)) for part in ("prices", "rules", "anomalies"))
+    asked = ((part, found) for part, node in parts if node is not None for found in expressions_in(node, is_one=False))
+    for part, node in (*(("event", fact) for fact in facts), *asked):
+        if (word := _path(node)) is not None:
+            yield part, word
+
+
+def fields_asked(policy: Members) -> Iterator[tuple[str, Word]]:
+    """Yield the fields of patterns over events, as paths, with the part of the policy."""
     for part in ("rules", "anomalies"):
         for item in _members(policy.get(part)):
-            yield from _fields_in(item.get("match"), "")
-
-
-def _expressions(policy: Members) -> Iterator[Scalar]:
-    """Yield the expressions over events, those that say where the facts are first."""
-    event = policy.get("event")
-    yield from (node for _, node in event.pairs if isinstance(node, Scalar)) if isinstance(event, Members) else ()
-    for part in ("prices", "rules", "anomalies"):
-        if (node := policy.get(part)) is not None:
-            yield from expressions_in(node, is_one=False)
+            yield from ((part, field) for field in _fields_in(item.get("match"), ""))
 
 
 def expressions_in(node: Node, *, is_one: bool) -> Iterator[Scalar]:

@@ -20,7 +20,7 @@ from engine.domain.instants import instant_text, read_instant
 from engine.domain.price import Component, Price
 from engine.domain.references import JOB
 from engine.domain.texts import plainly, text_problem
-from engine.policy.expressions.paths import Path, PathProblem
+from engine.policy.expressions.paths import Path, PathProblem, compile_path
 from engine.policy.model import NOTHING_READ, Policy, Rule
 from engine.policy.price_books import EVENT_TIME, PriceProblem
 from engine.rating.baselines import NO_BASELINES, Baselines
@@ -29,6 +29,9 @@ from engine.rating.detectors import find_anomalies
 from engine.rating.recognise import known_by, needs_row
 
 IDENTIFIER_CHARACTERS_MAX = 1024
+CALL = "("
+"""What only an expression with a function has in it."""
+
 KEY_BYTES_MAX = 2048
 """What a key of DynamoDB holds, as UTF-8."""
 
@@ -197,11 +200,22 @@ class EventReader:
         except RowNeeded as needed:
             raise self.needing(needed.expression) from None
         except PriceProblem as problem:
-            field = self.policy.fields.time.text if problem.field == EVENT_TIME else problem.field
-            raise self.error(field, problem.problem) from problem
+            raise self._unpriced(problem) from problem
+
+    def _unpriced(self, problem: PriceProblem) -> EventError:
+        """An instant that a function has worked out stands nowhere in the event: the error says it."""
+        field = self.policy.fields.time.text if problem.field == EVENT_TIME else problem.field
+        return self.error(field, problem.with_instant if CALL in field else problem.problem)
 
     def error(self, field: str, problem: str) -> EventError:
-        return EventError(describe(self.envelope, self._job_said()), self.rule, field, problem)
+        return EventError(describe(self.envelope, self._job_said()), self.rule, field, f"{problem}{self._whose_row(field)}")
+
+    def _whose_row(self, field: str) -> str:
+        """Name the job by whose row an expression was answered, where the error names the event by its id alone."""
+        envelope = self.envelope
+        if envelope.row is None or envelope.id is None or not needs_row(compile_path(field), envelope.document):
+            return ""
+        return f"; `row` is that of job {shown(self._job_said())}"
 
     def _job_said(self) -> str | None:
         """Return the job that an error names where the event has no id of its own."""

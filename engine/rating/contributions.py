@@ -13,12 +13,14 @@ from engine.domain.envelope import Document, Envelope
 from engine.domain.fact_kinds import Action, Kind
 from engine.domain.facts import Charge, Content, Facts, Grant, Refund, Revoke
 from engine.domain.instants import read_instant
+from engine.domain.money import canonical, read_number
 from engine.domain.price import Price
 from engine.domain.texts import text_problem
 from engine.policy.charges import ChargeTerms, Priced, price_charge
-from engine.policy.model import Policy, Rule
-from engine.policy.shares import RefundTerms, RevokeTerms, share_told
-from engine.rating.recognise import Telling
+from engine.policy.expressions.paths import Path
+from engine.policy.model import NOTHING_READ, Policy, Rule
+from engine.policy.shares import RefundTerms, RevokeTerms, Share, ShareTold, share_told
+from engine.rating.recognise import Telling, needs_row
 
 
 @frozen
@@ -50,7 +52,33 @@ def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effe
 def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Priced:
     assert isinstance(rule.terms, ChargeTerms)  # noqa: S101  the loader gives every debit and grant rule its terms
     priced = price_charge(rule.terms, envelope.document, at, policy.money)
+    if policy.own_row != NOTHING_READ:
+        priced = evolve(priced, content=_with_its_own(rule, envelope.document, priced.content))
     return evolve(priced, content=_without(at, priced.content)) if envelope.time_is_assumed else priced
+
+
+def _with_its_own(rule: Rule, document: Document, content: Content) -> Content:
+    """Return what the event and the job's row said together, with what the event said there by itself.
+
+    Of ``multiply(detail.n, row.size)`` only the row's part is fixed at the first telling: another ``n`` is another event.
+    """
+    asked = {path.text: path for path in rule.terms.paths()}
+    mixed = [path for text, _ in content if needs_row(path := asked[text], document)]
+    if not mixed:
+        return content
+    from engine.policy.expressions.own_row import event_parts  # noqa: PLC0415  few facts rest on the row
+
+    parts = {part.text: text for path in mixed for part in event_parts(path) if (text := _said(part, document)) is not None}
+    return tuple(sorted({**parts, **dict(content)}.items()))
+
+
+def _said(part: Path, document: Document) -> str | None:
+    """Return the text or the number that an event says; None for anything else."""
+    try:
+        value = part.search(document)
+        return value if isinstance(value, str) and text_problem(value) is None else canonical(read_number(value))
+    except ValueError:
+        return None
 
 
 def _without(assumed: datetime, content: Content) -> Content:
@@ -61,7 +89,7 @@ def _without(assumed: datetime, content: Content) -> Content:
 def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     terms = rule.terms
     assert isinstance(terms, RefundTerms)  # noqa: S101  the loader gives every refund rule its terms
-    share = share_told(terms, envelope.document, policy.money)
+    share = _share(rule, terms, envelope, policy)
     # the start of a scan says nothing of how old the charge was
     within = None if envelope.time_is_assumed else terms.within
     refunds = (Refund(share.percent, at, within, policy.identity, rule.name, share.amount, share.content),)
@@ -71,10 +99,17 @@ def _refund(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Eff
 def _revoke(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     terms = rule.terms
     assert isinstance(terms, RevokeTerms)  # noqa: S101  the loader gives every revoke rule its terms
-    share = share_told(terms, envelope.document, policy.money)
+    share = _share(rule, terms, envelope, policy)
     content = share.content or _kind_said(envelope.document)
     revoke = Revoke(share.percent, share.amount, at, terms.series or rule.name, content, policy.identity)
     return Effect(Facts(revokes=(revoke,)))
+
+
+def _share(rule: Rule, terms: Share, envelope: Envelope, policy: Policy) -> ShareTold:
+    share = share_told(terms, envelope.document, policy.money)
+    if policy.own_row == NOTHING_READ:
+        return share
+    return evolve(share, content=_with_its_own(rule, envelope.document, share.content))
 
 
 def _kind_said(document: Document) -> Content:
@@ -182,7 +217,7 @@ def _first_revoke(telling: Telling, known: tuple[Revoke, ...], new: Revoke) -> R
 def _is_one_step(telling: Telling, old: Revoke, new: Revoke) -> bool:
     """Say whether two revokes are of one series and of one figure; a figure of the job's own row may have changed."""
     is_one_figure = (old.percent, old.amount) == (new.percent, new.amount)
-    return old.series == new.series and (is_one_figure or telling.rests_on_row(old.content, new.content))
+    return old.series == new.series and (is_one_figure or telling.finds_another_row(old.content, new.content))
 
 
 def _known_flags(telling: Telling, _known: Facts) -> Fields:

@@ -94,7 +94,7 @@ def _first_refund_steps(facts: Facts) -> Iterator[str]:
         yield from (f"{expression} is {text}" for expression, text in refund.content)
         limit = f", if it is not older than {refund.within}" if refund.within is not None else ""
         share = _share(refund.percent, refund.amount)
-        yield f"gives back {share} of what the job was charged{limit}; as its first event, of nothing"
+        yield f"gives back {share} of what the job was charged{limit}: nothing, since the event is taken as the job's first"
 
 
 def _share(percent: Decimal | None, amount: Decimal | None) -> str:
@@ -108,7 +108,7 @@ def _grant_steps(facts: Facts) -> Iterator[str]:
 
 def _revoke_steps(facts: Facts) -> Iterator[str]:
     for revoke in facts.revokes:
-        yield f"{_share(revoke.percent, revoke.amount)} taken back by {revoke.series} at {instant_text(revoke.at)}"
+        yield f"{_share(revoke.percent, revoke.amount)} taken back by series `{revoke.series}` at {instant_text(revoke.at)}"
         if facts.grant is None:
             yield "no grant is known, so nothing is taken back"
         elif revoke not in facts.revoking:
@@ -118,8 +118,8 @@ def _revoke_steps(facts: Facts) -> Iterator[str]:
 def _first_revoke_steps(facts: Facts) -> Iterator[str]:
     for revoke in facts.revokes:
         yield from (f"{expression} is {text}" for expression, text in revoke.content)
-        share = _share(revoke.percent, revoke.amount)
-        yield f"{revoke.series} takes back {share} of the grant; as its first event, of nothing"
+        share = f"{_share(revoke.percent, revoke.amount)} of the grant"
+        yield f"series `{revoke.series}` takes back {share}: nothing, since the event is taken as the grant's first"
 
 
 def _no_steps(_facts: Facts) -> Iterator[str]:

@@ -108,21 +108,22 @@ class Telling:
             return Charge(old.amount, min(old.at, new.at), old.content, old.policy, new.once)
         if new.at >= old.at or not old.once or self.is_its_event(old.content):
             return old
-        may_cost_otherwise = old.policy == new.policy and not self.rests_on_row(old.content, new.content)
-        amount = new.amount if may_cost_otherwise else old.amount  # another row of prices may have counted then
+        may_cost_otherwise = old.policy == new.policy and not self.finds_another_row(old.content, new.content)
+        amount = new.amount if may_cost_otherwise else old.amount  # another price may have been in force then
         return Charge(amount, new.at, old.content, old.policy, old.once)
 
     def _is_repeated(self, old: Charge, new: Charge) -> bool:
         """Say whether the new charge is the old one, told again at whatever instant where repeats of either are ignored.
 
         Under one policy a rule that ignores repeats and any other rule tell different charges, whatever the order. After an
-        edit of the policy what was told before must not be told anew; where the rule's name does not show it, both must have
-        asked the same.
+        edit of the policy what was told before must not be told anew: at its own moment whatever is asked today; at another
+        both must have asked the same, where the rule's name does not show it.
         """
         if not (old.once or new.once):
             return self._is_told(old, new)
         is_edited = old.policy != new.policy
-        if old.once == self.rule or (is_edited and old.once and old.at == new.at):
+        is_one_moment = old.at == new.at or self.is_its_event(old.content)
+        if old.once == self.rule or (is_edited and is_one_moment):
             return self.says(old.content, new.content)
         is_of_no_other_rule = all(rule.name != old.once for rule in self.rules)
         is_asked_alike = old.content == new.content and (bool(old.content) or old.amount == new.amount)
@@ -135,21 +136,18 @@ class Telling:
     def _is_told(self, old: Charge | Grant, new: Charge | Grant) -> bool:
         """One policy prices one event but once, so under one policy different amounts are different events.
 
-        That is, unless the price rests on the job's own row, which may have changed.
+        That is, unless the job's own row, or the event's time that was read from it, has changed the price since.
         """
-        is_one_moment = isinstance(old, Grant) or old.at == new.at or self.is_its_event(old.content)
-        is_one_price = old.policy != new.policy or old.amount == new.amount or self.rests_on_row(old.content, new.content)
-        return is_one_moment and is_one_price and self.says(old.content, new.content)
+        is_its_event = self.is_its_event(old.content)
+        is_one_moment = isinstance(old, Grant) or old.at == new.at or is_its_event
+        is_one_price = old.policy != new.policy or old.amount == new.amount or is_its_event
+        is_told = is_one_moment and self.says(old.content, new.content)
+        return is_told and (is_one_price or self.finds_another_row(old.content, new.content))
 
     def is_its_event(self, content: Content) -> bool:
         """Say whether this very event has told a fact whose time was read from the job's own row: the time may have moved."""
         told_by = dict(content).get(TOLD_BY)
         return told_by is not None and told_by == self.document.get("id")
-
-    def rests_on_row(self, content: Content, asked: Content) -> bool:
-        """Say whether the job's own row has answered some of what is ``asked`` today: it may answer something else by now."""
-        today = dict(asked)
-        return any(expression in today and self._reads_row(expression) for expression, _ in content)
 
     def _reads_row(self, expression: str) -> bool:
         """Say whether the event answers an expression only with the job's own row, as that was at the first telling."""

@@ -50,14 +50,20 @@ class RowReader:
             jobs = tuple({needed.job: None for _, needed in asking})
             rows = self.store.job_rows(jobs, self.policy.own_row, self.deadline)
         except LedgerError as error:
-            return [error.about(envelope.id, job=needed.job, user=None, rule=needed.rule) for envelope, needed in asking]
+            return [_unread(error, envelope, needed) for envelope, needed in asking]
         return [self._with_row(envelope, needed, rows) for envelope, needed in asking]
 
-    def _with_row(self, envelope: Envelope, needed: RowNeeded, rows: Mapping[str, Document]) -> Assessed:
+    def _with_row(self, envelope: Envelope, needed: RowNeeded, rows: Mapping[str, Document | LedgerError]) -> Assessed:
         row = rows.get(needed.job)
         if row is None:
             return needed.missing
+        if isinstance(row, LedgerError):
+            return _unread(row, envelope, needed)
         try:
             return assess(evolve(envelope, row=row), self.policy, self.baselines, self.now)
         except Exception as error:  # noqa: BLE001  this event alone comes back
             return error
+
+
+def _unread(error: LedgerError, envelope: Envelope, needed: RowNeeded) -> LedgerError:
+    return error.about(envelope.id, job=needed.job, user=None, rule=needed.rule)

@@ -19,7 +19,7 @@ import pytest
 from engine.ledger.dynamodb.attributes import decode_item
 from engine.policy.compiled import compile_policy
 from tests.conftest import started
-from tests.support.stack import balance, entries, give, rendered
+from tests.support.stack import balance, entries, give, put_job, rendered
 from tools.deployment import Deployment, deploy, wait_until
 from tools.local_aws import LocalAwsError, run_local_aws
 from tools.template import load, resources
@@ -29,8 +29,31 @@ pytestmark = pytest.mark.e2e
 STUDIO = """\
 version: 1
 name: studio
-event: {job: detail.clip.id, user: detail.customer, time: time, reference: detail.invoice}
+event:
+  job: detail.clip.id
+  user: "detail.customer || row.userId"
+  time: "detail.at && from_seconds(detail.at) || time"
+  reference: detail.invoice
+prices:
+  second:
+    - {effective: 2026-01-01T00:00:00Z, rates: {default: "0.10"}}
+    - {effective: 2026-01-05T00:00:00Z, until: 2026-01-06T00:00:00Z, changes: {default: "0.05"}}
 rules:
+  - name: debit-called-back
+    match: {source: [studio.webhooks], detail-type: [done]}
+    action: debit
+    repeats: ignore
+    charge:
+      priced_at: row.updatedAt
+      components: [{price: second, quantity: "round_up(row.seconds, `5`)"}, {amount: "0.30"}]
+  - name: refund-cut
+    match: {source: [studio.webhooks], detail-type: [cut]}
+    action: refund
+    refund: {amount: detail.back}
+  - name: revoke-pack
+    match: {source: [studio.shop], detail-type: [Pack Returned]}
+    action: revoke
+    revoke: {amount: detail.credits}
   - name: debit-clip
     match: {source: [studio.renders], detail-type: [Clip Finished]}
     action: debit
@@ -47,8 +70,8 @@ rules:
 
 STUDIO_PARAMETERS = {
     "PolicyFile": "policies/studio.yaml",
-    "EventSources": "studio.renders, studio.shop",
-    "EventDetailTypes": "Clip Finished, Clip Broken,Pack Sold",
+    "EventSources": "studio.renders, studio.shop,studio.webhooks",
+    "EventDetailTypes": "Clip Finished, Clip Broken,Pack Sold, Pack Returned, done, cut",
 }
 MEDIACONVERT_PARAMETERS = {
     "PolicyFile": "policies/mediaconvert.yaml",
@@ -111,11 +134,35 @@ def test_a_grant_a_debit_and_a_refund_of_another_source_arrive(studio: Deploymen
     assert [] == studio.failed_events()
 
 
+def test_what_a_webhook_leaves_out_is_read_from_the_job_s_row(studio: Deployment) -> None:
+    """8 seconds are 10, at the 0.05 of the day of the row, and 0.30: 0.80 of 10. Sent again an hour later it costs no more.
+
+    0.25 come back, and 3 of the pack are taken back. The function's role lets it read the row, and no more.
+    """
+    give(studio, "c-2", "0")
+    put_job(studio, "c-2", "k-9")
+    sold = of_studio("studio.shop", "Pack Sold", "09:00", customer="c-2", invoice="i-2", credits=10)
+    studio.send(sold, *(called_back("done", at) for at in (1_767_607_200, 1_767_610_800)))
+    wait_until(lambda: balance(studio, "c-2") == Decimal("9.2"), "the clip is charged once")
+    studio.send(called_back("cut", 1_767_614_400, back="0.25"))
+    studio.send(of_studio("studio.shop", "Pack Returned", "12:00", customer="c-2", invoice="i-2", credits=3))
+    wait_until(lambda: balance(studio, "c-2") == Decimal("6.45"), "part of the clip and of the pack went back")
+
+    posted = [(entry["type"], entry["amount"]) for entry in map(decode_item, entries(studio, "k-9"))]
+    assert [("debit", Decimal("-0.8")), ("refund", Decimal("0.25"))] == posted
+    assert [] == studio.failed_events()
+
+
+def called_back(detail_type: str, at: int, **detail: Any) -> dict[str, Any]:
+    """Return an event that names nobody, with its time in seconds since 1970."""
+    return {"source": "studio.webhooks", "detail-type": detail_type, "detail": {"clip": {"id": "k-9"}, "at": at, **detail}}
+
+
 def test_the_rule_lets_in_what_the_parameters_name(studio: Deployment) -> None:
     """Blanks around the commas are none of a name's."""
     expected = {
-        "source": ["studio.renders", "studio.shop"],
-        "detail-type": ["Clip Broken", "Clip Finished", "Pack Sold"],
+        "source": ["studio.renders", "studio.shop", "studio.webhooks"],
+        "detail-type": ["Clip Broken", "Clip Finished", "Pack Returned", "Pack Sold", "cut", "done"],
     }
     assert expected == delivered_pattern(studio)
 

@@ -78,6 +78,23 @@ def test_each_row_shows_what_it_changes(validated: Any) -> None:
     ] == table
 
 
+def test_one_rate_in_place_of_several_that_were_alike_is_told_as_one(validated: Any) -> None:
+    """Its name has the rate now: no brackets. Where they differed each is told, with the rate that counts."""
+    _, *table = validated(
+        "effective: 2026-07-01T00:00:00Z, by: [detail.model, detail.size],"
+        " rates: {default: 0.10, sora-2: {default: 0.30, 720p: 0.30}, veo-3: {default: 0.40, 4k: 0.60}}",
+        "effective: 2026-08-01T00:00:00Z, changes: {sora-2: 0.36, veo-3: 0.50}",
+    )
+
+    assert [
+        "    rate           before  now",
+        "    sora-2         0.30    0.36          20 % more",
+        "    veo-3/default  0.40    0.50 (veo-3)  25 % more",
+        "    veo-3/4k       0.60    0.50 (veo-3)  16.7 % less",
+        "    1 other rate costs as much as before",
+    ] == table[-5:]
+
+
 def test_what_is_too_wide_for_a_column_stands_below_its_name(validated: Any) -> None:
     """Long names and many tiers; no line is wider than the screen but for a name."""
     long, wide, tiers = (

@@ -29,6 +29,7 @@ SECONDS = ("quantity: detail.seconds", "quantity: row.seconds")
 PLAN = ("by: detail.model", "by: row.plan")
 RATES = ('rates: {default: "0.10", premium: "0.25"}', 'rates: {default: "0.10", pro: "0.05"}')
 TIME = "2026-01-05T10:00:00Z"
+OF_JOB = "; `row` is that of job 'j-1'"
 ROW = {
     "jobId": "j-1",
     "userId": "u-1",
@@ -235,13 +236,13 @@ def test_rows_that_cannot_be_read_bring_back_their_events_and_no_other():
     ("changes", "row", "problem"),
     [
         ((SECONDS,), None, "field row.seconds: there is no row of job 'j-1' in Jobs, which `row.seconds` needs"),
-        ((SECONDS,), {"seconds": None}, "field row.seconds: is missing; a finite number >= 0 is needed"),
-        ((SECONDS,), {"seconds": "eight"}, "field row.seconds: is 'eight'"),
+        ((SECONDS,), {"seconds": None}, f"field row.seconds: is missing; a finite number >= 0 is needed{OF_JOB}"),
+        ((SECONDS,), {"seconds": "eight"}, f"field row.seconds: is 'eight'; a finite number >= 0 is needed{OF_JOB}"),
         ((PLAN,), {"plan": None}, "field row.plan: is missing; a string that selects a rate is needed"),
         ((("time: time", "time: row.at"),), {}, "field row.at: is missing; an ISO 8601 instant with a zone is needed"),
         ((USER,), {"userId": 7}, "field detail.userId || row.userId: is 7; a string is needed"),
         ((USER,), {"userId": ["u-1"]}, "field detail.userId || row.userId: is ['u-1']; a string is needed"),
-        ((USER,), {"userId": ""}, "field detail.userId || row.userId: has 0 characters; 1 to 1024 are needed"),
+        ((USER,), {"userId": ""}, f"field detail.userId || row.userId: has 0 characters; 1 to 1024 are needed{OF_JOB}"),
     ],
 )
 def test_a_row_that_does_not_say_what_is_asked_moves_nothing(changes: Any, row: dict[str, Any] | None, problem: str) -> None:
@@ -256,6 +257,18 @@ def test_a_row_that_does_not_say_what_is_asked_moves_nothing(changes: Any, row: 
 
     assert f"event {told['id']}, rule debit-rendered, {problem}" in str(raised.value)
     assert [] == ledger.lines("j-1")
+
+
+def test_what_the_event_itself_says_wrong_is_not_looked_for_in_the_row():
+    """The row was read for the user; the seconds stand in the event."""
+    ledger = books(USER, ("quantity: detail.seconds", "quantity: detail.seconds || row.seconds"))
+    told = done(seconds="eight")
+
+    with pytest.raises(EventError) as raised:
+        ledger.deliver(told)
+
+    problem = "field detail.seconds || row.seconds: is 'eight'; a finite number >= 0 is needed"
+    assert f"event {told['id']}, rule debit-rendered, {problem}" == str(raised.value)
 
 
 @pytest.mark.parametrize("job", [None, 7, "", "a\nb"])

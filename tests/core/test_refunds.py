@@ -177,7 +177,7 @@ def test_a_figure_may_be_worked_out_and_each_step_is_told():
     assert [
         "  multiply(detail.missing, `100`) is 3 x 100 = 300",
         "  divide(multiply(detail.missing, `100`), detail.seconds) is 300 / 8 = 37.5",
-        "  gives back 37.5 % of what the job was charged; as its first event, of nothing",
+        "  gives back 37.5 % of what the job was charged: nothing, since the event is taken as the job's first",
     ] == [line for line in lines if "detail.missing" in line or "37.5" in line]
 
 

@@ -252,13 +252,13 @@ def test_the_recount_and_the_reasons_say_what_is_taken_back():
     ledger.deliver(refunded(30, "09:00"), BOUGHT, told("chargeback", "11:00", percent=10))
     counted = recount(ledger.entries_of("grant#pi-1"))
 
-    assert "30 credits taken back by refunded at 2026-01-05T09:00:00Z" in counted[0].steps
+    assert "30 credits taken back by series `refunded` at 2026-01-05T09:00:00Z" in counted[0].steps
     assert "no grant is known, so nothing is taken back" in counted[0].steps
-    assert "10 % taken back by banks at 2026-01-05T11:00:00Z" in counted[2].steps
+    assert "10 % taken back by series `banks` at 2026-01-05T11:00:00Z" in counted[2].steps
     assert "gives 60.00 (half-even, 2 places)" in counted[2].steps
     lines = [*reasons_for(told("chargeback", "11:00", percent=10), stripe()).lines()]
     assert "  detail.percent is 10" in lines
-    assert "  banks takes back 10 % of the grant; as its first event, of nothing" in lines
+    assert "  series `banks` takes back 10 % of the grant: nothing, since the event is taken as the grant's first" in lines
 
 
 def test_the_recount_finds_an_entry_of_another_type():

@@ -373,3 +373,27 @@ def test_a_table_of_jobs_that_is_throttled_keeps_the_other_events_of_a_batch_for
 
     assert (["e-j-1"], [("debit", Decimal("-0.1"))]) == (back, world.amounts("j-2"))
     assert clock.clock().steady() - started <= 5
+
+
+def test_a_row_that_stays_unread_costs_its_own_event_alone(world: World) -> None:
+    """DynamoDB leaves one key of ten over, for as long as it is asked: nine are charged, and the tenth comes back."""
+    clock = ManualClock()
+    world.clock = clock.clock()
+    for number in range(1, 11):
+        world.job(f"j-{number}", seconds=8)
+
+    def busy(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
+        if operation != "batch_get_item":
+            return send(**request)
+        (wanted,) = request["RequestItems"].values()
+        keys = [key for key in wanted["Keys"] if key["jobId"] != {"S": "j-3"}]
+        left = {world.tables.jobs: {**wanted, "Keys": [{"jobId": {"S": "j-3"}}]}}
+        read = send(RequestItems={world.tables.jobs: {**wanted, "Keys": keys}}) if keys else {"Responses": {}}
+        return {**read, "UnprocessedKeys": left}
+
+    told = messages(*(done(f"j-{number}") for number in range(1, 11)))
+    back = world.reconciler(DisturbedClient(world.client, busy)).batch(told, clock.clock().deadline(60))
+
+    assert (["e-j-3"], Decimal("992.8")) == (back, world.user_row()["remaining"])
+    (wrong,) = [line for line in world.lines if line["outcome"] == "error"]
+    assert ("e-j-3", "j-3") == (wrong["event"], wrong["job"])

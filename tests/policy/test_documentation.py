@@ -41,6 +41,7 @@ from tests.support.documentation import Block, Page, Table, code, read_page
 
 PAGE: Page = read_page(Path(__file__).resolve().parents[2] / "docs" / "policy.md")
 
+SHIPPED = Path(__file__).resolve().parents[2] / "policies" / "video.yaml"
 POLICY_FILE, EVENT_FILE, TESTS_FILE = "policy.yaml", "event.json", "tests.yaml"
 DIGEST = re.compile(r"@[0-9a-f]{12}\b")
 SECTION = re.compile(r"^(?=[a-z_]+:)", re.MULTILINE)
@@ -295,6 +296,15 @@ def check_rates_below(table: Table, row: tuple[str, ...]) -> None:
     assert row[1] in [warning.message for warning in policy.warnings]
 
 
+def check_edit(_table: Table, row: tuple[str, ...]) -> None:
+    """In the shipped policy, a row of prices at the end of its book and a rule above its refunds are fine."""
+    (written,) = code(row[1])
+    before, indent = ("\nrules:", "\n    ") if written.startswith("{effective") else ("\n  - name: refund-failed", "\n  ")
+    above, found, below = SHIPPED.read_text(encoding="utf-8").partition(before)
+
+    assert () == parse_policy(f"{above.rstrip()}{indent}- {written}\n{found}{below}", SHIPPED.name).warnings
+
+
 PRICED = """\
 version: 1
 name: video
@@ -315,6 +325,7 @@ TABLES: Mapping[str, Callable[[Table, tuple[str, ...]], None]] = {
     "built-in anomaly": check_built_in,
     "key of": check_key,
     "rates below": check_rates_below,
+    "you want to": check_edit,
 }
 """What must be true of a row, by the first words of its table."""
 

@@ -193,3 +193,32 @@ def test_a_row_that_says_only_what_changes_is_looked_at_too(changes: str, expect
     below = f"    - {{effective: 2026-07-01T00:00:00Z, changes: {{{changes}}}}}\n"
 
     assert expected == [f"{line}:{column}: {message}" for line, column, message in warnings(ABOVE, below)]
+
+
+NESTED = (
+    "    - {effective: 2025-01-01T00:00:00Z, by: [detail.model, detail.resolution], rates: "
+    '{default: "0.10", sora: {default: "0.12", 720p: "0.12"}, veo: {default: "0.40", 1080p: "0.40", 4k: "0.60"}}}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ("veo/4k: 0.66", ["8:51: `veo/4k` is one name; for the rate `4k` below `veo` write veo: {4k: ...}"]),
+        ("veo: {4k: 0.66}", []),
+        ("fal-ai/flux: 0.20", []),
+        ("veo: 0.45", ["8:56: `veo` is one rate now; the row in line 7 has several below it: "
+                       "`default` 0.40, `1080p` 0.40, `4k` 0.60"]),
+        ("veo: {default: 0.45, 1080p: null, 4k: null}", []),
+        ("sora: 0.13", []),
+        ("sora: [{up_to: 60, rate: 0.12}, {rate: 0.10}]", []),
+        ("veo: {up_to: 60, rate: 0.30}", ["8:57: tiers are a list; write [{up_to: ..., rate: ...}, {rate: ...}]",
+                                          "8:64: `veo/up_to` is new and costs 60; the dearest of the others costs 0.12: "
+                                          "500 times as much"]),
+    ],
+)  # fmt: skip
+def test_a_rate_below_another_is_meant_as_it_is_written(changes: str, expected: list[str]) -> None:
+    """A name as messages join it selects nothing; one rate takes the place of all below it; a tier stands in a list."""
+    below = f"    - {{effective: 2026-07-01T00:00:00Z, changes: {{{changes}}}}}\n"
+
+    assert sorted(expected) == sorted(f"{line}:{column}: {message}" for line, column, message in warnings(NESTED, below))

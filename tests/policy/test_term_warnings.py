@@ -179,3 +179,23 @@ def test_the_example_has_nothing_of_all_this() -> None:
     assert [] == told()
     assert [] == told(("name: video\n", "name: video2\n"))
     assert EXAMPLE.count("video.generation") > 1
+
+
+ONLY_DETAIL = "an event has no `{}` beside its `detail`; is `{}` meant?"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant", "expected"),
+    [
+        ("quantity: seconds", "quantity: detail.seconds", ["17:46: " + ONLY_DETAIL.format("seconds", "detail.seconds")]),
+        ("quantity: Detail.seconds", "quantity: detail.seconds", ["17:46: " + ONLY_DETAIL.format("Detail", "detail.seconds")]),
+        ("user: userId", "user: detail.userId", ["3:34: " + ONLY_DETAIL.format("userId", "detail.userId")]),
+        ("match: {jobId: [test-1]}", TEST_RENDERS, ["23:13: " + ONLY_DETAIL.format("jobId", "detail.jobId")]),
+        ("refund: {amount: charge.amount}", REFUND, ["21:22: only anomalies see `charge`; here the event alone is asked"]),
+        ("match: {account: ['123456789012'], replay-name: [{exists: true}]}", TEST_RENDERS, []),
+        ('quantity: "sum([seconds])"', "quantity: detail.seconds", []),
+    ],
+)
+def test_what_is_looked_for_beside_the_detail_is_told(written: str, meant: str, expected: list[str]) -> None:
+    """No event of EventBridge has it there, so each would be refused. Within a function nothing is judged."""
+    assert expected == told((meant, written))

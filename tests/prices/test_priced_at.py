@@ -15,10 +15,10 @@ from engine.audit.recount import recount
 from engine.domain.decision import Outcome
 from engine.domain.errors import EventError
 from engine.domain.instants import instant_text
-from engine.policy import Policy
+from engine.policy import Policy, parse_policy
 from tests.support.books import Books
 from tests.support.events import event, failed, rendered
-from tests.support.price_rows import START, begin_alike, policy, refused
+from tests.support.price_rows import HEAD, START, begin_alike, policy, refused
 from tests.support.steps import Steps
 
 PRICES = """\
@@ -171,6 +171,28 @@ def test_without_an_instant_there_is_no_price(at: Any, problem: str) -> None:
 
     assert f"rule debit-rendered, field detail.submittedAt: {problem}" in str(error.value)
     assert [] == ledger.lines("j-1")
+
+
+@pytest.mark.parametrize(
+    ("expression", "created", "problem"),
+    [
+        ("from_milliseconds(detail.created)", 1782864000, "is 1970-01-21T15:14:24Z, which is before the first price of"),
+        ("in_zone(detail.created, 'Z')", "2025-12-31 23:00:00", "is 2025-12-31T23:00:00Z, which is before the first price of"),
+        ("detail.created", "2025-12-31T23:00:00Z", "is before the first price of seconds (2026-01-01)"),
+    ],
+)
+@pytest.mark.parametrize(("own_time", "priced_at"), [("time", ", priced_at: ASKED"), ("ASKED", "")])
+def test_an_instant_that_was_worked_out_is_told(
+    own_time: str, priced_at: str, expression: str, created: Any, problem: str
+) -> None:
+    """Whoever takes seconds for milliseconds sees the year 1970."""
+    text = HEAD.replace("time: time", f"time: {own_time}") + PRICES + RULES.replace(", priced_at: PRICED_AT", priced_at)
+    ledger = Books(parse_policy(text.replace("ASKED", f'"{expression}"'), "p.yaml"))
+
+    with pytest.raises(EventError) as error:
+        ledger.deliver(rendered("j-1", created=created, seconds=10, model="veo-3"))
+
+    assert f"rule debit-rendered, field {expression}: {problem}" in str(error.value)
 
 
 def test_a_time_in_a_gap_of_the_book_is_no_price() -> None:

@@ -152,9 +152,9 @@ def told_by_rows(world: World, facts: Sequence[Told]) -> tuple[set[str], set[str
     """Return the events whose facts rows tell for sure, those that rows tell perhaps, and the logs whose row a scan reads.
 
     The last row of a job is read, with three exceptions. Where another fact goes by the same status, and the row was written
-    in part, it may have kept that fact's mark, and says nothing new (only ``event.attempt`` would tell both apart). Where another
-    charge is of the very instant, or another fact of the status is later than what the row was put back to, its event may have
-    marked the row: a mark goes by the status, and by a time that is not later.
+    in part, it may have kept that fact's mark, and says nothing new (only ``event.attempt`` would tell both apart). Where
+    another charge is of the very instant, or another fact of the status is later than what the row was put back to, its event
+    may have marked the row: a mark goes by the status, and by a time that is not later.
     """
     sure: set[str] = set()
     settled: set[str] = set()

@@ -7,6 +7,7 @@ from itertools import batched
 from typing import Any
 
 from engine.domain.documents import as_told
+from engine.domain.errors import LedgerUnavailable
 from engine.ledger.dynamodb.attributes import Item, decode_item, encode
 from engine.ledger.dynamodb.calls import KEYS_TOGETHER_MAX, DynamoDB, call, items_at
 from engine.runtime.clock import Deadline
@@ -18,10 +19,17 @@ def read_rows(
     """Return the rows of some jobs by their names (strongly consistent), as events would tell them.
 
     Of each row it returns ``attributes`` (None: all) and its ``jobId``, by which a row without any of them is told from none.
+    One that stays unread costs no other: the error stands in its place.
     """
-    wanted = _wanted(attributes)
+    wanted, rows = _wanted(attributes), dict[str, Any]()
     found = _one(client, table, jobs[0], wanted, deadline) if len(jobs) == 1 else _many(client, table, jobs, wanted, deadline)
-    return {row["jobId"]: row for row in (as_told(decode_item(item)) for item in found)}
+    try:
+        for item in found:
+            row = as_told(decode_item(item))
+            rows[row["jobId"]] = row
+    except LedgerUnavailable as error:
+        return dict.fromkeys(jobs, error) | rows
+    return rows
 
 
 def _one(client: DynamoDB, table: str, job: str, wanted: Mapping[str, Any], deadline: Deadline) -> Iterator[Item]:

@@ -15,7 +15,7 @@ from engine.domain.anomaly import Excerpt, Sample
 from engine.domain.decision import Guard
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document
-from engine.domain.errors import LedgerRefused
+from engine.domain.errors import LedgerError, LedgerRefused
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog
 from engine.ledger.dynamodb.attributes import decode_item, encode
@@ -134,7 +134,9 @@ class DynamoStore:
             "ConsistentRead": True,
         }
 
-    def job_rows(self, jobs: Sequence[str], attributes: frozenset[str] | None, deadline: Deadline) -> dict[str, Document]:
+    def job_rows(
+        self, jobs: Sequence[str], attributes: frozenset[str] | None, deadline: Deadline
+    ) -> dict[str, Document | LedgerError]:
         """Return the rows of some jobs by their names (strongly consistent), as events would tell them."""
         from engine.ledger.dynamodb.own_rows import read_rows  # noqa: PLC0415  few policies read them
 

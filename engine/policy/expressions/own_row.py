@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.domain.job_row import OWN_ROW
-from engine.policy.expressions.paths import FROM_LEFT, PLAIN, WITH_FALLBACK, Path, dotted_names
+from engine.policy.expressions.paths import FROM_LEFT, PLAIN, WITH_FALLBACK, Path, compile_path, dotted_names
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 ITSELF = {"current", "identity"}
 """Nodes that are what the expression is asked of: behind one of them it may begin anew (``@.row``)."""
@@ -16,6 +21,34 @@ def own_row_attributes(path: Path) -> frozenset[str] | None:
     """Return the attributes that an expression can look at by ``row``: none, these, or (None) all of the row."""
     found = [names[1:2] for names in _looks(path) if names[0] == OWN_ROW]
     return None if any(not names or not names[0] for names in found) else frozenset(name for (name,) in found)
+
+
+@functools.lru_cache(maxsize=256)
+def event_parts(path: Path) -> tuple[Path, ...]:
+    """Return what an expression looks at in the event itself: ``detail.n`` of ``multiply(detail.n, row.size)``."""
+    written = dict.fromkeys(_written_parts(path.tree()))
+    return tuple(compile_path(text) for text in written if text != path.text)
+
+
+def _written_parts(node: Mapping[str, Any]) -> Iterator[str]:
+    text = _written(node)
+    if text is None:
+        for child in _asked_of_event(node):
+            yield from _written_parts(child)
+    elif text != OWN_ROW and not text.startswith((f"{OWN_ROW}.", f"{OWN_ROW}[")):
+        yield text
+
+
+def _written(node: Mapping[str, Any]) -> str | None:
+    """Return the text of a chain of names and places in lists; None for anything else."""
+    if node["type"] == "field":
+        return node["value"] if NAME.fullmatch(node["value"]) else json.dumps(node["value"])
+    if node["type"] == "index":
+        return f"[{node['value']}]"
+    if node["type"] not in {"subexpression", "index_expression"}:
+        return None
+    parts = [_written(child) for child in node["children"]]
+    return None if None in parts else ("." if node["type"] == "subexpression" else "").join(map(str, parts))
 
 
 def _looks(path: Path) -> Iterator[tuple[str, ...]]:
