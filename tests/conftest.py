@@ -23,6 +23,7 @@ from pytest_socket import socket_allow_hosts
 
 from engine.ledger.store import Tables
 from engine.reconcile.wiring import build_client
+from tests.simulation.database import Database, Server, run_server
 from tests.support.model_server import ModelServer, run_model_server
 from tools import deployment, environments
 from tools.deployment import Deployment
@@ -37,7 +38,16 @@ RESOLVED: dict[str, set[str]] = {}
 CONNECTIONS = 32
 """More than any test has threads."""
 
+STRICT = "strict"
+"""What ``--database`` may name beside the local AWS: the DynamoDB of ``tests/simulation/database``."""
+
 NEEDS_LOCAL_AWS = {"aws", "local_aws", "dynamodb", "tables", "new_tables", "deployed"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests that need no more than a DynamoDB run on the strict one."""
+    told = "the DynamoDB of the tests that need no other service: the local AWS, or one that is as strict as AWS itself"
+    parser.addoption("--database", choices=["local", STRICT], default="local", help=told)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -133,10 +143,32 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="session")
+def strict_server() -> Iterator[Server]:
+    """Return a server of the strict DynamoDB, one for each worker."""
+    with run_server(Database()) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_senseless(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that sends the strict DynamoDB what AWS would refuse as senseless, whoever in it sends it."""
+    if request.config.getoption("--database") != STRICT or "local_aws" not in request.fixturenames:
+        yield
+        return
+    server: Server = request.getfixturevalue("strict_server")
+    before = len(server.database.validation_errors)
+    yield
+    assert [] == server.database.validation_errors[before:]
+
+
+@pytest.fixture(scope="session")
 def local_aws(request: pytest.FixtureRequest) -> str:
     """Return the endpoint of a DynamoDB."""
     if ENDPOINT:
         return ENDPOINT
+    if request.config.getoption("--database") == STRICT:
+        server: Server = request.getfixturevalue("strict_server")
+        return server.endpoint
     running: LocalAws = request.getfixturevalue("aws")
     return running.endpoint
 

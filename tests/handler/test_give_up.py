@@ -371,7 +371,7 @@ def test_a_good_batch_imports_nothing_of_it(
         **tables_environment(world.tables),
         **OF_LAMBDA,
         "AWS_ENDPOINT_URL_DYNAMODB": local_aws,
-        "AWS_ENDPOINT_URL_SQS": local_aws,
+        "AWS_ENDPOINT_URL_SQS": os.environ["AWS_ENDPOINT_URL_SQS"],
         "FAILED_EVENTS_QUEUE_URL": letters.url,
         "PYTHONPATH": str(ROOT),
     }
