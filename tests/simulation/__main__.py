@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 from attrs import Factory, define
@@ -16,6 +15,7 @@ from tests.simulation.shrinking import shrunk
 from tests.simulation.story import story_of
 from tests.simulation.tables import tables
 from tests.simulation.world.plan import plan_of
+from tests.simulation.world.strict import strict_world
 
 CORPUS = Path(__file__).parent / "corpus.txt"
 PROGRESS_SECONDS = 5.0
@@ -30,10 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
     tally = Tally()
     seeds = corpus() if options.corpus else range(*map(int, options.seeds.split(":")))
     for seed in seeds:
-        verdict = play(plan_of(seed))
+        plan = plan_of(seed)
+        verdict = play(plan, strict_world(plan) if options.strict else None)
         tally.take(verdict)
         if verdict.wrong:
-            _tell(verdict, is_shrunk=not options.whole)
+            _tell(verdict, is_shrunk=not (options.whole or options.strict))
             if len(tally.failed) >= options.failures:
                 break
     tally.close()
@@ -49,6 +50,9 @@ def corpus() -> list[int]:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", default="0:200", help="FIRST:END (default 0:200)")
+    parser.add_argument(
+        "--strict", action="store_true", help="on the strict database, with the product's own store: 10 x slower"
+    )
     parser.add_argument("--corpus", action="store_true", help="play the seeds of corpus.txt instead")
     parser.add_argument("--failures", type=int, default=3, help="stop after so many histories that end wrong (default 3)")
     parser.add_argument(
@@ -100,15 +104,10 @@ class Tally:
 
 def _tell(verdict: Verdict, *, is_shrunk: bool) -> None:
     print(f"\nseed {verdict.plan.seed} ends wrong: {verdict.wrong[0]}")
-    print(story_of(shrunk(verdict.plan) if is_shrunk else verdict.plan))
-
-
-def counted(verdicts: Iterable[Verdict]) -> Counter[str]:
-    """Return the counts of histories together."""
-    count: Counter[str] = Counter()
-    for verdict in verdicts:
-        count.update(verdict.count)
-    return count
+    if is_shrunk:
+        print(story_of(shrunk(verdict.plan)))
+    else:
+        print("\n".join((*verdict.lines, *verdict.wrong)))
 
 
 if __name__ == "__main__":

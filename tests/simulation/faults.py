@@ -87,6 +87,12 @@ class Caller:
     posted_by_scan: int = 0
     """How many entries that are no flags it has posted for rows that a scan read."""
 
+    @classmethod
+    def at_rest(cls, timeline: Timeline) -> Caller:
+        """Return a caller that nothing happens to."""
+        chance = Random(0)
+        return cls(Dice(chance, 0.0), Crew(chance), timeline)
+
     def clock(self) -> Clock:
         """Return the clock of the machine that it runs on."""
         time = self.timeline

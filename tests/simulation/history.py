@@ -6,7 +6,6 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from random import Random
 from typing import Any
 
 from attrs import frozen
@@ -14,7 +13,7 @@ from attrs import frozen
 from engine.audit.books import audit
 from engine.audit.recount import recount
 from engine.ledger.stored import entry_of
-from tests.simulation.faults import Caller, Dice
+from tests.simulation.faults import Caller
 from tests.simulation.judge import Case, Fact, judge
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
@@ -37,15 +36,16 @@ class Verdict:
     lines: tuple[str, ...]
 
 
-def play(plan: Plan) -> Verdict:
-    """Play a plan and judge what is in the tables then."""
-    world = World(plan)
+def play(plan: Plan, world: World | None = None) -> Verdict:
+    """Play a plan, in a world of its own where none is given, and judge what is in the tables then."""
+    world = world or World(plan)
     seen = Witness(world)
     for each in plan.rounds:
         world.round(each)
         seen.look()
     quiet(world, seen)
     wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *by_the_engine(world)]
+    wrong += world.place.wrong()
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
     return Verdict(plan, tuple(wrong), events, len(world.place.entries()), world.count, tuple(world.lines))
 
@@ -184,8 +184,7 @@ def by_the_engine(world: World) -> Iterator[str]:
         for again in recount([entry_of(each) for each in stored]):
             if again.problems:
                 yield f"{reference}: recount says {'; '.join(again.problems)}"
-    caller = Caller(Dice(Random(0), 0.0), world.crew, world.timeline)
-    said = audit(AuditedPlace(world, caller), NEVER)  # type: ignore[arg-type]
+    said = audit(AuditedPlace(world, Caller.at_rest(world.timeline)), NEVER)  # type: ignore[arg-type]
     if not said.is_clean:
         yield f"the audit of a sound ledger says {said.drifts} {said.faults}"
 

@@ -86,6 +86,9 @@ class Place(Protocol):
     def rows(self) -> tuple[Mapping[str, Row], Mapping[str, Row]]:
         """Return the rows of Jobs and of Credits."""
 
+    def wrong(self) -> list[str]:
+        """Return what was asked of the database that it must never be asked."""
+
 
 @define(eq=False)
 class MemoryPlace:
@@ -154,6 +157,10 @@ class MemoryPlace:
         """Return copies of the rows."""
         jobs, users = self.store.jobs, self.store.credits
         return {job: dict(row) for job, row in jobs.items()}, {user: dict(row) for user, row in users.items()}
+
+    def wrong(self) -> list[str]:
+        """A store in memory is asked nothing that a database would refuse."""
+        return []
 
 
 NEVER = Deadline(Clock(), float("inf"))

@@ -90,6 +90,8 @@ class World:
     wrong: list[str] = Factory(list)
     calls: int = 0
     is_calm: bool = False
+    reach: Callable[[Any, Caller], Any] = FaultyStore
+    """Makes the store by which an invocation reaches the place."""
     cap: int | None = None
 
     @place.default
@@ -294,7 +296,7 @@ class World:
         return said, _end(said)
 
     def _reconciler(self, caller: Caller) -> Reconciler:
-        store: Any = FaultyStore(self.place, caller)
+        store: Any = self.reach(self.place, caller)
         clock: Clock = store.clock
         policy = policy_of(self.edit, self.plan.overdraft, self.plan.unknown_user)
         letters = FailedEvents(self.queue.failed_events(caller.dice), "failed-events")
