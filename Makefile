@@ -10,7 +10,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests test test-fast proof e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
+.PHONY: help setup setup-tests test test-fast proof simulate e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -33,6 +33,11 @@ test: lint setup-tests ## everything that must hold: lint, types, template, test
 
 proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m proof --durations=0 --durations-min=5
+
+SEEDS ?= 0:1000
+
+simulate: setup ## histories of a world in which everything goes wrong, each from its seed (SEEDS=FIRST:END)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 test-fast: setup-tests ## the tests alone, in one process
 	$(BIN)/python -m pytest

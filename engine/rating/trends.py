@@ -51,6 +51,9 @@ def flagged(trend: Trend) -> Assessment:
 
 Figures = tuple[tuple[str, str], ...]
 
+type Moment = tuple[str, datetime]
+"""The reference and the instant of an entry: a flag names both."""
+
 
 @define
 class LookBack:
@@ -60,7 +63,8 @@ class LookBack:
     baselines: Baselines
     counted: dict[str, dict[str, list[Excerpt]]] = Factory(lambda: defaultdict(lambda: defaultdict(list)))
     measured: dict[str, dict[str, list[tuple[Excerpt, Decimal]]]] = Factory(lambda: defaultdict(lambda: defaultdict(list)))
-    flagged: dict[str, set[str]] = Factory(lambda: defaultdict(set))
+    flagged: dict[str, set[Moment]] = Factory(lambda: defaultdict(set))
+    """By anomaly the very entries that earlier look backs have flagged: there each of them began to count anew."""
 
     def add(self, entries: Iterable[Excerpt]) -> None:
         """Look at entries."""
@@ -73,7 +77,7 @@ class LookBack:
                 if sample.of in measured:
                     self.measured[sample.of][sample.group].append((kept, sample.value))
             if entry.flagged is not None:
-                self.flagged[entry.flagged].add(entry.reference)
+                self.flagged[entry.flagged].add((entry.reference, entry.at))
 
     def trends(self) -> Iterator[Trend]:
         """Yield what is new of the policy's anomalies, in the policy's order."""
@@ -109,14 +113,15 @@ def _order(entry: Excerpt) -> tuple[datetime, str]:
     return entry.at, entry.reference
 
 
-def _too_many(entries: list[Excerpt], frequency: Frequency, flagged_before: set[str]) -> Iterator[tuple[Excerpt, Figures]]:
+def _too_many(entries: list[Excerpt], frequency: Frequency, flagged: set[Moment]) -> Iterator[tuple[Excerpt, Figures]]:
     """Yield each entry whose job is one too many. A job counts once, however many entries it has."""
     jobs: dict[str, Excerpt] = {}
+    flagged_before = set(flagged)
     for entry in entries:
         while jobs and entry.at - _first(jobs).at > frequency.within:
             del jobs[_first(jobs).reference]
         jobs.setdefault(entry.reference, entry)
-        if entry.reference in flagged_before:
+        if _is_taken_from(flagged_before, entry):
             jobs = {entry.reference: entry}
         elif len(jobs) > frequency.more_than:
             first = _first(jobs)
@@ -124,21 +129,31 @@ def _too_many(entries: list[Excerpt], frequency: Frequency, flagged_before: set[
             jobs = {entry.reference: entry}
 
 
+def _is_taken_from(flagged: set[Moment], entry: Excerpt) -> bool:
+    """Say whether the entry is one of those that are flagged, and take it from them: of one moment the first was."""
+    moment = entry.reference, entry.at
+    if moment not in flagged:
+        return False
+    flagged.remove(moment)
+    return True
+
+
 def _first(jobs: dict[str, Excerpt]) -> Excerpt:
     return next(iter(jobs.values()))
 
 
 def _low(
-    values: list[tuple[Excerpt, Decimal]], falling: Falling, baseline: Baseline, flagged_before: set[str]
+    values: list[tuple[Excerpt, Decimal]], falling: Falling, baseline: Baseline, flagged: set[Moment]
 ) -> Iterator[tuple[Excerpt, Figures]]:
     """Yield each entry with which the median of the last values lies too low."""
     from statistics import median  # noqa: PLC0415  as in engine.rating.baselines
 
     bound = EXACT.multiply(baseline.median, falling.below)
     last: deque[tuple[Excerpt, Decimal]] = deque(maxlen=falling.last)
+    flagged_before = set(flagged)
     for entry, value in values:
         last.append((entry, value))
-        if entry.reference in flagged_before:
+        if _is_taken_from(flagged_before, entry):
             last.clear()
         elif len(last) == falling.last and entry.at - last[0][0].at <= falling.within:
             middle = median(one for _, one in last)

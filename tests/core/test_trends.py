@@ -209,6 +209,34 @@ def test_a_look_that_begins_elsewhere_comes_to_the_same() -> None:
         assert [] == list(later.trends())
 
 
+def test_a_look_back_that_is_repeated_flags_nothing_more() -> None:
+    """The count began anew at 10:10; that the job was rendered again at 10:12 makes its ten minutes no longer, in any look."""
+    books = Books(BURST, dict(PLENTY))
+    books.deliver(*jobs("10:00", "10:05", "10:10"), rendered("j-10:10", at="10:12", seconds=9), *jobs("10:15", "10:21"))
+
+    looks = []
+    for _ in range(3):
+        books.look_back()
+        looks.append([entries[0].job for entries in books.entries.values() if entries[-1].type.value == "flag"])
+    assert [["j-10:10"]] * 3 == looks
+
+
+def test_a_look_in_between_changes_nothing() -> None:
+    """The count began anew behind j-4; that j-4 was charged again is the first of the next five, whoever has looked before."""
+    first, again = charges(4, 4, 4, 4, 4), rendered("j-4", user="u-1", seconds=3, at="10:05")
+    later = [rendered(f"j-{n}", seconds=4, at=f"10:{n:02}") for n in range(6, 10)]
+    looked = Books(FALLING, dict(PLENTY), USUAL)
+    looked.deliver(*first)
+    looked.look_back()
+    looked.deliver(again, *later)
+    looked.look_back()
+
+    assert ["job#j-4", "job#j-9"] == [
+        reference for reference, entries in looked.entries.items() if any(entry.type.value == "flag" for entry in entries)
+    ]
+    assert ["j-9"] == flagged(FALLING, *first, again, *later)[-1:]
+
+
 def test_what_comes_late_is_counted_at_its_own_time() -> None:
     """It is the third of then, though it is told of hours later."""
     books = Books(BURST, dict(PLENTY))

@@ -1,0 +1,256 @@
+"""What goes wrong at each call of the store, drawn from a seed: how often each fault really occurred is counted.
+
+The faults are those that DynamoDB and Lambda have: a call is throttled, gets no answer (it was carried out, or it was not),
+is answered slowly, conflicts with others at work on one item or on many; a read that may be stale is; the function dies.
+``FaultyStore`` plays them around a store, in the way the client of DynamoDB would: it sends again until the time is up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from random import Random
+from typing import Any
+
+from attrs import Factory, define, field, frozen
+
+from engine.domain.entry_types import EntryType
+from engine.domain.envelope import Source
+from engine.domain.errors import LedgerUnavailable
+from engine.ledger.store import Posting, Receipt, Verdict
+from engine.runtime.clock import Clock, Deadline
+from tests.simulation.world.crew import Crew
+from tests.simulation.world.place import Place, Timeline
+
+KILLS = ("killed before the call", "killed after the call")
+UNANSWERED = ("throttled", "conflict", "no answer, nothing done", "no answer, all done", "server error")
+OTHERS = ("slow answer",)
+FAULTS = (*KILLS, *UNANSWERED, *OTHERS)
+"""What ``Dice.fault`` draws, each as likely."""
+
+TIMED_OUT = "timed out"
+STALE_READS = ("stale rows", "stale index")
+BUSY_ONE, BUSY_MANY = "conflict on one of many", "conflict on many of many"
+
+LASTING = "outage until the time is up"
+OUTAGES = 0.2
+"""So many of the calls that are not answered stay so, however often they are sent again."""
+
+SLOW_SECONDS_MAX = 1.9
+CALL_SECONDS_MAX = 0.02
+
+IDEMPOTENT = frozenset({"post", "post_all", "give_back_to_run", "append", "append_with_posted"})
+"""Calls that carry a token: sent again, they are answered as they were, and done once."""
+
+
+class Killed(BaseException):
+    """The function is gone. Nothing in it may catch this."""
+
+
+@define(eq=False)
+class Dice:
+    """The chance of one invocation: how likely a fault is at each call, and which."""
+
+    chance: Random
+    often: float
+    may_kill: bool = True
+    count: Counter[str] = Factory(Counter)
+
+    def fault(self) -> str | None:
+        """Return the fault of this call, if there is one."""
+        if self.chance.random() >= self.often:
+            return None
+        fault = FAULTS[int(self.chance.random() * len(FAULTS))]
+        if fault in KILLS and not self.may_kill:
+            return None
+        return fault
+
+    def happens(self, fault: str, share: float = 1.0) -> bool:
+        """Say whether another fault is played, and count it."""
+        if self.chance.random() >= min(0.9, self.often * 4 * share):
+            return False
+        self.count[fault] += 1
+        return True
+
+
+@define(eq=False)
+class Caller:
+    """One invocation as the store sees it: its clock, its chance, and whether it is still alive."""
+
+    dice: Dice
+    crew: Crew
+    timeline: Timeline
+    skew: float = 0.0
+    ends_at: float = float("inf")
+    """When the platform ends it, in the world's steady seconds."""
+    is_dead: bool = False
+    posted_by_scan: int = 0
+    """How many entries that are no flags it has posted for rows that a scan read."""
+
+    @classmethod
+    def at_rest(cls, timeline: Timeline) -> Caller:
+        """Return a caller that nothing happens to."""
+        chance = Random(0)
+        return cls(Dice(chance, 0.0), Crew(chance), timeline)
+
+    def clock(self) -> Clock:
+        """Return the clock of the machine that it runs on."""
+        time = self.timeline
+        return Clock(lambda: time.now(self.skew), lambda: time.steady, self.wait, self.dice.chance.uniform)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and others work."""
+        self.timeline.pass_by(seconds)
+        self.give_way()
+
+    def give_way(self) -> None:
+        """Let others work; who has died meanwhile does not come back."""
+        self.crew.switch()
+        if self.is_dead:
+            raise Killed
+        if self.timeline.steady > self.ends_at:
+            self.die(TIMED_OUT)
+
+    def die(self, fault: str) -> None:
+        """End here."""
+        self.dice.count[fault] += 1
+        self.is_dead = True
+        raise Killed
+
+    def call[T](self, name: str, act: Callable[[], T], deadline: Deadline) -> T:
+        """Make one call, with whatever goes wrong with it. Raises LedgerUnavailable where no answer comes in time."""
+        answers: list[T] = []
+        lasting: str | None = None
+        for _ in deadline.attempts():
+            self.give_way()
+            self.timeline.pass_by(self.dice.chance.random() * CALL_SECONDS_MAX)
+            fault = lasting or self.dice.fault()
+            if fault is None:
+                return self._act(name, act, answers)
+            if self._gets_through(fault, name, act, answers):
+                return answers[0] if name in IDEMPOTENT else answers[-1]
+            lasting = lasting or self._lasts(fault)
+        raise LedgerUnavailable(f"no answer to {name} in time")
+
+    def _lasts(self, fault: str) -> str | None:
+        if self.dice.chance.random() >= OUTAGES:
+            return None
+        self.dice.count[LASTING] += 1
+        return fault
+
+    def _act[T](self, name: str, act: Callable[[], T], answers: list[T]) -> T:
+        if answers and name in IDEMPOTENT:
+            return answers[0]
+        self.timeline.skew = self.skew
+        answers.append(act())
+        return answers[-1]
+
+    def _gets_through[T](self, fault: str, name: str, act: Callable[[], T], answers: list[T]) -> bool:
+        """Play a fault; say whether the call is answered all the same."""
+        if fault == KILLS[0]:
+            self.die(fault)
+        if fault in {KILLS[1], "no answer, all done", "slow answer"}:
+            self._act(name, act, answers)
+        if fault == KILLS[1]:
+            self.die(fault)
+        self.dice.count[fault] += 1
+        if fault == "slow answer":
+            self.timeline.pass_by(self.dice.chance.random() * SLOW_SECONDS_MAX)
+            self.give_way()
+            return True
+        return False
+
+
+@frozen(eq=False)
+class FaultyStore:
+    """A store as one invocation reaches it. It is a ``ledger.store.Store``."""
+
+    place: Place
+    caller: Caller
+    clock: Clock = field(init=False)
+
+    @clock.default
+    def _clock(self) -> Clock:
+        return self.caller.clock()
+
+    def post(self, entry: Any, guard: Any, mark: Any, deadline: Deadline) -> Receipt:
+        """Post one entry."""
+        receipt = self.caller.call("post", lambda: self._post(entry, guard, mark, deadline), deadline)
+        self._count([receipt])
+        return receipt
+
+    def _post(self, entry: Any, guard: Any, mark: Any, deadline: Deadline) -> Receipt:
+        receipt = self.place.store.post(entry, guard, mark, deadline)
+        self._note([(entry, guard, mark)], [receipt])
+        return receipt
+
+    def _note(self, postings: Iterable[Posting], receipts: Iterable[Receipt]) -> None:
+        """Take down what was committed, whether or not anybody is told."""
+        for (entry, _, _), receipt in zip(postings, receipts, strict=True):
+            if receipt.verdict is Verdict.POSTED:
+                self.caller.posted_by_scan += entry.source is Source.SCAN and entry.type is not EntryType.FLAG
+                self.place.committed[entry.reference, entry.sequence] = self.caller.timeline.steady
+
+    def post_all(self, postings: Iterable[Posting], deadline: Deadline) -> Iterator[Receipt]:
+        """Post many entries, in the groups that a transaction holds."""
+        for group in self.place.store.together(postings):
+            receipts = self.caller.call("post_all", lambda group=group: self._group(group, deadline), deadline)
+            self._count(receipts)
+            yield from receipts
+
+    def _count(self, receipts: Iterable[Receipt]) -> None:
+        for receipt in receipts:
+            self.caller.dice.count[f"verdict {receipt.verdict.value}"] += 1
+
+    def _group(self, group: list[Posting], deadline: Deadline) -> list[Receipt]:
+        dice = self.caller.dice
+        if dice.happens(BUSY_ONE, 0.5):
+            busy = {int(dice.chance.random() * len(group))}
+        elif dice.happens(BUSY_MANY, 0.5):
+            busy = {index for index in range(len(group)) if dice.chance.random() < 0.6}
+        else:
+            receipts = list(self.place.store.post_all(group, deadline))
+            self._note(group, receipts)
+            return receipts
+        verdicts = (Verdict.BUSY if index in busy else Verdict.HELD_UP for index in range(len(group)))
+        return [Receipt(verdict, problem="TransactionConflict") for verdict in verdicts]
+
+    def due_jobs(self, part: Any, statuses: Any, attributes: Any, deadline: Deadline, ignored: Any = ()) -> Any:
+        """Read a page of the scan, perhaps of rows as they were a moment ago."""
+        is_old = self._stale_rows()
+        return self.caller.call(
+            "due_jobs", lambda: self.place.page(is_old, part, statuses, attributes, deadline, ignored), deadline
+        )
+
+    def _stale_rows(self) -> Callable[[], bool] | None:
+        dice = self.caller.dice
+        return (lambda: dice.chance.random() < 0.5) if dice.happens(STALE_READS[0]) else None
+
+    def audits(self) -> Any:
+        """Return what audits see, reached by the same caller."""
+        return self.place.audits(self.caller, lambda: self.caller.dice.happens(STALE_READS[1]))
+
+    def jobs_bytes(self, deadline: Deadline) -> int:
+        """Return how large the table of jobs is said to be: by this a run divides it."""
+        return self.caller.call("jobs_bytes", lambda: self.place.jobs_bytes, deadline)
+
+    def together(self, postings: Iterable[Posting]) -> Iterator[list[Posting]]:
+        """Yield postings as they go together."""
+        return self.place.store.together(postings)
+
+    def close(self) -> None:
+        """Close nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.place.store, name)
+
+        def called(*values: Any, **named: Any) -> Any:
+            deadline = next(value for value in (*values, *named.values()) if isinstance(value, Deadline))
+            return self.caller.call(name, lambda: _whole(method(*values, **named)), deadline)
+
+        return called
+
+
+def _whole(answer: Any) -> Any:
+    """Return an answer that was read to its end: what changes later is not in it."""
+    return iter(list(answer)) if isinstance(answer, Iterator) else answer

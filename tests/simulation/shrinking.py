@@ -1,0 +1,86 @@
+"""Makes a failing plan small: drop rounds, then steps, then their faults, as long as it fails in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from attrs import evolve
+
+from tests.simulation.history import play
+from tests.simulation.world.plan import Plan, Round
+
+PLAYS_MAX = 600
+"""So many histories are played at most to make one smaller."""
+
+type Fails = Callable[[Plan], bool]
+
+
+def shrunk(plan: Plan) -> Plan:
+    """Return a small plan that fails as this one does."""
+    kind = kind_of(play(plan).wrong)
+    left = PLAYS_MAX
+
+    def fails(smaller: Plan) -> bool:
+        nonlocal left
+        left -= 1
+        return left > 0 and kind in {kind_of((wrong,)) for wrong in play(smaller).wrong}
+
+    for way in (_without_rounds, _without_steps, _calmer, _alone):
+        plan = _as_far_as_it_goes(plan, way, fails)
+    return plan
+
+
+def kind_of(wrong: tuple[str, ...]) -> str:
+    """Return in what way a history fails: the words, without names and figures."""
+    words = wrong[0].rpartition(": ")[2].split() if wrong else []
+    return " ".join(word for word in words if word.isalpha())
+
+
+def _as_far_as_it_goes(plan: Plan, way: Callable[[Plan], Iterator[Plan]], fails: Fails) -> Plan:
+    """Take the first smaller plan that still fails, again and again."""
+    while True:
+        smaller = next((each for each in way(plan) if fails(each)), None)
+        if smaller is None:
+            return plan
+        plan = smaller
+
+
+def _without_rounds(plan: Plan) -> Iterator[Plan]:
+    """Yield plans without many rounds, then without fewer, at last without one."""
+    count = len(plan.rounds)
+    size = count // 2
+    while size:
+        for first in range(0, count, size):
+            yield evolve(plan, rounds=plan.rounds[:first] + plan.rounds[first + size :])
+        size //= 2
+
+
+def _without_steps(plan: Plan) -> Iterator[Plan]:
+    for number, each in enumerate(plan.rounds):
+        for position in range(len(each.steps)):
+            steps = each.steps[:position] + each.steps[position + 1 :]
+            yield _with_round(plan, number, evolve(each, steps=steps) if steps else None)
+
+
+def _calmer(plan: Plan) -> Iterator[Plan]:
+    """Yield plans without faults at all, then without those of one step."""
+    if plan.often:
+        yield evolve(plan, often=0.0)
+    for number, each in enumerate(plan.rounds):
+        for position, step in enumerate(each.steps):
+            if not step.calm and plan.often:
+                steps = (*each.steps[:position], evolve(step, calm=True), *each.steps[position + 1 :])
+                yield _with_round(plan, number, evolve(each, steps=steps))
+
+
+def _alone(plan: Plan) -> Iterator[Plan]:
+    """Yield plans in which what happened at once happens one after the other."""
+    for number, each in enumerate(plan.rounds):
+        if len(each.steps) > 1:
+            apart = tuple(evolve(each, steps=(step,)) for step in each.steps)
+            yield evolve(plan, rounds=plan.rounds[:number] + apart + plan.rounds[number + 1 :])
+
+
+def _with_round(plan: Plan, number: int, each: Round | None) -> Plan:
+    middle = () if each is None else (each,)
+    return evolve(plan, rounds=plan.rounds[:number] + middle + plan.rounds[number + 1 :])

@@ -1,0 +1,115 @@
+"""The simulation: past seeds in every run of the tests, fresh ones and mutants at full size in ``make proof``."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+import pytest
+
+from tests.simulation.__main__ import CORPUS, corpus, main
+from tests.simulation.history import play
+from tests.simulation.mutants import MUTANTS, caught
+from tests.simulation.shrinking import shrunk
+from tests.simulation.story import story_of
+from tests.simulation.tables import missing, tables
+from tests.simulation.world.plan import plan_of
+
+FRESH = range(1_000_000, 1_003_000)
+"""About two minutes of one core."""
+
+CAUGHT_WITHIN = 300
+"""So many histories are enough for any of the mutants."""
+
+
+def reasons() -> dict[str, int]:
+    """Return the seeds of the corpus by the mutant that each one catches."""
+    lines = (line.partition("catches: ") for line in CORPUS.read_text().splitlines())
+    return {name: int(seed) for seed, found, name in lines if found}
+
+
+@pytest.mark.parametrize("seed", sorted(set(corpus())))
+def test_a_history_of_the_corpus_ends_right(seed: int) -> None:
+    """Every balance, every log, every dead letter; a second scan writes nothing; the audit raises no alarm."""
+    assert () == play(plan_of(seed)).wrong
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_caught_by_its_seed(name: str) -> None:
+    """So the judge sees what that bug does; a seed that no longer does is to be chosen anew."""
+    seed = reasons()[name]
+
+    assert 1 == caught(MUTANTS[name], range(seed, seed + 1))
+
+
+def test_one_seed_is_one_history() -> None:
+    """To the last line and count, threads or not."""
+    first, second = (play(plan_of(4)) for _ in range(2))
+
+    assert first.lines == second.lines
+    assert first.count == second.count
+    assert first.count["turns taken from one invocation by another"] > 0
+
+
+def test_a_failing_history_is_made_small_and_told() -> None:
+    """Of many steps a few are left; the story says what happened, what is wrong, and how to play it again."""
+    name = "the newest row of prices counts"
+    plan = plan_of(reasons()[name])
+    with MUTANTS[name].at_work():
+        small = shrunk(plan)
+        told = story_of(small)
+
+    assert len(list(small.steps())) <= 2 < len(list(plan.steps()))
+    assert " is right\n" in told
+    assert f"--story {plan.seed}" in told
+    assert () == play(small).wrong
+
+
+def test_the_command_tells_what_it_has_played(capsys: pytest.CaptureFixture[str]) -> None:
+    """The tables, the speed, and the exit status."""
+    assert 0 == main(["--seeds", "0:3"])
+    told = capsys.readouterr().out
+
+    assert "branches taken" in told
+    assert "3 histories" in told
+    assert "0 wrong" in told
+
+
+def test_the_command_fails_with_a_story(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 1 where a history ends wrong."""
+    name = "the newest row of prices counts"
+    seed = reasons()[name]
+    with MUTANTS[name].at_work():
+        assert 1 == main(["--seeds", f"{seed}:{seed + 1}", "--whole"])
+
+    assert f"seed {seed} ends wrong" in capsys.readouterr().out
+
+
+@pytest.mark.proof
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_fresh_histories_end_right_and_everything_really_happens() -> None:
+    """No violation, and no fault or branch that never occurred."""
+    count: Counter[str] = Counter()
+    wrong = {}
+    for seed in FRESH:
+        verdict = play(plan_of(seed))
+        count.update(verdict.count)
+        if verdict.wrong:
+            wrong[seed] = verdict.wrong[0]
+    print("\n".join(tables(count)), file=sys.stderr)
+
+    assert {} == wrong
+    assert [] == missing(count)
+
+
+@pytest.mark.proof
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_caught_by_fresh_seeds(name: str) -> None:
+    """Not by the seed alone that was chosen for it."""
+    tried = caught(MUTANTS[name], range(FRESH.start, FRESH.start + CAUGHT_WITHIN))
+
+    assert tried is not None
+    print(f"{name}: {tried}", file=sys.stderr)
