@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.simulation.database.words import RESERVED
-from tests.simulation.things import PLAIN, get, item, made, put, refusal, values
+from tests.simulation.things import PLAIN, case_id, get, item, made, put, refusal, values
 
 STORED = {
     "id": "a",
@@ -79,7 +79,7 @@ CONDITIONS: list[tuple[str, dict[str, Any], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("condition", "places", "holds"), CONDITIONS, ids=lambda each: str(each)[:50])
+@pytest.mark.parametrize(("condition", "places", "holds"), CONDITIONS, ids=case_id)
 def test_a_condition_is_true_or_false_of_an_item(condition: str, places: dict[str, Any], *, holds: bool) -> None:
     """Comparisons only within one kind; what is not there equals nothing; NOT before AND before OR."""
     client = made()
@@ -138,7 +138,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("condition", "places", "problem"), REFUSED, ids=lambda each: str(each)[:50])
+@pytest.mark.parametrize(("condition", "places", "problem"), REFUSED, ids=case_id)
 def test_an_expression_that_aws_refuses_is_refused_and_counted(condition: str, places: dict[str, Any], problem: str) -> None:
     """Grammar, reserved words, places that are unused or undefined, kinds of operands, sizes: whatever the item is."""
     client = made()
@@ -182,7 +182,7 @@ NAMES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("parameters", "problem"), NAMES, ids=lambda each: str(each)[:60])
+@pytest.mark.parametrize(("parameters", "problem"), NAMES, ids=case_id)
 def test_names_are_defined_and_used_and_projections_do_not_overlap(parameters: dict[str, Any], problem: str) -> None:
     """By the pages on names and on projections."""
     client = made()

@@ -19,7 +19,7 @@ from engine.ledger.dynamodb.signing import Credentials, Signer
 from engine.ledger.dynamodb.wire import Endpoint, ServiceError, WireClient
 from engine.runtime.clock import Clock
 from tests.simulation.database import Client, Database, Server, run_server
-from tests.simulation.things import DESCRIPTIONS, PLAIN, SORTED, item, put, values
+from tests.simulation.things import DESCRIPTIONS, PLAIN, SORTED, case_id, item, put, values
 from tests.support.events import failed, rendered
 from tests.support.world import World
 from tools.local_aws import REGION, LocalAws, create_tables, tables_named
@@ -85,7 +85,7 @@ def asked(client: Any, operation: str, request: dict[str, Any]) -> Any:
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
-@pytest.mark.parametrize(("operation", "request_"), REQUESTS, ids=lambda each: str(each)[:50])
+@pytest.mark.parametrize(("operation", "request_"), REQUESTS, ids=case_id)
 def test_three_clients_are_answered_alike(
     server: Server, botocore: Any, wire: WireClient, operation: str, request_: dict[str, Any]
 ) -> None:

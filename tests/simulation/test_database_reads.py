@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.simulation.database import Client, Seeded
-from tests.simulation.things import INDEX, PLAIN, SORTED, get, item, made, put, refusal, values
+from tests.simulation.things import INDEX, PLAIN, SORTED, case_id, get, item, made, put, refusal, values
 from tests.support.clock import ManualClock
 
 LOG = {"TableName": SORTED, "KeyConditionExpression": "#l = :l", "ExpressionAttributeNames": {"#l": "log"}}
@@ -93,7 +93,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "places", "problem"), REFUSED, ids=lambda each: str(each)[:60])
+@pytest.mark.parametrize(("changed", "places", "problem"), REFUSED, ids=case_id)
 def test_a_query_that_aws_refuses_is_refused(changed: dict[str, Any], places: dict[str, Any], problem: str) -> None:
     """Equality on the hash key, at most one condition on the sort key, and no filter on either."""
     client = with_log()
@@ -162,7 +162,7 @@ def test_the_segments_of_a_scan_have_each_item_once(segments: int, limit: int | 
         ({"ExclusiveStartKey": item(id="")}, "The provided starting key is invalid"),
         ({"FilterExpression": "id = :a"}, "is not defined; attribute value: :a"),
     ],
-    ids=lambda each: str(each)[:40],
+    ids=case_id,
 )
 def test_a_scan_that_aws_refuses_is_refused(request_: dict[str, Any], problem: str) -> None:
     """Both numbers of a segment, and a start within it."""

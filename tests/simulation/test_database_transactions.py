@@ -12,7 +12,7 @@ import pytest
 
 from engine.ledger.dynamodb.wire import ServiceError
 from tests.simulation.database import Client, Refused
-from tests.simulation.things import PLAIN, SORTED, get, item, made, put, refusal, values
+from tests.simulation.things import PLAIN, SORTED, case_id, get, item, made, put, refusal, values
 from tests.support.clock import ManualClock
 
 
@@ -92,7 +92,7 @@ WRONG_ITEMS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("action", "problem"), WRONG_ITEMS, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("action", "problem"), WRONG_ITEMS, ids=case_id)
 def test_an_item_or_key_that_is_wrong_is_the_reason_of_its_action(action: dict[str, Any], problem: str) -> None:
     """Reason ValidationError, "One or more parameter values were invalid" and its like; it is counted as senseless."""
     client = made()
@@ -122,7 +122,7 @@ SENSELESS: list[tuple[list[dict[str, Any]], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("actions", "problem"), SENSELESS, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("actions", "problem"), SENSELESS, ids=case_id)
 def test_a_transaction_that_makes_no_sense_is_refused_whole(actions: list[dict[str, Any]], problem: str) -> None:
     """One item once, 100 actions, 4 MB, and each action as strict as alone: a ValidationException without reasons."""
     client = made()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.things import PLAIN, SORTED, av, get, item, made, put, refusal, values
+from tests.simulation.things import PLAIN, SORTED, av, case_id, get, item, made, put, refusal, values
 
 STORED = {"id": "a", "n": 8, "s": "x", "c": {"red", "green"}, "l": ["x", "y", "z"], "m": {"deep": {"n": 5}}}
 
@@ -48,7 +48,7 @@ UPDATES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("update", "places", "left"), UPDATES, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("update", "places", "left"), UPDATES, ids=case_id)
 def test_an_update_changes_what_it_names(update: str, places: dict[str, Any], left: dict[str, Any]) -> None:
     """SET, REMOVE, ADD and DELETE, each once and in any order."""
     client = made()
@@ -94,7 +94,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("update", "places", "problem"), REFUSED, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("update", "places", "problem"), REFUSED, ids=case_id)
 def test_an_update_that_aws_refuses_changes_nothing(update: str, places: dict[str, Any], problem: str) -> None:
     """By its words, or by what the item is; both are ValidationExceptions."""
     client = made()

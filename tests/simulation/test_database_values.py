@@ -13,7 +13,7 @@ from engine.ledger.dynamodb.attributes import encode
 from tests.simulation.database.digits import canonical, summed
 from tests.simulation.database.errors import Invalid
 from tests.simulation.database.values import item_bytes, kept
-from tests.simulation.things import PLAIN, SORTED, av, get, item, made, put, refusal
+from tests.simulation.things import PLAIN, SORTED, av, case_id, get, item, made, put, refusal
 
 NINES = "9" * 38
 
@@ -102,7 +102,7 @@ REFUSED_VALUES: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "problem"), REFUSED_VALUES, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("value", "problem"), REFUSED_VALUES, ids=case_id)
 def test_what_is_no_value_is_refused_and_counted(value: Any, problem: str) -> None:
     """One kind of data for each value, 32 levels, sets of different members, and texts in UTF-8."""
     client = made()
@@ -114,7 +114,7 @@ def test_what_is_no_value_is_refused_and_counted(value: Any, problem: str) -> No
 
 
 @pytest.mark.parametrize(
-    "value", ["", b"", [], {}, {"a": [None, True, 1.5, {"b": "c"}]}, {"x", "y"}, "a\0b", "\U0001f600", nested(32)], ids=repr
+    "value", ["", b"", [], {}, {"a": [None, True, 1.5, {"b": "c"}]}, {"x", "y"}, "a\0b", "\U0001f600", nested(32)], ids=case_id
 )
 def test_every_other_value_comes_back(value: Any) -> None:
     """Empty texts are allowed where no key needs them; empty lists and maps too."""
@@ -171,7 +171,7 @@ KEYS: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("table", "attributes", "problem"), KEYS, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("table", "attributes", "problem"), KEYS, ids=case_id)
 def test_what_can_be_no_key_is_refused(table: str, attributes: dict[str, Any], problem: str) -> None:
     """A partition key has 1 to 2,048 bytes and a sort key 1 to 1,024, of the kind that the table says; an index's too."""
     client = made()
@@ -189,7 +189,7 @@ def test_what_can_be_no_key_is_refused(table: str, attributes: dict[str, Any], p
         ({"id": ""}, "cannot contain an empty string value. Key: id"),
         ({"id": "x" * 2049}, "Size of hashkey"),
     ],
-    ids=lambda each: str(each)[:30],
+    ids=case_id,
 )
 @pytest.mark.parametrize("operation", ["get_item", "update_item", "delete_item"])
 def test_a_key_has_the_table_s_attributes_and_no_other(operation: str, key: dict[str, Any], problem: str) -> None:
@@ -214,7 +214,7 @@ SHAPES: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "request_", "problem"), SHAPES, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("operation", "request_", "problem"), SHAPES, ids=case_id)
 def test_a_request_has_the_shape_of_its_operation(operation: str, request_: dict[str, Any], problem: str) -> None:
     """By the service's own model: members, kinds, bounds, words."""
     client = made()
