@@ -208,10 +208,8 @@ class Oracle:
             at = max((claim.at for claim in claims), default=-1) if telling.weak else telling.at  # what a row said last
             moment = [claim for claim in claims if claim.at == at]
             known = [claim for claim in reversed(moment) if claim.at > since and claim.is_told_by(telling)]
-            amount = known[0].amount if known else terms.price(telling)
-            if not known or telling.weak:
-                first = known[0] if known else Claim(telling.at, asked, amount, telling.edit)
-                claims.append(evolve(first, at=telling.at))
+            if not known:  # a scan that did not read what was asked has not seen that it still holds
+                claims.append(Claim(telling.at, asked, terms.price(telling), telling.edit))
         else:
             self._tell_failure(telling, terms)
 
@@ -422,3 +420,12 @@ def test_the_properties_find_each_mending_that_is_taken_out(name: str, monkeypat
 
     with pytest.raises((AssertionError, EventError, ExceptionGroup)):
         tried(check_edits, histories(edited=True), 6000, always_the_same=True)
+
+
+def test_a_scan_that_did_not_read_the_seconds_does_not_confirm_them() -> None:
+    """The row said 0 seconds and says 1 now. A policy that asks for frames sees no change; the next that reads them charges."""
+    first = Telling("rendered", 590, seconds=0, weak=True)
+    unread = Telling("rendered", 627, seconds=1, weak=True, edit=2)
+    history = [first, first, unread, evolve(unread, edit=0)]
+
+    assert (Fraction(1, 10), Decimal("-0.1")) == (cost(history), net(history))
