@@ -423,7 +423,7 @@ def test_the_properties_find_each_mending_that_is_taken_out(name: str, monkeypat
 
 
 def test_a_scan_that_did_not_read_the_seconds_does_not_confirm_them() -> None:
-    """The row said 0 seconds and says 1 now. A policy that asks for frames sees no change; the next that reads them charges."""
+    """The row said 0 seconds and says 1 now. A policy that asks for frames sees no change; the next that reads them does."""
     first = Telling("rendered", 590, seconds=0, weak=True)
     unread = Telling("rendered", 627, seconds=1, weak=True, edit=2)
     history = [first, first, unread, evolve(unread, edit=0)]
