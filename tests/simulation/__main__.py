@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     options = _options(arguments)
     if options.story is not None:
-        print(story_of(plan_of(options.story)))
+        print(story_of(plan_of(options.story), is_strict=options.strict))
         return 0
     tally = Tally()
     seeds = corpus() if options.corpus else range(*map(int, options.seeds.split(":")))
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         verdict = play(plan, strict_world(plan) if options.strict else None)
         tally.take(verdict)
         if verdict.wrong:
-            _tell(verdict, is_shrunk=not (options.whole or options.strict))
+            _tell(verdict, is_shrunk=not options.whole, is_strict=options.strict)
             if len(tally.failed) >= options.failures:
                 break
     tally.close()
@@ -102,10 +102,10 @@ class Tally:
             print(f"wrong: seeds {', '.join(map(str, self.failed))}")
 
 
-def _tell(verdict: Verdict, *, is_shrunk: bool) -> None:
+def _tell(verdict: Verdict, *, is_shrunk: bool, is_strict: bool) -> None:
     print(f"\nseed {verdict.plan.seed} ends wrong: {verdict.wrong[0]}")
     if is_shrunk:
-        print(story_of(shrunk(verdict.plan)))
+        print(story_of(shrunk(verdict.plan, is_strict=is_strict), is_strict=is_strict))
     else:
         print("\n".join((*verdict.lines, *verdict.wrong)))
 
