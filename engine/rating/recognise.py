@@ -14,14 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEAT_AFTER_REFUND, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
+from engine.domain.anomaly import Anomaly
+from engine.domain.built_in_anomalies import (
+    CLOSE_CALL,
+    CONFLICTING_CHARGE,
+    REPEAT_AFTER_REFUND,
+    REPEATED_GRANT,
+    REPLACED_CHARGE,
+)
 from engine.domain.digits import in_digits
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError, RowNeeded
 from engine.domain.facts import TOLD_BY, Charge, Content, Facts, Grant, ignores_repeats
 from engine.domain.instants import instant_text, read_instant
-from engine.domain.job_row import OWN_ROW
 from engine.domain.money import PLAIN_DECIMAL, canonical, read_number
+from engine.policy.expressions import OWN_ROW
 from engine.policy.expressions.paths import ROW, Path, PathProblem, compile_path
 
 if TYPE_CHECKING:
