@@ -43,7 +43,7 @@ def test_a_mutant_is_caught_by_its_seed(name: str) -> None:
 
 
 def test_one_seed_is_one_history() -> None:
-    """To the last line and count, threads or not."""
+    """To the last line and count, however often one invocation takes the turn of another."""
     first, second = (play(plan_of(4)) for _ in range(2))
 
     assert first.lines == second.lines
