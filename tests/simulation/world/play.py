@@ -44,6 +44,9 @@ FUNCTION_SECONDS = (2.6, 8.0, 30.0, 30.0)
 CALM_SECONDS = 30.0
 SKEW_SECONDS_MAX = 2.0
 
+UNASKED = Random(0)
+"""The chance of a crew of one, in which nobody has to be chosen: to make one from a seed takes longer than many a step."""
+
 Answer = dict[str, Any]
 
 
@@ -100,7 +103,7 @@ class World:
 
     @crew.default
     def _crew(self) -> Crew:
-        return Crew(Random(0))
+        return Crew(UNASKED)
 
     def __attrs_post_init__(self) -> None:
         self.cap = self.plan.cap
@@ -116,10 +119,10 @@ class World:
         """Play the steps of a round at once, and what Lambda tries again."""
         self.timeline.pass_by(each.pause)
         self.place.remember()
-        self.crew = Crew(Random(each.seed))
         retries, self.retries = self.retries, []
         tasks = [self._task(step) for step in each.steps]
         tasks += [self._again(document, tries, seed) for document, tries, seed in retries]
+        self.crew = Crew(Random(each.seed) if len(tasks) > 1 else UNASKED)
         if tasks:
             self.crew.run(tasks)
         self.count["turns taken from one invocation by another"] += self.crew.turns
@@ -132,7 +135,7 @@ class World:
 
     def tell(self, line: str) -> None:
         """Take down what happened."""
-        self.lines.append(f"{self.timeline.now():%H:%M:%S}  {line}")
+        self.lines.append(f"{self.timeline.now().isoformat()[11:19]}  {line}")
 
     # --- what applications do ---
 
@@ -272,9 +275,10 @@ class World:
         skew = 0.0 if is_calm else chance.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX)
         seconds = CALM_SECONDS if is_calm else chance.choice(FUNCTION_SECONDS)
         caller = Caller(dice, self.crew, self.timeline, skew, ends_at=self.timeline.steady + seconds)
-        before = dict(self.count)
+        before = [self.count[name] for name in NOTABLE]
         answer, end = self._answered(event, caller)
-        faults = [name for name in NOTABLE if self.count[name] > before.get(name, 0)] if len(self.crew.live) < 2 else []
+        faults = [name for name, times in zip(NOTABLE, before, strict=True) if self.count[name] > times]
+        faults = faults if len(self.crew.live) < 2 else []
         self.tell(f"{what}: {end}" + (f"  [{', '.join(faults)}]" if faults else ""))
         if run is not None:
             run.posted += caller.posted_by_scan
