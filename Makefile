@@ -10,7 +10,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests test test-fast proof simulate e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
+.PHONY: help setup setup-tests test test-fast proof simulate soak e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -40,6 +40,12 @@ FRESH ?= 10000
 
 simulate: setup ## histories of a world in which everything goes wrong, on all cores, each from its seed (SEEDS=FIRST:END)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+MINUTES ?= 30
+ENGINE ?= local
+
+soak: setup ## eight processes at work on a local AWS, one killed every few seconds (MINUTES=30 ENGINE=local or strict)
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) --engine $(ENGINE)
 
 test-fast: setup-tests ## the tests alone, in one process
 	$(BIN)/python -m pytest
