@@ -31,7 +31,7 @@ from tests.simulation.faults import (
     Killed,
 )
 from tests.simulation.world.actors import ACTS
-from tests.simulation.world.crew import Crew
+from tests.simulation.world.crew import UNASKED, Crew
 from tests.simulation.world.explaining import ExplainDesk
 from tests.simulation.world.place import MemoryPlace, Place, Timeline
 from tests.simulation.world.plan import Document, Plan, Round, Step
@@ -46,9 +46,6 @@ SLICE_TRIES_MAX = 6
 FUNCTION_SECONDS = (2.6, 8.0, 30.0, 30.0)
 CALM_SECONDS = 30.0
 SKEW_SECONDS_MAX = 2.0
-
-UNASKED = Random(0)
-"""The chance of a crew of one, in which nobody has to be chosen: to make one from a seed takes longer than many a step."""
 
 Answer = dict[str, Any]
 
@@ -277,8 +274,8 @@ class World:
         caller = self.caller(step)
         before = [self.count[name] for name in NOTABLE]
         answer, end = self._answered(event, caller)
-        faults = [name for name, times in zip(NOTABLE, before, strict=True) if self.count[name] > times]
-        faults = faults if len(self.crew.live) < 2 else []
+        is_alone = len(self.crew.live) < 2
+        faults = [name for name, times in zip(NOTABLE, before, strict=True) if is_alone and self.count[name] > times]
         self.tell(f"{what}: {end}" + (f"  [{', '.join(faults)}]" if faults else ""))
         if run is not None:
             run.posted += caller.posted_by_scan
@@ -344,10 +341,7 @@ def _end(said: Mapping[str, Any]) -> str:
         return f"{said['outcome']} {said['amount'] or ''}".strip()
     if "batchItemFailures" in said:
         return f"{len(said['batchItemFailures'])} come back"
-    return (
-        ", ".join(f"{name} {said[name]}" for name in ("outcomes", "adjustments", "capped", "errors") if said.get(name))
-        or "done"
-    )
+    return ", ".join(f"{name} {said[name]}" for name in TOLD_OF_A_RUN if said.get(name)) or "done"
 
 
 def _shown(document: Document) -> str:
