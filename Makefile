@@ -33,10 +33,12 @@ test: lint setup-tests ## everything that must hold: lint, types, template, test
 
 proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m proof --durations=0 --durations-min=5
+	$(BIN)/python -m tests.simulation --fresh $(FRESH) --complete
 
 SEEDS ?= 0:1000
+FRESH ?= 10000
 
-simulate: setup ## histories of a world in which everything goes wrong, each from its seed (SEEDS=FIRST:END)
+simulate: setup ## histories of a world in which everything goes wrong, on all cores, each from its seed (SEEDS=FIRST:END)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 MINUTES ?= 30
