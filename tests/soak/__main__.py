@@ -9,8 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.soak.bugs import BUGS
 from tests.soak.engines import LOCAL, NAMES
-from tests.soak.soak import Fallen, Options, Result, soak
+from tests.soak.options import Fallen, Options, Result
+from tests.soak.soak import soak
 
 WRONG, FALLEN = 1, 2
 SHOWN_MAX = 20
@@ -23,7 +27,7 @@ def main(arguments: list[str] | None = None, play: Callable[..., Result] = soak)
     folder = Path(options.keep or tempfile.mkdtemp(prefix="soak-"))
     try:
         result = play(wanted(options), folder, tell)
-    except Fallen as fallen:
+    except (Fallen, BotoCoreError, ClientError) as fallen:
         tell(f"\nno verdict: {fallen}\nlogs: {folder}")
         return FALLEN
     for problem in result.wrong[:SHOWN_MAX]:
@@ -44,7 +48,15 @@ def wanted(options: argparse.Namespace) -> Options:
     """Return what the command line asks for. A short soak tells more often."""
     seconds = options.minutes * 60
     often: dict[str, Any] = {"tell_seconds": 10.0, "deploy_seconds": 5.0} if seconds < SHORT_SECONDS else {}
-    return Options(seconds=seconds, seed=options.seed, engine=options.engine, rate=options.rate, kill=options.kill, **often)
+    return Options(
+        seconds=seconds,
+        seed=options.seed,
+        engine=options.engine,
+        rate=options.rate,
+        kill=options.kill,
+        bug=options.bug,
+        **often,
+    )
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -54,6 +66,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine", choices=NAMES, default=LOCAL, help="the local AWS, or the strict database")
     parser.add_argument("--rate", type=float, default=25.0, help="events a second (default 25)")
     parser.add_argument("--kill", type=float, default=4.0, help="mean seconds between two kills (default 4)")
+    parser.add_argument("--bug", choices=BUGS, default="", help="a deliberate bug that the soak has to find")
     parser.add_argument("--keep", metavar="FOLDER", help="where logs are written (default: a new folder)")
     return parser.parse_args(arguments)
 
