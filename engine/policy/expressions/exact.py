@@ -65,6 +65,10 @@ class ExactFunctions(Functions):
     def _func_avg(self, numbers: Any) -> Any:
         return standard.mean(numbers)
 
+    @signature({"types": ["string"]}, {"types": ["array-string"]})
+    def _func_join(self, separator: Any, texts: Any) -> Any:
+        return standard.join(separator, texts)
+
     @signature({"types": []})
     def _func_to_number(self, value: Any) -> Any:
         return standard.to_number(value)
