@@ -296,4 +296,4 @@ class FaultyStore:
 
 def _whole(answer: Any) -> Any:
     """Return an answer that was read to its end: what changes later is not in it."""
-    return iter(list(answer)) if isinstance(answer, Iterator) else answer
+    return iter(list(answer)) if hasattr(answer, "__next__") else answer

@@ -24,6 +24,7 @@ from tests.simulation.world.play import World
 from tests.simulation.world.terms import terms_by_policy
 
 QUIET_ROUNDS = 12
+QUIET_SECONDS = 120.0
 ENOUGH = "1000000"
 
 
@@ -79,8 +80,11 @@ def quiet(world: World, seen: Witness) -> None:
     seeds = itertools.count(1)
     for user in world.plan.users:
         world.credits(Step("credits", 0, (user, ENOUGH)))
-    for _ in range(QUIET_ROUNDS):
+    for left in reversed(range(QUIET_ROUNDS)):
         _once(world, Step("poll", next(seeds), 10))
+        if not world.queue.waiting and not world.retries:
+            world.timeline.pass_by(left * QUIET_SECONDS)
+            break
     for _ in range(2):
         letters, world.queue.letters = world.queue.letters, []
         for document in letters:
@@ -103,7 +107,7 @@ def _difference(before: list[Any], after: list[Any]) -> str:
 
 
 def _once(world: World, *steps: Step) -> None:
-    world.round(Round(1, steps, 120.0))
+    world.round(Round(1, steps, QUIET_SECONDS))
 
 
 def scan(world: World, seed: int) -> None:

@@ -151,11 +151,12 @@ class MemoryPlace:
 
     def stored(self, reference: str) -> Iterator[tuple[Row, AuditedItem]]:
         """Yield the entries of a reference as they are stored, and as an audit sees them."""
-        for position, (entry, _) in enumerate(self.store.kept.get(reference, ())):
-            if id(entry) not in self.told:
-                row = self.store.stored_entries_of(reference, NEVER)[position]
-                self.told[id(entry)] = entry, row, AuditedItem(encode_item(row))
-            yield self.told[id(entry)][1:]
+        told, log = self.told, self.store.kept.get(reference, ())
+        if any(id(entry) not in told for entry, _ in log):
+            for (entry, _), row in zip(log, self.store.stored_entries_of(reference, NEVER), strict=True):
+                if id(entry) not in told:
+                    told[id(entry)] = entry, row, AuditedItem(encode_item(row))
+        return (told[id(entry)][1:] for entry, _ in log)
 
     def rows(self) -> tuple[Mapping[str, Row], Mapping[str, Row]]:
         """Return copies of the rows."""
