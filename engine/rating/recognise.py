@@ -117,7 +117,7 @@ class Telling:
 
         Under one policy a rule that ignores repeats and any other rule tell different charges, whatever the order. After an
         edit of the policy what was told before must not be told anew: at its own moment whatever is asked today; at another
-        both must have asked the same, where the rule's name does not show it.
+        both must have asked the same, where the rule's name does not show it. What the job's own row answered plays no part.
         """
         if not (old.once or new.once):
             return self._is_told(old, new)
@@ -126,8 +126,10 @@ class Telling:
         if old.once == self.rule or (is_edited and is_one_moment):
             return self.says(old.content, new.content)
         is_of_no_other_rule = all(rule.name != old.once for rule in self.rules)
-        is_asked_alike = old.content == new.content and (bool(old.content) or old.amount == new.amount)
-        return is_edited and is_of_no_other_rule and is_asked_alike
+        is_asked_alike = dict(old.content).keys() == dict(new.content).keys() and (
+            bool(old.content) or old.amount == new.amount
+        )
+        return is_edited and is_of_no_other_rule and is_asked_alike and self.says(old.content, new.content)
 
     def first_told[T: (Charge, Grant)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
         """Return the new claims, each that is known in the words of its first telling."""
