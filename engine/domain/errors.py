@@ -85,6 +85,21 @@ class NoRow(EventError):
     """The event can be told only with the row of its job, and Jobs has none. The row may come later."""
 
 
+class Intricate(EventError):
+    """An event whose arrays cannot be looked through within bounds, whatever a pattern asks of them.
+
+    A pattern does not know whose event it looks at: who does tells it (``about``).
+    """
+
+    def __init__(self, event: str = "(unnamed)", rule: str = "(none)") -> None:
+        problem = "its arrays are too many, or nested too deeply, for a pattern to look through them"
+        super().__init__(event, rule, "event", problem)
+
+    def about(self, event: str, rule: str | None = None) -> Intricate:
+        """Return this error with the name of its event."""
+        return Intricate(event, rule or self.rule)
+
+
 class RowNeeded(Exception):
     """An ``expression`` of ``rule`` reads the row of ``job`` in Jobs, and that row has not been read yet.
 

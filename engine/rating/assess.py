@@ -12,8 +12,8 @@ from attrs import evolve, frozen
 
 from engine.domain.anomaly import Anomaly
 from engine.domain.assessment import Assessment
-from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError, NoRow, RowNeeded, shown
+from engine.domain.envelope import OWN_SOURCE, Document, Envelope, Source
+from engine.domain.errors import EventError, Intricate, NoRow, RowNeeded, shown
 from engine.domain.fact_kinds import PRICED
 from engine.domain.facts import Facts
 from engine.domain.instants import instant_text, read_instant
@@ -45,7 +45,16 @@ def assess(
     time is not judged by one). Raises EventError when a rule matches but the event makes no sense, and RowNeeded when it can
     be told only with the job's own row, which the envelope does not have yet.
     """
+    try:
+        return _assessed(envelope, policy, baselines, now)
+    except Intricate as error:
+        raise error.about(describe(envelope)) from error
+
+
+def _assessed(envelope: Envelope, policy: Policy, baselines: Baselines, now: datetime | None) -> Assessment | None:
     document = envelope.document
+    if document.get("source") == OWN_SOURCE:
+        return None
     matching = policy.matching(document)
     deciding = next((rule for rule in matching if rule.decides), None)
     flags = [rule for rule in matching if not rule.decides]

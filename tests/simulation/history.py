@@ -17,6 +17,7 @@ from engine.ledger.stored import entry_of
 from tests.simulation.claims import Fact, instant
 from tests.simulation.faults import Caller
 from tests.simulation.judge import Case, Telling, judge
+from tests.simulation.world.actors import explained_at_last
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.play import World
@@ -52,8 +53,9 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
         world.round(each)
         seen.look()
     quiet(world, seen)
+    unexplained = explained_at_last(world)
     wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *by_the_engine(world)]
-    wrong += world.place.wrong()
+    wrong += [*unexplained, *world.place.wrong()]
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
     return Verdict(plan, tuple(wrong), events, len(world.place.entries()), world.count, tuple(world.lines))
 

@@ -81,7 +81,7 @@ class Place(Protocol):
         """Keep what the rows of Jobs say now, for reads that are stale."""
 
     def entries(self) -> list[Row]:
-        """Return all entries as they are stored."""
+        """Return all entries as they are stored, but for their explanations."""
 
     def rows(self) -> tuple[Mapping[str, Row], Mapping[str, Row]]:
         """Return the rows of Jobs and of Credits."""

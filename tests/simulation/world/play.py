@@ -13,6 +13,7 @@ from attrs import Factory, define, evolve, field
 
 import handler
 from engine.domain.errors import EventError, LedgerError
+from engine.policy import Policy
 from engine.reconcile.give_up import FailedEvents
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.scheduled import SEGMENT_BYTES
@@ -29,7 +30,9 @@ from tests.simulation.faults import (
     FaultyStore,
     Killed,
 )
+from tests.simulation.world.actors import ACTS
 from tests.simulation.world.crew import Crew
+from tests.simulation.world.explaining import ExplainDesk
 from tests.simulation.world.place import MemoryPlace, Place, Timeline
 from tests.simulation.world.plan import Document, Plan, Round, Step
 from tests.simulation.world.queue import Message, Queue
@@ -77,6 +80,7 @@ class World:
     timeline: Timeline = Factory(Timeline)
     place: Place = field()
     queue: Queue = Factory(Queue)
+    desk: ExplainDesk = Factory(ExplainDesk)
     retries: list[tuple[Document, int, int]] = Factory(list)
     """Events that Lambda tries again, how often it has, and the seed of their chance."""
     edit: int = 0
@@ -125,7 +129,8 @@ class World:
         self.count["turns taken from one invocation by another"] += self.crew.turns
 
     def _task(self, step: Step) -> Callable[[], None]:
-        return lambda: getattr(self, step.kind)(step)
+        act = ACTS.get(step.kind)
+        return (lambda: act(self, step)) if act else lambda: getattr(self, step.kind)(step)
 
     def _again(self, document: Document, tries: int, seed: int) -> Callable[[], None]:
         return lambda: self.direct(Step("direct", seed + tries, document, self.is_calm), tries)
@@ -266,12 +271,7 @@ class World:
 
     def invoke(self, step: Step, event: Any, what: str, run: Run | None = None) -> Answer | None:
         """Call the function; None where it raised or died."""
-        chance = Random(step.seed)
-        is_calm = self.is_calm or step.calm
-        dice = Dice(chance, 0.0 if is_calm else self.plan.often, count=self.count)
-        skew = 0.0 if is_calm else chance.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX)
-        seconds = CALM_SECONDS if is_calm else chance.choice(FUNCTION_SECONDS)
-        caller = Caller(dice, self.crew, self.timeline, skew, ends_at=self.timeline.steady + seconds)
+        caller = self.caller(step)
         before = dict(self.count)
         answer, end = self._answered(event, caller)
         faults = [name for name in NOTABLE if self.count[name] > before.get(name, 0)] if len(self.crew.live) < 2 else []
@@ -280,8 +280,17 @@ class World:
             run.posted += caller.posted_by_scan
         return answer
 
+    def caller(self, step: Step) -> Caller:
+        """Return a new invocation, with the chance of its step."""
+        chance = Random(step.seed)
+        is_calm = self.is_calm or step.calm
+        dice = Dice(chance, 0.0 if is_calm else self.plan.often, count=self.count)
+        skew = 0.0 if is_calm else chance.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX)
+        seconds = CALM_SECONDS if is_calm else chance.choice(FUNCTION_SECONDS)
+        return Caller(dice, self.crew, self.timeline, skew, ends_at=self.timeline.steady + seconds)
+
     def _answered(self, event: Any, caller: Caller) -> tuple[Answer | None, str]:
-        reconciler = self._reconciler(caller)
+        reconciler = self.reconciler(caller)
         answers = next(answer for is_this_kind, answer in handler.KINDS if is_this_kind(event))
         try:
             said = answers(event, reconciler, Context(caller))
@@ -295,13 +304,18 @@ class World:
             return None, f"{type(error).__name__}: {error}"
         return said, _end(said)
 
-    def _reconciler(self, caller: Caller) -> Reconciler:
+    @property
+    def policy(self) -> Policy:
+        """The edit that is deployed."""
+        return policy_of(self.edit, self.plan.overdraft, self.plan.unknown_user)
+
+    def reconciler(self, caller: Caller) -> Reconciler:
+        """Return what one invocation reconciles by."""
         store: Any = self.reach(self.place, caller)
         clock: Clock = store.clock
-        policy = policy_of(self.edit, self.plan.overdraft, self.plan.unknown_user)
         letters = FailedEvents(self.queue.failed_events(caller.dice), "failed-events")
         return Reconciler(
-            policy,
+            self.policy,
             store,
             Counting(self.count, clock),
             clock,

@@ -17,6 +17,7 @@ from engine.domain.entry_types import EntryType
 from engine.domain.envelope import Source
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
 from engine.ledger.dynamodb.audits import DynamoAuditStore
+from engine.ledger.dynamodb.postings import EXPLANATION
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.tables import KEYS
 from engine.ledger.dynamodb.wire import NoAnswerError, ServiceError
@@ -125,8 +126,13 @@ class StrictPlace:
         """The database keeps earlier versions itself."""
 
     def entries(self) -> list[Row]:
-        """Return all entries as they are stored."""
-        return list(self._rows(TABLES.ledger))
+        """Return all entries as they are stored, but for their explanations."""
+        return [{name: value for name, value in row.items() if name != EXPLANATION} for row in self._rows(TABLES.ledger)]
+
+    def words(self) -> dict[tuple[str, int], Mapping[str, str]]:
+        """Return the explanations by the entries on which they stand."""
+        rows = self._rows(TABLES.ledger)
+        return {(row["reference"], int(row["sequence"])): row[EXPLANATION] for row in rows if EXPLANATION in row}
 
     def rows(self) -> tuple[Mapping[str, Row], Mapping[str, Row]]:
         """Return the rows of Jobs and of Credits."""
