@@ -157,7 +157,8 @@ def case_of(world: World, plan: Plan) -> Case:
     told = {step.subject["id"] for step in plan.steps() if step.kind in {"direct", "send"}}
     tellings = tellings_of(world, plan, told)
     read = {telling.reference for telling in tellings if telling.is_last}  # a refusal takes the mark of the row away
-    may_wait = plan.overdraft == "refuse" and not is_replayed(plan)
+    if is_replayed(plan):
+        read |= {telling.reference for telling in tellings if telling.by_event}
     edits = {plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")}
     _, users = world.place.rows()
     return Case(
@@ -168,7 +169,7 @@ def case_of(world: World, plan: Plan) -> Case:
         granted={user: Fraction(amount) for user, amount in world.granted.items()},
         senseless=plan.senseless & told,
         letters=frozenset(document["id"] for document in world.queue.letters),
-        may_be_due=frozenset(each.reference for each in tellings if may_wait and each.reference not in read),
+        may_be_due=frozenset(each.reference for each in tellings if plan.overdraft == "refuse") - read,
     )
 
 
