@@ -49,8 +49,18 @@ FLAG_NAMES = (
     "dear",
     "tests",
     "burst",
+    "close-call",
+    "repeat-after-refund",
 )
-REFUSAL_NAMES = ("detail.jobId", "detail.userId", "time", "detail.seconds")
+REFUSAL_NAMES = (
+    "detail.jobId",
+    "detail.purchaseId",
+    "detail.userId || row.userId",
+    "time",
+    "detail.credits",
+    "detail.back",
+    "detail.input",
+)
 """The fields of events that make no sense."""
 
 BRANCH_NAMES = (
