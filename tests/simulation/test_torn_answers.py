@@ -121,7 +121,7 @@ def torn_history(seed: int, connected: Callable[[str], Any], rounds: int | None 
 
 def test_a_history_with_damaged_answers_ends_right(connected: Callable[[str], Any]) -> None:
     """Every request goes again until its own answer comes; what was carried out is not done twice."""
-    verdict = torn_history(1, connected, rounds=8)
+    verdict = torn_history(2, connected, rounds=14)
 
     assert () == verdict.wrong
     assert sum(verdict.count[damage] for damage in DAMAGES) > 5
