@@ -17,6 +17,7 @@ from engine.ledger.stored import entry_of
 from tests.simulation.claims import Fact, instant
 from tests.simulation.faults import Caller
 from tests.simulation.judge import Case, Telling, judge
+from tests.simulation.watch import watched
 from tests.simulation.world.actors import explained_at_last
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
@@ -24,6 +25,7 @@ from tests.simulation.world.play import World
 from tests.simulation.world.terms import policies_by_name
 
 QUIET_ROUNDS = 12
+QUIET_SECONDS = 120.0
 ENOUGH = "1000000"
 AHEAD_SECONDS = 36_000.0
 """After so long no event is ahead of the clocks any more."""
@@ -54,19 +56,10 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
         seen.look()
     quiet(world, seen)
     unexplained = explained_at_last(world)
-    wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *by_the_engine(world)]
-    wrong += [*unexplained, *world.place.wrong()]
+    wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *watched(world)]
+    wrong += [*by_the_engine(world), *unexplained, *world.place.wrong()]
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
     return Verdict(plan, tuple(wrong), events, len(world.place.entries()), world.count, tuple(world.lines))
-
-
-def quiet_of(plan: Plan) -> World:
-    """Return the world of a plan once it is quiet."""
-    world = World(plan)
-    seen = Witness(world)
-    world.play()
-    quiet(world, seen)
-    return world
 
 
 class Witness:
@@ -92,8 +85,11 @@ def quiet(world: World, seen: Witness) -> None:
     seeds = itertools.count(1)
     for user in world.plan.users:
         world.credits(Step("credits", 0, (user, ENOUGH)))
-    for _ in range(QUIET_ROUNDS):
+    for left in reversed(range(QUIET_ROUNDS)):
         _once(world, Step("poll", next(seeds), 10))
+        if not world.queue.waiting and not world.retries:
+            world.timeline.pass_by(left * QUIET_SECONDS)
+            break
     world.timeline.pass_by(AHEAD_SECONDS)
     for _ in range(2):
         letters, world.queue.letters = world.queue.letters, []
@@ -132,7 +128,7 @@ def _difference(before: list[Any], after: list[Any]) -> str:
 
 
 def _once(world: World, *steps: Step) -> None:
-    world.round(Round(1, steps, 120.0))
+    world.round(Round(1, steps, QUIET_SECONDS))
 
 
 def scan(world: World, seed: int) -> None:
