@@ -100,7 +100,7 @@ def _knows_only_what_is_new(_old: Any) -> Any:
 
 
 def _adds_up_steps(_old: Any) -> Any:
-    return lambda revokes: tuple(sorted(set(revokes), key=facts._by_series))  # noqa: SLF001  the order that it has
+    return property(lambda self: self.revokes)
 
 
 # --- refunds ----------------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "of two charges of one instant the dearest counts": Mutant(facts, "_smallest_first", _cheapest_last),
     "the earliest charge counts": Mutant(facts, "_latest", _earliest),
     "a job knows only what it was told last": Mutant(facts.Facts, "join", _knows_only_what_is_new),
-    "steps of a revoke add up": Mutant(facts, "_latest_of_series", _adds_up_steps),
+    "steps of a revoke add up": Mutant(facts.Facts, "revoking", _adds_up_steps),
     "the earliest refund counts": Mutant(facts, "_most_generous", _first_in_time),
     "a late refund hides one that was in time": Mutant(facts, "_may_count", _latest_only),
     "a refund gives back a later charge": Mutant(facts.Refund, "is_in_time_for", _refunds_any_charge),
