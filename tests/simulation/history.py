@@ -15,6 +15,7 @@ from engine.audit.recount import recount
 from engine.ledger.stored import entry_of
 from tests.simulation.faults import Caller
 from tests.simulation.judge import Case, Fact, judge
+from tests.simulation.watch import watched
 from tests.simulation.world.actors import explained_at_last
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
@@ -47,19 +48,10 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
         seen.look()
     quiet(world, seen)
     unexplained = explained_at_last(world)
-    wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *by_the_engine(world)]
-    wrong += [*unexplained, *world.place.wrong()]
+    wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *watched(world)]
+    wrong += [*by_the_engine(world), *unexplained, *world.place.wrong()]
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
     return Verdict(plan, tuple(wrong), events, len(world.place.entries()), world.count, tuple(world.lines))
-
-
-def quiet_of(plan: Plan) -> World:
-    """Return the world of a plan once it is quiet."""
-    world = World(plan)
-    seen = Witness(world)
-    world.play()
-    quiet(world, seen)
-    return world
 
 
 class Witness:

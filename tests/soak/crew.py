@@ -89,7 +89,7 @@ class Crew:
     def __exit__(self, *_: object) -> None:
         for worker in self.workers:
             worker.process.kill()
-            worker.process.wait()
+            self._bury(worker)
         self.selector.close()
 
     def begin(self, worker: Worker) -> None:
@@ -167,14 +167,17 @@ class Crew:
         return self._gone(worker)
 
     def _gone(self, worker: Worker) -> Any:
+        self._bury(worker)
+        task, worker.task = worker.task, None
+        self.begin(worker)
+        return task
+
+    def _bury(self, worker: Worker) -> None:
         worker.process.wait()
         self.selector.unregister(worker.process.stdout)
         worker.process.stdout.close()
         with contextlib.suppress(BrokenPipeError):  # what was still to be written to it
             worker.process.stdin.close()
-        task, worker.task = worker.task, None
-        self.begin(worker)
-        return task
 
     def weigh(self, at: float) -> None:
         """Take down how large each process is."""

@@ -66,6 +66,8 @@ def _strict(folder: Path) -> Iterator[Engine]:
     finally:
         process.kill()
         process.wait()
+        process.stdin.close()
+        process.stdout.close()
 
 
 def children() -> set[int]:

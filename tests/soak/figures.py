@@ -65,11 +65,19 @@ class Figures:
         events = events_of(count)
         speed = (events - events_of(self.told)) / max(0.001, now - self.told_at)
         sizes = [worker.weights[-1].megabytes for worker in workers if worker.weights]
-        megabytes = sum(sizes) / max(1, len(sizes)), self.server[-1].megabytes if self.server else 0.0, megabytes_of_tables
+        megabytes = sum(sizes) / max(1, len(sizes)), self.server[-1].megabytes if self.server else 0.0
         self.told, self.told_at = Counter(count), now
         done = count["entries"], count["conflict"], count["lost race"], again_of(count)
         killed = count["kills"], count["in a transaction"], sum(errors_of(count).values())
-        cells = [clock(self.seconds), events, round(speed), *done, *killed, *map(round, megabytes)]
+        cells = [
+            clock(self.seconds),
+            events,
+            round(speed),
+            *done,
+            *killed,
+            *map(round, megabytes),
+            f"{megabytes_of_tables:.1f}",
+        ]
         return "".join(f"{cell:>{width}}" for cell, width in zip(cells, COLUMNS.values(), strict=True))
 
     def summary(self, workers: Sequence[Worker]) -> Iterator[str]:

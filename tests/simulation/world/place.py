@@ -17,6 +17,7 @@ from engine.ledger.memory import MemoryStore
 from engine.ledger.seals import NO_SEAL, Seal
 from engine.ledger.store import Page, ScanSlice
 from engine.runtime.clock import Clock, Deadline
+from tests.simulation.watch import Moved
 
 START = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)
 INDEX_TRAILS_SECONDS = 0.9
@@ -58,6 +59,8 @@ class Place(Protocol):
     """A ``ledger.store.Store`` without faults."""
     committed: dict[tuple[str, int], float]
     """When each entry was committed, in the world's steady seconds."""
+    moved: list[Moved]
+    """What was committed and moved a balance."""
 
     jobs_bytes: int
     """How large the table of jobs is said to be."""
@@ -99,6 +102,7 @@ class MemoryPlace:
     jobs_bytes: int = 1
     store: MemoryStore = field(init=False)
     committed: dict[tuple[str, int], float] = Factory(dict)
+    moved: list[Moved] = Factory(list)
     old_jobs: list[dict[str, Row]] = Factory(list)
     seals: dict[str, Item] = Factory(dict)
     headers: dict[int, Item] = Factory(dict)
