@@ -107,7 +107,7 @@ class World:
         return Crew(UNASKED)
 
     def __attrs_post_init__(self) -> None:
-        self.cap = self.plan.cap
+        self.cap, self.edit = self.plan.cap, self.plan.edit
         for row in self.plan.rows:
             self.put(Step("put", 0, (row, "")))
 
@@ -157,7 +157,7 @@ class World:
 
     def _wrote(self, kind: str, row: Document, event: str) -> None:
         self.written.append((row["jobId"], kind, row, event))
-        self.tell(f"the application writes ({kind}) row {row['jobId']}: {row['status']} at {row.get('updatedAt')}")
+        self.tell(f"the application writes ({kind}) row {row['jobId']}: {_row_shown(row)}")
 
     def credits(self, step: Step) -> None:
         """Give credits to a user, who may be new."""
@@ -345,6 +345,11 @@ def _end(said: Mapping[str, Any]) -> str:
 
 
 def _shown(document: Document) -> str:
-    detail = document.get("detail") or {}
-    said = ", ".join(f"{name} {value}" for name, value in detail.items())
+    detail = document["detail"]
+    said = ", ".join(f"{name} {value}" for name, value in detail.items()) if isinstance(detail, dict) else repr(detail)
     return f"{document['id']} ({document['detail-type']} at {document['time']}, {said})"
+
+
+def _row_shown(row: Document) -> str:
+    said = {name: row[name] for name in ("status", "updatedAt", "plan", "size") if name in row}
+    return ", ".join(f"{name} {value}" for name, value in said.items())
