@@ -16,6 +16,7 @@ from engine.ledger.stored import entry_of
 from tests.simulation.faults import Caller
 from tests.simulation.judge import Case, Fact, judge
 from tests.simulation.world.actors import explained_at_last
+from tests.simulation.world.aftermath import damaged
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.play import World
@@ -48,6 +49,7 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
     unexplained = explained_at_last(world)
     wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *by_the_engine(world)]
     wrong += [*unexplained, *world.place.wrong()]
+    wrong += [] if wrong else damaged(world)
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
     return Verdict(plan, tuple(wrong), events, len(world.place.entries()), world.count, tuple(world.lines))
 
