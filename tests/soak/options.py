@@ -9,6 +9,14 @@ from tests.soak.engines import LOCAL
 from tests.soak.figures import Figures
 
 
+NEEDED = (
+    *("outcome debited", "outcome refunded", "outcome granted", "outcome revoked", "outcome voided", "outcome duplicate"),
+    *("outcome refused", "error EventError", "lost race"),
+    *("kills", "in a transaction", "replayed", "explained", "runs done", "audits done", "came back"),
+)
+"""What the shortest soak has to see."""
+
+
 @frozen
 class Options:
     """What is wanted. ``rate`` is in events a second, ``kill`` the mean seconds between two kills."""
@@ -30,6 +38,8 @@ class Options:
     """A deliberate one (``bugs.py``) that the processes have."""
     stories_min: int = 100
     """Before so many stories have begun no time is up: what the verdict needs is among them."""
+    kills_min: int = 3
+    """Nor before so many kills within a transaction."""
 
 
 @define
