@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Self
 
@@ -180,6 +180,19 @@ def shown(value: object) -> str:
     except ValueError:  # Python writes out no whole number of more than 4,300 digits
         text = "a number of thousands of digits"
     return text if len(text) <= SHOWN_CHARACTERS_MAX else f"{text[: SHOWN_CHARACTERS_MAX - 3]}..."
+
+
+def quoted(value: object) -> str:
+    """Return a value of an event, or of a row, as a message may quote it: of an object or a list only what it is.
+
+    A policy asks for one value, and a person has to see what stands in its place. What else a producer puts there with it (a
+    name, an address, a prompt) nobody has asked for, and logs are kept for a year.
+    """
+    if isinstance(value, Mapping):
+        return f"an object with {len(value)} member{'s' * (len(value) != 1)}"
+    if isinstance(value, list | tuple):
+        return f"a list with {len(value)} element{'s' * (len(value) != 1)}"
+    return shown(value)
 
 
 class _Digits(str):

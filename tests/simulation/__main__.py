@@ -29,13 +29,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     options = _options(arguments)
     if options.story is not None:
-        print(story_of(plan_of(options.story)))
+        print(story_of(plan_of(options.story), is_strict=options.strict))
         return 0
     seeds = _seeds(options)
     progress = Progress(len(seeds))
     tally = _played(options, seeds, progress)
     for failure in sorted(tally.failed, key=lambda failure: failure.seed)[: options.failures]:
-        _tell(failure, is_shrunk=not (options.whole or options.strict))
+        _tell(failure, is_shrunk=not options.whole, is_strict=options.strict)
     print("\n".join((*tables(tally.count), progress.line(tally), tally.line())))
     return _status(tally, is_whole=tally.histories == len(seeds), is_complete=options.complete)
 
@@ -132,10 +132,10 @@ def _status(tally: Tally, *, is_whole: bool, is_complete: bool) -> int:
     return 0 if is_whole and not tally.failed and not never else 1
 
 
-def _tell(failure: Failure, *, is_shrunk: bool) -> None:
+def _tell(failure: Failure, *, is_shrunk: bool, is_strict: bool) -> None:
     print(f"\nseed {failure.seed} ends wrong: {failure.wrong[0]}")
     if is_shrunk:
-        print(story_of(shrunk(plan_of(failure.seed))))
+        print(story_of(shrunk(plan_of(failure.seed), is_strict=is_strict), is_strict=is_strict))
     else:
         print("\n".join((*failure.lines, *failure.wrong)))
 

@@ -1,4 +1,4 @@
-"""What work takes of a processor, told by its own time: of two pieces of work one after the other, only their ratio says anything."""
+"""What work takes of a processor. Only the ratio of two pieces of work, one after the other, says anything."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def seconds_of(work: Callable[[], object], times: int = 5) -> float:
-    """Return the processor's time for ``work``, the least of some tries; at least a tenth of a millisecond, which noise takes."""
+    """Return the processor's time for ``work``, the least of some tries; a tenth of a millisecond at least, which is noise."""
     work()  # what is compiled or imported once is not counted
     gc.collect()
     return max(1e-4, min(_once(work) for _ in range(times)))

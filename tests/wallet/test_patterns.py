@@ -1,4 +1,4 @@
-"""What a pattern may take for one event, however its arrays and texts are made: steps are counted, and compared with bounds."""
+"""What a pattern may take for one event, however its arrays and texts are made: steps and memory, counted."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_no_case_of_a_character_begins_or_ends_with_the_other() -> None:
 def test_an_end_in_any_case_is_what_it_is_when_looked_for_from_the_front() -> None:
     """Also where a character has an upper case of several characters."""
     ends = ["MP4", ".mp4", "ß", "straße", "ŉ", "aŉb", "i̇", "K"]
-    texts = ["x.mp4", "x.MP4", "xmp4x", "STRASSE", "strasse", "Straße", "aʼNb", "ʼn", "İ", "k", "\u212a", ""]
+    texts = ["x.mp4", "x.MP4", "xmp4x", "STRASSE", "strasse", "Straße", "a\u02bcNb", "\u02bcn", "İ", "k", "\u212a", ""]
     for end in ends:
         matches = compile_pattern({"x": [{"suffix": {"equals-ignore-case": end}}]})
         from_the_front = re.compile("".join(map(_either_case, end)) + r"\Z")

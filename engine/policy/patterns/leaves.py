@@ -163,7 +163,7 @@ def _found(find: Callable[[str], re.Match[str] | None]) -> StringTest:
 
 
 def _either_case(character: str, *, behind: bool = False) -> str:
-    """Return the expression for both cases of a character; one of several characters is turned round to be read from ``behind``."""
+    """Return the expression for both cases of a character; one of several characters is turned round for ``behind``."""
     cases = sorted({character.lower(), character.upper()})
     if len(cases) == 1 or max(map(len, cases)) > 1:
         read = [re.escape(case[::-1] if behind else case) for case in cases]

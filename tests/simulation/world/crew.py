@@ -15,6 +15,9 @@ from greenlet import getcurrent, greenlet
 STAYS = 0.4
 """How likely the one whose turn it is goes on without a draw."""
 
+UNASKED = Random(0)
+"""The chance of a crew of one, in which nobody has to be chosen: to make one from a seed takes longer than many a step."""
+
 
 @define(eq=False)
 class Crew:

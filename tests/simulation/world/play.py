@@ -31,7 +31,7 @@ from tests.simulation.faults import (
     Killed,
 )
 from tests.simulation.world.actors import ACTS
-from tests.simulation.world.crew import Crew
+from tests.simulation.world.crew import UNASKED, Crew
 from tests.simulation.world.explaining import ExplainDesk
 from tests.simulation.world.place import MemoryPlace, Place, Timeline
 from tests.simulation.world.plan import Document, Plan, Round, Step
@@ -104,7 +104,7 @@ class World:
 
     @crew.default
     def _crew(self) -> Crew:
-        return Crew(Random(0))
+        return Crew(UNASKED)
 
     def __attrs_post_init__(self) -> None:
         self.cap = self.plan.cap
@@ -120,10 +120,10 @@ class World:
         """Play the steps of a round at once, and what Lambda tries again."""
         self.timeline.pass_by(each.pause)
         self.place.remember()
-        self.crew = Crew(Random(each.seed))
         retries, self.retries = self.retries, []
         tasks = [self._task(step) for step in each.steps]
         tasks += [self._again(document, tries, seed) for document, tries, seed in retries]
+        self.crew = Crew(Random(each.seed) if len(tasks) > 1 else UNASKED)
         if tasks:
             self.crew.run(tasks)
         self.count["turns taken from one invocation by another"] += self.crew.turns
@@ -137,7 +137,7 @@ class World:
 
     def tell(self, line: str) -> None:
         """Take down what happened."""
-        self.lines.append(f"{self.timeline.now():%H:%M:%S}  {line}")
+        self.lines.append(f"{self.timeline.now().isoformat()[11:19]}  {line}")
 
     # --- what applications do ---
 
@@ -272,9 +272,10 @@ class World:
     def invoke(self, step: Step, event: Any, what: str, run: Run | None = None) -> Answer | None:
         """Call the function; None where it raised or died."""
         caller = self.caller(step)
-        before = dict(self.count)
+        before = [self.count[name] for name in NOTABLE]
         answer, end = self._answered(event, caller)
-        faults = [name for name in NOTABLE if self.count[name] > before.get(name, 0)] if len(self.crew.live) < 2 else []
+        is_alone = len(self.crew.live) < 2
+        faults = [name for name, times in zip(NOTABLE, before, strict=True) if is_alone and self.count[name] > times]
         self.tell(f"{what}: {end}" + (f"  [{', '.join(faults)}]" if faults else ""))
         if run is not None:
             run.posted += caller.posted_by_scan
@@ -340,10 +341,7 @@ def _end(said: Mapping[str, Any]) -> str:
         return f"{said['outcome']} {said['amount'] or ''}".strip()
     if "batchItemFailures" in said:
         return f"{len(said['batchItemFailures'])} come back"
-    return (
-        ", ".join(f"{name} {said[name]}" for name in ("outcomes", "adjustments", "capped", "errors") if said.get(name))
-        or "done"
-    )
+    return ", ".join(f"{name} {said[name]}" for name in TOLD_OF_A_RUN if said.get(name)) or "done"
 
 
 def _shown(document: Document) -> str:
