@@ -8,10 +8,9 @@ from tests.soak.books import Verdict
 from tests.soak.engines import LOCAL
 from tests.soak.figures import Figures
 
-
 NEEDED = (
     *("outcome debited", "outcome refunded", "outcome granted", "outcome revoked", "outcome voided", "outcome duplicate"),
-    *("outcome refused", "error EventError", "lost race"),
+    *("outcome refused", "lost race"),
     *("kills", "in a transaction", "replayed", "explained", "runs done", "audits done", "came back"),
 )
 """What the shortest soak has to see."""
