@@ -143,7 +143,7 @@ class Soak:
     def happen(self, application: Application) -> None:
         """Begin as many stories as the rate asks for, and none while too much is waiting: a busy machine takes less."""
         wanted = self.options.rate * self.figures.seconds
-        if self.post.backlog > BACKLOG_MAX:
+        if self.post.backlog + application.waiting.qsize() > BACKLOG_MAX:
             self.events = max(self.events, int(wanted))
         while self.events < wanted:
             story = story_of(self.options.seed, self.stories)
