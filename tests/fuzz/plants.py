@@ -52,7 +52,11 @@ class Plant:
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Let it be at work for a while."""
-        with patch.object(self.place, self.name, self.broken(vars(self.place)[self.name])):
+        if isinstance(self.place, dict):
+            change: Any = patch.dict(self.place, {self.name: self.broken(self.place[self.name])})
+        else:
+            change = patch.object(self.place, self.name, self.broken(vars(self.place)[self.name]))
+        with change:
             yield
 
 
