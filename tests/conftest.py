@@ -75,10 +75,16 @@ def turn(item: pytest.Item) -> int:
     return 0 if is_deployed else 1 if is_slow else 2
 
 
+def pytest_sessionstart() -> None:
+    """Let the collector of garbage wait: what collecting makes stays."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Let the collector of garbage look no more at what will stay: modules, tests, their parameters."""
+    """Let it look no more at what will stay: modules, tests, their parameters."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")

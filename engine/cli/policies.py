@@ -48,11 +48,14 @@ def validate(
             help="Events that the stack delivers: warn of rules that wait for others, and of events that no rule takes.",
         ),
     ] = None,
+    all_rows: Annotated[
+        bool, typer.Option("--all-rows", help="Show also what those rows of price books changed that began before today.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check policy files, and show every mistake with its line and what would be right."""
     files = [str(path) for path in policies]
-    raise typer.Exit(checking.validate(files, output=output, delivers=delivers, as_json=as_json))
+    raise typer.Exit(checking.validate(files, output=output, delivers=delivers, all_rows=all_rows, as_json=as_json))
 
 
 def schema(
