@@ -13,6 +13,7 @@ from typing import Any
 from attrs import Factory, define, evolve, frozen
 
 from tests.simulation.world.terms import EDITS
+from tests.support.canaries import DETAIL, ROW
 
 Document = dict[str, Any]
 
@@ -207,7 +208,7 @@ class Planner:
 
     def _row(self, job: str, fact: Told, kind: str, *, is_sound: bool) -> Document:
         chance = self.chance
-        row: Document = {"jobId": job, "userId": fact.user, "status": STATUSES[kind], "model": fact.model, "prompt": "a cat"}
+        row: Document = {"jobId": job, "userId": fact.user, "status": STATUSES[kind], "model": fact.model, **ROW}
         row["seconds"] = chance.choice((fact.quantity, Decimal(fact.quantity)))
         row["updatedAt"] = chance.choice((fact.at, fact.at.replace("Z", "+00:00"), fact.at.replace("Z", ".000Z")))
         if not is_sound:
@@ -306,7 +307,7 @@ def document_of(fact: Told, kind: str, row: Document | None) -> Document:
     """Return the event that tells a fact."""
     kind = "rendered" if kind == "twin" else kind
     name = fact.reference.partition("#")[2]
-    detail: Document = {"userId": fact.user}
+    detail: dict[str, Any] = {"userId": fact.user, **DETAIL}
     if kind == "purchased":
         detail |= {"purchaseId": name, "credits": fact.quantity}
     elif kind == "revoked":

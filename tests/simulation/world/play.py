@@ -35,6 +35,7 @@ from tests.simulation.world.plan import Document, Plan, Round, Step
 from tests.simulation.world.queue import Message, Queue
 from tests.simulation.world.telling import Counting
 from tests.simulation.world.terms import policy_of
+from tests.support.canaries import DETAIL
 
 TRIES_MAX = 3
 """So often Lambda tries an event that is delivered directly."""
@@ -334,5 +335,5 @@ def _end(said: Mapping[str, Any]) -> str:
 
 def _shown(document: Document) -> str:
     detail = document.get("detail") or {}
-    said = ", ".join(f"{name} {value}" for name, value in detail.items())
+    said = ", ".join(f"{name} {value}" for name, value in detail.items() if name not in DETAIL)
     return f"{document['id']} ({document['detail-type']} at {document['time']}, {said})"
