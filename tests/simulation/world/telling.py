@@ -10,6 +10,7 @@ from engine.domain.errors import EventError
 from engine.runtime.clock import Clock
 from engine.runtime.telemetry import Failure, Report, Telemetry
 from tests.simulation.world.documents import Document
+from tests.support.canaries import DETAIL
 
 
 class Counting(Telemetry):
@@ -55,7 +56,11 @@ def end_shown(said: Mapping[str, Any]) -> str:
 def event_shown(document: Document) -> str:
     """Return what an event says."""
     detail = document["detail"]
-    said = ", ".join(f"{name} {value}" for name, value in detail.items()) if isinstance(detail, dict) else repr(detail)
+    said = (
+        ", ".join(f"{name} {value}" for name, value in detail.items() if name not in DETAIL)
+        if isinstance(detail, dict)
+        else repr(detail)
+    )
     return f"{document['id']} ({document['detail-type']} at {document['time']}, {said})"
 
 
