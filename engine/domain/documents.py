@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.domain.envelope import Document
-from engine.domain.errors import EventError, shown
+from engine.domain.errors import EventError, quoted
 from engine.domain.money import json_number
 
 JSON = json.JSONDecoder(parse_float=json_number)
@@ -28,7 +28,7 @@ def read_document(text: object, name: str = UNREADABLE) -> Document:
     ``name`` is what an error calls it. Raises EventError for anything else.
     """
     if not isinstance(text, str | bytes):
-        raise EventError(name, "(none)", "body", f"is {shown(text)}; a text is needed")
+        raise EventError(name, "(none)", "body", f"is {quoted(text)}; a text is needed")
     try:
         document = JSON.decode(text) if isinstance(text, str) else json.loads(text, parse_float=json_number)
     except (ValueError, ArithmeticError) as error:
@@ -58,12 +58,12 @@ def is_event(document: object) -> bool:
 def no_event(document: object) -> str:
     """Return what there is in place of an EventBridge event, and what to do about it, as an error says it."""
     if not isinstance(document, Mapping):
-        return f"is {shown(document)}, which is no EventBridge event"
+        return f"is {quoted(document)}, which is no EventBridge event"
     if document.get("Type") == "Notification" and "TopicArn" in document:
         return "is no EventBridge event but an SNS notification: turn on raw message delivery for its subscription"
     if isinstance(document.get("Records"), list):
         return "is no EventBridge event but a list of records, as a queue, a bucket or a topic hands them to a function"
-    wrong = [f"`{name}` is {shown(document.get(name))}" for name in ("source", "detail-type") if not _is_text(document, name)]
+    wrong = [f"`{name}` is {quoted(document.get(name))}" for name in ("source", "detail-type") if not _is_text(document, name)]
     return f"is no EventBridge event: {' and '.join(wrong)}; {_members(document)}"
 
 
@@ -72,7 +72,7 @@ def _is_text(document: Mapping[Any, Any], name: str) -> bool:
 
 
 def _members(document: Mapping[Any, Any]) -> str:
-    names = [shown(name) for name in list(document)[:NAMES_MAX]]
+    names = [quoted(name) for name in list(document)[:NAMES_MAX]]
     more = ", ..." if len(document) > NAMES_MAX else ""
     return f"it has {', '.join(names)}{more}" if names else "it is empty"
 

@@ -12,6 +12,10 @@ Document = Mapping[str, Any]
 """A JSON object: an EventBridge envelope, or a row of Jobs."""
 
 
+OWN_SOURCE = "credit.reconciler"
+"""The source of this system's own events. No policy is asked about them: an entry about an entry would never end."""
+
+
 class Source(StrEnum):
     """How a fact reached us."""
 

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Self
 
@@ -83,6 +83,21 @@ class EventError(ValueError):
 
 class NoRow(EventError):
     """The event can be told only with the row of its job, and Jobs has none. The row may come later."""
+
+
+class Intricate(EventError):
+    """An event whose arrays cannot be looked through within bounds, whatever a pattern asks of them.
+
+    A pattern does not know whose event it looks at: who does tells it (``about``).
+    """
+
+    def __init__(self, event: str = "(unnamed)", rule: str = "(none)") -> None:
+        problem = "its arrays are too many, or nested too deeply, for a pattern to look through them"
+        super().__init__(event, rule, "event", problem)
+
+    def about(self, event: str, rule: str | None = None) -> Intricate:
+        """Return this error with the name of its event."""
+        return Intricate(event, rule or self.rule)
 
 
 class RowNeeded(Exception):
@@ -165,6 +180,19 @@ def shown(value: object) -> str:
     except ValueError:  # Python writes out no whole number of more than 4,300 digits
         text = "a number of thousands of digits"
     return text if len(text) <= SHOWN_CHARACTERS_MAX else f"{text[: SHOWN_CHARACTERS_MAX - 3]}..."
+
+
+def quoted(value: object) -> str:
+    """Return a value of an event, or of a row, as a message may quote it: of an object or a list only what it is.
+
+    A policy asks for one value, and a person has to see what stands in its place. What else a producer puts there with it (a
+    name, an address, a prompt) nobody has asked for, and logs are kept for a year.
+    """
+    if isinstance(value, Mapping):
+        return f"an object with {len(value)} member{'s' * (len(value) != 1)}"
+    if isinstance(value, list | tuple):
+        return f"a list with {len(value)} element{'s' * (len(value) != 1)}"
+    return shown(value)
 
 
 class _Digits(str):

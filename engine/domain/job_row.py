@@ -7,7 +7,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from engine.domain.errors import shown
+from engine.domain.errors import quoted
 
 STATUSES_TOLD_MAX = 20
 """How many statuses that nobody mapped are told by name."""
@@ -60,7 +60,8 @@ def status_name(status: object) -> str:
         return NO_STATUS
     if isinstance(status, str) and status.isprintable() and 1 <= len(status) <= STATUS_CHARACTERS_MAX:
         return status
-    return shown(status) if isinstance(status, str) else f"({type(status).__name__}) {shown(status)}"
+    is_plain = isinstance(status, str | list | Mapping)
+    return quoted(status) if is_plain else f"({type(status).__name__}) {quoted(status)}"
 
 
 def most_frequent(counts: Mapping[str, int]) -> dict[str, int]:

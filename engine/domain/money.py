@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.domain.errors import shown
+from engine.domain.errors import quoted
 
 ZERO = Decimal(0)
 
@@ -57,9 +57,9 @@ def read_number(value: Any) -> Decimal:
     """
     number = _number(value)
     if number is None or not number.is_finite() or number < 0:
-        raise ValueError(f"is {shown(value)}; a finite number >= 0 is needed")
+        raise ValueError(f"is {quoted(value)}; a finite number >= 0 is needed")
     if not fits(number):
-        raise ValueError(f"is {shown(value)}; at most {DIGITS_MAX} digits, written out, fit into the ledger")
+        raise ValueError(f"is {quoted(value)}; at most {DIGITS_MAX} digits, written out, fit into the ledger")
     return number or ZERO  # -0 and 0E+300 are 0
 
 

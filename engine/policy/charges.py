@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from attrs import field, frozen
 
-from engine.domain.errors import shown
+from engine.domain.errors import quoted
 from engine.domain.instants import read_instant
 from engine.domain.money import DIGITS_MAX, EXACT, ZERO, Money, canonical, fits, read_number
 from engine.domain.price import Component, Price, Tier, TierModel
@@ -158,7 +158,7 @@ def _moment(path: Path, document: Document) -> Moment:
         raise PriceProblem(path.text, f"cannot be worked out: {problem}") from problem
     instant = read_instant(value)
     if instant is None:
-        raise PriceProblem(path.text, f"is {shown(value)}; an ISO 8601 instant with a zone is needed")
+        raise PriceProblem(path.text, f"is {quoted(value)}; an ISO 8601 instant with a zone is needed")
     if (unfit := text_problem(value)) is not None:
         raise PriceProblem(path.text, unfit)
     return Moment(instant, path.text, ((path.text, value),))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from engine.domain.errors import shown
+from engine.domain.errors import quoted, shown
 from engine.domain.instants import instant_text
 from engine.domain.price import Tier, TierModel
 from engine.domain.texts import text_problem
@@ -145,7 +145,7 @@ def _selector(by: Path, document: Document) -> str:
     except PathProblem as problem:
         raise PriceProblem(by.text, f"cannot be worked out: {problem}") from problem
     if not isinstance(value, str):
-        raise PriceProblem(by.text, f"is {shown(value)}; a string that selects a rate is needed")
+        raise PriceProblem(by.text, f"is {quoted(value)}; a string that selects a rate is needed")
     if (unfit := text_problem(value)) is not None:
         raise PriceProblem(by.text, unfit)
     return value

@@ -12,8 +12,8 @@ from attrs import evolve, frozen
 
 from engine.domain.anomaly import Anomaly
 from engine.domain.assessment import Assessment
-from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError, NoRow, RowNeeded, shown
+from engine.domain.envelope import OWN_SOURCE, Document, Envelope, Source
+from engine.domain.errors import EventError, Intricate, NoRow, RowNeeded, quoted, shown
 from engine.domain.fact_kinds import PRICED
 from engine.domain.facts import Facts
 from engine.domain.instants import instant_text, read_instant
@@ -45,7 +45,16 @@ def assess(
     time is not judged by one). Raises EventError when a rule matches but the event makes no sense, and RowNeeded when it can
     be told only with the job's own row, which the envelope does not have yet.
     """
+    try:
+        return _assessed(envelope, policy, baselines, now)
+    except Intricate as error:
+        raise error.about(describe(envelope)) from error
+
+
+def _assessed(envelope: Envelope, policy: Policy, baselines: Baselines, now: datetime | None) -> Assessment | None:
     document = envelope.document
+    if document.get("source") == OWN_SOURCE:
+        return None
     matching = policy.matching(document)
     deciding = next((rule for rule in matching if rule.decides), None)
     flags = [rule for rule in matching if not rule.decides]
@@ -162,7 +171,7 @@ class EventReader:
     def identifier(self, path: Path, prefix: str = "") -> str:
         value = self._search(path)
         if not isinstance(value, str):
-            raise self.error(path.text, f"is {shown(value)}; a string is needed")
+            raise self.error(path.text, f"is {quoted(value)}; a string is needed")
         if problem := _identifier_problem(value, prefix):
             raise self.error(path.text, problem)
         return value
@@ -176,7 +185,7 @@ class EventReader:
     def instant(self, path: Path) -> datetime:
         value = self._search(path)
         if (instant := read_instant(value)) is None:
-            raise self.error(path.text, f"is {shown(value)}; an ISO 8601 instant with a zone is needed")
+            raise self.error(path.text, f"is {quoted(value)}; an ISO 8601 instant with a zone is needed")
         return instant
 
     def told_by(self, fact: Facts) -> Facts:
@@ -238,7 +247,7 @@ class EventReader:
         path = self.policy.fields.job
         job = self._search(path)
         if not isinstance(job, str) or (problem := _identifier_problem(job, JOB)):
-            said = f"is {shown(job)}" if not isinstance(job, str) else problem
+            said = f"is {quoted(job)}" if not isinstance(job, str) else problem
             raise self.error(path.text, f"{said}; `{expression}` is read from the row of that job in Jobs")
         problem = f"there is no row of job {shown(job)} in Jobs, which `{expression}` needs"
         return RowNeeded.of_job(job, NoRow(describe(self.envelope, job), self.rule, expression, problem))
@@ -251,10 +260,10 @@ def describe(envelope: Envelope, job: str | None = None) -> str:
         return plainly(envelope.id)
     row = document.get("detail") if envelope.source is Source.SCAN else None
     if isinstance(row, Mapping):
-        return f"row {shown(row.get('jobId'))}"
+        return f"row {quoted(row.get('jobId'))}"
     place = envelope.source if envelope.message is None else f"{envelope.source}, message {envelope.message}"
     whose = "" if job is None else f", job {shown(job)}"
-    return f"{shown(document.get('detail-type'))} from {place}{whose}"
+    return f"{quoted(document.get('detail-type'))} from {place}{whose}"
 
 
 def _identifier_problem(value: str, prefix: str) -> str | None:

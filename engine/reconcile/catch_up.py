@@ -10,7 +10,7 @@ from attrs import asdict, define, evolve, field, frozen
 
 from engine.domain.entry_types import POSTED
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
+from engine.domain.errors import EventError, Intricate, LedgerRefused, LedgerUnavailable
 from engine.domain.instants import instant_text
 from engine.domain.job_row import most_frequent, status_name
 from engine.ledger.store import Page, ScanSlice, Store
@@ -300,7 +300,10 @@ def row_event(policy: Policy, row: Document, started: str | None) -> Envelope | 
 
     ``started`` is the start of the scan: it counts for a row that has no time of its own.
     """
-    catch_up = next((catch_up for catch_up in policy.catch_up if catch_up.matches(row)), None)
+    try:
+        catch_up = next((catch_up for catch_up in policy.catch_up if catch_up.matches(row)), None)
+    except Intricate as error:
+        raise error.about(f"row {row.get('jobId')}", "catch_up") from error
     return _row_event(catch_up, row, started) if catch_up else None
 
 

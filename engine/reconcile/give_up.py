@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from engine.domain.documents import read_document
-from engine.domain.errors import EventError, LedgerRefused, shown
+from engine.domain.errors import EventError, LedgerRefused, quoted
 from engine.policy.expressions.paths import PathProblem
 from engine.policy.model import Policy
 from engine.runtime.clock import Deadline
@@ -169,4 +169,4 @@ def _named(record: Record, policy: Policy) -> Iterator[str]:
         except PathProblem:
             continue
         if value is not None:
-            yield f"{name} {shown(value)}"
+            yield f"{name} {quoted(value)}"

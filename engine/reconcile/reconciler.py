@@ -9,7 +9,7 @@ from attrs import frozen
 
 from engine.domain.documents import UNREADABLE, read_event
 from engine.domain.envelope import Envelope, Source
-from engine.domain.errors import EventError, shown
+from engine.domain.errors import EventError, quoted
 from engine.reconcile.batch import EventBatch
 from engine.reconcile.conductor import Conductor
 from engine.runtime.clock import Deadline
@@ -79,5 +79,5 @@ def _body_of(record: Any, message: str) -> Any:
     """Return what is in a message. Raises EventError for what is no message of a queue."""
     if isinstance(record, Mapping) and record.get("eventSource", SQS) == SQS:
         return record.get("body")
-    problem = f"is of {shown(record.get('eventSource'))}" if isinstance(record, Mapping) else f"is {shown(record)}"
+    problem = f"is of {quoted(record.get('eventSource'))}" if isinstance(record, Mapping) else f"is {quoted(record)}"
     raise EventError(f"message {message}" if message else UNREADABLE, "(none)", "record", f"{problem}; one of {SQS} is needed")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.anomalies.explain.bus import EXPLAINED, SOURCE
+from engine.anomalies.explain.bus import EXPLAINED
 from engine.anomalies.explain.run import METRICS as EXPLAIN_METRICS
 from engine.anomalies.explain.run import STORE_SECONDS, TOGETHER_MAX
 from engine.domain.anomaly import Anomaly, Sample
@@ -18,7 +18,7 @@ from engine.domain.assessment import Assessment
 from engine.domain.decision import Outcome
 from engine.domain.entry import Entry, EntryType
 from engine.domain.entry_types import METRICS
-from engine.domain.envelope import Envelope, Source
+from engine.domain.envelope import OWN_SOURCE, Envelope, Source
 from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.facts import Facts
 from engine.domain.money import Money
@@ -203,7 +203,7 @@ def test_what_explains_may_add_an_explanation_to_an_entry_and_nothing_else() -> 
         role["AddAnExplanation"]["Condition"]["StringEqualsIfExists"]["dynamodb:ReturnValues"]
     )
     assert {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["explain#*"]}} == role["KeepTheBudget"]["Condition"]
-    assert {"StringEquals": {"events:source": SOURCE, "events:detail-type": EXPLAINED}} == role["TellTheBus"]["Condition"]
+    assert {"StringEquals": {"events:source": OWN_SOURCE, "events:detail-type": EXPLAINED}} == role["TellTheBus"]["Condition"]
 
 
 MAPPING = RESOURCES["FlaggedEntries"]["Properties"]

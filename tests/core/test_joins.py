@@ -72,7 +72,7 @@ def the_last_of_a_series(revokes: tuple[Revoke, ...]) -> tuple[Revoke, ...]:
 
 
 @pytest.mark.parametrize(
-    ("name", "mutant"), [("_latest_first", the_one_told_last), ("_latest_of_series", the_last_of_a_series)]
+    ("name", "mutant"), [("_latest_first", the_one_told_last), ("_steps_of_series", the_last_of_a_series)]
 )
 def test_a_join_that_rests_on_the_order_is_found(name: str, mutant: Any, monkeypatch: pytest.MonkeyPatch):
     """Else the test above would prove nothing."""

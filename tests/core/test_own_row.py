@@ -241,7 +241,7 @@ def test_rows_that_cannot_be_read_bring_back_their_events_and_no_other():
         ((PLAN,), {"plan": None}, "field row.plan: is missing; a string that selects a rate is needed"),
         ((("time: time", "time: row.at"),), {}, "field row.at: is missing; an ISO 8601 instant with a zone is needed"),
         ((USER,), {"userId": 7}, "field detail.userId || row.userId: is 7; a string is needed"),
-        ((USER,), {"userId": ["u-1"]}, "field detail.userId || row.userId: is ['u-1']; a string is needed"),
+        ((USER,), {"userId": ["u-1"]}, "field detail.userId || row.userId: is a list with 1 element; a string is needed"),
         ((USER,), {"userId": ""}, f"field detail.userId || row.userId: has 0 characters; 1 to 1024 are needed{OF_JOB}"),
     ],
 )

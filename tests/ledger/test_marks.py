@@ -149,7 +149,7 @@ def test_rows_of_statuses_that_nobody_mapped_are_counted_by_readable_names(dynam
 
     page = ledger.due_jobs(ScanSlice(), ["completed"], None, world.deadline(), ["queued"])
 
-    named = {"stopped": 2, "''": 1, "(missing)": 1, "(int) 7": 1, "(list) ['x']": 1, "'a\\nb'": 1}
+    named = {"stopped": 2, "''": 1, "(missing)": 1, "(int) 7": 1, "a list with 1 element": 1, "'a\\nb'": 1}
     assert (["j-8"], named) == ([row["jobId"] for row in page.rows], page.unmapped)
 
 

@@ -219,7 +219,7 @@ def test_a_value_selects_its_rate_or_the_default(model, unit, rate):
         (None, "is missing; a string that selects a rate is needed"),
         (3, "is 3; a string that selects a rate is needed"),
         (True, "is True; a string that selects a rate is needed"),
-        (["premium"], "is ['premium']; a string that selects a rate is needed"),
+        (["premium"], "is a list with 1 element; a string that selects a rate is needed"),
     ],
 )
 def test_only_a_string_selects_a_rate(model, message):

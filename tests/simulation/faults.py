@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -19,6 +20,7 @@ from engine.domain.envelope import Source
 from engine.domain.errors import LedgerUnavailable
 from engine.ledger.store import Posting, Receipt, Verdict
 from engine.runtime.clock import Clock, Deadline
+from tests.simulation.watch import Moved
 from tests.simulation.world.crew import Crew
 from tests.simulation.world.place import Place, Timeline
 
@@ -180,16 +182,28 @@ class FaultyStore:
         return receipt
 
     def _post(self, entry: Any, guard: Any, mark: Any, deadline: Deadline) -> Receipt:
+        known = self._known([(entry, guard, mark)])
         receipt = self.place.store.post(entry, guard, mark, deadline)
-        self._note([(entry, guard, mark)], [receipt])
+        self._note([(entry, guard, mark)], [receipt], known)
         return receipt
 
-    def _note(self, postings: Iterable[Posting], receipts: Iterable[Receipt]) -> None:
+    def _known(self, postings: Iterable[Posting]) -> set[str]:
+        """Return the users who have a row before a posting."""
+        return {entry.user for entry, _, _ in postings if entry.user in self.place.store.credits}
+
+    def _note(self, postings: Iterable[Posting], receipts: Iterable[Receipt], known: set[str]) -> None:
         """Take down what was committed, whether or not anybody is told."""
         for (entry, _, _), receipt in zip(postings, receipts, strict=True):
             if receipt.verdict is Verdict.POSTED:
                 self.caller.posted_by_scan += entry.source is Source.SCAN and entry.type is not EntryType.FLAG
                 self.place.committed[entry.reference, entry.sequence] = self.caller.timeline.steady
+                if entry.amount:
+                    self.place.moved.append(self._moved(entry, had_row=entry.user in known))
+
+    def _moved(self, entry: Any, *, had_row: bool) -> Moved:
+        left = self.place.store.credits.get(entry.user, {}).get("remaining", Decimal(0))
+        flags = frozenset(anomaly.name for anomaly in entry.anomalies)
+        return Moved(entry.reference, entry.sequence, entry.user, entry.amount, flags, had_row, left)
 
     def post_all(self, postings: Iterable[Posting], deadline: Deadline) -> Iterator[Receipt]:
         """Post many entries, in the groups that a transaction holds."""
@@ -209,8 +223,9 @@ class FaultyStore:
         elif dice.happens(BUSY_MANY, 0.5):
             busy = {index for index in range(len(group)) if dice.chance.random() < 0.6}
         else:
+            known = self._known(group)
             receipts = list(self.place.store.post_all(group, deadline))
-            self._note(group, receipts)
+            self._note(group, receipts, known)
             return receipts
         verdicts = (Verdict.BUSY if index in busy else Verdict.HELD_UP for index in range(len(group)))
         return [Receipt(verdict, problem="TransactionConflict") for verdict in verdicts]
@@ -253,4 +268,4 @@ class FaultyStore:
 
 def _whole(answer: Any) -> Any:
     """Return an answer that was read to its end: what changes later is not in it."""
-    return iter(list(answer)) if isinstance(answer, Iterator) else answer
+    return iter(list(answer)) if hasattr(answer, "__next__") else answer

@@ -15,12 +15,15 @@ from engine.audit.recount import recount
 from engine.ledger.stored import entry_of
 from tests.simulation.faults import Caller
 from tests.simulation.judge import Case, Fact, judge
+from tests.simulation.watch import watched
+from tests.simulation.world.actors import explained_at_last
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.play import World
 from tests.simulation.world.terms import terms_by_policy
 
 QUIET_ROUNDS = 12
+QUIET_SECONDS = 120.0
 ENOUGH = "1000000"
 
 
@@ -44,19 +47,11 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
         world.round(each)
         seen.look()
     quiet(world, seen)
-    wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *by_the_engine(world)]
-    wrong += world.place.wrong()
+    unexplained = explained_at_last(world)
+    wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *watched(world)]
+    wrong += [*by_the_engine(world), *unexplained, *world.place.wrong()]
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
     return Verdict(plan, tuple(wrong), events, len(world.place.entries()), world.count, tuple(world.lines))
-
-
-def quiet_of(plan: Plan) -> World:
-    """Return the world of a plan once it is quiet."""
-    world = World(plan)
-    seen = Witness(world)
-    world.play()
-    quiet(world, seen)
-    return world
 
 
 class Witness:
@@ -82,8 +77,11 @@ def quiet(world: World, seen: Witness) -> None:
     seeds = itertools.count(1)
     for user in world.plan.users:
         world.credits(Step("credits", 0, (user, ENOUGH)))
-    for _ in range(QUIET_ROUNDS):
+    for left in reversed(range(QUIET_ROUNDS)):
         _once(world, Step("poll", next(seeds), 10))
+        if not world.queue.waiting and not world.retries:
+            world.timeline.pass_by(left * QUIET_SECONDS)
+            break
     for _ in range(2):
         letters, world.queue.letters = world.queue.letters, []
         for document in letters:
@@ -106,7 +104,7 @@ def _difference(before: list[Any], after: list[Any]) -> str:
 
 
 def _once(world: World, *steps: Step) -> None:
-    world.round(Round(1, steps, 120.0))
+    world.round(Round(1, steps, QUIET_SECONDS))
 
 
 def scan(world: World, seed: int) -> None:

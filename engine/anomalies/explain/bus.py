@@ -9,8 +9,8 @@ from typing import Any
 from attrs import frozen
 
 from engine.domain.digits import as_text
+from engine.domain.envelope import OWN_SOURCE
 
-SOURCE = "credit.reconciler"
 EXPLAINED = "credits.anomaly.explained"
 
 
@@ -28,7 +28,7 @@ class Bus:
         entries = [
             {
                 "EventBusName": self.name,
-                "Source": SOURCE,
+                "Source": OWN_SOURCE,
                 "DetailType": EXPLAINED,
                 "Detail": json.dumps(detail, default=as_text),
             }

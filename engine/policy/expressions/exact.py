@@ -8,7 +8,7 @@ from typing import Any
 from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
-from engine.domain.errors import shown
+from engine.domain.errors import quoted
 from engine.policy.expressions import standard
 from engine.policy.expressions.functions import FUNCTIONS, Function, call
 from engine.policy.expressions.values import CannotBe, arity_problem, compared, type_of, type_problem, wanted_of
@@ -32,7 +32,7 @@ class ExactFunctions(Functions):
             found = expref.visit(expref.expression, element)
             seen.add(type_of(found))
             if seen not in ({"number"}, {"string"}):
-                raise CannotBe(f"{name}() needs a number of each element, or a string of each; {shown(found)} is neither")
+                raise CannotBe(f"{name}() needs a number of each element, or a string of each; {quoted(found)} is neither")
             return found
 
         return key
@@ -64,6 +64,10 @@ class ExactFunctions(Functions):
     @signature({"types": ["array-number"]})
     def _func_avg(self, numbers: Any) -> Any:
         return standard.mean(numbers)
+
+    @signature({"types": ["string"]}, {"types": ["array-string"]})
+    def _func_join(self, separator: Any, texts: Any) -> Any:
+        return standard.join(separator, texts)
 
     @signature({"types": []})
     def _func_to_number(self, value: Any) -> Any:

@@ -12,7 +12,7 @@ from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, DivisionByZe
 from functools import reduce
 from typing import Any, NamedTuple
 
-from engine.domain.errors import shown
+from engine.domain.errors import quoted
 from engine.domain.instants import INSTANT, instant_text, read_instant
 from engine.domain.money import DIGITS_MAX, PLAIN_DECIMAL, ZERO
 from engine.policy.expressions.values import CannotBe
@@ -81,7 +81,7 @@ def call(name: str, function: Function, given: Sequence[Any], text_of: Callable[
         try:
             arguments.append(function.parameter(index).read(value))
         except Unfit as unfit:
-            raise CannotBe(f"{text_of(index)} is {shown(value)}; {unfit} is needed") from unfit
+            raise CannotBe(f"{text_of(index)} is {quoted(value)}; {unfit} is needed") from unfit
     try:
         return function.work(*arguments)
     except ArithmeticError as error:

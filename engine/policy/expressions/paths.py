@@ -128,6 +128,7 @@ def _or(search: Search, fallback: str) -> Search:
 def _parse(text: str) -> Any:
     """Raises PolicyError for what is no expression, and for what could never be worked out, whatever the event."""
     from engine.policy.expressions.exact import ExactFunctions  # noqa: PLC0415  only what is not a plain path pays for it
+    from engine.policy.expressions.growth import GROWTH_MAX, growth  # noqa: PLC0415  the same
     from engine.policy.expressions.syntax import hint_for, mistakes_of, parse  # noqa: PLC0415  the same
 
     too_deep = PolicyError.of(f"{shown(text)} is nested deeper than {LEVELS_MAX} levels")
@@ -143,6 +144,8 @@ def _parse(text: str) -> Any:
     nodes = (node for level in levels for node in level)
     if mistake := next(mistakes_of(nodes, ExactFunctions.FUNCTION_TABLE), None):
         raise PolicyError.of(f"{shown(text)} {mistake}")
+    if growth(expression.parsed) > GROWTH_MAX:
+        raise PolicyError.of(f"{shown(text)} says one thing more than {GROWTH_MAX} times over; ask for less behind each `|`")
     return expression
 
 

@@ -6,12 +6,15 @@ Source: "JMESPath Specification", Built-in Functions. The interpreter has these 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
 from engine.domain.money import EXACT, JSON_NUMBER, ZERO
-from engine.policy.expressions.values import Signature, as_json, is_equal, is_number, type_of
+from engine.policy.expressions.values import CannotBe, Signature, as_json, is_equal, is_number, type_of
+
+TEXT_CHARACTERS_MAX = 1024 * 1024
+"""What ``join`` may make: as many characters as an event has. A separator that the event says itself could make any number."""
 
 MEAN = Context(prec=38)
 """A mean is the one result that may have no end: it keeps what a number of DynamoDB holds."""
@@ -49,6 +52,13 @@ def contains(subject: Any, search: Any) -> Any:
     return any(is_equal(element, search) for element in subject)
 
 
+def join(separator: str, texts: Sequence[str]) -> str:
+    """Return texts as one, with a separator between them. Raises CannotBe for what would be longer than any event."""
+    if len(separator) * (len(texts) - 1) + sum(map(len, texts)) > TEXT_CHARACTERS_MAX:
+        raise CannotBe(f"join() makes a text of more than {TEXT_CHARACTERS_MAX} characters")
+    return separator.join(texts)
+
+
 def to_number(value: Any) -> Any:
     """Return a number, or one that is written as JSON writes it, or None."""
     if isinstance(value, str):
@@ -78,7 +88,7 @@ STANDARD: Mapping[str, tuple[Signature, Callable[..., Any]]] = {
     "contains": (_signature("array string", ""), contains),
     "ends_with": (_signature("string", "string"), str.endswith),
     "floor": (_signature("number"), floor),
-    "join": (_signature("string", "array-string"), str.join),
+    "join": (_signature("string", "array-string"), join),
     "length": (_signature("string array object"), len),
     "max": (_signature("array-number array-string"), functools.partial(max, default=None)),
     "min": (_signature("array-number array-string"), functools.partial(min, default=None)),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.domain.digits import PLAIN_DIGITS_MAX, in_digits
-from engine.domain.errors import shown
+from engine.domain.errors import quoted
 from engine.domain.money import canonical
 from engine.policy.expressions.event_and_row import EventAndRow
 
@@ -152,7 +152,7 @@ def type_problem(name: str, value: Any, wanted: Sequence[str]) -> str | None:
 
 def said(value: Any) -> str:
     """Return a value as a message shows it: null as such, an expression in words."""
-    return NAMES[type_of(value)] if value is None or type_of(value) == "expression" else shown(value)
+    return NAMES[type_of(value)] if value is None or type_of(value) == "expression" else quoted(value)
 
 
 def listed(wanted: Sequence[str]) -> str:

@@ -98,7 +98,7 @@ def _string(test: Test) -> StringTest | None:  # noqa: PLR0911 - one line for ea
         case Prefix(text, ignore_case):
             return _found(re.compile(_any_case(text)).match) if ignore_case else partial(_starts, text)
         case Suffix(text, ignore_case):
-            return _found(re.compile(rf"{_any_case(text)}\Z").search) if ignore_case else partial(_ends, text)
+            return _ends_in_any_case(text) if ignore_case else partial(_ends, text)
         case EqualsIgnoreCase(text):
             return _found(re.compile(_any_case(text)).fullmatch)
         case Wildcard(literals):
@@ -119,6 +119,13 @@ def _starts(text: str, leaf: str) -> bool:
 
 def _ends(text: str, leaf: str) -> bool:
     return leaf.endswith(text)
+
+
+def _ends_in_any_case(text: str) -> StringTest:
+    """Return the test for an end, read from behind: looked for from the front, it would be tried at each character."""
+    pattern = re.compile("".join(_either_case(character, behind=True) for character in reversed(text)))
+    longest = sum(max(len(character.lower()), len(character.upper())) for character in text)
+    return lambda leaf: pattern.match(leaf[: -longest - 1 : -1]) is not None
 
 
 def _always(_leaf: object) -> bool:
@@ -155,10 +162,12 @@ def _found(find: Callable[[str], re.Match[str] | None]) -> StringTest:
     return lambda leaf: find(leaf) is not None
 
 
-def _either_case(character: str) -> str:
+def _either_case(character: str, *, behind: bool = False) -> str:
+    """Return the expression for both cases of a character; one of several characters is turned round for ``behind``."""
     cases = sorted({character.lower(), character.upper()})
     if len(cases) == 1 or max(map(len, cases)) > 1:
-        return f"(?:{'|'.join(map(re.escape, cases))})" if len(cases) > 1 else re.escape(cases[0])
+        read = [re.escape(case[::-1] if behind else case) for case in cases]
+        return f"(?:{'|'.join(read)})" if len(read) > 1 else read[0]
     return f"[{''.join(map(re.escape, cases))}]"
 
 

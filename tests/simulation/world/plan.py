@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import Factory, define, evolve, frozen
 
+from tests.simulation.world.casting import cast
 from tests.simulation.world.terms import EDITS
 
 Document = dict[str, Any]
@@ -148,7 +149,7 @@ class Planner:
             cap=chance.choice((None, None, 1, 3)),
             segments=chance.choice((1, 1, 2, 3)),
             often=chance.choice(OFTEN),
-            rounds=tuple(self._rounds()),
+            rounds=self._with_others(list(self._rounds())),
             facts=tuple(self.facts),
             senseless=frozenset(self.senseless),
             users=users,
@@ -282,6 +283,12 @@ class Planner:
         for _ in range(self.chance.choice((2, 4, 8))):
             self._step("slice", None, begun + self.chance.random() * (1 - begun))
         self._step("finish", None, begun + (1 - begun) * 0.9)
+
+    def _with_others(self, rounds: list[Round]) -> tuple[Round, ...]:
+        """Lay what others do over the rounds."""
+        for number, kind, seed in cast(self.seed, len(rounds)):
+            rounds[number] = evolve(rounds[number], steps=(*rounds[number].steps, Step(kind, seed)))
+        return tuple(rounds)
 
     def _rounds(self) -> Iterator[Round]:
         chance = self.chance

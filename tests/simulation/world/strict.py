@@ -17,6 +17,7 @@ from engine.domain.entry_types import EntryType
 from engine.domain.envelope import Source
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
 from engine.ledger.dynamodb.audits import DynamoAuditStore
+from engine.ledger.dynamodb.postings import EXPLANATION
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.tables import KEYS
 from engine.ledger.dynamodb.wire import NoAnswerError, ServiceError
@@ -33,6 +34,7 @@ from tests.simulation.faults import (
     SLOW_SECONDS_MAX,
     Caller,
 )
+from tests.simulation.watch import Moved
 from tests.simulation.world.place import INDEX_TRAILS_SECONDS, Row, Timeline
 from tests.simulation.world.plan import Plan
 from tests.simulation.world.play import World
@@ -61,6 +63,7 @@ class StrictPlace:
     database: Database = field(init=False)
     client: Client = field(init=False)
     committed: dict[tuple[str, int], float] = Factory(dict)
+    moved: list[Moved] = Factory(list)
 
     @database.default
     def _database(self) -> Database:
@@ -125,8 +128,13 @@ class StrictPlace:
         """The database keeps earlier versions itself."""
 
     def entries(self) -> list[Row]:
-        """Return all entries as they are stored."""
-        return list(self._rows(TABLES.ledger))
+        """Return all entries as they are stored, but for their explanations."""
+        return [{name: value for name, value in row.items() if name != EXPLANATION} for row in self._rows(TABLES.ledger)]
+
+    def words(self) -> dict[tuple[str, int], Mapping[str, str]]:
+        """Return the explanations by the entries on which they stand."""
+        rows = self._rows(TABLES.ledger)
+        return {(row["reference"], int(row["sequence"])): row[EXPLANATION] for row in rows if EXPLANATION in row}
 
     def rows(self) -> tuple[Mapping[str, Row], Mapping[str, Row]]:
         """Return the rows of Jobs and of Credits."""
@@ -135,6 +143,28 @@ class StrictPlace:
 
     def _rows(self, table: str) -> Iterator[Row]:
         yield from map(decode_item, self.client.scan(TableName=table, ConsistentRead=True)["Items"])
+
+    def entry(self, item: Mapping[str, Any]) -> Row | None:
+        """Return what stands at the key of an item of the ledger."""
+        key = {name: item[name] for name in KEYS["ledger"]}
+        found = self.client.get_item(TableName=TABLES.ledger, Key=key, ConsistentRead=True)
+        return decode_item(found["Item"]) if "Item" in found else None
+
+    def left_of(self, user: str) -> Decimal | None:
+        """Return what is left of a user's credits; None where there is no row."""
+        key = encode_item({"userId": user})
+        found = self.client.get_item(TableName=TABLES.credits, Key=key, ConsistentRead=True)
+        return decode_item(found["Item"]).get("remaining", Decimal(0)) if "Item" in found else None
+
+    def movement(self, item: Mapping[str, Any], known: set[str]) -> Moved | None:
+        """Return what an entry moved that was just committed; None for one that moves nothing."""
+        row = decode_item(item)
+        user, amount = row["userId"], row["amount"]
+        if not amount or row["source"] == Source.REPAIR.value:
+            return None
+        flags = frozenset(anomaly["name"] for anomaly in row.get("anomalies", ()))
+        left = self.left_of(user) or Decimal(0)
+        return Moved(row["reference"], row["sequence"], user, amount, flags, user in known, left)
 
     def wrong(self) -> list[str]:
         """Return what the service would have refused as senseless."""
@@ -224,15 +254,31 @@ class FaultyClient:
         if operation in {"scan", "query"}:
             request = {"Limit": PAGE_ITEMS, **request}
         database.between = self.caller.crew.switch
-        answer = getattr(self.place.client, operation)(**request)
         if operation == "transact_write_items":
-            self.caller.posted_by_scan += sum(map(_is_a_scans, request["TransactItems"]))
+            return self._transact(request)
+        answer = getattr(self.place.client, operation)(**request)
         if operation == "describe_table":
             answer = {"Table": {**answer["Table"], "TableSizeBytes": self.place.jobs_bytes}}
         return answer
 
+    def _transact(self, request: dict[str, Any]) -> Any:
+        """Write a transaction, and take down what of it is new: of one that is sent again nothing is."""
+        entries = [action["Put"]["Item"] for action in request["TransactItems"] if _puts_entry(action)]
+        new = [item for item in entries if self.place.entry(item) is None]
+        known = {item["userId"]["S"] for item in new if self.place.left_of(item["userId"]["S"]) is not None}
+        answer = self.place.client.transact_write_items(**request)
+        for item in new:
+            if (moved := self.place.movement(item, known)) is not None:
+                self.place.moved.append(moved)
+        self.caller.posted_by_scan += sum(map(_is_a_scans, request["TransactItems"]))
+        return answer
+
 
 DONE = frozenset({KILLS[1], "no answer, all done", "slow answer"})
+
+
+def _puts_entry(action: Mapping[str, Any]) -> bool:
+    return action.get("Put", {}).get("TableName") == TABLES.ledger
 
 
 def _is_a_scans(action: Mapping[str, Any]) -> bool:
