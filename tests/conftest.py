@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.session
+import hypothesis
 import pytest
 from pytest_socket import socket_allow_hosts
 
@@ -41,6 +42,9 @@ CONNECTIONS = 32
 
 STRICT = "strict"
 """What ``--database`` may name beside the local AWS: the DynamoDB of ``tests/simulation/database``."""
+
+hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine makes any single example slow
+hypothesis.settings.load_profile("tests")
 
 NEEDS_LOCAL_AWS = {"aws", "local_aws", "dynamodb", "tables", "new_tables", "deployed"}
 
