@@ -103,7 +103,7 @@ def _bounded(said: dict[str, Any]) -> dict[str, Any]:
     if len(json.dumps(said)) <= ENTRY_BYTES_MAX:
         return said
     anomalies = [anomaly | {"figures": {}} for anomaly in said["anomalies"]]
-    less = {"anomalies": anomalies, "price": None, "usual_for_its_model": [], "the_event_said": {}}
+    less: dict[str, Any] = {"anomalies": anomalies, "price": None, "usual_for_its_model": [], "the_event_said": {}}
     return said | less | {"left_out": "texts that are too long"}
 
 
