@@ -17,7 +17,7 @@ from engine.policy import charges
 from engine.policy.price_books import PriceBook
 from engine.rating import contributions, decide, recognise
 from engine.reconcile import settle
-from tests.simulation.mutants.mutant import Mutant, instead
+from tests.simulation.mutants.mutant import Mutant
 
 # --- decisions --------------------------------------------------------------------------------------------------------
 
@@ -203,7 +203,6 @@ MUTANTS: Mapping[str, Mutant] = {
         recognise.Telling, "_is_repeated", _asks_the_row_again, seeds_max=1000
     ),
     "a repeat moves any charge that says the same": Mutant(recognise, "_distance", _takes_any, seeds_max=1000),
-    "of a series only the last step is known": Mutant(facts, "EARLIER_STEPS_MAX", instead(0), seeds_max=1000),
     "the log's first user is not asked": Mutant(settle, "decide", _knows_no_owner),
     "a recount forgets the entries before": Mutant(recount, "_recount", _alone),
 }
