@@ -46,7 +46,7 @@ def _part_of_what_was_posted(old: Any) -> Any:
         if known.charge is None or known.refund is None:
             return Decimal(old(known, log, money))
         posted = max(ZERO, EXACT.minus(log.posted))
-        return money.round(posted - part_of(posted, known.refund.percent, known.refund.amount))  # type: ignore[no-any-return]
+        return money.round(posted - part_of(posted, known.refund.percent, known.refund.amount))
 
     return cost
 
