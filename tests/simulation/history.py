@@ -15,6 +15,7 @@ from engine.audit.books import audit
 from engine.audit.recount import recount
 from engine.ledger.stored import entry_of
 from tests.simulation.claims import Fact, instant
+from tests.simulation.constructs import constructs
 from tests.simulation.faults import Caller
 from tests.simulation.judge import Case, Telling, judge
 from tests.simulation.watch import watched
@@ -58,6 +59,7 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
     unexplained = explained_at_last(world)
     wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *watched(world)]
     wrong += [*by_the_engine(world), *unexplained, *world.place.wrong()]
+    world.count.update(constructs(world.place.entries()))
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
     return Verdict(plan, tuple(wrong), events, len(world.place.entries()), world.count, tuple(world.lines))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from engine.domain.entry_types import Outcome
 from engine.ledger.store import Verdict
+from tests.simulation.constructs import CONSTRUCTS
 from tests.simulation.faults import BUSY_MANY, BUSY_ONE, FAULTS, LASTING, STALE_READS, TIMED_OUT
 
 FAULT_NAMES = (
@@ -40,6 +41,8 @@ BRANCH_NAMES = (
     "anomaly conflicting-charge",
     "anomaly replaced-charge",
     "anomaly repeated-grant",
+    "anomaly repeat-after-refund",
+    "anomaly close-call",
     "anomaly unusual",
     "anomaly dear",
     "anomaly tests",
@@ -50,13 +53,15 @@ BRANCH_NAMES = (
 
 
 def tables(count: Mapping[str, int]) -> list[str]:
-    """Return both tables as lines."""
-    return ["faults and chances", *_lines(count, FAULT_NAMES), "", "branches taken", *_lines(count, BRANCH_NAMES), ""]
+    """Return all tables as lines."""
+    faults, branches = _lines(count, FAULT_NAMES), _lines(count, BRANCH_NAMES)
+    used = _lines(count, tuple(CONSTRUCTS))
+    return ["faults and chances", *faults, "", "branches taken", *branches, "", "entries that use", *used, ""]
 
 
 def missing(count: Mapping[str, int]) -> list[str]:
     """Return what has not occurred."""
-    return [name for name in (*FAULT_NAMES, *BRANCH_NAMES) if not times(count, name)]
+    return [name for name in (*FAULT_NAMES, *BRANCH_NAMES, *CONSTRUCTS) if not times(count, name)]
 
 
 def times(count: Mapping[str, int], name: str) -> int:

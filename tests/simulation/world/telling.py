@@ -54,6 +54,8 @@ def end_shown(said: Mapping[str, Any]) -> str:
 
 def event_shown(document: Document) -> str:
     """Return what an event says."""
+    if "detail" not in document:
+        return f"{document['id']}, which is no event"
     detail = document["detail"]
     said = ", ".join(f"{name} {value}" for name, value in detail.items()) if isinstance(detail, dict) else repr(detail)
     return f"{document['id']} ({document['detail-type']} at {document['time']}, {said})"
