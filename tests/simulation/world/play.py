@@ -24,6 +24,8 @@ from tests.simulation.faults import (
     BUSY_ONE,
     FAULTS,
     LASTING,
+    LEFT_OVER,
+    MIXED,
     STALE_READS,
     TIMED_OUT,
     Caller,
@@ -340,4 +342,4 @@ def refused(_event: Any, reconciler: Reconciler, _context: Context) -> Answer:
     raise problem
 
 
-NOTABLE = (*FAULTS, LASTING, TIMED_OUT, *STALE_READS, BUSY_ONE, BUSY_MANY)
+NOTABLE = (*FAULTS, LASTING, TIMED_OUT, *STALE_READS, BUSY_ONE, BUSY_MANY, MIXED, LEFT_OVER)
