@@ -10,6 +10,7 @@ from engine.domain.errors import EventError
 from engine.runtime.clock import Clock
 from engine.runtime.telemetry import Failure, Report, Telemetry
 from tests.simulation.world.documents import Document
+from tests.support.canaries import DETAIL
 
 
 class Counting(Telemetry):
@@ -57,7 +58,10 @@ def event_shown(document: Document) -> str:
     if "detail" not in document:
         return f"{document['id']}, which is no event"
     detail = document["detail"]
-    said = ", ".join(f"{name} {value}" for name, value in detail.items()) if isinstance(detail, dict) else repr(detail)
+    if not isinstance(detail, dict):
+        said = repr(detail)
+    else:
+        said = ", ".join(f"{name} {value}" for name, value in detail.items() if name not in DETAIL)
     return f"{document['id']} ({document['detail-type']} at {document['time']}, {said})"
 
 
