@@ -15,6 +15,7 @@ from typing import Any
 from attrs import frozen
 
 NAMES = re.compile(r"detail\.\w+|row\.\w+|(?<=`)\d+(?=`)")
+FIGURES = ("quantity", "priced_at", "amount", "percent")
 SECONDS = {"h": 3600, "m": 60}
 PLACES, instant = 10**4, datetime.fromisoformat
 
@@ -44,6 +45,8 @@ class Claim:
     policy: str
     row: Mapping[str, str]
     asked: Mapping[str, str]
+    """What the event was asked, by name, and said."""
+    expressions: frozenset[str]
     figure: Fraction
     is_percent: bool
 
@@ -57,6 +60,11 @@ class Claim:
 
     def is_said_by(self, fact: Fact) -> bool:
         return self.fact.weak == fact.weak and all(fact.said.get(name) == said for name, said in self.asked.items())
+
+    def distance(self, new: Claim) -> tuple[bool, bool, bool]:
+        """How far a repeat is from this one: what is told again moves no charge while it is one that happened before."""
+        is_other = (self.once, self.expressions) != (new.once, new.expressions)
+        return self.fact.at > new.fact.at, is_other, not self.once
 
     @property
     def once(self) -> bool:
@@ -84,15 +92,15 @@ def terms_of(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 def claim_of(fact: Fact, policy: Mapping[str, Any], name: str, row: Mapping[str, str]) -> Claim:
     """What a policy makes of a telling by itself, while the job's row says ``row``. What it asks of the event is kept."""
     rule = rule_of(fact.kind, policy)
-    terms, said, asked = terms_of(rule), {**fact.said, **row}, ["kind"]
+    terms, said, asked = terms_of(rule), {**fact.said, **row}, list[str]()
     at = instant(said[terms["priced_at"]]) if "priced_at" in terms else fact.at
     whole = sum((cost(part, policy["prices"], said, at, asked) for part in parts(terms)), Fraction(0))
     whole = max(whole, Fraction(terms.get("minimum", 0)))
     whole = min(whole, Fraction(terms.get("maximum", whole)))
     figure = value(terms["percent"], said) if "percent" in terms else rounded(whole)
-    names = (*asked, *NAMES.findall(str(terms)))
-    kept = {name: fact.said[name] for name in names if name in fact.said}
-    return Claim(fact, rule, name, row, kept, figure, "percent" in terms)
+    asked += [str(each[key]) for each in (terms, *parts(terms)) for key in FIGURES if key in each]
+    kept = {name: fact.said[name] for name in ("kind", *NAMES.findall(str(asked))) if name in fact.said}
+    return Claim(fact, rule, name, row, kept, frozenset(asked), figure, "percent" in terms)
 
 
 def value(expression: Any, said: Mapping[str, str]) -> Fraction:

@@ -17,8 +17,10 @@ from engine.ledger.stored import entry_of
 from tests.simulation.claims import Fact, instant
 from tests.simulation.faults import Caller
 from tests.simulation.judge import Case, Telling, judge
+from tests.simulation.tables import count_entries
 from tests.simulation.watch import watched
 from tests.simulation.world.actors import explained_at_last
+from tests.simulation.world.aftermath import damaged
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.play import World
@@ -58,8 +60,11 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
     unexplained = explained_at_last(world)
     wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *watched(world)]
     wrong += [*by_the_engine(world), *unexplained, *world.place.wrong()]
+    wrong += [] if wrong else damaged(world)
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
-    return Verdict(plan, tuple(wrong), events, len(world.place.entries()), world.count, tuple(world.lines))
+    entries = world.place.entries()
+    count_entries(world.count, entries)
+    return Verdict(plan, tuple(wrong), events, len(entries), world.count, tuple(world.lines))
 
 
 class Witness:
@@ -153,7 +158,8 @@ def case_of(world: World, plan: Plan) -> Case:
     told = {step.subject["id"] for step in plan.steps() if step.kind in {"direct", "send"}}
     tellings = tellings_of(world, plan, told)
     read = {telling.reference for telling in tellings if telling.is_last}  # a refusal takes the mark of the row away
-    may_wait = plan.overdraft == "refuse" and not is_replayed(plan)
+    if is_replayed(plan):
+        read |= {telling.reference for telling in tellings if telling.by_event}
     edits = {plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")}
     _, users = world.place.rows()
     return Case(
@@ -164,7 +170,7 @@ def case_of(world: World, plan: Plan) -> Case:
         granted={user: Fraction(amount) for user, amount in world.granted.items()},
         senseless=plan.senseless & told,
         letters=frozenset(document["id"] for document in world.queue.letters),
-        may_be_due=frozenset(each.reference for each in tellings if may_wait and each.reference not in read),
+        may_be_due=frozenset(each.reference for each in tellings if plan.overdraft == "refuse") - read,
     )
 
 

@@ -27,7 +27,7 @@ class Oracle:
         claims = self.told[new.rule["action"]]
         latest = max((old.fact.at for old in claims if old.fact.weak == fact.weak and not old.once), default=None)
         known = [place for place, old in enumerate(claims) if self.is_one(old, new, latest)]
-        place = min(known, key=lambda place: (not claims[place].once, -place if fact.weak else place), default=-1)
+        place = min(known, key=lambda place: (*claims[place].distance(new), -place if fact.weak else place), default=-1)
         old = claims[place] if known else new
         if known and old.once and fact.at < old.fact.at:  # the price of an earlier time counts
             figure = new.figure if (old.policy, old.row) == (name, row) else old.figure
@@ -44,8 +44,11 @@ class Oracle:
             return False
         if action == "debit":
             since = max((back.fact.at for back in self.told["refund"] if back.fact.weak), default=None)
-            is_still_so = fact.weak and (since is None or at > since)
-            return old.once or (at == latest and (at == fact.at or is_still_so or (new.once and old.asked == new.asked)))
+            is_still_so = fact.weak and not new.once and (since is None or at > since)
+            is_repeat = (old.once or new.once) and old.expressions == new.expressions
+            if old.once and old.rule["name"] == new.rule["name"]:
+                return True
+            return (old.once or at == latest) and (at == fact.at or is_still_so or is_repeat)
         if action == "refund":
             charge = self.charge()
             is_still_so = fact.weak and (charge is None or at >= charge.fact.at)

@@ -14,7 +14,7 @@ from tests.simulation.history import play
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.shrinking import shrunk
 from tests.simulation.story import story_of
-from tests.simulation.tables import tables
+from tests.simulation.tables import missing, tables
 from tests.simulation.world.plan import Plan, plan_of
 from tests.simulation.world.play import World
 from tests.simulation.world.strict import strict_world
@@ -82,6 +82,7 @@ def test_fresh_histories_on_the_strict_database_end_right() -> None:
         count.update(verdict.count)
         if verdict.wrong:
             ended[seed] = verdict.wrong[0]
-    print("\n".join(tables(count)), file=sys.stderr)
+    print("\n".join(tables(count, is_strict=True)), file=sys.stderr)
 
     assert {} == ended
+    assert [] == missing(count, is_strict=True)

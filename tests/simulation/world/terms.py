@@ -160,9 +160,10 @@ def _repeats_count(policy: Document) -> None:
 
 
 def _renamed(policy: Document) -> None:
-    """Rules have other names."""
+    """Rules have other names, and a series."""
     for name in ("debit", "hook", "answer", "whole", "share", "grant", "revoke"):
         _rule(policy, name)["name"] = f"{name}-renamed"
+    _rule(policy, "revoke-renamed")["revoke"]["series"] = "returned"
     policy["prices"]["unit"][0]["rates"]["default"] = "0.3"
 
 
