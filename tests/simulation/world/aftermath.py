@@ -78,7 +78,7 @@ class Aftermath:
         plan = self.world.plan
         by_identity = {
             policy.identity: policy
-            for policy in (policy_of(edit, plan.overdraft, plan.unknown_user) for edit in range(len(EDITS)))
+            for policy in (policy_of(edit, plan.overdraft, plan.unknown_user) for edit in range(EDITS))
         }
         entries = [entry for entry in self.world.place.entries() if entry["policy"] in by_identity]
         first: dict[Any, Policy] = {}
