@@ -17,6 +17,7 @@ from engine.cli.output import complain, print_json, progress, say
 from engine.cli.place import Place
 from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
+from engine.cli.replay_source import open_file
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.documents import read_document
 from engine.domain.envelope import Document
@@ -145,7 +146,7 @@ def show_plan(
     """Show what an edit of the policy would do to given events. Touches no table; past charges keep their price."""
     given = None if rows is None else rows_in(rows)
     try:
-        result = _planned(ReplayFile.open(events), load_policy(policy), load_policy(edited), given)
+        result = _planned(open_file(events), load_policy(policy), load_policy(edited), given)
     except NoRow as error:
         complain(f"{error}; name a file with the rows of Jobs by --rows")
         raise typer.Exit(MISUSED) from error

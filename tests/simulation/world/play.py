@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -23,6 +23,8 @@ from tests.simulation.faults import (
     BUSY_ONE,
     FAULTS,
     LASTING,
+    LEFT_OVER,
+    MIXED,
     STALE_READS,
     TIMED_OUT,
     Caller,
@@ -36,7 +38,7 @@ from tests.simulation.world.explaining import ExplainDesk
 from tests.simulation.world.place import MemoryPlace, Place, Timeline
 from tests.simulation.world.plan import Document, Plan, Round, Step
 from tests.simulation.world.queue import Message, Queue
-from tests.simulation.world.telling import Counting
+from tests.simulation.world.telling import Counting, end_shown, event_shown, row_shown
 from tests.simulation.world.terms import policy_of
 
 TRIES_MAX = 3
@@ -107,7 +109,7 @@ class World:
         return Crew(UNASKED)
 
     def __attrs_post_init__(self) -> None:
-        self.cap = self.plan.cap
+        self.cap, self.edit = self.plan.cap, self.plan.edit
         for row in self.plan.rows:
             self.put(Step("put", 0, (row, "")))
 
@@ -157,7 +159,7 @@ class World:
 
     def _wrote(self, kind: str, row: Document, event: str) -> None:
         self.written.append((row["jobId"], kind, row, event))
-        self.tell(f"the application writes ({kind}) row {row['jobId']}: {row['status']} at {row.get('updatedAt')}")
+        self.tell(f"the application writes ({kind}) row {row['jobId']}: {row_shown(row)}")
 
     def credits(self, step: Step) -> None:
         """Give credits to a user, who may be new."""
@@ -172,7 +174,7 @@ class World:
     def direct(self, step: Step, tries: int = 0) -> None:
         """Deliver an event directly; Lambda tries twice again, and then keeps it as a dead letter."""
         document = step.subject
-        answer = self.invoke(step, document, f"event {_shown(document)}")
+        answer = self.invoke(step, document, f"event {event_shown(document)}")
         if answer is not None:
             return
         if tries + 1 < TRIES_MAX:
@@ -185,7 +187,7 @@ class World:
         """Send an event to the queue."""
         self.crew.switch()
         self.queue.send(json.dumps(step.subject))
-        self.tell(f"the queue takes event {_shown(step.subject)}")
+        self.tell(f"the queue takes event {event_shown(step.subject)}")
 
     def poll(self, step: Step) -> None:
         """Hand a batch of the queue to the function; what fails comes back."""
@@ -303,7 +305,7 @@ class World:
         except Exception as error:  # noqa: BLE001  nothing else may ever come out of the function
             self.wrong.append(f"the function raised {type(error).__name__}: {error}")
             return None, f"{type(error).__name__}: {error}"
-        return said, _end(said)
+        return said, end_shown(said)
 
     @property
     def policy(self) -> Policy:
@@ -332,19 +334,4 @@ class World:
         self.plan = evolve(self.plan, often=0.0)
 
 
-NOTABLE = (*FAULTS, LASTING, TIMED_OUT, *STALE_READS, BUSY_ONE, BUSY_MANY)
-TOLD_OF_A_RUN = ("outcomes", "adjustments", "capped", "errors")
-
-
-def _end(said: Mapping[str, Any]) -> str:
-    if "outcome" in said:
-        return f"{said['outcome']} {said['amount'] or ''}".strip()
-    if "batchItemFailures" in said:
-        return f"{len(said['batchItemFailures'])} come back"
-    return ", ".join(f"{name} {said[name]}" for name in TOLD_OF_A_RUN if said.get(name)) or "done"
-
-
-def _shown(document: Document) -> str:
-    detail = document.get("detail") or {}
-    said = ", ".join(f"{name} {value}" for name, value in detail.items())
-    return f"{document['id']} ({document['detail-type']} at {document['time']}, {said})"
+NOTABLE = (*FAULTS, LASTING, TIMED_OUT, *STALE_READS, BUSY_ONE, BUSY_MANY, MIXED, LEFT_OVER)
