@@ -18,12 +18,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.session
+import hypothesis
 import pytest
 from pytest_socket import socket_allow_hosts
 
 from engine.ledger.store import Tables
 from engine.reconcile.wiring import build_client
 from tests.simulation.database import Database, Server, run_server
+from tests.support import canaries
 from tests.support.model_server import ModelServer, run_model_server
 from tools import deployment, environments
 from tools.deployment import Deployment
@@ -40,6 +42,9 @@ CONNECTIONS = 32
 
 STRICT = "strict"
 """What ``--database`` may name beside the local AWS: the DynamoDB of ``tests/simulation/database``."""
+
+hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine makes any single example slow
+hypothesis.settings.load_profile("tests")
 
 NEEDS_LOCAL_AWS = {"aws", "local_aws", "dynamodb", "tables", "new_tables", "deployed"}
 
@@ -134,11 +139,28 @@ def no_aws_account() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def ears() -> Iterator[None]:
+    """Listen to whatever this process tells."""
+    with canaries.listening():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_told(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which a canary is heard: a secret, or a personal detail that no policy reads."""
+    canaries.EAR.take()
+    yield
+    for _when, channel, text in request.node._report_sections:  # noqa: SLF001  what was printed and not looked at
+        canaries.listen(channel, text)
+    assert [] == canaries.EAR.take()
+
+
 def nobodys_environment() -> dict[str, str]:
     """Return what an AWS SDK needs to talk to a local AWS, without saying where that is."""
     environment = LocalAws("", Path()).environment()
     del environment["AWS_ENDPOINT_URL"]
-    return environment
+    return {**environment, **canaries.ENVIRONMENT}
 
 
 @pytest.fixture(scope="session")

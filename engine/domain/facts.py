@@ -192,6 +192,11 @@ class Facts:
         return self.charges, self.refunds, self.grants, self.weak_charges, self.weak_refunds, self.revokes
 
     @property
+    def kept(self) -> int:
+        """How many facts an entry tells that knows these; flags are as many as the policy has, and not counted."""
+        return sum(map(len, self.work))
+
+    @property
     def charge(self) -> Charge | None:
         """The charge that counts: the smallest of the latest instant."""
         if self.charges:

@@ -35,3 +35,8 @@ def is_key(value: object) -> bool:
 def plainly(text: str) -> str:
     """Return a text as a message names it: as it is where a person can read it, else escaped and cut short."""
     return text if len(text) <= CHARACTERS_MAX and text.isprintable() else shown(text)
+
+
+def cut(text: str) -> str:
+    """Return a text as it is where an entry could keep it, else its beginning: an event that no rule matches says anything."""
+    return text if len(text) <= CHARACTERS_MAX else shown(text)

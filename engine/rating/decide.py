@@ -20,12 +20,22 @@ from engine.domain.facts import NOTHING_KNOWN, TWINS_MAX, Content, Facts, most_t
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog, due
 from engine.domain.money import ZERO
-from engine.domain.references import log_name
+from engine.domain.references import JOB, log_name
 from engine.policy.expressions.paths import Path
 from engine.policy.model import Overdraft, Policy, UnknownUser
 from engine.rating.contributions import recognised
 from engine.rating.cost import cost_of
 from engine.rating.recognise import Doubt, Telling, doubts
+
+LOG_FACTS_MAX = 10_000
+"""What the entries of one log tell at most, together: each tells all that is known, and an event may have to read all of them.
+
+So a job has ten thousand entries of one charge, or a hundred of a hundred refunds. Of a fact that is kept a few hundred bytes
+are stored: a full log is some megabytes, and its reading some thousand read units.
+"""
+
+FULL_FROM = 100
+"""No shorter log is full: an entry tells at most one fact more than the one before."""
 
 
 def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Policy) -> Decision:
@@ -59,6 +69,8 @@ def _decision(assessment: Assessment, now: _Situation, policy: Policy) -> Decisi
     log, facts, standing = now.log, now.facts, now.standing
     if now.is_known and log.due == ZERO:
         return Decision(Outcome.DUPLICATE, mark=_mark(assessment, facts, log.sequence))
+    if log.sequence >= FULL_FROM and log.sequence * facts.kept > LOG_FACTS_MAX:
+        raise error_of(assessment, _naming(assessment, policy), f"has a log of {log.sequence} entries; no more are kept")
     entry = _entry(assessment, log, facts, cost_of(facts, log, policy.money), policy)
     if now.doubtful:
         entry = evolve(entry, anomalies=(*entry.anomalies, *(doubt.anomaly for doubt in now.doubtful)))
@@ -222,6 +234,12 @@ def error_of(assessment: Assessment, field: Path, problem: str) -> EventError:
     """Return the error of an event that makes no sense, for a person to find it again."""
     event = assessment.event_id or f"of {assessment.reference} from {assessment.source}"
     return EventError(event, assessment.rule, field.text, problem)
+
+
+def _naming(assessment: Assessment, policy: Policy) -> Path:
+    """Return the expression that names the log: a job's or, say, a grant's."""
+    is_of_job = assessment.job is not None and assessment.reference == f"{JOB}{assessment.job}"
+    return policy.fields.job if is_of_job or policy.fields.reference is None else policy.fields.reference
 
 
 def _whose(assessment: Assessment) -> str:

@@ -20,7 +20,7 @@ from engine.domain.digits import as_text
 from engine.domain.entry import Entry
 from engine.domain.entry_types import METRICS, Outcome
 from engine.domain.envelope import Envelope, Source
-from engine.domain.texts import plainly
+from engine.domain.texts import cut, plainly
 from engine.runtime.clock import Clock
 
 NAMESPACE = "Reconciler"
@@ -63,7 +63,7 @@ class Report:
         assessment, entry = self.assessment, self.entry
         return {
             "outcome": self.outcome.value,
-            "event": self.envelope.id if self.envelope else None,
+            "event": cut(self.envelope.id) if self.envelope and self.envelope.id else None,
             "reference": assessment.reference if assessment else None,
             "job": assessment.job if assessment else None,
             "user": assessment.user if assessment else None,

@@ -19,6 +19,7 @@ from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Tables
 from engine.runtime.clock import Clock
 from engine.runtime.telemetry import Telemetry
+from tests.support.canaries import listen
 from tests.support.model_server import KEY, ModelServer
 from tests.support.policies import example
 from tests.support.world import World
@@ -54,6 +55,7 @@ class Desk:
 
     def put_events(self, **request: Any) -> dict[str, Any]:
         """Take what is told."""
+        listen("bus", request)
         self.told += [json.loads(entry["Detail"]) for entry in request["Entries"]]
         return {"FailedEntryCount": 0}
 

@@ -36,8 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     tally = _played(options, seeds, progress)
     for failure in sorted(tally.failed, key=lambda failure: failure.seed)[: options.failures]:
         _tell(failure, is_shrunk=not options.whole, is_strict=options.strict)
-    print("\n".join((*tables(tally.count), progress.line(tally), tally.line())))
-    return _status(tally, is_whole=tally.histories == len(seeds), is_complete=options.complete)
+    print("\n".join((*tables(tally.count, is_strict=options.strict), progress.line(tally), tally.line())))
+    never = missing(tally.count, is_strict=options.strict) if options.complete else []
+    return _status(tally, never, is_whole=tally.histories == len(seeds))
 
 
 def _played(options: argparse.Namespace, seeds: Sequence[int], progress: Progress) -> Tally:
@@ -123,8 +124,7 @@ class Progress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def _status(tally: Tally, *, is_whole: bool, is_complete: bool) -> int:
-    never = missing(tally.count) if is_complete else []
+def _status(tally: Tally, never: Sequence[str], *, is_whole: bool) -> int:
     if never:
         print(f"never occurred: {', '.join(never)}")
     if tally.failed:

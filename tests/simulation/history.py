@@ -17,8 +17,10 @@ from engine.ledger.stored import entry_of
 from tests.simulation.claims import Fact, instant
 from tests.simulation.faults import Caller
 from tests.simulation.judge import Case, Telling, judge
+from tests.simulation.tables import count_entries
 from tests.simulation.watch import watched
 from tests.simulation.world.actors import explained_at_last
+from tests.simulation.world.aftermath import damaged
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.play import World
@@ -58,8 +60,11 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
     unexplained = explained_at_last(world)
     wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *watched(world)]
     wrong += [*by_the_engine(world), *unexplained, *world.place.wrong()]
+    wrong += [] if wrong else damaged(world)
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
-    return Verdict(plan, tuple(wrong), events, len(world.place.entries()), world.count, tuple(world.lines))
+    entries = world.place.entries()
+    count_entries(world.count, entries)
+    return Verdict(plan, tuple(wrong), events, len(entries), world.count, tuple(world.lines))
 
 
 class Witness:

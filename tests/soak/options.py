@@ -8,6 +8,13 @@ from tests.soak.books import Verdict
 from tests.soak.engines import LOCAL
 from tests.soak.figures import Figures
 
+NEEDED = (
+    *("outcome debited", "outcome refunded", "outcome granted", "outcome revoked", "outcome voided", "outcome duplicate"),
+    *("outcome refused", "lost race"),
+    *("kills", "in a transaction", "replayed", "explained", "runs done", "audits done", "came back"),
+)
+"""What the shortest soak has to see."""
+
 
 @frozen
 class Options:
@@ -30,6 +37,8 @@ class Options:
     """A deliberate one (``bugs.py``) that the processes have."""
     stories_min: int = 100
     """Before so many stories have begun no time is up: what the verdict needs is among them."""
+    kills_min: int = 3
+    """Nor before so many kills within a transaction."""
 
 
 @define

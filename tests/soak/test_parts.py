@@ -168,7 +168,7 @@ def test_a_killed_process_gives_its_task_back_and_another_takes_its_place(tmp_pa
         before = worker.process.pid
 
         assert ("first", "EventError") == (replies[0][1], replies[0][2]["error"])
-        assert {"error EventError": 1} == {name: many for name, many in replies[0][2]["count"].items() if many}
+        assert {"error EventError event": 1} == {name: many for name, many in replies[0][2]["count"].items() if many}
         assert "second" == crew.kill(worker)
         assert (1, 1, 0) == tuple(crew.count[name] for name in ("kills", "in a task", "in a transaction"))
         assert before != worker.process.pid
@@ -181,10 +181,19 @@ def test_lines_of_the_log_are_counted_however_they_are_cut() -> None:
     line = (
         '{"message":"reconciled","outcome":"debited","attempts":3,"sequence":2,"anomalies":["dear"],"reference":"job#j-1"}\n'
     )
-    for part in (line[:30], line[30:] + line[:5], line[5:], '{"message":"failed","error":"EventError"}\n'):
+    failures = (
+        '{"message":"failed","error":"EventError","field":"time"}\n{"message":"failed","error":"TimeIsUp","field":null}\n'
+    )
+    for part in (line[:30], line[30:] + line[:5], line[5:], failures):
         seen.write(part)
 
-    assert {"outcome debited": 2, "decided again": 4, "entries": 2, "error EventError": 1} == seen.count
+    assert {
+        "outcome debited": 2,
+        "decided again": 4,
+        "entries": 2,
+        "error EventError time": 1,
+        "error TimeIsUp": 1,
+    } == seen.count
     assert [("job#j-1", 2)] * 2 == seen.emptied()["flagged"]
     assert Counter() == seen.count
 

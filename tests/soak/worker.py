@@ -58,7 +58,7 @@ class Seen:
             if said["anomalies"] and said["sequence"] is not None:
                 self.flagged.append((said["reference"], said["sequence"]))
         elif said.get("message") == "failed":
-            self.count[f"error {said['error']}"] += 1
+            self.count[f"error {said['error']} {said.get('field') or ''}".rstrip()] += 1
         elif said.get("level") == "ERROR":
             self.count[f"log {said['message']}"] += 1
 

@@ -8,11 +8,13 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from tests.support.canaries import DETAIL
+
 _numbers = itertools.count(1)
 
 
 def event(detail_type: str, detail: dict[str, Any], at: str = "10:00", *, id: str | None = None) -> dict[str, Any]:  # noqa: A002
-    """Return an envelope; ``at`` is a time of day on 2026-01-05, or a whole instant."""
+    """Return an envelope, with the canaries in its detail; ``at`` is a time of day on 2026-01-05, or a whole instant."""
     return {
         "version": "0",
         "id": id or f"{next(_numbers):08x}-1234-4abc-8def-000000000000",
@@ -22,7 +24,7 @@ def event(detail_type: str, detail: dict[str, Any], at: str = "10:00", *, id: st
         "time": instant(at),
         "region": "us-east-1",
         "resources": [],
-        "detail": detail,
+        "detail": {**detail, **{name: value for name, value in DETAIL.items() if name not in detail}},
     }
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 from attrs import Factory, define
 
-KEY = "sk-test-0123456789"
+from tests.support.canaries import MODEL_KEY, listen
+
+KEY = MODEL_KEY
 
 FINE = {
     "summary": "The charge of 70 credits is far above the usual 0.80.",
@@ -117,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        listen("model", body)
         exchange = Exchange(self, body, self.model_server)
         self.model_server.exchanges.append(exchange)
         if self.path != "/v1/chat/completions":

@@ -15,6 +15,7 @@ from engine.domain.envelope import Source
 from engine.domain.facts import Facts
 from engine.domain.money import Money
 from engine.ledger.dynamodb.postings import item_of
+from tests.support.canaries import DETAIL, ROW
 from tools.deployment import Deployment
 
 
@@ -36,19 +37,20 @@ def rendered(user: str, job: str, **detail: Any) -> dict[str, Any]:
         "source": "video.generation",
         "detail-type": "video.rendered",
         "time": "2026-01-05T10:00:00Z",
-        "detail": {"jobId": job, "userId": user, "seconds": 8, "model": "veo-3", "result_url": f"s3://renders/{job}"} | detail,
+        "detail": {"jobId": job, "userId": user, "seconds": 8, "model": "veo-3", "result_url": f"s3://renders/{job}", **DETAIL}
+        | detail,
     }
 
 
 def failed(user: str, job: str) -> dict[str, Any]:
     """Return the event of a job that failed an hour later."""
-    detail = {"jobId": job, "userId": user, "error": "out of memory"}
+    detail = {"jobId": job, "userId": user, "error": "out of memory", **DETAIL}
     return {**rendered(user, job), "detail-type": "video.failed", "time": "2026-01-05T11:00:00Z", "detail": detail}
 
 
 def put_job(stack: Deployment, user: str, job: str, status: str = "completed", at: str = "2026-01-05T10:00:00Z") -> None:
     """Write a job's row as the application does: 8 seconds, 0.80 credits."""
-    row = {"jobId": job, "userId": user, "status": status, "model": "veo-3", "updatedAt": at}
+    row = {"jobId": job, "userId": user, "status": status, "model": "veo-3", "updatedAt": at, **ROW}
     item = {name: {"S": value} for name, value in row.items()} | {"seconds": {"N": "8"}}
     stack.dynamodb.put_item(TableName=stack.tables.jobs, Item=item)
 

@@ -20,6 +20,7 @@ from engine.reconcile.scheduled import everything
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Report, Telemetry
 from handler import closing_steps
+from tests.support.canaries import ROW
 from tests.support.policies import example
 
 
@@ -64,7 +65,7 @@ class World:
     def job(self, job: str = "j-1", **row: Any) -> World:
         """Write a job's row as the application does."""
         columns = {"jobId": job, "userId": "u-1", "status": "completed", "seconds": 8, "model": "veo-3", **row}
-        columns = {"updatedAt": "2026-01-05T10:00:00Z", "result_url": f"s3://renders/{job}.mp4", "prompt": "a cat"} | columns
+        columns = {"updatedAt": "2026-01-05T10:00:00Z", "result_url": f"s3://renders/{job}.mp4", **ROW} | columns
         self.client.put_item(TableName=self.tables.jobs, Item=encode_item(columns))
         return self
 

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from attrs import define, field
 
+from tests.support.canaries import listen
+
 HEADER = {"format": "json", "version": 1}
 """What each datagram begins with, on a line of its own. Source: "Sending trace data to X-Ray", AWS X-Ray Developer Guide."""
 
@@ -42,6 +44,7 @@ class Daemon:
             header, _, document = datagram.partition(b"\n")
             assert HEADER == json.loads(header)
             assert len(datagram) <= BYTES_MAX
+            listen("X-Ray", document.decode())
             documents.append(json.loads(document))
         return documents
 

@@ -28,6 +28,12 @@ TEXTS_MAX = 12
 ANOMALIES_MAX = 10
 """More of one entry than this is left out."""
 
+ENTRY_BYTES_MAX = 8000
+"""What the question says of one entry; an ordinary one takes a quarter of it. Of a larger one texts of events are left out.
+
+Cut texts alone are no bound on what a question costs: two hundred characters may take 2,400 bytes, and there are many of them.
+"""
+
 REPLACED_CHARACTERS_MIN = 4
 """A shorter id would be found in numbers and words too: it is replaced only where it stands alone."""
 
@@ -88,9 +94,17 @@ def brief(entries: Mapping[str, Entry], baselines: Baselines, recent: Mapping[st
         names.of("user", entry.user)
         names.of("job", entry.job or entry.reference)
         names.of("event", entry.event_id)
-    document = {"entries": [_entry(label, entry, baselines, recent, names) for label, entry in entries.items()]}
+    document = {"entries": [_bounded(_entry(label, entry, baselines, recent, names)) for label, entry in entries.items()]}
     text = json.dumps(document, ensure_ascii=True).replace("<", "\\u003c").replace(">", "\\u003e")
     return f"{BEGIN}\n{text}\n{END}"
+
+
+def _bounded(said: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(said)) <= ENTRY_BYTES_MAX:
+        return said
+    anomalies = [anomaly | {"figures": {}} for anomaly in said["anomalies"]]
+    less: dict[str, Any] = {"anomalies": anomalies, "price": None, "usual_for_its_model": [], "the_event_said": {}}
+    return said | less | {"left_out": "texts that are too long"}
 
 
 def _entry(label: str, entry: Entry, baselines: Baselines, recent: Mapping[str, Recent], names: Names) -> dict[str, Any]:

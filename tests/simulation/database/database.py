@@ -22,7 +22,9 @@ from tests.simulation.database.staleness import Fresh, Staleness
 from tests.simulation.database.tables import Table
 from tests.simulation.database.transactions import Transaction, Transactions
 from tests.simulation.database.writes import Write, write_of
+from tests.support.canaries import listen
 
+WRITES = frozenset({"PutItem", "UpdateItem", "TransactWriteItems"})
 BATCH_WRITES_MAX = 25
 OLD_OR_NONE = frozenset({"NONE", "ALL_OLD"})
 
@@ -53,6 +55,8 @@ class Database:
 
     def call(self, operation: str, request: Mapping[str, Any]) -> Answer:
         """Answer a request. Raises Refused."""
+        if operation in WRITES and "jobs" not in str(request.get("TableName")).lower():
+            listen("table", request)
         try:
             return self._answer(operation, request)
         except Refused as refused:

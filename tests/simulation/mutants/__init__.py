@@ -5,7 +5,7 @@ A mutant is a place, the name of what stands there, and what takes its place (it
     of_rules      what a job should cost: facts, prices, refunds, what is known already, recounting
     of_tables     what a posting asks of the rows that it moves, and what it writes there
     of_delivery   events that are lost or told for each other: the loop, batches, the queue, giving up
-    of_runs       the scan and its cap; audits and seals
+    of_runs       the scan and its cap; audits; how often the model is asked
     of_requests   what is sent to DynamoDB; only the strict database shows these
 
 ``python -m tests.simulation.choose`` finds for each the first seed that catches it.

@@ -17,7 +17,7 @@ from engine.policy import charges
 from engine.policy.price_books import PriceBook
 from engine.rating import contributions, decide, recognise
 from engine.reconcile import settle
-from tests.simulation.mutants.mutant import Mutant
+from tests.simulation.mutants.mutant import Mutant, instead
 
 # --- decisions --------------------------------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ def _knows_only_what_is_new(_old: Any) -> Any:
 
 
 def _adds_up_steps(_old: Any) -> Any:
-    return property(lambda self: self.revokes)
+    return property(lambda self: self.revokes if self.grant is not None else ())
 
 
 # --- refunds ----------------------------------------------------------------------------------------------------------
@@ -148,6 +148,22 @@ def _knows_refunds_of_todays_policy(old: Any) -> Any:
     return first
 
 
+def _asks_the_row_again(old: Any) -> Any:
+    """After an edit of a rule's name the row has to say at a repeat what it said at the first telling."""
+
+    def is_repeated(self: Any, known: Any, new: Any) -> bool:
+        is_one_moment = known.at == new.at or self.is_its_event(known.content)
+        is_by_its_rule = known.once == self.rule or not (known.once or new.once)
+        is_alike = is_one_moment or is_by_its_rule or known.content == new.content
+        return bool(old(self, known, new)) and is_alike
+
+    return is_repeated
+
+
+def _takes_any(_old: Any) -> Any:
+    return lambda known, _new: not known.once
+
+
 def _alone(old: Any) -> Any:
     return lambda entry, _before: old(entry, ())
 
@@ -183,6 +199,11 @@ MUTANTS: Mapping[str, Mutant] = {
     "what is known is priced again": Mutant(decide, "recognised", lambda _old: lambda telling, _known: telling.facts),
     "an edit of the policy makes known charges new": Mutant(recognise.Telling, "_is_told", _knows_claims_of_todays_policy),
     "an edit of the policy makes known refunds new": Mutant(contributions, "_first_refund", _knows_refunds_of_todays_policy),
+    "a repeat after a rule's new name has to find the row as it was": Mutant(
+        recognise.Telling, "_is_repeated", _asks_the_row_again, seeds_max=1000
+    ),
+    "a repeat moves any charge that says the same": Mutant(recognise, "_distance", _takes_any, seeds_max=1000),
+    "of a series only the last step is known": Mutant(facts, "EARLIER_STEPS_MAX", instead(0), seeds_max=1000),
     "the log's first user is not asked": Mutant(settle, "decide", _knows_no_owner),
     "a recount forgets the entries before": Mutant(recount, "_recount", _alone),
 }

@@ -1,4 +1,4 @@
-"""Bugs in the scan and its cap, and in what a run does at its end: audits and seals."""
+"""Bugs in the scan and its cap, in audits, and in how often the model is asked."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 from attrs import evolve
 
+from engine.anomalies.explain import budget
 from engine.audit import books
 from engine.audit.books import Drift, total
 from engine.ledger.memory import MemoryStore
 from engine.reconcile import catch_up
-from tests.simulation.mutants.mutant import Mutant
+from tests.simulation.mutants.mutant import Mutant, always
 
 # --- pages ------------------------------------------------------------------------------------------------------------
 
@@ -56,6 +57,17 @@ def _believes_the_first_look(_old: Any) -> Any:
     return look
 
 
+# --- questions to the model -------------------------------------------------------------------------------------------
+
+
+def _forgets_the_hour(old: Any) -> Any:
+    def taken(counts: Any, now: Any, per_hour: int) -> Any:
+        minute = int(now.timestamp()) // budget.MINUTE_SECONDS
+        return old({at: count for at, count in counts.items() if at == minute}, now, per_hour)
+
+    return taken
+
+
 MUTANTS: Mapping[str, Mutant] = {
     "a page without rows is taken for the end": Mutant(catch_up.Scanner, "_page", _ends_at_an_empty_page),
     "the last page of a scan is forgotten": Mutant(MemoryStore, "due_jobs", _forgets_the_last_page),
@@ -63,5 +75,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "a run in one invocation has no cap": Mutant(catch_up.OwnAllowance, "take", _takes_nothing),
     "what a run has not used is given back twice": Mutant(MemoryStore, "give_back_to_run", _gives_back_twice),
     "an audit believes its first look": Mutant(books, "look_again", _believes_the_first_look, seeds_max=1000),
+    "the model is asked whatever the hour allows": Mutant(budget.Budget, "take", always(value=True)),
+    "questions of the minutes before are forgotten": Mutant(budget, "taken", _forgets_the_hour),
 }
 """By what they do wrong."""

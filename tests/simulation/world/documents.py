@@ -8,6 +8,8 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from tests.support.canaries import DETAIL, ROW
+
 if TYPE_CHECKING:
     from tests.simulation.world.plan import Told
 
@@ -52,7 +54,7 @@ def event_of(fact: Told, *, with_user: bool = True) -> Document:
     """Return the event that tells a fact."""
     name = fact.reference.partition("#")[2]
     said = {each: fact.said[each] if each in TEXTS else number(fact.said[each]) for each in SAYS[fact.kind]}
-    detail: Document = {"purchaseId" if fact.kind in ON_GRANT else "jobId": name, **said}
+    detail: Document = {"purchaseId" if fact.kind in ON_GRANT else "jobId": name, **said, **DETAIL}
     if with_user:
         detail["userId"] = fact.user
     return {"id": fact.event, "source": "app", "detail-type": fact.kind, "time": fact.at, "detail": detail}
@@ -65,7 +67,7 @@ def number(text: str) -> float | int:
 
 def row_of(fact: Told, said: Mapping[str, str], chance: Random) -> Document:
     """Return the row that tells a fact: figures as numbers or texts, its time in one of several notations, or none."""
-    row: Document = {"jobId": fact.reference.partition("#")[2], "userId": fact.user, "status": STATUSES.get(fact.kind)}
+    row: Document = {"jobId": fact.reference.partition("#")[2], "userId": fact.user, "status": STATUSES.get(fact.kind), **ROW}
     as_text = chance.random() < 0.5
     for name, figure in {**said, **fact.said}.items():
         row[name] = figure if name in TEXTS or as_text else Decimal(figure)

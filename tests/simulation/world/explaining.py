@@ -139,6 +139,13 @@ def _is_its_own(operation: str, request: Mapping[str, Any]) -> bool:
     return operation == "update_item" and (key.startswith("explain#") or is_of_words)
 
 
+class Endpoint(ModelEndpoint):
+    """The model's endpoint in the world's own time: its watchdog, which counts real seconds, closes nothing."""
+
+    def close(self) -> None:
+        """Leave the connection open."""
+
+
 @define(eq=False)
 class ExplainDesk:
     """All that explains in one world."""
@@ -158,7 +165,7 @@ class ExplainDesk:
         budget = Budget(store.explanations(), per_hour, clock)
         key = ModelKey(lambda: self._secret(caller), clock)
         client = self.model.connected(caller)
-        model = ModelEndpoint("gpt-4.1", key, budget, clock, ADDRESS, client=client, client_key=KEY)
+        model = Endpoint("gpt-4.1", key, budget, clock, ADDRESS, client=client, client_key=KEY)
         policy = evolve(policy, explain=evolve(policy.explain, max_per_hour=per_hour))
         return Explainer(policy, store, model, Counted(caller.dice.count, clock), clock, Bus(Told(self, caller), "default"))
 

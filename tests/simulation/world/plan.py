@@ -97,7 +97,9 @@ OFTEN = (0.0, 0.01, 0.04, 0.12, 0.25)
 
 def plan_of(seed: int) -> Plan:
     """Return the plan of a seed."""
-    return Planner(Random(seed), seed).plan()
+    from tests.simulation.world.scenes import with_scenes  # noqa: PLC0415  scenes are made of what plans are made of
+
+    return with_scenes(Planner(Random(seed), seed).plan())
 
 
 @define(eq=False)

@@ -23,6 +23,8 @@ from tests.simulation.faults import (
     BUSY_ONE,
     FAULTS,
     LASTING,
+    LEFT_OVER,
+    MIXED,
     STALE_READS,
     TIMED_OUT,
     Caller,
@@ -332,4 +334,4 @@ class World:
         self.plan = evolve(self.plan, often=0.0)
 
 
-NOTABLE = (*FAULTS, LASTING, TIMED_OUT, *STALE_READS, BUSY_ONE, BUSY_MANY)
+NOTABLE = (*FAULTS, LASTING, TIMED_OUT, *STALE_READS, BUSY_ONE, BUSY_MANY, MIXED, LEFT_OVER)

@@ -6,6 +6,7 @@ committed, and others may be at work in between, so that conflicts are real.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from random import Random
@@ -13,43 +14,41 @@ from typing import Any
 
 from attrs import Factory, define, field
 
-from engine.domain.entry_types import EntryType
 from engine.domain.envelope import Source
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
 from engine.ledger.dynamodb.audits import DynamoAuditStore
 from engine.ledger.dynamodb.postings import EXPLANATION
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.tables import KEYS
-from engine.ledger.dynamodb.wire import NoAnswerError, ServiceError
-from engine.ledger.store import Tables
+from engine.ledger.dynamodb.wire import ServiceError
 from engine.reconcile.scheduled import SEGMENT_BYTES
 from tests.simulation.database import Client, Database, Seeded
-from tests.simulation.faults import (
-    BUSY_MANY,
-    BUSY_ONE,
-    CALL_SECONDS_MAX,
-    KILLS,
-    LASTING,
-    OUTAGES,
-    SLOW_SECONDS_MAX,
-    Caller,
-)
+from tests.simulation.faults import STALE_READS, Caller
 from tests.simulation.watch import Moved
+from tests.simulation.world.faulty_client import TABLES, FaultyClient
 from tests.simulation.world.place import INDEX_TRAILS_SECONDS, Row, Timeline
 from tests.simulation.world.plan import Plan
 from tests.simulation.world.play import World
 
-TABLES = Tables()
-PAGE_ITEMS = 3
-"""DynamoDB ends a page at 1 MB; a page may be as short as one item."""
-
-OUTAGE_SECONDS = 20.0
-WRITES = frozenset({"put_item", "update_item"})
 INDEX = {
     "IndexName": "UserIdIndex",
     "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}, {"AttributeName": "postedAt", "KeyType": "RANGE"}],
     "Projection": {"ProjectionType": "ALL"},
 }
+
+
+@define(eq=False)
+class CountedStaleness:
+    """Stale by the seed, and how often it really was: ``count`` is the world's."""
+
+    seeded: Seeded
+    count: Counter[str] = Factory(Counter)
+
+    def back(self, table: str, index: str | None, versions: int) -> int:
+        """Return how many versions back to look."""
+        back = self.seeded.back(table, index, versions)
+        self.count[STALE_READS[index is not None]] += back > 0
+        return back
 
 
 @define(eq=False)
@@ -60,15 +59,20 @@ class StrictPlace:
     jobs_bytes: int = 1
     seed: int = 0
     give_way: Callable[[], None] = field(default=lambda: None)
+    staleness: CountedStaleness = field(init=False)
     database: Database = field(init=False)
     client: Client = field(init=False)
     committed: dict[tuple[str, int], float] = Factory(dict)
     moved: list[Moved] = Factory(list)
 
+    @staleness.default
+    def _staleness(self) -> CountedStaleness:
+        return CountedStaleness(Seeded(Random(self.seed)))
+
     @database.default
     def _database(self) -> Database:
         time = self.timeline
-        return Database(lambda: time.steady, Seeded(Random(self.seed)), memory_seconds=INDEX_TRAILS_SECONDS)
+        return Database(lambda: time.steady, self.staleness, memory_seconds=INDEX_TRAILS_SECONDS)
 
     @client.default
     def _client(self) -> Client:
@@ -189,108 +193,11 @@ def strict_store(place: StrictPlace, caller: Caller) -> DynamoStore:
     return DynamoStore(FaultyClient(place, caller), TABLES, caller.clock())  # type: ignore[arg-type]  it answers any call
 
 
-@define(eq=False)
-class FaultyClient:
-    """A client of DynamoDB whose requests meet faults."""
-
-    place: StrictPlace
-    caller: Caller
-    outage: tuple[float, str] = (0.0, "")
-    """Until when (steady seconds) every request meets the same fault."""
-
-    def __getattr__(self, operation: str) -> Any:
-        return lambda **request: self._send(operation, request)
-
-    def close(self) -> None:
-        """There is no connection to close."""
-
-    def _send(self, operation: str, request: dict[str, Any]) -> Any:
-        caller = self.caller
-        caller.give_way()
-        caller.timeline.pass_by(caller.dice.chance.random() * CALL_SECONDS_MAX)
-        until, lasting = self.outage
-        fault = lasting if caller.timeline.steady < until else caller.dice.fault()
-        if fault is None:
-            return self._act(operation, request)
-        if fault == KILLS[0]:
-            caller.die(fault)
-        return self._with(fault, operation, request)
-
-    def _with(self, fault: str, operation: str, request: dict[str, Any]) -> Any:
-        caller = self.caller
-        answer = self._act(operation, request) if fault in DONE else None
-        if fault == KILLS[1]:
-            caller.die(fault)
-        caller.dice.count[fault] += 1
-        if fault == "slow answer":
-            caller.timeline.pass_by(caller.dice.chance.random() * SLOW_SECONDS_MAX)
-            caller.give_way()
-            return answer
-        if not self.outage[1] and caller.dice.chance.random() < OUTAGES:
-            self.outage = caller.timeline.steady + OUTAGE_SECONDS, fault
-            caller.dice.count[LASTING] += 1
-        raise self._error(fault, operation, request)
-
-    def _error(self, fault: str, operation: str, request: dict[str, Any]) -> Exception:
-        if fault.startswith("no answer"):
-            return NoAnswerError(fault)
-        if fault == "server error":
-            return ServiceError("InternalServerError", fault, 500, [])
-        if fault == "conflict" and operation == "transact_write_items":
-            return self._conflict(len(request["TransactItems"]))
-        if fault == "conflict" and operation in WRITES:
-            return ServiceError("TransactionConflictException", fault, 400, [])
-        return ServiceError("ProvisionedThroughputExceededException", fault, 400, [])
-
-    def _conflict(self, items: int) -> ServiceError:
-        chance, count = self.caller.dice.chance, self.caller.dice.count
-        busy = {int(chance.random() * items), *(number for number in range(items) if chance.random() < 0.3)}
-        count[BUSY_ONE if len(busy) == 1 else BUSY_MANY] += 1
-        reasons = [{"Code": "TransactionConflict" if number in busy else "None"} for number in range(items)]
-        return ServiceError("TransactionCanceledException", "conflict", 400, reasons)
-
-    def _act(self, operation: str, request: dict[str, Any]) -> Any:
-        database = self.place.database
-        if operation in {"scan", "query"}:
-            request = {"Limit": PAGE_ITEMS, **request}
-        database.between = self.caller.crew.switch
-        if operation == "transact_write_items":
-            return self._transact(request)
-        answer = getattr(self.place.client, operation)(**request)
-        if operation == "describe_table":
-            answer = {"Table": {**answer["Table"], "TableSizeBytes": self.place.jobs_bytes}}
-        return answer
-
-    def _transact(self, request: dict[str, Any]) -> Any:
-        """Write a transaction, and take down what of it is new: of one that is sent again nothing is."""
-        entries = [action["Put"]["Item"] for action in request["TransactItems"] if _puts_entry(action)]
-        new = [item for item in entries if self.place.entry(item) is None]
-        known = {item["userId"]["S"] for item in new if self.place.left_of(item["userId"]["S"]) is not None}
-        answer = self.place.client.transact_write_items(**request)
-        for item in new:
-            if (moved := self.place.movement(item, known)) is not None:
-                self.place.moved.append(moved)
-        self.caller.posted_by_scan += sum(map(_is_a_scans, request["TransactItems"]))
-        return answer
-
-
-DONE = frozenset({KILLS[1], "no answer, all done", "slow answer"})
-
-
-def _puts_entry(action: Mapping[str, Any]) -> bool:
-    return action.get("Put", {}).get("TableName") == TABLES.ledger
-
-
-def _is_a_scans(action: Mapping[str, Any]) -> bool:
-    """Say whether an action puts an entry, and no flag, for a row that a scan read."""
-    item = action.get("Put", {}).get("Item", {})
-    return item.get("source") == {"S": Source.SCAN.value} and item.get("type") != {"S": EntryType.FLAG.value}
-
-
 def strict_world(plan: Plan) -> World:
     """Return the world of a plan on the strict database."""
     timeline = Timeline()
     place = StrictPlace(timeline, plan.segments * SEGMENT_BYTES, plan.seed)
     world = World(plan, timeline=timeline, place=place, reach=strict_store)
+    place.staleness.count = world.count
     place.give_way = lambda: world.crew.switch()  # noqa: PLW0108  each round has a crew of its own
     return world

@@ -6,33 +6,34 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from engine.domain.errors import EventError
 from engine.runtime.clock import Clock
 from engine.runtime.telemetry import Failure, Report, Telemetry
 from tests.simulation.world.documents import Document
+from tests.support.canaries import DETAIL
 
 
 class Counting(Telemetry):
-    """Counts outcomes by source, anomalies and errors."""
+    """Counts outcomes by source, and errors; what was flagged the ledger tells (``tables.count_entries``)."""
 
     def __init__(self, count: Counter[str], clock: Clock) -> None:
         super().__init__(write=lambda _line: None, clock=clock)
         object.__setattr__(self, "count", count)
 
     def settled(self, report: Report) -> None:
-        """Count how an event ended, and what was unsure about it."""
+        """Count how an event ended."""
         count: Counter[str] = self.count  # type: ignore[attr-defined]
         source = report.envelope.source.value if report.envelope else "?"
         count[f"outcome {report.outcome.value} by {source}"] += 1
         if report.attempts > 1:
             count["decided more than once"] += 1
-        if report.entry is not None:
-            for anomaly in report.entry.anomalies:
-                count[f"anomaly {anomaly.name}"] += 1
 
     def failed(self, failure: Failure) -> None:
         """Count why an event comes back."""
         count: Counter[str] = self.count  # type: ignore[attr-defined]
         count[f"comes back {type(failure.error).__name__}"] += 1
+        if isinstance(failure.error, EventError):
+            count[f"refused for {failure.error.field}"] += 1
 
     def _line(self, *_values: object, **_named: object) -> None:
         """Write nothing."""
@@ -55,7 +56,10 @@ def end_shown(said: Mapping[str, Any]) -> str:
 def event_shown(document: Document) -> str:
     """Return what an event says."""
     detail = document["detail"]
-    said = ", ".join(f"{name} {value}" for name, value in detail.items()) if isinstance(detail, dict) else repr(detail)
+    if not isinstance(detail, dict):
+        said = repr(detail)
+    else:
+        said = ", ".join(f"{name} {value}" for name, value in detail.items() if name not in DETAIL)
     return f"{document['id']} ({document['detail-type']} at {document['time']}, {said})"
 
 
