@@ -10,7 +10,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests test test-fast proof simulate e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
+.PHONY: help setup setup-tests test test-fast proof simulate soak e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -31,13 +31,25 @@ test: export BUILT := $(BUILT)
 test: lint setup-tests ## everything that must hold: lint, types, template, tests, coverage (BUILT=FOLDER tests that build)
 	$(BIN)/python -m pytest $(IN_PARALLEL) --cov --cov-report=term
 
-proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m proof --durations=0 --durations-min=5
-
 SEEDS ?= 0:1000
+FRESH ?= 10000
 
-simulate: setup ## histories of a world in which everything goes wrong, each from its seed (SEEDS=FIRST:END)
+# Chance is drawn from the commit: each has histories and examples that none had before, and anybody who proves it sees the same.
+CHANCE ?= $(shell printf '%d' "0x0$$(git rev-parse HEAD 2>/dev/null | cut -c 1-7)")
+
+proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
+	@echo "chance: $(CHANCE), of the commit; CHANCE=NUMBER proves with the same or another"
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m proof --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
+	$(BIN)/python -m tests.simulation --seeds $(CHANCE):$$(($(CHANCE) + $(FRESH))) --complete
+
+simulate: setup ## histories of a world in which everything goes wrong, on all cores, each from its seed (SEEDS=FIRST:END)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+MINUTES ?= 30
+ENGINE ?= local
+
+soak: setup ## eight processes at work on a local AWS, one killed every few seconds (MINUTES=30 ENGINE=local or strict)
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) --engine $(ENGINE)
 
 test-fast: setup-tests ## the tests alone, in one process
 	$(BIN)/python -m pytest

@@ -36,6 +36,9 @@ ANSWER_RESERVE_SECONDS = 0.5
 
 SECONDS_WITHOUT_CONTEXT = 30.0
 
+SCHEDULERS = ("aws.events", "aws.scheduler")
+"""A tuple, and no set: whoever invokes the function may have put a list in the place of the source."""
+
 INIT_SECONDS_MAX = 2.0
 """How long init waits for the database. Lambda ends an init of ten seconds; the first event would wait for itself."""
 
@@ -99,11 +102,7 @@ def _is_queue_batch(event: Any) -> bool:
 
 
 def _is_schedule(event: Any) -> bool:
-    return (
-        isinstance(event, Mapping)
-        and event.get("source") in {"aws.events", "aws.scheduler"}
-        and event.get("detail-type") == "Scheduled Event"
-    )
+    return isinstance(event, Mapping) and event.get("source") in SCHEDULERS and event.get("detail-type") == "Scheduled Event"
 
 
 def _is_scan(event: Any) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.session
+import hypothesis
 import pytest
 from pytest_socket import socket_allow_hosts
 
@@ -41,6 +42,9 @@ CONNECTIONS = 32
 
 STRICT = "strict"
 """What ``--database`` may name beside the local AWS: the DynamoDB of ``tests/simulation/database``."""
+
+hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine makes any single example slow
+hypothesis.settings.load_profile("tests")
 
 NEEDS_LOCAL_AWS = {"aws", "local_aws", "dynamodb", "tables", "new_tables", "deployed"}
 
@@ -76,10 +80,16 @@ def turn(item: pytest.Item) -> int:
     return 0 if is_deployed else 1 if is_slow else 2
 
 
+def pytest_sessionstart() -> None:
+    """Let the collector of garbage wait: what collecting makes stays."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Let the collector of garbage look no more at what will stay: modules, tests, their parameters."""
+    """Let it look no more at what will stay: modules, tests, their parameters."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -261,7 +261,7 @@ class SealReader:
 
 
 def _deviation(seal: int, line: SealedEntry, entry: AuditedEntry | None) -> Deviation | None:
-    if entry is None:
+    if entry is None or _took_its_place(entry, line):
         problem = f"is gone: {line.amount:f} of {line.user}, posted {line.posted_at}"
         return Deviation(Damage.REMOVED, problem, seal, line)
     digest, now = entry.digest, entry.line
@@ -269,6 +269,11 @@ def _deviation(seal: int, line: SealedEntry, entry: AuditedEntry | None) -> Devi
         return None
     facts_are_sealed = bool(line.facts) and line.facts == entry.facts_digest
     return Deviation(Damage.CHANGED, _change(line, now), seal, line, now, digest, facts_are_sealed=facts_are_sealed)
+
+
+def _took_its_place(entry: AuditedEntry, line: SealedEntry) -> bool:
+    """Say whether an entry is a correction that came later, into a place that was free: of this entry or of another."""
+    return entry.posted_at > line.posted_at and any(corrections_in(entry))
 
 
 def _change(line: SealedEntry, now: Line) -> str:
@@ -289,10 +294,7 @@ def _corrections(log: Sequence[AuditedEntry]) -> dict[tuple[str, str], int]:
         for figures in corrections_in(entry):
             if figures.get("damage") == NOT_YET:
                 continue
-            corrected = figures.get("entry", ""), figures.get("found", "")
-            found[corrected] = own
-            if corrected == (str(own), ""):
-                found[str(own), entry.digest] = own  # it stands where an entry is gone
+            found[figures.get("entry", ""), figures.get("found", "")] = own
     return found
 
 

@@ -1,5 +1,5 @@
 """The ``reconciler`` command. Exit status: 0 fine, 1 the check failed, 2 wrong usage."""
 
-from engine.cli.start import main
+from engine.cli.start import command, main
 
-__all__ = ["main"]
+__all__ = ["command", "main"]

@@ -1,5 +1,5 @@
 """``python -m engine.cli`` is the ``reconciler`` command."""
 
-from engine.cli import main
+from engine.cli import command
 
-main()
+command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +36,7 @@ from engine.ledger.store import Tables
 from engine.policy import Policy, load_policy
 from engine.reconcile.dead_letters import NO_RULE, DeadLetterQueue, Letter, jobs_and_users, letter_line
 from engine.reconcile.reconciler import Reconciler
+from engine.runtime.clock import Deadline
 
 Queues = Annotated[
     list[str],
@@ -194,8 +195,12 @@ def drop(
         say(f"{len(dropped)} dropped; copies in {to}")
 
 
-def settle(letter: Letter, reconciler: Reconciler) -> tuple[list[str], str | None]:
-    """Send a letter's events through the engine; return their outcomes, and what was wrong with the first that failed.
+def settle(
+    letter: Letter, reconciler: Reconciler, deadline: Callable[[], Deadline] = patience
+) -> tuple[list[str], str | None]:
+    """Send a letter's events through the engine, each with a ``deadline`` of its own.
+
+    Returns their outcomes, and what was wrong with the first that failed.
 
     An event that no rule matches is not settled: it was here for a reason, and only a person can say that it is none.
     """
@@ -204,7 +209,7 @@ def settle(letter: Letter, reconciler: Reconciler) -> tuple[list[str], str | Non
     outcomes: list[str] = []
     for event in letter.events:
         try:
-            report = reconciler.event(event, Source.REPLAY, patience())
+            report = reconciler.event(event, Source.REPLAY, deadline())
         except (EventError, LedgerError) as error:
             return outcomes, str(error)
         outcomes.append(report.outcome.value)

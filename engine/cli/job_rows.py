@@ -10,11 +10,11 @@ from typing import Any
 import typer
 
 from engine.cli.output import complain
-from engine.cli.replay import ReplayFile
+from engine.cli.replay_source import open_file
 from engine.cli.status import MISUSED
 from engine.domain.documents import read_document
 from engine.domain.envelope import Document
-from engine.domain.errors import EventError
+from engine.domain.errors import EventError, shown
 
 JOB = "jobId"
 
@@ -39,13 +39,21 @@ def _rows(path: Path) -> Iterator[Document]:
         if JOB in document or not isinstance(items, list):
             yield document
         else:
-            from engine.reconcile.wiring import row_of_item  # noqa: PLC0415  most rows come without types
+            yield from (_row_of_item(path, item) for item in items)
 
-            yield from map(row_of_item, items)
+
+def _row_of_item(path: Path, item: Any) -> Document:
+    from engine.reconcile.wiring import row_of_item  # noqa: PLC0415  most rows come without types
+
+    try:
+        return row_of_item(item)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        complain(f'{path}: {shown(item)} is no item; each value has its type beside it, like {{"jobId": {{"S": "j-1"}}}}')
+        raise typer.Exit(MISUSED) from error
 
 
 def _documents(path: Path) -> Iterator[Document]:
-    source = ReplayFile.open(path)
+    source = open_file(path)
     lines = [line for _, line in source.lines_after(0)]
     if source.members is None and not _is_whole(lines):
         lines = [b"".join(lines)]  # one object over many lines, as a tool writes it for people
@@ -61,6 +69,6 @@ def _is_whole(lines: list[bytes]) -> bool:
     """Say whether the first line is a whole JSON object."""
     try:
         first: Any = json.loads(lines[0]) if lines else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(first, dict)

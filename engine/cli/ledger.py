@@ -29,7 +29,8 @@ from engine.cli.options import (
 )
 from engine.cli.output import complain, print_counts, print_json, print_table, progress
 from engine.cli.place import Place
-from engine.cli.replay import Checkpoint, CheckpointMismatchError, ReplayFile, replay_file
+from engine.cli.replay import Checkpoint, CheckpointMismatchError, replay_file
+from engine.cli.replay_source import open_file
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.money import EXACT, ZERO
@@ -69,7 +70,7 @@ def replay(
     rejects = _rejects_of(file, rejects)
     target = Target(Tables(jobs_table, credits_table, ledger_table, state_table), place)
     reconciler = open_reconciler(target, policy, workers, reporter(verbose=verbose))
-    source = ReplayFile.open(file)
+    source = open_file(file)
     kept = Checkpoint(
         checkpoint or file.with_name(f"{file.name}.checkpoint"),
         {"sha256": source.sha256, "policy": reconciler.policy.identity, **target.description()},

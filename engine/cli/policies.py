@@ -17,6 +17,7 @@ from engine.cli.output import complain, print_json, progress, say
 from engine.cli.place import Place
 from engine.cli.plan import print_plan
 from engine.cli.replay import ReplayFile
+from engine.cli.replay_source import open_file
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.documents import read_document
 from engine.domain.envelope import Document
@@ -47,11 +48,14 @@ def validate(
             help="Events that the stack delivers: warn of rules that wait for others, and of events that no rule takes.",
         ),
     ] = None,
+    all_rows: Annotated[
+        bool, typer.Option("--all-rows", help="Show also what those rows of price books changed that began before today.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check policy files, and show every mistake with its line and what would be right."""
     files = [str(path) for path in policies]
-    raise typer.Exit(checking.validate(files, output=output, delivers=delivers, as_json=as_json))
+    raise typer.Exit(checking.validate(files, output=output, delivers=delivers, all_rows=all_rows, as_json=as_json))
 
 
 def schema(
@@ -142,7 +146,7 @@ def show_plan(
     """Show what an edit of the policy would do to given events. Touches no table; past charges keep their price."""
     given = None if rows is None else rows_in(rows)
     try:
-        result = _planned(ReplayFile.open(events), load_policy(policy), load_policy(edited), given)
+        result = _planned(open_file(events), load_policy(policy), load_policy(edited), given)
     except NoRow as error:
         complain(f"{error}; name a file with the rows of Jobs by --rows")
         raise typer.Exit(MISUSED) from error

@@ -45,7 +45,11 @@ GroupOf = Callable[[Document], str]
 
 
 class CheckpointMismatchError(ValueError):
-    """The checkpoint belongs to another file, another policy or other tables."""
+    """The checkpoint belongs to another file, another policy or other tables, or the file that is named is none."""
+
+
+class UnreadableFileError(ValueError):
+    """The file cannot be opened or unpacked: it is not there, or it is packed and damaged. Nothing was sent."""
 
 
 @frozen
@@ -62,14 +66,13 @@ class ReplayFile:
 
     @classmethod
     def open(cls, path: Path) -> ReplayFile:
-        """Read the file once: how long it is, and which one it is."""
-        digest, lines = hashlib.sha256(), 0
-        with _opened(path) as file:
-            for line in file:
-                digest.update(line)
-                lines += 1
-        members = _members(path)
-        return cls(path, lines if members is None else len(members), digest.hexdigest(), members)
+        """Read the file once: how long it is, and which one it is. Raises UnreadableFileError."""
+        try:
+            lines, sha256 = _read_through(path)
+            members = _members(path)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UnreadableFileError(f"{path}: cannot be read: {error}; if it is packed, pack it again") from error
+        return cls(path, lines if members is None else len(members), sha256, members)
 
     def lines_after(self, number: int) -> Iterator[tuple[int, bytes]]:
         """Yield the lines behind line ``number`` with their numbers, counted from 1; blank ones are left out."""
@@ -77,6 +80,16 @@ class ReplayFile:
             for index, line in enumerate(file if self.members is None else self.members, start=1):
                 if index > number and line.strip():
                     yield index, line
+
+
+def _read_through(path: Path) -> tuple[int, str]:
+    """Return how many lines a file has, and the digest of its text."""
+    digest, lines = hashlib.sha256(), 0
+    with _opened(path) as file:
+        for line in file:
+            digest.update(line)
+            lines += 1
+    return lines, digest.hexdigest()
 
 
 def _members(path: Path) -> list[bytes] | None:
@@ -103,14 +116,22 @@ class Checkpoint:
         """Return where to go on. Raises CheckpointMismatchError for a checkpoint of something else."""
         if not self.path.exists():
             return 0
-        kept = json.loads(self.path.read_text())
-        differing = [name for name, value in self.target.items() if kept["target"].get(name, value) != value]
+        target, lines_done = self._kept()
+        differing = [name for name, value in self.target.items() if target.get(name, value) != value]
         if differing:
             raise CheckpointMismatchError(
                 f"{self.path}: belongs to another {' and '.join(differing)}; remove it to replay from the first line, "
                 "or name another with --checkpoint"
             )
-        return int(kept["lines_done"])
+        return lines_done
+
+    def _kept(self) -> tuple[Mapping[str, Any], int]:
+        """Return what the file says. A person may have named another file by mistake: it is not written over."""
+        try:
+            kept = json.loads(self.path.read_text())
+            return dict(kept["target"]), int(kept["lines_done"])
+        except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
+            raise CheckpointMismatchError(f"{self.path}: is no checkpoint; name another with --checkpoint") from error
 
     def save(self, lines_done: int) -> None:
         """Write the checkpoint, all of it or none."""

@@ -22,19 +22,31 @@ Warner = Callable[[Policy, str], Sequence[Mistake]]
 """Says what else is wrong with a policy that was read from a file."""
 
 
-def validate(files: Sequence[str], *, output: str = TEXT, delivers: str | None = None, as_json: bool = False) -> int:
-    """Check policy files, show every mistake with its line and what would be right, and return the exit status."""
+def validate(
+    files: Sequence[str],
+    *,
+    output: str = TEXT,
+    delivers: str | None = None,
+    all_rows: bool = False,
+    as_json: bool = False,
+    now: datetime | None = None,
+) -> int:
+    """Check policy files, show every mistake with its line and what would be right, and return the exit status.
+
+    People are shown what the rows of price books change that begin on the day of ``now`` (default: the clock's) or later.
+    """
+    now = now or datetime.now(UTC)
     try:
         warn = _nothing_more if delivers is None else _of_delivery(delivers)
     except PolicyError as error:
         print(f"--delivers: {error}", file=sys.stderr)
         return MISUSED
-    results = {file: _mistakes(file, warn) for file in files}
+    results = {file: _mistakes(file, warn, now) for file in files}
     if as_json:
         _print_json([{"file": file, **_as_json(result)} for file, result in results.items()])
     else:
         for file, result in results.items():
-            PRINT_RESULT[output](file, result)
+            PRINT_RESULT[output](file, result, None if all_rows else now.replace(hour=0, minute=0, second=0, microsecond=0))
     return FAILED if any(result["mistakes"] for result in results.values()) else 0
 
 
@@ -59,12 +71,12 @@ def _bytes_of(file: str) -> bytes:
         return opened.read()
 
 
-def _mistakes(file: str, warn: Warner) -> dict[str, Any]:
+def _mistakes(file: str, warn: Warner, now: datetime) -> dict[str, Any]:
     try:
         policy = load_policy(file)
     except PolicyError as error:
         return {"mistakes": _plainly(error.mistakes), "warnings": _plainly(error.warnings)}
-    warnings = _plainly([*policy.warnings, *far_dates(policy, _bytes_of(file), file, datetime.now(UTC)), *warn(policy, file)])
+    warnings = _plainly([*policy.warnings, *far_dates(policy, _bytes_of(file), file, now), *warn(policy, file)])
     return {"policy": policy.identity, "mistakes": [], "warnings": warnings, "prices": policy_changes(policy)}
 
 
@@ -89,25 +101,28 @@ def _as_json(result: Mapping[str, Any]) -> dict[str, Any]:
     return {**result, "prices": [plainly(row) for row in result.get("prices", ())]}
 
 
-def _print_text(file: str, result: Mapping[str, Any]) -> None:
+def _print_text(file: str, result: Mapping[str, Any], since: datetime | None) -> None:
     for mistake in result["mistakes"]:
         print(mistake["text"])
     for warning in result["warnings"]:
         print(f"warning: {warning['text']}")
     if not result["mistakes"]:
         print(f"{file}: fine ({result['policy']})")
-        _print_prices(result["prices"])
+        _print_prices(result["prices"], since)
 
 
-def _print_prices(rows: Sequence[RowChanges]) -> None:
-    """Print what each row of a price book changes; nothing where each book has a single row."""
-    if rows:
+def _print_prices(rows: Sequence[RowChanges], since: datetime | None) -> None:
+    """Print what each row changes that begins at ``since`` or later (None: each row), and how many rows are left out."""
+    told = [row for row in rows if since is None or row.row.effective >= since]
+    if told:
         from engine.cli.price_table import table_lines  # noqa: PLC0415  as above
 
-        print("\n".join(table_lines(rows)))
+        print("\n".join(table_lines(told)))
+    if earlier := len(rows) - len(told):
+        print(f"prices that began before today: {earlier} row{'s' if earlier > 1 else ''}; --all-rows shows what changed")
 
 
-def _annotate(_file: str, result: Mapping[str, Any]) -> None:
+def _annotate(_file: str, result: Mapping[str, Any], _since: datetime | None) -> None:
     """Print workflow commands of GitHub Actions, which show each mistake beside its line."""
     for level, mistakes in (("error", result["mistakes"]), ("warning", result["warnings"])):
         for mistake in mistakes:
@@ -123,7 +138,7 @@ def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-PRINT_RESULT: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {TEXT: _print_text, GITHUB: _annotate}
+PRINT_RESULT: Mapping[str, Callable[[str, Mapping[str, Any], datetime | None], None]] = {TEXT: _print_text, GITHUB: _annotate}
 
 
 # --- arguments --------------------------------------------------------------------------------------------------------
@@ -131,18 +146,20 @@ PRINT_RESULT: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {TEXT: _p
 VALUES = {"--format": "output", "--delivers": "delivers"}
 """Options that take a value, and what ``validate`` calls it."""
 
+FLAGS = {"--json": "as_json", "--all-rows": "all_rows"}
+
 
 def plain_request(arguments: Sequence[str]) -> dict[str, Any] | None:
     """Return what ``validate`` is to be called with, or None where the library has to read the arguments.
 
-    It reads each mistake, and each spelling beside ``--json``, ``--format text``, ``--delivers ...`` and the names of files
-    that can be read.
+    It reads each mistake, and each spelling beside ``--json``, ``--all-rows``, ``--format text``, ``--delivers ...`` and the
+    names of files that can be read.
     """
     request: dict[str, Any] = {"files": []}
     rest = iter(arguments)
     for argument in rest:
-        if argument == "--json":
-            request["as_json"] = True
+        if argument in FLAGS:
+            request[FLAGS[argument]] = True
         elif argument in VALUES:
             request[VALUES[argument]] = next(rest, None)
         else:

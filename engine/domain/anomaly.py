@@ -7,29 +7,6 @@ from decimal import Decimal
 
 from attrs import frozen
 
-CLOSE_CALL = "close-call"
-CONFLICTING_CHARGE = "conflicting-charge"
-CONFLICTING_GRANT = "conflicting-grant"
-"""What earlier entries call a repeated grant of another amount."""
-OVERDRAFT = "overdraft"
-REPEATED_GRANT = "repeated-grant"
-REPEAT_AFTER_REFUND = "repeat-after-refund"
-REPLACED_CHARGE = "replaced-charge"
-UNKNOWN_JOB = "unknown-job"
-UNKNOWN_USER = "unknown-user"
-BUILT_IN_ANOMALIES = (
-    CLOSE_CALL,
-    CONFLICTING_CHARGE,
-    CONFLICTING_GRANT,
-    OVERDRAFT,
-    REPEATED_GRANT,
-    REPEAT_AFTER_REFUND,
-    REPLACED_CHARGE,
-    UNKNOWN_JOB,
-    UNKNOWN_USER,
-)
-"""Anomalies that the engine itself finds while it decides; a policy cannot use these names for its own."""
-
 
 @frozen
 class Anomaly:

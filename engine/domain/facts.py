@@ -1,7 +1,7 @@
 """What is known of one job or one grant: charges, refunds, grants, revokes and flags, and how they join.
 
 Facts are a join-semilattice: any order and any repetition of the same facts ends in one value. Of charges those of the latest
-instant are kept, of refunds all that may still count, of grants all, of each series of revokes those of the latest instant;
+instant are kept, of refunds all that may still count, of grants all, of each series of revokes its latest steps;
 each as it was first told.
 
 A rule may ignore repeats (``Charge.once``): of what it tells with one content the earliest telling counts. Such charges are
@@ -33,6 +33,10 @@ TWINS_MAX = 8
 So many grants are kept of one reference, and of one job so many charges whose repeats are ignored.
 
 One more makes no sense."""
+
+EARLIER_STEPS_MAX = 8
+"""So many steps of a series of revokes are known beside those of its latest instant: under an edit that names the series
+otherwise they would be new, and take the same credits again."""
 
 
 @frozen
@@ -156,7 +160,7 @@ class Facts:
     weak_charges: tuple[Charge, ...] = ()
     weak_refunds: tuple[Refund, ...] = ()
     revokes: tuple[Revoke, ...] = ()
-    """Of each series those of its latest instant; by series."""
+    """Of each series those of its latest instant, which count, and some before them, which are known; by series and age."""
 
     def join(self, new: Facts) -> Facts:
         """Return these facts and the ``new`` ones together."""
@@ -175,7 +179,7 @@ class Facts:
             flags=tuple(sorted(flags.items())),
             weak_charges=() if has_own_time else _latest({*self.weak_charges, *new.weak_charges}),
             weak_refunds=_latest_by_rule((*self.weak_refunds, *new.weak_refunds)),
-            revokes=_latest_of_series(revokes) if revokes else (),
+            revokes=_steps_of_series(revokes) if revokes else (),
         )
 
     def same_work(self, other: Facts) -> bool:
@@ -218,7 +222,9 @@ class Facts:
             return ()
         of_series: dict[str, Revoke] = {}
         for revoke in self.revokes:
-            of_series[revoke.series] = max(of_series.get(revoke.series, revoke), revoke, key=lambda each: each.takes(grant))
+            of_series[revoke.series] = max(
+                of_series.get(revoke.series, revoke), revoke, key=lambda each: (each.at, each.takes(grant))
+            )
         return tuple(of_series.values())
 
     @property
@@ -293,18 +299,21 @@ def _latest_by_rule(refunds: Iterable[Refund]) -> tuple[Refund, ...]:
     return tuple(sorted(latest.values(), key=lambda refund: (refund.at, refund.rule)))
 
 
-def _latest_of_series(revokes: tuple[Revoke, ...]) -> tuple[Revoke, ...]:
-    """Return the revokes of the latest instant of each series: an earlier one never counts again."""
+def _steps_of_series(revokes: tuple[Revoke, ...]) -> tuple[Revoke, ...]:
+    """Return the revokes of the latest instant of each series, and so many of its earlier ones that none is told as new."""
     if len(revokes) <= 1:
         return revokes
-    latest: dict[str, datetime] = {}
-    for revoke in revokes:
-        latest[revoke.series] = max(revoke.at, latest.get(revoke.series, revoke.at))
-    return tuple(sorted({revoke for revoke in revokes if revoke.at == latest[revoke.series]}, key=_by_series))
+    steps: dict[str, list[Revoke]] = {}
+    for revoke in sorted(set(revokes), key=_by_step, reverse=True):
+        of_series = steps.setdefault(revoke.series, [])
+        earlier = sum(step.at != of_series[0].at for step in of_series)
+        if not of_series or revoke.at == of_series[0].at or earlier < EARLIER_STEPS_MAX:
+            of_series.append(revoke)
+    return tuple(step for series in sorted(steps) for step in reversed(steps[series]))
 
 
-def _by_series(revoke: Revoke) -> tuple[str, Decimal, Decimal, Content, str]:
-    return revoke.series, revoke.percent or ZERO, revoke.amount or ZERO, revoke.content, revoke.policy
+def _by_step(revoke: Revoke) -> tuple[datetime, Decimal, Decimal, Content, str]:
+    return revoke.at, revoke.percent or ZERO, revoke.amount or ZERO, revoke.content, revoke.policy
 
 
 def _most_generous(refunds: tuple[Refund, ...], charge: Charge) -> Refund | None:
@@ -336,5 +345,5 @@ def most_twins(facts: Facts) -> int:
     of_instant = Counter(charge.once != "" for charge in facts.charges)
     weak = Counter(charge.once != "" for charge in facts.weak_charges)
     of_rule = Counter((refund.at, refund.rule) for refund in facts.refunds)
-    of_series = Counter(revoke.series for revoke in facts.revokes)
+    of_series = Counter((revoke.series, revoke.at) for revoke in facts.revokes)
     return max(len(facts.grants), *(max(counts.values(), default=0) for counts in (of_instant, weak, of_rule, of_series)))

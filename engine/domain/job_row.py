@@ -9,9 +9,6 @@ from attrs import frozen
 
 from engine.domain.errors import quoted
 
-OWN_ROW = "row"
-"""What the expressions of a policy call the job's own row."""
-
 STATUSES_TOLD_MAX = 20
 """How many statuses that nobody mapped are told by name."""
 

@@ -7,6 +7,9 @@ from engine.domain.errors import shown
 CHARACTERS_MAX = 1024
 """What an entry keeps of one text of the event: what selects a rate, the event's id."""
 
+KEY_BYTES_MAX = 2048
+"""What a key of DynamoDB holds, as UTF-8."""
+
 
 def text_problem(text: str) -> str | None:
     """Return why an entry cannot keep a text, or None: it has no UTF-8 (half of a surrogate pair), or is too long."""
@@ -19,6 +22,14 @@ def text_problem(text: str) -> str | None:
     except UnicodeEncodeError:
         return f"is {shown(text)}; half of a surrogate pair is no character"
     return None
+
+
+def is_key(value: object) -> bool:
+    """Say whether DynamoDB takes this as a key that is a text; a request with any other is refused as a whole."""
+    try:
+        return isinstance(value, str) and 1 <= len(value.encode()) <= KEY_BYTES_MAX
+    except UnicodeEncodeError:
+        return False
 
 
 def plainly(text: str) -> str:

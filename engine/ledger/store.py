@@ -21,9 +21,11 @@ from engine.domain.anomaly import Excerpt, Sample
 from engine.domain.decision import Guard, Standing
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document
-from engine.domain.errors import LedgerError
+from engine.domain.errors import LedgerError, shown
+from engine.domain.instants import read_instant
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog
+from engine.domain.texts import is_key
 from engine.rating.baselines import Baselines
 from engine.runtime.clock import Clock, Deadline
 
@@ -107,13 +109,15 @@ class ScanSlice:
     started: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        is_whole = isinstance(self.segment, int) and isinstance(self.segments, int)
+        is_whole = all(isinstance(number, int) and not isinstance(number, bool) for number in (self.segment, self.segments))
         if not is_whole or not 0 <= self.segment < self.segments <= SEGMENTS_MAX:
             raise ValueError(
-                f"segment {self.segment!r} of {self.segments!r}; 0 <= segment < segments <= {SEGMENTS_MAX} is needed"
+                f"segment {shown(self.segment)} of {shown(self.segments)}; 0 <= segment < segments <= {SEGMENTS_MAX} is needed"
             )
-        if not all(value is None or isinstance(value, str) for value in (self.after, self.started)):
-            raise ValueError("after and started must be strings or null")
+        if self.after is not None and not is_key(self.after):
+            raise ValueError(f"after is {shown(self.after)}; a jobId or null is needed")
+        if self.started is not None and read_instant(self.started) is None:
+            raise ValueError(f"started is {shown(self.started)}; an ISO 8601 instant with a zone or null is needed")
 
 
 @frozen

@@ -64,10 +64,16 @@ def log_of_stored(entries: Iterable[Mapping[str, Any]]) -> JobLog:
             sequence=entry["sequence"],
             user=entry["userId"] if entry.get("source") == Source.REPAIR else log.user or entry["userId"],
             facts=read_facts(entry["facts"]) if "facts" in entry else log.facts,
-            cost=Decimal(entry.get("cost", log.cost)),
-            posted=EXACT.add(log.posted, Decimal(entry.get("amount", ZERO))),
+            cost=_number(entry.get("cost"), log.cost),
+            posted=EXACT.add(log.posted, _number(entry.get("amount"), ZERO)),
         )
     return log
+
+
+def _number(stored: Any, otherwise: Decimal) -> Decimal:
+    """Return a stored number. Somebody may have put something else there: that counts for nothing, as audits have it."""
+    kind = stored.__class__
+    return stored if kind is Decimal else Decimal(stored) if kind is int else otherwise
 
 
 def entry_of(stored: Mapping[str, Any]) -> Entry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.domain.anomaly import BUILT_IN_ANOMALIES
+from engine.domain.built_in_anomalies import BUILT_IN_ANOMALIES
 from engine.domain.fact_kinds import PRICED
 from engine.policy.detectors import DETECTORS
 from engine.policy.event_patterns import EventPattern, Matcher

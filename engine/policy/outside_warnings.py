@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-from engine.domain.job_row import OWN_ROW
+from engine.policy.expressions import OWN_ROW
 from engine.policy.source import Members, Notes, named
 from engine.policy.word_warnings import fields_asked, paths_asked
 from engine.policy.words import ENVELOPE_FIELDS, PRICED_ABOUT

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.domain.anomaly import BUILT_IN_ANOMALIES
+from engine.domain.built_in_anomalies import BUILT_IN_ANOMALIES
 from engine.domain.fact_kinds import BY_ACTION, Action, FactKind
 from engine.policy.event_patterns import EventPattern, Matcher
 from engine.policy.grammar import WRONG, Key, Keys, Name, Word

@@ -19,7 +19,7 @@ from engine.domain.facts import Facts
 from engine.domain.instants import instant_text, read_instant
 from engine.domain.price import Component, Price
 from engine.domain.references import JOB
-from engine.domain.texts import plainly, text_problem
+from engine.domain.texts import KEY_BYTES_MAX, plainly, text_problem
 from engine.policy.expressions.paths import Path, PathProblem, compile_path
 from engine.policy.model import NOTHING_READ, Policy, Rule
 from engine.policy.price_books import EVENT_TIME, PriceProblem
@@ -31,9 +31,6 @@ from engine.rating.recognise import known_by, needs_row
 IDENTIFIER_CHARACTERS_MAX = 1024
 CALL = "("
 """What only an expression with a function has in it."""
-
-KEY_BYTES_MAX = 2048
-"""What a key of DynamoDB holds, as UTF-8."""
 
 
 def assess(

@@ -209,7 +209,9 @@ def _first_revoke(telling: Telling, known: tuple[Revoke, ...], new: Revoke) -> R
     A row without a time of its own tells it again until it says something else. Under one policy another figure or another
     series is another event. Another policy may have another series for the event, and must not take the credits twice.
     """
-    of_moment = (old for old in known if old.at == new.at or telling.time_is_assumed or telling.is_its_event(old.content))
+    of_moment = (old for old in known if old.at == new.at or telling.is_its_event(old.content))
+    if telling.time_is_assumed:
+        of_moment = (old for old in known if all(old.at >= step.at for step in known if step.series == old.series))
     alike = (old for old in of_moment if old.policy != new.policy or _is_one_step(telling, old, new))
     return next((old for old in alike if telling.says(old.content, new.content)), new)
 

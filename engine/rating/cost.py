@@ -112,7 +112,7 @@ def _revoke_steps(facts: Facts) -> Iterator[str]:
         if facts.grant is None:
             yield "no grant is known, so nothing is taken back"
         elif revoke not in facts.revoking:
-            yield "another of that instant takes more, and counts instead"
+            yield "a later one of that series, or one of that instant that takes more, counts instead"
 
 
 def _first_revoke_steps(facts: Facts) -> Iterator[str]:

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from attrs import evolve, frozen
 
-from engine.domain.anomaly import OVERDRAFT, UNKNOWN_USER, Anomaly
+from engine.domain.anomaly import Anomaly
 from engine.domain.assessment import Assessment
+from engine.domain.built_in_anomalies import OVERDRAFT, UNKNOWN_USER
 from engine.domain.decision import Decision, Guard, Standing
 from engine.domain.digits import in_digits
 from engine.domain.entry import Entry

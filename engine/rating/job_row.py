@@ -11,13 +11,15 @@ from typing import Any
 
 from attrs import evolve
 
-from engine.domain.anomaly import UNKNOWN_JOB, Anomaly
+from engine.domain.anomaly import Anomaly
 from engine.domain.assessment import Assessment
+from engine.domain.built_in_anomalies import UNKNOWN_JOB
 from engine.domain.decision import Decision
 from engine.domain.digits import as_text
 from engine.domain.envelope import Document, Source
 from engine.domain.instants import read_instant
-from engine.domain.job_row import OWN_ROW, JobRow, Mark, RowTime
+from engine.domain.job_row import JobRow, Mark, RowTime
+from engine.policy.expressions import OWN_ROW
 from engine.policy.expressions.paths import PLAIN, ROW, Path, PathProblem
 from engine.policy.model import CatchUp, Policy, UnknownJob
 from engine.rating.decide import error_of

@@ -14,14 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from engine.domain.anomaly import CLOSE_CALL, CONFLICTING_CHARGE, REPEAT_AFTER_REFUND, REPEATED_GRANT, REPLACED_CHARGE, Anomaly
+from engine.domain.anomaly import Anomaly
+from engine.domain.built_in_anomalies import (
+    CLOSE_CALL,
+    CONFLICTING_CHARGE,
+    REPEAT_AFTER_REFUND,
+    REPEATED_GRANT,
+    REPLACED_CHARGE,
+)
 from engine.domain.digits import in_digits
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError, RowNeeded
 from engine.domain.facts import TOLD_BY, Charge, Content, Facts, Grant, ignores_repeats
 from engine.domain.instants import instant_text, read_instant
-from engine.domain.job_row import OWN_ROW
 from engine.domain.money import PLAIN_DECIMAL, canonical, read_number
+from engine.policy.expressions import OWN_ROW
 from engine.policy.expressions.paths import ROW, Path, PathProblem, compile_path
 
 if TYPE_CHECKING:
@@ -97,13 +104,13 @@ class Telling:
         """Return the new charges, each that is known as it was first told, or where repeats are ignored first happened."""
         if not ignores_repeats(known) and not ignores_repeats(new):
             return self.first_told(known, new)
-        with_once_first = sorted(known, key=lambda charge: not charge.once)
-        return tuple(self._first_charge(with_once_first, charge) for charge in new)
+        return tuple(self._first_charge(known, charge) for charge in new)
 
-    def _first_charge(self, known: list[Charge], new: Charge) -> Charge:
-        old = next((old for old in known if self._is_repeated(old, new)), None)
-        if old is None:
+    def _first_charge(self, known: tuple[Charge, ...], new: Charge) -> Charge:
+        candidates = [old for old in known if self._is_repeated(old, new)]
+        if not candidates:
             return new
+        old = min(candidates, key=lambda old: _distance(old, new))
         if not old.once and new.once:  # since the first telling the rule has come to ignore repeats
             return Charge(old.amount, min(old.at, new.at), old.content, old.policy, new.once)
         if new.at >= old.at or not old.once or self.is_its_event(old.content):
@@ -126,8 +133,9 @@ class Telling:
         if old.once == self.rule or (is_edited and is_one_moment):
             return self.says(old.content, new.content)
         is_of_no_other_rule = all(rule.name != old.once for rule in self.rules)
-        is_asked_alike = old.content == new.content and (bool(old.content) or old.amount == new.amount)
-        return is_edited and is_of_no_other_rule and is_asked_alike
+        if not is_edited or not is_of_no_other_rule or _asked(old.content) != _asked(new.content):
+            return False
+        return self.says(old.content, new.content) and (bool(old.content) or old.amount == new.amount)
 
     def first_told[T: (Charge, Grant)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
         """Return the new claims, each that is known in the words of its first telling."""
@@ -200,6 +208,19 @@ class Telling:
 
         attributes = own_row_attributes(path)
         return attributes is not None and attributes <= self.row_attributes
+
+
+def _distance(old: Charge, new: Charge) -> tuple[bool, bool, bool]:
+    """Return how far a known charge is from a repeat that says what it said: an edit may ask so little that it says several.
+
+    A charge that happened before comes first: what is told again must not move any other.
+    """
+    return old.at > new.at, old.once != new.once or _asked(old.content) != _asked(new.content), not old.once
+
+
+def _asked(content: Content) -> frozenset[str]:
+    """Return the expressions that a fact's policy asked of its event."""
+    return frozenset(expression for expression, _ in content)
 
 
 def _are_one(kept: str, answer: str) -> bool:

@@ -127,16 +127,21 @@ def _by_rule(said: Attributes, _: Document, __: Mapping[str, str]) -> str:
 
 
 def _by_destination(_: Attributes, content: Document, __: Mapping[str, str]) -> str:
-    context, response = content.get("requestContext") or {}, content.get("responsePayload") or {}
-    problem = response.get("errorMessage") if isinstance(response, Mapping) else None
+    context, problem = _object(content, "requestContext"), _object(content, "responsePayload").get("errorMessage")
     return f"{context.get('condition', 'failed')} after {context.get('approximateInvokeCount', 'some')} attempts" + (
         f": {problem}" if problem else ""
     )
 
 
 def _by_stream(_: Attributes, content: Document, __: Mapping[str, str]) -> str:
-    context, batch = content["requestContext"], content["DDBStreamBatchInfo"]
+    context, batch = _object(content, "requestContext"), _object(content, "DDBStreamBatchInfo")
     return f"{context.get('condition', 'failed')}: {batch.get('batchSize', 'some')} records of the ledger's stream"
+
+
+def _object(content: Document, name: str) -> Document:
+    """Return a member of a letter that Lambda writes as an object, or an empty one: anybody may have written the letter."""
+    member = content.get(name)
+    return member if isinstance(member, Mapping) else {}
 
 
 def _by_function(said: Attributes, _: Document, __: Mapping[str, str]) -> str:

@@ -20,8 +20,9 @@ from typing import Any
 
 from attrs import asdict
 
-from engine.domain.errors import EventError
+from engine.domain.errors import EventError, shown
 from engine.domain.instants import read_instant
+from engine.domain.texts import text_problem
 from engine.ledger.store import ScanSlice
 from engine.reconcile.catch_up import OwnAllowance, ScanReport, SharedAllowance, scan, whole_table
 from engine.reconcile.reconciler import Reconciler
@@ -73,6 +74,7 @@ def begin(reconciler: Reconciler, run: str, at: datetime, deadline: Deadline) ->
     Each run begins one segment further, so that no part of a large table is always the last.
     """
     baselines = _renew_baselines(reconciler, deadline)
+    run = _run(run, "begin")
     size = reconciler.ledger.jobs_bytes(deadline)
     segments = max(1, min(SEGMENTS_MAX, -(-size // SEGMENT_BYTES)))
     reconciler.ledger.begin_run(run, _entries_max(reconciler), deadline)
@@ -103,7 +105,7 @@ def finish(reconciler: Reconciler, event: Mapping[str, Any], closing: Iterable[C
     ``unfinished`` is how many these are. What is left over because the run has posted as much as it may is not unfinished
     but ``capped``. ``allFailed`` says that rows were due and not one of them could be reconciled: such a run is no success.
     """
-    answer = _sum_of(event["parts"]).answer()
+    answer = _sum_of(event["parts"], "parts").answer()
     left_over = _left_over(event["parts"], answer)
     closed = _close(reconciler, read_instant(event.get("time")) or reconciler.clock.now(), closing, deadline)
     unfinished = {"unfinished": len(left_over), "leftOver": left_over, "allFailed": _all_failed(answer)}
@@ -119,12 +121,12 @@ def _close(reconciler: Reconciler, at: datetime, closing: Iterable[ClosingStep],
 
 def finish_again(event: Mapping[str, Any]) -> Answer:
     """Return the counts of a run, now that its ``leftOver`` was worked on (``again``), and whether all of its rows failed."""
-    answer = _sum_of(event["again"]).answer()
+    answer = _sum_of(event["again"], "again").answer()
     return {**answer, "slices": [], "allFailed": _all_failed(answer)}
 
 
-def _sum_of(parts: Iterable[Mapping[str, Any]]) -> ScanReport:
-    return sum((ScanReport.read(part) for part in parts), ScanReport())
+def _sum_of(parts: Iterable[Mapping[str, Any]], field: str) -> ScanReport:
+    return sum((_counts(part, field) for part in parts), ScanReport())
 
 
 def _left_over(parts: Iterable[Mapping[str, Any]], counts: Answer) -> list[Answer]:
@@ -160,14 +162,27 @@ def _read(event: Mapping[str, Any]) -> tuple[Iterable[ScanSlice], str | None, Sc
     run = event.get("run")
     if run is None:
         return slices, None, ScanReport()
+    return slices, _run(run, "run"), _counts(event, "outcomes")
+
+
+def _run(name: object, field: str) -> str:
+    """Return the name of a run. Raises EventError for one that no table can hold."""
+    run = str(name)
+    if problem := text_problem(run):
+        raise EventError("scan", "(none)", field, problem)
+    return run
+
+
+def _counts(answer: Mapping[str, Any], field: str) -> ScanReport:
+    """Return the counts that a step has answered with. Raises EventError for what is none."""
     try:
-        return slices, str(run), ScanReport.read(event)
-    except (TypeError, ValueError) as error:
-        raise EventError("scan", "(none)", "outcomes", f"these counts are none: {error}") from error
+        return ScanReport.read(answer)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise EventError("scan", "(none)", field, f"these counts are none: {error}") from error
 
 
 def _slice(part: Any) -> ScanSlice:
     try:
         return ScanSlice(**part)
     except (TypeError, ValueError) as error:
-        raise EventError("scan", "(none)", "slices", f"{part!r} is no slice: {error}") from error
+        raise EventError("scan", "(none)", "slices", f"{shown(part)} is no slice: {error}") from error

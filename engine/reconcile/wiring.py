@@ -108,12 +108,17 @@ def build_client(
         max_pool_connections=connections,
         tcp_keepalive=True,
     )
-    return session.create_client(
+    client = session.create_client(
         service,
         region_name=region or _region(session, service, endpoint),
         endpoint_url=endpoint,
         config=config,
     )
+    if service == "dynamodb":
+        from engine.ledger.dynamodb.whole import AFTER_RECEIVING, refuse_damaged  # noqa: PLC0415  the wire needs none
+
+        client.meta.events.register(AFTER_RECEIVING, refuse_damaged)
+    return client
 
 
 def _region(session: Any, service: str, endpoint: str | None) -> str | None:

@@ -11,6 +11,8 @@ from attrs import field, frozen
 
 BACKOFF_BASE_SECONDS = 0.025
 BACKOFF_CAP_SECONDS = 1.0
+BACKOFF_DOUBLINGS_MAX = 10
+"""By then the cap is reached; a power of two has no float for the attempts of an outage that lasts."""
 
 
 def _utc_now() -> datetime:
@@ -61,7 +63,8 @@ class Deadline:
         """
         yield from range(1, at_once + 1)
         for attempt in count(at_once + 1):
-            ceiling = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** (attempt - at_once - 1))
+            doublings = min(attempt - at_once - 1, BACKOFF_DOUBLINGS_MAX)
+            ceiling = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0**doublings)
             pause = self.clock.uniform(0.0, ceiling)
             if pause >= self.left():
                 return

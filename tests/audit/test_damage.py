@@ -10,7 +10,8 @@ import pytest
 from attrs import evolve, frozen
 
 from engine.audit.repair import Repair, Wrong, repair
-from tests.audit.conftest import Day
+from engine.audit.seals import REST
+from tests.audit.conftest import LATER, Day
 from tests.support.events import failed, rendered
 from tests.support.policies import example
 from tests.support.world import DisturbedClient, World
@@ -237,6 +238,21 @@ def test_a_repair_done_twice_does_nothing_the_second_time(day: Day) -> None:
     first, second = repaired(day, None), repaired(day, None)
 
     assert (2, 0) == (len(first.corrections), len(second.corrections))
+
+
+def test_several_that_are_gone_from_one_log_are_corrected_once(day: Day) -> None:
+    """The correction of the second stands where the fourth was: it is no change of that."""
+    day.world.deliver(failed("j-3", at="13:00"))
+    day.time.wait((REST + LATER).total_seconds())
+    day.seal()
+    day.remove("job#j-3", 2, 4)
+
+    first, second = repaired(day, None), repaired(day, None)
+
+    assert [(4, Decimal("0.8")), (5, Decimal("0.5"))] == [(each.sequence, each.amount) for each in first.corrections]
+    assert () == second.corrections
+    assert () == day.verify().open
+    assert second.after.is_clean
 
 
 @pytest.mark.parametrize("calls", [1, 2])

@@ -11,7 +11,7 @@ import pytest
 from tools.environments import ROOT
 from tools.template import load
 
-SECONDS_MAX = 120
+SECONDS_MAX = 600
 RIGHT, WRONG = "template.yaml", "wrong.yaml"
 
 

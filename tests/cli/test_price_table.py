@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.cli.app import app
+from engine.cli.validate import validate
 
 POLICY = """\
 version: 1
@@ -37,7 +39,7 @@ def validated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def validate(*rows: str, options: tuple[str, ...] = ()) -> list[str]:
         text = POLICY.replace("PRICES", "\n".join((JANUARY, *(f"    - {{{row}}}" for row in rows))))
         Path("policy.yaml").write_text(text)
-        result = CliRunner().invoke(app, ["validate", "policy.yaml", *options], env={"COLUMNS": "80"})
+        result = CliRunner().invoke(app, ["validate", "policy.yaml", "--all-rows", *options], env={"COLUMNS": "80"})
         assert result.exit_code == 0
         return result.stdout.splitlines()
 
@@ -166,6 +168,48 @@ def test_machines_get_exact_figures(validated: Any) -> None:
         {"unit": "sora-2", "change": "went", "before": tiers, "after": default, "percent": None},
     ] == second["rates"]
     assert (None, 0) == (second["until"], second["kept"])
+
+
+DAY = datetime(2026, 11, 29, 15, 30, tzinfo=UTC)
+LATER_ROWS = (
+    "effective: 2026-11-28T23:59:59Z, changes: {sora-2: 0.36}",
+    "effective: 2026-11-29T00:00:00Z, changes: {sora-2: 0.45}",
+    "effective: 2027-01-01T00:00:00Z, changes: {sora-2: 0.54}",
+)
+
+
+@pytest.mark.parametrize(
+    ("now", "begins", "left_out"),
+    [
+        (DAY - timedelta(days=1), ["2026-11-28T23:59:59Z", "2026-11-29T00:00:00Z", "2027-01-01T00:00:00Z"], None),
+        (DAY, ["2026-11-29T00:00:00Z", "2027-01-01T00:00:00Z"], "1 row"),
+        (DAY + timedelta(days=1), ["2027-01-01T00:00:00Z"], "2 rows"),
+        (DAY + timedelta(days=100), [], "3 rows"),
+    ],
+    ids=["the day before", "the same day", "the day after", "when all have begun"],
+)
+def test_people_are_told_what_begins_today_or_later(
+    validated: Any, capsys: pytest.CaptureFixture[str], now: datetime, begins: list[str], left_out: str | None
+) -> None:
+    """Whoever adds a row sees what it changes, and not the history of the book; one line says how to see that."""
+    validated(*LATER_ROWS)
+    validate(["policy.yaml"], now=now)
+    _, *told = capsys.readouterr().out.splitlines()
+
+    assert begins == [line.split()[2] for line in told if line.startswith("render-second from ")]
+    last = f"prices that began before today: {left_out}; --all-rows shows what changed"
+    assert [last] * (left_out is not None) == [line for line in told if "--all-rows" in line]
+
+
+def test_machines_are_told_of_every_row(validated: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """They can compare instants themselves."""
+    validated(*LATER_ROWS)
+    validate(["policy.yaml"], as_json=True, now=DAY + timedelta(days=100))
+
+    (result,) = json.loads(capsys.readouterr().out)
+    assert ["2026-11-28T23:59:59Z", "2026-11-29T00:00:00Z", "2027-01-01T00:00:00Z"] == [
+        row["effective"] for row in result["prices"]
+    ]
 
 
 def test_a_pull_request_shows_no_table(validated: Any) -> None:

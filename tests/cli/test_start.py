@@ -25,6 +25,17 @@ event: {job: detail.jobId, user: detail.userId, time: time}
 rules:
   - {name: flag-late, match: {detail: {late: [yes]}}, action: flag, reason: 50 % late}
 """
+PRICES = """\
+version: 1
+name: prices
+event: {job: detail.jobId, user: detail.userId, time: time}
+prices:
+  second:
+    - {effective: 2025-01-01T00:00:00Z, rates: {default: "0.10"}}
+    - {effective: 2026-01-01T00:00:00Z, rates: {default: "0.12"}}
+rules:
+  - {name: debit, match: {source: [a]}, action: debit, charge: {price: second, quantity: detail.seconds}}
+"""
 
 LIBRARIES = ("typer", "rich", "botocore", "boto3", "jmespath", "jsonschema", "engine.runtime.telemetry", "engine.preview.plan")
 
@@ -160,6 +171,21 @@ def test_a_reader_who_goes_away_is_no_error() -> None:
         assert (FAILED, b"") == (done.returncode, done.stderr)
 
 
+def test_a_process_that_ends_at_once_has_printed_all(tmp_path: Path) -> None:
+    """Into pipes, which Python writes in pieces: both streams, to the last line, and the status."""
+    broken = [str(tmp_path / f"{number}.yaml") for number in range(200)]
+    for file in broken:
+        Path(file).write_text(BROKEN)
+    validation, misuse = (
+        subprocess.run([sys.executable, "-m", "engine.cli", *arguments], capture_output=True, text=True, check=False)
+        for arguments in (["validate", *broken], [])
+    )
+
+    status, printed, _ = by_the_library("validate", *broken)
+    assert (status, printed, "") == (validation.returncode, validation.stdout, validation.stderr)
+    assert (MISUSED, "", stored_help([])) == (misuse.returncode, misuse.stdout, misuse.stderr)
+
+
 # --- validate ---------------------------------------------------------------------------------------------------------
 
 
@@ -168,6 +194,7 @@ def policies(tmp_path: Path, policy: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """Return a folder with policies, and work there."""
     (tmp_path / "broken.yaml").write_text(BROKEN)
     (tmp_path / "warned.yaml").write_text(WARNED)
+    (tmp_path / "prices.yaml").write_text(PRICES)
     (tmp_path / "folder").mkdir()
     monkeypatch.chdir(tmp_path)
     assert policy == tmp_path / "policy.yaml"
@@ -179,6 +206,8 @@ PLAIN = [
     ["./policy.yaml", "folder/..//policy.yaml", "policy.yaml"],
     ["policy.yaml", "broken.yaml", "warned.yaml"],
     ["--json", "broken.yaml", "warned.yaml"],
+    ["--all-rows", "prices.yaml"],
+    ["prices.yaml"],
     ["broken.yaml", "--format", "github", "warned.yaml"],
     ["--format", "github", "broken.yaml", "--format", "text"],
     ["--delivers", "shop/sold", "policy.yaml", "--json"],

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,11 @@ def test_no_number_of_the_ledger_is_shown_with_an_exponent(number: Decimal | flo
 AT_THE_ROOT = {"digits.py", "attributes.py"}
 """``in_digits`` itself, and what DynamoDB is sent, whose form of a number it is."""
 
-TREES = {path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ENGINE.rglob("*.py"))}
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """Return each module of the engine, read once, and not by those who only collect the tests."""
+    return {path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ENGINE.rglob("*.py"))}
 
 
 def is_decimal(annotation: ast.expr | None) -> bool:
@@ -100,10 +105,11 @@ def is_decimal(annotation: ast.expr | None) -> bool:
 TEXTS = {"str", "str | None"}
 
 
+@cache
 def decimal_fields() -> set[str]:
     """Return the names that are those of decimals, and in no class those of texts."""
     kinds: dict[str, set[str]] = defaultdict(set)
-    for tree in TREES.values():
+    for tree in trees().values():
         for part in ast.walk(tree):
             if isinstance(part, ast.ClassDef):
                 for name, annotation in members(part):
@@ -118,9 +124,6 @@ def members(of: ast.ClassDef) -> Iterator[tuple[str, ast.expr | None]]:
             yield member.target.id, member.annotation
         elif isinstance(member, ast.FunctionDef) and "property" in map(ast.unparse, member.decorator_list):
             yield member.name, member.returns
-
-
-FIELDS = decimal_fields()
 
 
 def shown_bare(function: ast.AST) -> Iterator[ast.expr]:
@@ -139,7 +142,7 @@ def is_shown_as_python_would(value: ast.expr, names: set[str]) -> bool:
         case ast.UnaryOp(operand=operand):
             return is_shown_as_python_would(operand, names)
         case ast.Attribute(attr=name):
-            return name in FIELDS
+            return name in decimal_fields()
         case ast.Name(id=name) | ast.Call(func=ast.Name(id=name)):
             return name in names
         case ast.Call(func=ast.Name(id="abs"), args=[operand]):
@@ -160,13 +163,13 @@ def test_no_decimal_is_made_a_text_as_python_would() -> None:
     """`f"{rate}"` shows 1.5E-7: write `f"{rate:f}"`, or `in_digits`."""
     found = {
         f"{path}:{value.lineno}: {ast.unparse(value)}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for function, names in functions(tree)
         for value in shown_bare(function)
         if is_shown_as_python_would(value, names) and path.name not in AT_THE_ROOT
     }
 
-    assert {"amount", "rate", "quantity", "percent", "up_to"} <= FIELDS
+    assert {"amount", "rate", "quantity", "percent", "up_to"} <= decimal_fields()
     assert set() == found
 
 

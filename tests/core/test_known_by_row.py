@@ -39,16 +39,20 @@ rules:
           quantity: {quantity}
         - amount: "0.25"
   - {{name: buy, match: {{detail-type: [bought]}}, action: grant, grant: {{amount: "50"}}}}
-  - {{name: back, match: {{detail-type: [returned]}}, action: revoke, revoke: {{amount: "{back}"}}}}
+  - {{name: back, match: {{detail-type: [returned]}}, action: revoke, revoke: {{amount: "{back}", series: {series}}}}}
 overdraft: allow
 """
 EVENT = "{job: detail.jobId, user: detail.userId, time: time, reference: detail.order}"
 
 
-def policy(*, repeats: bool = False, quantity: str = "detail.n", event: str = EVENT, back: str = "row.back") -> Policy:
+def policy(
+    *, repeats: bool = False, quantity: str = "detail.n", event: str = EVENT, back: str = "row.back", series: str = "back"
+) -> Policy:
     """Return a policy whose rates are selected by the job's row."""
     ignore = "repeats: ignore\n    " * repeats
-    return parse_policy(POLICY.format(repeats=ignore, quantity=quantity, event=event, back=back), "providers.yaml")
+    return parse_policy(
+        POLICY.format(repeats=ignore, quantity=quantity, event=event, back=back, series=series), "providers.yaml"
+    )
 
 
 def books(of: Policy, **row: Any) -> Books:
@@ -107,6 +111,60 @@ def test_an_edit_that_adds_repeats_and_asks_something_else_makes_nothing_known_n
     ledger.deliver(rendered)
     assert Decimal("-0.80") == ledger.net("j-1")
     assert [] == ledger.anomalies("j-1")
+
+
+def test_an_edit_that_adds_repeats_knows_a_charge_again_although_the_row_has_changed():
+    """The repeat of 12:30 would cost 1.20 as another charge; when the row changes back it is the same repeat."""
+    ledger = books(policy())
+    ledger.deliver(told("rendered", "10:00", n=4))
+    ledger.policy, repeat = policy(repeats=True), told("rendered", "12:30", n=4)
+
+    for plan in ("base", "pro"):
+        ledger.store.jobs["j-1"]["plan"] = plan
+        ledger.deliver(repeat)
+        assert Decimal("-0.40") == ledger.net("j-1")
+
+
+BY_NUMBER, BY_FRAMES = policy(repeats=True), policy(repeats=True, quantity="detail.frames")
+AT_ONE_INSTANT = [
+    (BY_NUMBER, told("rendered", "12:00", n=40, frames=15)),
+    (BY_FRAMES, told("rendered", "12:00", n=41, frames=15)),
+    (BY_NUMBER, told("rendered", "11:00", n=40, frames=15)),
+]
+ONE_BEFORE = [
+    (BY_NUMBER, told("rendered", "11:00", n=41, frames=15)),
+    (BY_FRAMES, told("rendered", "12:00", n=40, frames=15)),
+]
+
+
+@pytest.mark.parametrize("history", [AT_ONE_INSTANT, ONE_BEFORE])
+def test_an_event_that_says_what_two_known_charges_say_moves_the_right_one(
+    history: list[tuple[Policy, dict[str, Any]]],
+) -> None:
+    """15 frames at 0.30 count, at 12:00. An earlier 40 is a repeat of the other 40; and an event told again moves neither."""
+    ledger = books(BY_NUMBER)
+    for ledger.policy, document in history:
+        ledger.deliver(document)
+    assert Decimal("-4.50") == ledger.net("j-1")
+
+    for ledger.policy in (BY_NUMBER, BY_FRAMES):
+        for ledger.store.jobs["j-1"]["plan"] in ("base", "pro"):
+            ledger.deliver(*(document for _, document in history))
+            assert Decimal("-4.50") == ledger.net("j-1")
+
+
+@pytest.mark.parametrize("hours", [("11:00", "12:00"), ("12:00", "11:00")])
+def test_an_edit_that_renames_a_series_takes_no_credits_twice(hours: tuple[str, str]) -> None:
+    """Of 50 the later step of the two has taken 2; under the other name neither is new, nor is the earlier."""
+    ledger = books(policy(back="detail.back"))
+    steps = [told("returned", hour, back=2 if hour == "12:00" else 4) for hour in hours]
+    ledger.deliver(told("bought", "10:00"), *steps)
+    assert Decimal(48) == ledger.net("grant#o-1")
+
+    ledger.policy = policy(back="detail.back", series="other")
+
+    assert [Outcome.DUPLICATE, Outcome.DUPLICATE] == ledger.deliver(*steps)
+    assert Decimal(48) == ledger.net("grant#o-1")
 
 
 MIXED = "multiply(detail.n, row.seconds)"

@@ -240,6 +240,23 @@ def test_a_rule_with_another_name_knows_what_it_told_under_the_old_one():
     assert Decimal(0) == ledger.net("j-1")
 
 
+@pytest.mark.parametrize("before", [(IGNORED,), ()])
+def test_a_repeat_after_an_edit_is_known_whatever_the_row_says_by_then(before: tuple[tuple[str, str], ...]):
+    """The old rule is gone, or had yet to ignore repeats. The row had 8 seconds at the first telling, which is refunded."""
+    by_row = ("quantity: detail.seconds", "quantity: row.seconds")
+    ledger = Books(example(*before, by_row), {"u-1": Decimal(1000)})
+    ledger.store.jobs["j-1"] = {"jobId": "j-1", "userId": "u-1", "seconds": 8}
+    ledger.deliver(rendered(at="10:00"), failed(at="10:02"))
+
+    ledger.policy = example(IGNORED, by_row, ("name: debit-rendered", "name: debit"))
+    ledger.store.jobs["j-1"]["seconds"] = 5
+    ledger.deliver(rendered(at="10:05"))
+
+    assert Decimal(0) == ledger.net("j-1")
+    ledger.deliver({**rendered(at="10:06"), "detail": {**rendered()["detail"], "model": "premium"}})
+    assert Decimal("-1.25") == ledger.net("j-1")  # another model is another charge: 5 x 0.25
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

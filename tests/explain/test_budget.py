@@ -121,7 +121,7 @@ def test_eight_containers_together_never_ask_more_often(tables: Tables, local_aw
         answers = [container.stdout.readline().strip() for container in containers if container.stdout]
         granted += [float(answer) for answer in answers if answer != "spent"]
     for container in containers:
-        container.communicate(timeout=20)
+        container.communicate(timeout=300)
 
     assert 5 == most_in_any_hour(granted)
     assert 10 == len(granted), "five at the start, and five once the hour is over"

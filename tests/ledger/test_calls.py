@@ -177,3 +177,14 @@ def test_a_request_is_sent_at_least_once() -> None:
     database = Database()
 
     assert {"fine": True} == call(database, {}, ManualClock().clock().deadline(-1))
+
+
+def test_an_outage_of_half_an_hour_is_waited_out() -> None:
+    """A command that waits for ever goes on however often it has asked: each further wait is as long as the longest."""
+    time = ManualClock()
+    database = Database(*[ServiceError("InternalServerError", "why", 500, []) for _ in range(1800)])
+
+    assert {"fine": True} == call(database, {}, time.clock().deadline(10_000.0))
+
+    assert 1801 == len(database.requests)
+    assert {1.0} == set(time.waits[6:])

@@ -91,3 +91,14 @@ def test_a_refund_of_an_earlier_version_is_told_again_by_any_rule() -> None:
 
     assert known.is_told_by(Refund(Decimal(100), TEN, rule="refund-failed"))
     assert not known.is_told_by(Refund(Decimal(100), TEN.replace(hour=11), rule="refund-failed"))
+
+
+def test_an_amount_or_a_cost_that_is_no_number_counts_for_nothing() -> None:
+    """As audits count it, whose repair would be undone else: charged 0.80, the amount made a text, 0.80 corrected."""
+    charged = item_of(last_entry(rendered("j-1")), POSTED_AT)
+    damaged = {**charged, "amount": {"S": "-0.8"}, "cost": {"BOOL": True}}
+    corrected = {**charged, "sequence": {"N": "2"}, "cost": {"NULL": True}}
+
+    assert (Decimal(0), Decimal(0)) == ((log := log_of_items([damaged])).posted, log.cost)
+    assert (Decimal("-0.8"), Decimal("0.8")) == ((log := log_of_items([charged])).posted, log.cost)
+    assert (Decimal("-0.8"), Decimal(0)) == ((log := log_of_items([damaged, corrected])).posted, log.cost)

@@ -97,7 +97,7 @@ def _cases_of(group: Mapping[str, Any]) -> Iterator[Case]:
         yield Case(name, source, {"detail": {"x": tests}}, REFUSED)
 
 
-class _JsonLikeLoader(yaml.SafeLoader):
+class _JsonLikeLoader(yaml.CSafeLoader):
     """YAML whose numbers are those of JSON, exact, and whose mappings do not repeat a key."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - what the base class calls it

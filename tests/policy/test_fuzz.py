@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,11 @@ from engine.policy.expressions.paths import compile_path
 from tests.policy.fuzzing.huge import HUGE
 from tests.policy.fuzzing.limits import FILE, MEGABYTES_MAX, SECONDS_MAX, read
 from tests.policy.fuzzing.trees import ODD
+from tests.support.processor import at_most
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = (ROOT / "policies" / "video.yaml").read_bytes()
-SETTINGS = settings(max_examples=300, deadline=timedelta(seconds=3))
-"""The deadline is for one file: it bounds the time in which even the oddest is refused."""
+SETTINGS = settings(max_examples=300)
 
 SHARES = [pytest.param(0, 2_000, id="2,000")] + [
     pytest.param(first, 2_500, id=f"2,500 from {first:,}", marks=pytest.mark.proof) for first in range(0, 10_000, 2_500)
@@ -129,8 +128,9 @@ expressions = st.lists(
 
 
 def check(text: str | bytes) -> None:
-    """Assert that a file gives a policy, or mistakes that have a file, a line and a column each."""
-    _, wrong = read(text)
+    """Assert that a file gives a policy, or mistakes that have a file, a line and a column each, in time."""
+    with at_most(SECONDS_MAX):
+        _, wrong = read(text)
 
     assert [] == wrong
 
@@ -174,7 +174,7 @@ def test_bytes_are_read_or_refused(data):
 @given(text=expressions.map("".join))
 def test_an_expression_is_read_or_refused(text):
     """One that is read also tells which attributes of a row it can look at."""
-    with suppress(PolicyError):
+    with at_most(SECONDS_MAX), suppress(PolicyError):
         attributes = compile_path(text).row_attributes()
         assert attributes is None or isinstance(attributes, frozenset)
 

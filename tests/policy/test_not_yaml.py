@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from datetime import timedelta
 
 import pytest
 import yaml
@@ -15,6 +14,7 @@ from engine.domain.errors import Mistake, PolicyError
 from engine.policy import parse_policy
 from engine.policy.not_yaml import UNKNOWN
 from engine.policy.source import LINE_BREAK
+from tests.support.processor import at_most
 from tests.support.typed_policy import POLICIES
 
 TYPED = """\
@@ -251,12 +251,13 @@ OF_THE_PARSER = re.compile(
 )
 
 
-@settings(max_examples=1500, deadline=timedelta(seconds=3))
+@settings(max_examples=1500)
 @given(text=st.one_of(anything, slipped))
 def test_no_text_shows_the_parsers_own_words(text: str) -> None:
     """Nor another error than ours; and the line to change is never below the one where the parser stopped."""
     stopped = stopped_at(text)
-    told = mistakes(text)
+    with at_most(seconds=3):
+        told = mistakes(text)
 
     if stopped is not None:
         assert len(told) >= 1

@@ -1,6 +1,7 @@
 """The deterministic simulation: a world that crashes and reorders, judged by an oracle that knows nothing of the engine.
 
     plan    what one seed makes happen: applications, a bus, a queue, runs of the scan, deployments (world/plan.py)
+    scenes  what chance alone draws too seldom (world/scenes.py)
     world   plays a plan on the engine itself, in virtual time, several invocations at once (world/play.py)
     faults  what goes wrong at each call of the store (faults.py)
     judge   what the tables must say in the end (judge.py)

@@ -3,42 +3,58 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import secrets
 import sys
 import time
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import Factory, define
 
-from tests.simulation.history import Verdict, play
+from tests.simulation.fleet import Failure, Tally, cores, played
 from tests.simulation.shrinking import shrunk
 from tests.simulation.story import story_of
-from tests.simulation.tables import tables
+from tests.simulation.tables import missing, tables
 from tests.simulation.world.plan import plan_of
-from tests.simulation.world.strict import strict_world
 
 CORPUS = Path(__file__).parent / "corpus.txt"
-PROGRESS_SECONDS = 5.0
+PROGRESS_SECONDS = 30.0
+"""How often a log is told how far it is; a terminal is told twice a second."""
+
+FRESH_MAX = 10**12
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     options = _options(arguments)
     if options.story is not None:
-        print(story_of(plan_of(options.story)))
+        print(story_of(plan_of(options.story), is_strict=options.strict))
         return 0
+    seeds = _seeds(options)
+    progress = Progress(len(seeds))
+    tally = _played(options, seeds, progress)
+    for failure in sorted(tally.failed, key=lambda failure: failure.seed)[: options.failures]:
+        _tell(failure, is_shrunk=not options.whole, is_strict=options.strict)
+    print("\n".join((*tables(tally.count, is_strict=options.strict), progress.line(tally), tally.line())))
+    never = missing(tally.count, is_strict=options.strict) if options.complete else []
+    return _status(tally, never, is_whole=tally.histories == len(seeds))
+
+
+def _played(options: argparse.Namespace, seeds: Sequence[int], progress: Progress) -> Tally:
+    """Play the seeds; no more where enough have ended wrong, or somebody has pressed Ctrl-C."""
     tally = Tally()
-    seeds = corpus() if options.corpus else range(*map(int, options.seeds.split(":")))
-    for seed in seeds:
-        plan = plan_of(seed)
-        verdict = play(plan, strict_world(plan) if options.strict else None)
-        tally.take(verdict)
-        if verdict.wrong:
-            _tell(verdict, is_shrunk=not (options.whole or options.strict))
+    playing = contextlib.closing(played(seeds, options.workers, strict=options.strict))
+    with contextlib.suppress(KeyboardInterrupt), playing as parts:
+        for part in parts:
+            tally.add(part)
+            progress.tell(tally)
             if len(tally.failed) >= options.failures:
                 break
-    tally.close()
-    return 1 if tally.failed else 0
+    progress.close()
+    if tally.histories < len(seeds):
+        print(f"stopped after {tally.histories:,} of {len(seeds):,} histories")
+    return tally
 
 
 def corpus() -> list[int]:
@@ -50,10 +66,13 @@ def corpus() -> list[int]:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", default="0:200", help="FIRST:END (default 0:200)")
+    parser.add_argument("--fresh", type=int, metavar="N", help="play N seeds in a row that nobody has chosen, and say which")
+    parser.add_argument("--corpus", action="store_true", help="play the seeds of corpus.txt instead")
+    parser.add_argument("--workers", type=int, default=cores(), help="so many processes play (default: one for each core)")
     parser.add_argument(
         "--strict", action="store_true", help="on the strict database, with the product's own store: 10 x slower"
     )
-    parser.add_argument("--corpus", action="store_true", help="play the seeds of corpus.txt instead")
+    parser.add_argument("--complete", action="store_true", help="fail as well where a fault or a branch has never occurred")
     parser.add_argument("--failures", type=int, default=3, help="stop after so many histories that end wrong (default 3)")
     parser.add_argument(
         "--whole", action="store_true", help="tell the whole story of a failure, without making it small first"
@@ -62,52 +81,63 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-@define
-class Tally:
-    """What was played so far; of each history only its counts are kept."""
+def _seeds(options: argparse.Namespace) -> Sequence[int]:
+    if options.corpus:
+        return sorted(set(corpus()))
+    if options.fresh is None:
+        return range(*map(int, options.seeds.split(":")))
+    first = secrets.randbelow(FRESH_MAX)
+    print(
+        f"seeds {first}:{first + options.fresh}, drawn just now; to play them again: --seeds {first}:{first + options.fresh}"
+    )
+    return range(first, first + options.fresh)
 
+
+@define
+class Progress:
+    """Tells how far it is: in one line of a terminal, which is written again and again; in a log now and then."""
+
+    histories: int
     began: float = Factory(time.monotonic)
     told_at: float = Factory(time.monotonic)
-    histories: int = 0
-    events: int = 0
-    entries: int = 0
-    count: Counter[str] = Factory(Counter)
-    failed: list[int] = Factory(list)
 
-    def take(self, verdict: Verdict) -> None:
-        """Add a history."""
-        self.histories += 1
-        self.events += verdict.events
-        self.entries += verdict.entries
-        self.count.update(verdict.count)
-        if verdict.wrong:
-            self.failed.append(verdict.plan.seed)
-        if time.monotonic() - self.told_at > PROGRESS_SECONDS:
+    def tell(self, tally: Tally) -> None:
+        """Tell it if it is time."""
+        is_terminal = sys.stderr.isatty()
+        if time.monotonic() - self.told_at > (0.5 if is_terminal else PROGRESS_SECONDS):
             self.told_at = time.monotonic()
-            print(self.line(), file=sys.stderr)
+            left = (self.told_at - self.began) * (self.histories / tally.histories - 1)
+            line = f"{self.line(tally)}, {left / 60:.1f} minutes left"
+            print(f"\r\033[K{line}" if is_terminal else line, end="" if is_terminal else "\n", file=sys.stderr, flush=True)
 
-    def line(self) -> str:
+    def line(self, tally: Tally) -> str:
         """Return how far it is."""
         seconds = time.monotonic() - self.began
         return (
-            f"{self.histories:,} histories ({self.histories / seconds:.1f} a second), {self.events:,} events sent "
-            f"({self.events / seconds:.0f} a second), {self.entries:,} entries, {len(self.failed)} wrong"
+            f"{tally.histories:,} histories ({tally.histories / seconds:.1f} a second), {tally.events:,} events sent, "
+            f"{tally.entries:,} entries, {len(tally.failed)} wrong"
         )
 
     def close(self) -> None:
-        """Tell all of it."""
-        print("\n".join(tables(self.count)))
-        print(self.line())
-        if self.failed:
-            print(f"wrong: seeds {', '.join(map(str, self.failed))}")
+        """Leave the line of a terminal."""
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def _tell(verdict: Verdict, *, is_shrunk: bool) -> None:
-    print(f"\nseed {verdict.plan.seed} ends wrong: {verdict.wrong[0]}")
+def _status(tally: Tally, never: Sequence[str], *, is_whole: bool) -> int:
+    if never:
+        print(f"never occurred: {', '.join(never)}")
+    if tally.failed:
+        print(f"wrong: seeds {', '.join(map(str, sorted(failure.seed for failure in tally.failed)))}")
+    return 0 if is_whole and not tally.failed and not never else 1
+
+
+def _tell(failure: Failure, *, is_shrunk: bool, is_strict: bool) -> None:
+    print(f"\nseed {failure.seed} ends wrong: {failure.wrong[0]}")
     if is_shrunk:
-        print(story_of(shrunk(verdict.plan)))
+        print(story_of(shrunk(plan_of(failure.seed), is_strict=is_strict), is_strict=is_strict))
     else:
-        print("\n".join((*verdict.lines, *verdict.wrong)))
+        print("\n".join((*failure.lines, *failure.wrong)))
 
 
 if __name__ == "__main__":

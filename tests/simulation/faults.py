@@ -1,7 +1,8 @@
 """What goes wrong at each call of the store, drawn from a seed: how often each fault really occurred is counted.
 
-The faults are those that DynamoDB and Lambda have: a call is throttled, gets no answer (it was carried out, or it was not),
-is answered slowly, conflicts with others at work on one item or on many; a read that may be stale is; the function dies.
+The faults are those that DynamoDB, the network and Lambda have: a call is throttled, gets no answer in time, an error or the
+end of its connection (it was carried out, or it was not), is answered slowly or carried out twice, conflicts with others at
+work on one item or on many, some of which are refused for what stands there; a read that may be stale is; the function dies.
 ``FaultyStore`` plays them around a store, in the way the client of DynamoDB would: it sends again until the time is up.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -18,25 +20,41 @@ from engine.domain.entry_types import EntryType
 from engine.domain.envelope import Source
 from engine.domain.errors import LedgerUnavailable
 from engine.ledger.store import Posting, Receipt, Verdict
+from engine.reconcile.wiring import READ_SECONDS_MAX
 from engine.runtime.clock import Clock, Deadline
+from tests.simulation.watch import Moved
 from tests.simulation.world.crew import Crew
 from tests.simulation.world.place import Place, Timeline
 
-KILLS = ("killed before the call", "killed after the call")
-UNANSWERED = ("throttled", "conflict", "no answer, nothing done", "no answer, all done", "server error")
-OTHERS = ("slow answer",)
-FAULTS = (*KILLS, *UNANSWERED, *OTHERS)
+KILLS = KILLED_BEFORE, KILLED_WITHIN, KILLED_AFTER = (
+    "killed before the call",
+    "killed within the call",
+    "killed after the call",
+)
+THROTTLED, CONFLICT = "throttled", "conflict"
+TIMEOUTS = ("timeout, nothing done", "timeout, all done")
+RESETS = ("connection reset, nothing done", "connection reset, all done")
+ERRORS = ("server error, nothing done", "server error, all done")
+SLOW, TWICE = "slow answer", "request carried out twice"
+FAULTS = (*KILLS, THROTTLED, CONFLICT, *TIMEOUTS, *RESETS, *ERRORS, SLOW, TWICE)
 """What ``Dice.fault`` draws, each as likely."""
+
+DONE = frozenset({KILLED_AFTER, TIMEOUTS[1], RESETS[1], ERRORS[1], SLOW, TWICE})
+"""Whoever meets one of these has been served, whether or not it hears of it."""
 
 TIMED_OUT = "timed out"
 STALE_READS = ("stale rows", "stale index")
 BUSY_ONE, BUSY_MANY = "conflict on one of many", "conflict on many of many"
+MIXED = "conflict beside a failed condition"
+LEFT_OVER = "keys left over"
 
 LASTING = "outage until the time is up"
 OUTAGES = 0.2
 """So many of the calls that are not answered stay so, however often they are sent again."""
 
-SLOW_SECONDS_MAX = 1.9
+SLOW_SHARE_MAX = 0.95
+"""Of the time after which a client waits no longer."""
+
 CALL_SECONDS_MAX = 0.02
 
 IDEMPOTENT = frozenset({"post", "post_all", "give_back_to_run", "append", "append_with_posted"})
@@ -147,18 +165,21 @@ class Caller:
 
     def _gets_through[T](self, fault: str, name: str, act: Callable[[], T], answers: list[T]) -> bool:
         """Play a fault; say whether the call is answered all the same."""
-        if fault == KILLS[0]:
-            self.die(fault)
-        if fault in {KILLS[1], "no answer, all done", "slow answer"}:
+        if fault in DONE or (fault == KILLED_WITHIN and self.dice.chance.random() < 0.5):
             self._act(name, act, answers)
-        if fault == KILLS[1]:
+        if fault == TWICE:
+            self._act(name, act, answers)
+        if fault in KILLS:
             self.die(fault)
         self.dice.count[fault] += 1
-        if fault == "slow answer":
-            self.timeline.pass_by(self.dice.chance.random() * SLOW_SECONDS_MAX)
-            self.give_way()
-            return True
-        return False
+        self.wait_for(fault)
+        return fault in {SLOW, TWICE}
+
+    def wait_for(self, fault: str) -> None:
+        """Let time pass, and others work, as long as an answer takes that is slow or does not come."""
+        if fault in TIMEOUTS or fault == SLOW:
+            share = 1.0 if fault in TIMEOUTS else self.dice.chance.random() * SLOW_SHARE_MAX
+            self.wait(share * READ_SECONDS_MAX)
 
 
 @frozen(eq=False)
@@ -180,16 +201,28 @@ class FaultyStore:
         return receipt
 
     def _post(self, entry: Any, guard: Any, mark: Any, deadline: Deadline) -> Receipt:
+        known = self._known([(entry, guard, mark)])
         receipt = self.place.store.post(entry, guard, mark, deadline)
-        self._note([(entry, guard, mark)], [receipt])
+        self._note([(entry, guard, mark)], [receipt], known)
         return receipt
 
-    def _note(self, postings: Iterable[Posting], receipts: Iterable[Receipt]) -> None:
+    def _known(self, postings: Iterable[Posting]) -> set[str]:
+        """Return the users who have a row before a posting."""
+        return {entry.user for entry, _, _ in postings if entry.user in self.place.store.credits}
+
+    def _note(self, postings: Iterable[Posting], receipts: Iterable[Receipt], known: set[str]) -> None:
         """Take down what was committed, whether or not anybody is told."""
         for (entry, _, _), receipt in zip(postings, receipts, strict=True):
             if receipt.verdict is Verdict.POSTED:
                 self.caller.posted_by_scan += entry.source is Source.SCAN and entry.type is not EntryType.FLAG
                 self.place.committed[entry.reference, entry.sequence] = self.caller.timeline.steady
+                if entry.amount:
+                    self.place.moved.append(self._moved(entry, had_row=entry.user in known))
+
+    def _moved(self, entry: Any, *, had_row: bool) -> Moved:
+        left = self.place.store.credits.get(entry.user, {}).get("remaining", Decimal(0))
+        flags = frozenset(anomaly.name for anomaly in entry.anomalies)
+        return Moved(entry.reference, entry.sequence, entry.user, entry.amount, flags, had_row, left)
 
     def post_all(self, postings: Iterable[Posting], deadline: Deadline) -> Iterator[Receipt]:
         """Post many entries, in the groups that a transaction holds."""
@@ -209,11 +242,21 @@ class FaultyStore:
         elif dice.happens(BUSY_MANY, 0.5):
             busy = {index for index in range(len(group)) if dice.chance.random() < 0.6}
         else:
+            known = self._known(group)
             receipts = list(self.place.store.post_all(group, deadline))
-            self._note(group, receipts)
-            return receipts
+            self._note(group, receipts, known)
+            return self._mixed(receipts)
         verdicts = (Verdict.BUSY if index in busy else Verdict.HELD_UP for index in range(len(group)))
         return [Receipt(verdict, problem="TransactionConflict") for verdict in verdicts]
+
+    def _mixed(self, receipts: list[Receipt]) -> list[Receipt]:
+        """Of a group that was refused let some postings have met others at work, besides."""
+        dice = self.caller.dice
+        others = [at for at, receipt in enumerate(receipts) if receipt.verdict in {Verdict.HELD_UP, Verdict.ALONE}]
+        if not others or len(others) == len(receipts) or not dice.happens(MIXED, 0.5):
+            return receipts
+        busy = Receipt(Verdict.BUSY, problem="TransactionConflict")
+        return [busy if at in others and dice.chance.random() < 0.7 else receipt for at, receipt in enumerate(receipts)]
 
     def due_jobs(self, part: Any, statuses: Any, attributes: Any, deadline: Deadline, ignored: Any = ()) -> Any:
         """Read a page of the scan, perhaps of rows as they were a moment ago."""
@@ -253,4 +296,4 @@ class FaultyStore:
 
 def _whole(answer: Any) -> Any:
     """Return an answer that was read to its end: what changes later is not in it."""
-    return iter(list(answer)) if isinstance(answer, Iterator) else answer
+    return iter(list(answer)) if hasattr(answer, "__next__") else answer

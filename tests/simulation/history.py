@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -13,15 +14,27 @@ from attrs import frozen
 from engine.audit.books import audit
 from engine.audit.recount import recount
 from engine.ledger.stored import entry_of
+from tests.simulation.claims import Fact, instant
 from tests.simulation.faults import Caller
-from tests.simulation.judge import Case, Fact, judge
+from tests.simulation.judge import Case, Telling, judge
+from tests.simulation.tables import count_entries
+from tests.simulation.watch import watched
+from tests.simulation.world.actors import explained_at_last
+from tests.simulation.world.aftermath import damaged
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.play import World
-from tests.simulation.world.terms import terms_by_policy
+from tests.simulation.world.terms import policies_by_name
 
 QUIET_ROUNDS = 12
+QUIET_SECONDS = 120.0
 ENOUGH = "1000000"
+AHEAD_SECONDS = 36_000.0
+"""After so long no event is ahead of the clocks any more."""
+
+CLOCK_SKEW = timedelta(seconds=5)
+REPLAYED = 3
+"""Of so many histories all events of one are sent again in the end."""
 
 
 @frozen
@@ -44,19 +57,14 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
         world.round(each)
         seen.look()
     quiet(world, seen)
-    wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *by_the_engine(world)]
-    wrong += world.place.wrong()
+    unexplained = explained_at_last(world)
+    wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *watched(world)]
+    wrong += [*by_the_engine(world), *unexplained, *world.place.wrong()]
+    wrong += [] if wrong else damaged(world)
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
-    return Verdict(plan, tuple(wrong), events, len(world.place.entries()), world.count, tuple(world.lines))
-
-
-def quiet_of(plan: Plan) -> World:
-    """Return the world of a plan once it is quiet."""
-    world = World(plan)
-    seen = Witness(world)
-    world.play()
-    quiet(world, seen)
-    return world
+    entries = world.place.entries()
+    count_entries(world.count, entries)
+    return Verdict(plan, tuple(wrong), events, len(entries), world.count, tuple(world.lines))
 
 
 class Witness:
@@ -82,14 +90,20 @@ def quiet(world: World, seen: Witness) -> None:
     seeds = itertools.count(1)
     for user in world.plan.users:
         world.credits(Step("credits", 0, (user, ENOUGH)))
-    for _ in range(QUIET_ROUNDS):
+    for left in reversed(range(QUIET_ROUNDS)):
         _once(world, Step("poll", next(seeds), 10))
+        if not world.queue.waiting and not world.retries:
+            world.timeline.pass_by(left * QUIET_SECONDS)
+            break
+    world.timeline.pass_by(AHEAD_SECONDS)
     for _ in range(2):
         letters, world.queue.letters = world.queue.letters, []
         for document in letters:
             _once(world, Step("direct", next(seeds), document))
         for _ in range(2):
             _once(world)
+    if is_replayed(world.plan):
+        replay(world, seeds)
     scan(world, next(seeds))
     seen.look()
     before = world.place.entries(), world.place.rows()
@@ -100,13 +114,26 @@ def quiet(world: World, seen: Witness) -> None:
         world.wrong.append(f"a second scan has written: {_difference(before[0], world.place.entries())}")
 
 
+def is_replayed(plan: Plan) -> bool:
+    """Say whether all events are sent again in the end, so that not even what was refused is due any more."""
+    return plan.seed % REPLAYED == 0
+
+
+def replay(world: World, seeds: Iterator[int]) -> None:
+    """Send all events that make sense again, in another order than at first."""
+    documents = {step.subject["id"]: step.subject for step in world.plan.steps() if step.kind in {"direct", "send"}}
+    for name, document in sorted(documents.items(), key=lambda item: item[0][::-1]):
+        if name not in world.plan.senseless:
+            _once(world, Step("direct", next(seeds), document))
+
+
 def _difference(before: list[Any], after: list[Any]) -> str:
     new = [f"{entry['reference']} {entry['sequence']} {entry['type']}" for entry in after if entry not in before]
     return ", ".join(new) or "on the rows of jobs or users"
 
 
 def _once(world: World, *steps: Step) -> None:
-    world.round(Round(1, steps, 120.0))
+    world.round(Round(1, steps, QUIET_SECONDS))
 
 
 def scan(world: World, seed: int) -> None:
@@ -129,50 +156,75 @@ def capped(world: World, plan: Plan) -> Iterator[str]:
 def case_of(world: World, plan: Plan) -> Case:
     """Return what the judge has to know."""
     told = {step.subject["id"] for step in plan.steps() if step.kind in {"direct", "send"}}
-    sure, perhaps, settled = told_by_rows(world, plan.facts)
-    facts = [
-        Fact(each.reference, each.user, each.rule, each.at, each.quantity, each.model, sure=each.event in told | sure)
-        for each in plan.facts
-        if each.event in told | sure | perhaps
-    ]
+    tellings = tellings_of(world, plan, told)
+    read = {telling.reference for telling in tellings if telling.is_last}  # a refusal takes the mark of the row away
+    if is_replayed(plan):
+        read |= {telling.reference for telling in tellings if telling.by_event}
+    edits = {plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")}
     _, users = world.place.rows()
     return Case(
-        facts=facts,
-        policies=terms_by_policy(plan.overdraft, plan.unknown_user),
+        tellings=tellings,
+        policies=policies_by_name(frozenset(edits), plan.overdraft, plan.unknown_user),
         entries=world.place.entries(),
         credits=users,
         granted={user: Fraction(amount) for user, amount in world.granted.items()},
         senseless=plan.senseless & told,
         letters=frozenset(document["id"] for document in world.queue.letters),
-        may_be_due=frozenset(fact.reference for fact in facts if plan.overdraft == "refuse" and fact.reference not in settled),
+        may_be_due=frozenset(each.reference for each in tellings if plan.overdraft == "refuse") - read,
     )
 
 
-def told_by_rows(world: World, facts: Sequence[Told]) -> tuple[set[str], set[str], set[str]]:
-    """Return the events whose facts rows tell for sure, those that rows tell perhaps, and the logs whose row a scan reads.
+def tellings_of(world: World, plan: Plan, told: set[str]) -> list[Telling]:
+    """Return what events and rows of Jobs have told."""
+    written, last, rows = {event for *_, event in world.written}, last_rows(world), rows_said(world)
+    return [
+        Telling(
+            fact.event,
+            fact.reference,
+            fact.user,
+            Fact(
+                fact.kind,
+                instant(fact.at),
+                {"kind": fact.kind, **{f"detail.{name}": said for name, said in fact.said.items()}},
+            ),
+            by_event=fact.event in told,
+            by_row=fact.event in written,
+            is_timeless=fact.is_timeless,
+            is_last=fact.event in last,
+            others=may_have_marked(fact, last[fact.event], plan.facts) if fact.event in last else frozenset(),
+            rows=rows.get(fact.reference, ({},)),
+        )
+        for fact in plan.facts
+        if fact.event in told | written
+    ]
 
-    The last row of a job is read, with three exceptions. Where another fact goes by the same status, and the row was written
-    in part, it may have kept that fact's mark, and says nothing new (only ``event.attempt`` would tell both apart). Where
-    another charge is of the very instant, or another fact of the status is later than what the row was put back to, its event
-    may have marked the row: a mark goes by the status, and by a time that is not later.
+
+def last_rows(world: World) -> dict[str, str]:
+    """Return by event how the row was written that tells its fact, of each job whose last row tells one."""
+    last = {job: (event, kind) for job, kind, row, event in world.written if "status" in row}
+    return {event: kind for event, kind in last.values() if event}
+
+
+def rows_said(world: World) -> dict[str, list[dict[str, str]]]:
+    """Return by log what the row has said, at any time, of what prices read there."""
+    said: dict[str, list[dict[str, str]]] = {}
+    for job, _, row, _ in world.written:
+        if "plan" in row:
+            said.setdefault(f"job#{job}", []).append({"row.plan": row["plan"], "row.size": str(row["size"])})
+    return said
+
+
+def may_have_marked(fact: Told, kind: str, facts: Sequence[Told]) -> frozenset[str]:
+    """Return the events of other facts whose mark may stand on the row that tells ``fact``.
+
+    A mark goes by the status, so it is of a fact of this one's kind: of any of them where the row was written in part and has
+    kept the mark that it had (only ``event.attempt`` would tell both apart), or where it says no time. A row that was written
+    whole has lost its mark; whoever marks it after that is no earlier than what it says, but for ``clock.skew``.
     """
-    sure: set[str] = set()
-    settled: set[str] = set()
-    of_status = Counter((fact.reference, fact.rule) for fact in facts)
-    of_moment = Counter((fact.reference, fact.rule, fact.at) for fact in facts)
-    told = {fact.event: fact for fact in facts}
-    last = {job: (kind, event) for job, kind, _, event in world.written}
-    perhaps = {event for _, _, _, event in world.written if event}
-    for kind, event in last.values():
-        if (fact := told.get(event)) is None:
-            continue
-        settled.add(fact.reference)  # a refusal takes the mark away, whatever the row says
-        if of_moment[fact.reference, fact.rule, fact.at] > 1:
-            continue
-        is_latest = all(other.at <= fact.at for other in facts if (other.reference, other.rule) == (fact.reference, fact.rule))
-        if (kind == "put" and is_latest) or of_status[fact.reference, fact.rule] == 1:
-            sure.add(event)
-    return sure, perhaps, settled
+    others = (other for other in facts if (other.reference, other.kind) == (fact.reference, fact.kind) and other is not fact)
+    since = instant(fact.at) - CLOCK_SKEW
+    is_any = kind == "update" or fact.is_timeless
+    return frozenset(other.event for other in others if is_any or instant(other.at) >= since)
 
 
 def by_the_engine(world: World) -> Iterator[str]:

@@ -1,113 +1,47 @@
 """The judge: what the tables must say once everything is quiet, by the rules of the design alone.
 
-It counts in fractions, and knows nothing of the engine: facts are what applications have told, policies are figures, entries
-and rows are what is stored. The price of a fact is that of the policy which the first entry that tells it names.
+It knows nothing of the engine: tellings are what applications have told, policies are their files, entries and rows are what
+is stored. What a log must come to, the oracle works out (oracle.py); entries say what was told first, and under which policy.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-PLACES = 10**4
-GRANTED_MAX = 1000
+from tests.simulation.claims import Claim, Fact, instant, parts, rule_of, selectors, terms_of, value
+from tests.simulation.oracle import Oracle
+
 Entry = Mapping[str, Any]
+Policies = Mapping[str, Mapping[str, Any]]
 
 
 @frozen
-class Fact:
-    """An event's fact as applications tell it. One that is not ``sure`` was told by a row that may never have been read."""
+class Telling:
+    """A fact as applications tell it: by an event, by a row of Jobs, or by both."""
 
+    event: str
     reference: str
     user: str
-    rule: str
-    at: str
-    quantity: str
-    model: str
-    sure: bool = True
-
-    def is_told_by(self, entry: Entry) -> bool:
-        """Say whether an entry tells this fact."""
-        says = entry["rule"] == self.rule and (entry["occurredAt"] == self.at or self.rule == "grant")
-        return says and (self.rule not in {"debit", "grant"} or Fraction(entry["quantity"]) == Fraction(self.quantity))
+    fact: Fact
+    by_event: bool = True
+    by_row: bool = False
+    is_timeless: bool = False
+    """Its rows have no time of their own: what they tell is weak."""
+    is_last: bool = False
+    """The last row of its job says it, and a scan reads that row."""
+    others: frozenset[str] = frozenset()
+    """The events of other facts that may have marked that row before a scan came."""
+    rows: Sequence[Mapping[str, str]] = ({},)
+    """All that the job's row has ever said of what prices read there."""
 
 
 class Wrong(Exception):
     """The tables say what they must not."""
-
-
-def rounded(exact: Fraction) -> Fraction:
-    """Round half to even, to the places of a credit."""
-    return Fraction(round(exact * PLACES), PLACES)
-
-
-@frozen
-class Oracle:
-    """What one log must come to. ``policies`` has the terms by the name that entries give them."""
-
-    facts: Sequence[Fact]
-    entries: Sequence[Entry]
-    policies: Mapping[str, Any]
-
-    def net(self) -> Fraction:
-        """Return the sum that the log's entries must have: a debit is negative."""
-        known = [(fact, self.terms(fact)) for fact in self.facts]
-        told = [(fact, terms) for fact, terms in known if terms is not None]
-        for fact, terms in known:
-            if terms is None and fact.sure and not any(self.outdoes(other, fact) for other, _ in told):
-                raise Wrong(f"the {fact.rule} of {fact.at} was told, and no entry knows of it")
-        of_rule = {
-            rule: [each for each in told if each[0].rule in rule] for rule in ("debit", "whole part", "grant", "revoke")
-        }
-        if any(fact.reference.startswith("grant#") for fact in self.facts):
-            return self.given(of_rule["grant"], of_rule["revoke"])
-        return -self.cost(of_rule["debit"], of_rule["whole part"])
-
-    def terms(self, fact: Fact) -> Any:
-        """Return the terms that fix a fact's price: those of its first telling."""
-        first = next((entry for entry in self.entries if fact.is_told_by(entry)), None)
-        return None if first is None else self.policies[first["policy"]]
-
-    def outdoes(self, other: Fact, fact: Fact) -> bool:
-        """A later fact of its kind makes one needless; a refund only if it is in time however late it comes."""
-        kind = "whole" if fact.rule == "part" else fact.rule
-        return other.rule == kind and other.at > fact.at
-
-    def cost(self, charges: list[Any], refunds: list[Any]) -> Fraction:
-        """The latest charge counts, of one instant the smallest; less what the latest refund in time gives back of it."""
-        if not charges:
-            return Fraction(0)
-        at = max(fact.at for fact, _ in charges)
-        charge = min(self.price(fact, terms) for fact, terms in charges if fact.at == at)
-        in_time = [(fact.at, self.share(fact, terms)) for fact, terms in refunds if self.is_in_time(fact, terms, at)]
-        return min(charge, rounded(charge - charge * max(in_time)[1])) if in_time else charge
-
-    def price(self, fact: Fact, terms: Any) -> Fraction:
-        """Quantity by rate, within the bounds."""
-        bounded = max(Fraction(fact.quantity) * terms.rate(fact.model, fact.at), Fraction(terms.minimum))
-        return rounded(min(bounded, Fraction(terms.maximum)))
-
-    def share(self, fact: Fact, terms: Any) -> Fraction:
-        """What part of a charge a refund gives back."""
-        return Fraction(1) if fact.rule == "whole" else Fraction(terms.percent, 100)
-
-    def is_in_time(self, fact: Fact, terms: Any, charged_at: str) -> bool:
-        """Not before the charge, nor after the window."""
-        age = (datetime.fromisoformat(fact.at) - datetime.fromisoformat(charged_at)).total_seconds()
-        return age >= 0 and (fact.rule == "whole" or age <= terms.minutes * 60)
-
-    def given(self, grants: list[Any], revokes: list[Any]) -> Fraction:
-        """The smallest telling of a grant counts, less the latest step of what was taken back (of one instant the largest)."""
-        if not grants:
-            return Fraction(0)
-        granted = min(min(rounded(Fraction(fact.quantity)), Fraction(GRANTED_MAX)) for fact, _ in grants)
-        steps = [(fact.at, Fraction(fact.quantity)) for fact, _ in revokes]
-        return granted - min(max(steps)[1], granted) if steps else granted
 
 
 # --- the whole ledger -------------------------------------------------------------------------------------------------
@@ -117,8 +51,8 @@ class Oracle:
 class Case:
     """What is known in the end. ``granted`` is what applications gave each user, ``may_be_due`` are logs that may wait."""
 
-    facts: Sequence[Fact]
-    policies: Mapping[str, Any]
+    tellings: Sequence[Telling]
+    policies: Policies
     entries: Sequence[Entry]
     credits: Mapping[str, Mapping[str, Any]]
     granted: Mapping[str, Fraction]
@@ -132,10 +66,10 @@ def judge(case: Case) -> list[str]:
     logs: dict[str, list[Entry]] = defaultdict(list)
     for entry in case.entries:
         logs[entry["reference"]].append(entry)
-    facts: dict[str, list[Fact]] = defaultdict(list)
-    for fact in case.facts:
-        facts[fact.reference].append(fact)
-    wrong = [*_of_logs(case, logs, facts), *_of_users(case)]
+    tellings: dict[str, list[Telling]] = defaultdict(list)
+    for telling in case.tellings:
+        tellings[telling.reference].append(telling)
+    wrong = [*_of_logs(case, logs, tellings), *_of_users(case)]
     wrong += [f"{entry['reference']}: {entry['eventId']} makes no sense, and stands in the ledger" for entry in case.entries
               if entry.get("eventId") in case.senseless]  # fmt: skip
     if case.letters != case.senseless:
@@ -143,30 +77,116 @@ def judge(case: Case) -> list[str]:
     return wrong
 
 
-def _of_logs(case: Case, logs: Mapping[str, list[Entry]], facts: Mapping[str, list[Fact]]) -> Iterator[str]:
-    for reference in sorted(logs.keys() | facts.keys()):
-        log = sorted(logs.get(reference, ()), key=lambda entry: entry["sequence"])
+def _of_logs(case: Case, logs: Mapping[str, list[Entry]], tellings: Mapping[str, list[Telling]]) -> Iterator[str]:
+    for reference in sorted(logs.keys() | tellings.keys()):
+        log, told = sorted(logs.get(reference, ()), key=lambda entry: entry["sequence"]), tellings.get(reference, [])
         if [entry["sequence"] for entry in log] != list(range(1, len(log) + 1)):
             yield f"{reference}: the log has gaps: {[entry['sequence'] for entry in log]}"
-        if len({entry["userId"] for entry in log} | {fact.user for fact in facts.get(reference, ())}) > 1:
+        if len({entry["userId"] for entry in log} | {telling.user for telling in told}) > 1:
             yield f"{reference}: its entries are of several users"
-        yield from _of_net(case, reference, log, facts.get(reference, []))
+        try:
+            yield from _of_net(case, reference, log, told)
+        except Wrong as wrong:
+            yield f"{reference}: {wrong}"
 
 
-def _of_net(case: Case, reference: str, log: list[Entry], facts: list[Fact]) -> Iterator[str]:
-    posted = sum((Fraction(entry["amount"]) for entry in log), Fraction(0))
-    try:
-        expected = Oracle(facts, log, case.policies).net()
-    except Wrong as wrong:
-        yield f"{reference}: {wrong}"
-        return
-    if posted != expected and not (reference in case.may_be_due and expected <= posted <= 0):
+def _of_net(case: Case, reference: str, log: list[Entry], told: list[Telling]) -> Iterator[str]:
+    posted, oracle = sum((Fraction(entry["amount"]) for entry in log), Fraction(0)), Oracle()
+    for entry in log:
+        tell(oracle, entry, told, case.policies)
+    for telling in told:
+        if not (
+            is_fine(oracle, telling, case.policies)
+            or any(knows(oracle, each) for each in told if each.event in telling.others)
+        ):
+            at = telling.fact.at
+            yield f"{reference}: the {telling.fact.kind} of {at:%FT%TZ} was told, and no entry knows of it"
+            return
+    if posted != (expected := oracle.net()) and not (reference in case.may_be_due and expected <= posted <= 0):
         yield f"{reference}: its entries come to {float(posted)}; {float(expected)} is right"
-    yield from (
-        f"{reference}: an entry tells a {entry['rule']} of {entry['occurredAt']} that nobody told"
-        for entry in log
-        if entry["type"] != "flag" and not any(fact.is_told_by(entry) for fact in facts)
-    )
+
+
+# --- what entries tell ------------------------------------------------------------------------------------------------
+
+
+def tell(oracle: Oracle, entry: Entry, told: Sequence[Telling], policies: Policies) -> None:
+    """Tell the oracle what an entry tells, if that is more than a flag."""
+    if (policy := policies.get(entry["policy"])) is None:
+        raise Wrong(f"an entry names policy {entry['policy']}, which was never deployed")
+    rule = next((rule for rule in policy["rules"] if rule["name"] == entry["rule"] and rule["action"] != "flag"), None)
+    if rule is None:  # a rule that only flags, or a look back
+        return
+    for telling in told:
+        if is_it(telling, entry, rule):
+            for row in telling.rows:
+                if is_priced_so(entry, terms_of(rule), policy["prices"], {**telling.fact.said, **row}):
+                    weak, at = "occurredAtFrom" in entry, instant(entry["occurredAt"])
+                    oracle.tell(evolve(telling.fact, at=at, weak=weak), policy, entry["policy"], row)
+                    return
+    raise Wrong(f"an entry tells a {entry['rule']} of {entry['occurredAt']} that nobody told")
+
+
+def is_it(telling: Telling, entry: Entry, rule: Mapping[str, Any]) -> bool:
+    """Say whether an entry is about this telling: it names the event, or else it is of a row."""
+    fact, weak = telling.fact, "occurredAtFrom" in entry
+    if fact.kind not in rule["match"]["detail-type"] or entry["userId"] != telling.user:
+        return False
+    if "eventId" in entry:
+        return telling.by_event and telling.event == entry["eventId"] and not weak and fact.at == instant(entry["occurredAt"])
+    return telling.by_row and weak == telling.is_timeless and (weak or fact.at == instant(entry["occurredAt"]))
+
+
+def is_priced_so(entry: Entry, terms: Mapping[str, Any], books: Mapping[str, Any], said: Mapping[str, str]) -> bool:
+    """Say whether an entry shows the quantities that were said, and the rate that the plan in the job's row selects."""
+    shown = entry.get("price", {})
+    for part, kept in zip(parts(terms), shown.get("components", [{**shown, "quantity": entry.get("quantity")}]), strict=True):
+        if "quantity" in part and value(part["quantity"], said) != Fraction(kept["quantity"]):
+            return False
+        if "row.plan" in selectors(part, books) and (kept["unit"] == "gold") is not (said.get("row.plan") == "gold"):
+            return False
+    return True
+
+
+def is_fine(oracle: Oracle, telling: Telling, policies: Policies) -> bool:
+    """Say whether what was told for sure is known, or counts no more since something later is known."""
+    fact, weak = telling.fact, evolve(telling.fact, weak=True)
+    if telling.by_event and not (knows(oracle, telling) or is_outdone(oracle, fact, policies)):
+        return False
+    if not telling.is_last:
+        return True
+    if not telling.is_timeless:
+        return telling.by_event or knows(oracle, telling) or is_outdone(oracle, fact, policies)
+    is_of_kind = any(claim.fact.kind == fact.kind for claims in oracle.told.values() for claim in claims)
+    return is_of_kind or is_outdone(oracle, weak, policies)
+
+
+def knows(oracle: Oracle, telling: Telling) -> bool:
+    """Say whether a log knows a fact with a time of its own."""
+    return any(_is_known_by(claim, telling.fact) for claims in oracle.told.values() for claim in claims)
+
+
+def _is_known_by(claim: Claim, fact: Fact) -> bool:
+    if claim.fact.kind != fact.kind or not claim.is_said_by(fact):
+        return False
+    return claim.fact.at == fact.at or claim.rule["action"] == "grant" or (claim.once and claim.fact.at < fact.at)
+
+
+def is_outdone(oracle: Oracle, fact: Fact, policies: Policies) -> bool:
+    """Say whether something that is known makes a fact needless, whatever else comes."""
+    rules = [rule_of(fact.kind, policy) for policy in policies.values()]
+    action = rules[0]["action"]
+    known = [claim for claim in oracle.told[action] if not claim.fact.weak]
+    if fact.weak:
+        return action == "debit" and bool(known or any(not claim.fact.weak for claim in oracle.told["refund"]))
+    later = [claim for claim in known if claim.fact.at > fact.at]
+    if action == "refund":
+        return any("within" not in claim.rule["refund"] for claim in later)
+    if action == "revoke":
+        return any(claim.fact.kind == fact.kind for claim in later)
+    return action == "debit" and bool(later) and not all("repeats" in rule for rule in rules)
+
+
+# --- what users have --------------------------------------------------------------------------------------------------
 
 
 def _of_users(case: Case) -> Iterator[str]:

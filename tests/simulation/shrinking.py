@@ -8,22 +8,33 @@ from attrs import evolve
 
 from tests.simulation.history import play
 from tests.simulation.world.plan import Plan, Round
+from tests.simulation.world.play import World
+from tests.simulation.world.strict import strict_world
 
 PLAYS_MAX = 600
-"""So many histories are played at most to make one smaller."""
+"""So many histories are played at most to make one smaller: seconds in memory, some minutes on the strict database."""
 
 type Fails = Callable[[Plan], bool]
 
 
-def shrunk(plan: Plan) -> Plan:
+def world_of(plan: Plan, *, is_strict: bool = False) -> World:
+    """Return the world of a plan: in memory, or on the strict database."""
+    return strict_world(plan) if is_strict else World(plan)
+
+
+def shrunk(plan: Plan, *, is_strict: bool = False) -> Plan:
     """Return a small plan that fails as this one does."""
-    kind = kind_of(play(plan).wrong)
+
+    def ends(each: Plan) -> tuple[str, ...]:
+        return play(each, world_of(each, is_strict=is_strict)).wrong
+
+    kind = kind_of(ends(plan))
     left = PLAYS_MAX
 
     def fails(smaller: Plan) -> bool:
         nonlocal left
         left -= 1
-        return left > 0 and kind in {kind_of((wrong,)) for wrong in play(smaller).wrong}
+        return left > 0 and kind in {kind_of((wrong,)) for wrong in ends(smaller)}
 
     for way in (_without_rounds, _without_steps, _calmer, _alone):
         plan = _as_far_as_it_goes(plan, way, fails)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.simulation.history import World, play, quiet_of
+from tests.simulation.history import play
+from tests.simulation.shrinking import world_of
 from tests.simulation.world.plan import Plan
+from tests.simulation.world.play import World
 
 
-def story_of(plan: Plan) -> str:
-    """Return the story of a plan."""
-    return "\n".join(_lines(plan))
+def story_of(plan: Plan, *, is_strict: bool = False) -> str:
+    """Return the story of a plan, in memory or on the strict database."""
+    return "\n".join(_lines(plan, is_strict=is_strict))
 
 
-def _lines(plan: Plan) -> Iterator[str]:
-    verdict = play(plan)
+def _lines(plan: Plan, *, is_strict: bool) -> Iterator[str]:
+    world = world_of(plan, is_strict=is_strict)
+    verdict = play(plan, world)
     steps = sum(1 for _ in plan.steps())
     yield f"Seed {plan.seed}: {steps} steps in {len(plan.rounds)} rounds, overdraft {plan.overdraft},"
     yield f"unknown users {plan.unknown_user}, cap {plan.cap}, a fault at {plan.often:.0%} of all calls."
@@ -26,9 +29,9 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield from (f"  {wrong}" for wrong in verdict.wrong)
     yield ""
     yield "What the ledger holds of it:"
-    yield from _entries(quiet_of(plan), verdict.wrong)
+    yield from _entries(world, verdict.wrong)
     yield ""
-    yield f"Play it again: python -m tests.simulation --story {plan.seed}"
+    yield f"Play all of it again: python -m tests.simulation {'--strict ' * is_strict}--story {plan.seed}"
 
 
 def _entries(world: World, wrong: tuple[str, ...]) -> Iterator[str]:

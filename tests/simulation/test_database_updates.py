@@ -175,3 +175,25 @@ def test_a_condition_that_fails_shows_the_item_if_asked() -> None:
         refused: Any = raised.value.__cause__
         assert shown == refused.more.get("Item")
     assert av(1) == (get(client) or {})["n"]
+
+
+def test_the_size_of_an_item_is_kept_as_long_as_a_read_may_see_it() -> None:
+    """No longer: another item may come to lie where it lay, and must not be taken for as large."""
+    seconds = [0.0]
+    client = made(now=lambda: seconds[0], memory_seconds=1.0)
+    table = client.database.tables[PLAIN]
+    for text in ("x", "xx" * 50, "y"):
+        seconds[0] += 0.4
+        put(client, id="a", text=text)
+    put(client, id="b")
+
+    assert [8, 107, 8, 3] == list(table.sizes.values())  # names and texts: 2 + 1 and 4 + 1; 2 + 1 and 4 + 100; 2 + 1
+    seconds[0] += 5
+    put(client, id="a", text="z")
+    put(client, id="b", text="zz")
+    seconds[0] += 5
+    client.delete_item(TableName=PLAIN, Key=item(id="b"))
+    put(client, id="a")
+    assert [8, 9, 3] == list(table.sizes.values())  # what was replaced just now may still be seen
+    standing = [version.item for slot in table.slots.values() for version in slot.versions if version.item]
+    assert [8, 3, 9] == [table.size_of(each) for each in standing]

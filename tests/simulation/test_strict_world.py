@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from engine.ledger.dynamodb import calls, marks, postings, store
-from engine.ledger.dynamodb.wire import NoAnswerError
+from tests.simulation import shrinking
+from tests.simulation.choose import seeds
 from tests.simulation.history import play
-from tests.simulation.tables import tables
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.shrinking import shrunk
+from tests.simulation.story import story_of
+from tests.simulation.tables import missing, tables
 from tests.simulation.world.plan import Plan, plan_of
 from tests.simulation.world.play import World
 from tests.simulation.world.strict import strict_world
@@ -21,8 +22,6 @@ from tests.simulation.world.strict import strict_world
 IN_EVERY_RUN = range(8)
 FRESH = range(2_000_000, 2_000_250)
 """About two minutes of one core."""
-
-MUTANT_SEEDS = range(40)
 
 
 def wrong(seed: int) -> tuple[str, ...]:
@@ -55,61 +54,19 @@ def _is_calm(plan: Plan) -> bool:
     return is_calm and all(step.kind not in {"deploy", "update"} for step in plan.steps())
 
 
-def _unconditional(old: Callable[..., Any]) -> Callable[..., Any]:
-    def put(*values: Any) -> Any:
-        action = old(*values)["Put"]
-        return {"Put": {name: action[name] for name in ("TableName", "Item")}}
+@pytest.mark.timeout(120)
+def test_a_failing_history_on_the_strict_database_is_made_small_and_told() -> None:
+    """A bug that only requests show: the story is of that world, and so is what plays it again."""
+    name = "all transactions go with one token"
+    plan = plan_of(seeds()[name])
+    with MUTANTS[name].at_work(), patch.object(shrinking, "PLAYS_MAX", 60):
+        small = shrunk(plan, is_strict=True)
+        told = story_of(small, is_strict=True)
 
-    return put
-
-
-def _only_the_first(old: Callable[..., Any]) -> Callable[..., Any]:
-    def pages(*values: Any) -> Any:
-        yield next(old(*values))
-
-    return pages
-
-
-def _takes_silence_for_done(old: Callable[..., Any]) -> Callable[..., Any]:
-    def calling(operation: Any, request: Any, deadline: Any, **named: Any) -> Any:
-        def once(**asked: Any) -> Any:
-            try:
-                return operation(**asked)
-            except NoAnswerError:
-                return {}
-
-        return old(once, request, deadline, **named)
-
-    return calling
-
-
-MUTANTS: Mapping[str, tuple[Any, str, Any]] = {
-    "an entry is put without a condition": (postings, "put_entry", _unconditional),
-    "only the first page is read": (calls, "pages", _only_the_first),
-    "silence is taken for done": (store, "call", _takes_silence_for_done),
-    "a mark asks for no user": (
-        marks,
-        "ITS_USER",
-        lambda _old: "attribute_not_exists(#user) OR #user <> :user OR #user = :user",
-    ),
-}
-"""Deliberate bugs below the store's protocol, which histories in memory cannot see."""
-
-
-@pytest.mark.proof
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", MUTANTS)
-def test_a_mutant_is_caught(name: str) -> None:
-    """Within forty histories."""
-    place, what, broken = MUTANTS[name]
-    marks._condition.cache_clear()  # noqa: SLF001  it keeps conditions by what they ask for
-    with patch.object(place, what, broken(getattr(place, what))):
-        caught = next((tried for tried, seed in enumerate(MUTANT_SEEDS, start=1) if wrong(seed)), None)
-    marks._condition.cache_clear()  # noqa: SLF001  the same
-
-    assert caught is not None
-    print(f"{name}: {caught}", file=sys.stderr)
+    assert len(list(small.steps())) < len(list(plan.steps())) / 2
+    assert "What is wrong:\n  " in told
+    assert f"--strict --story {plan.seed}" in told
+    assert () == play(small, strict_world(small)).wrong
 
 
 @pytest.mark.proof
@@ -125,6 +82,7 @@ def test_fresh_histories_on_the_strict_database_end_right() -> None:
         count.update(verdict.count)
         if verdict.wrong:
             ended[seed] = verdict.wrong[0]
-    print("\n".join(tables(count)), file=sys.stderr)
+    print("\n".join(tables(count, is_strict=True)), file=sys.stderr)
 
     assert {} == ended
+    assert [] == missing(count, is_strict=True)

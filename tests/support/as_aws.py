@@ -108,15 +108,19 @@ class Judges:
         return found
 
     def _schema_problems(self, wholes: Mapping[str, Template]) -> Iterator[tuple[str, str]]:
-        files = {str(self.folder / f"{number}.json"): name for number, name in enumerate(wholes)}
-        for file, name in files.items():
-            Path(file).write_text(json.dumps({key: part for key, part in wholes[name].items() if key != "Rules"}))
+        cases: dict[str, list[str]] = {}  # most stacks are one template: its conditions are AWS's to decide
+        for name, whole in wholes.items():
+            cases.setdefault(json.dumps({key: part for key, part in whole.items() if key != "Rules"}), []).append(name)
+        files = {str(self.folder / f"{number}.json"): text for number, text in enumerate(cases)}
+        for file, text in files.items():
+            Path(file).write_text(text)
         command = [environments.DEV.python.with_name("cfn-lint"), "--format", "json", *files]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         for match in json.loads(done.stdout or "[]"):
             if not match["Rule"]["Id"].startswith(NO_ERRORS):
                 path = "/".join(map(str, match["Location"]["Path"] or ()))
-                yield files[match["Filename"]], f"{path}: {match['Rule']['Id']} {match['Message']}"
+                for name in cases[files[match["Filename"]]]:
+                    yield name, f"{path}: {match['Rule']['Id']} {match['Message']}"
 
     def _state_problems(self, made: Mapping[str, Any]) -> Iterator[str]:
         for name, definition in state_machines(made):

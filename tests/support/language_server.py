@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from attrs import Factory, define
 
-ANSWER_SECONDS_MAX = 60
+ANSWER_SECONDS_MAX = 300
 END_SECONDS_MAX = 5
 
 Message = dict[str, Any]

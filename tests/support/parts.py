@@ -188,8 +188,9 @@ def claim_of(telling: Telling) -> Claim:
         unit = rate("unit", moment, telling.model, edit) * quantity * (2 if rule == "hook" else 1)
         plan = rate("plan", moment, row["plan"], edit) * quantity * (row["size"] if rule == "hook" else 1)
         figure = {"render": max(unit + plan, Fraction("0.4")), "extend": unit + plan + Fraction("0.25"), "copy": unit}
+        reads_row = None if rule == "copy" else telling.row
         return Claim(
-            rule, at, frozenset(asked), figure.get(rule, unit + plan), telling.edit, telling.row, once=rule in edit.once
+            rule, at, frozenset(asked), figure.get(rule, unit + plan), telling.edit, reads_row, once=rule in edit.once
         )
     told, tens = frozenset({("detail.n", Fraction(telling.n))}), Fraction(10 * telling.n)
     figure, said, terms = {
@@ -224,13 +225,14 @@ class Oracle:
         }
         claims = self.charges if telling.kind in CHARGES else self.refunds
         claims = {"bought": self.grants, "returned": self.revokes, "disputed": self.revokes}.get(telling.kind, claims)
-        for place, old in enumerate(claims):
-            if old.said <= said and self._is_one(old, new, telling):
-                if new.at < old.at and old.once and new.once:
-                    figure = new.figure if (old.edit, old.row) == (new.edit, new.row) else old.figure
-                    claims[place] = evolve(old, at=new.at, figure=figure)
-                return
-        claims.append(new)
+        known = [old for old in claims if old.said <= said and self._is_one(old, new, telling)]
+        if not known:
+            claims.append(new)
+            return
+        old = min(known, key=lambda old: (old.at > new.at, (old.rule, old.said) != (new.rule, new.said)))
+        if new.at < old.at and old.once and new.once:
+            figure = new.figure if (old.edit, old.row) == (new.edit, new.row) else old.figure
+            claims[claims.index(old)] = evolve(old, at=new.at, figure=figure)
 
     def _is_one(self, old: Claim, new: Claim, telling: Telling) -> bool:
         is_edited, is_one_figure = (

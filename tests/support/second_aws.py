@@ -17,7 +17,7 @@ from typing import Any
 from tools import environments
 from tools.local_aws import LocalAws, LocalAwsError, free_port
 
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
 SETTINGS = {"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}
 
 

@@ -8,7 +8,8 @@ from decimal import Decimal, InvalidOperation
 
 from engine.anomalies.explain.answer import ADDRESS, SUMMARY_CHARACTERS_MAX, Judgement, escaped
 from engine.anomalies.explain.texts import cleaned
-from engine.domain.anomaly import (
+from engine.domain.anomaly import Anomaly
+from engine.domain.built_in_anomalies import (
     CLOSE_CALL,
     CONFLICTING_CHARGE,
     CONFLICTING_GRANT,
@@ -17,7 +18,6 @@ from engine.domain.anomaly import (
     REPEATED_GRANT,
     REPLACED_CHARGE,
     UNKNOWN_USER,
-    Anomaly,
 )
 from engine.domain.entry import Entry
 

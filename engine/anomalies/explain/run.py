@@ -152,7 +152,7 @@ class Explainer:
         """Return what was said within the hour of entries that these are like."""
         if self.policy.explain.max_per_hour == 0:
             return {}
-        found = {each: self.background.likeness(each, deadline.sooner(1.0)) for each in {alike(entry) for entry in entries}}
+        found = {each: self.background.likeness(each, deadline.sooner(1.0)) for each in dict.fromkeys(map(alike, entries))}
         return {each: likeness for each, likeness in found.items() if likeness is not None}
 
     def _ask(self, labels: Mapping[str, Entry], deadline: Deadline) -> tuple[Mapping[str, Judgement], str | None]:
@@ -170,7 +170,7 @@ class Explainer:
     def _brief(self, labels: Mapping[str, Entry], deadline: Deadline) -> str:
         """Return the question: the entries, what is usual for their models, and what their users' last entries were."""
         soon = deadline.sooner(2.0)
-        users = {entry.user for entry in labels.values()}
+        users = dict.fromkeys(entry.user for entry in labels.values())
         recent = {user: self.background.recent(user, labels.values(), soon) for user in users}
         baselines = self.background.baselines(self.policy.name, soon)
         return brief(labels, baselines, recent, Names(is_on=self.policy.explain.pseudonyms))

@@ -12,7 +12,8 @@ from attrs import frozen
 
 from engine.domain.entry import Entry
 from engine.domain.instants import posting_text, read_instant
-from engine.ledger.dynamodb.attributes import decode_item, encode, encode_item
+from engine.domain.texts import is_key
+from engine.ledger.dynamodb.attributes import INT_END, decode_item, encode, encode_item
 from engine.ledger.dynamodb.calls import ConditionFailed, DynamoDB, call
 from engine.ledger.dynamodb.postings import EXPLANATION, REFERENCE_NAME
 from engine.ledger.explanations import Calls, Likeness, RecentEntry
@@ -33,11 +34,17 @@ class DynamoExplanationStore:
     # --- the entry ---
 
     def inserted(self, record: Any) -> tuple[Entry, str] | None:
-        """Return the entry that a record of the Ledger's stream has put there, and the record's sequence number."""
+        """Return the entry that a record of the Ledger's stream has put there, and the record's sequence number.
+
+        Raises ValueError for one whose keys no table has: it would be refused, and come back, each time.
+        """
         if record["eventName"] != "INSERT":
             return None
         change = record["dynamodb"]
-        return entry_of(decode_item(change["NewImage"])), str(change["SequenceNumber"])
+        entry = entry_of(decode_item(change["NewImage"]))
+        if not (is_key(entry.reference) and is_key(entry.user) and _is_sequence(entry.sequence)):
+            raise ValueError("its reference, its sequence or its user is no key")
+        return entry, str(change["SequenceNumber"])
 
     def is_open(self, entry: Entry, deadline: Deadline) -> bool:
         """Say whether the entry is there and has no explanation yet."""
@@ -141,6 +148,10 @@ class DynamoExplanationStore:
 
 def _key(entry: Entry) -> dict[str, Any]:
     return encode_item({"reference": entry.reference, "sequence": entry.sequence})
+
+
+def _is_sequence(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < INT_END
 
 
 def _recent(stored: Mapping[str, Any]) -> RecentEntry:

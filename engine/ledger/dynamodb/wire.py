@@ -8,6 +8,7 @@ Source of the protocol: "DynamoDB low-level API", Amazon DynamoDB Developer Guid
 from __future__ import annotations
 
 import json
+import select
 import socket
 import ssl  # http.client brings it anyway; what costs is reading roots, which waits for the first connection
 import zlib
@@ -115,7 +116,9 @@ class WireClient:
         body = json.dumps(request, separators=(",", ":")).encode()
         target = f"{API}.{operation}"
         kept = self._kept()
-        if kept is not None:
+        if kept is not None and not _is_quiet(kept.sock):
+            kept.close()
+        elif kept is not None:
             with suppress(_StaleConnectionError):
                 return self._exchange(kept, target, body, is_kept=True)
             # Sent again at once on a new connection, even if the first was carried out: a transaction carries its
@@ -189,6 +192,18 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=roots_of(endpoint))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def _is_quiet(sock: socket.socket | None) -> bool:
+    """Say whether nothing has come on a connection since its last answer, as urllib3 asks before it uses one again.
+
+    What has come is its end, or an answer that was sent twice, which would be taken for the next request's.
+    """
+    if sock is None:
+        return True
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    return not waiting.poll(0) and not (isinstance(sock, ssl.SSLSocket) and sock.pending())
 
 
 def _tune(sock: socket.socket, read_seconds: float) -> None:

@@ -1,1 +1,4 @@
 """JMESPath expressions over events, exact in decimals."""
+
+OWN_ROW = "row"
+"""What expressions call the job's own row in Jobs."""

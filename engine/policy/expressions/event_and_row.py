@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.domain.errors import RowNeeded
-from engine.domain.job_row import OWN_ROW
+from engine.policy.expressions import OWN_ROW
 
 
 class EventAndRow(dict[str, Any]):

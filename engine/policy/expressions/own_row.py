@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.domain.job_row import OWN_ROW
+from engine.policy.expressions import OWN_ROW
 from engine.policy.expressions.paths import FROM_LEFT, PLAIN, WITH_FALLBACK, Path, compile_path, dotted_names
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -42,13 +41,19 @@ def _written_parts(node: Mapping[str, Any]) -> Iterator[str]:
 def _written(node: Mapping[str, Any]) -> str | None:
     """Return the text of a chain of names and places in lists; None for anything else."""
     if node["type"] == "field":
-        return node["value"] if NAME.fullmatch(node["value"]) else json.dumps(node["value"])
+        return node["value"] if NAME.fullmatch(node["value"]) else _in_quotes(node["value"])
     if node["type"] == "index":
         return f"[{node['value']}]"
     if node["type"] not in {"subexpression", "index_expression"}:
         return None
     parts = [_written(child) for child in node["children"]]
     return None if None in parts else ("." if node["type"] == "subexpression" else "").join(map(str, parts))
+
+
+def _in_quotes(name: str) -> str:
+    import json  # noqa: PLC0415  names that need quotes are rare, and `validate` starts faster
+
+    return json.dumps(name)
 
 
 def _looks(path: Path) -> Iterator[tuple[str, ...]]:

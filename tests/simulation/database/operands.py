@@ -7,12 +7,14 @@ the messages are those that developers meet.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from tests.simulation.database.changes import Arithmetic, Function, Update
 from tests.simulation.database.conditions import Between, Call, Comparison, Condition, In, Junction, Not, Operand, Size
 from tests.simulation.database.evaluate import Scope, is_in_order
-from tests.simulation.database.syntax import Path, Value
+from tests.simulation.database.syntax import Value
+from tests.simulation.database.update import Parts
 from tests.simulation.database.values import KINDS, SETS
 
 ORDERED = frozenset({"S", "N", "B"})
@@ -106,7 +108,7 @@ def update_problems(update: Update, scope: Scope) -> Iterator[str]:
             if (kind := _kind(value, scope)) not in kinds:
                 problem = f"Incorrect operand type for operator or function; operator: {clause}, operand type: {kind}"
                 yield f"{problem}, typeSet: ALLOWED_FOR_{clause}_OPERAND"
-    yield from overlaps(update.paths(), scope)
+    yield from overlaps(tuple(map(scope.parts, update.paths())))
 
 
 def _assigned(assigned: Any, scope: Scope) -> Iterator[str]:
@@ -121,26 +123,30 @@ def _assigned(assigned: Any, scope: Scope) -> Iterator[str]:
             yield from _assigned(operand, scope)
 
 
-def overlaps(paths: list[Path], scope: Scope) -> Iterator[str]:
-    """Yield which paths lie within others, and which take one place for a map and for a list."""
-    known: list[tuple[str | int, ...]] = []
-    for path in (scope.parts(path) for path in paths):
-        for other in known:
-            short = min(len(path), len(other))
-            if path[:short] == other[:short]:
-                problem = "Two document paths overlap with each other; must remove or rewrite one of these paths"
-                yield f"{problem}; path one: {_told(other)}, path two: {_told(path)}"
-            elif _conflict(path, other):
-                problem = "Two document paths conflict with each other; must remove or rewrite one of these paths"
-                yield f"{problem}; path one: {_told(other)}, path two: {_told(path)}"
-        known.append(path)
+@lru_cache(maxsize=4096)
+def overlaps(paths: tuple[Parts, ...]) -> tuple[str, ...]:
+    """Return which paths lie within others, and which take one place for a map and for a list."""
+    return tuple(
+        f"Two document paths {problem} with each other; must remove or rewrite one of these paths; "
+        f"path one: {_told(other)}, path two: {_told(path)}"
+        for number, path in enumerate(paths)
+        for other in paths[:number]
+        if (problem := _overlap(path, other))
+    )
 
 
-def _conflict(one: tuple[str | int, ...], other: tuple[str | int, ...]) -> bool:
+def _overlap(path: Parts, other: Parts) -> str | None:
+    short = min(len(path), len(other))
+    if path[:short] == other[:short]:
+        return "overlap"
+    return "conflict" if _conflict(path, other) else None
+
+
+def _conflict(one: Parts, other: Parts) -> bool:
     """Say whether two paths part where one goes into a map and the other into a list."""
     differing = next((pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]), None)
     return differing is not None and isinstance(differing[0], int) is not isinstance(differing[1], int)
 
 
-def _told(path: tuple[str | int, ...]) -> str:
+def _told(path: Parts) -> str:
     return "[" + ", ".join(f"[{part}]" if isinstance(part, int) else part for part in path) + "]"

@@ -22,6 +22,7 @@ from tests.simulation.database.syntax import Path, Reader
 from tests.simulation.database.update import Parts
 from tests.simulation.database.values import item_bytes, kept, text_of
 
+PLACE = re.compile("[A-Za-z0-9_]+", re.ASCII)
 PLACE_BYTES_MAX = 255
 SUBSTITUTION_BYTES_MAX = 2 * 1024 * 1024
 
@@ -111,8 +112,9 @@ def _projection(found: Mapping[str, Parsed], scope: Scope) -> tuple[Parts, ...] 
     if "ProjectionExpression" not in found:
         return None
     paths: tuple[Path, ...] = found["ProjectionExpression"].tree
-    _refuse("ProjectionExpression", overlaps(list(paths), scope))
-    return tuple(map(scope.parts, paths))
+    parts = tuple(map(scope.parts, paths))
+    _refuse("ProjectionExpression", overlaps(parts))
+    return parts
 
 
 def _refuse(kind: str, problems: Any) -> None:
@@ -150,7 +152,7 @@ def _substitutions(request: Mapping[str, Any], parameter: str, sign: str, found:
     if not given:
         raise Invalid(f"{parameter} must not be empty")
     for place in given:
-        if not re.fullmatch(sign + "[A-Za-z0-9_]+", place, re.ASCII):
+        if place[:1] != sign or not PLACE.fullmatch(place, 1):
             raise Invalid(f'{parameter} contains invalid key: Syntax error; key: "{place}"')
         if len(place) > PLACE_BYTES_MAX:
             raise Invalid(f"{parameter} contains invalid key: its size exceeds {PLACE_BYTES_MAX}")

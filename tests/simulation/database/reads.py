@@ -281,7 +281,7 @@ class _Page:
         page: list[Item] = []
         size, limit = 0, self.request.get("Limit")
         for item in items:
-            bytes_of_item = item_bytes(item)
+            bytes_of_item = self.table.size_of(item)
             if page and size + bytes_of_item > PAGE_BYTES_MAX:
                 return page, size, False
             page.append(item)

@@ -77,6 +77,8 @@ class Table:
     keys: dict[Place, Key] = Factory(dict)
     by_index: dict[tuple[str, str], dict[Key, None]] = Factory(dict)
     """The keys of the items that have, or had, a value as an index's hash key, in the order in which they came."""
+    sizes: dict[int, int] = Factory(dict)
+    """The bytes of each item that stands in a version, by its identity: reads count them again and again."""
     _counted: list[int] = field(factory=lambda: [0, 0])
 
     # --- writes ---
@@ -104,6 +106,7 @@ class Table:
         self._counted[1] += size - slot.size
         if item is not None:
             self._note(slot, item)
+            self.sizes[id(item)] = size
         slot.versions.append(Version(item, now, size))
         self._forget(slot, now)
 
@@ -129,7 +132,9 @@ class Table:
     def _forget(self, slot: Slot, now: float) -> None:
         """Forget the versions that nobody can see any more; of an item that is gone, the place too."""
         while len(slot.versions) > 1 and slot.versions[1].since <= now - self.memory_seconds:
-            self._unnote(slot, slot.versions.pop(0))
+            version = slot.versions.pop(0)
+            self.sizes.pop(id(version.item), None)
+            self._unnote(slot, version)
         if len(slot.versions) == 1 and slot.item is None:
             place = self.place(slot.key)
             if self.keys.pop(place, None) is not None:
@@ -149,6 +154,11 @@ class Table:
                     del self.by_index[index.name, key[0]]
 
     # --- reads ---
+
+    def size_of(self, item: Item) -> int:
+        """Return the bytes of an item; what stands in a version was counted when it was written."""
+        size = self.sizes.get(id(item))
+        return item_bytes(item) if size is None else size
 
     def place(self, key: Key) -> Place:
         """Return where a key lies in a scan's order."""

@@ -149,7 +149,7 @@ SETS = {"SS": "S", "NS": "N", "BS": "B"}
 def copied(value: Any) -> Any:
     """Return a copy of what the database keeps, for somebody who may change it."""
     if isinstance(value, dict):
-        return {name: copied(inner) for name, inner in value.items()}
+        return {name: inner if inner.__class__ is str else copied(inner) for name, inner in value.items()}
     return [copied(inner) for inner in value] if isinstance(value, list) else value
 
 

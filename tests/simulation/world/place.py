@@ -17,6 +17,7 @@ from engine.ledger.memory import MemoryStore
 from engine.ledger.seals import NO_SEAL, Seal
 from engine.ledger.store import Page, ScanSlice
 from engine.runtime.clock import Clock, Deadline
+from tests.simulation.watch import Moved
 
 START = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)
 INDEX_TRAILS_SECONDS = 0.9
@@ -58,6 +59,8 @@ class Place(Protocol):
     """A ``ledger.store.Store`` without faults."""
     committed: dict[tuple[str, int], float]
     """When each entry was committed, in the world's steady seconds."""
+    moved: list[Moved]
+    """What was committed and moved a balance."""
 
     jobs_bytes: int
     """How large the table of jobs is said to be."""
@@ -81,7 +84,7 @@ class Place(Protocol):
         """Keep what the rows of Jobs say now, for reads that are stale."""
 
     def entries(self) -> list[Row]:
-        """Return all entries as they are stored."""
+        """Return all entries as they are stored, but for their explanations."""
 
     def rows(self) -> tuple[Mapping[str, Row], Mapping[str, Row]]:
         """Return the rows of Jobs and of Credits."""
@@ -99,6 +102,7 @@ class MemoryPlace:
     jobs_bytes: int = 1
     store: MemoryStore = field(init=False)
     committed: dict[tuple[str, int], float] = Factory(dict)
+    moved: list[Moved] = Factory(list)
     old_jobs: list[dict[str, Row]] = Factory(list)
     seals: dict[str, Item] = Factory(dict)
     headers: dict[int, Item] = Factory(dict)
@@ -147,11 +151,12 @@ class MemoryPlace:
 
     def stored(self, reference: str) -> Iterator[tuple[Row, AuditedItem]]:
         """Yield the entries of a reference as they are stored, and as an audit sees them."""
-        for position, (entry, _) in enumerate(self.store.kept.get(reference, ())):
-            if id(entry) not in self.told:
-                row = self.store.stored_entries_of(reference, NEVER)[position]
-                self.told[id(entry)] = entry, row, AuditedItem(encode_item(row))
-            yield self.told[id(entry)][1:]
+        told, log = self.told, self.store.kept.get(reference, ())
+        if any(id(entry) not in told for entry, _ in log):
+            for (entry, _), row in zip(log, self.store.stored_entries_of(reference, NEVER), strict=True):
+                if id(entry) not in told:
+                    told[id(entry)] = entry, row, AuditedItem(encode_item(row))
+        return (told[id(entry)][1:] for entry, _ in log)
 
     def rows(self) -> tuple[Mapping[str, Row], Mapping[str, Row]]:
         """Return copies of the rows."""

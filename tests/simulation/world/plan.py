@@ -5,17 +5,27 @@ Each step has a seed of its own, so that a plan from which steps are taken plays
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from decimal import Decimal
+from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
 from attrs import Factory, define, evolve, frozen
 
+from tests.simulation.world.casting import cast
+from tests.simulation.world.documents import (
+    BY_ROW,
+    ON_GRANT,
+    SAYS,
+    STATUSES,
+    Document,
+    event_of,
+    instant,
+    row_of,
+    spoilt,
+    unsound,
+)
+from tests.simulation.world.stories import AHEAD, FIGURES, FIRST, GAPS, LAST, SIZES, STORIES, WORK
 from tests.simulation.world.terms import EDITS
-from tests.support.canaries import DETAIL, ROW
-
-Document = dict[str, Any]
 
 
 @frozen
@@ -40,15 +50,16 @@ class Round:
 
 @frozen
 class Told:
-    """An event that tells a fact of a job or a grant, in the judge's words. Instants are texts, ISO 8601 in UTC."""
+    """A fact of a job or a grant, as an event tells it, and perhaps a row. Its instant is a text, ISO 8601 in UTC."""
 
     event: str
     reference: str
     user: str
-    rule: str
+    kind: str
     at: str
-    quantity: str = "0"
-    model: str = "veo"
+    said: Mapping[str, str]
+    is_timeless: bool = False
+    """The application writes no time into the rows of this job."""
 
 
 @frozen
@@ -71,6 +82,8 @@ class Plan:
     users: tuple[str, ...]
     rows: tuple[Document, ...] = ()
     """Rows of Jobs that are there before anything happens."""
+    edit: int = 0
+    """The edit of the policy that is at work in the beginning."""
 
     def steps(self) -> Iterator[Step]:
         """Yield all steps in order."""
@@ -78,38 +91,15 @@ class Plan:
             yield from each.steps
 
 
-STORIES: tuple[tuple[str, ...], ...] = (
-    ("rendered",),
-    ("rendered",),
-    ("rendered", "failed"),
-    ("rendered", "cancelled"),
-    ("failed",),
-    ("failed", "rendered"),
-    ("rendered", "failed", "rendered"),
-    ("rendered", "cancelled", "failed"),
-    ("rendered", "failed", "cancelled"),
-    ("failed", "cancelled", "rendered"),
-    ("rendered", "twin"),
-    ("rendered", "rendered"),
-    ("cancelled", "rendered", "cancelled"),
-)
-RULES = {
-    "rendered": "debit",
-    "twin": "debit",
-    "failed": "whole",
-    "cancelled": "part",
-    "purchased": "grant",
-    "revoked": "revoke",
-}
-STATUSES = {"rendered": "completed", "twin": "completed", "failed": "failed", "cancelled": "cancelled"}
-QUANTITIES = ("0", "1", "2", "4", "8", "8.3333", "30", "100")
 HOT = 0.2
 OFTEN = (0.0, 0.01, 0.04, 0.12, 0.25)
 
 
 def plan_of(seed: int) -> Plan:
     """Return the plan of a seed."""
-    return Planner(Random(seed), seed).plan()
+    from tests.simulation.world.scenes import with_scenes  # noqa: PLC0415  scenes are made of what plans are made of
+
+    return with_scenes(Planner(Random(seed), seed).plan())
 
 
 @define(eq=False)
@@ -127,6 +117,10 @@ class Planner:
     overdraft: str = "flag"
     is_hot: bool = False
     """Everybody is at work on one job at once."""
+    model: str = "veo"
+    resolution: str = "hd"
+    submitted: str = ""
+    """What the events of the job say that is drawn at the moment."""
 
     def plan(self) -> Plan:
         """Draw all of it."""
@@ -149,11 +143,12 @@ class Planner:
             cap=chance.choice((None, None, 1, 3)),
             segments=chance.choice((1, 1, 2, 3)),
             often=chance.choice(OFTEN),
-            rounds=tuple(self._rounds()),
+            rounds=self._with_others(list(self._rounds())),
             facts=tuple(self.facts),
             senseless=frozenset(self.senseless),
             users=users,
             rows=tuple(self.rows),
+            edit=chance.choice((0, chance.randrange(EDITS))),
         )
 
     def _step(self, kind: str, subject: Any = None, at: float | None = None) -> None:
@@ -175,90 +170,118 @@ class Planner:
 
     def _job(self, job: str, user: str) -> None:
         """A job's work: what happened at which instant, which of it events tell, and what its row says when."""
-        chance, minute = self.chance, self.chance.randrange(300, 420)
-        quantity, model = chance.choice(QUANTITIES), chance.choice(("veo", "veo", "pro"))
-        has_row = self.overdraft == "refuse" or chance.random() < 0.8
+        chance, work = self.chance, self.chance.choice(WORK)
+        has_row = self.overdraft == "refuse" or work in BY_ROW or chance.random() < 0.8
         is_forged = has_row and chance.random() < 0.2
-        story = chance.choice(STORIES)
+        is_sound = is_forged or work in BY_ROW or chance.random() < 0.95
+        facts = list(self._story(f"job#{job}", user, work, is_timeless=has_row and chance.random() < 0.2))
+        plan = self._job_plan(work)
         place = chance.random() * 0.6
-        for number, kind in enumerate(story):
-            minute += 0 if kind == "twin" else chance.choice((1, 5, 80, 200)) if number else 0
-            said = quantity if kind != "twin" and chance.random() < 0.9 else chance.choice(QUANTITIES)
-            fact = Told(self._id(), f"job#{job}", user, RULES[kind], instant(minute), said, model)
+        if work in BY_ROW:  # its price is read from the row, which may come late
+            self._step("put", ({**row_of(facts[0], plan, chance), "status": "rendering"}, ""), place + chance.random() * 0.3)
+        for number, fact in enumerate(facts):
             place += chance.random() * (1 - place) * 0.5
-            row = self._row(job, fact, kind, is_sound=is_forged or chance.random() < 0.95) if has_row else None
-            if row is not None and row["userId"] != user:  # such a row tells nothing
-                self._step("put", (row, ""), place)
-                row = None
-            if row is not None:
-                self._write_row(row, place, is_last=number == len(story) - 1)
-            self._tell(fact, document_of(fact, kind, row), place, may_be_lost=row is not None and number == len(story) - 1)
+            is_last, is_told = number == len(facts) - 1, False
+            if has_row and fact.kind in STATUSES:
+                is_told = self._write_row(fact, self._row_plan(plan), place, is_sound=is_sound, is_last=is_last)
+            self._tell(fact, place, may_be_lost=is_told and is_last)
         if is_forged:
-            self._forge(job, user, place)
+            self._forge(facts[0], plan, place)
 
-    def _tell(self, fact: Told, document: Document, place: float, *, may_be_lost: bool) -> None:
-        """The bus loses, repeats, delays and reorders."""
+    def _job_plan(self, work: str) -> dict[str, str]:
+        """What the row of a job says beside its status: whose plan it is, and how large."""
+        plan = self._row_plan({"plan": self.chance.choice(("gold", "base")), "size": "4"})
+        return {"prompt": "a cat", **self._figures(work, self.chance.randrange(SIZES)), **plan} | self._figures("broken", 0)
+
+    def _row_plan(self, plan: Mapping[str, str]) -> dict[str, str]:
+        """Return it as one of its writers writes it."""
+        changes = ({}, {}, {}, {"plan": "base"}, {"plan": "gold", "size": "8"}, {"size": "2.5"})
+        return {**plan, **self.chance.choice(changes)}
+
+    def _figures(self, kind: str, size: int) -> dict[str, str]:
+        words = {"model": self.model, "resolution": self.resolution, "submitted": self.submitted}
+        return {name: words[name] if name in words else FIGURES[name][size] for name in SAYS[kind]}
+
+    def _story(self, reference: str, user: str, work: str, *, is_timeless: bool) -> Iterator[Told]:
+        """Yield what happened to a job, at which instant."""
+        chance = self.chance
+        first = chance.randrange(FIRST, LAST) if chance.random() < 0.96 else chance.randrange(AHEAD, AHEAD + 60)
+        self.model, self.resolution = chance.choice(("veo", "veo", "pro")), chance.choice(("hd", "4k"))
+        self.submitted = instant(60 * chance.randrange(290, first))
+        second, size = 60 * first, chance.randrange(SIZES)
+        for number, word in enumerate(chance.choice(STORIES)):
+            second += chance.choice(GAPS) if number and word != "twin" else 0
+            kind = {"done": work, "twin": work, "again": work, "other": chance.choice(WORK)}.get(word, word)
+            other = (size + chance.randrange(1, SIZES)) % SIZES
+            of_size = other if word == "twin" or (word != "again" and chance.random() < 0.3) else size
+            kind = kind if kind not in BY_ROW or work in BY_ROW else "rendered"
+            yield Told(self._id(), reference, user, kind, instant(second), self._figures(kind, of_size), is_timeless)
+
+    def _tell(self, fact: Told, place: float, *, may_be_lost: bool) -> None:
+        """The bus loses, repeats, delays and reorders; now and then an application tells a thing twice, by two events."""
         chance = self.chance
         self.facts.append(fact)
         if (may_be_lost and chance.random() < 0.4) or chance.random() < 0.1:
             return
+        document = event_of(fact, with_user=fact.kind != "hooked" or chance.random() < 0.5)
         for _ in range(chance.choice((2, 4) if self.is_hot else (1, 1, 1, 2, 3))):
             late = place + (1 - place) * chance.random() * chance.choice((0.02, 0.3, 1.0))
             self._step(chance.choice(("direct", "send", "send")), document, late)
+        if chance.random() < 0.08:
+            self._tell(evolve(fact, event=self._id()), place, may_be_lost=False)
 
-    def _row(self, job: str, fact: Told, kind: str, *, is_sound: bool) -> Document:
+    def _write_row(self, fact: Told, plan: Mapping[str, str], place: float, *, is_sound: bool, is_last: bool) -> bool:
+        """Rows are written in time, late, twice; whole, so that our marks are lost, or in part. Say whether one tells it."""
         chance = self.chance
-        row: Document = {"jobId": job, "userId": fact.user, "status": STATUSES[kind], "model": fact.model, **ROW}
-        row["seconds"] = chance.choice((fact.quantity, Decimal(fact.quantity)))
-        row["updatedAt"] = chance.choice((fact.at, fact.at.replace("Z", "+00:00"), fact.at.replace("Z", ".000Z")))
+        row = row_of(fact, plan, chance)
         if not is_sound:
-            row["userId"] = chance.choice(("", ["u"], None))
-        return row
-
-    def _write_row(self, row: Document, place: float, *, is_last: bool) -> None:
-        """Rows are written in time, late, twice; whole, so that our marks are lost, or in part."""
-        chance = self.chance
+            self._step("put", (unsound(row, chance), ""), place)
+            return False
         if chance.random() < 0.3:
-            before = evolve_row(row, status=chance.choice(("queued", "rendering", "reviewing")))
+            before = {**row, "status": chance.choice(("queued", "rendering", "reviewing"))}
             self._step("put", (before, ""), max(0.0, place - 0.1))
         for _ in range(chance.choice((1, 1, 2)) if is_last or chance.random() < 0.7 else 0):
-            event = f"e-{self.events}"  # the fact that is told just now
             late = place + (1 - place) * chance.random() * chance.choice((0.0, 0.1, 0.8))
-            self._step(chance.choice(("put", "update")), (row, event), late)
+            self._step(chance.choice(("put", "update")), (row, fact.event), late)
+        if fact.kind in BY_ROW and chance.random() < 0.3:  # the user has another plan from now on
+            changed = {"jobId": row["jobId"], "plan": chance.choice(("gold", "base")), "size": chance.choice(("4", "8"))}
+            self._step("update", (changed, ""), place + (1 - place) * chance.random())
+        return True
 
     def _purchase(self, purchase: str, user: str) -> None:
-        """A purchase, told again perhaps with another amount, and taken back step by step."""
-        chance, minute = self.chance, self.chance.randrange(300, 420)
-        for kind in ("purchased", *chance.choice(((), (), ("purchased",), ("revoked",), ("revoked", "revoked")))):
-            said = chance.choice(("5", "20", "2000")) if kind == "purchased" else chance.choice(("0", "1.5", "4", "30"))
-            fact = Told(self._id(), f"grant#{purchase}", user, RULES[kind], instant(minute), said)
-            minute += chance.choice((0, 1, 30)) if kind == "revoked" else 1
-            self._tell(fact, document_of(fact, kind, None), chance.random() * 0.8, may_be_lost=False)
+        """A purchase, told again perhaps with another amount, taken back step by step, and disputed."""
+        chance, minute = self.chance, self.chance.randrange(FIRST, LAST)
+        more = ((), (), ("purchased",), ("revoked",), ("revoked", "revoked"), ("revoked", "disputed", "disputed"))
+        for kind in ("purchased", *chance.choice(more)):
+            said = {name: FIGURES[name][chance.randrange(SIZES)] for name in SAYS[kind]}
+            fact = Told(self._id(), f"grant#{purchase}", user, kind, instant(60 * minute), said)
+            minute += chance.choice((0, 1, 30)) if kind != "purchased" else 1
+            self._tell(fact, chance.random() * 0.8, may_be_lost=False)
 
     # --- what makes no sense ---
 
-    def _forge(self, job: str, user: str, place: float) -> None:
+    def _forge(self, fact: Told, plan: Mapping[str, str], place: float) -> None:
         """An event in another's name, for a job whose row (of the right user) is there from the beginning."""
-        self.rows.append({"jobId": job, "userId": user, "status": "rendering"})
+        self.rows.append({**row_of(fact, plan, self.chance), "status": "rendering"})
         other = self.chance.choice(("u-mallory", "u-1", "u-2"))
-        fact = evolve(
-            self.facts[-1], event=self._id(), user=other if other != user else "u-mallory", rule="debit", at=instant(299)
-        )
-        self.senseless.add(fact.event)
-        self._step(self.chance.choice(("direct", "send")), document_of(fact, "rendered", None), place)
+        forged = evolve(fact, event=self._id(), user=other if other != fact.user else "u-mallory", at=instant(60 * 299))
+        self.senseless.add(forged.event)
+        self._step(self.chance.choice(("direct", "send")), event_of(forged), place)
 
     def _noise(self, users: tuple[str, ...]) -> None:
         """Malformed events, and such that no rule matches."""
         chance = self.chance
+        self.model, self.resolution, self.submitted = "veo", "hd", instant(60 * 300)
         for number in range(chance.choice((0, 0, 1, 2))):
-            fact = Told(self._id(), f"job#x-{number}", chance.choice(users), "debit", instant(310), "3")
-            document = document_of(fact, "rendered", None)
-            spoil(document, chance.randrange(SPOILT))
+            kind = chance.choice(tuple(SAYS))
+            reference = f"{'grant' if kind in ON_GRANT else 'job'}#x-{number}"
+            said = {name: FIGURES[name][1] if name in FIGURES else getattr(self, name) for name in SAYS[kind]}
+            fact = Told(self._id(), reference, chance.choice(users), kind, instant(60 * 310), said)
             self.senseless.add(fact.event)
-            self._step(chance.choice(("direct", "send")), document)
+            self._step(chance.choice(("direct", "send")), spoilt(event_of(fact), chance))
         if chance.random() < 0.3:
-            fact = Told(self._id(), "job#ignored", users[0], "debit", instant(310), "3")
-            self._step(chance.choice(("direct", "send")), {**document_of(fact, "rendered", None), "source": "elsewhere"})
+            fact = Told(self._id(), "job#ignored", users[0], "rendered", instant(60 * 310), self._figures("rendered", 2))
+            self._step(chance.choice(("direct", "send")), {**event_of(fact), "source": "elsewhere"})
 
     # --- what runs ---
 
@@ -273,7 +296,7 @@ class Planner:
         for _ in range(chance.choice((2, 4) if self.is_hot else (0, 0, 1))):
             self._step("schedule")
         for _ in range(chance.choice((0, 0, 1, 2))):
-            self._step("deploy", chance.randrange(len(EDITS)))
+            self._step("deploy", chance.randrange(EDITS))
         if chance.random() < 0.2:
             self._step("jump", chance.choice((-30.0, 45.0)))
 
@@ -284,6 +307,12 @@ class Planner:
             self._step("slice", None, begun + self.chance.random() * (1 - begun))
         self._step("finish", None, begun + (1 - begun) * 0.9)
 
+    def _with_others(self, rounds: list[Round]) -> tuple[Round, ...]:
+        """Lay what others do over the rounds."""
+        for number, kind, seed in cast(self.seed, len(rounds)):
+            rounds[number] = evolve(rounds[number], steps=(*rounds[number].steps, Step(kind, seed)))
+        return tuple(rounds)
+
     def _rounds(self) -> Iterator[Round]:
         chance = self.chance
         waiting = [step for _, step in sorted(self.steps, key=lambda each: each[0])]
@@ -291,48 +320,3 @@ class Planner:
             size = chance.choice((4, 6) if self.is_hot else (1, 1, 1, 2, 3, 4))
             some, waiting = waiting[:size], waiting[size:]
             yield Round(chance.getrandbits(48), tuple(some), chance.choice((0.1, 3.0, 60.0, 700.0)))
-
-
-def evolve_row(row: Document, **changes: Any) -> Document:
-    """Return a row with other attributes."""
-    return {**row, **changes}
-
-
-def instant(minute: int) -> str:
-    """Return a minute of the day as an instant."""
-    return f"2026-01-05T{minute // 60:02}:{minute % 60:02}:00Z"
-
-
-def document_of(fact: Told, kind: str, row: Document | None) -> Document:
-    """Return the event that tells a fact."""
-    kind = "rendered" if kind == "twin" else kind
-    name = fact.reference.partition("#")[2]
-    detail: dict[str, Any] = {"userId": fact.user, **DETAIL}
-    if kind == "purchased":
-        detail |= {"purchaseId": name, "credits": fact.quantity}
-    elif kind == "revoked":
-        detail |= {"purchaseId": name, "amount": fact.quantity}
-    else:
-        seconds = float(fact.quantity) if "." in fact.quantity else int(fact.quantity)
-        detail |= {"jobId": name, "seconds": seconds, "model": fact.model}
-    return {"id": fact.event, "source": "app", "detail-type": kind, "time": fact.at, "detail": detail}
-
-
-SPOILT = 8
-
-
-def spoil(document: Document, way: int) -> None:
-    """Make an event senseless in one of ``SPOILT`` ways."""
-    detail = document["detail"]
-    changes: list[tuple[Document, str, Any]] = [
-        (detail, "seconds", "eight"),
-        (detail, "seconds", -1),
-        (detail, "seconds", True),
-        (detail, "seconds", "1" * 39),
-        (detail, "jobId", ""),
-        (detail, "userId", ["u-1"]),
-        (document, "time", "2026-01-05 10:00"),
-        (document, "time", "2099-01-05T10:00:00Z"),
-    ]
-    place, name, value = changes[way]
-    place[name] = value

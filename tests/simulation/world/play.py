@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -13,6 +13,7 @@ from attrs import Factory, define, evolve, field
 
 import handler
 from engine.domain.errors import EventError, LedgerError
+from engine.policy import Policy
 from engine.reconcile.give_up import FailedEvents
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.scheduled import SEGMENT_BYTES
@@ -22,6 +23,8 @@ from tests.simulation.faults import (
     BUSY_ONE,
     FAULTS,
     LASTING,
+    LEFT_OVER,
+    MIXED,
     STALE_READS,
     TIMED_OUT,
     Caller,
@@ -29,13 +32,14 @@ from tests.simulation.faults import (
     FaultyStore,
     Killed,
 )
-from tests.simulation.world.crew import Crew
+from tests.simulation.world.actors import ACTS
+from tests.simulation.world.crew import UNASKED, Crew
+from tests.simulation.world.explaining import ExplainDesk
 from tests.simulation.world.place import MemoryPlace, Place, Timeline
 from tests.simulation.world.plan import Document, Plan, Round, Step
 from tests.simulation.world.queue import Message, Queue
-from tests.simulation.world.telling import Counting
+from tests.simulation.world.telling import Counting, end_shown, event_shown, row_shown
 from tests.simulation.world.terms import policy_of
-from tests.support.canaries import DETAIL
 
 TRIES_MAX = 3
 """So often Lambda tries an event that is delivered directly."""
@@ -78,6 +82,7 @@ class World:
     timeline: Timeline = Factory(Timeline)
     place: Place = field()
     queue: Queue = Factory(Queue)
+    desk: ExplainDesk = Factory(ExplainDesk)
     retries: list[tuple[Document, int, int]] = Factory(list)
     """Events that Lambda tries again, how often it has, and the seed of their chance."""
     edit: int = 0
@@ -101,10 +106,10 @@ class World:
 
     @crew.default
     def _crew(self) -> Crew:
-        return Crew(Random(0))
+        return Crew(UNASKED)
 
     def __attrs_post_init__(self) -> None:
-        self.cap = self.plan.cap
+        self.cap, self.edit = self.plan.cap, self.plan.edit
         for row in self.plan.rows:
             self.put(Step("put", 0, (row, "")))
 
@@ -117,23 +122,24 @@ class World:
         """Play the steps of a round at once, and what Lambda tries again."""
         self.timeline.pass_by(each.pause)
         self.place.remember()
-        self.crew = Crew(Random(each.seed))
         retries, self.retries = self.retries, []
         tasks = [self._task(step) for step in each.steps]
         tasks += [self._again(document, tries, seed) for document, tries, seed in retries]
+        self.crew = Crew(Random(each.seed) if len(tasks) > 1 else UNASKED)
         if tasks:
             self.crew.run(tasks)
         self.count["turns taken from one invocation by another"] += self.crew.turns
 
     def _task(self, step: Step) -> Callable[[], None]:
-        return lambda: getattr(self, step.kind)(step)
+        act = ACTS.get(step.kind)
+        return (lambda: act(self, step)) if act else lambda: getattr(self, step.kind)(step)
 
     def _again(self, document: Document, tries: int, seed: int) -> Callable[[], None]:
         return lambda: self.direct(Step("direct", seed + tries, document, self.is_calm), tries)
 
     def tell(self, line: str) -> None:
         """Take down what happened."""
-        self.lines.append(f"{self.timeline.now():%H:%M:%S}  {line}")
+        self.lines.append(f"{self.timeline.now().isoformat()[11:19]}  {line}")
 
     # --- what applications do ---
 
@@ -153,7 +159,7 @@ class World:
 
     def _wrote(self, kind: str, row: Document, event: str) -> None:
         self.written.append((row["jobId"], kind, row, event))
-        self.tell(f"the application writes ({kind}) row {row['jobId']}: {row['status']} at {row.get('updatedAt')}")
+        self.tell(f"the application writes ({kind}) row {row['jobId']}: {row_shown(row)}")
 
     def credits(self, step: Step) -> None:
         """Give credits to a user, who may be new."""
@@ -168,7 +174,7 @@ class World:
     def direct(self, step: Step, tries: int = 0) -> None:
         """Deliver an event directly; Lambda tries twice again, and then keeps it as a dead letter."""
         document = step.subject
-        answer = self.invoke(step, document, f"event {_shown(document)}")
+        answer = self.invoke(step, document, f"event {event_shown(document)}")
         if answer is not None:
             return
         if tries + 1 < TRIES_MAX:
@@ -181,7 +187,7 @@ class World:
         """Send an event to the queue."""
         self.crew.switch()
         self.queue.send(json.dumps(step.subject))
-        self.tell(f"the queue takes event {_shown(step.subject)}")
+        self.tell(f"the queue takes event {event_shown(step.subject)}")
 
     def poll(self, step: Step) -> None:
         """Hand a batch of the queue to the function; what fails comes back."""
@@ -267,22 +273,27 @@ class World:
 
     def invoke(self, step: Step, event: Any, what: str, run: Run | None = None) -> Answer | None:
         """Call the function; None where it raised or died."""
-        chance = Random(step.seed)
-        is_calm = self.is_calm or step.calm
-        dice = Dice(chance, 0.0 if is_calm else self.plan.often, count=self.count)
-        skew = 0.0 if is_calm else chance.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX)
-        seconds = CALM_SECONDS if is_calm else chance.choice(FUNCTION_SECONDS)
-        caller = Caller(dice, self.crew, self.timeline, skew, ends_at=self.timeline.steady + seconds)
-        before = dict(self.count)
+        caller = self.caller(step)
+        before = [self.count[name] for name in NOTABLE]
         answer, end = self._answered(event, caller)
-        faults = [name for name in NOTABLE if self.count[name] > before.get(name, 0)] if len(self.crew.live) < 2 else []
+        is_alone = len(self.crew.live) < 2
+        faults = [name for name, times in zip(NOTABLE, before, strict=True) if is_alone and self.count[name] > times]
         self.tell(f"{what}: {end}" + (f"  [{', '.join(faults)}]" if faults else ""))
         if run is not None:
             run.posted += caller.posted_by_scan
         return answer
 
+    def caller(self, step: Step) -> Caller:
+        """Return a new invocation, with the chance of its step."""
+        chance = Random(step.seed)
+        is_calm = self.is_calm or step.calm
+        dice = Dice(chance, 0.0 if is_calm else self.plan.often, count=self.count)
+        skew = 0.0 if is_calm else chance.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX)
+        seconds = CALM_SECONDS if is_calm else chance.choice(FUNCTION_SECONDS)
+        return Caller(dice, self.crew, self.timeline, skew, ends_at=self.timeline.steady + seconds)
+
     def _answered(self, event: Any, caller: Caller) -> tuple[Answer | None, str]:
-        reconciler = self._reconciler(caller)
+        reconciler = self.reconciler(caller)
         answers = next(answer for is_this_kind, answer in handler.KINDS if is_this_kind(event))
         try:
             said = answers(event, reconciler, Context(caller))
@@ -294,15 +305,20 @@ class World:
         except Exception as error:  # noqa: BLE001  nothing else may ever come out of the function
             self.wrong.append(f"the function raised {type(error).__name__}: {error}")
             return None, f"{type(error).__name__}: {error}"
-        return said, _end(said)
+        return said, end_shown(said)
 
-    def _reconciler(self, caller: Caller) -> Reconciler:
+    @property
+    def policy(self) -> Policy:
+        """The edit that is deployed."""
+        return policy_of(self.edit, self.plan.overdraft, self.plan.unknown_user)
+
+    def reconciler(self, caller: Caller) -> Reconciler:
+        """Return what one invocation reconciles by."""
         store: Any = self.reach(self.place, caller)
         clock: Clock = store.clock
-        policy = policy_of(self.edit, self.plan.overdraft, self.plan.unknown_user)
         letters = FailedEvents(self.queue.failed_events(caller.dice), "failed-events")
         return Reconciler(
-            policy,
+            self.policy,
             store,
             Counting(self.count, clock),
             clock,
@@ -318,22 +334,4 @@ class World:
         self.plan = evolve(self.plan, often=0.0)
 
 
-NOTABLE = (*FAULTS, LASTING, TIMED_OUT, *STALE_READS, BUSY_ONE, BUSY_MANY)
-TOLD_OF_A_RUN = ("outcomes", "adjustments", "capped", "errors")
-
-
-def _end(said: Mapping[str, Any]) -> str:
-    if "outcome" in said:
-        return f"{said['outcome']} {said['amount'] or ''}".strip()
-    if "batchItemFailures" in said:
-        return f"{len(said['batchItemFailures'])} come back"
-    return (
-        ", ".join(f"{name} {said[name]}" for name in ("outcomes", "adjustments", "capped", "errors") if said.get(name))
-        or "done"
-    )
-
-
-def _shown(document: Document) -> str:
-    detail = document.get("detail") or {}
-    said = ", ".join(f"{name} {value}" for name, value in detail.items() if name not in DETAIL)
-    return f"{document['id']} ({document['detail-type']} at {document['time']}, {said})"
+NOTABLE = (*FAULTS, LASTING, TIMED_OUT, *STALE_READS, BUSY_ONE, BUSY_MANY, MIXED, LEFT_OVER)

@@ -39,6 +39,8 @@ class Queue:
 
     waiting: list[Message] = Factory(list)
     letters: list[dict[str, Any]] = Factory(list)
+    given_up: list[tuple[str, str]] = Factory(list)
+    """The ids of the events that the function itself has given up, and why."""
     sent: int = 0
 
     def send(self, body: str) -> None:
@@ -80,7 +82,10 @@ class FailedEventsClient:
         """Keep a letter."""
         if self.dice.happens("letter not kept"):
             raise ConnectionError("no answer")
-        self.queue.letters.append(json.loads(request["MessageBody"]))
+        document = json.loads(request["MessageBody"])
+        self.queue.letters.append(document)
+        reason = request["MessageAttributes"]["ErrorMessage"]["StringValue"]
+        self.queue.given_up.append((document["id"], reason))
         self.dice.count["dead letter of the function"] += 1
         if self.dice.happens("letter kept, answer lost"):
             raise ConnectionError("no answer")

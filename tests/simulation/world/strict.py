@@ -6,6 +6,7 @@ committed, and others may be at work in between, so that conflicts are real.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from random import Random
@@ -13,41 +14,41 @@ from typing import Any
 
 from attrs import Factory, define, field
 
-from engine.domain.entry_types import EntryType
 from engine.domain.envelope import Source
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
 from engine.ledger.dynamodb.audits import DynamoAuditStore
+from engine.ledger.dynamodb.postings import EXPLANATION
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.tables import KEYS
-from engine.ledger.dynamodb.wire import NoAnswerError, ServiceError
-from engine.ledger.store import Tables
+from engine.ledger.dynamodb.wire import ServiceError
 from engine.reconcile.scheduled import SEGMENT_BYTES
 from tests.simulation.database import Client, Database, Seeded
-from tests.simulation.faults import (
-    BUSY_MANY,
-    BUSY_ONE,
-    CALL_SECONDS_MAX,
-    KILLS,
-    LASTING,
-    OUTAGES,
-    SLOW_SECONDS_MAX,
-    Caller,
-)
+from tests.simulation.faults import STALE_READS, Caller
+from tests.simulation.watch import Moved
+from tests.simulation.world.faulty_client import TABLES, FaultyClient
 from tests.simulation.world.place import INDEX_TRAILS_SECONDS, Row, Timeline
 from tests.simulation.world.plan import Plan
 from tests.simulation.world.play import World
 
-TABLES = Tables()
-PAGE_ITEMS = 3
-"""DynamoDB ends a page at 1 MB; a page may be as short as one item."""
-
-OUTAGE_SECONDS = 20.0
-WRITES = frozenset({"put_item", "update_item"})
 INDEX = {
     "IndexName": "UserIdIndex",
     "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}, {"AttributeName": "postedAt", "KeyType": "RANGE"}],
     "Projection": {"ProjectionType": "ALL"},
 }
+
+
+@define(eq=False)
+class CountedStaleness:
+    """Stale by the seed, and how often it really was: ``count`` is the world's."""
+
+    seeded: Seeded
+    count: Counter[str] = Factory(Counter)
+
+    def back(self, table: str, index: str | None, versions: int) -> int:
+        """Return how many versions back to look."""
+        back = self.seeded.back(table, index, versions)
+        self.count[STALE_READS[index is not None]] += back > 0
+        return back
 
 
 @define(eq=False)
@@ -58,14 +59,20 @@ class StrictPlace:
     jobs_bytes: int = 1
     seed: int = 0
     give_way: Callable[[], None] = field(default=lambda: None)
+    staleness: CountedStaleness = field(init=False)
     database: Database = field(init=False)
     client: Client = field(init=False)
     committed: dict[tuple[str, int], float] = Factory(dict)
+    moved: list[Moved] = Factory(list)
+
+    @staleness.default
+    def _staleness(self) -> CountedStaleness:
+        return CountedStaleness(Seeded(Random(self.seed)))
 
     @database.default
     def _database(self) -> Database:
         time = self.timeline
-        return Database(lambda: time.steady, Seeded(Random(self.seed)), memory_seconds=INDEX_TRAILS_SECONDS)
+        return Database(lambda: time.steady, self.staleness, memory_seconds=INDEX_TRAILS_SECONDS)
 
     @client.default
     def _client(self) -> Client:
@@ -125,8 +132,13 @@ class StrictPlace:
         """The database keeps earlier versions itself."""
 
     def entries(self) -> list[Row]:
-        """Return all entries as they are stored."""
-        return list(self._rows(TABLES.ledger))
+        """Return all entries as they are stored, but for their explanations."""
+        return [{name: value for name, value in row.items() if name != EXPLANATION} for row in self._rows(TABLES.ledger)]
+
+    def words(self) -> dict[tuple[str, int], Mapping[str, str]]:
+        """Return the explanations by the entries on which they stand."""
+        rows = self._rows(TABLES.ledger)
+        return {(row["reference"], int(row["sequence"])): row[EXPLANATION] for row in rows if EXPLANATION in row}
 
     def rows(self) -> tuple[Mapping[str, Row], Mapping[str, Row]]:
         """Return the rows of Jobs and of Credits."""
@@ -135,6 +147,28 @@ class StrictPlace:
 
     def _rows(self, table: str) -> Iterator[Row]:
         yield from map(decode_item, self.client.scan(TableName=table, ConsistentRead=True)["Items"])
+
+    def entry(self, item: Mapping[str, Any]) -> Row | None:
+        """Return what stands at the key of an item of the ledger."""
+        key = {name: item[name] for name in KEYS["ledger"]}
+        found = self.client.get_item(TableName=TABLES.ledger, Key=key, ConsistentRead=True)
+        return decode_item(found["Item"]) if "Item" in found else None
+
+    def left_of(self, user: str) -> Decimal | None:
+        """Return what is left of a user's credits; None where there is no row."""
+        key = encode_item({"userId": user})
+        found = self.client.get_item(TableName=TABLES.credits, Key=key, ConsistentRead=True)
+        return decode_item(found["Item"]).get("remaining", Decimal(0)) if "Item" in found else None
+
+    def movement(self, item: Mapping[str, Any], known: set[str]) -> Moved | None:
+        """Return what an entry moved that was just committed; None for one that moves nothing."""
+        row = decode_item(item)
+        user, amount = row["userId"], row["amount"]
+        if not amount or row["source"] == Source.REPAIR.value:
+            return None
+        flags = frozenset(anomaly["name"] for anomaly in row.get("anomalies", ()))
+        left = self.left_of(user) or Decimal(0)
+        return Moved(row["reference"], row["sequence"], user, amount, flags, user in known, left)
 
     def wrong(self) -> list[str]:
         """Return what the service would have refused as senseless."""
@@ -159,92 +193,11 @@ def strict_store(place: StrictPlace, caller: Caller) -> DynamoStore:
     return DynamoStore(FaultyClient(place, caller), TABLES, caller.clock())  # type: ignore[arg-type]  it answers any call
 
 
-@define(eq=False)
-class FaultyClient:
-    """A client of DynamoDB whose requests meet faults."""
-
-    place: StrictPlace
-    caller: Caller
-    outage: tuple[float, str] = (0.0, "")
-    """Until when (steady seconds) every request meets the same fault."""
-
-    def __getattr__(self, operation: str) -> Any:
-        return lambda **request: self._send(operation, request)
-
-    def close(self) -> None:
-        """There is no connection to close."""
-
-    def _send(self, operation: str, request: dict[str, Any]) -> Any:
-        caller = self.caller
-        caller.give_way()
-        caller.timeline.pass_by(caller.dice.chance.random() * CALL_SECONDS_MAX)
-        until, lasting = self.outage
-        fault = lasting if caller.timeline.steady < until else caller.dice.fault()
-        if fault is None:
-            return self._act(operation, request)
-        if fault == KILLS[0]:
-            caller.die(fault)
-        return self._with(fault, operation, request)
-
-    def _with(self, fault: str, operation: str, request: dict[str, Any]) -> Any:
-        caller = self.caller
-        answer = self._act(operation, request) if fault in DONE else None
-        if fault == KILLS[1]:
-            caller.die(fault)
-        caller.dice.count[fault] += 1
-        if fault == "slow answer":
-            caller.timeline.pass_by(caller.dice.chance.random() * SLOW_SECONDS_MAX)
-            caller.give_way()
-            return answer
-        if not self.outage[1] and caller.dice.chance.random() < OUTAGES:
-            self.outage = caller.timeline.steady + OUTAGE_SECONDS, fault
-            caller.dice.count[LASTING] += 1
-        raise self._error(fault, operation, request)
-
-    def _error(self, fault: str, operation: str, request: dict[str, Any]) -> Exception:
-        if fault.startswith("no answer"):
-            return NoAnswerError(fault)
-        if fault == "server error":
-            return ServiceError("InternalServerError", fault, 500, [])
-        if fault == "conflict" and operation == "transact_write_items":
-            return self._conflict(len(request["TransactItems"]))
-        if fault == "conflict" and operation in WRITES:
-            return ServiceError("TransactionConflictException", fault, 400, [])
-        return ServiceError("ProvisionedThroughputExceededException", fault, 400, [])
-
-    def _conflict(self, items: int) -> ServiceError:
-        chance, count = self.caller.dice.chance, self.caller.dice.count
-        busy = {int(chance.random() * items), *(number for number in range(items) if chance.random() < 0.3)}
-        count[BUSY_ONE if len(busy) == 1 else BUSY_MANY] += 1
-        reasons = [{"Code": "TransactionConflict" if number in busy else "None"} for number in range(items)]
-        return ServiceError("TransactionCanceledException", "conflict", 400, reasons)
-
-    def _act(self, operation: str, request: dict[str, Any]) -> Any:
-        database = self.place.database
-        if operation in {"scan", "query"}:
-            request = {"Limit": PAGE_ITEMS, **request}
-        database.between = self.caller.crew.switch
-        answer = getattr(self.place.client, operation)(**request)
-        if operation == "transact_write_items":
-            self.caller.posted_by_scan += sum(map(_is_a_scans, request["TransactItems"]))
-        if operation == "describe_table":
-            answer = {"Table": {**answer["Table"], "TableSizeBytes": self.place.jobs_bytes}}
-        return answer
-
-
-DONE = frozenset({KILLS[1], "no answer, all done", "slow answer"})
-
-
-def _is_a_scans(action: Mapping[str, Any]) -> bool:
-    """Say whether an action puts an entry, and no flag, for a row that a scan read."""
-    item = action.get("Put", {}).get("Item", {})
-    return item.get("source") == {"S": Source.SCAN.value} and item.get("type") != {"S": EntryType.FLAG.value}
-
-
 def strict_world(plan: Plan) -> World:
     """Return the world of a plan on the strict database."""
     timeline = Timeline()
     place = StrictPlace(timeline, plan.segments * SEGMENT_BYTES, plan.seed)
     world = World(plan, timeline=timeline, place=place, reach=strict_store)
+    place.staleness.count = world.count
     place.give_way = lambda: world.crew.switch()  # noqa: PLW0108  each round has a crew of its own
     return world

@@ -1,87 +1,196 @@
-"""The policies of the world: one grammar, several edits that are deployed one after the other, and their terms in figures.
+"""The policies of the world: one policy, and the edits of it that people deploy one after the other.
 
-The judge sees ``Terms`` alone; the engine sees the text.
+A policy is written here as a document. The engine gets its text; the judge reads the document as a person reads the file.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
-from fractions import Fraction
-
-from attrs import frozen
+import json
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
 
 from engine.policy import Policy, parse_policy
 
-CHANGED_AT = "2026-01-05T07:00:00Z"
-"""From this instant on the second row of prices counts."""
+Document = dict[str, Any]
 
-TEXT = """\
-version: 1
-name: video
-event: {{job: detail.jobId, user: detail.userId, time: time, reference: detail.purchaseId}}
-money: {{places: 4, rounding: half-even}}
-prices:
-  unit:
-    - {{effective: 2025-01-01T00:00:00Z, by: detail.model, rates: {{default: "{default}", pro: "{pro}"}}}}
-    - {{effective: 2026-01-05T07:00:00Z, by: detail.model, rates: {{default: "{later}", pro: "{pro}"}}}}
-rules:
-  - name: debit
-    match: {{source: [app], detail-type: [rendered]}}
-    action: debit
-    charge: {{price: unit, quantity: detail.seconds, minimum: "{minimum}", maximum: "{maximum}"}}
-  - {{name: whole, match: {{source: [app], detail-type: [failed]}}, action: refund, refund: {{percent: 100}}}}
-  - name: part
-    match: {{source: [app], detail-type: [cancelled]}}
-    action: refund
-    refund: {{percent: {percent}, within: {minutes}m}}
-  - name: grant
-    match: {{source: [app], detail-type: [purchased]}}
-    action: grant
-    grant: {{quantity: detail.credits, maximum: "1000"}}
-  - name: revoke
-    match: {{source: [app], detail-type: [revoked]}}
-    action: revoke
-    revoke: {{amount: detail.amount, series: refunds}}
-  - {{name: tests, match: {{detail: {{jobId: [{{prefix: test-}}]}}}}, action: flag, reason: a test}}
-overdraft: {overdraft}
-unknown_user: {unknown_user}
-unknown_job: flag
-anomalies:
-  - {{name: dear, match: {{charge: {{amount: [{{numeric: [">", 2]}}]}}}}}}
-  - {{name: unusual, outlier: {{value: charge.amount, group: detail.model, mads: 3, samples: 5}}}}
-  - {{name: burst, match: {{detail-type: [rendered]}}, frequency: {{same: detail.userId, more_than: 2, within: 1h}}}}
-catch_up:
-  - {{when: {{status: [completed]}}, event: {{source: app, detail-type: rendered, time: updatedAt}}}}
-  - {{when: {{status: [failed]}}, event: {{source: app, detail-type: failed, time: updatedAt}}}}
-  - {{when: {{status: [cancelled]}}, event: {{source: app, detail-type: cancelled, time: updatedAt}}}}
-catch_up_ignore: [queued, rendering]
-"""
+BEGAN, CHANGED_AT, SALE_AT, SALE_ENDS_AT = (f"2026-01-05T{hour:02}:00:00Z" for hour in (0, 7, 8, 10))
+"""From these instants on another row of prices counts; from the last on the one before the sale."""
 
 
-@frozen
-class Terms:
-    """What one edit of the policy says, as it is written there."""
-
-    default: str = "0.1"
-    later: str = "0.1237"
-    pro: str = "0.25"
-    minimum: str = "0.01"
-    maximum: str = "5"
-    percent: int = 50
-    minutes: int = 600
-
-    def rate(self, model: str, at: str) -> Fraction:
-        """Return what a second of a model costs at an instant."""
-        return Fraction(self.pro if model == "pro" else self.later if at >= CHANGED_AT else self.default)
+def _debit(name: str, kind: str, **charge: Any) -> Document:
+    return {"name": name, "match": {"source": ["app"], "detail-type": [kind]}, "action": "debit", "charge": charge}
 
 
-EDITS = (
-    Terms(),
-    Terms(default="0.05", later="0.0613", percent=33, minutes=90),
-    Terms(later="0.2", pro="0.5", minimum="0.5", percent=75, minutes=2000),
+def _other(name: str, kind: str, action: str, **terms: Any) -> Document:
+    return {"name": name, "match": {"source": ["app"], "detail-type": [kind]}, "action": action, action: terms}
+
+
+def _row(status: str, kind: str) -> Document:
+    return {"when": {"status": [status]}, "event": {"source": "app", "detail-type": kind, "time": "updatedAt"}}
+
+
+BASE: Document = {
+    "version": 1,
+    "name": "video",
+    "event": {"job": "detail.jobId", "user": "detail.userId || row.userId", "time": "time", "reference": "detail.purchaseId"},
+    "money": {"places": 4, "rounding": "half-even"},
+    "prices": {
+        "unit": [
+            {
+                "effective": BEGAN,
+                "by": ["detail.model", "detail.resolution"],
+                "rates": {"default": "0.1", "pro": {"default": "0.25", "4k": "0.4"}},
+            },
+            {"effective": CHANGED_AT, "changes": {"default": "0.1237", "pro": {"4k": None}, "veo": {"default": "0.15"}}},
+            {"effective": SALE_AT, "until": SALE_ENDS_AT, "changes": {"default": "0.05", "pro": {"hd": "0.2"}}},
+        ],
+        "plan": [
+            {"effective": BEGAN, "by": "row.plan", "rates": {"default": "0.02", "gold": "0.01"}},
+            {"effective": CHANGED_AT, "changes": {"gold": "0.03"}},
+        ],
+        "input": [{"effective": BEGAN, "by": "detail.model", "rates": {"default": "0.003", "pro": "0.00333"}}],
+        "output": [
+            {"effective": BEGAN, "rates": {"default": [{"up_to": 60, "rate": "0.01"}, {"rate": "0.008"}]}},
+            {
+                "effective": SALE_AT,
+                "tiers": "volume",
+                "rates": {"default": [{"up_to": 60, "rate": "0.02"}, {"rate": "0.007"}]},
+            },
+        ],
+    },
+    "rules": [
+        _debit("debit", "rendered", price="unit", quantity="detail.seconds", minimum="0.01", maximum="5"),
+        {**_debit("hook", "hooked", price="plan", quantity="multiply(detail.count, row.size)"), "repeats": "ignore"},
+        _debit(
+            "answer",
+            "answered",
+            components=[
+                {"price": "input", "quantity": "detail.input"},
+                {"price": "output", "quantity": "detail.output"},
+                {"amount": "0.00125"},
+            ],
+            priced_at="detail.submitted",
+            minimum="0.05",
+        ),
+        _other("whole", "failed", "refund", percent=100),
+        _other("part", "cancelled", "refund", percent=50, within="10h"),
+        _other("credit", "credited", "refund", amount="detail.back"),
+        _other("share", "broken", "refund", percent="detail.missing", within="3h"),
+        _other("grant", "purchased", "grant", components=[{"quantity": "detail.credits"}, {"amount": "2.5"}], maximum="1000"),
+        _other("revoke", "revoked", "revoke", amount="detail.amount", series="refunds"),
+        _other("dispute", "disputed", "revoke", percent="detail.percent"),
+        {"name": "tests", "match": {"detail": {"jobId": [{"prefix": "test-"}]}}, "action": "flag", "reason": "a test"},
+    ],
+    "unknown_job": "flag",
+    "anomalies": [
+        {"name": "dear", "match": {"charge": {"amount": [{"numeric": [">", 2]}]}}},
+        {"name": "unusual", "outlier": {"value": "charge.amount", "group": "detail.model", "mads": 3, "samples": 5}},
+        {
+            "name": "burst",
+            "match": {"detail-type": ["rendered"]},
+            "frequency": {"same": "detail.userId", "more_than": 2, "within": "1h"},
+        },
+    ],
+    "catch_up": [
+        _row("completed", "rendered"),
+        _row("delivered", "hooked"),
+        _row("answered", "answered"),
+        _row("failed", "failed"),
+        _row("cancelled", "cancelled"),
+        _row("broken", "broken"),
+    ],
+    "catch_up_ignore": ["queued", "rendering"],
+}
+
+
+# --- edits ------------------------------------------------------------------------------------------------------------
+
+
+def _rule(policy: Document, name: str) -> Document:
+    return next(rule for rule in policy["rules"] if rule["name"] == name)
+
+
+def _cheaper(policy: Document) -> None:
+    """Lower rates from the beginning, smaller refunds, and windows where there were none."""
+    policy["prices"]["unit"][0]["rates"]["default"] = "0.05"
+    policy["prices"]["unit"][1]["changes"] = {"default": "0.0613", "pro": "0.11"}
+    policy["prices"]["plan"][0]["rates"] = {"default": "0.015", "gold": "0.0025"}
+    _rule(policy, "part")["refund"] = {"percent": 33, "within": "90m"}
+    _rule(policy, "credit")["refund"]["within"] = "1h"
+    _rule(policy, "whole")["refund"]["within"] = "4h"
+
+
+def _dearer(policy: Document) -> None:
+    """Higher rates and bounds; a refund and a revoke of a figure that the event no longer says."""
+    policy["prices"]["unit"][0]["rates"] = {"default": "0.2", "pro": {"default": "0.5"}}
+    policy["prices"]["unit"][1]["changes"] = {"pro": {"4k": "0.9"}}
+    _rule(policy, "debit")["charge"] |= {"minimum": "0.5", "maximum": "20"}
+    _rule(policy, "part")["refund"] = {"percent": 75, "within": "34h"}
+    _rule(policy, "share")["refund"] = {"amount": "1.5"}
+    _rule(policy, "revoke")["revoke"] = {"percent": 30, "series": "refunds"}
+
+
+def _other_quantities(policy: Document) -> None:
+    """Other figures of the events are asked for."""
+    _rule(policy, "debit")["charge"]["quantity"] = "detail.frames"
+    _rule(policy, "hook")["charge"]["quantity"] = "multiply(detail.count, `4`)"
+    _rule(policy, "answer")["charge"] = {"price": "output", "quantity": "detail.input", "maximum": "3"}
+    _rule(policy, "dispute")["revoke"] = {"amount": "detail.percent"}
+
+
+def _other_selectors(policy: Document) -> None:
+    """Rates by other words, in another order."""
+    rates = {"default": "0.11", "4k": {"default": "0.3", "veo": "0.35"}}
+    policy["prices"]["unit"] = [{"effective": BEGAN, "by": ["detail.resolution", "detail.model"], "rates": rates}]
+    policy["prices"]["input"][0] |= {"by": "row.plan", "rates": {"default": "0.004", "gold": "0.002"}}
+
+
+def _repeats_are_ignored(policy: Document) -> None:
+    """Every debit ignores repeats from now on."""
+    for name in ("debit", "answer"):
+        _rule(policy, name)["repeats"] = "ignore"
+
+
+def _repeats_count(policy: Document) -> None:
+    """Repeats of the hook are ignored no more."""
+    del _rule(policy, "hook")["repeats"]
+
+
+def _renamed(policy: Document) -> None:
+    """Rules have other names, and a series."""
+    for name in ("debit", "hook", "answer", "whole", "share", "grant", "revoke"):
+        _rule(policy, name)["name"] = f"{name}-renamed"
+    _rule(policy, "revoke-renamed")["revoke"]["series"] = "returned"
+    policy["prices"]["unit"][0]["rates"]["default"] = "0.3"
+
+
+CHANGES: tuple[Callable[[Document], None], ...] = (
+    lambda _policy: None,
+    _cheaper,
+    _dearer,
+    _other_quantities,
+    _other_selectors,
+    _repeats_are_ignored,
+    _repeats_count,
+    _renamed,
 )
+EDITS = len(CHANGES)
+
+
+@functools.cache
+def document_of(edit: int, overdraft: str, unknown_user: str) -> Document:
+    """Return an edit of the policy."""
+    policy = deepcopy({**BASE, "overdraft": overdraft, "unknown_user": unknown_user})
+    CHANGES[edit](policy)
+    return policy
+
+
+def text_of(edit: int, overdraft: str, unknown_user: str) -> str:
+    """Return its text: JSON is YAML too."""
+    return json.dumps(document_of(edit, overdraft, unknown_user), indent=1)
 
 
 @functools.cache
@@ -91,16 +200,7 @@ def policy_of(edit: int, overdraft: str, unknown_user: str) -> Policy:
 
 
 @functools.cache
-def text_of(edit: int, overdraft: str, unknown_user: str) -> str:
-    """Return the text of an edit."""
-    terms = EDITS[edit]
-    written = {name: getattr(terms, name) for name in ("default", "later", "pro", "minimum", "maximum", "percent", "minutes")}
-    return TEXT.format(**written, overdraft=overdraft, unknown_user=unknown_user)
-
-
-@functools.cache
-def terms_by_policy(overdraft: str, unknown_user: str) -> Mapping[str, Terms]:
-    """Return the terms by what an entry names as its policy: the name and the first twelve digits of the text's SHA-256."""
-    texts = [text_of(edit, overdraft, unknown_user) for edit in range(len(EDITS))]
-    digests = [hashlib.sha256(text.encode()).hexdigest()[:12] for text in texts]
-    return {f"video@{digest}": terms for digest, terms in zip(digests, EDITS, strict=True)}
+def policies_by_name(edits: frozenset[int], overdraft: str, unknown_user: str) -> Mapping[str, Document]:
+    """Return edits by what an entry names as its policy: the name and the first twelve digits of the text's SHA-256."""
+    texts = [(text_of(edit, overdraft, unknown_user), document_of(edit, overdraft, unknown_user)) for edit in sorted(edits)]
+    return {f"video@{hashlib.sha256(text.encode()).hexdigest()[:12]}": document for text, document in texts}

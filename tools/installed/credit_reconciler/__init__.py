@@ -11,11 +11,23 @@ import os
 import sys
 
 
+def command() -> None:
+    """Run the ``reconciler`` command, and end this process."""
+    _find_engine()
+    from engine.cli import command as run  # noqa: PLC0415  now it is found
+
+    run()
+
+
 def main() -> None:
-    """Run the ``reconciler`` command."""
+    """Run the ``reconciler`` command. Raises SystemExit."""
+    _find_engine()
+    from engine.cli import main as run  # noqa: PLC0415  as above
+
+    run()
+
+
+def _find_engine() -> None:
     folder = os.path.dirname(__file__)  # noqa: PTH120  pathlib takes longer to import than help to print
     if os.path.isdir(f"{folder}/engine"):  # noqa: PTH112  in a checkout the engine is not in here, and is found anyway
         sys.path.insert(0, folder)
-    from engine.cli import main as run  # noqa: PLC0415  now it is found
-
-    run()

@@ -1,0 +1,177 @@
+"""Deliberate bugs, three behind each door: a door that finds none of them would find nothing else.
+
+``python -m tests.fuzz.plants`` prints after how many inputs each is found.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
+
+from attrs import frozen
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+import handler
+from engine.anomalies.explain import fallback
+from engine.anomalies.explain.run import Explainer, Record
+from engine.cli import event_lines
+from engine.cli.replay import _Run
+from engine.domain import documents, instants, money
+from engine.ledger.dynamodb import attributes
+from engine.ledger.dynamodb.explanations import DynamoExplanationStore
+from engine.policy import source
+from engine.policy.expressions import closures, standard
+from engine.policy.patterns import arrays, leaves, wildcards
+from engine.rating import assess
+from engine.reconcile import dead_letters, reconciler
+from engine.reconcile.batch import EventBatch
+from tests.fuzz.door import Door
+from tests.fuzz.doors import door as door_of
+
+INPUTS_MAX = 20_000
+
+type Broken = Callable[[Any], Any]
+
+
+@frozen
+class Plant:
+    """A deliberate bug behind a door: ``broken`` makes of what stands at ``name`` of ``place`` what takes its place."""
+
+    door: str
+    says: str
+    place: Any
+    name: str
+    broken: Broken
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Let it be at work for a while."""
+        if isinstance(self.place, dict):
+            change: Any = patch.dict(self.place, {self.name: self.broken(self.place[self.name])})
+        else:
+            change = patch.object(self.place, self.name, self.broken(vars(self.place)[self.name]))
+        with change:
+            yield
+
+
+def always(value: Any) -> Broken:
+    """Return what puts a function there that always answers the same."""
+    return lambda _: lambda *_args, **_more: value
+
+
+def put(value: Any) -> Broken:
+    """Return what puts a value there."""
+    return lambda _: value
+
+
+def first_failure_alone(old: Any) -> Any:
+    """Let only the first of the records that failed come back."""
+    return lambda self, *given_: old(self, *given_)[:1]
+
+
+def unguarded(_: Any) -> Any:
+    """Read a record of the stream as if only entries came."""
+
+    def read(self: Explainer, raw: Any) -> Record | None:
+        inserted = self.explanations.inserted(raw)
+        return Record(*inserted) if inserted is not None and inserted[0].anomalies else None
+
+    return read
+
+
+def from_where_it_was(text: str, literals: list[str], start: int, end: int) -> bool:
+    """Look for each literal of a wildcard without going on behind the one before."""
+    return all(text.find(literal, start, end) >= 0 for literal in literals)
+
+
+def without_rejecting(self: Any, event: Any, _error: Exception) -> None:
+    """Count a reject and write it nowhere."""
+    del event
+    self.summary.rejected += 1
+    self.summary.rejects.touch()
+
+
+PLANTS = (
+    Plant("handler", "a set of sources, and a list in the place of one", handler, "SCHEDULERS", frozenset),
+    Plant("handler", "control characters in the names of jobs", assess, "_identifier_problem", always(None)),
+    Plant("handler", "a time ahead of the clock counts", assess.EventReader, "refuse_ahead", always(None)),
+    Plant("queue", "only one message comes back", reconciler.Reconciler, "batch", first_failure_alone),
+    Plant("queue", "a fraction keeps all digits", documents, "JSON", put(json.JSONDecoder(parse_float=Decimal))),
+    Plant("queue", "an event that waits is forgotten", EventBatch, "_work_through", lambda old: lambda self, all_: old(
+        self, {name: items[:1] for name, items in all_.items()})),
+    Plant("loader", "nesting without a bound", source, "DEPTH_MAX", put(10**9)),
+    Plant("loader", "lines that end with a line feed alone", source, "LINE_BREAK", put(re.compile("\n"))),
+    Plant("loader", "messages with line breaks", source, "_on_one_line", lambda _: lambda text: f"{text}\n"),
+    Plant("patterns", "a wildcard finds its parts in any order", wildcards, "_holds_in_order", put(from_where_it_was)),
+    Plant("patterns", "a letter is lowered to be compared", leaves, "_either_case", put(lambda sign: re.escape(sign.lower()))),
+    Plant("patterns", "fields agree across elements", arrays, "_inside", put(lambda _item, place, *_: place)),
+    Plant("expressions", "0 gives way", closures, "is_false", put(lambda value: not value)),
+    Plant("expressions", "not of 0 is true", closures, "negated", put(lambda value: not value)),
+    Plant("expressions", "a text has its bytes for a length", standard.STANDARD, "length", lambda old: (
+        old[0], lambda value: len(value.encode()) if isinstance(value, str) else len(value))),
+    Plant("stream", "what is no entry is an exception", Explainer, "_read", unguarded),
+    Plant("stream", "nothing is open", DynamoExplanationStore, "is_open", always(False)),
+    Plant("stream", "words as the event has them", fallback, "cleaned", put(lambda text, _characters: text)),
+    Plant("numbers", "39 digits", money, "fits", always(True)),
+    Plant("numbers", "whatever Python's parser takes", instants, "INSTANT", put(re.compile(".*", re.DOTALL))),
+    Plant("numbers", "zeros lost of whole numbers", attributes, "_canonical", put(lambda number: f"{number.normalize():f}")),
+    Plant("files", "bytes that are no text are replaced", event_lines, "BYTES_KEPT", put("replace")),
+    Plant("files", "a reject is lost", _Run, "_reject", put(without_rejecting)),
+    Plant("files", "a letter's context is an object", dead_letters, "_object", put(lambda content, name: content.get(name))),
+)  # fmt: skip
+
+
+def found_after(plant: Plant, inputs_max: int = INPUTS_MAX, chance: int = 1) -> int | None:
+    """Return how many inputs by chance it takes until the door finds a plant; None where none does."""
+    door = door_of(plant.door)
+    asked = 0
+
+    @seed(chance)
+    @settings(
+        max_examples=inputs_max, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+    )
+    @given(door.inputs)
+    def look(given_: Any) -> None:
+        nonlocal asked
+        if found:
+            return
+        asked += 1
+        if not stands(door, given_):
+            found.append(asked)
+            raise _Found
+
+    found: list[int] = []
+    with plant.at_work(), suppress(_Found):
+        look()
+    return found[0] if found else None
+
+
+class _Found(Exception):
+    """The plant was found."""
+
+
+def stands(door: Door, given_: Any) -> bool:
+    """Say whether all holds of an input."""
+    try:
+        door.watched(given_)
+    except Exception:  # noqa: BLE001  whatever it is, it tells the plant
+        return False
+    return True
+
+
+def main() -> None:
+    """Print after how many inputs each plant is found."""
+    for plant in PLANTS:
+        inputs = found_after(plant)
+        sys.stdout.write(f"{plant.door:<12} {plant.says:<52} {inputs or 'never':>8}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

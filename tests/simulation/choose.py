@@ -1,0 +1,75 @@
+"""Finds for each mutant the first seed that catches it, and writes the corpus and the table of docs/proof.md.
+
+``python -m tests.simulation.choose`` looks for those whose seed no longer catches them, or that have none; ``--all`` for all.
+A seed is a history only as long as the planner stays: so what is kept of a failure is the bug, as a mutant, and its seed is
+found again. Exit status 1 where a mutant is not caught within its number of seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from tests.simulation.mutants import MUTANTS, caught
+
+CORPUS = Path(__file__).parent / "corpus.txt"
+PROOF = Path(__file__).parents[2] / "docs" / "proof.md"
+CATCHES = "catches: "
+BEGIN, END = "<!-- mutants -->\n", "<!-- end of mutants -->\n"
+HEAD = """\
+# Seeds that `make test` plays. Each ends right; a line that says `catches` names the mutant (mutants/) that its history
+# catches. Its seed is the first one that does: from seed 0 on it takes one history more than its number.
+# `python -m tests.simulation.choose` finds them anew where the plans of all seeds have changed (world/plan.py).
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.choose", description=__doc__)
+    parser.add_argument("--all", action="store_true", help="look for the first seed of every mutant, whatever the corpus says")
+    options = parser.parse_args(arguments)
+    known = {} if options.all else {name: seed for name, seed in seeds().items() if name in MUTANTS}
+    found = dict(_found(known))
+    _write(found)
+    return 0 if len(found) == len(MUTANTS) else 1
+
+
+def seeds() -> dict[str, int]:
+    """Return the seeds of the corpus by the mutant that each one catches."""
+    lines = (line.partition(CATCHES) for line in CORPUS.read_text().splitlines())
+    return {name: int(seed) for seed, found, name in lines if found}
+
+
+def _found(known: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    for name, mutant in MUTANTS.items():
+        if name in known and caught(mutant, [known[name]]):
+            yield name, known[name]
+            continue
+        tried = caught(mutant, range(mutant.seeds_max))
+        sys.stderr.write(f"{name}: {'not caught' if tried is None else f'seed {tried - 1}'}\n")
+        if tried is not None:
+            yield name, tried - 1
+
+
+def _write(found: Mapping[str, int]) -> None:
+    others = [line for line in CORPUS.read_text().splitlines() if line and CATCHES not in line and not line.startswith("#")]
+    lines = [f"{seed:<6} {CATCHES}{name}" for name, seed in found.items()]
+    CORPUS.write_text(HEAD + "".join(f"{line}\n" for line in [*lines, *others]))
+    before, _, rest = PROOF.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    PROOF.write_text(f"{before}{BEGIN}\n{table(found)}\n{end}{after}")
+
+
+def table(found: Mapping[str, int]) -> str:
+    """Return the table of the mutants: what each does wrong, in which world it is seen, and how many histories it takes."""
+    rows: Iterable[str] = (
+        f"| {name} | {'strict' if MUTANTS[name].is_strict else 'memory'} | {seed + 1} | {MUTANTS[name].seeds_max} |\n"
+        for name, seed in found.items()
+    )
+    return "| mutant | world | histories | at most |\n| --- | --- | --- | --- |\n" + "".join(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

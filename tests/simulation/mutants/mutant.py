@@ -1,0 +1,67 @@
+"""What a deliberate bug is, and how many histories it takes until one of them ends wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from attrs import frozen
+
+from engine.ledger.dynamodb import marks
+from tests.simulation.history import play
+from tests.simulation.world.plan import plan_of
+from tests.simulation.world.strict import strict_world
+
+type Broken = Callable[[Any], Any]
+
+
+@frozen
+class Mutant:
+    """A deliberate bug: ``broken`` makes of what stands at ``name`` of ``place`` what takes its place.
+
+    ``is_strict``: only the strict database shows it. ``seeds_max`` histories are enough to catch it, whichever they are.
+    """
+
+    place: Any
+    name: str
+    broken: Broken
+    is_strict: bool = False
+    seeds_max: int = 300
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Let it be at work for a while."""
+        _forget()
+        try:
+            with patch.object(self.place, self.name, self.broken(vars(self.place)[self.name])):
+                yield
+        finally:
+            _forget()
+
+    def is_caught_by(self, seed: int) -> bool:
+        """Say whether the history of a seed ends wrong; the mutant has to be at work."""
+        plan = plan_of(seed)
+        return bool(play(plan, strict_world(plan) if self.is_strict else None).wrong)
+
+
+def _forget() -> None:
+    """The engine keeps the texts of its conditions by what they ask for."""
+    marks._condition.cache_clear()  # noqa: SLF001  nothing else forgets them
+
+
+def caught(mutant: Mutant, seeds: Iterable[int]) -> int | None:
+    """Return how many seeds it took until a history ended wrong; None where none did."""
+    with mutant.at_work():
+        return next((tried for tried, seed in enumerate(seeds, start=1) if mutant.is_caught_by(seed)), None)
+
+
+def always(value: Any) -> Broken:
+    """Return what answers everything with ``value``."""
+    return lambda _old: lambda *_values, **_named: value
+
+
+def instead(value: Any) -> Broken:
+    """Return what takes the place of a constant."""
+    return lambda _old: value

@@ -1,0 +1,80 @@
+"""What the tables alone cannot tell in the end: whether each posting was allowed when it was made, and what was given up.
+
+Whoever reaches the tables takes down each entry that was committed, with the user's row right after it (``Moved``); here it
+is judged, by the rules of the design alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from tests.simulation.world.play import World
+
+OUR_MARKS = frozenset({"reconciled", "reconciledStatus", "reconciledSequence"})
+OVERDRAFT, UNKNOWN_USER = "overdraft", "unknown-user"
+
+
+@frozen
+class Moved:
+    """An entry that was committed and moved a balance, and what was left of it then."""
+
+    reference: str
+    sequence: int
+    user: str
+    amount: Decimal
+    flags: frozenset[str]
+    had_row: bool
+    left: Decimal
+
+
+def watched(world: World) -> Iterator[str]:
+    """Yield what was done that must not be done, whatever the tables say in the end."""
+    for moved in world.place.moved:
+        where = f"{moved.reference}: entry {moved.sequence} of {moved.amount:f}"
+        yield from (f"{where} {problem}" for problem in problems(moved, world.plan.overdraft, world.plan.unknown_user))
+    yield from _rows_as_written(world)
+    for event, reason in world.queue.given_up:
+        if not reason.startswith("event "):
+            yield f"{event}: makes sense, and was given up: {reason}"
+
+
+def problems(moved: Moved, overdraft: str, unknown_user: str) -> Iterator[str]:
+    """Yield what is wrong with a movement under a policy.
+
+    A charge that is not covered waits where the policy says so; what goes through is flagged. Nobody without a row is charged
+    where the policy refuses that.
+    """
+    is_flagged, is_short = OVERDRAFT in moved.flags, moved.left < 0
+    if moved.amount < 0 and overdraft != "allow" and moved.had_row:
+        if is_short and not is_flagged:
+            yield f"leaves {moved.left:f}, and no flag says so"
+        if is_flagged and not is_short:
+            yield f"leaves {moved.left:f}, and is flagged as not covered"
+    if moved.amount < 0 and is_short and overdraft == "refuse" and moved.reference.startswith("job#"):
+        yield f"leaves {moved.left:f}; it should wait"
+    if not moved.had_row and unknown_user == "refuse":
+        yield f"moves the balance of {moved.user}, who has none"
+    if moved.had_row is (UNKNOWN_USER in moved.flags):
+        yield f"says {'that' if moved.had_row else 'nothing of it that'} {moved.user} has no balance, wrongly"
+
+
+def _rows_as_written(world: World) -> Iterator[str]:
+    """Rows of Jobs say what applications wrote, and beside it our marks alone."""
+    written: dict[str, Mapping[str, Any]] = {}
+    for job, kind, row, _ in world.written:
+        written[job] = row if kind == "put" else {**written.get(job, {}), **row}
+    jobs, _ = world.place.rows()
+    for job in sorted(jobs.keys() | written.keys()):
+        said, right = (_of_the_application(rows.get(job, {})) for rows in (jobs, written))
+        if said != right or job not in written:
+            yield f"{job}: its row in Jobs says {said}; {right or 'nothing'} was written"
+
+
+def _of_the_application(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is not ours, without what is missing: a place may write None or leave it out."""
+    return {name: value for name, value in row.items() if name not in OUR_MARKS and value is not None}
