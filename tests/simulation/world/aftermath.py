@@ -80,8 +80,7 @@ class Aftermath:
         """The policy that has priced each event first, by the event's name."""
         plan = self.world.plan
         by_identity = {
-            policy.identity: policy
-            for policy in (policy_of(edit, plan.overdraft, plan.unknown_user) for edit in range(EDITS))
+            policy.identity: policy for policy in (policy_of(edit, plan.overdraft, plan.unknown_user) for edit in range(EDITS))
         }
         entries = [entry for entry in self.world.place.entries() if entry["policy"] in by_identity]
         first: dict[Any, Policy] = {}
