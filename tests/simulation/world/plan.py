@@ -93,6 +93,9 @@ class Plan:
             yield from each.steps
 
 
+JOBS = (3, 6, 9, 12)
+"""How many jobs a history has, each as likely, where not everybody is at work on one: so it has 21 events on average."""
+
 HOT = 0.2
 OFTEN = (0.0, 0.01, 0.04, 0.12, 0.25)
 
@@ -132,7 +135,7 @@ class Planner:
         users = tuple(f"u-{number}" for number in range(1, 2 if self.is_hot else chance.choice((2, 3, 4))))
         for user in users:
             self._user(user)
-        for number in range(1, 2 if self.is_hot else chance.choice((3, 5, 7, 9))):
+        for number in range(1, 2 if self.is_hot else chance.choice(JOBS)):
             self._job(f"{'test-' * (chance.random() < 0.1)}j-{number}", chance.choice(users))
         for number in range(1, chance.choice((1, 1, 2, 3))):
             self._purchase(f"p-{number}", chance.choice(users))
