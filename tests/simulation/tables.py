@@ -79,6 +79,22 @@ BRANCH_NAMES = (
 """What is decided, and what the store answers, in any thousand histories."""
 
 
+OTHERS_NAMES = (
+    "explained by model",
+    "explained by rules: budget",
+    "explained by rules: nonsense",
+    "explained like another",
+    "record of the stream that came again",
+    "look back that came to its end",
+    "repair that came to its end",
+    "dead letter settled by the command",
+    "killed at other work",
+    "damage that was planted",
+    "repair of damage that was disturbed",
+)
+"""What others did who take part in some histories, in any thousand."""
+
+
 def tables(count: Mapping[str, int], *, is_strict: bool = False) -> list[str]:
     """Return both tables as lines."""
     faults, branches = _names(is_strict=is_strict)
@@ -109,6 +125,8 @@ def times(count: Mapping[str, int], name: str) -> int:
     """Return how often something occurred; an outcome by whatever source."""
     if name.startswith("outcome "):
         return sum(many for said, many in count.items() if said.startswith(f"{name} by "))
+    if name == "damage that was planted":
+        return sum(many for said, many in count.items() if said.startswith("damage "))
     return count.get(name, 0)
 
 

@@ -302,4 +302,8 @@ def damaged(world: World, kinds: tuple[str, ...] | None = None) -> list[str]:
         if chance.random() >= SHARE:
             return []
         kinds = tuple(chance.sample(list(KINDS), chance.choice((4, 8, 16))))
-    return Aftermath(world, chance, kinds).play()
+    before = world.timeline.steady
+    try:
+        return Aftermath(world, chance, kinds).play()
+    finally:
+        world.timeline.steady = before
