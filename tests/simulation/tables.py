@@ -63,22 +63,6 @@ REFUSAL_NAMES = (
 )
 """The fields of events that make no sense."""
 
-BRANCH_NAMES = (
-    *VERDICTS,
-    *(f"outcome {outcome.value}" for outcome in Outcome),
-    "decided more than once",
-    "comes back EventError",
-    "comes back LedgerUnavailable",
-    "comes back TimeIsUp",
-    *ENTRY_NAMES,
-    *(f"flag {name}" for name in FLAG_NAMES),
-    *(f"refused for {field}" for field in REFUSAL_NAMES),
-    "audit that came to its end",
-    "audit that did not",
-)
-"""What is decided, and what the store answers, in any thousand histories."""
-
-
 OTHERS_NAMES = (
     "explained by model",
     "explained by rules: budget",
@@ -92,7 +76,23 @@ OTHERS_NAMES = (
     "damage that was planted",
     "repair of damage that was disturbed",
 )
-"""What others did who take part in some histories, in any thousand."""
+"""What others do, who take part in some histories."""
+
+BRANCH_NAMES = (
+    *VERDICTS,
+    *(f"outcome {outcome.value}" for outcome in Outcome),
+    "decided more than once",
+    "comes back EventError",
+    "comes back LedgerUnavailable",
+    "comes back TimeIsUp",
+    *ENTRY_NAMES,
+    *(f"flag {name}" for name in FLAG_NAMES),
+    *(f"refused for {field}" for field in REFUSAL_NAMES),
+    "audit that came to its end",
+    "audit that did not",
+    *OTHERS_NAMES,
+)
+"""What is decided, and what the store answers, in any thousand histories."""
 
 
 def tables(count: Mapping[str, int], *, is_strict: bool = False) -> list[str]:

@@ -305,5 +305,7 @@ def damaged(world: World, kinds: tuple[str, ...] | None = None) -> list[str]:
     before = world.timeline.steady
     try:
         return Aftermath(world, chance, kinds).play()
+    except Exception as error:  # noqa: BLE001  whatever breaks is wrong with this history, and the others go on
+        return [f"damage: {type(error).__name__}: {error}"]
     finally:
         world.timeline.steady = before
