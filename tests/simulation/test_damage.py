@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from random import Random
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
 from engine.audit import books, seals
-from engine.audit.repair import Repairer
+from engine.audit.repair import Repairer, Wrong, repair
+from engine.domain.envelope import Source
 from engine.ledger.dynamodb.audits import DynamoAuditStore
 from tests.simulation.history import play
-from tests.simulation.world.aftermath import damaged
+from tests.simulation.world.aftermath import Aftermath, damaged
+from tests.simulation.world.damage import Hands, Spot, copied
+from tests.simulation.world.damage_done import forged, n, s
 from tests.simulation.world.damage_kinds import KINDS, Mended
 from tests.simulation.world.plan import plan_of
 from tests.simulation.world.play import World
+from tests.simulation.world.terms import EDITS, policy_of
 
 SEEDS = range(3_000_000, 3_000_040)
 
@@ -93,3 +98,89 @@ def test_an_audit_or_a_repair_that_is_wrong_is_seen(name: str) -> None:
         wrong = [what for each in world for what in damaged(each, (kind,))]
 
     assert [] != wrong
+
+
+# --- what is known to be wrong, shown as it is: whoever mends it turns the test round ----------------------------------
+
+
+@pytest.fixture
+def hands() -> Iterator[Hands]:
+    """Return the tables of a history that is over, all of it sealed."""
+    world = over(SEEDS[0])
+    before, hands = world.timeline.steady, Hands(copied(world), frozenset())
+    world.timeline.pass_by(1200.0)
+    hands.seal()
+    yield hands
+    world.timeline.steady = before
+
+
+def one(hands: Hands, *conditions: str) -> Spot:
+    """Return the first entry of which the conditions are true."""
+    return next(spot for spot in hands.spots() if all(getattr(spot, name) for name in conditions))
+
+
+def test_known_one_correction_that_cannot_be_read_stops_every_run(hands: Hands) -> None:
+    """Its anomalies are texts: the scheduled audit and the repair end with an error, and nothing is audited any more."""
+    spot = one(hands, "is_sealed")
+    hands.change(spot, source=s("repair"), anomalies={"L": [s("corrected")]})
+
+    with pytest.raises(AttributeError):
+        hands.seal()
+
+
+def test_known_an_entry_is_slipped_in_unseen_while_another_is_dated_out_of_the_seals(hands: Hands) -> None:
+    """The count of what is behind the seals is right, so that nobody looks for what was added: only the other is named."""
+    moved = one(hands, "is_sealed", "is_still")
+    other = one(hands, "is_sealed", "moves")
+    hands.change(moved, postedAt=s("2031-01-05T12:00:00.000000Z"))
+    item = {**other.item, "reference": s("grant#gift"), "sequence": n(1), "amount": n(0), "cost": n(0), "type": s("flag")}
+    hands.put(item)
+
+    seen, verified = hands.seal(), hands.verify()
+
+    assert 0 == seen.came_or_went
+    assert seen.is_clean
+    assert [moved.reference] == [deviation.reference for deviation in verified.open]
+
+
+def test_known_a_forged_gift_is_paid_where_a_person_says_that_the_balance_is_wrong(hands: Hands) -> None:
+    """Entries and balance disagree, and the answer holds for every user at once: the forger has 500 credits more."""
+    spot = one(hands, "is_sealed", "moves")
+    before = hands.rows()[spot.user]
+    forged(hands, spot, 500)
+
+    repair(hands.ledger, "the balances are wrong", Wrong.BALANCE, hands.ledger.clock.deadline(600))
+
+    assert (before[0] + 500, before[1] + 500) == hands.rows()[spot.user]
+
+
+def nets_at_other_prices(after: Aftermath, spot: Spot) -> set[Decimal]:
+    """Return what a log comes to while its one event is sent again under one edit of the policy after the other."""
+    plan, hands = after.world.plan, after.hands
+    (document,) = (each for each in after.documents if each["id"] == spot.item["eventId"]["S"])
+    nets = set()
+    for edit in reversed(range(EDITS)):
+        reconciler = after.reconciler(hands.ledger, policy_of(edit, plan.overdraft, plan.unknown_user))
+        reconciler.event(document, Source.REPLAY, reconciler.clock.deadline(30))
+        nets.add(hands.nets().get(spot.reference, Decimal(0)))
+    return nets
+
+
+def test_known_a_repair_forgets_the_price_of_an_entry_that_is_gone() -> None:
+    """The sum comes back, the fact does not: its event, sent again after an edit of the prices, moves the difference."""
+    assert any(moved_by_the_event_of_what_is_gone(seed) for seed in SEEDS)
+
+
+def moved_by_the_event_of_what_is_gone(seed: int) -> set[Decimal]:
+    """Remove a charge of a history that is over, repair, and return by how much its event moves its log afterwards."""
+    after = Aftermath(over(seed), Random(0), ())  # noqa: S311  nothing is drawn from it
+    conditions = ("is_sealed", "is_alone", "is_told_again", "moves", "has_price")
+    spots = [spot for spot in after.hands.spots() if all(getattr(spot, name) for name in conditions)]
+    spot = next((spot for spot in spots if spot.item["type"] == s("debit")), None)
+    if spot is None:
+        return set()
+    assert {spot.amount} == nets_at_other_prices(after, spot)
+    after.hands.remove(spot.item)
+    repair(after.hands.ledger, "it is gone", None, after.hands.ledger.clock.deadline(600))
+    assert spot.amount == after.hands.nets()[spot.reference]
+    return {net - spot.amount for net in nets_at_other_prices(after, spot)} - {Decimal(0)}

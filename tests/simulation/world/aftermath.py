@@ -225,7 +225,7 @@ class Aftermath:
         client: Any = FaultyClient(self.hands.place, caller)
         detail = {"purchaseId": f"late-{number}", "userId": BESIDE, "credits": "2"}
         event = {"id": f"e-late-{number}", "source": "app", "detail-type": "purchased", "time": "2026-01-05T06:00:00Z"}
-        reconciler = self._reconciler(DynamoStore(client, TABLES, caller.clock()), self.world.policy)
+        reconciler = self.reconciler(DynamoStore(client, TABLES, caller.clock()), self.world.policy)
         return lambda: self._send(reconciler, {**event, "detail": detail})
 
     def _expect_clean(self, done: Repair) -> None:
@@ -273,12 +273,13 @@ class Aftermath:
 
     def _send_first(self, document: Document) -> None:
         policy = self.policies.get(document["id"], self.world.policy)
-        self._send(self._reconciler(self.hands.ledger, policy), document)
+        self._send(self.reconciler(self.hands.ledger, policy), document)
 
     def _send(self, reconciler: Reconciler, document: Document) -> None:
         reconciler.event(document, Source.REPLAY, reconciler.clock.deadline(30))
 
-    def _reconciler(self, ledger: DynamoStore, policy: Policy) -> Reconciler:
+    def reconciler(self, ledger: DynamoStore, policy: Policy) -> Reconciler:
+        """Return what reconciles events on a store by a policy."""
         return Reconciler(policy, ledger, Counting(self.world.count, ledger.clock), ledger.clock)
 
 
