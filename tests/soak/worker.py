@@ -194,7 +194,7 @@ def serve(answers: TextIO, seen: Seen) -> None:
 
 
 def main() -> None:
-    """Serve. ``argv``: the shared file, this process's byte in it, the least age (seconds) of what is sealed, ``all`` to load."""
+    """Serve. ``argv``: the shared file, this byte in it, the least age (seconds) of what is sealed, ``all`` to load all."""
     shared, place, rest, *loads_all = sys.argv[1:]
     answers, seen = os.fdopen(os.dup(1), "w"), Seen()
     sys.stdout = seen  # type: ignore[assignment]
