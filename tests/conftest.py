@@ -278,6 +278,14 @@ def deployed(built: Path, model_server: ModelServer, tmp_path_factory: pytest.Te
     parameters = {"LlmBaseUrl": model_server.url}
     with started(local_aws) as running, deployment.deployed(running, built, parameters) as stack:
         yield stack
+        for line in (line for function in functions_of(stack) for line in stack.log_lines(function)):
+            canaries.listen("CloudWatch", line)
+        assert [] == canaries.EAR.take()
+
+
+def functions_of(stack: Deployment) -> tuple[str, ...]:
+    """Return the names of a stack's functions, each of which has a log of its own."""
+    return stack.function, stack.outputs["CatchUpFunctionName"], stack.outputs["ExplainFunctionName"]
 
 
 @contextlib.contextmanager

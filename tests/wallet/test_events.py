@@ -65,6 +65,13 @@ WORST: dict[str, Callable[[], str]] = {
 }
 
 
+POSTED = {
+    "an ordinary one", "a member that nobody reads", "a time of a megabyte", "a fraction of a megabyte",
+    "names of the widest characters", "names that nobody can print", "many members",
+}  # fmt: skip
+"""What makes sense, however large it is."""
+
+
 @pytest.fixture(params=[False, True], ids=["queue", "direct"])
 def deliver(request: pytest.FixtureRequest) -> Callable[[Meter, str], Bill | None]:
     """Return what delivers a body by one of both doors; None where it is no JSON, which only the queue can hold."""
@@ -86,6 +93,8 @@ def test_an_event_costs_a_few_requests_a_few_units_and_one_line(name: str, deliv
     """A render is one transaction of seven units. The widest names take an entry of 24 kilobytes, and are refused nowhere."""
     meter = Meter(SHIPPED)
     meter.world.job()
+    for job, user in ((WIDEST * 500, WIDEST * 500), ("\u2028" * 680, "\ue000" * 680)):
+        meter.world.user(user).job(job, userId=user)
 
     bill = deliver(meter, WORST[name]())
 
@@ -94,6 +103,7 @@ def test_an_event_costs_a_few_requests_a_few_units_and_one_line(name: str, deliv
     assert sum(bill.requests.values()) <= 4, bill.requests
     assert bill.read_units <= 2
     assert bill.write_units <= 120
+    assert (bill.told[0]["outcome"] == "debited") is (name in POSTED)
     assert 1 == len(bill.lines)
     assert bill.log_bytes <= LINE_BYTES_MAX
 

@@ -55,6 +55,8 @@ def end_shown(said: Mapping[str, Any]) -> str:
 
 def event_shown(document: Document) -> str:
     """Return what an event says."""
+    if "detail" not in document:
+        return f"{document['id']}, which is no event"
     detail = document["detail"]
     if not isinstance(detail, dict):
         said = repr(detail)
