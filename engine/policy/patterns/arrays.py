@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attrs import Factory, define, frozen
+from attrs import frozen
 
 from engine.domain.errors import Intricate
 
@@ -40,11 +40,16 @@ ELEMENT_STEPS = 4
 """What a look at one element takes, beside one step for each array around it: each is copied into its place."""
 
 
-@define(eq=False, repr=False)
 class Effort:
-    """The steps that are left for one event. Raises Intricate once they are used up."""
+    """The steps that are left for one event. Raises Intricate once they are used up.
 
-    left: int = STEPS_MAX
+    A plain class, like ``Tree``: every cold start makes them, and few events need them.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = STEPS_MAX
 
     def spend(self, steps: int) -> None:
         """Take ``steps`` before they are made."""
@@ -53,12 +58,14 @@ class Effort:
             raise Intricate
 
 
-@define(eq=False, repr=False)
 class Tree:
     """Places as a tree: by an array, outermost first, and its element. Those that agree with a choice are found at once."""
 
-    below: dict[Address, dict[int, Tree]] = Factory(dict)
-    place: Place | None = None
+    __slots__ = ("below", "place")
+
+    def __init__(self) -> None:
+        self.below: dict[Address, dict[int, Tree]] = {}
+        self.place: Place | None = None
 
     @classmethod
     def of(cls, places: Iterable[Place]) -> Tree:
