@@ -10,7 +10,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests test test-fast proof simulate soak e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
+.PHONY: help setup setup-tests test test-fast proof simulate fuzz soak e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -40,10 +40,17 @@ CHANCE ?= $(shell printf '%d' "0x0$$(git rev-parse HEAD 2>/dev/null | cut -c 1-7
 proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
 	@echo "chance: $(CHANCE), of the commit; CHANCE=NUMBER proves with the same or another"
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m proof --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
+	$(BIN)/python -m pytest $(IN_PARALLEL) tests/ledger tests/handler --database=strict
 	$(BIN)/python -m tests.simulation --seeds $(CHANCE):$$(($(CHANCE) + $(FRESH))) --complete
 
 simulate: setup ## histories of a world in which everything goes wrong, on all cores, each from its seed (SEEDS=FIRST:END)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+SECONDS ?= 60
+DOORS ?=
+
+fuzz: setup ## inputs that grow by what they reach, SECONDS of the processor for each door (DOORS="queue files")
+	$(BIN)/python -m tests.fuzz $(DOORS) --seconds $(SECONDS) --keep .fuzz
 
 MINUTES ?= 30
 ENGINE ?= local
@@ -117,14 +124,14 @@ lock: setup ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(BIN)/$(COMPILE) --all-extras --group dev pyproject.toml -o requirements.txt
 	$(BIN)/$(COMPILE) pyproject.toml -o requirements/lambda.txt
 	$(BIN)/$(COMPILE) --extra explain -c requirements.txt pyproject.toml -o requirements/explain.txt
-	for name in build checkov ministack moto node peers ric sam sbom; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in build checkov fuzz ministack moto node peers ric sam sbom; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## remove what was built
-	rm -rf .aws-sam .local-aws .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis dist
+	rm -rf .aws-sam .local-aws .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis .fuzz dist
 	find engine tools tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## remove the virtual environments as well
-	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .venv-peers .venv-checkov .venv-moto .venv-sbom .editor
+	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .venv-peers .venv-checkov .venv-moto .venv-sbom .venv-fuzz .editor
 
 # What `sam build` calls, in this folder, with ARTIFACTS_DIR set: here, and in the build image of `sam build --use-container`.
 # It works without `make setup`, and looks at nothing that lies beside it: no .venv, and no package but the locked ones.

@@ -62,7 +62,7 @@ MOTO = Environment("moto", Path(".venv-moto"), Path("requirements/moto.txt"))
 SBOM = Environment("sbom", Path(".venv-sbom"), Path("requirements/sbom.txt"))
 """Writes the software bill of materials of what was built; filled by ``make sbom``."""
 FUZZ = Environment("fuzz", Path(".venv-fuzz"), Path("requirements/fuzz.txt"))
-"""Grows inputs for the doors; filled by ``make fuzz`` and ``make proof``. Packages of a platform: Linux on x86_64."""
+"""Grows inputs for the doors of the product; filled by ``make fuzz`` and by the test that does. For Linux on x86_64."""
 
 ENVIRONMENTS = {environment.name: environment for environment in (DEV, SAM, MINISTACK, RIC)}
 OTHERS = {environment.name: environment for environment in (NODE, PEERS, CHECKOV, MOTO, SBOM, FUZZ)}

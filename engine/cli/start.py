@@ -69,11 +69,14 @@ def _at_once(arguments: list[str]) -> int | None:
 def _validated(arguments: list[str]) -> int | None:
     """The garbage collector would look again and again, the last time at the end, at what is imported: all of it stays."""
     gc.disable()
-    from engine.cli.validate import plain_request, validate  # noqa: PLC0415  it imports what reads a policy
+    from engine.cli.kept_methods import kept_methods  # noqa: PLC0415  only here it is worth what it takes
 
-    request = plain_request(arguments)
     try:
-        return None if request is None else validate(**request)
+        with kept_methods():
+            from engine.cli.validate import plain_request, validate  # noqa: PLC0415  it imports what reads a policy
+
+            request = plain_request(arguments)
+            return None if request is None else validate(**request)
     finally:
         gc.freeze()
         gc.enable()

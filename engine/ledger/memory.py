@@ -288,8 +288,14 @@ def _stored(kept: Kept) -> Row:
     return {name: _told(value) for name, value in stored_of(*kept).items() if value is not None}
 
 
+PLAIN = frozenset({str, Decimal, bool, int})
+"""Nothing is left out of these, and most values of an entry are of these."""
+
+
 def _told(value: Any) -> Any:
     """Return a stored value without what is left out of it."""
+    if value.__class__ in PLAIN:
+        return value
     if isinstance(value, dict):
         return {name: _told(member) for name, member in value.items() if member is not None}
     return [_told(member) for member in value] if isinstance(value, list | tuple) else value

@@ -11,6 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from tests.fuzz.guided import FIGURES, FINDINGS, KEPT
+from tools import environments
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = ("door", "executions", "inputs", "kept", "branches reached", "CPU s", "MB", "found")
@@ -59,6 +60,7 @@ def row(*cells: str) -> str:
 
 def ask(door: str, seconds: int, folder: Path) -> Campaign:
     """Ask a door for some seconds of the processor; what it keeps and finds lies in the folder afterwards."""
+    environments.fill(environments.FUZZ)
     folder.mkdir(parents=True, exist_ok=True)
     done = _run("guided", door, str(seconds), str(folder))
     figures_file = folder / FIGURES

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,8 @@ from tests.support.events import rendered
 
 EXAMPLES = 40
 PROOF_SECONDS = 5
-QUICK = 400
-"""Within so many inputs a quick plant is found."""
+SHARES_MIN = dict.fromkeys(NAMES, 0.3)
+"""What share of the branches behind a door some seconds reach at least."""
 
 INVOCATIONS: dict[str, tuple[Any, str]] = {
     "a list for a source": ({"source": [], "detail-type": "Scheduled Event"}, "field event: .*`source` is \\[\\]"),
@@ -183,6 +185,7 @@ def test_a_deliberate_bug_is_found(plant: Plant) -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.skipif((sys.platform, platform.machine()) != ("linux", "x86_64"), reason="atheris is built for Linux on x86_64")
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_found_by_inputs_that_grow(name: str, tmp_path: Path) -> None:
     """Under atheris, some seconds of the processor; much longer by ``make fuzz``."""
@@ -190,4 +193,4 @@ def test_nothing_is_found_by_inputs_that_grow(name: str, tmp_path: Path) -> None
 
     assert () == campaign.findings
     assert campaign.inputs > 100
-    assert campaign.branches[0] > 0
+    assert campaign.share > SHARES_MIN[name], campaign.row()

@@ -15,6 +15,7 @@ from engine.audit.books import audit
 from engine.audit.recount import recount
 from engine.ledger.stored import entry_of
 from tests.simulation.claims import Fact, instant
+from tests.simulation.constructs import constructs
 from tests.simulation.faults import Caller
 from tests.simulation.judge import Case, Telling, judge
 from tests.simulation.tables import count_entries
@@ -64,6 +65,7 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
     entries = world.place.entries()
     count_entries(world.count, entries)
+    world.count.update(constructs(entries))
     return Verdict(plan, tuple(wrong), events, len(entries), world.count, tuple(world.lines))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.domain.entry_types import EntryType, Outcome
 from engine.ledger.store import Verdict
+from tests.simulation.constructs import CONSTRUCTS
 from tests.simulation.faults import BUSY_MANY, BUSY_ONE, FAULTS, LASTING, LEFT_OVER, MIXED, STALE_READS, TIMED_OUT
 
 EVERYWHERE = (
@@ -80,15 +81,16 @@ BRANCH_NAMES = (
 
 
 def tables(count: Mapping[str, int], *, is_strict: bool = False) -> list[str]:
-    """Return both tables as lines."""
+    """Return the tables as lines."""
     faults, branches = _names(is_strict=is_strict)
-    return ["faults and chances", *_lines(count, faults), "", "branches taken", *_lines(count, branches), ""]
+    told = (("faults and chances", faults), ("branches taken", branches), ("entries that use", tuple(CONSTRUCTS)))
+    return [line for head, names in told for line in (head, *_lines(count, names), "")]
 
 
 def missing(count: Mapping[str, int], *, is_strict: bool = False) -> list[str]:
     """Return what has not occurred; of few histories on the strict database only faults are asked for."""
     faults, branches = _names(is_strict=is_strict)
-    return [name for name in (*faults, *(() if is_strict else branches)) if not times(count, name)]
+    return [name for name in (*faults, *(() if is_strict else (*branches, *CONSTRUCTS))) if not times(count, name)]
 
 
 def _names(*, is_strict: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import batched
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,7 +24,7 @@ from tests.soak.crew import Crew, Weight, megabytes_of
 from tests.soak.engines import LOCAL, Engine, running
 from tests.soak.figures import HEAD, Figures, growth, shown
 from tests.soak.options import NEEDED, Fallen, Options, Result
-from tests.soak.post import Post
+from tests.soak.post import TOGETHER, Post
 from tests.soak.runs import Runs
 from tests.soak.stories import EDITS, POOR_USERS, late_user, policy_text, story_of, users
 from tools.environments import ROOT
@@ -125,7 +126,7 @@ class Soak:
         """Let everything happen until the time is up."""
         for user, given in users():
             application.user(user, given)
-        application.waiting.join()
+        application.finish()
         self.tell(HEAD)
         while self.figures.seconds < self.options.seconds or not self.is_enough(crew):
             self.happen(application)
@@ -143,7 +144,7 @@ class Soak:
     def happen(self, application: Application) -> None:
         """Begin as many stories as the rate asks for, and none while too much is waiting: a busy machine takes less."""
         wanted = self.options.rate * self.figures.seconds
-        if self.post.backlog + application.waiting.qsize() > BACKLOG_MAX:
+        if self.post.backlog + application.waiting > BACKLOG_MAX:
             self.events = max(self.events, int(wanted))
         while self.events < wanted:
             story = story_of(self.options.seed, self.stories)
@@ -245,7 +246,7 @@ class Soak:
 
     def quiet(self, crew: Crew, application: Application) -> list[str]:
         """Let everything come to its end, with no kills; send letters again; scan. Return the ids of the letters that stay."""
-        self.post.replays.append(list(self.post.kept))
+        self.post.replays.extend(map(list, batched(self.post.kept, TOGETHER)))
         self.post.is_calm = self.runs.is_calm = True
         self.drain(crew, application)
         for number in range(POOR_USERS):
@@ -273,7 +274,7 @@ class Soak:
     def drain(self, crew: Crew, application: Application) -> None:
         """Wait until nothing is under way. Raises Fallen where nothing moves any more."""
         ends, seen = time.monotonic() + STUCK_SECONDS, 0
-        while not (self.post.is_idle and self.runs.is_idle and application.is_idle and not application.ready):
+        while not (self.post.is_idle and self.runs.is_idle and not application.waiting and not application.ready):
             self.tick(crew, application)
             if (moved := self.figures.count.total()) > seen:
                 ends, seen = time.monotonic() + STUCK_SECONDS, moved

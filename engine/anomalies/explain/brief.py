@@ -103,13 +103,8 @@ def _bounded(said: dict[str, Any]) -> dict[str, Any]:
     if len(json.dumps(said)) <= ENTRY_BYTES_MAX:
         return said
     anomalies = [anomaly | {"figures": {}} for anomaly in said["anomalies"]]
-    left_out: dict[str, Any] = {
-        "price": None,
-        "usual_for_its_model": [],
-        "the_event_said": {},
-        "left_out": "texts that are too long",
-    }
-    return said | {"anomalies": anomalies} | left_out
+    less: dict[str, Any] = {"anomalies": anomalies, "price": None, "usual_for_its_model": [], "the_event_said": {}}
+    return said | less | {"left_out": "texts that are too long"}
 
 
 def _entry(label: str, entry: Entry, baselines: Baselines, recent: Mapping[str, Recent], names: Names) -> dict[str, Any]:

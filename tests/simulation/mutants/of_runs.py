@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve
 
 from engine.anomalies.explain import budget
-from engine.audit import books
+from engine.audit import books, logs, seals
 from engine.audit.books import Drift, total
 from engine.ledger.memory import MemoryStore
 from engine.reconcile import catch_up
@@ -57,6 +57,10 @@ def _believes_the_first_look(_old: Any) -> Any:
     return look
 
 
+def _sees_nothing(_old: Any) -> Any:
+    return lambda *_values: iter(())
+
+
 # --- questions to the model -------------------------------------------------------------------------------------------
 
 
@@ -75,6 +79,9 @@ MUTANTS: Mapping[str, Mutant] = {
     "a run in one invocation has no cap": Mutant(catch_up.OwnAllowance, "take", _takes_nothing),
     "what a run has not used is given back twice": Mutant(MemoryStore, "give_back_to_run", _gives_back_twice),
     "an audit believes its first look": Mutant(books, "look_again", _believes_the_first_look, seeds_max=1000),
+    "an audit takes every balance for right": Mutant(books, "look_again", always(None)),
+    "an audit looks at no single entry": Mutant(logs, "_shape_faults", _sees_nothing),
+    "what was changed behind a seal is taken for sealed": Mutant(seals, "_deviation", always(None)),
     "the model is asked whatever the hour allows": Mutant(budget.Budget, "take", always(value=True)),
     "questions of the minutes before are forgotten": Mutant(budget, "taken", _forgets_the_hour),
 }

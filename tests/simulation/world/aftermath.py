@@ -38,6 +38,9 @@ SHARE = 0.12
 BESIDE = "u-late"
 """Who is charged while a repair is at work."""
 
+SAID = {"seconds": 2, "frames": 2, "model": "veo", "resolution": "hd"}
+"""What the event says by which that user is charged: all that any edit of the policy asks for."""
+
 KILLED_AT = 0.15
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 NOTHING = Decimal(0), Decimal(0)
@@ -77,8 +80,7 @@ class Aftermath:
         """The policy that has priced each event first, by the event's name."""
         plan = self.world.plan
         by_identity = {
-            policy.identity: policy
-            for policy in (policy_of(edit, plan.overdraft, plan.unknown_user) for edit in range(len(EDITS)))
+            policy.identity: policy for policy in (policy_of(edit, plan.overdraft, plan.unknown_user) for edit in range(EDITS))
         }
         entries = [entry for entry in self.world.place.entries() if entry["policy"] in by_identity]
         first: dict[Any, Policy] = {}
@@ -211,7 +213,7 @@ class Aftermath:
 
     def _charging(self, caller: Caller, number: int) -> Callable[[], None]:
         client: Any = FaultyClient(self.hands.place, caller)
-        detail = {"jobId": f"late-{number}", "userId": BESIDE, "seconds": 2, "model": "veo"}
+        detail = {"jobId": f"late-{number}", "userId": BESIDE, **SAID}
         event = {"id": f"e-late-{number}", "source": "app", "detail-type": "rendered", "time": "2026-01-05T06:00:00Z"}
         reconciler = self._reconciler(DynamoStore(client, TABLES, caller.clock()), self.world.policy)
         return lambda: self._send(reconciler, {**event, "detail": detail})

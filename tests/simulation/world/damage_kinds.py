@@ -111,7 +111,7 @@ KINDS: Mapping[str, Kind] = {
     "sealed: what is known is changed": Kind(
         entry("is_sealed", "is_told_again"), changed(facts=other_facts), NO, YES, RIGHT, why=RUNS_DO_NOT_VERIFY),
     "sealed: a cost is changed": Kind(
-        entry("is_sealed"), changed(cost=another_cost), YES, YES, RIGHT),
+        entry("is_sealed", "moves"), changed(cost=another_cost), YES, YES, RIGHT),
     "sealed: a type is changed": Kind(
         entry("is_sealed", "moves"), changed(type=another_sign), YES, YES, RIGHT),
     "sealed: a type that there is not": Kind(
@@ -160,7 +160,7 @@ KINDS: Mapping[str, Kind] = {
     "new: a whole log, which comes to nothing, is gone": Kind(
         entry("is_new", "all_is_new", "is_last", "comes_to_nothing"), all_removed, NO, NO, NOT, why=TOO_NEW),
     "new: a cost is changed": Kind(
-        entry("is_new"), changed(cost=another_cost), YES, NO, RIGHT),
+        entry("is_new", "moves"), changed(cost=another_cost), YES, NO, RIGHT),
     "new: what is known is changed": Kind(
         entry("is_new"), changed(facts=other_facts), NO, NO, NOT, why=TOO_NEW),
     "new: a type is changed": Kind(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -50,14 +50,20 @@ def instant(second: int) -> str:
     return f"{datetime(2026, 1, 5, tzinfo=UTC) + timedelta(seconds=second):%FT%TZ}"
 
 
-def event_of(fact: Told, *, with_user: bool = True) -> Document:
-    """Return the event that tells a fact."""
+def event_of(fact: Told, *, with_user: bool = True, as_text: bool = False) -> Document:
+    """Return the event that tells a fact; ``as_text`` with its figures as texts."""
     name = fact.reference.partition("#")[2]
-    said = {each: fact.said[each] if each in TEXTS else number(fact.said[each]) for each in SAYS[fact.kind]}
+    said = {each: fact.said[each] if as_text or each in TEXTS else number(fact.said[each]) for each in SAYS[fact.kind]}
     detail: Document = {"purchaseId" if fact.kind in ON_GRANT else "jobId": name, **said, **DETAIL}
     if with_user:
         detail["userId"] = fact.user
     return {"id": fact.event, "source": "app", "detail-type": fact.kind, "time": fact.at, "detail": detail}
+
+
+def notations(at: str) -> tuple[str, ...]:
+    """Return an instant as several writers write it."""
+    in_zone = datetime.fromisoformat(at).astimezone(timezone(timedelta(hours=2)))
+    return at, at.replace("Z", "+00:00"), at.replace("Z", ".000Z"), in_zone.isoformat()
 
 
 def number(text: str) -> float | int:
@@ -72,7 +78,7 @@ def row_of(fact: Told, said: Mapping[str, str], chance: Random) -> Document:
     for name, figure in {**said, **fact.said}.items():
         row[name] = figure if name in TEXTS or as_text else Decimal(figure)
     if not fact.is_timeless:
-        row["updatedAt"] = chance.choice((fact.at, fact.at.replace("Z", "+00:00"), fact.at.replace("Z", ".000Z")))
+        row["updatedAt"] = chance.choice(notations(fact.at)[:3])  # a mark compares texts of one form
     return row
 
 

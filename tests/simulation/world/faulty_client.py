@@ -5,7 +5,7 @@ It sends nothing again: that is for the product's own store, which reads the rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -142,10 +142,9 @@ class FaultyClient:
         return {**answer, "UnprocessedKeys": {table: {**wanted, "Keys": wanted["Keys"][count:]}}}
 
     def _act(self, operation: str, request: dict[str, Any]) -> Any:
-        database = self.place.database
         if operation in {"scan", "query"}:
             request = {"Limit": PAGE_ITEMS, **request}
-        database.between = self.caller.crew.switch
+        self.place.database.between = self._between()
         if operation == "transact_write_items":
             return self._transact(request)
         if operation == "batch_get_item" and _has_many_keys(request) and self.caller.dice.happens(LEFT_OVER):
@@ -154,6 +153,10 @@ class FaultyClient:
         if operation == "describe_table":
             answer = {"Table": {**answer["Table"], "TableSizeBytes": self.place.jobs_bytes}}
         return answer
+
+    def _between(self) -> Callable[[], None] | None:
+        """Return what happens between the two halves of a transaction: others may be at work."""
+        return self.caller.crew.switch
 
     def _transact(self, request: dict[str, Any]) -> Any:
         """Write a transaction, and take down what of it is new: of one that is sent again nothing is."""

@@ -152,10 +152,12 @@ class MemoryPlace:
     def stored(self, reference: str) -> Iterator[tuple[Row, AuditedItem]]:
         """Yield the entries of a reference as they are stored, and as an audit sees them."""
         told, log = self.told, self.store.kept.get(reference, ())
-        if any(id(entry) not in told for entry, _ in log):
-            for (entry, _), row in zip(log, self.store.stored_entries_of(reference, NEVER), strict=True):
-                if id(entry) not in told:
-                    told[id(entry)] = entry, row, AuditedItem(encode_item(row))
+        new = [kept for kept in log if id(kept[0]) not in told]
+        if new:
+            rows = MemoryStore(self.store.clock, kept={reference: new}).stored_entries_of(reference, NEVER)
+            told.update(
+                {id(kept[0]): (kept[0], row, AuditedItem(encode_item(row))) for kept, row in zip(new, rows, strict=True)}
+            )
         return (told[id(entry)][1:] for entry, _ in log)
 
     def rows(self) -> tuple[Mapping[str, Row], Mapping[str, Row]]:

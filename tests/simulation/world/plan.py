@@ -5,6 +5,7 @@ Each step has a seed of its own, so that a plan from which steps are taken plays
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ from tests.simulation.world.documents import (
     Document,
     event_of,
     instant,
+    notations,
     row_of,
     spoilt,
     unsound,
@@ -91,6 +93,9 @@ class Plan:
             yield from each.steps
 
 
+JOBS = (3, 6, 9, 12)
+"""How many jobs a history has, each as likely, where not everybody is at work on one: so it has 21 events on average."""
+
 HOT = 0.2
 OFTEN = (0.0, 0.01, 0.04, 0.12, 0.25)
 
@@ -130,7 +135,7 @@ class Planner:
         users = tuple(f"u-{number}" for number in range(1, 2 if self.is_hot else chance.choice((2, 3, 4))))
         for user in users:
             self._user(user)
-        for number in range(1, 2 if self.is_hot else chance.choice((3, 5, 7, 9))):
+        for number in range(1, 2 if self.is_hot else chance.choice(JOBS)):
             self._job(f"{'test-' * (chance.random() < 0.1)}j-{number}", chance.choice(users))
         for number in range(1, chance.choice((1, 1, 2, 3))):
             self._purchase(f"p-{number}", chance.choice(users))
@@ -223,7 +228,8 @@ class Planner:
         self.facts.append(fact)
         if (may_be_lost and chance.random() < 0.4) or chance.random() < 0.1:
             return
-        document = event_of(fact, with_user=fact.kind != "hooked" or chance.random() < 0.5)
+        with_user, as_text = fact.kind != "hooked" or chance.random() < 0.5, chance.random() < 0.2
+        document = event_of(fact, with_user=with_user, as_text=as_text) | {"time": chance.choice(notations(fact.at))}
         for _ in range(chance.choice((2, 4) if self.is_hot else (1, 1, 1, 2, 3))):
             late = place + (1 - place) * chance.random() * chance.choice((0.02, 0.3, 1.0))
             self._step(chance.choice(("direct", "send", "send")), document, late)
@@ -278,7 +284,10 @@ class Planner:
             said = {name: FIGURES[name][1] if name in FIGURES else getattr(self, name) for name in SAYS[kind]}
             fact = Told(self._id(), reference, chance.choice(users), kind, instant(60 * 310), said)
             self.senseless.add(fact.event)
-            self._step(chance.choice(("direct", "send")), spoilt(event_of(fact), chance))
+            if chance.random() < 0.1:  # a body that is no event
+                self._step("send", {"id": fact.event, "Type": "Notification", "Message": json.dumps(event_of(fact))})
+            else:
+                self._step(chance.choice(("direct", "send")), spoilt(event_of(fact), chance))
         if chance.random() < 0.3:
             fact = Told(self._id(), "job#ignored", users[0], "rendered", instant(60 * 310), self._figures("rendered", 2))
             self._step(chance.choice(("direct", "send")), {**event_of(fact), "source": "elsewhere"})

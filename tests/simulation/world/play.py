@@ -12,6 +12,7 @@ from typing import Any
 from attrs import Factory, define, evolve, field
 
 import handler
+from engine.domain.envelope import Source
 from engine.domain.errors import EventError, LedgerError
 from engine.policy import Policy
 from engine.reconcile.give_up import FailedEvents
@@ -294,7 +295,7 @@ class World:
 
     def _answered(self, event: Any, caller: Caller) -> tuple[Answer | None, str]:
         reconciler = self.reconciler(caller)
-        answers = next(answer for is_this_kind, answer in handler.KINDS if is_this_kind(event))
+        answers = next((answer for is_this_kind, answer in handler.KINDS if is_this_kind(event)), refused)
         try:
             said = answers(event, reconciler, Context(caller))
         except Killed:
@@ -332,6 +333,13 @@ class World:
         self.is_calm = True
         self.cap = None
         self.plan = evolve(self.plan, often=0.0)
+
+
+def refused(_event: Any, reconciler: Reconciler, _context: Context) -> Answer:
+    """Refuse what is no event, as the function's door does."""
+    problem = EventError("of request r-1", "(none)", "event", "is no event")
+    reconciler.refuse(problem, Source.EVENT)
+    raise problem
 
 
 NOTABLE = (*FAULTS, LASTING, TIMED_OUT, *STALE_READS, BUSY_ONE, BUSY_MANY, MIXED, LEFT_OVER)

@@ -42,6 +42,7 @@ FIGURES: Mapping[str, tuple[str, ...]] = {
 """Figures of eight sizes: facts of two sizes differ in each figure, whatever the policy asks for."""
 
 SIZES = 8
-GAPS = (3, 60, 300, 4800, 12000)
+GAPS = (0, 3, 60, 300, 4800, 12000)
+"""Seconds between two things that happen to a job."""
 FIRST, LAST, AHEAD = 300, 420, 760
 """Minutes of the day: when work is done; from the last on it is ahead of the clocks at first."""

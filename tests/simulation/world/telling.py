@@ -55,12 +55,13 @@ def end_shown(said: Mapping[str, Any]) -> str:
 
 def event_shown(document: Document) -> str:
     """Return what an event says."""
+    if "detail" not in document:
+        return f"{document['id']}, which is no event"
     detail = document["detail"]
-    said = (
-        ", ".join(f"{name} {value}" for name, value in detail.items() if name not in DETAIL)
-        if isinstance(detail, dict)
-        else repr(detail)
-    )
+    if not isinstance(detail, dict):
+        said = repr(detail)
+    else:
+        said = ", ".join(f"{name} {value}" for name, value in detail.items() if name not in DETAIL)
     return f"{document['id']} ({document['detail-type']} at {document['time']}, {said})"
 
 

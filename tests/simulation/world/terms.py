@@ -188,6 +188,7 @@ def document_of(edit: int, overdraft: str, unknown_user: str) -> Document:
     return policy
 
 
+@functools.cache
 def text_of(edit: int, overdraft: str, unknown_user: str) -> str:
     """Return its text: JSON is YAML too."""
     return json.dumps(document_of(edit, overdraft, unknown_user), indent=1)

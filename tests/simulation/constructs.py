@@ -1,0 +1,51 @@
+"""Which constructs of the policy a history has really used, by its entries: one that never occurs proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from tests.simulation.world.terms import CHANGED_AT, SALE_AT
+
+Entry = Mapping[str, Any]
+
+
+def parts(entry: Entry) -> Iterator[Mapping[str, Any]]:
+    """Yield the prices of an entry: of its components, or its own."""
+    price = entry.get("price", {})
+    yield from price.get("components", (price,))
+
+
+def _is_bounded(entry: Entry, bound: str) -> bool:
+    return entry.get("price", {}).get(bound) == -entry["amount"]
+
+
+CONSTRUCTS: Mapping[str, Callable[[Entry], bool]] = {
+    "charge of a row without a time": lambda entry: "occurredAtFrom" in entry and "price" in entry,
+    "refund of a row without a time": lambda entry: "occurredAtFrom" in entry and "price" not in entry,
+    "price by the job's row": lambda entry: any(part.get("unit") == "gold" for part in parts(entry)),
+    "several prices in one event": lambda entry: "components" in entry.get("price", {}) and entry["type"] == "debit",
+    "graduated tiers": lambda entry: any(part.get("tierModel") == "graduated" for part in parts(entry)),
+    "tiers by volume": lambda entry: any(part.get("tierModel") == "volume" for part in parts(entry)),
+    "rates by two words": lambda entry: any("/" in part.get("unit", "") for part in parts(entry)),
+    "a row that says what changes": lambda entry: any(part.get("effective") == CHANGED_AT for part in parts(entry)),
+    "a row that ends": lambda entry: any(
+        part.get("book") == "unit" and part.get("effective") == SALE_AT for part in parts(entry)
+    ),
+    "the price of another time": lambda entry: any(
+        part.get("book") == "output" and part["effective"] < SALE_AT <= entry["occurredAt"] for part in parts(entry)
+    ),
+    "a minimum that counts": lambda entry: _is_bounded(entry, "minimum"),
+    "a maximum that counts": lambda entry: _is_bounded(entry, "maximum"),
+    "a refund of so many credits as the event says": lambda entry: entry["rule"] == "credit" and entry["type"] == "refund",
+    "a refund of so many percent as the event says": lambda entry: entry["rule"] == "share" and entry["type"] == "refund",
+    "a revoke of so many percent": lambda entry: entry["rule"] == "dispute" and entry["type"] == "revoke",
+    "a rule with another name": lambda entry: entry["rule"].endswith("-renamed"),
+}
+"""By what is counted."""
+
+
+def constructs(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield the name of each construct that an entry uses, for each entry."""
+    for entry in entries:
+        yield from (name for name, is_used in CONSTRUCTS.items() if is_used(entry))
