@@ -124,18 +124,21 @@ def matches_consistently(event: Mapping[str, Any], wanted: Sequence[Wanted]) -> 
     needed = _arrays_still_needed(leaves)
     chosen: list[Place] = [{}]
     for field, found, later in zip(fields, leaves, needed, strict=True):
-        chosen = _distinct(_settle(field.test, found, chosen, effort), later)
+        chosen = _distinct(_settle(field.test, found, chosen, later, effort), later)
         if not chosen:
             return False
     return True
 
 
-def _settle(test: LeafTest, leaves: list[tuple[object, Place]], chosen: list[Place], effort: Effort) -> Iterator[Place]:
-    passing = Tree.of(place for leaf, place in leaves if test.accepts(leaf))
+def _settle(
+    test: LeafTest, leaves: list[tuple[object, Place]], chosen: list[Place], later: set[Address], effort: Effort
+) -> Iterator[Place]:
+    settled = set[Address]().union(*chosen)
+    passing = Tree.of(_distinct((place for leaf, place in leaves if test.accepts(leaf)), settled | later))
     for place in chosen:
         yield from ({**place, **agreeing} for agreeing in passing.agreeing(place, effort))
     if test.absent:
-        present = Tree.of(place for _, place in leaves)
+        present = Tree.of(_distinct((place for _, place in leaves), settled))
         yield from (place for place in chosen if not any(True for _ in present.agreeing(place, effort)))
 
 
