@@ -412,7 +412,7 @@ def test_the_scan_counts_the_rows_of_statuses_that_nobody_mapped() -> None:
 
 
 def test_a_refusal_of_what_no_row_stands_for_leaves_the_job_due_as_well() -> None:
-    """A credit of 0.40, and a later one of nothing: 0.40 is owed again. No `catch_up` maps such an event; a scan charges it."""
+    """A credit of 0.40, and a later one of nothing: 0.40 is owed again. No `catch_up` maps such an event; a scan does."""
     credit = (
         "  - name: refund-failed\n",
         "  - name: credited\n    match: {detail-type: [video.credited]}\n    action: refund\n"
