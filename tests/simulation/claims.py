@@ -99,7 +99,11 @@ def claim_of(fact: Fact, policy: Mapping[str, Any], name: str, row: Mapping[str,
     whole = min(whole, Fraction(terms.get("maximum", whole)))
     figure = value(terms["percent"], said) if "percent" in terms else rounded(whole)
     asked += [str(each[key]) for each in (terms, *parts(terms)) for key in FIGURES if key in each]
-    kept = {name: fact.said[name] for name in ("kind", *NAMES.findall(str(asked))) if name in fact.said}
+    kept = {
+        name: fact.said[name]
+        for name in (*(() if rule["action"] == "debit" else ("kind",)), *NAMES.findall(str(asked)))
+        if name in fact.said
+    }
     return Claim(fact, rule, name, row, kept, frozenset(asked), figure, "percent" in terms)
 
 

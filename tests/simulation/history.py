@@ -22,6 +22,7 @@ from tests.simulation.tables import count_entries
 from tests.simulation.watch import watched
 from tests.simulation.world.actors import explained_at_last
 from tests.simulation.world.aftermath import damaged
+from tests.simulation.world.documents import Document
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.play import World
@@ -178,7 +179,7 @@ def case_of(world: World, plan: Plan) -> Case:
 
 def tellings_of(world: World, plan: Plan, told: set[str]) -> list[Telling]:
     """Return what events and rows of Jobs have told."""
-    written, last, rows = {event for *_, event in world.written}, last_rows(world), rows_said(world)
+    written, last, rows = rows_written(world), last_rows(world), rows_said(world)
     return [
         Telling(
             fact.event,
@@ -195,9 +196,10 @@ def tellings_of(world: World, plan: Plan, told: set[str]) -> list[Telling]:
             is_last=fact.event in last,
             others=may_have_marked(fact, last[fact.event], plan.facts) if fact.event in last else frozenset(),
             rows=rows.get(fact.reference, ({},)),
+            row_said=written.get(fact.event, {}),
         )
         for fact in plan.facts
-        if fact.event in told | written
+        if fact.event in told | written.keys()
     ]
 
 
@@ -205,6 +207,16 @@ def last_rows(world: World) -> dict[str, str]:
     """Return by event how the row was written that tells its fact, of each job whose last row tells one."""
     last = {job: (event, kind) for job, kind, row, event in world.written if "status" in row}
     return {event: kind for event, kind in last.values() if event}
+
+
+def rows_written(world: World) -> dict[str, dict[str, str]]:
+    """Return by event all that the row has said once its fact was written there."""
+    rows: dict[str, Document] = {}
+    said: dict[str, dict[str, str]] = {}
+    for job, kind, row, event in world.written:
+        rows[job] = row if kind == "put" else {**rows.get(job, {}), **row}
+        said[event] = {f"detail.{name}": str(figure) for name, figure in rows[job].items()}
+    return said
 
 
 def rows_said(world: World) -> dict[str, list[dict[str, str]]]:

@@ -38,6 +38,13 @@ class Telling:
     """The events of other facts that may have marked that row before a scan came."""
     rows: Sequence[Mapping[str, str]] = ({},)
     """All that the job's row has ever said of what prices read there."""
+    row_said: Mapping[str, str] = {}
+    """What the row says beside the fact, perhaps of an earlier one: an event that a scan makes of it says all of that."""
+
+    @property
+    def by_scan(self) -> Fact:
+        """The fact as a scan tells it."""
+        return evolve(self.fact, said={**self.row_said, **self.fact.said})
 
 
 class Wrong(Exception):
@@ -121,7 +128,8 @@ def tell(oracle: Oracle, entry: Entry, told: Sequence[Telling], policies: Polici
             for row in telling.rows:
                 if is_priced_so(entry, terms_of(rule), policy["prices"], {**telling.fact.said, **row}):
                     weak, at = "occurredAtFrom" in entry, instant(entry["occurredAt"])
-                    oracle.tell(evolve(telling.fact, at=at, weak=weak), policy, entry["policy"], row)
+                    fact = telling.fact if "eventId" in entry else telling.by_scan
+                    oracle.tell(evolve(fact, at=at, weak=weak), policy, entry["policy"], row)
                     return
     raise Wrong(f"an entry tells a {entry['rule']} of {entry['occurredAt']} that nobody told")
 
@@ -162,11 +170,12 @@ def is_fine(oracle: Oracle, telling: Telling, policies: Policies) -> bool:
 
 def knows(oracle: Oracle, telling: Telling) -> bool:
     """Say whether a log knows a fact with a time of its own."""
-    return any(_is_known_by(claim, telling.fact) for claims in oracle.told.values() for claim in claims)
+    facts = (telling.fact, telling.by_scan) if telling.is_last else (telling.fact,)
+    return any(_is_known_by(claim, fact) for claims in oracle.told.values() for claim in claims for fact in facts)
 
 
 def _is_known_by(claim: Claim, fact: Fact) -> bool:
-    if claim.fact.kind != fact.kind or not claim.is_said_by(fact):
+    if not claim.is_said_by(fact):
         return False
     return claim.fact.at == fact.at or claim.rule["action"] == "grant" or (claim.once and claim.fact.at < fact.at)
 

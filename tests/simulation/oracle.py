@@ -42,18 +42,20 @@ class Oracle:
         fact, at, action = new.fact, old.fact.at, new.rule["action"]
         if not old.is_said_by(fact):
             return False
+        is_edited = old.policy != new.policy
+        if action == "debit" and (old.once or new.once):
+            is_repeat = old.expressions == new.expressions and old.fact.kind == fact.kind
+            is_told = is_edited and (old.once or at == latest) and (at == fact.at or is_repeat)
+            return is_told or (old.once and old.rule["name"] == new.rule["name"])
         if action == "debit":
             since = max((back.fact.at for back in self.told["refund"] if back.fact.weak), default=None)
-            is_still_so = fact.weak and not new.once and (since is None or at > since)
-            is_repeat = (old.once or new.once) and old.expressions == new.expressions
-            if old.once and old.rule["name"] == new.rule["name"]:
-                return True
-            return (old.once or at == latest) and (at == fact.at or is_still_so or is_repeat)
+            is_told = at == fact.at and (is_edited or old.figure == new.figure or old.row != new.row)
+            return at == latest and (is_told or (fact.weak and (since is None or at > since)))
         if action == "refund":
             charge = self.charge()
             is_still_so = fact.weak and (charge is None or at >= charge.fact.at)
             return old.rule["name"] == new.rule["name"] and (at == fact.at or is_still_so)
-        return action == "grant" or (at == fact.at and (old.policy != new.policy or old.figure == new.figure))
+        return action == "grant" or (at == fact.at and (is_edited or old.figure == new.figure))
 
     def charge(self) -> Claim | None:
         """The latest charge counts, of one instant the smallest; a weak one while nothing has a time of its own."""
