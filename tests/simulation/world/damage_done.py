@@ -49,7 +49,9 @@ def seal(what: str, *, last: bool | None = None) -> Pick:
     """Return what chooses a part or a header of the seals: the last header, or one before it."""
 
     def pick(hands: Hands, _spots: list[Spot], chance: Random) -> Item | None:
-        fit = [item for item in hands.items("seals") if (item["number"]["N"] != "0") is (what == "header")]
+        items = hands.items("seals")
+        in_use = {f"part#{each['S']}" for item in items for each in item.get("parts", {}).get("L", ())}
+        fit = [item for item in items if (item["id"]["S"] in in_use if what == "part" else "parts" in item)]
         fit.sort(key=lambda item: int(item["number"]["N"]))
         if last is not None:
             fit = fit[-1:] if last else fit[:-1]
