@@ -8,8 +8,8 @@ from typing import Any
 from attrs import evolve
 
 from engine.domain.decision import Guard
-from engine.ledger.dynamodb import audits, calls, marks, postings, store
-from engine.ledger.dynamodb.calls import CONDITION_FAILED, Cancelled, call
+from engine.ledger.dynamodb import calls, marks, postings, store
+from engine.ledger.dynamodb.calls import Cancelled, call
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.wire import NoAnswerError
 from engine.ledger.store import Receipt, Verdict
@@ -60,13 +60,6 @@ def _moves_the_balance_alone(_old: Any) -> Any:
     return post
 
 
-def _without_token(_old: Any) -> Any:
-    def transact(self: Any, actions: Any, deadline: Any, *, by_item: bool = False) -> None:
-        call(self.client.transact_write_items, {"TransactItems": actions}, deadline, by_item=by_item)
-
-    return transact
-
-
 def _always_the_same_token(_old: Any) -> Any:
     def transact(self: Any, actions: Any, deadline: Any, *, by_item: bool = False) -> None:
         request = {"TransactItems": actions, "ClientRequestToken": "posting"}
@@ -89,15 +82,6 @@ def _takes_silence_for_done(old: Any) -> Any:
         return old(once, request, deadline, **named)
 
     return calling
-
-
-def _reads_any_condition(old: Any) -> Any:
-    def unless_conflict(failure: Any, error: Exception) -> None:
-        if any(reason.get("Code") == CONDITION_FAILED for reason in failure.reasons):
-            raise Cancelled(list(failure.reasons)) from error
-        old(failure, error)
-
-    return unless_conflict
 
 
 def _takes_busy_for_held_up(old: Any) -> Any:
@@ -134,33 +118,6 @@ def _loses_its_last_key(old: Any) -> Any:
     return lambda answer, statuses: evolve(old(answer, statuses), next_after=None)
 
 
-def _forgets_keys_left_over(_old: Any) -> Any:
-    def items_at(client: Any, table: str, wanted: Any, deadline: Any) -> Any:
-        answer = call(client.batch_get_item, {"RequestItems": {table: wanted}}, deadline)
-        yield from answer.get("Responses", {}).get(table, ())
-
-    return items_at
-
-
-def _eventually(old: Any) -> Any:
-    def credit(self: Any, user: str, deadline: Any) -> Any:
-        def get_item(**request: Any) -> Any:
-            return self.client.get_item(**{**request, "ConsistentRead": False})
-
-        return old(evolve(self, client=_Only(get_item)), user, deadline)
-
-    return credit
-
-
-class _Only:
-    """A client of one call."""
-
-    def __init__(self, get_item: Any) -> None:
-        self.get_item = get_item
-
-
-WITHOUT_CONFLICTS = calls.TRANSIENT - {"TransactionConflict", "TransactionConflictException"}
-
 MUTANTS: Mapping[str, Mutant] = {
     "an entry is put without a condition": _strict(postings, "put_entry", _unconditional),
     "a debit is sent without asking for its cover": _strict(postings, "CREDITS_CONDITIONS", instead(WITHOUT_COVER)),
@@ -171,11 +128,8 @@ MUTANTS: Mapping[str, Mutant] = {
         marks, "THE_JOB_EXISTS", instead("attribute_exists(jobId) OR attribute_not_exists(jobId)")
     ),
     "the balance moves by itself, after the entry": _strict(DynamoStore, "post", _moves_the_balance_alone),
-    "a transaction goes without a token": _strict(DynamoStore, "_transact", _without_token, 400),
     "all transactions go with one token": _strict(DynamoStore, "_transact", _always_the_same_token),
     "silence is taken for done": _strict(store, "call", _takes_silence_for_done),
-    "a conflict beside a failed condition is not seen": _strict(calls, "_raise_unless_conflict", _reads_any_condition, 200),
-    "a conflict is not tried again": _strict(calls, "TRANSIENT", instead(WITHOUT_CONFLICTS), 200),
     "a posting that meets a conflict in a batch is taken for posted": _strict(
         postings.Batch, "_receipt", _takes_busy_for_held_up
     ),
@@ -183,7 +137,5 @@ MUTANTS: Mapping[str, Mutant] = {
     "an entry of the same instant is taken for one's own": _strict(postings.EncodedPosting, "_taken", _stands_for_any_entry),
     "only the first page is read": _strict(calls, "pages", _only_the_first),
     "a page of the scan loses its last key": _strict(store, "page_of", _loses_its_last_key),
-    "keys that were left over are forgotten": _strict(audits, "items_at", _forgets_keys_left_over, 200),
-    "an audit reads a balance that may be old": _strict(audits.DynamoAuditStore, "credit", _eventually, 400),
 }
 """By what they do wrong."""

@@ -160,10 +160,6 @@ def _asks_the_row_again(old: Any) -> Any:
     return is_repeated
 
 
-def _takes_any(_old: Any) -> Any:
-    return lambda known, _new: not known.once
-
-
 def _alone(old: Any) -> Any:
     return lambda entry, _before: old(entry, ())
 
@@ -202,7 +198,6 @@ MUTANTS: Mapping[str, Mutant] = {
     "a repeat after a rule's new name has to find the row as it was": Mutant(
         recognise.Telling, "_is_repeated", _asks_the_row_again, seeds_max=1000
     ),
-    "a repeat moves any charge that says the same": Mutant(recognise, "_distance", _takes_any, seeds_max=1000),
     "the log's first user is not asked": Mutant(settle, "decide", _knows_no_owner),
     "a recount forgets the entries before": Mutant(recount, "_recount", _alone),
 }
