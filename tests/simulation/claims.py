@@ -61,6 +61,11 @@ class Claim:
     def is_said_by(self, fact: Fact) -> bool:
         return self.fact.weak == fact.weak and all(fact.said.get(name) == said for name, said in self.asked.items())
 
+    def reads_as(self, new: Claim) -> bool:
+        """A row is asked anew at each scan: there what it says besides is no longer fixed."""
+        asked = [name for name in NAMES.findall(str(self.expressions)) if name.startswith("row.")]
+        return not new.fact.weak or all(self.row[name] == new.row[name] for name in asked)
+
     def distance(self, new: Claim) -> tuple[bool, bool, bool]:
         """How far a repeat is from this one: what is told again moves no charge while it is one that happened before."""
         is_other = (self.once, self.expressions) != (new.once, new.expressions)

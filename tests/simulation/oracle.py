@@ -40,7 +40,7 @@ class Oracle:
     def is_one(self, old: Claim, new: Claim, latest: Any) -> bool:
         """Say whether the new claim is the old one, told again."""
         fact, at, action = new.fact, old.fact.at, new.rule["action"]
-        if not old.is_said_by(fact):
+        if not (old.is_said_by(fact) and old.reads_as(new)):
             return False
         is_edited = old.policy != new.policy
         if action == "debit" and (old.once or new.once):
