@@ -212,7 +212,7 @@ def _refuse(entry: Entry, assessment: Assessment, *, known: bool) -> Decision:
     if known:
         return Decision(Outcome.REFUSED)
     flag = evolve(entry, type=EntryType.FLAG, amount=ZERO)
-    mark = Mark(assessment.status, settled=False, sequence=flag.sequence) if assessment.status is not None else None
+    mark = Mark(assessment.status, settled=False, sequence=flag.sequence) if assessment.job is not None else None
     return Decision(Outcome.REFUSED, flag, Guard.NONE, mark)
 
 

@@ -19,7 +19,7 @@ from engine.domain.job_row import Mark
 from engine.ledger.store import Receipt, ScanSlice
 from engine.reconcile.catch_up import OwnAllowance, scan
 from engine.runtime.clock import Deadline
-from tests.support.events import failed, rendered
+from tests.support.events import event, failed, rendered
 from tests.support.ledgers import FaultyStore
 from tests.support.policies import example
 from tests.support.steps import Steps
@@ -409,3 +409,24 @@ def test_the_scan_counts_the_rows_of_statuses_that_nobody_mapped() -> None:
 
     assert {"stopped": 2, "moderated": 1} == done.answer()["unmapped"]
     assert 3 == steps.lines[-1]["UnmappedRows"]
+
+
+def test_a_refusal_of_what_no_row_stands_for_leaves_the_job_due_as_well() -> None:
+    """A credit of 0.40, and a later one of nothing: 0.40 is owed again. No `catch_up` maps such an event; a scan does."""
+    credit = (
+        "  - name: refund-failed\n",
+        "  - name: credited\n    match: {detail-type: [video.credited]}\n    action: refund\n"
+        "    refund: {amount: detail.back}\n  - name: refund-failed\n",
+    )
+    steps = world(credit, REFUSE, balance="1")
+    steps.deliver(rendered(at="10:00"), event("video.credited", {"jobId": "j-1", "userId": "u-1", "back": "0.40"}, "11:00"))
+    assert steps.ledger.rows["j-1"]["reconciled"] is True
+    steps.ledger.balances["u-1"] -= Decimal("0.50")  # spent elsewhere
+
+    (later,) = steps.deliver(event("video.credited", {"jobId": "j-1", "userId": "u-1", "back": 0}, "12:00"))
+
+    assert (Outcome.REFUSED, False) == (later.outcome, steps.ledger.rows["j-1"]["reconciled"])
+    steps.ledger.balances["u-1"] += 1
+    assert 1 == steps.scan().adjustments
+    assert Decimal("0.70") == steps.ledger.balances["u-1"]  # 1 - 0.50 + 1 - 0.80
+    assert steps.ledger.rows["j-1"]["reconciled"] is True

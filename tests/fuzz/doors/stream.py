@@ -189,14 +189,13 @@ def check(batch: list[Record]) -> None:
 def money(desk: Desk) -> Any:
     """Return all that moves credits: balances, and the entries without their words."""
     assert desk.place is not None
-    rows = [{name: value for name, value in row.items() if name != "explanation"} for row in desk.place.entries()]
-    return sorted(map(repr, rows)), repr(desk.credits())
+    return sorted(map(repr, desk.place.entries())), repr(desk.credits())
 
 
 def explained(desk: Desk) -> dict[str, Mapping[str, str]]:
     """Return the explanations by the references of their entries."""
     assert desk.place is not None
-    return {row["reference"]: row["explanation"] for row in desk.place.entries() if "explanation" in row}
+    return {reference: words for (reference, _), words in desk.place.words().items()}
 
 
 def check_words(explanations: Mapping[str, Mapping[str, str]]) -> None:

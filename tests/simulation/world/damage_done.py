@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.domain.instants import posting_text
 from engine.ledger.dynamodb.attributes import Item
+from engine.ledger.dynamodb.seals import PART
 from tests.simulation.world.damage import Hands, Spot
 from tests.simulation.world.strict import TABLES
 
@@ -46,10 +47,16 @@ def job(hands: Hands, _spots: list[Spot], chance: Random) -> Item | None:
 
 
 def seal(what: str, *, last: bool | None = None) -> Pick:
-    """Return what chooses a part or a header of the seals: the last header, or one before it."""
+    """Return what chooses a header of the seals (the last one, or one before it), or a part that a header names.
+
+    A part that none names was left by a run that died before its header: nothing rests on it.
+    """
 
     def pick(hands: Hands, _spots: list[Spot], chance: Random) -> Item | None:
-        fit = [item for item in hands.items("seals") if (item["number"]["N"] != "0") is (what == "header")]
+        seals = hands.items("seals")
+        counted = {f"{PART}{part['S']}" for item in seals for part in item.get("parts", {}).get("L", ())}
+        fit = [item for item in seals if item["id"]["S"] in counted or item["number"]["N"] != "0"]
+        fit = [item for item in fit if (item["number"]["N"] != "0") is (what == "header")]
         fit.sort(key=lambda item: int(item["number"]["N"]))
         if last is not None:
             fit = fit[-1:] if last else fit[:-1]
