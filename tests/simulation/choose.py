@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.simulation.mutants import MUTANTS, caught
+from tests.simulation.mutants import MUTANTS, Mutant, caught
 
 CORPUS = Path(__file__).parent / "corpus.txt"
 PROOF = Path(__file__).parents[2] / "docs" / "proof.md"
@@ -47,13 +47,22 @@ def seeds() -> dict[str, int]:
 
 def _found(known: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     for name, mutant in MUTANTS.items():
-        if name in known and caught(mutant, [known[name]]):
-            yield name, known[name]
-            continue
-        tried = caught(mutant, range(mutant.seeds_max))
-        sys.stderr.write(f"{name}: {'not caught' if tried is None else f'seed {tried - 1}'}\n")
-        if tried is not None:
-            yield name, tried - 1
+        seed = _first(mutant, [known[name]]) if name in known else None
+        if seed is None:
+            seed = _first(mutant, range(mutant.seeds_max))
+            sys.stderr.write(f"{name}: {'not caught' if seed is None else f'seed {seed}'}\n")
+        if seed is not None:
+            yield name, seed
+
+
+def _first(mutant: Mutant, some: Sequence[int]) -> int | None:
+    """Return the first seed that catches a mutant, and ends right without it: it is the mutant that is wrong there."""
+    while (tried := caught(mutant, some)) is not None:
+        seed, some = some[tried - 1], some[tried:]
+        if not mutant.is_caught_by(seed):
+            return seed
+        sys.stderr.write(f"seed {seed} ends wrong by itself\n")
+    return None
 
 
 def _write(seeds_or_none: Mapping[str, int | None]) -> None:

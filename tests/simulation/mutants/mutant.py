@@ -41,7 +41,7 @@ class Mutant:
             _forget()
 
     def is_caught_by(self, seed: int) -> bool:
-        """Say whether the history of a seed ends wrong, or comes to no end; the mutant has to be at work."""
+        """Say whether the history of a seed ends wrong, or comes to no end, where the mutant is seen if it is at work."""
         plan = plan_of(seed)
         try:
             return bool(play(plan, strict_world(plan) if self.is_strict else None).wrong)

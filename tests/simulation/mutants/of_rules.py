@@ -148,18 +148,6 @@ def _knows_refunds_of_todays_policy(old: Any) -> Any:
     return first
 
 
-def _asks_the_row_again(old: Any) -> Any:
-    """After an edit of a rule's name the row has to say at a repeat what it said at the first telling."""
-
-    def is_repeated(self: Any, known: Any, new: Any) -> bool:
-        is_one_moment = known.at == new.at or self.is_its_event(known.content)
-        is_by_its_rule = known.once == self.rule or not (known.once or new.once)
-        is_alike = is_one_moment or is_by_its_rule or known.content == new.content
-        return bool(old(self, known, new)) and is_alike
-
-    return is_repeated
-
-
 def _alone(old: Any) -> Any:
     return lambda entry, _before: old(entry, ())
 
@@ -195,9 +183,6 @@ MUTANTS: Mapping[str, Mutant] = {
     "what is known is priced again": Mutant(decide, "recognised", lambda _old: lambda telling, _known: telling.facts),
     "an edit of the policy makes known charges new": Mutant(recognise.Telling, "_is_told", _knows_claims_of_todays_policy),
     "an edit of the policy makes known refunds new": Mutant(contributions, "_first_refund", _knows_refunds_of_todays_policy),
-    "a repeat after a rule's new name has to find the row as it was": Mutant(
-        recognise.Telling, "_is_repeated", _asks_the_row_again, seeds_max=1000
-    ),
     "the log's first user is not asked": Mutant(settle, "decide", _knows_no_owner),
     "a recount forgets the entries before": Mutant(recount, "_recount", _alone),
 }
