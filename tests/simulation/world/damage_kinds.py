@@ -84,6 +84,7 @@ SUMS_AGREE = "entries and balance agree, as after a real posting: nothing tells 
 APPLICATIONS = "remaining is the application's too: only posted is held to the ledger"
 NOT_THE_LEDGER = "the audit reads no rows of Jobs; the next scan settles a row that is not marked"
 TIMELESS = "an entry without its time is in no index, so that the repair takes an honest one for slipped in"
+UNREADABLE = "of what cannot be read whole the repair forgets the facts, though a seal has them; events tell them again"
 ITS_LOG_STAYS = "the balance is put right in a log of the repair's; the job's own log still says what was forged"
 
 KINDS: Mapping[str, Kind] = {
@@ -93,9 +94,11 @@ KINDS: Mapping[str, Kind] = {
     "sealed: amount and cost are changed": Kind(
         entry("is_sealed", "moves"), changed(amount=doubled, cost=cost_of_doubled), YES, YES, RIGHT),
     "sealed: an amount is gone": Kind(
-        entry("is_sealed", "moves"), changed(amount=None), YES, YES, RIGHT),
+        entry("is_sealed", "moves", "is_told_again"), changed(amount=None), YES, YES, RIGHT,
+        why=UNREADABLE),
     "sealed: an amount becomes a text": Kind(
-        entry("is_sealed", "moves"), changed(amount=s("-1")), YES, YES, RIGHT),
+        entry("is_sealed", "moves", "is_told_again"), changed(amount=s("-1")), YES, YES, RIGHT,
+        why=UNREADABLE),
     "sealed: an entry is given to another user": Kind(
         entry("is_sealed", "moves"), another_user, YES, YES, RIGHT),
     "sealed: the only entry, which moves nothing, is given to another user": Kind(
