@@ -234,7 +234,7 @@ class Soak:
         megabytes = megabytes_of(self.engine.process)
         if not megabytes:
             raise Fallen(f"the database's process is gone; its log is {self.engine.aws.log}")
-        self.figures.server.append(Weight(at, megabytes, 1))
+        self.figures.server.append(Weight(at, megabytes))
 
     def report(self, crew: Crew, application: Application) -> None:
         """Tell a line."""
@@ -262,12 +262,12 @@ class Soak:
         return [document["id"] for document in [*self.post.letters, *self.failed_events()]]
 
     def scan(self, crew: Crew, application: Application) -> None:
-        """Scan all jobs in a run by steps, and again while its look back still flags something."""
+        """Scan all jobs in a run by steps, and again where it was given up, or while its look back still flags something."""
         for _ in range(LOOKS_BACK_MAX):
             self.runs.last = {}
             self.runs.begin(is_whole=False)
             self.drain(crew, application)
-            if not self.runs.last.get("lookBack", {}).get("flags"):
+            if "drifts" in self.runs.last.get("audit", {}) and not self.runs.last.get("lookBack", {}).get("flags"):
                 break
         if "drifts" not in self.runs.last.get("audit", {}):
             self.wrong.append(f"a run did not come to its end although nobody disturbed it: {self.runs.last}")
@@ -314,7 +314,7 @@ class Soak:
         self.wrong += [
             *verdict.wrong,
             *self.books.audited(),
-            *growth(crew.workers, verdict.entries, self.figures.seconds / 60),
+            *growth(crew.workers, verdict.entries),
             *self.unbelievable(),
         ]
         self.figures.count.update({f"application {name}": many for name, many in application.count.items()})
