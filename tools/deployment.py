@@ -40,6 +40,9 @@ BUILD_DIR = ROOT / ".aws-sam" / "build"
 BUCKET = "local-deployments"
 EVENTS_PER_CALL_MAX = 10
 
+PATIENCE_SECONDS = 180.0
+"""A machine with other work may need so long for what takes a second; nobody waits for what has come."""
+
 VISIBILITY_SECONDS = 6
 """After how long a queue hands an event over again that failed. The template's minutes are for nobody to wait for.
 
@@ -316,7 +319,7 @@ def sam(*arguments: str | Path, environment: Mapping[str, str]) -> None:
         raise LocalAwsError(f"sam {arguments[0]} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
 
 
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
     """Ask every 50 ms until ``holds()``; raises LocalAwsError, naming ``what`` was waited for, after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -65,7 +65,7 @@ def test_an_event_that_makes_no_sense_is_kept_and_holds_up_no_other(deployed: De
 
     deployed.send(rendered("u-wrong", "j-wrong", seconds="eight"), rendered("u-wrong", "j-right"))
 
-    wait_until(lambda: bool(kept(deployed, "j-wrong")), "the event is in the dead-letter queue", seconds=60)
+    wait_until(lambda: bool(kept(deployed, "j-wrong")), "the event is in the dead-letter queue")
     (message,) = kept(deployed, "j-wrong")
     letter = read_letter(message, "failed-events")
     assert "given-up" == letter.way
@@ -78,7 +78,7 @@ def test_the_command_finds_tables_queues_and_policy_by_the_name_of_the_stack(dep
     give(deployed, "u-named", "100")
     deployed.send(rendered("u-named", "j-named"), rendered("u-named", "j-letter", seconds="eight"))
     wait_until(lambda: balance(deployed, "u-named") == Decimal("99.2"), "the job is charged")
-    wait_until(lambda: bool(kept(deployed, "j-letter")), "the other event is a dead letter", seconds=60)
+    wait_until(lambda: bool(kept(deployed, "j-letter")), "the other event is a dead letter")
 
     statement = json.loads(command(deployed, "statement", "u-named"))
     letters = json.loads(command(deployed, "dead-letters", "list"))
@@ -177,7 +177,7 @@ def test_a_flagged_event_is_explained_without_anyone_asking(deployed: Deployment
 
     deployed.send(rendered("u-flagged", "j-flagged", seconds=600), rendered("u-flagged", "j-plain"))
 
-    wait_until(lambda: bool(explanation(deployed, "j-flagged")), "the entry is explained", seconds=60)
+    wait_until(lambda: bool(explanation(deployed, "j-flagged")), "the entry is explained")
     assert ("rules", "no-key") == tuple(explanation(deployed, "j-flagged")[name] for name in ("by", "why"))
     assert {} == explanation(deployed, "j-plain")
     assert Decimal("939.2") == balance(deployed, "u-flagged")
@@ -185,7 +185,7 @@ def test_a_flagged_event_is_explained_without_anyone_asking(deployed: Deployment
     secret = json.dumps({"api_key": KEY})
     clients["secretsmanager"].put_secret_value(SecretId=deployed.outputs["LlmSecretArn"], SecretString=secret)
     jobs = (f"j-flagged-{number}" for number in range(10))
-    wait_until(lambda: is_explained_by_the_model(deployed, next(jobs)), "the model is asked", seconds=120)
+    wait_until(lambda: is_explained_by_the_model(deployed, next(jobs)), "the model is asked")
     told = [json.loads(message["Body"]) for message in receive_all(clients["sqs"], queue)]
     assert {"credit.reconciler"} == {event["source"] for event in told}
     assert {"rules", "model"} == {event["detail"]["explanation"]["by"] for event in told}
@@ -213,7 +213,7 @@ def receive_all(sqs: Any, queue: str) -> list[dict[str, Any]]:
 def is_explained_by_the_model(stack: Deployment, job: str) -> bool:
     """Send another flagged event, and say whether it was explained by the model: a container looks for a key now and then."""
     stack.send(rendered("u-flagged", job, seconds=600))
-    wait_until(lambda: bool(explanation(stack, job)), "the entry is explained", seconds=60)
+    wait_until(lambda: bool(explanation(stack, job)), "the entry is explained")
     time.sleep(4)
     said = explanation(stack, job)
     return (said["by"], said["likely_cause"]) == ("model", FINE["likely_cause"])

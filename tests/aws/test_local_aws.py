@@ -129,7 +129,7 @@ def test_it_ends_with_the_process_that_started_it_even_if_that_is_killed() -> No
 
         starter.send_signal(signal.SIGKILL)
 
-        wait_until(lambda: port not in listening_ports(), "the server has ended", seconds=10)
+        wait_until(lambda: port not in listening_ports(), "the server has ended")
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's /proc")

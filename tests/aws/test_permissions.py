@@ -488,7 +488,7 @@ def started_by_a_rule(stack: Deployment, role: Role) -> str:
         )
         return bool(ended.keys() - known) and "RUNNING" not in ended.values()
 
-    wait_until(has_ended, "the run has ended", seconds=60)
+    wait_until(has_ended, "the run has ended")
     events.remove_targets(Rule="as-scheduled", Ids=["run"])
     events.delete_rule(Name="as-scheduled")
     events.close()

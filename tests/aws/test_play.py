@@ -106,7 +106,7 @@ SHOWN = {
 """What each printed command shows, by a part of it; the last one sends an event."""
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_every_printed_command_works_as_it_is_pasted_and_ctrl_c_leaves_nothing(terminal: Terminal) -> None:
     """In another folder, by somebody who has a profile of AWS, with an event of one's own; then Ctrl-C, twice."""
     assert "every value is as worked out by hand" in terminal.text

@@ -154,7 +154,7 @@ def send_poison(stack: Deployment) -> None:
     prepare(stack)
     for way, bus in BUSES.items():
         stack.send(*(own(kind, way) for kind in POISON), bus=bus)
-    wait_until(lambda: waiting(stack, stack.failed_events_queue) >= LETTERS, "all letters are there", seconds=90)
+    wait_until(lambda: waiting(stack, stack.failed_events_queue) >= LETTERS, "all letters are there")
     assert 0 == waiting(stack, stack.events_queue), "more letters may come"
 
 

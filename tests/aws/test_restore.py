@@ -203,7 +203,7 @@ def test_the_runbooks_own_commands_bring_back_every_balance_net_and_mark(rehears
     assert MARKS == rehearsal.marks()
 
     rehearsal.run(9, 9)
-    wait_until(lambda: rehearsal.balances()[1] == Decimal("79.2"), "what the archive and the queue hold is posted", seconds=60)
+    wait_until(lambda: rehearsal.balances()[1] == Decimal("79.2"), "what the archive and the queue hold is posted")
     rehearsal.run(10, 10)
 
     is_as_by_hand(rehearsal)

@@ -57,14 +57,14 @@ def test_a_good_event_outlives_throttling_that_a_senseless_one_does_not(deployed
     (good_user, good), (bad_user, bad) = new(deployed), new(deployed)
     with throttled_ledger(deployed) as ledger:
         deployed.send(rendered(bad_user, bad, seconds="eight"))
-        wait_until(lambda: bool(letters_of(deployed, bad)), "the senseless event is a letter", seconds=90)
+        wait_until(lambda: bool(letters_of(deployed, bad)), "the senseless event is a letter")
         with seen_again_every_second(deployed):
             deployed.send(rendered(good_user, good))
-            wait_until(lambda: refusals_of(deployed, good) >= TIMES, f"the good event is refused {TIMES} times", seconds=180)
+            wait_until(lambda: refusals_of(deployed, good) >= TIMES, f"the good event is refused {TIMES} times")
             assert [] == entries(deployed, good)
 
             ledger.refusals = 0
-            wait_until(lambda: bool(entries(deployed, good)), "the good event is posted", seconds=60)
+            wait_until(lambda: bool(entries(deployed, good)), "the good event is posted")
 
     assert ["-0.8"] == [entry["amount"]["N"] for entry in entries(deployed, good)]
     assert [] == letters_of(deployed, good)

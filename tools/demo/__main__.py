@@ -30,7 +30,8 @@ from tools.local_aws import LocalAws, run_local_aws
 
 DAY = Path(__file__).with_name("day.yaml")
 SOURCE = "video.generation"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
+"""A machine with other work may need so long."""
 
 console = Console(highlight=False, width=120)
 
