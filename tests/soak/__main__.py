@@ -33,7 +33,9 @@ def main(arguments: list[str] | None = None, play: Callable[..., Result] = soak)
     for problem in result.wrong[:SHOWN_MAX]:
         tell(f"WRONG  {problem}")
     if result.wrong:
-        tell(f"{len(result.wrong)} things are wrong; logs: {folder}; again: --seed {options.seed} --engine {options.engine}")
+        (folder / "wrong.txt").write_text("".join(f"{problem}\n" for problem in result.wrong))
+        again = f"--seed {options.seed} --engine {options.engine}"
+        tell(f"{len(result.wrong)} things are wrong: wrong.txt; logs: {folder}; again: {again}")
         return WRONG
     tell("every balance is right, no entry is missing, changed or twice; memory is flat")
     return 0

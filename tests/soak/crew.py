@@ -33,11 +33,10 @@ PAGE_BYTES = resource.getpagesize()
 
 @frozen
 class Weight:
-    """How large a process was, in megabytes, so many seconds after the soak's beginning; how many modules it had loaded."""
+    """How large a process was, in megabytes, so many seconds after the soak's beginning."""
 
     at: float
     megabytes: float
-    modules: int
 
 
 @define(eq=False)
@@ -183,7 +182,7 @@ class Crew:
         """Take down how large each process is."""
         for worker in self.workers:
             if worker.modules:  # it has answered, and so has begun
-                worker.weights.append(Weight(at, megabytes_of(worker.process.pid), worker.modules))
+                worker.weights.append(Weight(at, megabytes_of(worker.process.pid)))
 
 
 def _stop(process: int) -> bool:
@@ -209,13 +208,11 @@ def megabytes_of(process: int) -> float:
 def slope(weights: Sequence[Weight]) -> tuple[float, float]:
     """Return by how many megabytes a process grew, by the line that fits best, and over how many minutes.
 
-    It is looked at from the moment on at which it has loaded its last module: what a process imports late is no growth. The
-    first fifth of the rest goes as well, in which buffers come to their size.
+    The first fifth is left out: in it buffers come to their size, and processes import what they need for the first time.
     """
     import statistics  # noqa: PLC0415  at the end alone
 
-    loaded = [each for each in weights if each.modules == weights[-1].modules]
-    seen = loaded[len(loaded) // 5 :]
+    seen = weights[len(weights) // 5 :]
     if len(seen) < 3:
         return 0.0, 0.0
     minutes = (seen[-1].at - seen[0].at) / 60

@@ -34,9 +34,6 @@ Then megabytes: a process (the mean), the database, the rows of its tables.
 
 HEAD = "".join(f"{name:>{width}}" for name, width in COLUMNS.items())
 
-SHORT_MINUTES = 5.0
-"""Below it the time is too short for a claim: what grows fast is seen all the same."""
-
 GROWTH_MEGABYTES_MAX = 8.0
 """So much a process that lives through all of it may grow after its beginning, however long it lives."""
 
@@ -145,7 +142,7 @@ def weights_line(name: str, weights: Sequence[Weight]) -> str:
     return f"  {name:<32} {sizes[0]:>7.1f} {sizes[-1]:>7.1f} {max(sizes):>7.1f} {grown:>7.1f} {minutes:>7.1f}"
 
 
-def growth(workers: Sequence[Worker], entries: int, total_minutes: float) -> list[str]:
+def growth(workers: Sequence[Worker], entries: int) -> list[str]:
     """Return what is wrong with the memory of the processes that lived through all of it.
 
     One of them never looks back, and has to stay as it is. The others hold the entries of the last day for a moment.
@@ -154,9 +151,7 @@ def growth(workers: Sequence[Worker], entries: int, total_minutes: float) -> lis
     for worker in filter(lambda worker: worker.is_spared, workers):
         held = PAGES_MEGABYTES + entries * BYTES_OF_A_RECENT_ENTRY / 2**20
         most = GROWTH_MEGABYTES_MAX + (held if worker.place else 0)
-        grown, minutes = slope(worker.weights) if worker.weights else (0.0, 0.0)
-        if minutes < total_minutes / 3 and total_minutes > SHORT_MINUTES:
-            wrong.append(f"{worker.name} has loaded modules late: its memory was looked at for {minutes:.1f} minutes alone")
+        grown, minutes = slope(worker.weights)
         if grown > most:
             wrong.append(
                 f"{worker.name} has grown by {grown:.1f} MB in {minutes:.1f} minutes; at most {most:.1f} are in order"

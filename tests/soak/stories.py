@@ -11,9 +11,9 @@ from attrs import Factory, define, frozen
 
 from tests.simulation import claims
 from tests.simulation.judge import Telling as Sure
-from tests.simulation.world.documents import SAYS, STATUSES, event_of, row_of, spoilt
+from tests.simulation.world.documents import BY_ROW, SAYS, STATUSES, event_of, row_of, spoilt
 from tests.simulation.world.plan import Told
-from tests.simulation.world.stories import FIGURES, SIZES, STORIES
+from tests.simulation.world.stories import FIGURES, SIZES, STORIES, WORK
 from tests.simulation.world.terms import EDITS, policies_by_name, text_of
 
 OVERDRAFT, UNKNOWN_USER = "refuse", "refuse"
@@ -23,8 +23,8 @@ STORIES_OF_A_LATE_USER = 400
 SPREAD_MINUTES = 300_000
 """Over some 200 days, so that an hour holds few events of one user."""
 
-KINDS = {"done": "rendered", "again": "rendered", "twin": "rendered", "other": "rendered"}
-"""What the words of a story mean here: all work is of one kind, and each row says all that its price asks for."""
+DONE = frozenset({"done", "again", "twin", "other"})
+"""The words of a story that stand for its job's work: again as before, with other figures at the same instant ..."""
 
 GAPS = (60, 300, 4800, 12000)
 """Seconds between two things that happen to a job; longer than clocks may differ, so that no late event marks a later row."""
@@ -114,42 +114,62 @@ class Author:
             return self.forgery(self.anybody())
         if kind < 0.11:
             return self.job(f"u-poor-{self.number % POOR_USERS}", ("done",), has_row=True)
-        return self.job(self.anybody(), self.chance.choice(STORIES), has_row=self.chance.random() < 0.8)
+        work = self.chance.choice(WORK)
+        return self.job(self.anybody(), self.chance.choice(STORIES), has_row=self.chance.random() < 0.8, work=work)
 
     def anybody(self) -> str:
         """Return a user; one of seven events is of the same."""
         return HOT if self.chance.random() < 0.15 else f"u-{self.chance.randrange(USERS)}"
 
-    def job(self, user: str, words: tuple[str, ...], *, has_row: bool = False) -> Story:
+    def job(self, user: str, words: tuple[str, ...], *, has_row: bool = False, work: str = "rendered") -> Story:
         """A job's work: what happened at which instant, which of it events tell, and what its row says when."""
         chance, story, after = self.chance, Story(user), 0.0
-        told = list(self.told(f"job#{'test-' * (chance.random() < 0.05)}j-{self.number}", user, words))
+        has_row = has_row or work in BY_ROW
+        plan = self.plan(work) if has_row else {}
+        told = list(self.told(f"job#{'test-' * (chance.random() < 0.05)}j-{self.number}", user, words, work))
+        if work in BY_ROW:  # its price is read from the row, which may come late
+            story.writings.append(Writing(chance.random() * 2, {**row_of(told[0], plan, chance), "status": "rendering"}))
+            after = 2.0
         for place, fact in enumerate(told):
             after += chance.random() * 2
             is_last = place == len(told) - 1
             is_written = has_row and fact.kind in STATUSES and (is_last or chance.random() < 0.5)
             if is_written:
-                self.write(story, fact, after, is_last=is_last)
+                self.write(story, fact, plan, after, is_last=is_last)
             is_of_its_kind = sum(other.kind == fact.kind for other in told) == 1
             is_lost = is_written and is_last and is_of_its_kind and chance.random() < 0.4  # by the bus
-            story.facts.append(sure(fact, by_event=not is_lost, by_row=is_written, is_last=is_last))
+            said = sure(fact, plan, by_event=not is_lost, by_row=is_written, is_last=is_last)
+            story.facts.append(said)
             if not is_lost:
-                self.tell(story, event_of(fact), after)
+                with_user = fact.kind != "hooked" or chance.random() < 0.5
+                self.tell(story, event_of(fact, with_user=with_user), after - 2 * (work in BY_ROW))
         return story
 
-    def told(self, reference: str, user: str, words: tuple[str, ...]) -> Iterator[Told]:
+    def plan(self, work: str) -> dict[str, str]:
+        """Return what the rows of a job say beside its status: whose plan it is, how large, and all that prices ask for."""
+        texts = {"model": "veo", "resolution": "hd", "submitted": instant(self.second())}  # each row has its fact's own
+        said = figures(work, self.chance.randrange(SIZES), texts) | figures("broken", 0, {})
+        return {**said, "plan": self.chance.choice(("gold", "base")), "size": self.chance.choice(("4", "2.5"))}
+
+    def told(self, reference: str, user: str, words: tuple[str, ...], work: str = "rendered") -> Iterator[Told]:
         """Yield what happened to a job, at which instant."""
         chance, second, size = self.chance, self.second(), self.chance.randrange(SIZES)
-        texts = {"model": chance.choice(("veo", "veo", "pro")), "resolution": chance.choice(("hd", "4k"))}
+        submitted = instant(second - 60 * chance.randrange(1, 240))
+        texts = {
+            "model": chance.choice(("veo", "veo", "pro")),
+            "resolution": chance.choice(("hd", "4k")),
+            "submitted": submitted,
+        }
         for place, word in enumerate(words):
             second += chance.choice(GAPS) if place and word != "twin" else 0
             is_other = word == "twin" or (word != "again" and chance.random() < 0.1)
-            said = figures(KINDS.get(word, word), (size + is_other) % SIZES, texts)
-            yield Told(self.id(), reference, user, KINDS.get(word, word), instant(second), said)
+            kind = work if word in DONE else word
+            said = figures(kind, (size + is_other) % SIZES, texts)
+            yield Told(self.id(), reference, user, kind, instant(second), said)
 
-    def write(self, story: Story, told: Told, after: float, *, is_last: bool) -> None:
+    def write(self, story: Story, told: Told, plan: Mapping[str, str], after: float, *, is_last: bool) -> None:
         """Rows are written in time or late, whole: our marks are lost."""
-        row = row_of(told, {}, self.chance)
+        row = row_of(told, plan, self.chance)
         if self.chance.random() < 0.3:
             story.writings.append(Writing(max(0.0, after - 1), {**row, "status": "rendering"}))
         story.writings.append(Writing(after + (self.chance.choice(LATE_SECONDS) if is_last else 0.0), row))
@@ -167,7 +187,7 @@ class Author:
             said = figures(kind, chance.randrange(SIZES), {})
             told = Told(self.id(), f"grant#p-{self.number}", user, kind, instant(second), said)
             second += chance.choice((0, 60, 1800)) if kind != "purchased" else 60
-            story.facts.append(sure(told, by_event=True, by_row=False, is_last=False))
+            story.facts.append(sure(told, {}, by_event=True, by_row=False, is_last=False))
             self.tell(story, event_of(told), chance.random() * 3)
         return story
 
@@ -203,11 +223,13 @@ def figures(kind: str, size: int, texts: Mapping[str, str]) -> dict[str, str]:
     return {name: texts[name] if name in texts else FIGURES[name][size] for name in SAYS[kind]}
 
 
-def sure(told: Told, *, by_event: bool, by_row: bool, is_last: bool) -> Sure:
+def sure(told: Told, plan: Mapping[str, str], *, by_event: bool, by_row: bool, is_last: bool) -> Sure:
     """Return what the judge is to know: an event or the last row tells each fact for sure."""
     said = {"kind": told.kind, **{f"detail.{name}": figure for name, figure in told.said.items()}}
     fact = claims.Fact(told.kind, claims.instant(told.at), said)
-    return Sure(told.event, told.reference, told.user, fact, by_event=by_event, by_row=by_row, is_last=is_last and by_row)
+    rows = [{f"row.{name}": plan[name] for name in ("plan", "size")}] if plan else [{}]
+    how = {"by_event": by_event, "by_row": by_row, "is_last": is_last and by_row}
+    return Sure(told.event, told.reference, told.user, fact, rows=rows, **how)
 
 
 def instant(second: int) -> str:

@@ -104,7 +104,7 @@ def test_the_first_stories_have_all_that_a_short_soak_needs() -> None:
     """Each rule, a user who comes late, poor ones, and events that make no sense."""
     stories = [story_of(5, number) for number in range(100)]
 
-    kinds = {"rendered", "failed", "cancelled", "credited", "broken", "purchased", "revoked", "disputed"}
+    kinds = {"rendered", "hooked", "answered", "failed", "cancelled", "credited", "broken", "purchased", "revoked", "disputed"}
     assert kinds == {fact.fact.kind for story in stories for fact in story.facts}
     assert late_user(0) == stories[0].user
     assert 3 == sum(story.user.startswith("u-poor") for story in stories)
