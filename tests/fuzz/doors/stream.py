@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from engine.anomalies.explain.model import FAILED, ModelFailure
 from engine.anomalies.explain.run import Explainer
 from engine.domain.envelope import Envelope, Source
-from engine.ledger.dynamodb.attributes import encode_item
+from engine.ledger.dynamodb.attributes import decode_item, encode_item
 from engine.policy.model import Policy
 from engine.runtime.telemetry import Telemetry
 from tests.fuzz.desk import Desk
 from tests.fuzz.door import Door, seen
 from tests.fuzz.odd import either, mapping, mostly, texts, values
+from tests.simulation.world.strict import TABLES
 from tests.support.events import rendered
 from tests.support.policies import example
 
@@ -196,7 +197,8 @@ def money(desk: Desk) -> Any:
 def explained(desk: Desk) -> dict[str, Mapping[str, str]]:
     """Return the explanations by the references of their entries."""
     assert desk.place is not None
-    return {row["reference"]: row["explanation"] for row in desk.place.entries() if "explanation" in row}
+    items = desk.place.client.scan(TableName=TABLES.ledger, ConsistentRead=True)["Items"]
+    return {row["reference"]: row["explanation"] for row in map(decode_item, items) if "explanation" in row}
 
 
 def check_words(explanations: Mapping[str, Mapping[str, str]]) -> None:
