@@ -77,11 +77,13 @@ def mapping(odd_members: st.SearchStrategy[Any] = values, /, **members: st.Searc
 
 # --- events -----------------------------------------------------------------------------------------------------------
 
-jobs = either("j-1", "j-2", "j-1", "test-3", "j-é")
-users = either("u-1", "u-1", "u-1", "u-2", "nobody")
+odd_names = st.one_of(st.sampled_from(ODD_TEXTS), texts, values)
+jobs = mostly(st.sampled_from(["j-1", "j-2", "j-1", "test-3", "j-é"]), odd_names)
+users = mostly(st.sampled_from(["u-1", "u-1", "u-1", "u-2", "nobody"]), odd_names)
 seconds = mostly(st.one_of(st.integers(0, 400), st.sampled_from([8.5, "8", "8.50", 0.1, 0, 0.00001])), numbers | texts)
 times = mostly(
-    st.sampled_from(["2026-01-05T10:00:00Z", "2026-01-05T11:00:00Z", "2026-01-05T10:00:00+01:00"]), st.sampled_from(ODD_TIMES)
+    st.sampled_from(["2026-01-05T10:00:00Z", "2026-01-05T11:00:00Z", "2026-01-05T10:00:00+01:00", "2026-01-05T14:00:00Z"]),
+    st.sampled_from(ODD_TIMES),
 )
 details = mapping(jobId=jobs, userId=users, seconds=seconds, model=either("veo-3", "premium"), result_url=either("s3://a"))
 events = mapping(

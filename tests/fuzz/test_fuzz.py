@@ -33,8 +33,8 @@ SHARES_MIN = dict.fromkeys(NAMES, 0.3)
 """What share of the branches behind a door some seconds reach at least."""
 
 INVOCATIONS: dict[str, tuple[Any, str]] = {
-    "a list for a source": ({"source": [], "detail-type": "Scheduled Event"}, "field event: .*`source` is a list with 0 elements"),
-    "an object for a source": ({"source": {}, "detail-type": "video.rendered"}, "field event: .*`source` is an object with 0 members"),
+    "a list for a source": ({"source": [], "detail-type": "Scheduled Event"}, "field event: .*`source` is a list"),
+    "an object for a source": ({"source": {}, "detail-type": "video.rendered"}, "field event: .*`source` is an object"),
     "counts that are a list": ({"parts": [{"rows": []}]}, "field parts: these counts are none"),
     "counts without end": ({"again": [{"rows": float("inf")}]}, "field again: these counts are none"),
     "outcomes that are a text": ({"again": [{"outcomes": "abc"}]}, "field again: these counts are none"),
