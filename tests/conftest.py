@@ -278,8 +278,9 @@ def deployed(built: Path, model_server: ModelServer, tmp_path_factory: pytest.Te
     parameters = {"LlmBaseUrl": model_server.url}
     with started(local_aws) as running, deployment.deployed(running, built, parameters) as stack:
         yield stack
-        for line in (line for function in functions_of(stack) for line in stack.log_lines(function)):
-            canaries.listen("CloudWatch", line)
+        lines = [line for function in functions_of(stack) for line in stack.log_lines(function)]
+        canaries.listen("CloudWatch", "\n".join(lines))
+        assert lines
         assert [] == canaries.EAR.take()
 
 

@@ -136,10 +136,15 @@ class LedgerError(RuntimeError):
         known = {"event": event, "rule": rule, "job": job, "user": user}
         told = type(self).__new__(type(self))
         told.__dict__.update(self.__dict__)
-        told.args = (", ".join(f"{name} {value}" for name, value in known.items() if value is not None) + f": {self}",)
+        told.args = (", ".join(f"{name} {_plain(value)}" for name, value in known.items() if value is not None) + f": {self}",)
         told.__dict__.update(known)
         told.__cause__ = self
         return told
+
+
+def _plain(name: str) -> str:
+    """Return the name of an event, a job or a user as a terminal shows it: it may hold what one would obey."""
+    return name if name.isprintable() else shown(name)
 
 
 class LedgerUnavailable(LedgerError):

@@ -21,6 +21,7 @@ from engine.domain.job_row import Mark
 from engine.domain.log import JobLog, due
 from engine.domain.money import ZERO
 from engine.domain.references import JOB, log_name
+from engine.domain.texts import plainly
 from engine.policy.expressions.paths import Path
 from engine.policy.model import Overdraft, Policy, UnknownUser
 from engine.rating.contributions import recognised
@@ -232,7 +233,7 @@ def _mark(assessment: Assessment, facts: Facts, sequence: int) -> Mark | None:
 
 def error_of(assessment: Assessment, field: Path, problem: str) -> EventError:
     """Return the error of an event that makes no sense, for a person to find it again."""
-    event = assessment.event_id or f"of {assessment.reference} from {assessment.source}"
+    event = plainly(assessment.event_id or f"of {assessment.reference} from {assessment.source}")
     return EventError(event, assessment.rule, field.text, problem)
 
 

@@ -8,6 +8,8 @@ import os
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from typing import Any
 
 import pytest
@@ -19,8 +21,9 @@ from engine.domain.errors import EventError
 from engine.rating import contributions
 from engine.runtime import telemetry
 from tests.support import canaries
-from tests.support.canaries import DETAIL, EAR, PERSONAL, SECRET_KEY, listen
+from tests.support.canaries import DETAIL, EAR, MODEL_KEY, PERSONAL, SECRET_KEY, listen
 from tests.support.events import failed, rendered
+from tests.support.model_server import run_model_server
 from tests.support.policies import example
 from tests.support.steps import Steps
 from tests.support.xray import Daemon
@@ -47,7 +50,7 @@ def test_every_event_and_every_row_of_the_tests_holds_all_personal_details() -> 
     assert all(canary in json.dumps(rendered()) and canary in json.dumps(failed()) for canary in ALL)
     row = meter.world.job_row()
     assert row is not None
-    assert (PERSONAL["prompt"], PERSONAL["email"]) == (row["prompt"], row["customerEmail"])
+    assert all(PERSONAL[name] in row["prompt"] for name in ("prompt", "name", "email"))
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == SECRET_KEY
 
 
@@ -178,12 +181,24 @@ def test_a_command_is_heard() -> None:
     assert heard_in("command")
 
 
-def test_a_question_to_the_model_and_the_bus_are_heard() -> None:
-    """By the servers and clients of the tests, which listen to what they are sent."""
-    listen("model", {"messages": [{"content": PERSONAL["prompt"]}]})
+def test_a_question_to_the_model_is_heard() -> None:
+    """By the server of the tests, whatever it answers. The key of the model stands in a header and is no part of it."""
+    question = json.dumps({"messages": [{"content": PERSONAL["prompt"]}]}).encode()
+    with run_model_server() as server:
+        asked = urllib.request.Request(f"{server.url}/elsewhere", question)  # noqa: S310  it is our own
+        with pytest.raises(urllib.error.HTTPError, match="404") as refusal:
+            urllib.request.urlopen(asked)  # noqa: S310  the same
+        refusal.value.close()
+
     assert heard_in("model")
-    listen("bus", {"Entries": [{"Detail": PERSONAL["name"]}]})
+
+
+def test_the_bus_and_the_logs_of_the_deployed_functions_are_heard() -> None:
+    """By what the tests take from them: one detail, one line among others."""
+    listen("bus", {"Entries": [{"Detail": json.dumps({"userId": PERSONAL["name"]})}]})
     assert heard_in("bus")
+    listen("CloudWatch", "\n".join(["START", json.dumps({"problem": f"is {MODEL_KEY}"}), "END"]))
+    assert heard_in("CloudWatch")
 
 
 LEAKING = """

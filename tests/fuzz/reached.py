@@ -14,7 +14,7 @@ from pathlib import Path
 
 import coverage
 
-from tests.fuzz.guided import KEPT, Run, target
+from tests.fuzz.guided import FINDINGS, KEPT, Run, target
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,9 +26,11 @@ def reached(name: str, folder: Path) -> tuple[int, int]:
     from tests.fuzz import doors  # noqa: PLC0415  coverage comes first
 
     door = doors.door(name)
-    ask = target(door, Run(folder, seconds=sys.maxsize))
-    for file in sorted((folder / KEPT).iterdir()):
-        ask(file.read_bytes())
+    with tempfile.TemporaryDirectory() as scratch:  # what the run itself has said and found stays as it is
+        (Path(scratch) / FINDINGS).mkdir()
+        ask = target(door, Run(Path(scratch), seconds=sys.maxsize))
+        for file in sorted((folder / KEPT).iterdir()):
+            ask(file.read_bytes())
     watch.stop()
     with tempfile.NamedTemporaryFile(suffix=".json") as report, contextlib.redirect_stdout(io.StringIO()):
         watch.json_report(outfile=report.name, include=[str(ROOT / module) for module in door.modules], ignore_errors=True)

@@ -15,7 +15,8 @@ import typer
 from engine.cli.job_rows import rows_in
 from engine.cli.replay import Checkpoint, CheckpointMismatchError
 from engine.cli.replay_source import open_file
-from engine.domain.errors import EventError
+from engine.domain.errors import EventError, LedgerRefused, PolicyError
+from engine.policy import parse_policy
 from engine.reconcile.dead_letters import read_letter
 from tests.fuzz.campaign import ask
 from tests.fuzz.desk import Desk
@@ -24,6 +25,7 @@ from tests.fuzz.doors.handler import Invocation, invoke
 from tests.fuzz.doors.stream import Change, Record
 from tests.fuzz.plants import PLANTS, Plant, found_after
 from tests.support.events import rendered
+from tests.support.policies import example_text
 
 EXAMPLES = 40
 PROOF_SECONDS = 5
@@ -70,6 +72,33 @@ def test_an_invocation_that_is_none_is_refused_with_the_field(event: Any, words:
     with pytest.raises(EventError, match=words):
         raise refusal
     desk.check_lines()
+
+
+@pytest.mark.parametrize("name", ["e\x00", "e\x1b[2J", "e\u202e"])
+def test_an_error_shows_an_event_id_as_a_terminal_may_have_it(name: str) -> None:
+    """Whatever step of the way finds the event senseless, and where the database does not take it."""
+    desk = Desk()
+    with desk.at_work():
+        unknown_user = invoke(desk, rendered("j-2", user="nobody") | {"id": name})
+        another_user = invoke(desk, rendered("j-1", user="u-2") | {"id": name})
+
+    assert isinstance(unknown_user, EventError)
+    assert isinstance(another_user, EventError)
+    assert str(LedgerRefused("no").about(name, job="j", user="u", rule="r")).isprintable()
+
+
+@pytest.mark.parametrize("digits", [90, 5000])
+@pytest.mark.parametrize("number", ["0x{}", "0b{}", "0o{}", "00{}", "1_{}"])
+def test_a_number_without_end_is_a_mistake_with_a_place(number: str, digits: int) -> None:
+    """Python writes out no number of thousands of digits, and no message has room for it."""
+    text = number.format("1" * digits)
+    for old, new in (
+        ("places: 4", f"places: {text}"),
+        ("- name: debit", f"- name: {text}\n    match: {{a: [{text}]}}\n  - name: debit"),
+    ):
+        with pytest.raises(PolicyError) as refusal:
+            parse_policy(example_text((old, new)), "video.yaml")
+        assert all(mistake.line and len(mistake.message) < 500 for mistake in refusal.value.mistakes)
 
 
 def test_a_long_slice_does_not_fill_the_log() -> None:

@@ -49,6 +49,7 @@ def _played(options: argparse.Namespace, seeds: Sequence[int], progress: Progres
         for part in parts:
             tally.add(part)
             progress.tell(tally)
+            progress.tell_of(part.failed)
             if len(tally.failed) >= options.failures:
                 break
     progress.close()
@@ -70,7 +71,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--corpus", action="store_true", help="play the seeds of corpus.txt instead")
     parser.add_argument("--workers", type=int, default=cores(), help="so many processes play (default: one for each core)")
     parser.add_argument(
-        "--strict", action="store_true", help="on the strict database, with the product's own store: 10 x slower"
+        "--strict", action="store_true", help="on the strict database, with the product's own store: several times slower"
     )
     parser.add_argument("--complete", action="store_true", help="fail as well where a fault or a branch has never occurred")
     parser.add_argument("--failures", type=int, default=3, help="stop after so many histories that end wrong (default 3)")
@@ -109,6 +110,12 @@ class Progress:
             left = (self.told_at - self.began) * (self.histories / tally.histories - 1)
             line = f"{self.line(tally)}, {left / 60:.1f} minutes left"
             print(f"\r\033[K{line}" if is_terminal else line, end="" if is_terminal else "\n", file=sys.stderr, flush=True)
+
+    def tell_of(self, failed: Sequence[Failure]) -> None:
+        """Tell at once which histories end wrong; their stories come when all are played."""
+        for failure in failed:
+            self.close()
+            print(f"seed {failure.seed} ends wrong: {failure.wrong[0]}", file=sys.stderr, flush=True)
 
     def line(self, tally: Tally) -> str:
         """Return how far it is."""

@@ -31,8 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="look for the first seed of every mutant, whatever the corpus says")
     options = parser.parse_args(arguments)
     known = {} if options.all else {name: seed for name, seed in seeds().items() if name in MUTANTS}
-    found = dict(_found(known))
-    _write(found)
+    found: dict[str, int] = {}
+    for name, seed in _found(known):
+        found[name] = seed
+        _write({each: found.get(each, known.get(each)) for each in MUTANTS})
+    _write({each: found.get(each) for each in MUTANTS})
     return 0 if len(found) == len(MUTANTS) else 1
 
 
@@ -53,7 +56,9 @@ def _found(known: Mapping[str, int]) -> Iterator[tuple[str, int]]:
             yield name, tried - 1
 
 
-def _write(found: Mapping[str, int]) -> None:
+def _write(seeds_or_none: Mapping[str, int | None]) -> None:
+    """Write what is known so far: whoever stops the command loses nothing."""
+    found = {name: seed for name, seed in seeds_or_none.items() if seed is not None}
     others = [line for line in CORPUS.read_text().splitlines() if line and CATCHES not in line and not line.startswith("#")]
     lines = [f"{seed:<6} {CATCHES}{name}" for name, seed in found.items()]
     CORPUS.write_text(HEAD + "".join(f"{line}\n" for line in [*lines, *others]))

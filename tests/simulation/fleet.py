@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from itertools import batched, islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 from attrs import Factory, define, frozen
 
@@ -82,7 +83,7 @@ def played(seeds: Sequence[int], workers: int = 1, *, strict: bool = False) -> I
     if workers == 1 or len(seeds) <= AT_ONCE:
         yield from (play_some(chunk, strict=strict) for chunk in chunks)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_without_interrupts) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_the_command) as pool:
         under_way = {pool.submit(play_some, chunk, strict=strict) for chunk in islice(chunks, 2 * workers)}
         try:
             while under_way:
@@ -113,6 +114,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _without_interrupts() -> None:
-    """Ctrl-C ends the process that has begun the others; these end with it."""
+def _end_with_the_command() -> None:
+    """Ctrl-C is for the process that has begun this one; this one ends when that is gone, however it went."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_wait_for_the_end_of_the_command, daemon=True).start()
+
+
+def _wait_for_the_end_of_the_command() -> None:
+    if (command := parent_process()) is not None:
+        command.join()
+    os._exit(1)

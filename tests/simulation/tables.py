@@ -64,6 +64,21 @@ REFUSAL_NAMES = (
 )
 """The fields of events that make no sense."""
 
+OTHERS_NAMES = (
+    "explained by model",
+    "explained by rules: budget",
+    "explained by rules: nonsense",
+    "explained like another",
+    "record of the stream that came again",
+    "look back that came to its end",
+    "repair that came to its end",
+    "dead letter settled by the command",
+    "killed at other work",
+    "damage that was planted",
+    "repair of damage that was disturbed",
+)
+"""What others do, who take part in some histories."""
+
 BRANCH_NAMES = (
     *VERDICTS,
     *(f"outcome {outcome.value}" for outcome in Outcome),
@@ -76,6 +91,7 @@ BRANCH_NAMES = (
     *(f"refused for {field}" for field in REFUSAL_NAMES),
     "audit that came to its end",
     "audit that did not",
+    *OTHERS_NAMES,
 )
 """What is decided, and what the store answers, in any thousand histories."""
 
@@ -111,6 +127,8 @@ def times(count: Mapping[str, int], name: str) -> int:
     """Return how often something occurred; an outcome by whatever source."""
     if name.startswith("outcome "):
         return sum(many for said, many in count.items() if said.startswith(f"{name} by "))
+    if name == "damage that was planted":
+        return sum(many for said, many in count.items() if said.startswith("damage "))
     return count.get(name, 0)
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -62,3 +67,30 @@ def test_seeds_that_nobody_has_chosen_are_told(capsys: pytest.CaptureFixture[str
         told.partition("faults and chances")[2].splitlines()[: len(FAULT_NAMES) + len(BRANCH_NAMES)]
         == (capsys.readouterr().out.partition("faults and chances")[2].splitlines()[: len(FAULT_NAMES) + len(BRANCH_NAMES)])
     )
+
+
+def workers_of(process: int) -> list[int]:
+    """Return the workers that a process has begun and that are still there."""
+    children = map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
+    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for other processes."""
+    until = time.monotonic() + 100
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.mark.proof
+def test_no_worker_outlives_a_command_that_was_killed() -> None:
+    """Each would keep its memory for as long as the machine runs. They are at work when they have read what they work with."""
+    command = [sys.executable, "-m", "tests.simulation", "--seeds", "0:1000000", "--workers", "2"]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL) as process:
+        wait_until(lambda: len(workers_of(process.pid)) == 2)
+        workers = workers_of(process.pid)
+        wait_until(lambda: all(b"_greenlet" in Path(f"/proc/{worker}/maps").read_bytes() for worker in workers))
+        process.kill()
+
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))

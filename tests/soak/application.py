@@ -14,6 +14,7 @@ from typing import Any, Self
 from attrs import Factory, define
 from botocore.exceptions import BotoCoreError, ClientError
 
+from engine.ledger.dynamodb.attributes import encode_item
 from engine.ledger.store import Tables
 from tests.soak.stories import Row, Telling, Writing
 
@@ -64,7 +65,7 @@ class Application:
 
     def write(self, writing: Writing) -> None:
         """Put a whole row of Jobs."""
-        item = {name: {"S": value} for name, value in writing.row.items()}
+        item = encode_item(writing.row)
         self._later(writing.row["jobId"], lambda: self._put(item, writing.then))
 
     def user(self, user: str, given: str) -> None:

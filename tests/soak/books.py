@@ -19,7 +19,10 @@ from tests.simulation.judge import Case, judge
 from tests.soak.stories import Row, policies, story_of
 
 Item = Mapping[str, Any]
-JUDGED = ("reference", "sequence", "userId", "rule", "occurredAt", "quantity", "policy", "amount", "type", "eventId")
+JUDGED = (
+    *("reference", "sequence", "userId", "rule", "type", "amount", "eventId"),
+    *("occurredAt", "occurredAtFrom", "policy", "price", "quantity"),
+)
 AUDIT_SECONDS = 600
 TOLD_MAX = 5
 
@@ -96,7 +99,7 @@ def judged(books: Books, seed: int, stories: int, granted: Mapping[str, Fraction
     rows = [plain(item) for item in books.items(books.tables.credits, "userId", "posted", "remaining")]
     facts = [fact for story in told for fact in story.facts]
     case = Case(
-        facts=facts,
+        tellings=facts,
         policies=policies(),
         entries=entries,
         credits={row["userId"]: row for row in rows},
@@ -111,8 +114,16 @@ def judged(books: Books, seed: int, stories: int, granted: Mapping[str, Fraction
 
 def plain(item: Item) -> Row:
     """Return an item as the judge reads it: texts, and numbers as texts, but for the sequence."""
-    row = {name: next(iter(value.values())) for name, value in item.items()}
+    row = {name: value_of(value) for name, value in item.items()}
     return {**row, "sequence": int(row["sequence"])} if "sequence" in row else row
+
+
+def value_of(stored: Item) -> Any:
+    """Return what an attribute says."""
+    ((kind, value),) = stored.items()
+    if kind == "M":
+        return {name: value_of(member) for name, member in value.items()}
+    return [value_of(element) for element in value] if kind == "L" else value
 
 
 def without_words(item: Item) -> Item:

@@ -97,7 +97,7 @@ class Crew:
         command = [sys.executable, "-m", "tests.soak.worker", str(self.folder / "under-way"), str(worker.place)]
         with (self.folder / f"worker-{worker.place}.log").open("ab") as log:
             worker.process = subprocess.Popen(
-                [*command, str(self.rest_seconds)],
+                [*command, str(self.rest_seconds), *(["all"] if worker.is_spared else [])],
                 env=dict(self.environment()),
                 cwd=ROOT,
                 stdin=subprocess.PIPE,

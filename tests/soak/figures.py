@@ -40,8 +40,9 @@ SHORT_MINUTES = 5.0
 GROWTH_MEGABYTES_MAX = 8.0
 """So much a process that lives through all of it may grow after its beginning, however long it lives."""
 
+PAGES_MEGABYTES = 32.0
 BYTES_OF_A_RECENT_ENTRY = 1500
-"""What a process that looks back may hold for each entry of the last day: it reads all of them at once, up to a bound."""
+"""What a process that looks back may hold: pages of a megabyte of JSON, and all entries of the last day, up to a bound."""
 
 
 @define
@@ -151,7 +152,8 @@ def growth(workers: Sequence[Worker], entries: int, total_minutes: float) -> lis
     """
     wrong = []
     for worker in filter(lambda worker: worker.is_spared, workers):
-        most = GROWTH_MEGABYTES_MAX + (0 if worker.place == 0 else entries * BYTES_OF_A_RECENT_ENTRY / 2**20)
+        held = PAGES_MEGABYTES + entries * BYTES_OF_A_RECENT_ENTRY / 2**20
+        most = GROWTH_MEGABYTES_MAX + (held if worker.place else 0)
         grown, minutes = slope(worker.weights) if worker.weights else (0.0, 0.0)
         if minutes < total_minutes / 3 and total_minutes > SHORT_MINUTES:
             wrong.append(f"{worker.name} has loaded modules late: its memory was looked at for {minutes:.1f} minutes alone")

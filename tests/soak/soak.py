@@ -17,6 +17,7 @@ from botocore.config import Config
 
 from engine.ledger.store import Tables
 from engine.policy.compiled import compile_policy
+from tests.simulation.world.terms import EDITS
 from tests.soak.application import Application
 from tests.soak.books import Books, Verdict, judged
 from tests.soak.bugs import VARIABLE
@@ -26,7 +27,7 @@ from tests.soak.figures import HEAD, Figures, growth, shown
 from tests.soak.options import NEEDED, Fallen, Options, Result
 from tests.soak.post import TOGETHER, Post
 from tests.soak.runs import Runs
-from tests.soak.stories import EDITS, POOR_USERS, late_user, policy_text, story_of, users
+from tests.soak.stories import POOR_USERS, late_user, policy_text, story_of, users
 from tools.environments import ROOT
 from tools.local_aws import create_tables, tables_environment, tables_named
 

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 from attrs import Factory, define, frozen
 
-from tests.simulation.judge import Fact
-from tests.simulation.world.plan import QUANTITIES, RULES, SPOILT, STATUSES, STORIES, Told, document_of, spoil
-from tests.simulation.world.terms import terms_by_policy, text_of
+from tests.simulation import claims
+from tests.simulation.judge import Telling as Sure
+from tests.simulation.world.documents import SAYS, STATUSES, event_of, row_of, spoilt
+from tests.simulation.world.plan import Told
+from tests.simulation.world.stories import FIGURES, SIZES, STORIES
+from tests.simulation.world.terms import EDITS, policies_by_name, text_of
 
 OVERDRAFT, UNKNOWN_USER = "refuse", "refuse"
-EDITS = 3
 HOT = "u-hot"
 USERS, POOR_USERS = 60, 20
 STORIES_OF_A_LATE_USER = 400
 SPREAD_MINUTES = 300_000
 """Over some 200 days, so that an hour holds few events of one user."""
 
+KINDS = {"done": "rendered", "again": "rendered", "twin": "rendered", "other": "rendered"}
+"""What the words of a story mean here: all work is of one kind, and each row says all that its price asks for."""
+
+GAPS = (60, 300, 4800, 12000)
+"""Seconds between two things that happen to a job; longer than clocks may differ, so that no late event marks a later row."""
+
 LATE_SECONDS = (0.0, 0.5, 3.0, 15.0)
-NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+BEGAN = datetime(2026, 1, 5, 5, tzinfo=UTC)
 
 Document = dict[str, Any]
 Row = dict[str, Any]
@@ -51,7 +59,7 @@ class Story:
     """One job or purchase: what is true of it, who tells what when."""
 
     user: str
-    facts: list[Fact] = Factory(list)
+    facts: list[Sure] = Factory(list)
     tellings: list[Telling] = Factory(list)
     writings: list[Writing] = Factory(list)
     senseless: list[str] = Factory(list)
@@ -63,9 +71,9 @@ def policy_text(edit: int) -> str:
     return text_of(edit, OVERDRAFT, UNKNOWN_USER)
 
 
-def policies() -> Any:
-    """Return the terms of each edit by the name that entries give it."""
-    return terms_by_policy(OVERDRAFT, UNKNOWN_USER)
+def policies() -> Mapping[str, Any]:
+    """Return each edit by the name that entries give it."""
+    return policies_by_name(frozenset(range(EDITS)), OVERDRAFT, UNKNOWN_USER)
 
 
 def users() -> Iterator[tuple[str, str]]:
@@ -97,7 +105,7 @@ class Author:
         """Draw it: what kind of story it is, and all of it."""
         kind = self.chance.random()
         if self.number % STORIES_OF_A_LATE_USER == 0:
-            return self.job(late_user(self.number), ("rendered",))
+            return self.job(late_user(self.number), ("done",))
         if kind < 0.06:
             return self.purchase(self.anybody())
         if kind < 0.07:
@@ -105,40 +113,46 @@ class Author:
         if kind < 0.08:
             return self.forgery(self.anybody())
         if kind < 0.11:
-            return self.job(f"u-poor-{self.number % POOR_USERS}", ("rendered",), has_row=True)
+            return self.job(f"u-poor-{self.number % POOR_USERS}", ("done",), has_row=True)
         return self.job(self.anybody(), self.chance.choice(STORIES), has_row=self.chance.random() < 0.8)
 
     def anybody(self) -> str:
         """Return a user; one of seven events is of the same."""
         return HOT if self.chance.random() < 0.15 else f"u-{self.chance.randrange(USERS)}"
 
-    def job(self, user: str, kinds: tuple[str, ...], *, has_row: bool = False) -> Story:
+    def job(self, user: str, words: tuple[str, ...], *, has_row: bool = False) -> Story:
         """A job's work: what happened at which instant, which of it events tell, and what its row says when."""
-        chance, story, minute = self.chance, Story(user), self.minute()
-        name = f"{'test-' * (chance.random() < 0.05)}j-{self.number}"
-        quantity, model = chance.choice(QUANTITIES), chance.choice(("veo", "veo", "pro"))
-        after = 0.0
-        for place, kind in enumerate(kinds):
-            minute += 0 if kind == "twin" else chance.choice((1, 5, 80, 200)) if place else 0
-            said = quantity if kind != "twin" and chance.random() < 0.9 else chance.choice(QUANTITIES)
-            told = Told(self.id(), f"job#{name}", user, RULES[kind], instant(minute), said, model)
-            story.facts.append(fact_of(told))
+        chance, story, after = self.chance, Story(user), 0.0
+        told = list(self.told(f"job#{'test-' * (chance.random() < 0.05)}j-{self.number}", user, words))
+        for place, fact in enumerate(told):
             after += chance.random() * 2
-            is_last = place == len(kinds) - 1
-            if has_row and (is_last or chance.random() < 0.5):
-                self.write(story, told, kind, after, is_last=is_last)
-            if not (has_row and is_last and kind != "twin" and chance.random() < 0.3):  # else the bus loses it
-                self.tell(story, document_of(told, kind, None), after)
+            is_last = place == len(told) - 1
+            is_written = has_row and fact.kind in STATUSES and (is_last or chance.random() < 0.5)
+            if is_written:
+                self.write(story, fact, after, is_last=is_last)
+            is_of_its_kind = sum(other.kind == fact.kind for other in told) == 1
+            is_lost = is_written and is_last and is_of_its_kind and chance.random() < 0.4  # by the bus
+            story.facts.append(sure(fact, by_event=not is_lost, by_row=is_written, is_last=is_last))
+            if not is_lost:
+                self.tell(story, event_of(fact), after)
         return story
 
-    def write(self, story: Story, told: Told, kind: str, after: float, *, is_last: bool) -> None:
+    def told(self, reference: str, user: str, words: tuple[str, ...]) -> Iterator[Told]:
+        """Yield what happened to a job, at which instant."""
+        chance, second, size = self.chance, self.second(), self.chance.randrange(SIZES)
+        texts = {"model": chance.choice(("veo", "veo", "pro")), "resolution": chance.choice(("hd", "4k"))}
+        for place, word in enumerate(words):
+            second += chance.choice(GAPS) if place and word != "twin" else 0
+            is_other = word == "twin" or (word != "again" and chance.random() < 0.1)
+            said = figures(KINDS.get(word, word), (size + is_other) % SIZES, texts)
+            yield Told(self.id(), reference, user, KINDS.get(word, word), instant(second), said)
+
+    def write(self, story: Story, told: Told, after: float, *, is_last: bool) -> None:
         """Rows are written in time or late, whole: our marks are lost."""
-        chance, name = self.chance, told.reference.partition("#")[2]
-        row = {"jobId": name, "userId": told.user, "model": told.model, "prompt": "a cat", "seconds": told.quantity}
-        if chance.random() < 0.3:
+        row = row_of(told, {}, self.chance)
+        if self.chance.random() < 0.3:
             story.writings.append(Writing(max(0.0, after - 1), {**row, "status": "rendering"}))
-        late = after + (chance.choice(LATE_SECONDS) if is_last else 0.0)
-        story.writings.append(Writing(late, {**row, "status": STATUSES[kind], "updatedAt": told.at}))
+        story.writings.append(Writing(after + (self.chance.choice(LATE_SECONDS) if is_last else 0.0), row))
 
     def tell(self, story: Story, document: Document, after: float) -> None:
         """The bus repeats, delays and reorders."""
@@ -148,37 +162,35 @@ class Author:
 
     def purchase(self, user: str) -> Story:
         """A purchase, told again perhaps with another amount, and taken back step by step."""
-        chance, story, minute = self.chance, Story(user), self.minute()
-        for kind in ("purchased", *chance.choice(((), (), ("purchased",), ("revoked",), ("revoked", "revoked")))):
-            said = chance.choice(("5", "20", "2000")) if kind == "purchased" else chance.choice(("0", "1.5", "4", "30"))
-            told = Told(self.id(), f"grant#p-{self.number}", user, RULES[kind], instant(minute), said)
-            story.facts.append(fact_of(told))
-            minute += chance.choice((0, 1, 30)) if kind == "revoked" else 1
-            self.tell(story, document_of(told, kind, None), chance.random() * 3)
+        chance, story, second = self.chance, Story(user), self.second()
+        for kind in ("purchased", *chance.choice(((), (), ("purchased",), ("revoked",), ("revoked", "disputed")))):
+            said = figures(kind, chance.randrange(SIZES), {})
+            told = Told(self.id(), f"grant#p-{self.number}", user, kind, instant(second), said)
+            second += chance.choice((0, 60, 1800)) if kind != "purchased" else 60
+            story.facts.append(sure(told, by_event=True, by_row=False, is_last=False))
+            self.tell(story, event_of(told), chance.random() * 3)
         return story
 
     def nonsense(self, user: str) -> Story:
         """An event that makes no sense."""
         story = Story(user)
-        told = Told(self.id(), f"job#x-{self.number}", user, "debit", instant(self.minute()), "3")
-        document = document_of(told, "rendered", None)
-        spoil(document, self.chance.randrange(SPOILT))
+        told = next(self.told(f"job#x-{self.number}", user, ("done",)))
         story.senseless.append(told.event)
-        self.tell(story, document, 0.0)
+        self.tell(story, spoilt(event_of(told), self.chance), 0.0)
         return story
 
     def forgery(self, user: str) -> Story:
         """An event in another's name, for a job whose row is there, of the right user."""
         story = Story(user)
-        told = Told(self.id(), f"job#f-{self.number}", "u-mallory", "debit", instant(self.minute()), "3")
+        told = next(self.told(f"job#f-{self.number}", "u-mallory", ("done",)))
         story.senseless.append(told.event)
-        forged = Telling(0.0, document_of(told, "rendered", None), self.chance.random() < 0.5)
+        forged = Telling(0.0, event_of(told), self.chance.random() < 0.5)
         story.writings.append(Writing(0.0, {"jobId": f"f-{self.number}", "userId": user, "status": "rendering"}, forged))
         return story
 
-    def minute(self) -> int:
-        """Return the minute of the year at which the story begins."""
-        return self.number * 7919 % SPREAD_MINUTES
+    def second(self) -> int:
+        """Return when the story begins, in seconds after the first of all."""
+        return 60 * (self.number * 7919 % SPREAD_MINUTES)
 
     def id(self) -> str:
         """Return the next event's id."""
@@ -186,11 +198,18 @@ class Author:
         return f"e-{self.number}-{self.events}"
 
 
-def fact_of(told: Told) -> Fact:
+def figures(kind: str, size: int, texts: Mapping[str, str]) -> dict[str, str]:
+    """Return what an event of a kind says."""
+    return {name: texts[name] if name in texts else FIGURES[name][size] for name in SAYS[kind]}
+
+
+def sure(told: Told, *, by_event: bool, by_row: bool, is_last: bool) -> Sure:
     """Return what the judge is to know: an event or the last row tells each fact for sure."""
-    return Fact(told.reference, told.user, told.rule, told.at, told.quantity, told.model)
+    said = {"kind": told.kind, **{f"detail.{name}": figure for name, figure in told.said.items()}}
+    fact = claims.Fact(told.kind, claims.instant(told.at), said)
+    return Sure(told.event, told.reference, told.user, fact, by_event=by_event, by_row=by_row, is_last=is_last and by_row)
 
 
-def instant(minute: int) -> str:
-    """Return a minute of the year as an instant."""
-    return f"{NEW_YEAR + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%SZ}"
+def instant(second: int) -> str:
+    """Return a second after the first of all as an instant."""
+    return f"{BEGAN + timedelta(seconds=second):%Y-%m-%dT%H:%M:%SZ}"

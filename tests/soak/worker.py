@@ -11,6 +11,7 @@ import mmap
 import os
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -23,8 +24,10 @@ import handler
 from engine.audit import seals
 from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError, LedgerError
+from engine.ledger.dynamodb.calls import call
 from engine.ledger.dynamodb.wire import NoAnswerError, ServiceError, WireClient
-from engine.reconcile.wiring import Settings
+from engine.reconcile.wiring import Settings, build_client
+from engine.runtime.clock import Deadline
 from tests.soak.bugs import BUGS, VARIABLE
 
 TRANSACTION = "TransactWriteItems"
@@ -82,8 +85,8 @@ class Context:
 
 def watch(seen: Seen, byte: Any) -> None:
     """Count what the client is told, and say in ``byte`` whether a transaction is under way."""
-    call: Any = WireClient._call  # noqa: SLF001  the one place that every request passes
-    call, last = BUGS.get(os.environ.get(VARIABLE, ""), lambda whole: whole)(call), [""]
+    whole: Any = WireClient._call  # noqa: SLF001  the one place that every request passes
+    send, last = BUGS.get(os.environ.get(VARIABLE, ""), lambda sound: sound)(whole), [""]
 
     def watched(client: WireClient, operation: str, request: Task) -> Task:
         byte[0] = operation == TRANSACTION
@@ -91,7 +94,7 @@ def watch(seen: Seen, byte: Any) -> None:
         seen.count["sent again"] += bool(token) and token == last[0]
         last[0] = token
         try:
-            return call(client, operation, request)
+            return send(client, operation, request)
         except ServiceError as error:
             seen.count.update(kinds_of(error))
             raise
@@ -137,16 +140,19 @@ def replay(task: Task) -> Any:
 
 def explain(task: Task) -> Any:
     """Hand flagged entries to the function that explains, as the stream does."""
-    records = [record(reference, sequence) for reference, sequence in task["entries"]]
+    deadline = reconciler_here().clock.deadline(task["seconds"])
+    records = [record(reference, sequence, deadline) for reference, sequence in task["entries"]]
     answer = handler.explain_handler({"Records": records}, Context(time.monotonic() + task["seconds"]))
     return {"failed": len(answer["batchItemFailures"])}
 
 
-def record(reference: str, sequence: int) -> Task:
+def record(reference: str, sequence: int, deadline: Deadline) -> Task:
     """Return the stream's record of an entry."""
     key = {"reference": {"S": reference}, "sequence": {"N": str(sequence)}}
-    settings, client = Settings.from_environment(os.environ), reconciler_here().ledger.client  # type: ignore[attr-defined]
-    item = client.get_item(TableName=settings.tables.ledger, Key=key, ConsistentRead=True)["Item"]
+    ledger = reconciler_here().ledger
+    item = call(ledger.client.get_item, {"TableName": ledger.tables.ledger, "Key": key, "ConsistentRead": True}, deadline)[
+        "Item"
+    ]
     change = {"Keys": key, "NewImage": item, "SequenceNumber": str(sequence), "StreamViewType": "NEW_IMAGE"}
     return {"eventID": f"{reference}/{sequence}", "eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": change}
 
@@ -166,7 +172,17 @@ def answered(task: Task) -> Task:
     except (EventError, LedgerError) as error:
         return {"error": type(error).__name__, "problem": str(error)}
     except Exception as error:  # noqa: BLE001  nothing else may ever come out of the function
-        return {"strange": f"{type(error).__name__}: {error}"}
+        places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+        return {"strange": f"{type(error).__name__}: {error} ({task['task']}, {' '.join(places[-3:])})"}
+
+
+def load_all() -> None:
+    """Import now what a process that lives on would import when it first does a thing: no growth is to be taken for it."""
+    handler.closing_steps()
+    handler.explain_handler({"Records": []}, Context(time.monotonic() + 30))
+    reconciler_here()
+    if os.environ.get("FAILED_EVENTS_QUEUE_URL"):
+        build_client(service="sqs")
 
 
 def serve(answers: TextIO, seen: Seen) -> None:
@@ -178,13 +194,15 @@ def serve(answers: TextIO, seen: Seen) -> None:
 
 
 def main() -> None:
-    """Serve. ``argv``: the shared file, this process's byte in it, and how old (seconds) what is sealed must be."""
-    shared, place, rest = sys.argv[1:]
+    """Serve. ``argv``: the shared file, this byte in it, the least age (seconds) of what is sealed, ``all`` to load all."""
+    shared, place, rest, *loads_all = sys.argv[1:]
     answers, seen = os.fdopen(os.dup(1), "w"), Seen()
     sys.stdout = seen  # type: ignore[assignment]
     seals.REST = timedelta(seconds=float(rest))  # a soak does not last for many times fifteen minutes
     with Path(shared).open("r+b") as file:
         watch(seen, memoryview(mmap.mmap(file.fileno(), 0))[int(place) :])
+        if loads_all:
+            load_all()
         serve(answers, seen)
 
 

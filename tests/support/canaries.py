@@ -37,7 +37,7 @@ DETAIL: Mapping[str, Any] = {
 }
 """What each event says beside what policies read: members of members, and of lists."""
 
-ROW: Mapping[str, Any] = {"prompt": PERSONAL["prompt"], "customerEmail": PERSONAL["email"]}
+ROW: Mapping[str, Any] = {"prompt": f"{PERSONAL['prompt']}, for {PERSONAL['name']} <{PERSONAL['email']}>"}
 """The same of a row of Jobs."""
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attrs import Factory, define, frozen
+from attrs import frozen
 
 from engine.domain.errors import Intricate
 
@@ -40,11 +40,16 @@ ELEMENT_STEPS = 4
 """What a look at one element takes, beside one step for each array around it: each is copied into its place."""
 
 
-@define(eq=False, repr=False)
 class Effort:
-    """The steps that are left for one event. Raises Intricate once they are used up."""
+    """The steps that are left for one event. Raises Intricate once they are used up.
 
-    left: int = STEPS_MAX
+    A plain class, like ``Tree``: every cold start makes them, and few events need them.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = STEPS_MAX
 
     def spend(self, steps: int) -> None:
         """Take ``steps`` before they are made."""
@@ -53,12 +58,14 @@ class Effort:
             raise Intricate
 
 
-@define(eq=False, repr=False)
 class Tree:
     """Places as a tree: by an array, outermost first, and its element. Those that agree with a choice are found at once."""
 
-    below: dict[Address, dict[int, Tree]] = Factory(dict)
-    place: Place | None = None
+    __slots__ = ("below", "place")
+
+    def __init__(self) -> None:
+        self.below: dict[Address, dict[int, Tree]] = {}
+        self.place: Place | None = None
 
     @classmethod
     def of(cls, places: Iterable[Place]) -> Tree:
@@ -117,18 +124,21 @@ def matches_consistently(event: Mapping[str, Any], wanted: Sequence[Wanted]) -> 
     needed = _arrays_still_needed(leaves)
     chosen: list[Place] = [{}]
     for field, found, later in zip(fields, leaves, needed, strict=True):
-        chosen = _distinct(_settle(field.test, found, chosen, effort), later)
+        chosen = _distinct(_settle(field.test, found, chosen, later, effort), later)
         if not chosen:
             return False
     return True
 
 
-def _settle(test: LeafTest, leaves: list[tuple[object, Place]], chosen: list[Place], effort: Effort) -> Iterator[Place]:
-    passing = Tree.of(place for leaf, place in leaves if test.accepts(leaf))
+def _settle(
+    test: LeafTest, leaves: list[tuple[object, Place]], chosen: list[Place], later: set[Address], effort: Effort
+) -> Iterator[Place]:
+    settled = set[Address]().union(*chosen)
+    passing = Tree.of(_distinct((place for leaf, place in leaves if test.accepts(leaf)), settled | later))
     for place in chosen:
         yield from ({**place, **agreeing} for agreeing in passing.agreeing(place, effort))
     if test.absent:
-        present = Tree.of(place for _, place in leaves)
+        present = Tree.of(_distinct((place for _, place in leaves), settled))
         yield from (place for place in chosen if not any(True for _ in present.agreeing(place, effort)))
 
 

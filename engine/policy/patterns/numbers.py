@@ -8,17 +8,23 @@ OTHER_BASE = re.compile(r"(?P<sign>[+-]?)0(?:x(?P<hex>[0-9a-fA-F_]+)|o(?P<octal>
 DECIMAL = re.compile(r"(?P<sign>[+-]?)(?P<whole>[0-9_]*)(?:\.(?P<fraction>[0-9_]*))?(?P<exponent>[eE][+-]?[0-9]+)?")
 NOT_FINITE = re.compile(r"[+-]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 BASES = {"hex": 16, "octal": 8, "binary": 2}
+SPELLED_CHARACTERS_MAX = 80
 
 
 def json_spelling(text: str) -> str | None:
     """Return how JSON writes the number that some reader takes a text for, or None: it is JSON already, or like no number.
 
-    YAML reads ``.5``, ``+5``, ``0x10``, ``0o7`` and ``007`` as numbers, older YAML ``1_000`` too. ``.inf`` has none: "".
+    YAML reads ``.5``, ``+5``, ``0x10``, ``0o7`` and ``007`` as numbers, older YAML ``1_000`` too. ``.inf`` has none: "",
+    nor has a number that is longer than a message, and that nothing here could hold.
     """
     if NOT_FINITE.fullmatch(text):
         return ""
+    if len(text) > SPELLED_CHARACTERS_MAX and OTHER_BASE.fullmatch(text):
+        return ""
     spelled = _other_base(text) or _decimal(text)
-    return spelled if spelled != text else None
+    if spelled is None or spelled == text:
+        return None
+    return spelled if len(spelled) <= SPELLED_CHARACTERS_MAX else ""
 
 
 def is_json_number(text: str) -> bool:

@@ -19,7 +19,7 @@ from tests.simulation.database.schema import Index, Key, KeySchema
 from tests.simulation.database.staleness import Staleness
 from tests.simulation.database.tables import Table, hash_of, ordering
 from tests.simulation.database.update import projected
-from tests.simulation.database.values import Item, copied, item_bytes
+from tests.simulation.database.values import Item, copied
 
 PAGE_BYTES_MAX = 1024 * 1024
 BATCH_BYTES_MAX = 16 * 1024 * 1024
@@ -47,7 +47,7 @@ class Reads:
         expressions = expressions_of(request, "ProjectionExpression")
         item = self._item(table, table.schema.key.given(request["Key"]), request)
         used = Consumption(table.schema.name)
-        used.add(_units(item, request))
+        used.add(_units(table, item, request))
         return {**({"Item": shown(item, expressions)} if item is not None else {}), **told(request, [used])}
 
     def batch_get_item(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,8 +163,8 @@ def shown(item: Item, expressions: Expressions) -> Item:
     return copied(item) if expressions.projection is None else projected(item, expressions.projection)
 
 
-def _units(item: Item | None, request: Mapping[str, Any]) -> float:
-    return read_units(item_bytes(item) if item else 0, consistent=bool(request.get("ConsistentRead")))
+def _units(table: Table, item: Item | None, request: Mapping[str, Any]) -> float:
+    return read_units(table.size_of(item) if item else 0, consistent=bool(request.get("ConsistentRead")))
 
 
 # --- where items lie ---
@@ -304,22 +304,24 @@ class _Batch:
     unprocessed: dict[str, dict[str, Any]] = Factory(dict)
     used: dict[str, Consumption] = Factory(dict)
     _name: str = ""
+    _table: Table | None = None
 
     def begin(self, name: str, table: Table) -> None:
         """Go on with another table."""
-        self._name = name
+        self._name, self._table = name, table
         self.responses[name] = []
         self.used[name] = Consumption(table.schema.name)
 
     def take(self, key: Item, item: Item | None, wanted: Mapping[str, Any], expressions: Expressions) -> None:
         """Take an item that was found, or leave its key over."""
-        size = item_bytes(item) if item else 0
+        assert self._table is not None  # begin() was called
+        size = self._table.size_of(item) if item else 0
         if size > self.left:
             rest = {name: value for name, value in wanted.items() if name != "Keys"}
             self.unprocessed.setdefault(self._name, {**rest, "Keys": []})["Keys"].append(key)
             return
         self.left -= size
-        self.used[self._name].add(_units(item, wanted))
+        self.used[self._name].add(_units(self._table, item, wanted))
         if item is not None:
             self.responses[self._name].append(shown(item, expressions))
 

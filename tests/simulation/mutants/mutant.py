@@ -41,9 +41,12 @@ class Mutant:
             _forget()
 
     def is_caught_by(self, seed: int) -> bool:
-        """Say whether the history of a seed ends wrong; the mutant has to be at work."""
+        """Say whether the history of a seed ends wrong, or comes to no end; the mutant has to be at work."""
         plan = plan_of(seed)
-        return bool(play(plan, strict_world(plan) if self.is_strict else None).wrong)
+        try:
+            return bool(play(plan, strict_world(plan) if self.is_strict else None).wrong)
+        except Exception:  # noqa: BLE001  without the mutant the same history has to end right (test_simulation.py)
+            return True
 
 
 def _forget() -> None:

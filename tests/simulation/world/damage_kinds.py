@@ -115,7 +115,7 @@ KINDS: Mapping[str, Kind] = {
     "sealed: a type is changed": Kind(
         entry("is_sealed", "moves"), changed(type=another_sign), YES, YES, RIGHT),
     "sealed: a type that there is not": Kind(
-        entry("is_sealed"), changed(type=s("present")), YES, YES, RIGHT),
+        entry("is_sealed", "is_told_again"), changed(type=s("present")), YES, YES, RIGHT),
     "sealed: a rule is changed": Kind(
         entry("is_sealed"), changed(rule=s("another")), NO, YES, RIGHT, why=RUNS_DO_NOT_VERIFY),
     "sealed: a quantity is changed": Kind(
@@ -139,12 +139,13 @@ KINDS: Mapping[str, Kind] = {
         why="a correction is believed, whoever wrote it"),
     # entries that are too new to be sealed
     "new: an amount is changed": Kind(
-        entry("is_new", "moves"), changed(amount=doubled), YES, NO, RIGHT),
+        entry("is_new", "moves", "is_told_again"), changed(amount=doubled), YES, NO, RIGHT),
     "new: amount and cost of the last entry are changed": Kind(
         entry("is_new", "moves", "is_last"), changed(amount=doubled, cost=cost_of_doubled), YES, NO, BALANCES, Wrong.ENTRIES,
         why=ITS_LOG_STAYS),
     "new: amount and cost of an earlier entry are changed": Kind(
-        entry("is_new", "moves", "is_not_last"), changed(amount=doubled, cost=cost_of_doubled), YES, NO, RIGHT),
+        entry("is_new", "moves", "is_not_last", "is_told_again"), changed(amount=doubled, cost=cost_of_doubled),
+        YES, NO, RIGHT),
     "new: the only entry is given to another user": Kind(
         entry("is_new", "moves", "is_alone"), another_user, YES, NO, BALANCES, Wrong.ENTRIES, why=ITS_LOG_STAYS),
     "new: the only entry, which moves nothing, is given to another user": Kind(
@@ -160,13 +161,13 @@ KINDS: Mapping[str, Kind] = {
     "new: a whole log, which comes to nothing, is gone": Kind(
         entry("is_new", "all_is_new", "is_last", "comes_to_nothing"), all_removed, NO, NO, NOT, why=TOO_NEW),
     "new: a cost is changed": Kind(
-        entry("is_new", "moves"), changed(cost=another_cost), YES, NO, RIGHT),
+        entry("is_new", "moves", "is_told_again"), changed(cost=another_cost), YES, NO, RIGHT),
     "new: what is known is changed": Kind(
         entry("is_new"), changed(facts=other_facts), NO, NO, NOT, why=TOO_NEW),
     "new: a type is changed": Kind(
-        entry("is_new", "moves"), changed(type=another_sign), YES, NO, RIGHT),
+        entry("is_new", "moves", "is_told_again"), changed(type=another_sign), YES, NO, RIGHT),
     "new: a type that there is not": Kind(
-        entry("is_new"), changed(type=s("present")), YES, NO, RIGHT),
+        entry("is_new", "is_told_again"), changed(type=s("present")), YES, NO, RIGHT),
     "new: a quantity is changed": Kind(
         entry("is_new", "has_price"), changed(quantity=n(7777)), NO, NO, NOT, why=TOO_NEW),
     "new: the event's name is changed": Kind(
