@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Guard, Outcome
@@ -255,7 +255,7 @@ class EventBatch:
 
     def _keep(self, item: Item, report: Report) -> None:
         """Keep the result, and what is known of the reference from now on."""
-        self.results[item.position] = report
+        self.results[item.position] = report if item.error is None else evolve(report, was_unanswered=True)
         entry = report.entry
         if entry is None or report.outcome is Outcome.REFUSED:
             self.logs.pop(item.assessment.reference, None)

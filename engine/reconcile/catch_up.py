@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from attrs import asdict, define, evolve, field, frozen
 
+from engine.domain.decision import Outcome
 from engine.domain.entry_types import POSTED
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError, Intricate, LedgerRefused, LedgerUnavailable
@@ -259,7 +260,8 @@ class Scanner:
 class Turn:
     """What became of the rows that a scan posts together. Where the database did not answer for some, all come again.
 
-    ``may_be_posted`` counts with the entries those whose answer was lost: a run posts rather fewer than it may.
+    ``may_be_posted`` counts with the entries those whose answer was lost, also where the next try has found them known: a run
+    posts rather fewer than it may.
     """
 
     report: ScanReport
@@ -279,7 +281,10 @@ def _turn(report: ScanReport, results: Sequence[Report | Exception]) -> Turn:
             raise result
     if unavailable:  # rows, errors and statuses are counted when they come again
         report = ScanReport(outcomes=report.outcomes, marked=report.marked)
-    return Turn(report, report.adjustments + len(unavailable), unavailable[0] if unavailable else None)
+    lost = sum(
+        isinstance(result, Report) and result.was_unanswered and result.outcome is Outcome.DUPLICATE for result in results
+    )
+    return Turn(report, report.adjustments + lost + len(unavailable), unavailable[0] if unavailable else None)
 
 
 def is_mapped(policy: Policy, row: Document) -> bool:

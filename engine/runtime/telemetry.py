@@ -46,6 +46,8 @@ class Report:
     milliseconds: float = 0.0
     is_unclear: bool = False
     """A row of Jobs without a time of its own contradicts what is known."""
+    was_unanswered: bool = False
+    """A try before had no answer: what is known already may be what that has posted."""
 
     @classmethod
     def of_posting(cls, decision: Decision, assessment: Assessment, attempts: int) -> Report:
@@ -56,7 +58,7 @@ class Report:
     def told(self, envelope: Envelope, milliseconds: float) -> Report:
         """Return the report on ``envelope``, which took ``milliseconds``."""
         known = self.outcome, self.assessment, self.entry, self.marked, self.attempts
-        return Report(envelope, *known, milliseconds, self.is_unclear)
+        return Report(envelope, *known, milliseconds, self.is_unclear, self.was_unanswered)
 
     def answer(self) -> dict[str, Any]:
         """Return the report as JSON-like values."""
