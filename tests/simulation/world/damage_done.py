@@ -139,10 +139,11 @@ def now(hands: Hands) -> dict[str, str]:
 
 
 def forged(hands: Hands, spot: Spot, amount: int, **changes: Any) -> None:
-    """Put in a log of its own, made after another entry: a gift, or what moves nothing."""
+    """Put in a log of its own, made after another entry: a gift, or what moves nothing; each kind has its own."""
     item = {name: value for name, value in spot.item.items() if name not in {"jobId", "explanation"}}
-    said = {"reference": s("grant#gift"), "sequence": n(1), "amount": n(amount), "cost": n(-amount), "postedAt": now(hands)}
-    hands.put({**item, **said, "type": s("grant" if amount else "flag"), "facts": {"M": {}}, **changes})
+    said = {"reference": s("grant#gift" if amount else "grant#none"), "sequence": n(1), "postedAt": now(hands)}
+    moves = {"amount": n(amount), "cost": n(-amount)}
+    hands.put({**item, **said, **moves, "type": s("grant" if amount else "flag"), "facts": {"M": {}}, **changes})
 
 
 def paid(hands: Hands, spot: Spot) -> None:
@@ -153,7 +154,7 @@ def paid(hands: Hands, spot: Spot) -> None:
 
 def behind_the_seal(hands: Hands, spot: Spot) -> None:
     """Forge a gift that is dated back."""
-    forged(hands, spot, 500, postedAt=spot.item["postedAt"])
+    forged(hands, spot, 500, reference=s("grant#old-gift"), postedAt=spot.item["postedAt"])
 
 
 def appended(hands: Hands, spot: Spot) -> None:
