@@ -16,7 +16,7 @@ from engine.domain.decision import Guard, Outcome
 from engine.domain.entry import Entry
 from engine.domain.errors import EventError, LedgerUnavailable
 from engine.domain.job_row import Mark
-from engine.ledger.store import Receipt, ScanSlice
+from engine.ledger.store import Receipt, ScanSlice, Verdict
 from engine.reconcile.catch_up import OwnAllowance, scan
 from engine.runtime.clock import Deadline
 from tests.support.events import event, failed, rendered
@@ -393,6 +393,42 @@ def test_a_run_whose_time_runs_out_within_a_turn_keeps_to_its_cap(is_lost: bool)
 
     assert (3, True) == (first.adjustments, second.is_capped or not allowance.left)
     assert len([entries for entries in steps.ledger.entries.values() if entries]) <= 5
+
+
+@define
+class Deaf:
+    """A ledger of which the answer to the first posting is lost; nothing goes together with others."""
+
+    steps: Steps
+    is_lost: bool = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.steps.ledger, name)
+
+    def post_all(self, postings: Any, _deadline: Deadline) -> Any:
+        """Refuse all, so that each goes alone."""
+        yield from (Receipt(Verdict.ALONE) for _ in postings)
+
+    def post(self, *posting: Any) -> Receipt:
+        """Post; nobody hears of the first."""
+        receipt: Receipt = self.steps.ledger.post(*posting)
+        if self.is_lost:
+            self.is_lost = False
+            raise LedgerUnavailable("no answer in time")
+        return receipt
+
+
+def test_a_posting_whose_answer_was_lost_counts_although_the_next_try_finds_it_known() -> None:
+    """A run may post one entry: it has, and nobody knows whether that was its own."""
+    steps = Steps(example())
+    for number in range(3):
+        steps.ledger.rows[f"j-{number}"] = row(f"j-{number}")
+    deaf = evolve(steps.reconciler, ledger=Deaf(steps))  # type: ignore[arg-type]
+
+    report = scan(deaf, [ScanSlice()], steps.time.clock().deadline(60), OwnAllowance(1))
+
+    assert ({"duplicate": 1}, True) == (report.outcomes, report.is_capped)
+    assert ["job#j-0"] == [reference for reference, entries in steps.ledger.entries.items() if entries]
 
 
 # --- statuses that nobody mapped --------------------------------------------------------------------------------------
