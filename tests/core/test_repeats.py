@@ -259,12 +259,13 @@ def test_a_repeat_after_an_edit_is_known_whatever_the_row_says_by_then(before: t
 
 
 def test_a_scan_that_reads_something_else_after_an_edit_takes_other_work_for_no_repeat():
-    """Rendered, failed, rendered again, whose event is lost: the scan reads 50 frames and no seconds, 50 x 0.10."""
-    ledger = books()
-    ledger.deliver(rendered(at="10:00"), failed(at="10:30"))
+    """Rendered, failed, rendered again, whose event is lost: the scan reads 50 seconds and no frames, 50 x 0.10."""
+    ledger = books(("quantity: detail.seconds", "quantity: detail.frames"))
+    first = {**rendered(at="10:00"), "detail": {**rendered()["detail"], "frames": 5}}
+    ledger.deliver(first, failed(at="10:30"))
 
-    ledger.policy = example(IGNORED, ("quantity: detail.seconds", "quantity: detail.frames"))
-    row_of_now = {"jobId": "j-1", "userId": "u-1", "status": "completed", "model": "veo-3", "frames": 50}
+    ledger.policy = example(IGNORED)
+    row_of_now = {"jobId": "j-1", "userId": "u-1", "status": "completed", "model": "veo-3", "seconds": 50}
     scanned = row_event(ledger.policy, {**row_of_now, "updatedAt": instant("11:00")}, instant("12:00"))
     assert scanned is not None
 
