@@ -286,9 +286,9 @@ def _may_count(refunds: set[Refund]) -> tuple[Refund, ...]:
     return tuple(sorted(kept, key=_by_instant))
 
 
-def _by_instant(refund: Refund) -> tuple[datetime, str, Decimal, timedelta, Decimal, Content, str]:
-    percent, amount = refund.percent or ZERO, refund.amount or ZERO
-    return refund.at, refund.rule, percent, refund.within or timedelta.max, amount, refund.content, refund.policy
+def _by_instant(refund: Refund) -> tuple[datetime, str, bool, Decimal, timedelta, Decimal, Content, str]:
+    figures = refund.amount is None, refund.percent or ZERO, refund.within or timedelta.max, refund.amount or ZERO
+    return refund.at, refund.rule, *figures, refund.content, refund.policy
 
 
 def _latest_by_rule(refunds: Iterable[Refund]) -> tuple[Refund, ...]:
@@ -312,8 +312,10 @@ def _steps_of_series(revokes: tuple[Revoke, ...]) -> tuple[Revoke, ...]:
     return tuple(step for series in sorted(steps) for step in reversed(steps[series]))
 
 
-def _by_step(revoke: Revoke) -> tuple[datetime, Decimal, Decimal, Content, str]:
-    return revoke.at, revoke.percent or ZERO, revoke.amount or ZERO, revoke.content, revoke.policy
+def _by_step(revoke: Revoke) -> tuple[datetime, bool, Decimal, Decimal, Content, str]:
+    """Of two that take nothing, one by percent and one by amount, none comes first by chance."""
+    figures = revoke.amount is None, revoke.percent or ZERO, revoke.amount or ZERO
+    return revoke.at, *figures, revoke.content, revoke.policy
 
 
 def _most_generous(refunds: tuple[Refund, ...], charge: Charge) -> Refund | None:

@@ -124,15 +124,14 @@ class Telling:
 
         Under one policy a rule that ignores repeats and any other rule tell different charges, whatever the order. After an
         edit of the policy what was told before must not be told anew: at its own moment whatever is asked today; at another
-        both must have asked the same, where the rule's name does not show it, and a row must have been read for it.
+        both must have asked the same, where the rule's name does not show it.
         """
         if not (old.once or new.once):
             return self._is_told(old, new)
         is_edited = old.policy != new.policy
         is_one_moment = old.at == new.at or self.is_its_event(old.content)
         if old.once == self.rule or (is_edited and is_one_moment):
-            is_asked = is_one_moment or self.time_is_assumed or self._was_asked(old.content)
-            return is_asked and self.says(old.content, new.content)
+            return self.says(old.content, new.content)
         is_of_no_other_rule = all(rule.name != old.once for rule in self.rules)
         if not is_edited or not is_of_no_other_rule or _asked(old.content) != _asked(new.content):
             return False
@@ -195,10 +194,6 @@ class Telling:
         """Return a kept expression; today's own is compiled already, and needs no library."""
         todays = (path for rule in self.rules for path in rule.terms.paths() if path.text == expression)
         return next(todays, None) or _path(expression)
-
-    def _was_asked(self, content: Content) -> bool:
-        """Say whether the row of Jobs, if it is one, was read for all of these expressions."""
-        return all((path := self._path(expression)) is None or self._was_read(path) for expression, _ in content)
 
     def _was_read(self, path: Path) -> bool:
         if self.source is not Source.SCAN or self.row_attributes is None:

@@ -62,6 +62,20 @@ def test_facts_of_all_kinds_join_in_any_order_and_grouping(examples: int):
     settings(max_examples=examples, database=None)(given(HISTORIES)(check))()
 
 
+@pytest.mark.parametrize("rest", [{}, {"series": "r"}])
+def test_nothing_by_percent_and_nothing_by_amount_are_two_facts_in_one_order(rest: dict[str, str]):
+    """They sort alike by their figures; a set of them has no order of its own."""
+    at, kind = datetime(2026, 1, 5, tzinfo=UTC), Revoke if rest else Refund
+    by_percent, by_amount = (
+        kind(percent=Decimal(0), amount=None, at=at, **rest),
+        kind(percent=None, amount=Decimal(0), at=at, **rest),
+    )
+    fields = [{"revokes" if rest else "refunds": (each,)} for each in (by_percent, by_amount)]
+    one, other = (Facts(**each) for each in fields)
+
+    assert one.join(other) == other.join(one) == one.join(other).join(one)
+
+
 def the_one_told_last(charges: set[Charge]) -> tuple[Charge, ...]:
     """Keep of each content whichever comes last out of the set."""
     return tuple({(charge.once, charge.content): charge for charge in charges}.values())
