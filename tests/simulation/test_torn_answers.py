@@ -92,6 +92,12 @@ class OverHttp(FaultyClient):
     """A client whose answers are damaged on their way, beside all other faults."""
 
     server: TornServer | None = None
+    wire: Any = None
+
+    @property
+    def client(self) -> Any:
+        """The client whose answers are damaged."""
+        return self.wire
 
     def _act(self, operation: str, request: dict[str, Any]) -> Any:
         assert self.server is not None
@@ -114,8 +120,12 @@ def torn_history(seed: int, connected: Callable[[str], Any], rounds: int | None 
     plan = evolve(plan, often=0.12, rounds=plan.rounds[:rounds])
     world = strict_world(plan)
     with run_torn_server(world.place.database) as server:
-        world.place.client = connected(server.endpoint)
-        world.reach = lambda place, caller: DynamoStore(OverHttp(place, caller, server=server), TABLES, caller.clock())
+        wire = connected(server.endpoint)
+
+        def reach(place: Any, caller: Any) -> DynamoStore:
+            return DynamoStore(OverHttp(place, caller, server=server, wire=wire), TABLES, caller.clock())
+
+        world.reach = reach
         return play(plan, world)
 
 

@@ -138,8 +138,13 @@ class FaultyClient:
         """Answer BatchGetItem for some of its keys, and leave the others over."""
         ((table, wanted),) = request["RequestItems"].items()
         count = 1 + int(self.caller.dice.chance.random() * (len(wanted["Keys"]) - 1))
-        answer = self.place.client.batch_get_item(RequestItems={table: {**wanted, "Keys": wanted["Keys"][:count]}})
+        answer = self.client.batch_get_item(RequestItems={table: {**wanted, "Keys": wanted["Keys"][:count]}})
         return {**answer, "UnprocessedKeys": {table: {**wanted, "Keys": wanted["Keys"][count:]}}}
+
+    @property
+    def client(self) -> Any:
+        """What requests go by. What only looks on goes by the place's own, which nothing damages."""
+        return self.place.client
 
     def _act(self, operation: str, request: dict[str, Any]) -> Any:
         if operation in {"scan", "query"}:
@@ -149,7 +154,7 @@ class FaultyClient:
             return self._transact(request)
         if operation == "batch_get_item" and _has_many_keys(request) and self.caller.dice.happens(LEFT_OVER):
             return self._some_keys(request)
-        answer = getattr(self.place.client, operation)(**request)
+        answer = getattr(self.client, operation)(**request)
         if operation == "describe_table":
             answer = {"Table": {**answer["Table"], "TableSizeBytes": self.place.jobs_bytes}}
         return answer
@@ -163,7 +168,7 @@ class FaultyClient:
         entries = [action["Put"]["Item"] for action in request["TransactItems"] if _puts_entry(action)]
         new = [item for item in entries if self.place.entry(item) is None]
         known = {item["userId"]["S"] for item in new if self.place.left_of(item["userId"]["S"]) is not None}
-        answer = self.place.client.transact_write_items(**request)
+        answer = self.client.transact_write_items(**request)
         for item in new:
             if (moved := self.place.movement(item, known)) is not None:
                 self.place.moved.append(moved)
