@@ -11,7 +11,12 @@ from engine.policy.model import Policy
 
 
 def row_attributes(policy: Policy) -> frozenset[str] | None:
-    """Return the attributes of a row of Jobs that a policy can look at, or None where that cannot be told."""
+    """Return the attributes of a row of Jobs that a policy can look at, or None where that cannot be told.
+
+    Where repeats are ignored it is all of them: a row repeats a charge only if it says what another policy has asked.
+    """
+    if any(rule.ignores_repeats for rule in policy.rules):
+        return None
     looks = [*_at_paths(policy), *_at_patterns(policy)]
     return None if None in looks else frozenset({"jobId", "status"}).union(*(look or () for look in looks))
 

@@ -16,6 +16,7 @@ from engine.domain.log import log_of
 from engine.preview.reasons import reasons_for
 from engine.rating.assess import assess
 from engine.rating.decide import decide
+from engine.reconcile.catch_up import row_event
 from tests.support.books import Books
 from tests.support.events import event, failed, instant, rendered
 from tests.support.policies import example
@@ -255,6 +256,23 @@ def test_a_repeat_after_an_edit_is_known_whatever_the_row_says_by_then(before: t
     assert Decimal(0) == ledger.net("j-1")
     ledger.deliver({**rendered(at="10:06"), "detail": {**rendered()["detail"], "model": "premium"}})
     assert Decimal("-1.25") == ledger.net("j-1")  # another model is another charge: 5 x 0.25
+
+
+def test_a_scan_reads_what_was_asked_before_an_edit_and_takes_other_work_for_no_repeat():
+    """Rendered, failed, rendered again, whose event is lost: 50 frames, 5 were rendered before; today 50 seconds, x 0.10."""
+    ledger = books(("quantity: detail.seconds", "quantity: detail.frames"))
+    first = {**rendered(at="10:00"), "detail": {**rendered()["detail"], "frames": 5}}
+    ledger.deliver(first, failed(at="10:30"))
+
+    ledger.policy = example(IGNORED)
+    done = {"jobId": "j-1", "userId": "u-1", "status": "completed", "model": "veo-3", "updatedAt": instant("11:00")}
+    again, other = ({**done, "seconds": 50, "frames": frames} for frames in (5, 50))
+
+    for row_of_now, net in ((again, "0"), (other, "-5.00"), (other, "-5.00")):
+        scanned = row_event(ledger.policy, row_of_now, instant("12:00"))
+        assert scanned is not None
+        ledger.reconcile(scanned)
+        assert Decimal(net) == ledger.net("j-1")
 
 
 @pytest.mark.parametrize(
