@@ -35,8 +35,7 @@ So many grants are kept of one reference, and of one job so many charges whose r
 One more makes no sense."""
 
 EARLIER_STEPS_MAX = 8
-"""So many steps of a series of revokes are known beside those of its latest instant: under an edit that names the series
-otherwise they would be new, and take the same credits again."""
+"""So many steps of a series are known beside the latest: under an edit that renames it they would take their credits again."""
 
 
 @frozen
@@ -222,9 +221,8 @@ class Facts:
             return ()
         of_series: dict[str, Revoke] = {}
         for revoke in self.revokes:
-            of_series[revoke.series] = max(
-                of_series.get(revoke.series, revoke), revoke, key=lambda each: (each.at, each.takes(grant))
-            )
+            first = of_series.get(revoke.series, revoke)
+            of_series[revoke.series] = max(first, revoke, key=lambda each: (each.at, each.takes(grant)))
         return tuple(of_series.values())
 
     @property
