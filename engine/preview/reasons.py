@@ -10,7 +10,7 @@ from attrs import asdict, evolve, frozen
 
 from engine.domain.assessment import Assessment
 from engine.domain.entry import Entry
-from engine.domain.envelope import Document, Envelope, Source
+from engine.domain.envelope import OWN_SOURCE, Document, Envelope, Source
 from engine.domain.errors import EventError, NoRow, RowNeeded
 from engine.domain.money import ZERO, canonical
 from engine.policy.detectors import Outlier
@@ -78,6 +78,8 @@ class Reasons:
     def _what_happens(self) -> str:
         if self.problem is not None:
             return f"refused: {self.problem}"
+        if self.entry is None and any(tried.matched for tried in self.tried):
+            return f"ignored: its source is {OWN_SOURCE}, this system's own, about whose events no rule is asked"
         if self.entry is None:
             return "ignored: no rule matches"
         return _in_words(self.entry)

@@ -144,6 +144,11 @@ def test_explain_speaks_json(policy: Path, tmp_path: Path) -> None:
     [
         (failed("j-1"), FINE, "u-1 pays nothing: void of 0 on job#j-1, by refund-failed"),
         ({"source": "other"}, FINE, "ignored: no rule matches"),
+        (
+            {**rendered("test-1"), "source": "credit.reconciler"},
+            FINE,
+            "this system's own, about whose events no rule is asked",
+        ),
         (rendered("j-1", seconds="x"), FAILED, "field detail.seconds: is 'x'; a finite number >= 0 is needed"),
     ],
 )

@@ -199,3 +199,14 @@ ONLY_DETAIL = "an event has no `{}` beside its `detail`; is `{}` meant?"
 def test_what_is_looked_for_beside_the_detail_is_told(written: str, meant: str, expected: list[str]) -> None:
     """No event of EventBridge has it there, so each would be refused. Within a function nothing is judged."""
     assert expected == told((meant, written))
+
+
+def test_rules_and_rows_that_wait_for_the_systems_own_events_are_told():
+    """They would be ignored without a word: two rules, and two kinds of rows. To ask for all others is right."""
+    own = "`credit.reconciler` is this system's own source, about whose events no rule is asked; name another"
+    anything_but = "match: {source: [{anything-but: credit.reconciler}]"
+
+    assert [f"{place}: {own}" for place in ("15:22", "19:22", "34:21", "36:21")] == told(
+        ("video.generation", "credit.reconciler")
+    )
+    assert [] == told(("match: {source: [video.generation]", anything_but))
