@@ -5,14 +5,13 @@ What the server has carried out stays done: a client that takes a damaged answer
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
 import zlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from tests.simulation.database import Database, Server
 from tests.simulation.database import server as whole
+from tests.simulation.database.server import serving
 
 WHOLE = "whole"
 TORN_HEAD, TORN_BODY, ALTERED, REPEATED, REPEATED_LATER, SILENCE = DAMAGES = (
@@ -69,14 +68,6 @@ def _damaged(damage: str, head: bytes, body: bytes) -> bytes:
     return (head + body) * (2 if damage == REPEATED else 1)
 
 
-@contextlib.contextmanager
-def run_torn_server(database: Database) -> Iterator[TornServer]:
+def run_torn_server(database: Database) -> AbstractContextManager[TornServer]:
     """Serve a database on a free port of 127.0.0.1 until the end."""
-    with TornServer(database) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving(TornServer(database))

@@ -12,7 +12,9 @@ import threading
 import uuid
 import zlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseServer
 from typing import Any
 
 from tests.simulation.database.database import Database
@@ -99,10 +101,15 @@ def _read(body: bytes) -> Any:
         raise Malformed(f"the body is no JSON: {error}") from error
 
 
-@contextlib.contextmanager
-def run_server(database: Database) -> Iterator[Server]:
+def run_server(database: Database) -> AbstractContextManager[Server]:
     """Serve a database on a free port of 127.0.0.1 until the end."""
-    with Server(database) as server:
+    return serving(Server(database))
+
+
+@contextlib.contextmanager
+def serving[S: BaseServer](server: S) -> Iterator[S]:
+    """Let a server answer in a thread of its own until the end."""
+    with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
