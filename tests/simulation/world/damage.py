@@ -82,6 +82,11 @@ class Spot:
         return not self.moves
 
     @property
+    def is_no_flag(self) -> bool:
+        """Whether it is no flag: one of a charge that was refused is told by its log if it is said to be something else."""
+        return self.item["type"] != {"S": "flag"}
+
+    @property
     def comes_to_nothing(self) -> bool:
         """Whether its log moves nothing in the end."""
         return self.net == 0

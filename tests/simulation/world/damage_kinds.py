@@ -132,7 +132,7 @@ KINDS: Mapping[str, Kind] = {
     "sealed: a flag is taken away": Kind(
         entry("is_sealed", "is_flagged"), changed(anomalies={"L": []}, flagged=None), NO, YES, RIGHT, why=RUNS_DO_NOT_VERIFY),
     "sealed: an entry is said to be a repair's": Kind(
-        entry("is_sealed"), changed(source=s("repair")), NO, YES, RIGHT, why=RUNS_DO_NOT_VERIFY),
+        entry("is_sealed", "is_no_flag"), changed(source=s("repair")), NO, YES, RIGHT, why=RUNS_DO_NOT_VERIFY),
     "sealed: its time is gone": Kind(
         entry("is_sealed"), changed(postedAt=None), NO, YES, RIGHT, why=RUNS_DO_NOT_VERIFY, is_single=True),
     "sealed: a gift is slipped in behind the seal": Kind(
