@@ -25,6 +25,12 @@ POLICY = (
 )
 
 
+@pytest.fixture(autouse=True)
+def bytecode_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment says."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+
+
 def point(*fields: str) -> Any:
     """Return a class with these fields, as a new process would make it: under one name, whatever there was before."""
     linecache.clearcache()
