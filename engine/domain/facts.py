@@ -200,7 +200,7 @@ class Facts:
         """The charge that counts: the smallest of the latest instant."""
         if self.charges:
             return self.charges[0]
-        return self.weak_charges[0] if self.weak_charges and not self.refunds else None
+        return self.weak_charges[0] if self.weak_charges else None
 
     @property
     def refund(self) -> Refund | None:

@@ -34,8 +34,13 @@ def _rounds_each(old: Any) -> Any:
     return without_rate
 
 
-def _weak_beside_refunds(_old: Any) -> Any:
-    return property(lambda self: next(iter((*self.charges, *self.weak_charges)), None))
+def _weak_beside_refunds(old: Any) -> Any:
+    def join(self: facts.Facts, new: facts.Facts) -> facts.Facts:
+        both = old(self, new)
+        weak = tuple(sorted({*self.weak_charges, *new.weak_charges}, key=lambda each: each.at)[-1:])
+        return both if both.charges else evolve(both, weak_charges=weak)
+
+    return join
 
 
 def _weak_first(old: Any) -> Any:
@@ -66,7 +71,7 @@ MUTANTS: Mapping[str, tuple[Mutant, int]] = {
     "the price of the event's own time counts": (Mutant(contributions, "price_charge", _at_its_own_time), 10),
     "all of a quantity costs the rate of the last tier": (Mutant(charges, "_graduated", _all_at_the_last), 0),
     "components are rounded one by one": (Mutant(charges, "_without_rate", _rounds_each), 0),
-    "a row without a time charges beside a refund": (Mutant(facts.Facts, "charge", _weak_beside_refunds), 1171),
+    "a row without a time charges beside a refund": (Mutant(facts.Facts, "join", _weak_beside_refunds), 266),
     "a failed row without a time counts before a refund": (Mutant(facts.Facts, "refund", _weak_first), 25),
     "of several series one counts": (Mutant(facts.Facts, "revoking", _one_series), 0),
     "more goes back than was charged": (Mutant(facts, "part_of", _more_than_all), 5),
