@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from engine.domain import facts as facts_module
 from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError
-from engine.domain.facts import Charge, Facts, Refund
+from engine.domain.fact import Charge, Refund
+from engine.domain.facts import Facts
 from engine.policy import Policy, parse_policy
 from engine.rating import contributions, decide, recognise
 from tests.support.books import Books
