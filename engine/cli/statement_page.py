@@ -62,6 +62,7 @@ def statement_page(statement: Statement, written: datetime) -> str:
     lines = [line for line in statement.lines if line.amount != ZERO]
     totals = _totals(statement, lines)
     places = max(PLACES_MIN, *map(_places, [*totals.values(), *(line.amount for line in lines)]))
+    shown = [_line(line, statement.order, places) for line in lines]
     return render(
         "statement",
         user=plain(statement.user),
@@ -71,9 +72,9 @@ def statement_page(statement: Statement, written: datetime) -> str:
         caption=_caption(statement, len(lines)),
         opening=_credits(statement.opening, places),
         closing=_credits(statement.closing, places),
-        lines=[_line(line, statement.order, places) for line in lines],
-        has_models=any(line.model for line in lines),
-        has_quantities=any(line.quantity for line in lines),
+        lines=shown,
+        has_models=any(line.model for line in shown),
+        has_quantities=any(line.quantity for line in shown),
         written=_text(written, MINUTE),
     )
 
@@ -95,7 +96,7 @@ def _line(line: StatementLine, order: Order, places: int) -> PageLine:
         when=_text(at, MINUTE),
         text=description(line),
         model=plain(line.model),
-        quantity=line.quantity,
+        quantity=line.quantity if line.reference.startswith(JOB) else "",
         amount=_credits(line.amount, places, plus="+"),
         balance=_credits(line.balance, places),
         is_plus=line.amount > ZERO,
