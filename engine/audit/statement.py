@@ -16,8 +16,8 @@ from typing import Any
 from attrs import frozen
 
 from engine.domain.envelope import Source
+from engine.domain.fact import Content
 from engine.domain.fact_kinds import content_of, read_facts
-from engine.domain.facts import Content
 from engine.domain.instants import instant_text, read_instant
 from engine.domain.money import EXACT, ZERO, canonical
 from engine.domain.references import GRANT, JOB

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Command] = {
     "audit": Command("audit", "audit", "Check that entries add up to the balances, or repair them."),
     "unmark": Command("unmark", "unmark", "After a restore: take marks off jobs whose entry is gone."),
     "statement": Command("statement", "statement", "Show a user's entries, with the balance after each."),
+    "job": Command("job", "job", "Tell a job's whole story: events, entries, what counts now."),
     "dead-letters": Command("dead_letters", "app", "List, show, replay or drop events that were not processed."),
     "anomalies": Command("anomalies", "app", "List, show, explain or resolve what the policy flagged."),
 }

@@ -74,6 +74,16 @@ def _policy(ctx: typer.Context, param: typer.CallbackParam, value: Path) -> Path
     raise typer.BadParameter(f"File {str(value)!r} does not exist{whose}")
 
 
+def _policy_if_there(ctx: typer.Context, param: typer.CallbackParam, value: Path) -> Path | None:
+    """Return the policy's file, or None where nobody has typed one and none is found."""
+    try:
+        return _policy(ctx, param, value)
+    except typer.BadParameter:
+        if _source(ctx, param) == COMMANDLINE:
+            raise
+        return None
+
+
 def stack_queues(ctx: typer.Context, param: typer.CallbackParam, value: list[str]) -> list[str]:
     """Return the queues: as typed, else those of the stack, else the variable's."""
     if _source(ctx, param) != COMMANDLINE and (stack := _stack(ctx)) is not None:
@@ -133,6 +143,9 @@ SealsTable = Annotated[
     typer.Option(envvar="SEALS_TABLE", help="Table of seals.", callback=_table("SealsTableName")),
 ]
 PolicyFile = Annotated[Path, typer.Option("--policy", envvar="POLICY_FILE", help="Policy file.", callback=_policy)]
+PolicyFileIfThere = Annotated[
+    Path | None, typer.Option("--policy", envvar="POLICY_FILE", help="Policy file.", callback=_policy_if_there)
+]
 Since = Annotated[
     datetime | None,
     typer.Option(parser=day_or_instant, metavar="DAY", help="Only from this day or instant on; a day begins at midnight UTC."),
