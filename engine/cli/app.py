@@ -34,7 +34,8 @@ COMMANDS: Mapping[str, Command] = {
     "scan": Command("ledger", "scan", "Charge and refund the jobs whose event was lost."),
     "audit": Command("audit", "audit", "Check that entries add up to the balances, or repair them."),
     "unmark": Command("unmark", "unmark", "After a restore: take marks off jobs whose entry is gone."),
-    "statement": Command("ledger", "statement", "Show a user's entries, with the balance after each."),
+    "statement": Command("statement", "statement", "Show a user's entries, with the balance after each."),
+    "job": Command("job", "job", "Tell a job's whole story: events, entries, what counts now."),
     "dead-letters": Command("dead_letters", "app", "List, show, replay or drop events that were not processed."),
     "anomalies": Command("anomalies", "app", "List, show, explain or resolve what the policy flagged."),
 }
