@@ -11,8 +11,9 @@ from attrs import frozen
 from engine.domain.entry import Entry
 from engine.domain.entry_types import ENTRY_TYPES, EntryType
 from engine.domain.envelope import Source
+from engine.domain.fact import Charge, Claim
 from engine.domain.fact_kinds import PRICED, moving_type
-from engine.domain.facts import Charge, Claim, Facts
+from engine.domain.facts import Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import due, log_of
 from engine.domain.money import ZERO
@@ -118,10 +119,21 @@ def _is_repeated(claim: Claim, known: Sequence[Claim]) -> bool:
 
 
 def _claim_problems(name: str, now: Claim, entry: Entry) -> Iterator[str]:
-    if entry.price is None:
+    if isinstance(now, Charge) and now.revision:
+        yield from _revision_problems(now, entry)
+    elif entry.price is None:
         yield f"it knows a {name} of {now.amount:f} that nothing tells of"
     else:
         yield from _number_problem(name, now.amount, amount_of(entry.price, entry.quantity, entry.money))
+
+
+def _revision_problems(now: Charge, entry: Entry) -> Iterator[str]:
+    """A charge that was priced anew is what one of the prices comes to that the entry keeps for that."""
+    priced = entry.correction.priced if entry.correction is not None else ()
+    amounts = [amount_of(each.price, each.quantity, entry.money) for each in priced]
+    if now.amount not in amounts:
+        found = " or ".join(f"{amount:f}" for amount in amounts) or "nothing"
+        yield f"it prices a charge anew at {now.amount:f}; {found} follows"
 
 
 def _component_problems(entry: Entry) -> Iterator[str]:

@@ -17,7 +17,7 @@ from engine.domain.facts import Facts
 from engine.domain.money import Money
 from engine.domain.price import Price
 
-__all__ = ["Entry", "EntryType", "Resolution"]
+__all__ = ["Correction", "Entry", "EntryType", "PricedAnew", "Resolution"]
 
 
 @frozen
@@ -26,6 +26,30 @@ class Resolution:
 
     entries: tuple[int, ...]
     note: str
+
+
+@frozen
+class PricedAnew:
+    """How the amount of a charge came about that a person has priced anew."""
+
+    price: Price
+    quantity: Decimal | None = None
+
+
+@frozen
+class Correction:
+    """Who has told the facts of an entry, and why: a person, by a command.
+
+    ``id`` is the adjustment's, ``plan`` the digest of the plan file by which many were corrected. ``by`` and ``approved_by``
+    are the callers' identities (AWS: their ARNs). ``priced`` has of each charge that was priced anew how.
+    """
+
+    reason: str
+    by: str
+    id: str = ""
+    approved_by: str = ""
+    plan: str = ""
+    priced: tuple[PricedAnew, ...] = ()
 
 
 @frozen
@@ -53,6 +77,7 @@ class Entry:
     event_id: str | None = None
     time_is_assumed: bool = False
     resolution: Resolution | None = None
+    correction: Correction | None = None
 
     @property
     def excerpt(self) -> Excerpt:

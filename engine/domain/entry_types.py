@@ -19,6 +19,8 @@ class EntryType(StrEnum):
     REFUND = "refund"
     GRANT = "grant"
     REVOKE = "revoke"
+    ADJUST = "adjust"
+    REPRICE = "reprice"
     FLAG = "flag"
     VOID = "void"
 
@@ -30,6 +32,10 @@ class Outcome(StrEnum):
     REFUNDED = "refunded"
     GRANTED = "granted"
     REVOKED = "revoked"
+    ADJUSTED = "adjusted"
+    """By a person's word: credits given or taken."""
+    REPRICED = "repriced"
+    """By a person's word: a job costs what another policy says."""
     VOIDED = "voided"
     """A new fact that moves nothing: remembered, so that no order of arrival can charge for it."""
     FLAGGED = "flagged"
@@ -58,7 +64,7 @@ class TypeOfEntry:
         return self.signs != (0,)
 
 
-def _row(entry_type: EntryType) -> TypeOfEntry:
+def _row(entry_type: EntryType) -> TypeOfEntry:  # noqa: PLR0911  a table, in the form that the type check completes
     match entry_type:
         case EntryType.DEBIT:
             return TypeOfEntry(Outcome.DEBITED, (-1,), "below 0", waits_for_balance=True)
@@ -68,6 +74,10 @@ def _row(entry_type: EntryType) -> TypeOfEntry:
             return TypeOfEntry(Outcome.GRANTED, (-1, 1), "not 0")
         case EntryType.REVOKE:
             return TypeOfEntry(Outcome.REVOKED, (-1, 1), "not 0")  # a dispute that was won gives back
+        case EntryType.ADJUST:
+            return TypeOfEntry(Outcome.ADJUSTED, (-1, 1), "not 0")
+        case EntryType.REPRICE:
+            return TypeOfEntry(Outcome.REPRICED, (-1, 1), "not 0")
         case EntryType.FLAG:
             return TypeOfEntry(Outcome.FLAGGED, (0,), "0")
         case EntryType.VOID:
@@ -82,7 +92,7 @@ POSTED = tuple(row.outcome for row in ENTRY_TYPES.values())
 """How an event ends that brings its log to what it should be. (A refusal posts an entry too, and leaves the charge due.)"""
 
 
-def _metric(outcome: Outcome) -> str:  # noqa: PLR0911  a table, in the form that the type check completes
+def _metric(outcome: Outcome) -> str:  # noqa: C901, PLR0911  a table, in the form that the type check completes
     match outcome:
         case Outcome.DEBITED:
             return "Debits"
@@ -92,6 +102,10 @@ def _metric(outcome: Outcome) -> str:  # noqa: PLR0911  a table, in the form tha
             return "Grants"
         case Outcome.REVOKED:
             return "Revokes"
+        case Outcome.ADJUSTED:
+            return "Adjustments"
+        case Outcome.REPRICED:
+            return "Repricings"
         case Outcome.VOIDED:
             return "Voids"
         case Outcome.FLAGGED:

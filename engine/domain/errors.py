@@ -3,6 +3,7 @@
 ``PolicyError``  the policy is wrong: nothing runs until it is mended.
 ``EventError``   the event makes no sense under the policy: sending it again will not help, so it must be kept and shown.
 ``LedgerError``  the store did not take the posting: nothing is half done, and the event must come back.
+``CorrectionError``  a person's word makes no sense: nothing is told.
 """
 
 from __future__ import annotations
@@ -169,6 +170,14 @@ class LedgerRefused(LedgerError):
 
 class NoOpenAnomaly(LookupError):
     """A person resolves an anomaly, and there is none that is open."""
+
+
+class CorrectionError(ValueError):
+    """A person's word that makes no sense of a log, or that nobody may say. Nothing moved; said again it is refused again."""
+
+    def __init__(self, reference: str, problem: str) -> None:
+        super().__init__(f"{_plain(reference)} {problem}")
+        self.reference = reference
 
 
 class QueueError(RuntimeError):

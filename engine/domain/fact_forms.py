@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.domain.facts import Charge, Claim, Content, Grant, Refund, Revoke
+from engine.domain.fact import Adjustment, Charge, Claim, Content, Grant, Refund, Revoke
 from engine.domain.instants import instant_text
 
 Stored = Mapping[str, Any]
@@ -48,12 +48,17 @@ def _claim(claim: Claim) -> dict[str, object]:
         "at": instant_text(claim.at),
         "content": dict(claim.content) or None,
         "policy": claim.policy or None,
-        **({"once": claim.once} if isinstance(claim, Charge) and claim.once else {}),
+        **(_of_charge(claim) if isinstance(claim, Charge) else {}),
     }
 
 
+def _of_charge(charge: Charge) -> dict[str, object]:
+    """What most charges have not."""
+    return {**({"once": charge.once} if charge.once else {}), **({"revision": charge.revision} if charge.revision else {})}
+
+
 def _charge_of(stored: Stored) -> Charge:
-    return Charge(*_claimed(stored), stored.get("once", ""))
+    return Charge(*_claimed(stored), stored.get("once", ""), int(stored.get("revision", 0)))
 
 
 def _grant_of(stored: Stored) -> Grant:
@@ -137,6 +142,31 @@ def _revoke_of(stored: Stored) -> Revoke:
     )
 
 
+def _adjustments(name: str) -> Kept:
+    def write(told: tuple[Adjustment, ...]) -> dict[str, object]:
+        return {name: [_adjustment(each) for each in told] or None}
+
+    def read(stored: Stored) -> tuple[Adjustment, ...]:
+        return tuple(_adjustment_of(each) for each in stored.get(name, ()))
+
+    return Kept(name, write, read)
+
+
+def _adjustment(told: Adjustment) -> dict[str, object]:
+    return {
+        "id": told.id,
+        "amount": told.amount,
+        "at": instant_text(told.at),
+        "job": told.job or None,
+        "reverses": told.reverses or None,
+    }
+
+
+def _adjustment_of(stored: Stored) -> Adjustment:
+    amount, at = Decimal(stored["amount"]), _instant(stored["at"])
+    return Adjustment(stored["id"], amount, at, stored.get("job", ""), stored.get("reverses", ""))
+
+
 def _write_flags(flags: tuple[tuple[str, datetime], ...]) -> dict[str, object]:
     return {"flags": {name: instant_text(at) for name, at in flags} or None}
 
@@ -156,5 +186,7 @@ REFUNDS, WEAK_REFUNDS = _refunds("refunds", "refunds", first_form="refund"), _re
 GRANTS = _claims("grant", "grants", _grant_of)
 
 REVOKES = Kept("revokes", _write_revokes, _revokes_of)
+
+CONCESSIONS, ADJUSTMENTS = _adjustments("concessions"), _adjustments("adjustments")
 
 FLAGS = Kept("flags", _write_flags, _flags_of)

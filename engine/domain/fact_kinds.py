@@ -19,8 +19,11 @@ from typing import Any, assert_never
 from attrs import frozen
 
 from engine.domain.entry_types import EntryType
+from engine.domain.fact import TOLD_BY, Claim, Content
 from engine.domain.fact_forms import (
+    ADJUSTMENTS,
     CHARGES,
+    CONCESSIONS,
     FLAGS,
     GRANTS,
     REFUNDS,
@@ -30,8 +33,8 @@ from engine.domain.fact_forms import (
     Kept,
     Stored,
 )
-from engine.domain.facts import NOTHING_KNOWN, TOLD_BY, Claim, Content, Facts
-from engine.domain.references import GRANT, JOB
+from engine.domain.facts import NOTHING_KNOWN, Facts
+from engine.domain.references import ADJUST, GRANT, JOB
 
 
 class Kind(StrEnum):
@@ -41,6 +44,9 @@ class Kind(StrEnum):
     REFUND = "refund"
     GRANT = "grant"
     REVOKE = "revoke"
+    REVISION = "revision"
+    CONCESSION = "concession"
+    ADJUSTMENT = "adjustment"
     FLAG = "flag"
 
 
@@ -69,8 +75,6 @@ class FactKind:
     name: Kind
     action: Action | None
     """What a rule does that tells it; None where only a person tells it."""
-    key: str
-    """Where such a rule says more of it. Under it anomalies see the figures of a priced kind."""
     log: str
     """What the reference of its log begins with."""
     takes: EntryType
@@ -78,6 +82,9 @@ class FactKind:
     gives: EntryType
     """The type of one that gives credits."""
     kept: Kept
+    """Where ``Facts`` keeps them, and how an entry writes them down. Revisions stand among the charges."""
+    key: str = ""
+    """Where such a rule says more of it. Under it anomalies see the figures of a priced kind."""
     weak: Kept | None = None
     """Where ``Facts`` keeps those that a row of Jobs without a time of its own has told."""
     decides: bool = True
@@ -94,13 +101,14 @@ class FactKind:
     def told_in(self, facts: Facts) -> tuple[Any, ...]:
         """Return all facts of this kind, weak ones too."""
         told: tuple[Any, ...] = getattr(facts, self.kept.field)
-        return (*told, *getattr(facts, self.weak.field)) if self.weak is not None else told
+        told = (*told, *getattr(facts, self.weak.field)) if self.weak is not None else told
+        return tuple(charge for charge in told if charge.revision) if self.name is Kind.REVISION else told
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-def _row(kind: Kind) -> FactKind:
+def _row(kind: Kind) -> FactKind:  # noqa: PLR0911  a table, in the form that the type check completes
     match kind:
         case Kind.CHARGE:
             return FactKind(
@@ -148,6 +156,34 @@ def _row(kind: Kind) -> FactKind:
                 gives=EntryType.REVOKE,  # what a series takes back may become less
                 kept=REVOKES,
             )
+        case Kind.REVISION:
+            return FactKind(
+                name=kind,
+                action=None,
+                log=JOB,
+                takes=EntryType.REPRICE,
+                gives=EntryType.REPRICE,
+                kept=CHARGES,
+                weak=WEAK_CHARGES,
+            )
+        case Kind.CONCESSION:
+            return FactKind(
+                name=kind,
+                action=None,
+                log=JOB,
+                takes=EntryType.ADJUST,  # one that was taken back
+                gives=EntryType.ADJUST,
+                kept=CONCESSIONS,
+            )
+        case Kind.ADJUSTMENT:
+            return FactKind(
+                name=kind,
+                action=None,
+                log=ADJUST,
+                takes=EntryType.ADJUST,
+                gives=EntryType.ADJUST,
+                kept=ADJUSTMENTS,
+            )
         case Kind.FLAG:
             return FactKind(
                 name=kind,
@@ -176,9 +212,13 @@ BY_ACTION: Mapping[Action, FactKind] = {action: _kind_of(action) for action in A
 
 PRICED: tuple[FactKind, ...] = tuple(kind for kind in FACT_KINDS.values() if kind.is_priced)
 
-KEPT: tuple[Kept, ...] = (
-    *(kind.kept for kind in FACT_KINDS.values()),
-    *(kind.weak for kind in FACT_KINDS.values() if kind.weak is not None),
+KEPT: tuple[Kept, ...] = tuple(
+    dict.fromkeys(
+        (
+            *(kind.kept for kind in FACT_KINDS.values()),
+            *(kind.weak for kind in FACT_KINDS.values() if kind.weak is not None),
+        )
+    )
 )
 """Every field of ``Facts``, in the order in which an entry writes them."""
 
@@ -198,8 +238,11 @@ def read_facts(stored: Stored) -> Facts:
 
 def _movers(log: str) -> tuple[FactKind, ...]:
     """Return the kinds of a log whose entries differ in their types, the kind for which the log is there first."""
-    kinds = {(kind.takes, kind.gives): kind for kind in reversed([*FACT_KINDS.values()]) if kind.log == log}
-    return tuple(reversed([*kinds.values()]))
+    kinds: dict[tuple[EntryType, EntryType], FactKind] = {}
+    for kind in FACT_KINDS.values():
+        if kind.log == log:
+            kinds.setdefault((kind.takes, kind.gives), kind)
+    return tuple(kinds.values())
 
 
 BY_LOG: Mapping[str, tuple[FactKind, ...]] = {kind.log: _movers(kind.log) for kind in FACT_KINDS.values()}
@@ -209,13 +252,18 @@ BY_LOG: Mapping[str, tuple[FactKind, ...]] = {kind.log: _movers(kind.log) for ki
 def moving_type(reference: str, amount: Decimal, facts: Facts = NOTHING_KNOWN, known: Facts = NOTHING_KNOWN) -> EntryType:
     """Return the type of an entry that moves credits: by its log, its sign, and what is new in ``facts`` beside ``known``.
 
-    What moves with nothing new, as a correction does, is of the kind for which the log is there. A row of Credits is corrected
-    as a job is.
+    What a person has told comes first: a charge that is priced anew is a new charge too. What moves with nothing new, as a
+    repair does, is of the kind for which the log is there. A row of Credits is repaired as a job is.
     """
     name, mark, _ = reference.partition("#")
     kinds = BY_LOG.get(name + mark, BY_LOG[JOB])
-    kind = kinds[0] if len(kinds) == 1 else next((k for k in kinds if k.told_in(facts) != k.told_in(known)), kinds[0])
+    news = (kind for kind in kinds if _is_new(kind.told_in(facts), kind.told_in(known)))
+    kind = min(news, key=lambda kind: kind.action is not None, default=kinds[0])
     return kind.takes if amount < 0 else kind.gives
+
+
+def _is_new(told: tuple[Any, ...], known: tuple[Any, ...]) -> bool:
+    return told != known and any(fact not in known for fact in told)
 
 
 OPENING: tuple[FactKind, ...] = tuple(kind for kind in FACT_KINDS.values() if kind.opens_its_log)

@@ -1,8 +1,10 @@
-"""What is known of one job or one grant: charges, refunds, grants, revokes and flags, and how they join.
+"""What is known of one job or one grant: charges, refunds, grants, revokes, flags, corrections, and how they join.
 
 Facts are a join-semilattice: any order and any repetition of the same facts ends in one value. Of charges those of the latest
-instant are kept, of refunds all that may still count, of grants all, of each series of revokes its latest steps;
-each as it was first told.
+instant are kept, of refunds all that may still count, of grants all, of each series of revokes its latest steps, of
+corrections all; each as it was first told.
+
+A person may price a charge anew: then it has a higher *revision*, and of charges with one content the highest counts.
 
 A rule may ignore repeats (``Charge.once``): of what it tells with one content the earliest telling counts. Such charges are
 kept beside the others, of each content the earliest, however early that is: its next repeat must find it, and an earlier
@@ -12,20 +14,16 @@ instant, these downwards to the earliest of each content), and what counts is re
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from engine.domain.fact import Adjustment, Charge, Claim, Content, Fact, Grant, Refund, Revoke
 from engine.domain.money import EXACT, ZERO
-
-Content = tuple[tuple[str, str], ...]
-"""What an event said: each expression that was asked, and the text of what it found."""
-
-TOLD_BY = "#event"
-"""Where a content has no expression but the id of the event that has told it: its time was read from the job's own row."""
 
 TWINS_MAX = 8
 """So many facts that say different things are kept of one instant (charges, refunds of one rule, revokes of one series).
@@ -36,107 +34,6 @@ One more makes no sense."""
 
 EARLIER_STEPS_MAX = 8
 """So many steps of a series are known beside the latest: under an edit that renames it they would take their credits again."""
-
-
-@frozen
-class Charge:
-    """The fact "this job's work was done at ``at`` and costs ``amount``" (credits, >= 0).
-
-    ``amount`` is fixed when the charge is first told, by ``policy`` (its identity). ``content`` is what the event said.
-    """
-
-    amount: Decimal
-    at: datetime
-    content: Content = ()
-    policy: str = ""
-    once: str = ""
-    """The rule that told it, if that ignores repeats: of one content the earliest counts. Else each instant is news."""
-
-    def is_one_with(self, other: Charge) -> bool:
-        """Say whether both are one charge, told at two instants perhaps, of which repeats are ignored."""
-        return bool(self.once or other.once) and (self.amount, self.content, self.policy) == (
-            other.amount,
-            other.content,
-            other.policy,
-        )
-
-
-@frozen
-class Grant:
-    """The fact "``amount`` credits were bought or given at ``at``" (>= 0), fixed when it is first told, by ``policy``.
-
-    A grant is made once, so its instant plays no part in what counts.
-    """
-
-    amount: Decimal
-    at: datetime
-    content: Content = ()
-    policy: str = ""
-
-
-@frozen
-class Refund:
-    """The fact "this job failed at ``at``, and so much of its charge goes back", first told by ``rule``.
-
-    That is ``percent`` of it (0 to 100), or an ``amount`` of credits (>= 0), as the policy of the first telling says; one of
-    the two is None. ``content`` is what the event said, where it says the number itself. Nothing goes back where the charge is
-    older than ``within`` (None: however old it is).
-    """
-
-    percent: Decimal | None
-    at: datetime
-    within: timedelta | None = None
-    policy: str = ""
-    rule: str = ""
-    """Empty in entries of the first form, which kept one refund an instant."""
-    amount: Decimal | None = None
-    content: Content = ()
-
-    def is_in_time_for(self, charge: Charge) -> bool:
-        """Say whether something of a charge goes back: the charge is not later, and not older than the window."""
-        age = self.at - charge.at
-        return age >= timedelta(0) and (self.within is None or age <= self.within)
-
-    def is_told_by(self, other: Refund) -> bool:
-        """Say whether ``other`` is of this instant and rule: it tells this refund again, if it says what this one says."""
-        return self.at == other.at and self.rule in {"", other.rule}
-
-    def gives(self, charge: Charge) -> Decimal:
-        """Return how many credits of a charge go back, unrounded: never more than it cost."""
-        return part_of(charge.amount, self.percent, self.amount)
-
-
-@frozen
-class Revoke:
-    """The fact "by ``at`` so much of this grant was taken back, in all, for the reason ``series``", first told by ``policy``.
-
-    That is ``percent`` of it (0 to 100) or an ``amount`` of credits (>= 0); one of the two is None. It is told anew with each
-    step: of a series the latest counts, and 0 gives back what the series has taken. What several series take adds up.
-    """
-
-    percent: Decimal | None
-    amount: Decimal | None
-    at: datetime
-    series: str
-    content: Content = ()
-    policy: str = ""
-
-    def takes(self, grant: Grant) -> Decimal:
-        """Return how many credits of a grant it takes back, unrounded: never more than it gave."""
-        return part_of(grant.amount, self.percent, self.amount)
-
-
-def part_of(whole: Decimal, percent: Decimal | None, amount: Decimal | None) -> Decimal:
-    """Return ``percent`` of ``whole``, or else ``amount`` of it, unrounded: never more than all of it."""
-    if amount is not None:
-        return min(amount, whole)
-    return EXACT.scaleb(EXACT.multiply(whole, percent or ZERO), -2)
-
-
-type Claim = Charge | Grant
-"""What has an amount that was fixed by its first telling."""
-
-type Fact = Claim | Refund | Revoke
 
 
 @frozen
@@ -160,6 +57,10 @@ class Facts:
     weak_refunds: tuple[Refund, ...] = ()
     revokes: tuple[Revoke, ...] = ()
     """Of each series those of its latest instant, which count, and some before them, which are known; by series and age."""
+    concessions: tuple[Adjustment, ...] = ()
+    """What was conceded of a job, and what of that was taken back; by id."""
+    adjustments: tuple[Adjustment, ...] = ()
+    """What moved a user's balance by a person's word, on a log of its own, and what took it back; by id."""
 
     def join(self, new: Facts) -> Facts:
         """Return these facts and the ``new`` ones together."""
@@ -179,16 +80,19 @@ class Facts:
             weak_charges=() if has_own_time else _latest({*self.weak_charges, *new.weak_charges}),
             weak_refunds=_latest_by_rule((*self.weak_refunds, *new.weak_refunds)),
             revokes=_steps_of_series(revokes) if revokes else (),
+            concessions=_by_id(self.concessions, new.concessions),
+            adjustments=_by_id(self.adjustments, new.adjustments),
         )
 
     def same_work(self, other: Facts) -> bool:
-        """Say whether both know the same charges, refunds, grants and revokes; they may differ in flags."""
+        """Say whether both know the same charges, refunds, grants, revokes and corrections; they may differ in flags."""
         return self.work == other.work
 
     @property
     def work(self) -> tuple[tuple[Fact, ...], ...]:
         """All but the flags."""
-        return self.charges, self.refunds, self.grants, self.weak_charges, self.weak_refunds, self.revokes
+        told = self.charges, self.refunds, self.grants, self.weak_charges, self.weak_refunds, self.revokes
+        return (*told, self.concessions, self.adjustments)
 
     @property
     def kept(self) -> int:
@@ -229,7 +133,19 @@ class Facts:
     def counting(self) -> tuple[Fact | None, ...]:
         """What decides the cost. As long as it stays, the cost does."""
         decide = self.charge, self.refund, self.grant
-        return (*decide, *self.revoking) if self.revokes else decide
+        if not (self.revokes or self.concessions or self.adjustments):
+            return decide
+        return (*decide, *self.revoking, *self.concessions, *self.adjustments)
+
+    @property
+    def conceded(self) -> Decimal:
+        """How many credits of the job's cost a person has conceded, and not taken back."""
+        return _standing(self.concessions)
+
+    @property
+    def adjusted(self) -> Decimal:
+        """What a person has moved on this log, and not taken back: signed from the user's side."""
+        return _standing(self.adjustments)
 
     def latest(self) -> Charge | Refund | None:
         """Return the latest fact with a time of its own, else the latest weak one; a refund before a charge of its instant."""
@@ -239,13 +155,50 @@ class Facts:
 NOTHING_KNOWN = Facts()
 
 
+def _standing(told: tuple[Adjustment, ...]) -> Decimal:
+    if not told:
+        return ZERO
+    reversed_ids = {each.reverses for each in told}
+    standing = (each.amount for each in told if not (each.reverses or each.job or each.id in reversed_ids))
+    return functools.reduce(EXACT.add, standing, ZERO)
+
+
+def _by_id(known: tuple[Adjustment, ...], new: tuple[Adjustment, ...]) -> tuple[Adjustment, ...]:
+    """An id is told once: told again it says what it said."""
+    if not (known and new):
+        return known or new
+    of_id = {each.id: each for each in (*new, *known)}
+    return tuple(of_id[name] for name in sorted(of_id))
+
+
 def _latest(charges: set[Charge]) -> tuple[Charge, ...]:
     if len(charges) <= 1:
         return tuple(charges)
     if ignores_repeats(charges):
         return _latest_first(charges)
     at = max(charge.at for charge in charges)
-    return _smallest_first(charge for charge in charges if charge.at == at)
+    return _smallest_first(_as_revised([charge for charge in charges if charge.at == at]))
+
+
+def _as_revised(charges: list[Charge]) -> list[Charge]:
+    """Return of each content that a person has priced anew the highest revision, of equal ones the smaller amount.
+
+    Where repeats are ignored it happened when its earliest telling did, whenever that became known.
+    """
+    if not any(charge.revision for charge in charges):
+        return charges
+    tellings: dict[object, list[Charge]] = {}
+    for charge in charges:
+        tellings.setdefault((charge.once or charge.at, charge.content), []).append(charge)
+    return [charge for told in tellings.values() for charge in _last_revision(told)]
+
+
+def _last_revision(told: list[Charge]) -> list[Charge]:
+    revised = [charge for charge in told if charge.revision]
+    if not revised:
+        return told
+    last = min(revised, key=lambda charge: (-charge.revision, charge.amount, charge.policy))
+    return [evolve(last, at=min(charge.at for charge in told))]
 
 
 def ignores_repeats(charges: Iterable[Charge]) -> bool:
@@ -260,7 +213,7 @@ def _latest_first(charges: set[Charge]) -> tuple[Charge, ...]:
     """Return of each content whose repeats are ignored the earliest, and of the others those of their latest instant."""
     latest_at = max((charge.at for charge in charges if not charge.once), default=None)
     kept: dict[object, Charge] = {}
-    for charge in sorted(charges, key=_by_age):
+    for charge in sorted(_as_revised([*charges]), key=_by_age):
         if charge.once:
             kept.setdefault((charge.once, charge.content), charge)
         elif charge.at == latest_at:

@@ -1,11 +1,11 @@
-"""How the logs of the ledger are named: a job's, a grant's, a correction's."""
+"""How the logs of the ledger are named: a job's, a grant's, an adjustment's, a repair's."""
 
 from __future__ import annotations
 
-JOB, GRANT, REPAIR = "job#", "grant#", "repair#"
-"""What a reference of the ledger begins with; ``repair#`` and a user for corrections of a row of Credits."""
+JOB, GRANT, ADJUST, REPAIR = "job#", "grant#", "adjust#", "repair#"
+"""What a reference of the ledger begins with: a job, a grant, an adjustment's id, a user whose row of Credits was repaired."""
 
 
 def log_name(reference: str) -> str:
-    """Return whose log a reference names: ``job``, ``grant`` or ``repair``."""
+    """Return whose log a reference names: ``job``, ``grant``, ``adjust`` or ``repair``."""
     return reference.partition("#")[0]

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.domain.anomaly import Anomaly, Excerpt, Sample, Sign
-from engine.domain.entry import Entry, EntryType, Resolution
+from engine.domain.entry import Correction, Entry, EntryType, PricedAnew, Resolution
 from engine.domain.envelope import Source
 from engine.domain.fact_kinds import read_facts, written
 from engine.domain.instants import instant_text, posting_text
@@ -49,6 +49,7 @@ def stored_of(entry: Entry, posted_at: datetime) -> dict[str, object]:
         "source": entry.source.value,
         "eventId": entry.event_id,
         "resolution": _resolution(entry.resolution) if entry.resolution else None,
+        "correction": _correction(entry.correction) if entry.correction else None,
     }
 
 
@@ -100,6 +101,7 @@ def entry_of(stored: Mapping[str, Any]) -> Entry:
         event_id=stored.get("eventId"),
         time_is_assumed=stored.get("occurredAtFrom") == ASSUMED,
         resolution=_resolution_of(stored["resolution"]) if "resolution" in stored else None,
+        correction=_correction_of(stored["correction"]) if "correction" in stored else None,
     )
 
 
@@ -165,6 +167,17 @@ def _resolution(resolution: Resolution) -> dict[str, object]:
     return {"entries": list(resolution.entries), "note": resolution.note}
 
 
+def _correction(correction: Correction) -> dict[str, object]:
+    return {
+        "reason": correction.reason,
+        "by": correction.by,
+        "id": correction.id or None,
+        "approvedBy": correction.approved_by or None,
+        "plan": correction.plan or None,
+        "priced": [{"price": _price(each.price), "quantity": each.quantity} for each in correction.priced] or None,
+    }
+
+
 # --- and back ---------------------------------------------------------------------------------------------------------
 
 
@@ -195,6 +208,18 @@ def _anomaly_of(stored: Mapping[str, Any]) -> Anomaly:
 
 def _resolution_of(stored: Mapping[str, Any]) -> Resolution:
     return Resolution(tuple(stored["entries"]), stored["note"])
+
+
+def _correction_of(stored: Mapping[str, Any]) -> Correction:
+    priced = (PricedAnew(_price_of(each["price"]), _decimal(each.get("quantity"))) for each in stored.get("priced", ()))
+    return Correction(
+        reason=stored["reason"],
+        by=stored["by"],
+        id=stored.get("id", ""),
+        approved_by=stored.get("approvedBy", ""),
+        plan=stored.get("plan", ""),
+        priced=tuple(priced),
+    )
 
 
 def _decimal(stored: Any) -> Decimal | None:

@@ -19,7 +19,7 @@ from engine.policy.price_books import EVENT_TIME, NoPriceThen, PriceBook, PriceP
 
 if TYPE_CHECKING:
     from engine.domain.envelope import Document
-    from engine.domain.facts import Content
+    from engine.domain.fact import Content
 
 
 @frozen

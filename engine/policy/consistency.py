@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.domain.fact_kinds import FACT_KINDS
+from engine.domain.fact_kinds import BY_ACTION
 from engine.domain.references import JOB
 from engine.policy.expressions.own_row import own_row_attributes
 from engine.policy.expressions.paths import Path
@@ -139,7 +139,7 @@ def _check_reference(policy: Members, notes: Notes) -> None:
     event = policy.get("event")
     if not isinstance(event, Members) or event.get("reference"):
         return
-    with_reference = [kind.action for kind in FACT_KINDS.values() if kind.log != JOB]
+    with_reference = [action for action, kind in BY_ACTION.items() if kind.log != JOB]
     for rule in _mappings(policy.get("rules")):
         action = rule.get("action")
         if isinstance(action, Scalar) and action.text in with_reference:
@@ -180,7 +180,7 @@ def _check_prices_used(policy: Members, notes: Notes) -> None:
 
 def _terms(policy: Members) -> Iterator[Members]:
     for rule in _mappings(policy.get("rules")):
-        for kind in FACT_KINDS.values():
+        for kind in BY_ACTION.values():
             terms = rule.get(kind.key)
             if isinstance(terms, Members):
                 yield terms

@@ -16,7 +16,7 @@ from engine.policy.expressions.paths import Path, PathProblem
 
 if TYPE_CHECKING:
     from engine.domain.envelope import Document
-    from engine.domain.facts import Content
+    from engine.domain.fact import Content
 
 DEFAULT_RATE = "default"
 

@@ -16,7 +16,7 @@ from engine.policy.price_books import PriceProblem
 
 if TYPE_CHECKING:
     from engine.domain.envelope import Document
-    from engine.domain.facts import Content
+    from engine.domain.fact import Content
 
 ALL_OF_IT = Decimal(100)
 """Percent."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from engine.domain.fact_kinds import FACT_KINDS, PRICED, Action
+from engine.domain.fact_kinds import BY_ACTION, PRICED, Action
 from engine.domain.instants import instant_text
 from engine.domain.money import canonical
 from engine.policy.expressions.paths import PLAIN
@@ -53,7 +53,7 @@ def _warn_of_nobody_granting(values: Mapping[str, Any], policy: Members, notes: 
 
 
 def _warn_of_percent(rule: Members, notes: Notes) -> None:
-    for key in (kind.key for kind in FACT_KINDS.values()):
+    for key in (kind.key for kind in BY_ACTION.values()):
         terms = rule.get(key)
         node = terms.get("percent") if isinstance(terms, Members) else None
         if isinstance(node, Scalar) and NUMBER.fullmatch(node.text) and 0 < Decimal(node.text) <= PERCENT_LEAST:

@@ -14,7 +14,7 @@ from engine.domain.digits import as_text
 from engine.domain.entry import Entry
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError, NoRow
-from engine.domain.fact_kinds import FACT_KINDS, PRICED
+from engine.domain.fact_kinds import BY_ACTION, PRICED
 from engine.domain.instants import instant_text
 from engine.domain.log import log_of
 from engine.domain.money import EXACT, ZERO
@@ -280,7 +280,7 @@ def _named(parts: Iterable[Rule | AnomalyRule]) -> dict[str, Mapping[str, Any]]:
     return {part.name: _rule(part) if isinstance(part, Rule) else _anomaly(part) for part in parts}
 
 
-TERMS = {kind.name: " or ".join(each.key for each in PRICED) if kind.is_priced else kind.key for kind in FACT_KINDS.values()}
+TERMS = {kind.name: " or ".join(each.key for each in PRICED) if kind.is_priced else kind.key for kind in BY_ACTION.values()}
 """What the terms of each kind of rule are called: those with a price are all written alike."""
 
 

@@ -10,8 +10,9 @@ from typing import Any, assert_never
 from attrs import evolve, frozen
 
 from engine.domain.envelope import Document, Envelope
+from engine.domain.fact import Charge, Content, Grant, Refund, Revoke
 from engine.domain.fact_kinds import Action, Kind
-from engine.domain.facts import Charge, Content, Facts, Grant, Refund, Revoke
+from engine.domain.facts import Facts
 from engine.domain.instants import read_instant
 from engine.domain.money import canonical, read_number
 from engine.domain.price import Price
@@ -222,11 +223,20 @@ def _is_one_step(telling: Telling, old: Revoke, new: Revoke) -> bool:
     return old.series == new.series and (is_one_figure or telling.finds_another_row(old.content, new.content))
 
 
+def _known_corrections(telling: Telling, _known: Facts) -> Fields:
+    """A person's word is known by its id."""
+    return {"concessions": telling.facts.concessions, "adjustments": telling.facts.adjustments}
+
+
+def _none_of_its_own(_telling: Telling, _known: Facts) -> Fields:
+    return {}
+
+
 def _known_flags(telling: Telling, _known: Facts) -> Fields:
     return {"flags": telling.facts.flags}
 
 
-def _recogniser(kind: Kind) -> Recognise:
+def _recogniser(kind: Kind) -> Recognise:  # noqa: PLR0911  a table, in the form that the type check completes
     match kind:
         case Kind.CHARGE:
             return _known_charges
@@ -236,6 +246,10 @@ def _recogniser(kind: Kind) -> Recognise:
             return _known_grants
         case Kind.REVOKE:
             return _known_revokes
+        case Kind.REVISION:
+            return _none_of_its_own  # it stands among the charges
+        case Kind.CONCESSION | Kind.ADJUSTMENT:
+            return _known_corrections
         case Kind.FLAG:
             return _known_flags
         case _:

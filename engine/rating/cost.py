@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import assert_never
 
+from engine.domain.fact import Adjustment, Charge, Grant, Refund
 from engine.domain.fact_kinds import Kind
-from engine.domain.facts import Charge, Facts, Grant, Refund
+from engine.domain.facts import Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO, Money, canonical
@@ -28,15 +29,17 @@ def desired_cost(facts: Facts, money: Money) -> Decimal:
     """Return what a job with these facts should have cost (credits, >= 0), or what a grant gave, as a negative.
 
     No charge known: 0. No refund counts for the charge: its amount. Else what the refund that counts leaves of it, never more
-    than the charge; at equal times the refund is the later. A grant gives its amount less what is revoked, never below 0.
+    than the charge; at equal times the refund is the later. Of that a person may concede some, never below 0. A grant gives
+    its amount less what is revoked, never below 0. An adjustment gives its amount or, below 0, takes it.
     """
     if facts.grant is not None:
         return _given(facts, facts.grant, money).copy_negate()
-    if facts.charge is None:
+    if facts.adjustments:
+        return facts.adjusted.copy_negate()
+    if (charge := facts.charge) is None:
         return ZERO
-    if (refund := facts.refund) is None:
-        return facts.charge.amount
-    return _left(facts.charge.amount, refund.gives(facts.charge), money)
+    cost = charge.amount if (refund := facts.refund) is None else _left(charge.amount, refund.gives(charge), money)
+    return max(EXACT.subtract(cost, facts.conceded), ZERO) if facts.concessions else cost
 
 
 def _given(facts: Facts, grant: Grant, money: Money) -> Decimal:
@@ -65,6 +68,31 @@ def _charge_steps(facts: Facts) -> Iterator[str]:
             yield f"another charge of that instant says {twin.amount:f}: the smallest counts"
         else:
             yield f"an earlier one of {twin.amount:f} at {instant_text(twin.at)}: the latest counts"
+
+
+def _revision_steps(facts: Facts) -> Iterator[str]:
+    for charge in (*facts.charges, *facts.weak_charges):
+        if charge.revision:
+            times = "once" if charge.revision == 1 else f"{charge.revision} times"
+            yield f"the charge of {charge.amount:f} was priced anew {times}, at last by policy {charge.policy}"
+
+
+def _concession_steps(facts: Facts) -> Iterator[str]:
+    yield from _adjusted(facts.concessions, "conceded")
+
+
+def _adjustment_steps(facts: Facts) -> Iterator[str]:
+    yield from _adjusted(facts.adjustments, "adjusted by")
+
+
+def _adjusted(told: tuple[Adjustment, ...], verb: str) -> Iterator[str]:
+    for each in told:
+        whole = f"{verb} {each.amount:f} at {instant_text(each.at)} by adjustment {each.id}"
+        if each.reverses:
+            at = instant_text(each.at)
+            yield f"adjustment {each.reverses} of {each.amount:f} taken back at {at} by adjustment {each.id}"
+        else:
+            yield f"{whole}: it moves the log of job {each.job}" if each.job else whole
 
 
 def _first_charge_steps(facts: Facts) -> Iterator[str]:
@@ -126,7 +154,7 @@ def _no_steps(_facts: Facts) -> Iterator[str]:
     yield from ()
 
 
-def _words(kind: Kind) -> tuple[Steps, Steps]:
+def _words(kind: Kind) -> tuple[Steps, Steps]:  # noqa: PLR0911  a table, in the form that the type check completes
     """Return the words for what a log knows of this kind, and for what the first event of a log says, beside its price."""
     match kind:
         case Kind.CHARGE:
@@ -137,6 +165,12 @@ def _words(kind: Kind) -> tuple[Steps, Steps]:
             return _grant_steps, _no_steps
         case Kind.REVOKE:
             return _revoke_steps, _first_revoke_steps
+        case Kind.REVISION:
+            return _revision_steps, _no_steps
+        case Kind.CONCESSION:
+            return _concession_steps, _no_steps
+        case Kind.ADJUSTMENT:
+            return _adjustment_steps, _no_steps
         case Kind.FLAG:
             return _no_steps, _no_steps
         case _:
@@ -150,7 +184,7 @@ def cost_steps(facts: Facts, cost: Decimal, money: Money) -> Iterator[str]:
     """Yield how known facts come to what a job should cost, or a grant gives."""
     for known, _ in WORDS.values():
         yield from known(facts)
-    if facts.revoking:
+    if facts.revoking or facts.adjusted:
         yield f"gives {-cost:f} ({money.rounding}, {money.places} places)"
     elif facts.grant is None:
         yield f"should cost {cost:f} ({money.rounding}, {money.places} places)"

@@ -15,8 +15,9 @@ from engine.domain.entry import Entry
 from engine.domain.entry_types import ENTRY_TYPES, EntryType, Outcome
 from engine.domain.envelope import Source
 from engine.domain.errors import EventError
+from engine.domain.fact import Content
 from engine.domain.fact_kinds import moving_type
-from engine.domain.facts import NOTHING_KNOWN, TWINS_MAX, Content, Facts, most_twins
+from engine.domain.facts import NOTHING_KNOWN, TWINS_MAX, Facts, most_twins
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog, due
 from engine.domain.money import ZERO
@@ -79,11 +80,11 @@ def _decision(assessment: Assessment, now: _Situation, policy: Policy) -> Decisi
         return _settle(entry, Guard.NONE, assessment)
     if standing is Standing.UNKNOWN_USER and policy.unknown_user is UnknownUser.REFUSE:
         raise error_of(assessment, policy.fields.user, f"is {assessment.user!r}; there is no such user in Credits")
-    if found := _standing_anomalies(entry, standing):
+    if found := standing_anomalies(entry, standing):
         entry = evolve(entry, anomalies=(*entry.anomalies, *found))
     if _is_refused(entry, standing, policy):
         return _refuse(entry, assessment, known=now.is_known)
-    return _settle(entry, _guard(entry, standing, policy), assessment)
+    return _settle(entry, guard_of(entry, standing, policy), assessment)
 
 
 def mark_only(assessment: Assessment, log: JobLog, policy: Policy) -> Decision:
@@ -182,7 +183,8 @@ def _type(reference: str, amount: Decimal, facts: Facts, known: Facts) -> EntryT
     return moving_type(reference, amount, facts, known)
 
 
-def _standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]:
+def standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]:
+    """Return what is to be said of an entry by what is known of its user's balance."""
     overdraft = Anomaly(OVERDRAFT, "the balance does not cover the debit", (("debit", in_digits(-entry.amount)),))
     unknown = Anomaly(UNKNOWN_USER, "the user had no row in Credits")
     if standing is Standing.UNKNOWN_USER:
@@ -199,7 +201,8 @@ def _is_refused(entry: Entry, standing: Standing, policy: Policy) -> bool:
     return may_wait and not is_covered and policy.overdraft is Overdraft.REFUSE
 
 
-def _guard(entry: Entry, standing: Standing, policy: Policy) -> Guard:
+def guard_of(entry: Entry, standing: Standing, policy: Policy) -> Guard:
+    """Return what must hold of the user's row for an entry that moves credits."""
     if standing is Standing.UNKNOWN_USER:
         return Guard.MISSING
     if entry.amount > ZERO or policy.overdraft is Overdraft.ALLOW:

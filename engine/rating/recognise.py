@@ -25,7 +25,8 @@ from engine.domain.built_in_anomalies import (
 from engine.domain.digits import in_digits
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError, RowNeeded
-from engine.domain.facts import TOLD_BY, Charge, Content, Facts, Grant, ignores_repeats
+from engine.domain.fact import TOLD_BY, Charge, Content, Grant
+from engine.domain.facts import Facts, ignores_repeats
 from engine.domain.instants import instant_text, read_instant
 from engine.domain.money import PLAIN_DECIMAL, canonical, read_number
 from engine.policy.expressions import OWN_ROW
@@ -112,12 +113,13 @@ class Telling:
             return new
         old = min(candidates, key=lambda old: _distance(old, new))
         if not old.once and new.once:  # since the first telling the rule has come to ignore repeats
-            return Charge(old.amount, min(old.at, new.at), old.content, old.policy, new.once)
+            return evolve(old, at=min(old.at, new.at), once=new.once)
         if new.at >= old.at or not old.once or self.is_its_event(old.content):
             return old
-        may_cost_otherwise = old.policy == new.policy and not self.finds_another_row(old.content, new.content)
+        is_of_policy = old.policy == new.policy and not old.revision
+        may_cost_otherwise = is_of_policy and not self.finds_another_row(old.content, new.content)
         amount = new.amount if may_cost_otherwise else old.amount  # another price may have been in force then
-        return Charge(amount, new.at, old.content, old.policy, old.once)
+        return evolve(old, amount=amount, at=new.at)
 
     def _is_repeated(self, old: Charge, new: Charge) -> bool:
         """Say whether the new charge is the old one, told again at whatever instant where repeats of either are ignored.
@@ -148,7 +150,7 @@ class Telling:
         """
         is_its_event = self.is_its_event(old.content)
         is_one_moment = isinstance(old, Grant) or old.at == new.at or is_its_event
-        is_one_price = old.policy != new.policy or old.amount == new.amount or is_its_event
+        is_one_price = _is_priced_anew(old) or old.policy != new.policy or old.amount == new.amount or is_its_event
         is_told = is_one_moment and self.says(old.content, new.content)
         return is_told and (is_one_price or self.finds_another_row(old.content, new.content))
 
@@ -208,6 +210,11 @@ class Telling:
 
         attributes = own_row_attributes(path)
         return attributes is not None and attributes <= self.row_attributes
+
+
+def _is_priced_anew(old: Charge | Grant) -> bool:
+    """A person has priced it anew, so that its event tells another amount."""
+    return isinstance(old, Charge) and old.revision > 0
 
 
 def _distance(old: Charge, new: Charge) -> tuple[bool, bool, bool]:

@@ -13,7 +13,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from engine.domain import facts as facts_module
-from engine.domain.facts import NOTHING_KNOWN, Charge, Facts, Grant, Refund, Revoke
+from engine.domain.fact import Charge, Grant, Refund, Revoke
+from engine.domain.facts import NOTHING_KNOWN, Facts
 
 AMOUNTS = st.sampled_from([Decimal(0), Decimal(1), Decimal("1.5")])
 INSTANTS = st.integers(0, 3).map(lambda hour: datetime(2026, 1, 5, 10, tzinfo=UTC) + timedelta(hours=hour))

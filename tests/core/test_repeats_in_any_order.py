@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from engine.audit.recount import recount
 from engine.domain import facts as facts_module
 from engine.domain.errors import EventError
-from engine.domain.facts import Charge
+from engine.domain.fact import Charge
 from engine.policy import Policy, parse_policy
 from engine.rating.recognise import Telling
 from tests.support.books import Books

@@ -16,8 +16,9 @@ from attrs import fields
 
 from engine.domain.entry_types import ENTRY_TYPES, METRICS, POSTED
 from engine.domain.envelope import Source
-from engine.domain.fact_kinds import BY_ACTION, FACT_KINDS, KEPT, moving_type, read_facts, written
-from engine.domain.facts import Charge, Facts, Grant, Refund, Revoke
+from engine.domain.fact import Adjustment, Charge, Grant, Refund, Revoke
+from engine.domain.fact_kinds import BY_ACTION, KEPT, moving_type, read_facts, written
+from engine.domain.facts import Facts
 from engine.policy import parse_policy
 from engine.policy.detectors import DETECTORS, Detector
 from engine.policy.patterns import parse
@@ -30,7 +31,12 @@ AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 SAID = (("detail.seconds", "8"),)
 
 FACTS: dict[str, tuple[object, ...]] = {
-    "charges": (Charge(Decimal("0.8"), AT, SAID, "p@1"), Charge(Decimal("0.9"), AT, (), "p@1")),
+    "charges": (Charge(Decimal("0.8"), AT, SAID, "p@1"), Charge(Decimal("0.9"), AT, (), "p@1", revision=2)),
+    "concessions": (
+        Adjustment("a-1", Decimal("0.5"), AT),
+        Adjustment("a-2", Decimal("0.5"), AT + timedelta(hours=1), reverses="a-1"),
+    ),
+    "adjustments": (Adjustment("a-3", Decimal(-2), AT, job="j-1"),),
     "refunds": (
         Refund(Decimal(50), AT, timedelta(hours=2), "p@1", "r"),
         Refund(None, AT, timedelta(hours=3), "p@1", "s", Decimal("1.5"), (("detail.back", "1.5"),)),
@@ -50,7 +56,18 @@ FACTS: dict[str, tuple[object, ...]] = {
 ITEMS: dict[str, dict[str, object]] = {
     "charges": {
         "charge": {"amount": Decimal("0.8"), "at": "2026-01-05T10:00:00Z", "content": dict(SAID), "policy": "p@1"},
-        "chargeTwins": [{"amount": Decimal("0.9"), "at": "2026-01-05T10:00:00Z", "content": None, "policy": "p@1"}],
+        "chargeTwins": [
+            {"amount": Decimal("0.9"), "at": "2026-01-05T10:00:00Z", "content": None, "policy": "p@1", "revision": 2}
+        ],
+    },
+    "concessions": {
+        "concessions": [
+            {"id": "a-1", "amount": Decimal("0.5"), "at": "2026-01-05T10:00:00Z", "job": None, "reverses": None},
+            {"id": "a-2", "amount": Decimal("0.5"), "at": "2026-01-05T11:00:00Z", "job": None, "reverses": "a-1"},
+        ]
+    },
+    "adjustments": {
+        "adjustments": [{"id": "a-3", "amount": Decimal(-2), "at": "2026-01-05T10:00:00Z", "job": "j-1", "reverses": None}]
     },
     "refunds": {
         "refunds": [
@@ -165,7 +182,7 @@ def test_each_action_tells_one_kind_of_fact_under_a_key_of_its_own():
     assert {"debit": "charge", "refund": "refund", "grant": "grant", "revoke": "revoke", "flag": "reason"} == {
         action.value: kind.key for action, kind in BY_ACTION.items()
     }
-    assert len(FACT_KINDS) == len({kind.key for kind in FACT_KINDS.values()})
+    assert len(BY_ACTION) == len({kind.key for kind in BY_ACTION.values()})
 
 
 @pytest.mark.parametrize(
@@ -207,6 +224,8 @@ def test_each_type_of_an_entry_ends_an_event_in_its_own_way():
         ("refund", "refunded", "Refunds", True, False),
         ("grant", "granted", "Grants", True, False),
         ("revoke", "revoked", "Revokes", True, False),
+        ("adjust", "adjusted", "Adjustments", True, False),
+        ("reprice", "repriced", "Repricings", True, False),
         ("flag", "flagged", "Flags", False, False),
         ("void", "voided", "Voids", False, False),
     ] == [

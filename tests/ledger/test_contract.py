@@ -19,7 +19,8 @@ from engine.domain.decision import Guard, Standing
 from engine.domain.entry import Entry, EntryType, Resolution
 from engine.domain.envelope import Source
 from engine.domain.errors import LedgerError
-from engine.domain.facts import Charge, Facts
+from engine.domain.fact import Charge
+from engine.domain.facts import Facts
 from engine.domain.job_row import Mark, RowTime
 from engine.domain.money import Money
 from engine.ledger.conditions import is_settled

@@ -8,7 +8,8 @@ from typing import Any
 
 from engine.domain.entry import Entry
 from engine.domain.envelope import Envelope, Source
-from engine.domain.facts import Charge, Facts, Refund
+from engine.domain.fact import Charge, Refund
+from engine.domain.facts import Facts
 from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.dynamodb.postings import item_of, log_of_items
 from engine.ledger.stored import entry_of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from engine.domain import facts
+from engine.domain import fact, facts
 from engine.policy import charges
 from engine.policy.price_books import PriceRow
 from engine.rating import contributions
@@ -74,7 +74,7 @@ MUTANTS: Mapping[str, tuple[Mutant, int]] = {
     "a row without a time charges beside a refund": (Mutant(facts.Facts, "join", _weak_beside_refunds), 266),
     "a failed row without a time counts before a refund": (Mutant(facts.Facts, "refund", _weak_first), 25),
     "of several series one counts": (Mutant(facts.Facts, "revoking", _one_series), 0),
-    "more goes back than was charged": (Mutant(facts, "part_of", _more_than_all), 5),
+    "more goes back than was charged": (Mutant(fact, "part_of", _more_than_all), 5),
     "repeats are charged": (Mutant(Telling, "first_charges", _repeats_are_news), 12),
     "a row that has changed makes another event": (Mutant(Telling, "finds_another_row", always(value=False)), 19),
 }

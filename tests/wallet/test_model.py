@@ -20,7 +20,8 @@ from engine.anomalies.explain.run import TOGETHER_MAX, Explainer
 from engine.domain.anomaly import Anomaly, Sample
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
-from engine.domain.facts import Charge, Facts
+from engine.domain.fact import Charge
+from engine.domain.facts import Facts
 from engine.domain.money import Money
 from engine.domain.price import Component, Price
 from engine.ledger.dynamodb.postings import item_of

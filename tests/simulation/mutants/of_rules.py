@@ -9,9 +9,10 @@ from typing import Any
 from attrs import evolve
 
 from engine.audit import recount
-from engine.domain import facts
+from engine.domain import fact, facts
 from engine.domain.decision import Decision, Outcome
-from engine.domain.facts import NOTHING_KNOWN, part_of
+from engine.domain.fact import part_of
+from engine.domain.facts import NOTHING_KNOWN
 from engine.domain.money import EXACT, ZERO, Money
 from engine.policy import charges
 from engine.policy.price_books import PriceBook
@@ -88,7 +89,7 @@ def _cheapest_last(old: Any) -> Any:
 
 
 def _earliest(_old: Any) -> Any:
-    def latest(known: set[facts.Charge]) -> tuple[facts.Charge, ...]:
+    def latest(known: set[fact.Charge]) -> tuple[fact.Charge, ...]:
         at = min((charge.at for charge in known), default=None)
         return facts._smallest_first(charge for charge in known if charge.at == at)  # noqa: SLF001  the order that it has
 
@@ -175,11 +176,9 @@ MUTANTS: Mapping[str, Mutant] = {
     "steps of a revoke add up": Mutant(facts.Facts, "revoking", _adds_up_steps),
     "the earliest refund counts": Mutant(facts, "_most_generous", _first_in_time),
     "a late refund hides one that was in time": Mutant(facts, "_may_count", _latest_only),
-    "a refund gives back a later charge": Mutant(facts.Refund, "is_in_time_for", _refunds_any_charge),
-    "the window of a refund is forgotten": Mutant(facts.Refund, "is_in_time_for", _refunds_at_any_time),
-    "a refund of the charge's own instant is taken for earlier": Mutant(
-        facts.Refund, "is_in_time_for", _refunds_what_is_older
-    ),
+    "a refund gives back a later charge": Mutant(fact.Refund, "is_in_time_for", _refunds_any_charge),
+    "the window of a refund is forgotten": Mutant(fact.Refund, "is_in_time_for", _refunds_at_any_time),
+    "a refund of the charge's own instant is taken for earlier": Mutant(fact.Refund, "is_in_time_for", _refunds_what_is_older),
     "what is known is priced again": Mutant(decide, "recognised", lambda _old: lambda telling, _known: telling.facts),
     "an edit of the policy makes known charges new": Mutant(recognise.Telling, "_is_told", _knows_claims_of_todays_policy),
     "an edit of the policy makes known refunds new": Mutant(contributions, "_first_refund", _knows_refunds_of_todays_policy),
