@@ -32,6 +32,7 @@ from engine.runtime.clock import Clock, Deadline
 if TYPE_CHECKING:
     from engine.ledger.audits import AuditStore
     from engine.ledger.explanations import ExplanationStore
+    from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
 
 type Posting = tuple[Entry, Guard, Mark | None]
@@ -285,3 +286,6 @@ class Store(Protocol):
 
     def explanations(self) -> ExplanationStore:
         """Return where explanations are kept, and what they rest on."""
+
+    def logs(self) -> LogStore:
+        """Return its entries as they are stored, many at once."""
