@@ -1,6 +1,6 @@
 """What one log must come to by the rules of the design alone, in fractions: a page, and none of it the engine's.
 
-A fact keeps what its first telling made of it (claims.py). What people say has pages of its own (words.py, repricings.py).
+What a telling comes to by itself stands in claims.py, what people say in words.py and repricings.py.
 """
 
 from __future__ import annotations
