@@ -111,4 +111,6 @@ def _told_in_words() -> tuple[type[Exception], ...]:
     """Return what a person can mend without seeing where in the code it was found; asked for only when something is wrong."""
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415  no region, no credentials, no such profile
 
-    return PolicyError, EventError, LedgerError, NoOpenAnomaly, QueueError, BotoCoreError
+    from engine.cli.files import UnwritableFileError  # noqa: PLC0415  the same
+
+    return PolicyError, EventError, LedgerError, NoOpenAnomaly, QueueError, BotoCoreError, UnwritableFileError

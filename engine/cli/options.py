@@ -84,6 +84,13 @@ def _policy_if_there(ctx: typer.Context, param: typer.CallbackParam, value: Path
         return None
 
 
+def _policy_of_seal(ctx: typer.Context, param: typer.CallbackParam, value: Path | None) -> Path | None:
+    """Return the policy's file where somebody names one, by the option, or with ``--seal`` by the stack or the variable."""
+    if _source(ctx, param) != COMMANDLINE and not ctx.params.get("seal"):  # what is typed is read before what is not
+        return None
+    return None if value is None and _stack(ctx) is None else _policy(ctx, param, value or DEFAULT_POLICY)
+
+
 def stack_queues(ctx: typer.Context, param: typer.CallbackParam, value: list[str]) -> list[str]:
     """Return the queues: as typed, else those of the stack, else the variable's."""
     if _source(ctx, param) != COMMANDLINE and (stack := _stack(ctx)) is not None:
@@ -153,6 +160,10 @@ Since = Annotated[
 Until = Annotated[
     datetime | None,
     typer.Option(parser=day_or_instant, metavar="DAY", help="Only before this day or instant."),
+]
+SealPolicy = Annotated[
+    Path | None,
+    typer.Option("--policy", envvar="POLICY_FILE", help="With --seal: whose `grants` counts.", callback=_policy_of_seal),
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Write the log line of each outcome to standard error.")]
 
