@@ -64,7 +64,7 @@ def mend(world: World, step: Step) -> None:
     caller = world.caller(step)
     caller.ends_at = float("inf")
     ledger, deadline = world.reconciler(caller).ledger, caller.clock().deadline(PERSON_SECONDS)
-    done = tried(world, "a repair", lambda: repair(ledger, "nothing is wrong", None, deadline))
+    done = tried(world, "a repair", lambda: repair(ledger, "u-nobody", "nothing is wrong", None, deadline))
     if done is None:
         return
     world.count["repair that came to its end"] += 1
