@@ -1,8 +1,9 @@
 """The audit: whether the books agree, and whether the entries are what they were.
 
 For every user the sum of the ledger's entries must be what Credits says was posted; of every job (and grant) each entry must
-follow from those before it; and what was sealed must still be there. Writers may be at work meanwhile: what differs at first
-sight is looked at again, alone, and counts only where nobody wrote in between.
+follow from those before it; and what was sealed must still be there. Where only events grant, each balance must follow too.
+Writers may be at work meanwhile: what differs at first sight is looked at again, alone, and counts only where nobody wrote in
+between.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from decimal import Decimal
 
 from attrs import Factory, define, evolve, field, frozen
 
+from engine.audit.balances import BalanceDrift, BalanceKeeper, HeldBalances
 from engine.audit.logs import Fault, faults
 from engine.audit.seals import Sealer
 from engine.domain.errors import TimeIsUp
@@ -24,7 +26,7 @@ from engine.ledger.seals import NO_SEAL, Seal
 from engine.ledger.store import Store
 from engine.runtime.clock import Deadline
 
-__all__ = ["Audit", "Drift", "Fault", "audit"]
+__all__ = ["Audit", "BalanceDrift", "Drift", "Fault", "audit"]
 
 LOOKS_MAX = 5
 """How often a user whose sums differ is looked at again before it is left to the next audit."""
@@ -67,27 +69,39 @@ class Audit:
     """Entries behind the seals: above 0 for those that were put there later, below 0 for those that are gone."""
     unexplained: int = 0
     """Flagged entries of the last day that have no explanation after an hour."""
+    held: HeldBalances | None = None
+    """What is off of the balances that are held to the ledger; None where they are not."""
+
+    @property
+    def balances(self) -> tuple[BalanceDrift, ...]:
+        """The balances that do not follow from the ledger."""
+        return self.held.drifts if self.held is not None else ()
 
     @property
     def is_clean(self) -> bool:
         """Whether all that could be said is good."""
-        return not (self.drifts or self.faults or self.came_or_went)
+        return not self.damages
 
     @property
     def damages(self) -> int:
         """How many users, entries and seals are not as they should be."""
-        return len(self.drifts) + len(self.faults) + bool(self.came_or_went)
+        return len(self.drifts) + len(self.balances) + len(self.faults) + bool(self.came_or_went)
 
 
 def audit(
-    ledger: Store, deadline: Deadline, seen: Callable[[int], None] = lambda _: None, sealer: Sealer | None = None
+    ledger: Store,
+    deadline: Deadline,
+    seen: Callable[[int], None] = lambda _: None,
+    sealer: Sealer | None = None,
+    keeper: BalanceKeeper | None = None,
 ) -> Audit:
     """Read the tables once and compare. ``seen`` is told how many entries were read so far; ``sealer`` seals them by the way.
 
-    Raises TimeIsUp where the deadline comes first: half an audit says nothing, and seals nothing.
+    ``keeper`` holds balances to the ledger; without one nobody looks at them. Raises TimeIsUp where the deadline comes first:
+    half an audit says nothing, and seals nothing.
     """
     store = ledger.audits()
-    rows = {row.user: row for row in store.credits(deadline)}
+    rows = {row.user: row for row in store.credits(deadline, with_remaining=keeper is not None and keeper.is_needed)}
     books = Books(store, deadline, seen, sealer)
     books.read()
     users = books.sums.keys() | rows.keys()
@@ -101,6 +115,7 @@ def audit(
         faults=tuple(fault for log in sorted(books.suspects) for fault in faults_now(store, log, deadline)),
         busy=tuple(user for user, look in looks if look is BUSY),
         unexplained=books.unexplained,
+        held=keeper.look(rows, {user for user, look in looks if look is not None}) if keeper is not None else None,
     )
     return evolve(result, sealed=sealer.close(), came_or_went=sealer.came_or_went) if sealer else result
 

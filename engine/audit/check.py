@@ -1,13 +1,19 @@
-"""The audit at the end of each scheduled run, as far as its time goes: entries against balances, and a seal."""
+"""The audit at the end of each scheduled run, as far as its time goes: entries against balances, and a seal.
+
+Where the policy says that only events grant, it holds balances to the ledger as well.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from engine.audit.books import Audit, audit
+from engine.audit.balances import BalanceKeeper
+from engine.audit.books import Audit, BalanceDrift, audit
 from engine.audit.seals import Sealer
 from engine.domain.errors import LedgerError, LedgerUnavailable
+from engine.domain.money import canonical
+from engine.policy.model import Grants
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
 
@@ -27,14 +33,23 @@ def check_books(reconciler: Reconciler, _at: datetime, deadline: Deadline) -> An
     """
     deadline = deadline.sooner(deadline.left() - AUDIT_RESERVE_SECONDS)
     try:
-        sealer = _sealer(reconciler, deadline)
-        seen = audit(reconciler.ledger, deadline, sealer=sealer if isinstance(sealer, Sealer) else None)
+        sealer, keeper = _sealer(reconciler, deadline), _keeper(reconciler, deadline)
+        seen = audit(
+            reconciler.ledger,
+            deadline,
+            sealer=sealer if isinstance(sealer, Sealer) else None,
+            keeper=keeper if isinstance(keeper, BalanceKeeper) else None,
+        )
     except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
         fields: Answer = {"problem": _problem(error)}
         reconciler.telemetry.audit_unfinished(fields, is_out_of_time=isinstance(error, LedgerUnavailable))
         return {"audit": fields}
     fields = {**_told(seen), "seal": _seal_told(seen) if isinstance(sealer, Sealer) else {"problem": sealer}}
-    reconciler.telemetry.audited(fields, seen.damages, unexplained=seen.unexplained, is_sealed=isinstance(sealer, Sealer))
+    is_whole = isinstance(sealer, Sealer)
+    if reconciler.policy.grants is Grants.EVENTS:
+        fields["balances"] = {"problem": keeper} if isinstance(keeper, str) else _balances_told(seen)
+        is_whole = is_whole and isinstance(keeper, BalanceKeeper)
+    reconciler.telemetry.audited(fields, seen.damages, unexplained=seen.unexplained, is_whole=is_whole)
     return {"audit": fields}
 
 
@@ -42,6 +57,15 @@ def _sealer(reconciler: Reconciler, deadline: Deadline) -> Sealer | str:
     """Return what seals the entries, or why they cannot be: the books can be checked all the same."""
     try:
         return Sealer(reconciler.ledger.audits(), reconciler.clock.now(), deadline)
+    except LedgerError as error:
+        return _problem(error)
+
+
+def _keeper(reconciler: Reconciler, deadline: Deadline) -> BalanceKeeper | str:
+    """Return what holds balances to the ledger, or why they cannot be held: the entries can be checked all the same."""
+    wanted = reconciler.policy.grants is Grants.EVENTS
+    try:
+        return BalanceKeeper(reconciler.ledger.audits(), reconciler.clock.now(), deadline, wanted, writes=True)
     except LedgerError as error:
         return _problem(error)
 
@@ -55,6 +79,22 @@ def _told(seen: Audit) -> Answer:
         "busy": list(seen.busy[:TOLD_MAX]),
         "unexplained": seen.unexplained,
     }
+
+
+def _balances_told(seen: Audit) -> Answer:
+    """Since which audit balances are held, and which are off; None where another audit was taking the openings just then."""
+    drifts = [balance_problem(drift) for drift in seen.balances[:TOLD_MAX]]
+    return {"heldSince": seen.held.since if seen.held is not None else None, "drifts": drifts}
+
+
+def balance_problem(drift: BalanceDrift) -> str:
+    """Say whose balance is off, by how much, and since when."""
+    if drift.remaining is None or drift.by is None:
+        what = f"the balance is no number; {canonical(drift.expected)} follows"
+    else:
+        remaining, expected, by = map(canonical, (drift.remaining, drift.expected, abs(drift.by)))
+        what = f"the balance is {remaining}; {expected} follows: {by} too {'much' if drift.by > 0 else 'little'}"
+    return f"{drift.user}: {what}, first seen by the audit of {drift.since}"
 
 
 def _seal_told(seen: Audit) -> Answer:

@@ -34,7 +34,8 @@ COMMANDS: Mapping[str, Command] = {
     "scan": Command("ledger", "scan", "Charge and refund the jobs whose event was lost."),
     "audit": Command("audit", "audit", "Check that entries add up to the balances, or repair them."),
     "unmark": Command("unmark", "unmark", "After a restore: take marks off jobs whose entry is gone."),
-    "statement": Command("ledger", "statement", "Show a user's entries, with the balance after each."),
+    "statement": Command("statement", "statement", "Show a user's entries, with the balance after each."),
+    "job": Command("job", "job", "Tell a job's whole story: events, entries, what counts now."),
     "dead-letters": Command("dead_letters", "app", "List, show, replay or drop events that were not processed."),
     "anomalies": Command("anomalies", "app", "List, show, explain or resolve what the policy flagged."),
 }
@@ -109,4 +110,6 @@ def _told_in_words() -> tuple[type[Exception], ...]:
     """Return what a person can mend without seeing where in the code it was found; asked for only when something is wrong."""
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415  no region, no credentials, no such profile
 
-    return PolicyError, EventError, LedgerError, NoOpenAnomaly, QueueError, BotoCoreError
+    from engine.cli.files import UnwritableFileError  # noqa: PLC0415  the same
+
+    return PolicyError, EventError, LedgerError, NoOpenAnomaly, QueueError, BotoCoreError, UnwritableFileError

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from attrs import asdict
 
+from engine.audit.balances import BalanceKeeper, HeldBalances
 from engine.audit.books import Audit, Drift, Fault
 from engine.audit.books import audit as run_audit
+from engine.audit.check import balance_problem
 from engine.audit.repair import Correction, Wrong
 from engine.audit.repair import repair as run_repair
 from engine.audit.seals import Deviation, Sealer, Verification
 from engine.audit.seals import verify as run_verify
-from engine.cli.options import AsJson, CreditsTable, JobsTable, LedgerTable, SealsTable, Target, forever, on_aws
+from engine.cli.options import (
+    AsJson,
+    CreditsTable,
+    JobsTable,
+    LedgerTable,
+    SealPolicy,
+    SealsTable,
+    Target,
+    forever,
+    on_aws,
+)
 from engine.cli.output import complain, print_counts, print_json, progress, say
-from engine.cli.place import Place
+from engine.cli.place import Place, TableName
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.digits import in_digits
+from engine.domain.errors import LedgerRefused
 from engine.ledger.store import Store, Tables
+from engine.policy import load_policy
+from engine.policy.model import Grants
 
 HEAD_SHOWN = 12
 
@@ -32,6 +48,7 @@ def audit(
     repair: Annotated[bool, typer.Option("--repair", help="Add a correcting entry for each finding.")] = False,
     reason: Annotated[str | None, typer.Option(help="With --repair: the reason, which each correction keeps.")] = None,
     wrong: Annotated[Wrong | None, typer.Option(help="With --repair: which side, where entries and balance disagree.")] = None,
+    policy: SealPolicy = None,
     place: Place,
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
@@ -40,10 +57,9 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Check that every user's entries add up to `posted` in Credits, and that each entry follows from those before it."""
-    _check_usage(verify=verify, head=head, repair=repair, reason=reason, wrong=wrong)
-    ledger = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), place).ledger(
-        needed=frozenset({"seals"} if seal or verify else ())
-    )
+    _check_usage(verify=verify, head=head, seal=seal, policy=policy, repair=repair, reason=reason, wrong=wrong)
+    target = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), place)
+    ledger = target.ledger(needed=frozenset({"seals"} if seal or verify else ()))
     answer: dict[str, Any] = {}
     is_good = True
     if repair:
@@ -51,7 +67,7 @@ def audit(
         result = done.after
         answer |= {"corrections": [asdict(correction) for correction in done.corrections], "left": list(done.left)}
     else:
-        result = _audited(ledger, seal=seal)
+        result = _audited(ledger, _keeper(ledger, policy, seals_table, seal=seal), seal=seal)
     if verify:
         verified = _verified(ledger)
         is_known = head is None or head in verified.hashes
@@ -63,22 +79,46 @@ def audit(
         raise typer.Exit(FAILED)
 
 
-def _check_usage(*, verify: bool, head: str | None, repair: bool, reason: str | None, wrong: Wrong | None) -> None:
+def _check_usage(
+    *,
+    verify: bool,
+    head: str | None,
+    seal: bool,
+    policy: Path | None,
+    repair: bool,
+    reason: str | None,
+    wrong: Wrong | None,
+) -> None:
     problems = {
         "--repair needs --reason, which stands in each correction": repair and not (reason or "").strip(),
         "--reason and --wrong go with --repair": not repair and (reason is not None or wrong is not None),
         "--head goes with --verify": head is not None and not verify,
+        "--policy goes with --seal": policy is not None and not seal,
     }
     for problem in (problem for problem, is_wrong in problems.items() if is_wrong):
         complain(problem)
         raise typer.Exit(MISUSED)
 
 
-def _audited(ledger: Store, *, seal: bool) -> Audit:
+def _keeper(ledger: Store, policy: Path | None, seals_table: str, *, seal: bool) -> BalanceKeeper | None:
+    """Return what holds balances to the ledger, as the book says, or as a policy does that is named for sealing.
+
+    None where nobody has named the table of seals and it cannot be read: then nothing can hold them.
+    """
+    wanted = load_policy(policy).grants is Grants.EVENTS if policy is not None else None
+    try:
+        return BalanceKeeper(ledger.audits(), ledger.clock.now(), forever(), wanted, writes=seal)
+    except LedgerRefused:
+        if isinstance(seals_table, TableName) and not seals_table.is_default:
+            raise
+        return None
+
+
+def _audited(ledger: Store, keeper: BalanceKeeper | None, *, seal: bool) -> Audit:
     sealer = Sealer(ledger.audits(), ledger.clock.now(), forever()) if seal else None
     with progress() as bar:
         task = bar.add_task("audit: entries", total=None)
-        return run_audit(ledger, forever(), lambda count: bar.update(task, completed=count), sealer)
+        return run_audit(ledger, forever(), lambda count: bar.update(task, completed=count), sealer, keeper)
 
 
 def _verified(ledger: Store) -> Verification:
@@ -95,8 +135,13 @@ def _answer(result: Audit) -> dict[str, Any]:
         "drifts": [asdict(drift) for drift in result.drifts],
         "faults": [asdict(fault) for fault in result.faults],
         "busy": list(result.busy),
+        **({"balances": _balances(result.held)} if result.held is not None else {}),
         **({"seal": seal, "cameOrWent": result.came_or_went} if result.sealed.number else {}),
     }
+
+
+def _balances(held: HeldBalances) -> dict[str, Any]:
+    return {"heldSince": held.since, "drifts": [{**asdict(drift), "by": drift.by} for drift in held.drifts]}
 
 
 def _verification(verified: Verification) -> dict[str, Any]:
@@ -129,6 +174,7 @@ def _lines(answer: dict[str, Any], result: Audit) -> list[str]:
     lines = [f"corrected: {_correction(Correction(**correction))}" for correction in answer.get("corrections", ())]
     lines += [f"left: {problem}" for problem in answer.get("left", ())]
     lines += [_drift(drift) for drift in result.drifts] + [_fault(fault) for fault in result.faults]
+    lines += [f"balance: {balance_problem(drift)}" for drift in result.balances]
     lines += [f"busy: {user}: was being written to at each look; look again" for user in result.busy]
     if "seal" in answer:
         lines.append(f"sealed: {result.sealed.total} entries in {result.sealed.number} seals, {result.sealed.hash}")
@@ -138,6 +184,9 @@ def _lines(answer: dict[str, Any], result: Audit) -> list[str]:
     if seals := answer.get("seals"):
         lines += _seal_lines(seals)
     lines.append("every user's entries add up" if not result.drifts else f"{len(result.drifts)} users drift")
+    if result.held is not None:
+        off = f"{len(result.balances)} balances do not" if result.balances else "every balance does"
+        lines.append(f"balances have to follow from the ledger since {result.held.since}: {off}")
     return lines
 
 

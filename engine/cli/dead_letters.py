@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from attrs import Factory, define
 
+from engine.cli.files import append_line
 from engine.cli.options import (
     DEFAULT_POLICY,
     AsJson,
@@ -183,10 +184,9 @@ def drop(
     """Remove letters for good. Each is written to a file before it is deleted."""
     _one_of(ids, everything=everything)
     dropped = []
-    with _opened(queue, place) as desk, to.open("a") as copies:
+    with _opened(queue, place) as desk:
         for letter in _chosen(desk, ids or [], everything=everything):
-            copies.write(f"{letter_line(letter)}\n")
-            copies.flush()
+            append_line(to, letter_line(letter))
             desk.delete(letter)
             dropped.append(letter.id)
     if as_json:

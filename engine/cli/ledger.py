@@ -1,13 +1,12 @@
-"""Commands that work on the tables: catch up, replay, show what a user has."""
+"""Commands that bring the tables up to date: catch up, replay."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -27,13 +26,12 @@ from engine.cli.options import (
     patience,
     reporter,
 )
-from engine.cli.output import complain, print_counts, print_json, print_table, progress
+from engine.cli.output import complain, print_counts, print_json, progress
 from engine.cli.place import Place
 from engine.cli.replay import Checkpoint, CheckpointMismatchError, replay_file
 from engine.cli.replay_source import open_file
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.money import EXACT, ZERO
 from engine.ledger.store import Tables
 from engine.policy import Policy
 from engine.policy.expressions.paths import PathProblem
@@ -158,49 +156,3 @@ def with_problems(write: Callable[[str], None]) -> Callable[[str], None]:
         write(line)
 
     return write_and_show
-
-
-@on_aws
-def statement(
-    user: Annotated[str, typer.Argument(help="userId.")],
-    *,
-    place: Place,
-    jobs_table: JobsTable = "Jobs",
-    credits_table: CreditsTable = "Credits",
-    ledger_table: LedgerTable = "Ledger",
-    as_json: AsJson = False,
-) -> None:
-    """Show a user's entries in order of posting, with the balance after each."""
-    ledger = Target(Tables(jobs_table, credits_table, ledger_table), place).ledger()
-    row = ledger.balance(user, patience())
-    entries = list(ledger.entries_of_user(user, patience()))
-    if row is None and not entries:
-        complain(f"{user}: no such user in {credits_table} and no entry in {ledger_table}")
-        raise typer.Exit(FAILED)
-    remaining, posted = (Decimal((row or {}).get(name, ZERO)) for name in ("remaining", "posted"))
-    granted = EXACT.subtract(remaining, posted)
-    answer = {"user": user, "granted": granted, "posted": posted, "remaining": remaining}
-    lines = list(_lines(entries, granted))
-    if as_json:
-        print_json({**answer, "entries": lines})
-        return
-    columns = ("occurredAt", "job", "type", "amount", "balance", "rule", "anomalies")
-    print_table(f"Statement of {user}", columns, ([line[column] for column in columns] for line in lines), prose={"anomalies"})
-    print_counts("Balance", {name: value for name, value in answer.items() if name != "user"})
-
-
-def _lines(entries: list[dict[str, Any]], balance: Decimal) -> Any:
-    """Yield a statement's lines; the balance begins at what the application granted."""
-    for entry in entries:
-        amount = Decimal(entry["amount"])
-        balance = EXACT.add(balance, amount)
-        yield {
-            "occurredAt": entry["occurredAt"],
-            "postedAt": entry["postedAt"],
-            "job": entry.get("jobId", ""),
-            "type": entry["type"],
-            "amount": amount,
-            "balance": balance,
-            "rule": entry["rule"],
-            "anomalies": ", ".join(anomaly["name"] for anomaly in entry.get("anomalies", [])),
-        }

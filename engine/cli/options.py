@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,8 @@ from attrs import asdict, frozen
 from engine.cli.place import Place, TableName
 from engine.cli.stack import Stack as DeployedStack
 from engine.cli.stack import read_stack
-from engine.domain.errors import LedgerError, LedgerRefused
+from engine.domain.errors import LedgerError, LedgerRefused, shown
+from engine.domain.instants import read_instant
 from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.reconcile.reconciler import Reconciler
@@ -72,6 +74,23 @@ def _policy(ctx: typer.Context, param: typer.CallbackParam, value: Path) -> Path
     raise typer.BadParameter(f"File {str(value)!r} does not exist{whose}")
 
 
+def _policy_if_there(ctx: typer.Context, param: typer.CallbackParam, value: Path) -> Path | None:
+    """Return the policy's file, or None where nobody has typed one and none is found."""
+    try:
+        return _policy(ctx, param, value)
+    except typer.BadParameter:
+        if _source(ctx, param) == COMMANDLINE:
+            raise
+        return None
+
+
+def _policy_of_seal(ctx: typer.Context, param: typer.CallbackParam, value: Path | None) -> Path | None:
+    """Return the policy's file where somebody names one, by the option, or with ``--seal`` by the stack or the variable."""
+    if _source(ctx, param) != COMMANDLINE and not ctx.params.get("seal"):  # what is typed is read before what is not
+        return None
+    return None if value is None and _stack(ctx) is None else _policy(ctx, param, value or DEFAULT_POLICY)
+
+
 def stack_queues(ctx: typer.Context, param: typer.CallbackParam, value: list[str]) -> list[str]:
     """Return the queues: as typed, else those of the stack, else the variable's."""
     if _source(ctx, param) != COMMANDLINE and (stack := _stack(ctx)) is not None:
@@ -94,6 +113,17 @@ def _stack(ctx: typer.Context) -> DeployedStack | None:
     read: DeployedStack = ctx.meta.setdefault("stack", None) or read_stack(place, name)
     ctx.meta["stack"] = read
     return read
+
+
+def day_or_instant(text: str) -> datetime:
+    """Return an instant as it is written: ISO 8601 with a zone, or a day, which begins at midnight UTC."""
+    if (instant := read_instant(text)) is not None:
+        return instant
+    try:
+        return datetime.combine(date.fromisoformat(text), time(tzinfo=UTC))
+    except ValueError as error:
+        problem = f"is {shown(text)}; write a day like 2026-01-31, or an instant with its zone like 2026-01-31T10:00:00Z"
+        raise typer.BadParameter(problem) from error
 
 
 # --- the options ------------------------------------------------------------------------------------------------------
@@ -120,6 +150,21 @@ SealsTable = Annotated[
     typer.Option(envvar="SEALS_TABLE", help="Table of seals.", callback=_table("SealsTableName")),
 ]
 PolicyFile = Annotated[Path, typer.Option("--policy", envvar="POLICY_FILE", help="Policy file.", callback=_policy)]
+PolicyFileIfThere = Annotated[
+    Path | None, typer.Option("--policy", envvar="POLICY_FILE", help="Policy file.", callback=_policy_if_there)
+]
+Since = Annotated[
+    datetime | None,
+    typer.Option(parser=day_or_instant, metavar="DAY", help="Only from this day or instant on; a day begins at midnight UTC."),
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option(parser=day_or_instant, metavar="DAY", help="Only before this day or instant."),
+]
+SealPolicy = Annotated[
+    Path | None,
+    typer.Option("--policy", envvar="POLICY_FILE", help="With --seal: whose `grants` counts.", callback=_policy_of_seal),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Write the log line of each outcome to standard error.")]
 
 DEFAULT_POLICY = Path("policies/video.yaml")

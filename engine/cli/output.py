@@ -28,7 +28,7 @@ out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 """What looks like markup or an emoji's name came from somebody else, and is shown as it is."""
 
-NEVER_FOLDED = frozenset({"id", "queue", "reference", "user", "jobs", "users"})
+NEVER_FOLDED = frozenset({"id", "job", "event", "queue", "reference", "user", "jobs", "users"})
 """Of single values, those that are identifiers: they may have blanks in them."""
 
 
@@ -50,11 +50,13 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[obje
 
 def print_counts(title: str, counts: Mapping[str, object]) -> None:
     """Print names and their values."""
+    print_named(title, counts.items())
+
+
+def print_named(title: str, named: Iterable[tuple[str, object]]) -> None:
+    """Print values behind their names. A name may come twice; where it is empty the value goes on with the one above."""
     _print_title(title)
-    told = [
-        (plain(str(name)), plain(as_text(value)), _is_number(value), name not in NEVER_FOLDED)
-        for name, value in counts.items()
-    ]
+    told = [(plain(str(name)), plain(as_text(value)), _is_number(value), name not in NEVER_FOLDED) for name, value in named]
     label = max((cell_len(name) for name, *_ in told), default=0)
     digits = max((len(text) for _, text, is_number, _ in told if is_number), default=0)
     for name, text, is_number, is_prose in told:

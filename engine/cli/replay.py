@@ -19,6 +19,7 @@ from typing import IO, Any
 from attrs import define, field, frozen
 
 from engine.cli.event_lines import Told, array_lines, reject_line, told
+from engine.cli.files import append_line, writing
 from engine.domain.envelope import Document
 from engine.domain.errors import EventError, LedgerRefused
 from engine.domain.money import ZERO
@@ -134,13 +135,14 @@ class Checkpoint:
             raise CheckpointMismatchError(f"{self.path}: is no checkpoint; name another with --checkpoint") from error
 
     def save(self, lines_done: int) -> None:
-        """Write the checkpoint, all of it or none."""
+        """Write the checkpoint, all of it or none. Raises UnwritableFileError."""
         beside = self.path.with_name(f"{self.path.name}.new")
-        with beside.open("w") as file:
-            json.dump({"lines_done": lines_done, "target": dict(self.target)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.path)
+        with writing(self.path):
+            with beside.open("w") as file:
+                json.dump({"lines_done": lines_done, "target": dict(self.target)}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.path)
 
     def remove(self) -> None:
         """Forget the progress: the replay is complete."""
@@ -262,5 +264,4 @@ class _Run:
     def _reject(self, event: Told, error: Exception) -> None:
         """Keep the event with its reason. Written before the checkpoint moves on, so it is never lost."""
         self.summary.rejected += 1
-        with self.summary.rejects.open("a") as file:
-            file.write(f"{reject_line(event, error)}\n")
+        append_line(self.summary.rejects, reject_line(event, error))

@@ -6,6 +6,7 @@ arguments where they are plain. Both leave the rest to ``app``, which knows ever
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -30,17 +31,39 @@ def main(leave: Callable[[int], object] = sys.exit) -> None:
     """Run the command with the arguments of this process. ``leave`` ends it where all that it printed has gone out."""
     try:
         status = _at_once(sys.argv[1:])
-        print(end="", flush=True)
-    except BrokenPipeError:  # whoever reads wants no more; nor may Python flush what is left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = FAILED
-    if status is None:
-        _by_the_library()
-    else:
-        leave(status)
+        if status is None:
+            leave, status = sys.exit, _by_the_library()
+        if sys.stdout:  # there is none where it was closed
+            sys.stdout.flush()
+    except OSError as error:
+        status = _unheard(error)
+    leave(status)
 
 
-def _by_the_library() -> None:
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+"""What is wrong where a file takes no more: the disk is full, say. Files that the command opens itself are told by name."""
+
+
+def _unheard(error: OSError) -> int:
+    """Return the exit status where standard output takes no more. Raises the error where it is of something else.
+
+    Whoever has closed the pipe wants no more, and is told nothing. A full disk must not look like a check that failed.
+    """
+    is_closed = isinstance(error, BrokenPipeError)
+    if not is_closed and (error.errno not in UNWRITABLE or error.filename is not None):
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may Python flush what is left
+    if is_closed:
+        return FAILED
+    try:
+        print(f"standard output cannot be written: {error.strerror}", file=sys.stderr, flush=True)
+    except OSError:  # the same disk, perhaps
+        os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
+    return MISUSED
+
+
+def _by_the_library() -> int:
+    """Run the command by the library, and return its exit status."""
     try:
         from engine.cli.app import main as run  # noqa: PLC0415  it imports the library
     except ModuleNotFoundError as missing:
@@ -48,7 +71,11 @@ def _by_the_library() -> None:
             raise
         print(f"this command needs the libraries of the extra `cli`: pip install '{DISTRIBUTION}[cli]'", file=sys.stderr)
         raise SystemExit(MISUSED) from missing
-    run()
+    try:
+        run()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    return 0
 
 
 def _at_once(arguments: list[str]) -> int | None:

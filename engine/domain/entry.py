@@ -41,7 +41,8 @@ class Correction:
     """Who has told the facts of an entry, and why: a person, by a command.
 
     ``id`` is the adjustment's, ``plan`` the digest of the plan file by which many were corrected. ``by`` and ``approved_by``
-    are the callers' identities (AWS: their ARNs). ``priced`` has of each charge that was priced anew how.
+    are the callers' identities (AWS: their ARNs). ``priced`` has of each charge that was priced anew how. ``about`` is the
+    reference of a log that a person should look at beside it.
     """
 
     reason: str
@@ -50,6 +51,7 @@ class Correction:
     approved_by: str = ""
     plan: str = ""
     priced: tuple[PricedAnew, ...] = ()
+    about: str = ""
 
 
 @frozen

@@ -11,6 +11,7 @@ from attrs import field, frozen
 from engine.domain.entry import Entry
 from engine.domain.facts import Facts
 from engine.domain.money import ZERO
+from engine.ledger.balances import BalancePage
 from engine.ledger.seals import Seal, SealedEntry
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Clock, Deadline
@@ -78,6 +79,8 @@ class Credit:
     user: str
     posted: Decimal | None = ZERO
     """What was posted by it: 0 where the row says nothing, None where it says what is no number."""
+    remaining: Decimal | None = field(default=ZERO, eq=False)
+    """The balance, in the same way, where it was asked for. An application may move it at any moment."""
     is_there: bool = False
     stored: object = field(default=None, repr=False)
     """``posted`` as the store has it: a correction is written only over what was seen."""
@@ -107,8 +110,8 @@ class AuditStore(Protocol):
     def credit(self, user: str, deadline: Deadline) -> Credit:
         """Return what a user's row says was posted."""
 
-    def credits(self, deadline: Deadline) -> Iterator[Credit]:
-        """Yield what every user's row says was posted."""
+    def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
+        """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""
 
     # --- corrections ---
 
@@ -137,3 +140,11 @@ class AuditStore(Protocol):
 
     def keep(self, seal: Seal, deadline: Deadline) -> bool:
         """Store a header. False where its number is taken, by another than itself: somebody was faster."""
+
+    # --- balances that are held to the ledger ---
+
+    def balance_pages(self, deadline: Deadline) -> Iterator[BalancePage]:
+        """Yield the pages of the book of balances, in their order. Raises LedgerRefused for what is none."""
+
+    def keep_balances(self, page: BalancePage, deadline: Deadline) -> bool:
+        """Store a page. False where its number is taken, by another than itself: somebody was faster."""

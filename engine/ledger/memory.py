@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import batched
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define
 
@@ -34,6 +34,10 @@ from engine.ledger.store import Page, Posting, Receipt, ScanSlice, Verdict, pack
 from engine.ledger.stored import stored_of
 from engine.rating.baselines import Baselines
 from engine.runtime.clock import Clock, Deadline
+
+if TYPE_CHECKING:
+    from engine.domain.adjustment import AdjustmentProposal
+    from engine.ledger.corrections import CorrectionStore
 
 type Row = dict[str, Any]
 """What a table holds of a user, a job or an entry: attributes by their names."""
@@ -66,6 +70,8 @@ class MemoryStore:
     run: tuple[str, int] | None = None
     """The run that is under way, and how many entries it may still post."""
     last_day: str = ""
+    proposals: dict[str, AdjustmentProposal] = Factory(dict)
+    """Adjustments that wait for a second person, by their id."""
 
     # --- postings ---
 
@@ -253,6 +259,12 @@ class MemoryStore:
         is_first = self.last_day < day
         self.last_day = max(self.last_day, day)
         return is_first
+
+    def corrections(self) -> CorrectionStore:
+        """Return what posts the corrections of people."""
+        from engine.ledger.memory_corrections import MemoryCorrectionStore  # noqa: PLC0415  previews of events need none
+
+        return MemoryCorrectionStore(self, self.kept, self.proposals)
 
     # --- what is usual, and what many entries show ---
 

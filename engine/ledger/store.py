@@ -1,8 +1,8 @@
 """The store of the ledger: one protocol, and the answers that go with it. What keeps the entries is not known here.
 
 ``DynamoStore`` (in ``dynamodb/``) keeps them in tables, ``MemoryStore`` in memory; ``TracedStore`` tells a trace what it is
-asked. What only audits, ``unmark`` or explanations need hangs on stores of its own (``audits``, ``marks``, ``explanations``),
-made when they are asked for: what serves events imports none of it.
+asked. What only audits, ``unmark``, explanations or corrections need hangs on stores of its own (``audits``, ``marks``,
+``explanations``, ``corrections``), made when they are asked for: what serves events imports none of it.
 
 A method raises LedgerUnavailable where no answer comes in time, and LedgerRefused where none ever will; either way nothing is
 half done. What is read is strongly consistent, but for what is said to be none.
@@ -31,6 +31,7 @@ from engine.runtime.clock import Clock, Deadline
 
 if TYPE_CHECKING:
     from engine.ledger.audits import AuditStore
+    from engine.ledger.corrections import CorrectionStore
     from engine.ledger.explanations import ExplanationStore
     from engine.ledger.marks import MarkStore
 
@@ -80,6 +81,12 @@ class Verdict(StrEnum):
     """What it shares with others, or it itself, was refused: only by itself it can tell why."""
     BUSY = "busy"
     """Somebody else is at work on an item of it, or too many ask for it: the same posting may succeed a moment later."""
+    ID_TAKEN = "id-taken"
+    """Of a correction: its id is claimed already. ``Receipt.log`` is what stands there."""
+    PROPOSAL_GONE = "proposal-gone"
+    """Of a correction that was approved: its proposal does not stand as it was read."""
+    PROPOSED_BY_THE_SAME = "proposed-by-the-same"
+    """Of a correction that was approved: who approves may be who proposed."""
 
 
 @frozen
@@ -285,3 +292,6 @@ class Store(Protocol):
 
     def explanations(self) -> ExplanationStore:
         """Return where explanations are kept, and what they rest on."""
+
+    def corrections(self) -> CorrectionStore:
+        """Return what posts the corrections of people, and keeps their proposals."""

@@ -174,6 +174,7 @@ def _correction(correction: Correction) -> dict[str, object]:
         "id": correction.id or None,
         "approvedBy": correction.approved_by or None,
         "plan": correction.plan or None,
+        "about": correction.about or None,
         "priced": [{"price": _price(each.price), "quantity": each.quantity} for each in correction.priced] or None,
     }
 
@@ -219,6 +220,7 @@ def _correction_of(stored: Mapping[str, Any]) -> Correction:
         approved_by=stored.get("approvedBy", ""),
         plan=stored.get("plan", ""),
         priced=tuple(priced),
+        about=stored.get("about", ""),
     )
 
 

@@ -15,7 +15,7 @@ from engine.policy.anomalies import ANOMALY
 from engine.policy.consistency import check_policy
 from engine.policy.event_patterns import EventPattern, Matcher
 from engine.policy.grammar import FINDS_TEXT, Duration, Key, Keys, ListOf, Name, Number, Text, Word
-from engine.policy.model import CatchUp, Clocks, Explain, Fields, Overdraft, Policy, UnknownJob, UnknownUser
+from engine.policy.model import CatchUp, Clocks, Explain, Fields, Grants, Overdraft, Policy, UnknownJob, UnknownUser
 from engine.policy.patterns import required_values
 from engine.policy.patterns.index import PatternIndex
 from engine.policy.price_books import PriceBook
@@ -113,6 +113,7 @@ POLICY = Keys(
         "overdraft": Key(Word(tuple(Overdraft)), "flag"),
         "unknown_user": Key(Word(tuple(UnknownUser)), "refuse"),
         "unknown_job": Key(Word(tuple(UnknownJob)), "allow"),
+        "grants": Key(Word(tuple(Grants)), "application"),
         "clock": Key(CLOCK, Clocks()),
         "anomalies": Key(ListOf(ANOMALY, least=0), ()),
         "catch_up": Key(ListOf(CATCH_UP, least=0), ()),
@@ -151,6 +152,7 @@ def _linked(values: Mapping[str, Any]) -> Policy:
         overdraft=Overdraft(values["overdraft"]),
         unknown_user=UnknownUser(values["unknown_user"]),
         unknown_job=UnknownJob(values["unknown_job"]),
+        grants=Grants(values["grants"]),
         clock=values["clock"],
         anomalies=values["anomalies"],
         catch_up=values["catch_up"],

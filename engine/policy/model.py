@@ -43,6 +43,15 @@ class UnknownJob(StrEnum):
     REFUSE = "refuse"
 
 
+class Grants(StrEnum):
+    """Who gives credits to a user."""
+
+    APPLICATION = "application"
+    """The application moves the balance beside the postings, so that nobody can say what it should be."""
+    EVENTS = "events"
+    """Nobody but events and people who adjust: each balance follows from the ledger, and audits hold it to that."""
+
+
 @frozen
 class Clocks:
     """How far the clocks of those who tell events may be off: between two of them, and ahead of the engine's own."""
@@ -161,6 +170,7 @@ class Policy:
     overdraft: Overdraft
     unknown_user: UnknownUser
     unknown_job: UnknownJob = UnknownJob.ALLOW
+    grants: Grants = Grants.APPLICATION
     clock: Clocks = Clocks()
     anomalies: tuple[AnomalyRule, ...] = ()
     catch_up: tuple[CatchUp, ...] = ()

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from engine.domain.fact_kinds import BY_ACTION, PRICED
+from engine.domain.fact_kinds import BY_ACTION, PRICED, Action
 from engine.domain.instants import instant_text
 from engine.domain.money import canonical
 from engine.policy.expressions.paths import PLAIN
 from engine.policy.grammar import NUMBER
 from engine.policy.hints import did_you_mean
+from engine.policy.model import Grants
 from engine.policy.patterns.parse import OR
 from engine.policy.price_books import DEFAULT_RATE, rates_by_unit
 from engine.policy.price_changes import WrittenRow
@@ -29,7 +30,8 @@ Named = re.Match[str]
 
 
 def warn_of_terms(values: Mapping[str, Any], policy: Members, notes: Notes) -> None:
-    """Note what is most likely not meant in rules and anomalies."""
+    """Note what is most likely not meant in rules and anomalies, and between them and the rest."""
+    _warn_of_nobody_granting(values, policy, notes)
     for rule in _members(policy.get("rules")):
         _warn_of_percent(rule, notes)
         _warn_of_absent(rule, notes)
@@ -39,6 +41,15 @@ def warn_of_terms(values: Mapping[str, Any], policy: Members, notes: Notes) -> N
 
 def _members(node: Node | None) -> list[Members]:
     return [item for item in node.nodes if isinstance(item, Members)] if isinstance(node, Items) else []
+
+
+def _warn_of_nobody_granting(values: Mapping[str, Any], policy: Members, notes: Notes) -> None:
+    """Where the application gives no credits, some event has to."""
+    node = policy.get("grants")
+    if node is None or values["grants"] != Grants.EVENTS:
+        return
+    if all(draft.action is not Action.GRANT for draft in values["rules"]):
+        notes.warning(node.place, "no rule has `action: grant`: nobody but a person who adjusts balances can give credits")
 
 
 def _warn_of_percent(rule: Members, notes: Notes) -> None:

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Outcome
-from engine.domain.envelope import Document, Envelope, Source
+from engine.domain.envelope import Envelope, Source
 from engine.domain.errors import EventError, LedgerRefused, RowNeeded
 from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Store
@@ -23,6 +23,7 @@ from engine.reconcile.dead_letters import NO_RULE, Letter
 from engine.reconcile.own_rows import RowReader
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
+from engine.runtime.telemetry import Report
 
 READY = "ready"
 """The next try would post."""
@@ -44,11 +45,11 @@ def next_try(letter: Letter, policy: Policy, ledger: Store | None, deadline: Dea
     """
     if letter.repeats or not letter.events or ledger is None:
         return REPEATED if letter.repeats else EMPTY
-    trial = _Trial.of(policy, ledger)
+    trial = Trial.of(policy, ledger)
     outcomes: list[Outcome] = []
     for event in letter.events:
         try:
-            outcomes.append(trial.outcome(event, deadline))
+            outcomes.append(trial.outcome(Envelope(event, Source.REPLAY), deadline))
         except (EventError, LedgerRefused) as error:
             return str(error)
         if (problem := NOT_READY.get(outcomes[-1])) is not None:
@@ -57,7 +58,7 @@ def next_try(letter: Letter, policy: Policy, ledger: Store | None, deadline: Dea
 
 
 @frozen
-class _Trial:
+class Trial:
     """A ledger, a copy of the part of it that is needed, and the reconciler at work on the copy."""
 
     ledger: Store
@@ -65,19 +66,22 @@ class _Trial:
     reconciler: Reconciler
 
     @classmethod
-    def of(cls, policy: Policy, ledger: Store) -> _Trial:
+    def of(cls, policy: Policy, ledger: Store) -> Trial:
         clock = ledger.clock
         copy = MemoryStore(clock)
         return cls(ledger, copy, Reconciler(policy, cast("Store", copy), Silence(lambda _line: None, clock), clock))
 
-    def outcome(self, event: Document, deadline: Deadline) -> Outcome:
+    def outcome(self, envelope: Envelope, deadline: Deadline) -> Outcome:
         """Return how an event would end. Raises EventError and LedgerError as the reconciler does."""
-        envelope = Envelope(event, Source.REPLAY)
+        return self.report(envelope, deadline).outcome
+
+    def report(self, envelope: Envelope, deadline: Deadline) -> Report:
+        """Return what would be reported of an event. Raises EventError and LedgerError as the reconciler does."""
         assessment = self._assessed(envelope, deadline)
         if assessment is None:
-            return Outcome.IGNORED
+            return Report(envelope, Outcome.IGNORED)
         self._read(assessment, deadline)
-        return self.reconciler.settled(envelope, deadline).outcome
+        return self.reconciler.settled(envelope, deadline)
 
     def _assessed(self, envelope: Envelope, deadline: Deadline) -> Assessment | None:
         policy, now = self.reconciler.policy, self.ledger.clock.now()

@@ -184,12 +184,12 @@ class Telemetry:
         level = logging.INFO if fields else logging.DEBUG
         self._line(level if is_finished else logging.ERROR, "looked back", fields, metrics)
 
-    def audited(self, fields: Mapping[str, Any], damages: int, *, unexplained: int = 0, is_sealed: bool = True) -> None:
+    def audited(self, fields: Mapping[str, Any], damages: int, *, unexplained: int = 0, is_whole: bool = True) -> None:
         """Report an audit, and how many users and entries are not as they should be. One that cannot seal is not finished.
 
         ``unexplained`` are flagged entries without an explanation. An audit that does not finish tells neither: nobody knows.
         """
-        metrics = {"Drift": damages, "Unexplained": unexplained, "AuditsUnfinished": int(not is_sealed)}
+        metrics = {"Drift": damages, "Unexplained": unexplained, "AuditsUnfinished": int(not is_whole)}
         self._line(logging.ERROR if damages else logging.INFO, "audited", fields, metrics)
 
     def audit_unfinished(self, fields: Mapping[str, Any], *, is_out_of_time: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from engine.cli.app import app
 from tests.audit.conftest import Day
+from tests.support.policies import example_text
 
 pytestmark = pytest.mark.local_aws
 
@@ -106,6 +108,43 @@ def test_a_balance_is_touched_only_where_a_person_says_what_is_wrong(day: Day) -
     assert "corrected: repair#u-1, entry 1: 0 for u-1, the balance moved by 0.8" in done.stdout
 
 
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """Return the file of a policy by which only events grant."""
+    file = tmp_path / "events.yaml"
+    file.write_text(example_text(("overdraft: flag", "grants: events")))
+    return file
+
+
+def test_balances_are_held_once_openings_were_taken(day: Day, policy: Path) -> None:
+    """``--seal`` takes them, as a scheduled run does; then whoever looks sees what was changed, and needs no policy."""
+    before = audit()
+    sealed = answer("--seal", "--policy", policy)
+    day.change_row("u-2", "ADD remaining :n", n={"N": "250"})
+    found, told = audit(), answer()
+
+    assert "balances" not in before.stdout
+    since = sealed["balances"]["heldSince"]
+    assert [] == sealed["balances"]["drifts"]
+    assert FAILED == found.exit_code
+    assert "balance: u-2: the balance is 1246.8; 996.8 follows: 250 too much, first seen by the audit of" in found.stdout
+    assert f"balances have to follow from the ledger since {since}: 1 balances do not" in found.stdout
+    assert (since, [("u-2", "1246.8", "996.8", "250.0")]) == (
+        told["balances"]["heldSince"],
+        [(drift["user"], drift["remaining"], drift["expected"], drift["by"]) for drift in told["balances"]["drifts"]],
+    )
+    day.change_row("u-2", "ADD remaining :n", n={"N": "-250"})
+    assert FINE == (right := audit()).exit_code
+    assert f"balances have to follow from the ledger since {since}: every balance does" in right.stdout
+
+
+def test_an_audit_needs_no_table_of_seals_that_nobody_names(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then nothing can hold balances, and the entries are looked at as ever. A name that was a slip is told."""
+    monkeypatch.delenv("SEALS_TABLE")
+    assert FINE == audit().exit_code
+    assert "--seals-table Slips: there is no such table" in str(audit("--seals-table", "Slips").exception)
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -114,6 +153,7 @@ def test_a_balance_is_touched_only_where_a_person_says_what_is_wrong(day: Day) -
         (["--reason", REASON], "--reason and --wrong go with --repair"),
         (["--wrong", "posted"], "--reason and --wrong go with --repair"),
         (["--head", "0"], "--head goes with --verify"),
+        (["--policy", "policies/video.yaml"], "--policy goes with --seal"),
     ],
 )
 def test_wrong_usage_touches_nothing(day: Day, arguments: list[str], problem: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import pytest
 
+from engine.audit.balances import BalanceKeeper
 from engine.audit.books import BUSY, Drift, audit, look_again
 from engine.audit.seals import Sealer, verify
 from engine.domain.envelope import Envelope, Source
@@ -30,7 +31,7 @@ WRITERS = 8
 REST_SECONDS = 5
 """So old is what is sealed here; a transaction takes milliseconds."""
 
-HOT, QUIET = "u-hot", "u-quiet"
+HOT, QUIET, STILL = "u-hot", "u-quiet", "u-still"
 
 pytestmark = [pytest.mark.local_aws, pytest.mark.timeout(420)]
 
@@ -47,11 +48,11 @@ def events(writer: int) -> Iterator[list[dict[str, Any]]]:
 def test_no_false_alarm_while_eight_writers_post(
     dynamodb: Any, tables: Tables, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    """Sums, logs and seals, of users who are written to all the time; and one quiet user's row is changed half way."""
+    """Sums, logs, seals and held balances, of users who are written to all the time; two quiet users' rows are changed."""
     monkeypatch.setattr("engine.audit.seals.REST", timedelta(seconds=REST_SECONDS))
     monkeypatch.setattr("engine.audit.books.SECONDS_BETWEEN_LOOKS", 0.2)
     world = World(dynamodb, tables)
-    for user in (HOT, QUIET, *(f"u-{writer}" for writer in range(WRITERS))):
+    for user in (HOT, QUIET, STILL, *(f"u-{writer}" for writer in range(WRITERS))):
         world.user(user, "1000000")
     world.deliver(rendered("j-quiet", user=QUIET))
     ended, posted = threading.Event(), [0] * WRITERS
@@ -68,12 +69,13 @@ def test_no_false_alarm_while_eight_writers_post(
         writers = [pool.submit(write, writer) for writer in range(WRITERS)]
         try:
             before = list(audits(world, seconds / 2))
-            dynamodb.update_item(
-                TableName=tables.credits,
-                Key={"userId": {"S": QUIET}},
-                UpdateExpression="ADD posted :one",
-                ExpressionAttributeValues={":one": {"N": "1"}},
-            )
+            for user, name in ((QUIET, "posted"), (STILL, "remaining")):
+                dynamodb.update_item(
+                    TableName=tables.credits,
+                    Key={"userId": {"S": user}},
+                    UpdateExpression=f"ADD {name} :one",
+                    ExpressionAttributeValues={":one": {"N": "1"}},
+                )
             after = list(audits(world, seconds / 2))
         finally:
             ended.set()
@@ -83,7 +85,10 @@ def test_no_false_alarm_while_eight_writers_post(
     assert all(posted), "the test is void unless all have written"
     assert len(before) > 1
     assert [] == [seen for seen in before if not seen.is_clean]
+    assert all(seen.held is not None for seen in (*before, *after))
     assert all([QUIET] == [drift.user for drift in seen.drifts] and not seen.faults for seen in after)
+    assert {(STILL, 1)} == {(drift.user, drift.by) for seen in after for drift in seen.balances}
+    assert all(len(seen.balances) == 1 for seen in after)
     assert all(seen.came_or_went == 0 for seen in after)
     last = audit(world.reconciler().ledger, world.deadline(120))
     assert ([QUIET], ()) == ([drift.user for drift in last.drifts], last.busy)
@@ -92,11 +97,13 @@ def test_no_false_alarm_while_eight_writers_post(
 
 
 def audits(world: World, seconds: float) -> Iterator[Any]:
-    """Yield audits that seal, one after the other, each beside the writers."""
+    """Yield audits that seal and hold balances, one after the other, each beside the writers."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         ledger, deadline = world.reconciler().ledger, world.deadline(120)
-        yield audit(ledger, deadline, sealer=Sealer(ledger.audits(), world.clock.now(), deadline))
+        store, now = ledger.audits(), world.clock.now()
+        keeper = BalanceKeeper(store, now, deadline, wanted=True, writes=True)
+        yield audit(ledger, deadline, sealer=Sealer(store, now, deadline), keeper=keeper)
 
 
 class ChargedAndRefunded:

@@ -35,6 +35,7 @@ QUEUE = ("--queue", "no-such-queue")
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "statement": ("statement", "u-1"),
+    "job": ("job", "j-1"),
     "explain": ("explain", "--entry", "job#j-1"),
     "replay": ("replay", "{events}"),
     "scan": ("scan",),

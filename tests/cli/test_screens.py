@@ -37,6 +37,24 @@ def a_statement(world: World, _: Path) -> tuple[list[str], list[str]]:
     return ["statement", USER], [USER, JOB, LONG_JOB, SPACED, "costs-over-50"]
 
 
+def a_period(world: World, _: Path) -> tuple[list[str], list[str]]:
+    """The same of a few days, with the balance before it."""
+    world.deliver(*(rendered(job, user=USER, seconds=900) for job in (JOB, LONG_JOB)))
+    return ["statement", USER, "--since", "2026-01-01", "--order", "occurrence"], [USER, JOB, LONG_JOB]
+
+
+def a_job(world: World, _: Path) -> tuple[list[str], list[str]]:
+    """A job's story: flagged, failed, with a row."""
+    world.job(LONG_JOB, userId=USER)
+    world.deliver({**rendered(LONG_JOB, user=USER, seconds=900), "id": OTHER}, failed(LONG_JOB, user=USER))
+    return ["job", LONG_JOB], [USER, OTHER, LONG_JOB, "costs-over-50", world.policy.identity]
+
+
+def a_job_that_nobody_knows(world: World, _: Path) -> tuple[list[str], list[str]]:
+    """Where was looked is named."""
+    return ["job", LONG_JOB], [LONG_JOB, world.tables.jobs, world.tables.ledger]
+
+
 def flagged(world: World, _: Path) -> tuple[list[str], list[str]]:
     """Entries that the policy flags."""
     world.deliver(*(rendered(job, user=USER, seconds=900) for job in (JOB, LONG_JOB)))
@@ -123,7 +141,7 @@ def nobody(world: World, _: Path) -> tuple[list[str], list[str]]:
 COMMANDS: Mapping[str, Command] = {
     command.__name__: command
     for command in (
-        *(a_statement, flagged, one_flagged, a_digest, an_audit, a_recount, reasons),
+        *(a_statement, a_period, a_job, a_job_that_nobody_knows, flagged, one_flagged, a_digest, an_audit, a_recount, reasons),
         *(a_plan, a_replay, a_scan, a_policy_test, an_unmark, nobody),
     )
 }

@@ -16,7 +16,7 @@ from engine.domain.fact_kinds import Action
 from engine.domain.money import Money
 from engine.domain.price import Tier
 from engine.policy import load_policy, parse_policy
-from engine.policy.model import Explain, Overdraft, UnknownUser
+from engine.policy.model import Explain, Grants, Overdraft, UnknownUser
 from tests.support.policies import EXAMPLE, example, example_text
 from tests.support.processor import at_most
 
@@ -40,8 +40,8 @@ THOUSAND = ", ".join(f"f{n}: {{$or: [{', '.join(f'{{a{m}: [x]}}' for m in range(
 """Alternatives that have a thousand combinations."""
 
 TOP = (
-    "allowed: version, name, event, money, prices, rules, overdraft, unknown_user, unknown_job, clock, anomalies, catch_up,"
-    " catch_up_ignore, explain"
+    "allowed: version, name, event, money, prices, rules, overdraft, unknown_user, unknown_job, grants, clock, anomalies,"
+    " catch_up, catch_up_ignore, explain"
 )
 IN_A_RULE = "allowed: name, match, action, repeats, charge, refund, grant, revoke, reason"
 ANY_AMOUNT = "write a plain decimal from 0 to 10^28"
@@ -995,6 +995,7 @@ def test_what_is_not_written_has_a_default():
 
     assert (Money(4, "half-even"), Explain("gpt-4.1", 60, pseudonyms=True)) == (policy.money, policy.explain)
     assert (Overdraft.FLAG, UnknownUser.REFUSE) == (policy.overdraft, policy.unknown_user)
+    assert Grants.APPLICATION is policy.grants
     assert ((), (), ()) == (policy.anomalies, policy.catch_up, policy.warnings)
     assert (Decimal("1.50"), None) == (policy.rules[0].terms.amount, policy.rules[0].terms.book)
 

@@ -210,3 +210,26 @@ def test_rules_and_rows_that_wait_for_the_systems_own_events_are_told():
         ("video.generation", "credit.reconciler")
     )
     assert [] == told(("match: {source: [video.generation]", anything_but))
+
+
+PURCHASED = """\
+rules:
+  - {name: bought, match: {detail-type: [credits.purchased]}, action: grant, grant: {quantity: detail.credits}}
+"""
+REFERENCE = "time: time}", "time: time, reference: detail.purchaseId}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            [("overdraft: flag", "grants: events")],
+            ["26:9: no rule has `action: grant`: nobody but a person who adjusts balances can give credits"],
+        ),
+        ([("overdraft: flag", "grants: events"), REFERENCE, ("rules:\n", PURCHASED)], []),
+        ([("overdraft: flag", "grants: application")], []),
+    ],
+)
+def test_where_only_events_give_credits_some_rule_takes_them(changes: list[tuple[str, str]], expected: list[str]) -> None:
+    """Who forgets the rule takes all purchases for events that nothing matches."""
+    assert expected == told(*changes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import islice, product
 from typing import Any
 
 from attrs import evolve, frozen
@@ -98,9 +99,21 @@ def _of_logs(case: Case, logs: Mapping[str, list[Entry]], tellings: Mapping[str,
 
 
 def _of_net(case: Case, reference: str, log: list[Entry], told: list[Telling]) -> Iterator[str]:
+    """Yield what is wrong, whichever way the entries are read: two writings of a row may come to one quantity."""
+    wrong: list[str] = []
+    for read in islice(product(*(readings(entry, told, case.policies) for entry in log)), READINGS_MAX):
+        found = list(_as_read(case, reference, log, told, read))
+        if not found:
+            return
+        wrong = wrong or found
+    yield from wrong
+
+
+def _as_read(case: Case, reference: str, log: list[Entry], told: list[Telling], read: Sequence[Reading]) -> Iterator[str]:
     posted, oracle = sum((Fraction(entry["amount"]) for entry in log), Fraction(0)), Oracle()
-    for entry in log:
-        tell(oracle, entry, told, case.policies)
+    for reading in read:
+        if reading is not None:
+            oracle.tell(*reading)
     for telling in told:
         if not (
             is_fine(oracle, telling, case.policies)
@@ -116,22 +129,36 @@ def _of_net(case: Case, reference: str, log: list[Entry], told: list[Telling]) -
 # --- what entries tell ------------------------------------------------------------------------------------------------
 
 
-def tell(oracle: Oracle, entry: Entry, told: Sequence[Telling], policies: Policies) -> None:
-    """Tell the oracle what an entry tells, if that is more than a flag."""
+type Reading = tuple[Fact, Mapping[str, Any], str, Mapping[str, str]] | None
+"""What an entry tells the oracle: a fact, the policy and its name, what the job's row said. None for no more than a flag."""
+
+READINGS_MAX = 64
+
+
+def readings(entry: Entry, told: Sequence[Telling], policies: Policies) -> list[Reading]:
+    """Return what an entry may tell: one thing, unless rows that were written at one time say other things."""
     if (policy := policies.get(entry["policy"])) is None:
         raise Wrong(f"an entry names policy {entry['policy']}, which was never deployed")
     rule = next((rule for rule in policy["rules"] if rule["name"] == entry["rule"] and rule["action"] != "flag"), None)
     if rule is None:  # a rule that only flags, or a look back
-        return
+        return [None]
+    found: dict[tuple[tuple[str, str], ...], Reading] = {}
     for telling in told:
-        if is_it(telling, entry, rule):
-            for row in telling.rows:
-                if is_priced_so(entry, terms_of(rule), policy["prices"], {**telling.fact.said, **row}):
-                    weak, at = "occurredAtFrom" in entry, instant(entry["occurredAt"])
-                    fact = telling.fact if "eventId" in entry else telling.by_scan
-                    oracle.tell(evolve(fact, at=at, weak=weak), policy, entry["policy"], row)
-                    return
-    raise Wrong(f"an entry tells a {entry['rule']} of {entry['occurredAt']} that nobody told")
+        if (row := _row_read(entry, telling, rule, policy)) is not None:
+            fact = telling.fact if "eventId" in entry else telling.by_scan
+            fact = evolve(fact, at=instant(entry["occurredAt"]), weak="occurredAtFrom" in entry)
+            found.setdefault(tuple(sorted(telling.fact.said.items())), (fact, policy, entry["policy"], row))
+    if not found:
+        raise Wrong(f"an entry tells a {entry['rule']} of {entry['occurredAt']} that nobody told")
+    return list(found.values())
+
+
+def _row_read(entry: Entry, telling: Telling, rule: Mapping[str, Any], policy: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """Return what the job's row said when an entry was made of a telling; None where it was not."""
+    if not is_it(telling, entry, rule):
+        return None
+    said, terms, books = telling.fact.said, terms_of(rule), policy["prices"]
+    return next((row for row in telling.rows if is_priced_so(entry, terms, books, {**said, **row})), None)
 
 
 def is_it(telling: Telling, entry: Entry, rule: Mapping[str, Any]) -> bool:

@@ -176,6 +176,20 @@ def test_what_the_row_said_is_taken_from_the_entry_if_the_row_ever_said_it() -> 
     )
 
 
+@pytest.mark.parametrize(("amount", "count"), [("0", 0), ("-0.16", 0), ("-0.08", 1)])
+def test_an_entry_that_two_writings_of_a_row_may_have_made_is_read_both_ways(amount: str, count: int) -> None:
+    """1 x 8 and 2 x 4 were written for one instant: a new charge of 8 x 0.02, or a repeat of what was refunded."""
+    first, back = told("hooked", "05:00", count="2"), told("credited", "05:01", back="1")
+    row = {"row.plan": "base", "row.size": "8"}
+    eight, four = (
+        evolve(told("hooked", "06:00", count=count), by_event=False, by_row=True, rows=(ROW, row)) for count in ("1", "2")
+    )
+    log = entries((first, "-0.16", "once"), (back, "0.16", "once"), (four, amount, "once"))
+    del log[2]["occurredAtFrom"]
+
+    assert count == len(verdict(log, [evolve(first, rows=(ROW,)), back, eight, four], amount))
+
+
 def test_what_was_told_must_be_known_unless_something_later_counts() -> None:
     """An earlier charge needs no entry; a later one does, and so does an earlier refund that has no window."""
     log = entries((rendered("05:00"), "-0.8", "base"))

@@ -13,8 +13,11 @@ from attrs import field, frozen
 from engine.domain.entry import Entry
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
+from engine.domain.money import ZERO
 from engine.ledger.audits import AuditedEntry, Credit, Line
+from engine.ledger.balances import BalancePage
 from engine.ledger.dynamodb.attributes import Item, decode, decode_item, encode, encode_item
+from engine.ledger.dynamodb.balances import page_item, page_of, pages_request
 from engine.ledger.dynamodb.calls import KEYS_TOGETHER_MAX, Cancelled, ConditionFailed, DynamoDB, call, items, items_at
 from engine.ledger.dynamodb.postings import EXPLANATION, TOKEN_BYTES, item_of, put_entry
 from engine.ledger.dynamodb.seals import (
@@ -98,11 +101,10 @@ def number_of(item: Item, name: str) -> Decimal | None:
 
 
 def credit_of(user: str, row: Item | None) -> Credit:
-    """Return what a user's row says was posted."""
-    stored = row.get("posted") if row else None
-    if stored is None:
-        return Credit(user, is_there=bool(row))
-    return Credit(user, Decimal(str(stored["N"])) if "N" in stored else None, is_there=True, stored=stored)
+    """Return what a user's row says was posted, and its balance."""
+    said = row or {}
+    posted, remaining = (number_of(said, name) if name in said else ZERO for name in ("posted", "remaining"))
+    return Credit(user, posted, remaining, is_there=bool(row), stored=said.get("posted"))
 
 
 @frozen
@@ -155,9 +157,10 @@ class DynamoAuditStore:
         request = {"TableName": self.tables.credits, "Key": encode_item({"userId": user}), "ConsistentRead": True}
         return credit_of(user, call(self.client.get_item, request, deadline).get("Item"))
 
-    def credits(self, deadline: Deadline) -> Iterator[Credit]:
-        """Yield what every user's row says was posted."""
-        request = {"TableName": self.tables.credits, "ProjectionExpression": "userId, posted", "ConsistentRead": True}
+    def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
+        """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""
+        names = "userId, posted, remaining" if with_remaining else "userId, posted"
+        request = {"TableName": self.tables.credits, "ProjectionExpression": names, "ConsistentRead": True}
         for item in items(self.client.scan, request, deadline):
             yield credit_of(item["userId"]["S"], item)
 
@@ -227,10 +230,23 @@ class DynamoAuditStore:
 
     def keep(self, seal: Seal, deadline: Deadline) -> bool:
         """Store a header. False where its number is taken, by another than itself: somebody was faster."""
+        return self._put_new(header_item(seal), deadline) or self.last_seal(deadline) == seal  # an answer was lost
+
+    def _put_new(self, item: Item, deadline: Deadline) -> bool:
         this_number_is_free = "attribute_not_exists(id)"
-        request = {"TableName": self.tables.seals, "Item": header_item(seal), "ConditionExpression": this_number_is_free}
+        request = {"TableName": self.tables.seals, "Item": item, "ConditionExpression": this_number_is_free}
         try:
             call(self.client.put_item, request, deadline)
         except ConditionFailed:
-            return self.last_seal(deadline) == seal  # an answer was lost
+            return False
         return True
+
+    # --- balances that are held to the ledger ---
+
+    def balance_pages(self, deadline: Deadline) -> Iterator[BalancePage]:
+        """Yield the pages of the book of balances, in their order. Raises LedgerRefused for what is none."""
+        yield from map(page_of, items(self.client.query, pages_request(self.tables.seals), deadline))
+
+    def keep_balances(self, page: BalancePage, deadline: Deadline) -> bool:
+        """Store a page. False where its number is taken, by another than itself: somebody was faster."""
+        return self._put_new(page_item(page), deadline) or page in self.balance_pages(deadline)  # an answer was lost

@@ -39,6 +39,7 @@ from engine.runtime.clock import Clock, Deadline
 
 if TYPE_CHECKING:
     from engine.ledger.audits import AuditStore
+    from engine.ledger.corrections import CorrectionStore
     from engine.ledger.explanations import ExplanationStore
     from engine.ledger.marks import MarkStore
 
@@ -299,3 +300,9 @@ class DynamoStore:
         from engine.ledger.dynamodb.explanations import DynamoExplanationStore  # noqa: PLC0415  the same
 
         return DynamoExplanationStore(self.client, self.tables)
+
+    def corrections(self) -> CorrectionStore:
+        """Return what posts the corrections of people, and keeps their proposals."""
+        from engine.ledger.dynamodb.corrections import DynamoCorrectionStore  # noqa: PLC0415  the same
+
+        return DynamoCorrectionStore(self.client, self.tables, self.clock)

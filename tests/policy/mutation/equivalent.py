@@ -18,6 +18,7 @@ DEFAULTS: Mapping[str, str] = {
     "overdraft": "flag",
     "unknown_user": "refuse",
     "unknown_job": "allow",
+    "grants": "application",
     "prices.*.*.tiers": "graduated",
     "anomalies.*.outlier.scale": "linear",
 }

@@ -15,7 +15,7 @@ from engine.domain.money import ROUNDINGS
 from engine.domain.price import TierModel
 from engine.policy.detectors import Scale
 from engine.policy.grammar import NUMBER
-from engine.policy.model import Overdraft, UnknownJob, UnknownUser
+from engine.policy.model import Grants, Overdraft, UnknownJob, UnknownUser
 from engine.policy.patterns.parse import OR
 from tests.policy.mutation.tree import Path, Spot, Tree
 
@@ -45,6 +45,7 @@ WORDS: Mapping[str, Iterable[str | StrEnum]] = {
     "overdraft": Overdraft,
     "unknown_user": UnknownUser,
     "unknown_job": UnknownJob,
+    "grants": Grants,
     "prices.*.*.tiers": TierModel,
     "anomalies.*.outlier.scale": Scale,
 }

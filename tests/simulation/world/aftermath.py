@@ -261,8 +261,11 @@ class Aftermath:
     # --- events that are sent again ---
 
     def send_again(self, *, is_good: bool = True) -> None:
-        """Send every event again, each under the policy that has priced it first; what is damaged may refuse some."""
-        for document in self.documents:
+        """Send every event again, each under the policy that has priced it first; what is damaged may refuse some.
+
+        An event that told nothing new comes last: no entry says which policy priced what it tells.
+        """
+        for document in sorted(self.documents, key=lambda each: each["id"] not in self.policies):
             try:
                 self._send_first(document)
             except Exception as error:

@@ -139,9 +139,9 @@ def now(hands: Hands) -> dict[str, str]:
 
 
 def forged(hands: Hands, spot: Spot, amount: int, **changes: Any) -> None:
-    """Put in a log of its own, made after another entry: a gift, or what moves nothing; each kind has its own."""
+    """Put in a log of its own, made after another entry: a gift, or what moves nothing. One user has one of these at most."""
     item = {name: value for name, value in spot.item.items() if name not in {"jobId", "explanation"}}
-    said = {"reference": s("grant#gift" if amount else "grant#none"), "sequence": n(1), "postedAt": now(hands)}
+    said = {"reference": s(f"grant#gift-{spot.user}"), "sequence": n(1), "postedAt": now(hands)}
     moves = {"amount": n(amount), "cost": n(-amount)}
     hands.put({**item, **said, **moves, "type": s("grant" if amount else "flag"), "facts": {"M": {}}, **changes})
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from attrs import Factory, define, field, frozen
 
 from engine.domain.entry import Entry
+from engine.ledger.balances import BalancePage
 from engine.ledger.dynamodb.attributes import Item, encode_item
 from engine.ledger.dynamodb.audits import AuditedItem, credit_of
 from engine.ledger.dynamodb.seals import header_item, header_of, lines_of, part_of
@@ -227,7 +228,7 @@ class MemoryAudits:
         """Return what a user's row says."""
         return self._ask("audit credit", lambda: self._credit(user), deadline)
 
-    def credits(self, deadline: Deadline) -> Iterator[Any]:
+    def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Any]:  # noqa: ARG002  rows are whole
         """Yield what every user's row says."""
         return iter(self._ask("audit credits", lambda: [self._credit(user) for user in self.place.store.credits], deadline))
 
@@ -273,3 +274,13 @@ class MemoryAudits:
 
     def _keep(self, seal: Seal) -> bool:
         return self.place.headers.setdefault(seal.number, header_item(seal)) == header_item(seal)
+
+    # --- balances that are held ---
+
+    def balance_pages(self, deadline: Deadline) -> Iterator[BalancePage]:  # noqa: ARG002  nothing is read
+        """Yield no page: applications give credits here, so that nothing holds balances."""
+        return iter(())
+
+    def keep_balances(self, page: BalancePage, deadline: Deadline) -> bool:
+        """Nothing in the world holds balances."""
+        raise NotImplementedError

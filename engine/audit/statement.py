@@ -1,0 +1,237 @@
+"""A user's entries as a statement: a period of them, in an order, with the balance before, after each and at the end. Pure.
+
+What the application itself granted (``remaining - posted``) stands in no entry and has no time. So it counts from the
+beginning: it is in the opening balance, whatever the period.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from attrs import frozen
+
+from engine.domain.envelope import Source
+from engine.domain.fact import Content
+from engine.domain.fact_kinds import content_of, read_facts
+from engine.domain.instants import instant_text, read_instant
+from engine.domain.money import EXACT, ZERO, canonical
+from engine.domain.references import GRANT, JOB
+from engine.ledger.store import StoredEntry
+
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+"""When something happened that does not say when."""
+
+MODEL = re.compile(r"(?:^|\.)model$")
+"""An expression that finds a model: ``detail.model``, ``row.model``."""
+
+DEFAULT_RATE = "default"
+"""Of what an entry keeps of a rate: no model has this name."""
+
+
+class Order(StrEnum):
+    """What an entry's place in a statement follows from, and its day."""
+
+    POSTING = "posting"
+    OCCURRENCE = "occurrence"
+
+
+@frozen
+class StatementLine:
+    """An entry, and the balance after it. ``model`` and ``quantity`` are empty where the entry does not tell them."""
+
+    entry: StoredEntry
+    amount: Decimal
+    balance: Decimal
+    model: str
+    quantity: str
+
+    @property
+    def reference(self) -> str:
+        return str(self.entry.get("reference", ""))
+
+    @property
+    def type(self) -> str:
+        return str(self.entry.get("type", ""))
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether a person has put the books right by it."""
+        return self.entry.get("source") == Source.REPAIR
+
+    def answer(self) -> dict[str, Any]:
+        """Return it as JSON-like values; credits are exact."""
+        entry, correction = self.entry, self.entry.get("correction") or {}
+        return {
+            "occurredAt": entry.get("occurredAt", ""),
+            "postedAt": entry.get("postedAt", ""),
+            "reference": self.reference,
+            "sequence": entry.get("sequence", ""),
+            "job": entry.get("jobId", ""),
+            "type": self.type,
+            "model": self.model,
+            "quantity": self.quantity,
+            "amount": self.amount,
+            "balance": self.balance,
+            "rule": entry.get("rule", ""),
+            "anomalies": ", ".join(anomaly["name"] for anomaly in entry.get("anomalies", ())),
+            "reason": correction.get("reason", ""),
+        }
+
+
+@frozen
+class Statement:
+    """The entries of a user from ``since`` until before ``until`` (None: from the first, to the last), and what they come to.
+
+    ``remaining`` and ``posted`` are what the user's row says; ``granted``, ``charged`` and ``adjusted`` are of all entries,
+    whatever the period: together they come to ``balance``, which is ``remaining`` where the books agree.
+    """
+
+    user: str
+    order: Order
+    since: datetime | None
+    until: datetime | None
+    opening: Decimal
+    closing: Decimal
+    lines: tuple[StatementLine, ...]
+    granted_by_application: Decimal
+    granted_by_events: Decimal
+    charged: Decimal
+    adjusted: Decimal
+    posted: Decimal
+    remaining: Decimal
+
+    @property
+    def granted(self) -> Decimal:
+        """What the application gave, and what came as events, less what was taken back of it."""
+        return EXACT.add(self.granted_by_application, self.granted_by_events)
+
+    @property
+    def balance(self) -> Decimal:
+        """What all entries lead to."""
+        return EXACT.add(self.granted, EXACT.add(self.charged, self.adjusted))
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all entries lead to what the user's row says. The index that they are read by trails by a moment."""
+        return self.balance == self.remaining
+
+    def totals(self) -> dict[str, Any]:
+        """Return the sums under their names, without the lines."""
+        return {
+            "granted": self.granted,
+            "grantedByApplication": self.granted_by_application,
+            "grantedByEvents": self.granted_by_events,
+            "charged": self.charged,
+            "adjusted": self.adjusted,
+            "posted": self.posted,
+            "remaining": self.remaining,
+        }
+
+    def answer(self) -> dict[str, Any]:
+        """Return it as JSON-like values; credits are exact."""
+        return {
+            "user": self.user,
+            **self.totals(),
+            "order": self.order.value,
+            "since": instant_text(self.since) if self.since else None,
+            "until": instant_text(self.until) if self.until else None,
+            "opening": self.opening,
+            "closing": self.closing,
+            "entries": [line.answer() for line in self.lines],
+        }
+
+
+def statement_of(
+    user: str,
+    row: StoredEntry | None,
+    entries: Iterable[StoredEntry],
+    order: Order = Order.POSTING,
+    period: tuple[datetime | None, datetime | None] = (None, None),
+) -> Statement:
+    """Return the statement of ``entries`` (in order of posting) and of the user's ``row`` in Credits."""
+    remaining, posted = (number(row, name) for name in ("remaining", "posted"))
+    entries, since, until = list(entries), *period
+    granted = EXACT.subtract(remaining, posted)
+    lines = list(_lines(entries, order, granted))
+    before = [line for line in lines if since is not None and moment(line.entry, order) < since]
+    shown = [line for line in lines[len(before) :] if until is None or moment(line.entry, order) < until]
+    opening = before[-1].balance if before else granted
+    return Statement(
+        user=user,
+        order=order,
+        since=since,
+        until=until,
+        opening=opening,
+        closing=shown[-1].balance if shown else opening,
+        lines=tuple(shown),
+        granted_by_application=granted,
+        granted_by_events=_sum(entries, GRANT),
+        charged=_sum(entries, JOB),
+        adjusted=_sum(entries),
+        posted=posted,
+        remaining=remaining,
+    )
+
+
+def moment(entry: StoredEntry, order: Order) -> datetime:
+    """Return when an entry was posted, or when what it tells occurred."""
+    return read_instant(entry.get("postedAt" if order is Order.POSTING else "occurredAt")) or BEGINNING
+
+
+def number(stored: StoredEntry | None, name: str) -> Decimal:
+    """Return a stored number. What is none counts for nothing, as audits have it."""
+    value = (stored or {}).get(name)
+    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    return Decimal(value) if is_number and value is not None else ZERO
+
+
+def _lines(entries: Sequence[StoredEntry], order: Order, balance: Decimal) -> Iterator[StatementLine]:
+    """Yield all entries in their order. A refund has the model of the charge that it gives back."""
+    models: dict[str, str] = {}
+    for entry in entries:
+        models[entry["reference"]] = model_of(entry) or models.get(entry["reference"], "")
+    for entry in sorted(entries, key=lambda entry: moment(entry, order)):  # equal ones stay in order of posting
+        amount = number(entry, "amount")
+        balance = EXACT.add(balance, amount)
+        yield StatementLine(entry, amount, balance, models[entry["reference"]], quantity_of(entry))
+
+
+def model_of(entry: StoredEntry) -> str:
+    """Return the model that the event named, or else what its rates were chosen by; empty where neither is told."""
+    named = [text for expression, text in _content(entry) if MODEL.search(expression)]
+    units = [str(price["unit"]) for price in _prices(entry) if price.get("unit", DEFAULT_RATE) != DEFAULT_RATE]
+    return ", ".join(dict.fromkeys(named or units))
+
+
+def _content(entry: StoredEntry) -> Content:
+    try:
+        return content_of(read_facts(entry["facts"]))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # somebody has changed it
+        return ()
+
+
+def quantity_of(entry: StoredEntry) -> str:
+    """Return how much was charged for, in plain digits: of several components each; empty where the price has no quantity."""
+    quantities = [part.get("quantity") for part in (entry, *(entry.get("price") or {}).get("components", ()))]
+    return " + ".join(canonical(Decimal(quantity)) for quantity in quantities if quantity is not None)
+
+
+def _prices(entry: StoredEntry) -> Sequence[StoredEntry]:
+    price: StoredEntry = entry.get("price") or {}
+    components: Sequence[StoredEntry] = price.get("components", ())
+    return components or [price]
+
+
+def _sum(entries: Iterable[StoredEntry], log: str = "") -> Decimal:
+    """Return the sum of the entries of one kind of log; without one, of those that are neither a job's nor a grant's."""
+    total = ZERO
+    for entry in entries:
+        reference = str(entry.get("reference", ""))
+        if reference.startswith(log) if log else not reference.startswith((JOB, GRANT)):
+            total = EXACT.add(total, number(entry, "amount"))
+    return total
