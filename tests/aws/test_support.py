@@ -6,15 +6,12 @@ refuses what is above the policy's maximum, and the transaction asks for another
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+import json
+from collections.abc import Iterator
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.support.roles import reduced
-from tests.support.staff import STACK, TABLES, Staff, permissions_of, policy_document, staff_with
-from tools.template import load
+from tests.support.staff import STACK, Staff, policy_document, staff_with
 
 POLICY = "SupportPolicy"
 
@@ -32,8 +29,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staff]:
 
 def a_charged_job(desk: Staff) -> tuple[str, str]:
     """Let an operator charge a job, and return its user and its name."""
-    import json
-
     event = desk.event()
     file = desk.folder / f"{event['detail']['jobId']}.jsonl"
     file.write_text(json.dumps(event))
