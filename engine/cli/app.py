@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Command] = {
     "statement": Command("statement", "statement", "Show a user's entries, with the balance after each."),
     "job": Command("job", "job", "Tell a job's whole story: events, entries, what counts now."),
     "adjust": Command("adjust", "app", "Give a user credits or take some, once by an id."),
+    "look-back": Command("look_back", "look_back", "Find what many entries show, like work charged twice."),
     "dead-letters": Command("dead_letters", "app", "List, show, replay or drop events that were not processed."),
     "anomalies": Command("anomalies", "app", "List, show, explain or resolve what the policy flagged."),
 }
