@@ -130,7 +130,7 @@ def context_with_keys(body: bytes) -> dict[str, Any]:
 
 def checks_with_keys(action: str, body: bytes, *place: str) -> list[tuple[str, str]]:
     """Return the checks of a transaction, each with the partition key of the item that it is about."""
-    checks = []
+    checks: list[tuple[str, str]] = []
     items = json.loads(body).get("TransactItems") if transaction_checks(action, body, *place) else []
     for item in items:
         for item_action, arn in transaction_checks(action, json.dumps({"TransactItems": [item]}).encode(), *place):
