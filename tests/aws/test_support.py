@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from engine.audit.seals import REST
 from engine.domain.instants import posting_text
+from tests.support.adjusting import a_list, a_proposal, an_adjustment, an_approval
 from tests.support.roles import reduced
 from tests.support.staff import FAILED, STACK, TABLES, Staff, permissions_of, policy_document, staff_with
 from tools.local_aws import ACCOUNT
@@ -94,17 +95,23 @@ def let_an_entry_rest(desk: Staff) -> None:
 Check = Callable[[Staff], str]
 
 CHECKS: Mapping[tuple[str, str], Check] = {
+    ("AppendAdjustments", "dynamodb:PutItem"): an_adjustment,
+    ("ListProposals", "dynamodb:Scan"): a_list,
     ("LookAtTables", "dynamodb:DescribeTable"): a_statement,
+    ("MoveBalances", "dynamodb:UpdateItem"): an_adjustment,
+    ("Propose", "dynamodb:PutItem"): a_proposal,
     ("ReadBalances", "dynamodb:GetItem"): a_statement,
     ("ReadBalances", "dynamodb:Scan"): an_audit,
     ("ReadJobs", "dynamodb:GetItem"): a_jobs_story,
     ("ReadSeals", "dynamodb:GetItem"): an_audit_that_verifies,
     ("ReadSeals", "dynamodb:Query"): an_audit_that_verifies,
+    ("ReadState", "dynamodb:GetItem"): an_adjustment,
     ("ReadStatements", "dynamodb:Query"): a_statement,
     ("ReadTheLedger", "dynamodb:BatchGetItem"): an_audit_that_verifies,
     ("ReadTheLedger", "dynamodb:Query"): a_jobs_story,
     ("ReadTheLedger", "dynamodb:Scan"): an_audit,
     ("ReadTheStack", "cloudformation:DescribeStacks"): a_statement_of_a_stack,
+    ("SettleProposals", "dynamodb:DeleteItem"): an_approval,
 }
 """What misses each permission."""
 
@@ -120,6 +127,7 @@ def test_the_desk_works_with_the_policy(desk: Staff, check: Check) -> None:
     said = check(desk)
 
     assert "not authorized" not in said, said
+    assert check is not an_adjustment or "balance: 105" in said, said
 
 
 @pytest.mark.slow
