@@ -175,25 +175,38 @@ def show_list(
     _print_rows(f"{len(made)} adjustments", MADE, made)
 
 
+SAID = {name: name for name in ("id", "user", "amount")}
 WAITING: Mapping[str, str] = {
-    **{name: name for name in ("id", "user", "amount", "job", "reverses")},
     "proposedAt": "since",
+    **SAID,
+    "job": "job",
+    "reverses": "reverses",
     "by": "proposed by",
     "reason": "reason",
 }
 MADE: Mapping[str, str] = {
-    **{name: name for name in ("id", "user", "amount", "moved", "job", "reverses")},
-    "takenBackBy": "taken back by",
     "postedAt": "posted",
+    **SAID,
+    "moved": "moved",
+    "job": "job",
+    "reverses": "reverses",
+    "takenBackBy": "taken back by",
     "by": "by",
     "approvedBy": "approved by",
     "reason": "reason",
 }
 """The columns of a table: the name of each value, and what stands above it."""
 
+SECOND_CHARACTERS = len("2026-01-05T10:00:00")
+
 
 def _print_rows(title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
-    print_table(title, columns.values(), ([row[name] for name in columns] for row in rows), prose=PROSE)
+    cells = ([_to_the_second(row[name]) if name.endswith("At") else row[name] for name in columns] for row in rows)
+    print_table(title, columns.values(), cells, prose=PROSE)
+
+
+def _to_the_second(instant: str) -> str:
+    return f"{instant[:SECOND_CHARACTERS]}Z"
 
 
 # --- on the way -------------------------------------------------------------------------------------------------------
@@ -255,8 +268,14 @@ TITLES: Mapping[str, str] = {
 
 def _print_named(title: str, answer: Mapping[str, Any]) -> None:
     """Print what an answer says, and not what it leaves open."""
-    texts = {name: ", ".join(value) if isinstance(value, list) else value for name, value in answer.items()}
-    print_counts(title, {name: text for name, text in texts.items() if text != ""})
+    print_counts(title, {name: text for name, value in answer.items() if (text := _as_said(value)) != ""})
+
+
+def _as_said(value: object) -> object:
+    """Return a value as a person says it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, list) else value
 
 
 def _say_more(adjusted: Adjusted) -> None:
@@ -328,8 +347,6 @@ def _show_preview(preview: Preview, *, as_json: bool) -> None:
     if as_json:
         print_json({"dryRun": True, **answer})
     else:
-        print_counts(
-            "Would do (a dry run; nothing was posted)", {name: value for name, value in answer.items() if value != ""}
-        )
+        _print_named("Would do (a dry run; nothing was posted)", answer)
     if preview.outcome == "refused":
         raise typer.Exit(FAILED)
