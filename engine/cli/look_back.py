@@ -18,6 +18,7 @@ from engine.cli.options import (
     StateTable,
     Target,
     forever,
+    key_of_a_table,
     on_aws,
     open_reconciler,
     reporter,
@@ -36,7 +37,10 @@ PROSE = ("state", "what it is")
 @on_aws
 def look_back(
     *,
-    user: Annotated[str | None, typer.Option(help="Only this user's entries; all of them, if no --since is given.")] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(help="Only this user's entries; all of them, if no --since is given.", callback=key_of_a_table),
+    ] = None,
     since: Since = None,
     post: Annotated[bool, typer.Option("--flag", help="Flag what is new, as the schedule does. It moves nothing.")] = False,
     policy: PolicyFile = DEFAULT_POLICY,

@@ -11,7 +11,18 @@ import typer
 
 from engine.audit.statement import Order, Statement, statement_of
 from engine.cli.files import writing
-from engine.cli.options import AsJson, CreditsTable, JobsTable, LedgerTable, Since, Target, Until, on_aws, patience
+from engine.cli.options import (
+    AsJson,
+    CreditsTable,
+    JobsTable,
+    LedgerTable,
+    Since,
+    Target,
+    Until,
+    key_of_a_table,
+    on_aws,
+    patience,
+)
 from engine.cli.output import complain, print_counts, print_json, print_table
 from engine.cli.place import Place
 from engine.cli.spreadsheet import csv_text
@@ -31,7 +42,7 @@ SPREADSHEET = (
 
 @on_aws
 def statement(
-    user: Annotated[str, typer.Argument(help="userId.")],
+    user: Annotated[str, typer.Argument(help="userId.", callback=key_of_a_table)],
     *,
     since: Since = None,
     until: Until = None,
