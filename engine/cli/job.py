@@ -133,7 +133,7 @@ def _chapter(chapter: Chapter) -> Iterator[tuple[str, object]]:
 
 def _correction(stored: Any) -> Iterator[tuple[str, object]]:
     correction = stored.get("correction") or {}
-    names = {"reason": "reason", "by": "who", "approvedBy": "approved by", "id": "id", "plan": "plan"}
+    names = {"reason": "reason", "by": "who", "approvedBy": "approved by", "id": "id", "plan": "plan", "about": "about"}
     yield from ((shown, correction[name]) for name, shown in names.items() if correction.get(name))
 
 
