@@ -95,8 +95,8 @@ class Statement:
     order: Order
     since: datetime | None
     until: datetime | None
-    opening: Decimal
-    closing: Decimal
+    opening_balance: Decimal
+    closing_balance: Decimal
     lines: tuple[StatementLine, ...]
     granted_by_application: Decimal
     granted_by_events: Decimal
@@ -140,8 +140,8 @@ class Statement:
             "order": self.order.value,
             "since": instant_text(self.since) if self.since else None,
             "until": instant_text(self.until) if self.until else None,
-            "opening": self.opening,
-            "closing": self.closing,
+            "openingBalance": self.opening_balance,
+            "closingBalance": self.closing_balance,
             "entries": [line.answer() for line in self.lines],
         }
 
@@ -166,8 +166,8 @@ def statement_of(
         order=order,
         since=since,
         until=until,
-        opening=opening,
-        closing=shown[-1].balance if shown else opening,
+        opening_balance=opening,
+        closing_balance=shown[-1].balance if shown else opening,
         lines=tuple(shown),
         granted_by_application=granted,
         granted_by_events=_sum(entries, GRANT),

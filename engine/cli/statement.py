@@ -118,12 +118,12 @@ def _write_page(found: Statement, path: Path, ledger: Store) -> None:
 def _print(found: Statement) -> None:
     lines = [line.answer() for line in found.lines]
     if found.since or found.until:
-        print_counts("", {"opening": found.opening})
+        print_counts("", {"opening balance": found.opening_balance})
     rows = ([line[column] for column in COLUMNS] for line in lines)
     print_table(f"Statement of {found.user}", COLUMNS, rows, prose={"anomalies"})
     print_counts("Balance", _sums(found))
 
 
 def _sums(found: Statement) -> Mapping[str, object]:
-    named = {"closing": found.closing} if found.since or found.until else {}
+    named = {"closing balance": found.closing_balance} if found.since or found.until else {}
     return {**named, **found.totals()}

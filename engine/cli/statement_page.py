@@ -70,8 +70,8 @@ def statement_page(statement: Statement, written: datetime) -> str:
         totals=[(name, _credits(amount, places)) for name, amount in totals.items()],
         day="Booked" if statement.order is Order.POSTING else "Date",
         caption=_caption(statement, len(lines)),
-        opening=_credits(statement.opening, places),
-        closing=_credits(statement.closing, places),
+        opening=_credits(statement.opening_balance, places),
+        closing=_credits(statement.closing_balance, places),
         lines=shown,
         has_models=any(line.model for line in shown),
         has_quantities=any(line.quantity for line in shown),
@@ -113,7 +113,7 @@ def _totals(statement: Statement, lines: Iterable[StatementLine]) -> dict[str, D
         sums[name] = EXACT.add(sums[name], line.amount)
     if sums["Corrections"] == ZERO:
         del sums["Corrections"]
-    return {"Opening balance": statement.opening, **sums, "Closing balance": statement.closing}
+    return {"Opening balance": statement.opening_balance, **sums, "Closing balance": statement.closing_balance}
 
 
 def _caption(statement: Statement, count: int) -> str:

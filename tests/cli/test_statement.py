@@ -82,7 +82,7 @@ def test_a_period_has_the_balance_before_it_and_at_its_end(world: World) -> None
     """By when entries were posted: the 6th and the 7th. The end of the period is not in it."""
     found = told("--since", "2026-01-06", "--until", "2026-01-08")
 
-    assert ("99.2", "121.7") == (found["opening"], found["closing"])
+    assert ("99.2", "121.7") == (found["openingBalance"], found["closingBalance"])
     assert [("grant#p-1", "124.2"), ("job#j-2", "121.7")] == balances(found)
     assert "122.5" == found["remaining"], "what the user has now is told whatever the period"
 
@@ -91,7 +91,7 @@ def test_by_occurrence_a_late_event_stands_where_its_work_was_done(world: World)
     """j-2 was rendered before the credits were bought, and posted after them."""
     found = told("--order", "occurrence", "--since", "2026-01-06T08:30:00Z")
 
-    assert ("96.7", "122.5") == (found["opening"], found["closing"])
+    assert ("96.7", "122.5") == (found["openingBalance"], found["closingBalance"])
     assert [("grant#p-1", "121.7"), ("job#j-1", "122.5"), ("job#j-9", "122.5")] == balances(found)
 
 
@@ -99,16 +99,20 @@ def test_a_period_in_which_nothing_happened_keeps_the_balance(world: World) -> N
     """Also one that lies before everything: then the application's own credits are all there is."""
     later, before = told("--since", "2026-02-01"), told("--until", "2026-01-01")
 
-    assert ([], "122.5", "122.5") == (later["entries"], later["opening"], later["closing"])
-    assert ([], Decimal(100), Decimal(100)) == (before["entries"], Decimal(before["opening"]), Decimal(before["closing"]))
+    assert ([], "122.5", "122.5") == (later["entries"], later["openingBalance"], later["closingBalance"])
+    assert ([], Decimal(100), Decimal(100)) == (
+        before["entries"],
+        Decimal(before["openingBalance"]),
+        Decimal(before["closingBalance"]),
+    )
 
 
 def test_the_screen_shows_the_balances_at_both_ends_of_a_period(world: World) -> None:
     """Or a reader would take the first line for the first of all."""
     screen = reconciler("statement", "u-1", "--since", "2026-01-06", "--until", "2026-01-08").stdout
 
-    assert re.search(r"opening +99\.2\b", screen)
-    assert re.search(r"closing +121\.7\b", screen)
+    assert re.search(r"opening balance +99\.2\b", screen)
+    assert re.search(r"closing balance +121\.7\b", screen)
 
 
 def test_a_correction_says_its_reason_to_colleagues(world: World) -> None:
