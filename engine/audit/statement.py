@@ -33,6 +33,12 @@ DEFAULT_RATE = "default"
 """Of what an entry keeps of a rate: no model has this name."""
 
 
+type Period = tuple[datetime | None, datetime | None]
+"""From when on, and until before when; None: no bound."""
+
+ALWAYS: Period = (None, None)
+
+
 class Order(StrEnum):
     """What an entry's place in a statement follows from, and its day."""
 
@@ -151,7 +157,7 @@ def statement_of(
     row: StoredEntry | None,
     entries: Iterable[StoredEntry],
     order: Order = Order.POSTING,
-    period: tuple[datetime | None, datetime | None] = (None, None),
+    period: Period = ALWAYS,
 ) -> Statement:
     """Return the statement of ``entries`` (in order of posting) and of the user's ``row`` in Credits."""
     remaining, posted = (number(row, name) for name in ("remaining", "posted"))

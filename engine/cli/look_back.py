@@ -61,6 +61,8 @@ def look_back(
         print_json(_answer(look, found))
     else:
         _print(look, found)
+    if look.unjudged is not None:
+        complain(f"no `drift` could be judged: the baselines are {look.unjudged}; reconciler scan renews them")
     if look.is_unread:
         complain("there is more than could be looked at: name a later --since")
         raise typer.Exit(FAILED)
@@ -82,6 +84,7 @@ def _answer(look: OnDemand, found: list[Sighting]) -> dict[str, Any]:
         "since": instant_text(look.since) if look.since else None,
         "entries": look.entries,
         "unread": look.is_unread,
+        "unjudged": look.unjudged,
         "found": [each.answer() for each in found],
     }
 

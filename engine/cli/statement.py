@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from engine.audit.statement import Order, Statement, statement_of
+from engine.audit.statement import Order, Period, Statement, statement_of
 from engine.cli.files import writing
 from engine.cli.options import (
     AsJson,
@@ -81,7 +81,7 @@ def statement(
         _print(found)
 
 
-def read_statement(ledger: Store, user: str, order: Order = Order.POSTING, period: Any = (None, None)) -> Statement | None:
+def read_statement(ledger: Store, user: str, order: Order, period: Period) -> Statement | None:
     """Return a user's statement, None for a user whom nobody knows. Where row and entries differ both are read again."""
     for look in range(LOOKS_MAX):
         if look:

@@ -40,7 +40,8 @@ WORDS: Mapping[tuple[str, str, int], str] = {
 }
 """What a line is called: by what its log begins with, its type, and whether it gives or takes credits."""
 
-DAY, MINUTE = "%-d %B %Y", "%-d %b %Y, %H:%M"
+DAY, MINUTE = "%B %Y", "%b %Y, %H:%M"
+"""What stands behind the day of the month."""
 
 
 @frozen
@@ -138,7 +139,7 @@ def _edge(instant: datetime, *, last: bool = False) -> str:
 
 
 def _text(instant: datetime, form: str) -> str:
-    return instant.strftime(form)
+    return f"{instant.day} {instant.strftime(form)}"
 
 
 def _places(amount: Decimal) -> int:
