@@ -77,8 +77,8 @@ def entry(*anomalies: Anomaly, user: str = "u-1") -> Entry:
         ),
         (
             Anomaly("rendered-twice", None, (("jobs", "2"), ("first", "job#j-0"), ("since", "2026-01-05T09:51:00Z"))),
-            "The same work may be charged twice: job#j-1 says what job#j-0, told of 2026-01-05T09:51:00Z, says, and costs 70"
-            " credits. It is flagged rendered-twice.",
+            "The same work may be charged twice: job#j-1 costs 70 credits, and says the same as job#j-0 of"
+            " 2026-01-05T09:51:00Z. It is flagged rendered-twice.",
             "repeated-work", "medium",
         ),
         (

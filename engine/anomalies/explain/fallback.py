@@ -164,11 +164,9 @@ def _subject(entry: Entry) -> str:
 def _repeated(entry: Entry, names: str) -> str:
     """Return what a second charge of the same work is, with both jobs and what the second costs."""
     said = next(dict(anomaly.figures) for anomaly in entry.anomalies if _is_second(anomaly))
-    first = f"{_name(said['first'])}, told of {_word(said['since'])}"
-    return (
-        f"The same work may be charged twice: {_name(entry.reference)} says what {first}, says,"
-        f" and costs {entry.cost:f} credits. It is flagged {names}."
-    )
+    second = f"{_name(entry.reference)} costs {entry.cost:f} credits"
+    first = f"says the same as {_name(said['first'])} of {_word(said['since'])}"
+    return f"The same work may be charged twice: {second}, and {first}. It is flagged {names}."
 
 
 def _name(reference: str) -> str:
