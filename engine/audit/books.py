@@ -16,6 +16,7 @@ from decimal import Decimal
 from attrs import Factory, define, evolve, field, frozen
 
 from engine.audit.balances import BalanceDrift, BalanceKeeper, HeldBalances
+from engine.audit.claims import Claims
 from engine.audit.logs import Fault, faults
 from engine.audit.seals import Sealer
 from engine.domain.errors import TimeIsUp
@@ -26,7 +27,7 @@ from engine.ledger.seals import NO_SEAL, Seal
 from engine.ledger.store import Store
 from engine.runtime.clock import Deadline
 
-__all__ = ["Audit", "BalanceDrift", "Drift", "Fault", "audit"]
+__all__ = ["Audit", "BalanceDrift", "Drift", "Fault", "audit", "audit_of"]
 
 LOOKS_MAX = 5
 """How often a user whose sums differ is looked at again before it is left to the next audit."""
@@ -100,7 +101,17 @@ def audit(
     ``keeper`` holds balances to the ledger; without one nobody looks at them. Raises TimeIsUp where the deadline comes first:
     half an audit says nothing, and seals nothing.
     """
-    store = ledger.audits()
+    return audit_of(ledger.audits(), deadline, seen, sealer, keeper)
+
+
+def audit_of(
+    store: AuditStore,
+    deadline: Deadline,
+    seen: Callable[[int], None] = lambda _: None,
+    sealer: Sealer | None = None,
+    keeper: BalanceKeeper | None = None,
+) -> Audit:
+    """Audit what audits see of a ledger, as ``audit`` does."""
     rows = {row.user: row for row in store.credits(deadline, with_remaining=keeper is not None and keeper.is_needed)}
     books = Books(store, deadline, seen, sealer)
     books.read()
@@ -112,7 +123,10 @@ def audit(
         users=len(users),
         net=total(books.sums.values()),
         drifts=tuple(look for _, look in looks if isinstance(look, Drift)),
-        faults=tuple(fault for log in sorted(books.suspects) for fault in faults_now(store, log, deadline)),
+        faults=(
+            *(fault for log in sorted(books.suspects) for fault in faults_now(store, log, deadline)),
+            *books.claims.faults(store, deadline),
+        ),
         busy=tuple(user for user, look in looks if look is BUSY),
         unexplained=books.unexplained,
         held=keeper.look(rows, {user for user, look in looks if look is not None}) if keeper is not None else None,
@@ -134,6 +148,7 @@ class Books:
     count: int = 0
     sums: dict[str, Decimal] = field(factory=lambda: defaultdict(lambda: ZERO))
     suspects: set[str] = Factory(set)
+    claims: Claims = Factory(Claims)
     unexplained: int = 0
     _unexplained_since: str = field(init=False)
     _unexplained_until: str = field(init=False)
@@ -149,6 +164,7 @@ class Books:
         check_time(self.deadline)
         for entry in self.store.entries(self.deadline):
             self._take(entry.line)
+            self.claims.take(entry)
             self.unexplained += self._lacks_words(entry)
             if self.sealer:
                 self.sealer.take(entry)

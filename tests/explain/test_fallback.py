@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,11 @@ from engine.rating.baselines import NO_BASELINES
 FIGURES = (
     ("value", "70"), ("of", "charge.amount by detail.model"), ("group", "veo-3"), ("median", "0.8"), ("mad", "0.8"),
     ("mads", "86.5"), ("samples", "40"),
+)  # fmt: skip
+
+FALLING = (
+    ("median", "0.3"), ("usual", "0.8"), ("last", "20"), ("first", "job#j-0"), ("since", "2026-01-05T09:00:00Z"),
+    ("of", "charge.amount by detail.model"), ("group", "veo-3"),
 )  # fmt: skip
 
 
@@ -63,6 +69,24 @@ def entry(*anomalies: Anomaly, user: str = "u-1") -> Entry:
             "A debit of 70 credits by debit-rendered is flagged conflicting-charge. Behind it: known 1, new 2.",
             "conflicting-events", "high",
         ),
+        (
+            Anomaly("burst-of-one-user", None, (("jobs", "21"), ("first", "job#j-0"), ("since", "2026-01-05T09:51:00Z"))),
+            "A debit of 70 credits by debit-rendered is flagged burst-of-one-user. Behind it: 21 jobs say the same since"
+            " 2026-01-05T09:51:00Z, the first of them job#j-0.",
+            "unusual-usage", "low",
+        ),
+        (
+            Anomaly("rendered-twice", None, (("jobs", "2"), ("first", "job#j-0"), ("since", "2026-01-05T09:51:00Z"))),
+            "The same work may be charged twice: job#j-1 costs 70 credits, and says the same as job#j-0 of"
+            " 2026-01-05T09:51:00Z. It is flagged rendered-twice.",
+            "repeated-work", "medium",
+        ),
+        (
+            Anomaly("charges-fall", None, FALLING),
+            "A debit of 70 credits by debit-rendered is flagged charges-fall. Behind it: the last 20 of veo-3 have a median of"
+            " 0.3 where 0.8 is usual, since 2026-01-05T09:00:00Z.",
+            "unusual-usage", "low",
+        ),
     ],
 )  # fmt: skip
 def test_the_rules_explain_by_their_own_figures(anomaly: Anomaly, summary: str, cause: str, severity: str) -> None:
@@ -71,6 +95,25 @@ def test_the_rules_explain_by_their_own_figures(anomaly: Anomaly, summary: str, 
 
     assert (summary, cause, severity) == (judgement.summary, judgement.likely_cause, judgement.severity)
     assert CHECKS[cause] == judgement.suggested_check
+
+
+@pytest.mark.parametrize(
+    ("entry_type", "rule", "summary"),
+    [
+        (EntryType.ADJUST, "adjust", "An adjustment of 70 credits by adjust is flagged overdraft."),
+        (EntryType.REPRICE, "reprice", "A repricing of 70 credits by reprice is flagged overdraft."),
+    ],
+)
+def test_what_a_person_has_told_leads_to_that_person(entry_type: EntryType, rule: str, summary: str) -> None:
+    """No event and no producer stands behind it: the reason in the entry does."""
+    flagged = evolve(entry(Anomaly("overdraft")), type=entry_type, rule=rule, source=Source.COMMAND)
+
+    judgement = explained_by_rules(flagged)
+
+    assert (summary, "insufficient-balance", "medium") == (
+        judgement.summary, judgement.likely_cause, judgement.severity,
+    )  # fmt: skip
+    assert judgement.suggested_check.startswith("Read the reason that the entry keeps")
 
 
 def test_there_is_something_to_look_at_for_every_cause() -> None:

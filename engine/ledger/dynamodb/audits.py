@@ -74,6 +74,11 @@ class AuditedItem:
         return EXPLANATION in self.item
 
     @property
+    def correction_id(self) -> str:
+        """The id of the adjustment that a person has told with it; empty where there is none."""
+        return text_of(self.item.get("correction", {}).get("M", {}), "id")
+
+    @property
     def facts(self) -> Facts | None:
         """What it knows of its job; None where it is no entry of this system."""
         try:
@@ -164,7 +169,7 @@ class DynamoAuditStore:
         for item in items(self.client.scan, request, deadline):
             yield credit_of(item["userId"]["S"], item)
 
-    # --- corrections ---
+    # --- repairs ---
 
     def append(self, entry: Entry, deadline: Deadline) -> bool:
         """Append an entry that moves no balance. False where its sequence is taken: somebody was faster."""
@@ -204,6 +209,10 @@ class DynamoAuditStore:
         except Cancelled:
             return False
         return True
+
+    def audited(self, entry: Entry) -> AuditedEntry:
+        """Return an entry as audits would see it, were it appended now."""
+        return AuditedItem(item_of(entry, self.clock.now()))
 
     # --- seals ---
 
