@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from engine.cli.identity import identity
 from engine.cli.options import (
     DEFAULT_POLICY,
     AsJson,
@@ -24,7 +25,6 @@ from engine.cli.output import complain, print_counts, print_json, progress
 from engine.cli.place import Place
 from engine.cli.reprice import By
 from engine.cli.status import FAILED
-from engine.cli.whose import who_says
 from engine.domain.errors import LedgerError
 from engine.ledger.store import Tables
 from engine.policy import Policy, load_policy
@@ -57,7 +57,7 @@ def apply(
     target = Target(Tables(credits=credits_table, ledger=ledger_table), place)
     ledger, of_plan = target.ledger(), load_policy(policy)
     plan = _plan(file, of_plan, policy, target)
-    run = Applying(plan, of_plan, ledger, who_says(place, by), forever())
+    run = Applying(plan, of_plan, ledger, identity(place, by).name, forever())
     done = _run(run, "checked", plan, run.check)
     is_check = dry_run or (done.changed > 0 and not go_on)
     started = time.monotonic()

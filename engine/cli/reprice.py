@@ -12,13 +12,14 @@ from typing import Annotated, Any
 import typer
 
 from engine.cli.files import writing
+from engine.cli.identity import identity
 from engine.cli.options import AsJson, CreditsTable, LedgerTable, Since, Target, Until, forever, on_aws
 from engine.cli.output import complain, print_counts, print_json, print_table, progress, say
 from engine.cli.place import Place
 from engine.cli.status import FAILED, MISUSED
-from engine.cli.whose import who_says
 from engine.domain.errors import PolicyError, shown
 from engine.domain.money import canonical
+from engine.domain.texts import text_problem
 from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.policy.patterns.parse import parse_pattern
@@ -27,7 +28,7 @@ from engine.reconcile.repricing.which_jobs import Filters
 from engine.runtime.clock import Clock
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; each entry of the plan will keep it.")]
-By = Annotated[str | None, typer.Option("--by", help="Who says so.  [default: the caller's identity]")]
+By = Annotated[str | None, typer.Option(help="Who says so, where AWS does not know it: a local endpoint.")]
 
 
 @on_aws
@@ -62,7 +63,7 @@ def reprice(
     _check_usage(reason, out, since, until)
     target = Target(Tables(credits=credits_table, ledger=ledger_table), place)
     ledger, new = target.ledger(), load_policy(policy)
-    wish = Wish(new, reason, who_says(place, by), Clock().now(), target.addresses(), filters, spare_users)
+    wish = Wish(new, reason, identity(place, by).name, Clock().now(), target.addresses(), filters, spare_users)
     with progress() as bar, writing(out):
         task = bar.add_task("reprice: entries", total=None)
         plan = make_plan(wish, ledger, out, forever(), lambda count: bar.update(task, completed=count))
@@ -74,6 +75,7 @@ def reprice(
 def _check_usage(reason: str, out: Path, since: datetime | None, until: datetime | None) -> None:
     problems = {
         "--reason is empty; each entry of the plan will keep it": not reason.strip(),
+        f"--reason {text_problem(reason)}": text_problem(reason) is not None,
         f"{out}: is there already; a plan that may have been posted is not written over": out.exists(),
         "--until is not after --since: nothing lies between them": bool(since and until and since >= until),
     }

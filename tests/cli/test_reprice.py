@@ -172,6 +172,7 @@ def test_what_cannot_be_told_is_named_and_the_status_says_so(desk: Desk):
         (("--match", '{"detail": "x"}'), "--match is no event pattern"),
         (("--since", "2026-01-06", "--until", "2026-01-06"), "--until is not after --since"),
         (("--reason", " "), "--reason is empty"),
+        (("--reason", "x" * 1025), "--reason has 1025 characters"),
     ],
 )
 def test_a_wish_that_makes_no_sense_is_refused(arguments: tuple[str, ...], problem: str, desk: Desk):
