@@ -183,6 +183,23 @@ def test_a_user_who_is_called_like_a_command_is_reached_behind_two_dashes(run: R
     assert (Decimal(6), Decimal(0)) == (balance(world, "list"), balance(world, "-x"))
 
 
+def test_the_books_agree_with_all_that_people_have_adjusted(run: Run, world: World) -> None:
+    """Entries, claims and balances: by the audit, and each log counted again."""
+    run("u-1", "5", "--reason", "a gift", "--id", "t-1")
+    run("u-1", "0.5", "--job", "j-1", "--reason", "the ending was cut", "--id", "t-2")
+    run("--reverse", "t-1", "--reason", "a mistake", "--id", "t-3")
+    run("u-1", "50", "--reason", "an outage", "--id", "t-4")
+    run("approve", "t-4", "--by", "ben")
+
+    audit = CliRunner().invoke(app, ["audit"])
+    assert FINE == audit.exit_code, audit.output
+    for reference in ("job#j-1", "adjust#t-1", "adjust#t-2", "adjust#t-3", "adjust#t-4"):
+        recounted = CliRunner().invoke(app, ["explain", "--entry", reference])
+        assert FINE == recounted.exit_code, recounted.output
+        assert f"{reference}, entry 1 agrees" in recounted.stdout
+    assert Decimal("149.7") == balance(world)
+
+
 # --- looked at first --------------------------------------------------------------------------------------------------
 
 

@@ -253,6 +253,15 @@ def test_a_concession_is_taken_back_on_its_jobs_log():
         desk.adjust("a-3", reverses="a-1")
 
 
+def test_a_concession_that_is_taken_back_after_the_job_has_failed_moves_nothing():
+    """The job costs nothing, with it and without it."""
+    desk = Desk().deliver(rendered())
+    desk.adjust("a-1", "0.5", job="j-1")
+    desk.deliver(failed())
+
+    assert ("voided", Decimal(10)) == (desk.adjust("a-2", reverses="a-1").outcome, desk.remaining)
+
+
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
@@ -391,6 +400,18 @@ def test_what_the_balance_does_not_cover_is_as_the_policy_has_it():
     assert ("refused", ()) == ((told := refusing.adjust("a-1", -11)).outcome, told.entries)
     assert Decimal(10) == refusing.remaining
     assert "adjusted" == refusing.adjust("a-1", -10).outcome
+
+
+def test_a_user_without_a_row_is_made_where_the_policy_makes_users():
+    """As by an event; the entry says so, and a look at it first says the same."""
+    desk = Desk(parse_policy(EXAMPLE.replace("unknown_user: refuse", "unknown_user: flag"), "example.yaml"))
+    preview = desk.preview("a-1", 5, user="u-9")
+    assert preview.entry is not None
+    assert (None, ["unknown-user"]) == (preview.row, [anomaly.name for anomaly in preview.entry.anomalies])
+
+    (entry,) = desk.adjust("a-1", 5, user="u-9").entries
+    assert ["unknown-user"] == [anomaly["name"] for anomaly in entry["anomalies"]]
+    assert Decimal(5) == desk.store.credits["u-9"]["remaining"]
 
 
 def test_a_proposal_that_would_be_refused_is_not_kept():
