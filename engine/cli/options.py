@@ -229,6 +229,12 @@ class Target:
                 _look(client, kind, name, deadline)
         return store_on(client, self.tables, Clock())
 
+    def addresses(self) -> dict[str, str]:
+        """Return what tells these balances and entries from all others, whoever asks: the tables' ARNs."""
+        client = self.place.client("dynamodb", 1)
+        named = {"credits": self.tables.credits, "ledger": self.tables.ledger}
+        return {kind: str(client.describe_table(TableName=str(name))["Table"]["TableArn"]) for kind, name in named.items()}
+
     def description(self) -> dict[str, str]:
         """Return what tells this target from another."""
         return {
