@@ -250,6 +250,7 @@ def test_an_entry_of_an_adjustment_is_appended_by_a_transaction(desk: Staff) -> 
 
 
 COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("replay", "{events}", "--policy", "{policy}", "--verbose"),
     ("scan", "--policy", "{policy}", "--segments", "1"),
     ("unmark", "--since", "2026-01-06T00:00:00Z", "--segments", "1"),
     ("audit", "--seal"),
@@ -261,9 +262,11 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 def test_a_command_that_is_the_operators_is_refused(desk: Staff, command: tuple[str, ...]) -> None:
     """By the name of what it lacks, with an entry there to be sealed."""
     let_an_entry_rest(desk)
-    given = [desk.policy_file() if part == "{policy}" else part for part in command]
+    events = desk.folder / "events.jsonl"
+    events.write_text(json.dumps(desk.event()))
+    files = {"{policy}": desk.policy_file(), "{events}": str(events)}
 
-    assert "not authorized" in desk.run(*given)
+    assert "not authorized" in desk.run(*(files.get(part, part) for part in command))
 
 
 def test_its_arn_is_an_output() -> None:
