@@ -33,6 +33,12 @@ DEFAULT_RATE = "default"
 """Of what an entry keeps of a rate: no model has this name."""
 
 
+type Period = tuple[datetime | None, datetime | None]
+"""From when on, and until before when; None: no bound."""
+
+ALWAYS: Period = (None, None)
+
+
 class Order(StrEnum):
     """What an entry's place in a statement follows from, and its day."""
 
@@ -95,8 +101,8 @@ class Statement:
     order: Order
     since: datetime | None
     until: datetime | None
-    opening: Decimal
-    closing: Decimal
+    opening_balance: Decimal
+    closing_balance: Decimal
     lines: tuple[StatementLine, ...]
     granted_by_application: Decimal
     granted_by_events: Decimal
@@ -140,8 +146,8 @@ class Statement:
             "order": self.order.value,
             "since": instant_text(self.since) if self.since else None,
             "until": instant_text(self.until) if self.until else None,
-            "opening": self.opening,
-            "closing": self.closing,
+            "openingBalance": self.opening_balance,
+            "closingBalance": self.closing_balance,
             "entries": [line.answer() for line in self.lines],
         }
 
@@ -151,7 +157,7 @@ def statement_of(
     row: StoredEntry | None,
     entries: Iterable[StoredEntry],
     order: Order = Order.POSTING,
-    period: tuple[datetime | None, datetime | None] = (None, None),
+    period: Period = ALWAYS,
 ) -> Statement:
     """Return the statement of ``entries`` (in order of posting) and of the user's ``row`` in Credits."""
     remaining, posted = (number(row, name) for name in ("remaining", "posted"))
@@ -166,8 +172,8 @@ def statement_of(
         order=order,
         since=since,
         until=until,
-        opening=opening,
-        closing=shown[-1].balance if shown else opening,
+        opening_balance=opening,
+        closing_balance=shown[-1].balance if shown else opening,
         lines=tuple(shown),
         granted_by_application=granted,
         granted_by_events=_sum(entries, GRANT),

@@ -18,6 +18,7 @@ from engine.cli.options import (
     DEFAULT_POLICY,
     AsJson,
     CreditsTable,
+    JobsTable,
     LedgerTable,
     PolicyFile,
     Since,
@@ -85,6 +86,7 @@ def adjust(
     by: By = None,
     policy: PolicyFile = DEFAULT_POLICY,
     place: Place,
+    jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
     state_table: StateTable = "State",
@@ -95,7 +97,7 @@ def adjust(
     Behind -- no word is a command: a user called list is reached by `adjust --reason WHY -- list 5`.
     """
     _check_words(user, amount, reverse, job, reference)
-    adjuster = _adjuster(policy, Tables(credits=credits_table, ledger=ledger_table, state=state_table), place)
+    adjuster = _adjuster(policy, Tables(jobs_table, credits_table, ledger_table, state_table), place)
     who = identity(place, by)
     request = AdjustmentRequest(
         id=name if name is not None else _new_id(adjuster.store.clock.now()),
@@ -122,13 +124,14 @@ def approve(
     by: By = None,
     policy: PolicyFile = DEFAULT_POLICY,
     place: Place,
+    jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
     state_table: StateTable = "State",
     as_json: AsJson = False,
 ) -> None:
     """Approve what another person has proposed: it is posted as it stands."""
-    adjuster = _adjuster(policy, Tables(credits=credits_table, ledger=ledger_table, state=state_table), place)
+    adjuster = _adjuster(policy, Tables(jobs_table, credits_table, ledger_table, state_table), place)
     _show(adjuster.approve(name, identity(place, by), patience()), adjuster.store, as_json=as_json)
 
 

@@ -20,6 +20,8 @@ from engine.cli.stack import Stack as DeployedStack
 from engine.cli.stack import read_stack
 from engine.domain.errors import LedgerError, LedgerRefused, shown
 from engine.domain.instants import read_instant
+from engine.domain.references import JOB
+from engine.domain.texts import KEY_BYTES_MAX, is_key
 from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.reconcile.reconciler import Reconciler
@@ -124,6 +126,20 @@ def day_or_instant(text: str) -> datetime:
     except ValueError as error:
         problem = f"is {shown(text)}; write a day like 2026-01-31, or an instant with its zone like 2026-01-31T10:00:00Z"
         raise typer.BadParameter(problem) from error
+
+
+def key_of_a_table(value: str | None) -> str | None:
+    """Return the name of a user or a job; one that no table can hold is refused before a table is asked."""
+    if value is not None and not is_key(f"{JOB}{value}" if value else value):
+        raise typer.BadParameter(f"is {shown(value)}; a name has 1 to {KEY_BYTES_MAX - len(JOB)} bytes of UTF-8")
+    return value
+
+
+def name_of_a_log(value: str | None) -> str | None:
+    """Return a reference; one that no table can hold is refused before a table is asked."""
+    if value is not None and not is_key(value):
+        raise typer.BadParameter(f"is {shown(value)}; a reference has 1 to {KEY_BYTES_MAX} bytes of UTF-8")
+    return value
 
 
 # --- the options ------------------------------------------------------------------------------------------------------

@@ -88,8 +88,6 @@ def adjust(asked: Asked, log: JobLog, claimed: JobLog, standing: Standing, polic
 
 def _check_log(asked: Asked, log: JobLog) -> None:
     request = asked.request
-    if request.job and not log.sequence:
-        raise CorrectionError(asked.reference, "has no entry in the ledger: nothing was charged that could be conceded")
     if not request.reverses:
         return
     told = log.facts.concessions if request.job else log.facts.adjustments
@@ -150,6 +148,18 @@ def check_request(request: AdjustmentRequest, policy: Policy) -> None:
         raise CorrectionError(reference, problem)
     if problem := bound_problem(request.amount, policy.adjustments):
         raise CorrectionError(reference, problem)
+
+
+def check_owner(request: AdjustmentRequest, owner: str | None) -> None:
+    """Raise CorrectionError where a job of which the ledger knows nothing is not the user's by its own row in Jobs.
+
+    What a person says of it would be the log's first entry, and the log the user's: the true user's events would be refused.
+    """
+    reference = f"{JOB}{request.job}"
+    if owner is None:
+        raise CorrectionError(reference, "has no entry in the ledger, and Jobs names nobody whose job it is")
+    if owner != request.user:
+        raise CorrectionError(reference, f"is of user {owner!r} by its row in Jobs, not of {request.user!r}")
 
 
 def check_about(request: AdjustmentRequest, log: JobLog) -> None:

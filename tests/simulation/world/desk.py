@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from engine.runtime.clock import Deadline
 from tests.simulation.words import Word
 from tests.simulation.world.deeds import PERSON_SECONDS, tried
 from tests.simulation.world.plan import Plan, Step
-from tests.simulation.world.sayings import PEOPLE, Approving, Saying
+from tests.simulation.world.sayings import PEOPLE, SMALL, Approving, Saying
 
 if TYPE_CHECKING:
     from tests.simulation.world.play import World
@@ -43,16 +44,32 @@ def approve(world: World, step: Step) -> None:
     _heard(world, step, what, said.id, lambda desk, deadline: desk.approve(said.id, identity(said.by), deadline))
 
 
-def _heard(world: World, step: Step, what: str, name: str, act: Callable[[Adjuster, Deadline], Adjusted]) -> None:
-    """Let an act come to its end: what is told to be done is done."""
+def withdraw(world: World, step: Step) -> None:
+    """Take back what was proposed and waits."""
+    said: Approving = step.subject
+    desk, deadline = _desk(world, step)
+
+    def act() -> None:
+        with suppress(CorrectionError):
+            desk.withdraw(said.id, identity(said.by), deadline)
+
+    tried(world, f"{said.by} withdraws {said.id}", act)
+
+
+def _desk(world: World, step: Step) -> tuple[Adjuster, Deadline]:
     caller = world.caller(step)
     caller.ends_at = float("inf")
-    desk = Adjuster.on(world.policy, world.reach(world.place, caller))
+    return Adjuster.on(world.policy, world.reach(world.place, caller)), caller.clock().deadline(PERSON_SECONDS)
+
+
+def _heard(world: World, step: Step, what: str, name: str, act: Callable[[Adjuster, Deadline], Adjusted]) -> None:
+    """Let an act come to its end: what is told to be done is done."""
+    desk, deadline = _desk(world, step)
     ends: list[str] = []
 
     def acted() -> Adjusted | None:
         try:
-            return act(desk, caller.clock().deadline(PERSON_SECONDS))
+            return act(desk, deadline)
         except CorrectionError as error:
             ends.append(str(error))
             world.count["word that made no sense"] += 1
@@ -62,7 +79,10 @@ def _heard(world: World, step: Step, what: str, name: str, act: Callable[[Adjust
     world.lines += [f"{' ' * 10}{end}" for end in ends]
     if done is None:
         return
-    world.count[f"adjusting {done.outcome.value if done.outcome else 'waits'}"] += 1
+    if done.outcome is None:
+        world.count["adjustment that waits for another person"] += 1
+    else:
+        world.count[f"outcome {done.outcome.value} by command"] += 1
     if done.outcome in {Outcome.ADJUSTED, Outcome.VOIDED, Outcome.FLAGGED, Outcome.DUPLICATE} and not stands(world, name):
         world.wrong.append(f"{what}: it is said to be {done.outcome}, and nothing stands under the id {name}")
 
@@ -95,4 +115,5 @@ def said_at_last(plan: Plan) -> Iterator[tuple[Any, ...]]:
     for word in words_of(plan):
         by = next(step.subject.by for step in plan.steps() if step.kind == "say" and step.subject.word == word)
         yield "say", Saying(word, by)
-        yield from (("approve", Approving(word.id, name)) for name in PEOPLE)
+        if word.reverses or abs(word.amount) > SMALL:
+            yield from (("approve", Approving(word.id, name)) for name in PEOPLE)
