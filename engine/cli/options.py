@@ -20,6 +20,8 @@ from engine.cli.stack import Stack as DeployedStack
 from engine.cli.stack import read_stack
 from engine.domain.errors import LedgerError, LedgerRefused, shown
 from engine.domain.instants import read_instant
+from engine.domain.references import JOB
+from engine.domain.texts import KEY_BYTES_MAX, is_key
 from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.reconcile.reconciler import Reconciler
@@ -126,6 +128,20 @@ def day_or_instant(text: str) -> datetime:
         raise typer.BadParameter(problem) from error
 
 
+def key_of_a_table(value: str | None) -> str | None:
+    """Return the name of a user or a job; one that no table can hold is refused before a table is asked."""
+    if value is not None and not is_key(f"{JOB}{value}" if value else value):
+        raise typer.BadParameter(f"is {shown(value)}; a name has 1 to {KEY_BYTES_MAX - len(JOB)} bytes of UTF-8")
+    return value
+
+
+def name_of_a_log(value: str | None) -> str | None:
+    """Return a reference; one that no table can hold is refused before a table is asked."""
+    if value is not None and not is_key(value):
+        raise typer.BadParameter(f"is {shown(value)}; a reference has 1 to {KEY_BYTES_MAX} bytes of UTF-8")
+    return value
+
+
 # --- the options ------------------------------------------------------------------------------------------------------
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -212,6 +228,12 @@ class Target:
             if isinstance(name, TableName) and not (name.is_default and kind in MAY_BE_MISSING - needed):
                 _look(client, kind, name, deadline)
         return store_on(client, self.tables, Clock())
+
+    def addresses(self) -> dict[str, str]:
+        """Return what tells these balances and entries from all others, whoever asks: the tables' ARNs."""
+        client = self.place.client("dynamodb", 1)
+        named = {"credits": self.tables.credits, "ledger": self.tables.ledger}
+        return {kind: str(client.describe_table(TableName=str(name))["Table"]["TableArn"]) for kind, name in named.items()}
 
     def description(self) -> dict[str, str]:
         """Return what tells this target from another."""

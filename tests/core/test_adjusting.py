@@ -16,6 +16,7 @@ from engine.domain.errors import CorrectionError
 from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Store
 from engine.policy import Policy, parse_policy
+from engine.reconcile.adjustments import adjustments, withdraw
 from engine.reconcile.corrections import Adjusted, Adjuster, Preview
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Clock
@@ -58,7 +59,7 @@ class Desk:
     def deliver(self, *documents: dict[str, Any]) -> Desk:
         """Deliver events."""
         clock = self.store.clock
-        reconciler = Reconciler(FREE, cast("Store", self.store), Telemetry(lambda _: None, clock, {}), clock)
+        reconciler = Reconciler(self.policy, cast("Store", self.store), Telemetry(lambda _: None, clock, {}), clock)
         for document in documents:
             reconciler.event(document, Source.EVENT, self.deadline())
         return self
@@ -102,12 +103,20 @@ def request(name: str, amount: str | int, user: str = "u-1", reason: str = "good
 def test_a_user_is_given_or_taken_credits(amount: str, left: str):
     """One entry on a log of its own, with who said it and why."""
     desk = Desk()
-    adjusted = desk.adjust("a-1", amount, about="job#j-1")
+    adjusted = desk.adjust("a-1", amount)
 
     assert ("adjusted", Decimal(left)) == (adjusted.outcome, desk.remaining)
     (entry,) = adjusted.entries
     assert ("adjust#a-1", "adjust", Decimal(amount)) == (entry["reference"], entry["type"], entry["amount"])
-    assert {"id": "a-1", "by": ANN.name, "reason": "goodwill", "about": "job#j-1"} == entry["correction"]
+    assert {"id": "a-1", "by": ANN.name, "reason": "goodwill"} == entry["correction"]
+
+
+def test_an_entry_keeps_which_log_it_is_about():
+    """For whoever looks at it later. That log is the user's own."""
+    desk = Desk().deliver(rendered())
+    (entry,) = desk.adjust("a-1", 5, about="job#j-1").entries
+
+    assert "job#j-1" == entry["correction"]["about"]
 
 
 def test_an_id_that_is_told_again_is_told_once():
@@ -158,6 +167,19 @@ def test_a_concession_goes_back_once_whatever_happens_to_the_job_later():
     assert "duplicate" == desk.adjust("a-1", "0.5", job="j-1").outcome
 
 
+@pytest.mark.parametrize(
+    ("user", "row"), [("detail.userId", {"userId": "u-1"}), ("row.owner", {"userId": "x", "owner": "u-1"})]
+)
+def test_a_job_may_be_conceded_before_the_ledger_knows_it(user: str, row: dict[str, Any]):
+    """Its own row says whose it is, as the policy reads it. The charge that comes later is lowered."""
+    desk = Desk(parse_policy(EXAMPLE.replace("user: detail.userId", f"user: {user}"), "example.yaml"))
+    desk.store.jobs["j-1"] = {"jobId": "j-1", **row}
+
+    assert ("voided", Decimal(10)) == (desk.adjust("a-1", "0.5", job="j-1").outcome, desk.remaining)
+    desk.deliver(rendered())
+    assert [("void", Decimal(0)), ("debit", Decimal("-0.3"))] == desk.lines("job#j-1")
+
+
 def test_no_job_is_conceded_more_than_it_costs():
     """The rest is remembered, and counts if the job is ever charged more."""
     desk = Desk().deliver(rendered())
@@ -170,7 +192,9 @@ def test_no_job_is_conceded_more_than_it_costs():
     ("asked", "problem"),
     [
         ({"amount": -1, "job": "j-1"}, "below 0; to take more for a job reprice it, or adjust the user"),
-        ({"amount": 1, "job": "j-2"}, "job#j-2 has no entry"),
+        ({"amount": 1, "job": "j-2"}, "job#j-2 has no entry in the ledger, and Jobs names nobody"),
+        ({"amount": 1, "job": "j-3"}, "job#j-3 has no entry in the ledger, and Jobs names nobody"),
+        ({"amount": 1, "job": "j-4"}, "job#j-4 is of user 'u-2' by its row in Jobs, not of 'u-1'"),
         ({"amount": 1, "job": "j-1", "user": "u-2"}, "job#j-1 is of user 'u-1', not of 'u-2'"),
         ({"amount": 1, "user": "u-9"}, "no such user"),
         ({"amount": 0}, "moves 0 credits"),
@@ -182,6 +206,8 @@ def test_no_job_is_conceded_more_than_it_costs():
         ({"amount": 1, "name": "a\u200b"}, "nobody can read"),
         ({"amount": 1, "name": "x" * 257}, "257 characters"),
         ({"amount": 1, "user": ""}, "wrong user"),
+        ({"amount": 1, "about": "grant#p-1"}, "grant#p-1 has no entry in the ledger"),
+        ({"amount": 1, "about": "job#j-1", "user": "u-2"}, "job#j-1 is of user 'u-1', not of 'u-2'"),
         ({"amount": 1, "job": "\ud800"}, "wrong job"),
         ({"amount": "100.0001"}, "`adjustments.maximum` of the policy is 100"),
         ({"amount": "-101"}, "`adjustments.maximum` of the policy is 100"),
@@ -190,6 +216,7 @@ def test_no_job_is_conceded_more_than_it_costs():
 def test_what_makes_no_sense_is_an_error_and_moves_nothing(asked: dict[str, Any], problem: str):
     """It says what is wrong, also where it is only looked at."""
     desk = Desk().deliver(rendered())
+    desk.store.jobs |= {"j-3": {"jobId": "j-3", "userId": None}, "j-4": {"jobId": "j-4", "userId": "u-2"}}
     for tell in (desk.adjust, desk.preview):
         with pytest.raises(CorrectionError, match=problem):
             tell(**{"name": "a-1", **asked})
@@ -323,10 +350,10 @@ def test_a_proposal_is_withdrawn_by_who_proposed_it():
     desk = Desk()
     desk.adjust("a-1", 50)
     with pytest.raises(CorrectionError, match="nobody else withdraws it"):
-        desk.adjuster.withdraw("a-1", BEN, desk.deadline())
-    desk.adjuster.withdraw("a-1", ANN, desk.deadline())
+        withdraw(desk.adjuster.corrections, "a-1", BEN, desk.deadline())
+    withdraw(desk.adjuster.corrections, "a-1", ANN, desk.deadline())
 
-    for call in (desk.approve, lambda name: desk.adjuster.withdraw(name, ANN, desk.deadline())):
+    for call in (desk.approve, lambda name: withdraw(desk.adjuster.corrections, name, ANN, desk.deadline())):
         with pytest.raises(CorrectionError, match="proposal#a-1 is no proposal that waits"):
             call("a-1")
     assert "adjusted" == desk.adjust("a-1", 5, BEN).outcome
@@ -416,7 +443,9 @@ def test_what_was_adjusted_is_listed_by_its_id():
 
     def listed(user: str | None) -> list[tuple[Any, ...]]:
         keys = ("id", "user", "amount", "moved", "job", "reverses", "takenBackBy")
-        return [tuple(each[key] for key in keys) for each in desk.adjuster.adjustments(user, None, desk.deadline())]
+        return [
+            tuple(each[key] for key in keys) for each in adjustments(cast("Store", desk.store), user, None, desk.deadline())
+        ]
 
     of_one = [
         ("a-1", "u-1", 5, 5, "", "", "a-3"),
@@ -425,4 +454,4 @@ def test_what_was_adjusted_is_listed_by_its_id():
     ]
     assert of_one == listed("u-1")
     assert [*of_one, ("a-4", "u-2", 2, 2, "", "", "")] == listed(None)
-    assert [] == desk.adjuster.adjustments(None, START.replace(year=2027), desk.deadline())
+    assert [] == adjustments(cast("Store", desk.store), None, START.replace(year=2027), desk.deadline())

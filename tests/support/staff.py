@@ -30,6 +30,8 @@ QUEUES = FAILED, UNDELIVERED = "credit-reconciler-dev-failed-events", "credit-re
 STACK = "cc"
 """What the translated template is a stack of."""
 
+BOUNDS = '\nadjustments: {maximum: "100", second_person_above: "20"}\n'
+
 POLICY_TEXT = (ROOT / "policies" / "video.yaml").read_text()
 
 
@@ -101,9 +103,9 @@ class Staff:
             "AWS_SESSION_TOKEN": got["SessionToken"],
         }
 
-    def session(self) -> boto3.Session:
-        """Return a session with the role's rights, for whatever tool."""
-        rights = self.credentials()
+    def session(self, role: str = "") -> boto3.Session:
+        """Return a session with a role's rights, for whatever tool."""
+        rights = self.credentials(role=role)
         return boto3.Session(
             rights["AWS_ACCESS_KEY_ID"], rights["AWS_SECRET_ACCESS_KEY"], rights["AWS_SESSION_TOKEN"], region_name=REGION
         )
@@ -125,6 +127,12 @@ class Staff:
         """Return the file of a policy."""
         path = self.folder / "policy.yaml"
         path.write_text(POLICY_TEXT)
+        return str(path)
+
+    def bounded_policy_file(self) -> str:
+        """Return the file of a policy with bounds of what one person adjusts."""
+        path = self.folder / "bounded.yaml"
+        path.write_text(f"{POLICY_TEXT}{BOUNDS}")
         return str(path)
 
     def close(self) -> None:
