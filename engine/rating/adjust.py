@@ -172,14 +172,14 @@ def check_about(request: AdjustmentRequest, log: JobLog) -> None:
 
 def bound_problem(amount: Decimal, bounds: AdjustmentBounds) -> str | None:
     """Return why nobody may adjust by so much, or None. A reversal counts by what it takes back."""
-    if bounds.maximum is None or abs(amount) <= bounds.maximum:
+    if bounds.maximum is None or amount.copy_abs() <= bounds.maximum:
         return None
-    return f"moves {in_digits(abs(amount))} credits; `adjustments.maximum` of the policy is {in_digits(bounds.maximum)}"
+    return f"moves {in_digits(amount.copy_abs())} credits; `adjustments.maximum` of the policy is {in_digits(bounds.maximum)}"
 
 
 def needs_second_person(amount: Decimal, bounds: AdjustmentBounds) -> bool:
     """Say whether another person has to approve an adjustment by so much."""
-    return bounds.second_person_above is not None and abs(amount) > bounds.second_person_above
+    return bounds.second_person_above is not None and amount.copy_abs() > bounds.second_person_above
 
 
 def _amount_problem(request: AdjustmentRequest, policy: Policy) -> str | None:
@@ -190,7 +190,7 @@ def _amount_problem(request: AdjustmentRequest, policy: Policy) -> str | None:
         return f"concedes {in_digits(amount)}, which is below 0; to take more for a job reprice it, or adjust the user"
     if request.reverses:
         return None  # it was of the places of its own day
-    if not fits(abs(amount)) or policy.money.round(amount) != amount:
+    if not fits(amount.copy_abs()) or policy.money.round(amount) != amount:
         return f"moves {in_digits(amount)} credits; a credit has {policy.money.places} places in this policy"
     return None
 

@@ -172,8 +172,8 @@ def test_what_waits_and_what_was_adjusted_is_listed(run: Run) -> None:
     assert ([], ["t-2"]) == (of_one["proposals"], [made["id"] for made in of_one["adjustments"]])
     assert [] == answer(run("list", "--since", "2999-01-01", "--json"))["adjustments"]
     shown = run("list").stdout
-    assert ["1 wait for a second person", "3 adjustments"] == [line for line in shown.splitlines() if line[:1].isdigit()]
-    assert {"t-1", "t-2", "t-3", "t-4"} == set(re.findall(r"^t-\d", shown, re.MULTILINE))
+    assert ["1 wait for a second person", "3 adjustments"] == re.findall("^[0-9] .*$", shown, re.MULTILINE)
+    assert {"t-1", "t-2", "t-3", "t-4"} == set(re.findall(r"t-[0-9]", shown))
 
 
 def test_a_user_who_is_called_like_a_command_is_reached_behind_two_dashes(run: Run, world: World) -> None:
