@@ -6,7 +6,6 @@ beginning: it is in the opening balance, whatever the period.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,18 +15,15 @@ from typing import Any
 from attrs import frozen
 
 from engine.domain.envelope import Source
-from engine.domain.fact import Content
-from engine.domain.fact_kinds import content_of, read_facts
+from engine.domain.fact_kinds import read_facts
 from engine.domain.instants import instant_text, read_instant
+from engine.domain.models import model_named
 from engine.domain.money import EXACT, ZERO, canonical
 from engine.domain.references import GRANT, JOB
 from engine.ledger.store import StoredEntry
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 """When something happened that does not say when."""
-
-MODEL = re.compile(r"(?:^|\.)model$")
-"""An expression that finds a model: ``detail.model``, ``row.model``."""
 
 DEFAULT_RATE = "default"
 """Of what an entry keeps of a rate: no model has this name."""
@@ -209,16 +205,15 @@ def _lines(entries: Sequence[StoredEntry], order: Order, balance: Decimal) -> It
 
 def model_of(entry: StoredEntry) -> str:
     """Return the model that the event named, or else what its rates were chosen by; empty where neither is told."""
-    named = [text for expression, text in _content(entry) if MODEL.search(expression)]
     units = [str(price["unit"]) for price in _prices(entry) if price.get("unit", DEFAULT_RATE) != DEFAULT_RATE]
-    return ", ".join(dict.fromkeys(named or units))
+    return _named(entry) or ", ".join(dict.fromkeys(units))
 
 
-def _content(entry: StoredEntry) -> Content:
+def _named(entry: StoredEntry) -> str:
     try:
-        return content_of(read_facts(entry["facts"]))
+        return model_named(read_facts(entry["facts"]))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # somebody has changed it
-        return ()
+        return ""
 
 
 def quantity_of(entry: StoredEntry) -> str:

@@ -23,7 +23,7 @@ from engine.cli.options import (
 )
 from engine.cli.output import complain, print_counts, print_json, progress
 from engine.cli.place import Place
-from engine.cli.reprice import By
+from engine.cli.reprice import By, shortly
 from engine.cli.status import FAILED
 from engine.domain.errors import LedgerError
 from engine.ledger.store import Tables
@@ -132,4 +132,5 @@ def _tell(plan: PlanFile, done: Done, seconds: float | None, *, as_json: bool) -
         complain(f"{each['job']} of {each['user']} {each['what']}: {each['why']}")
     if done.changed + done.refused > NAMED_MAX:
         complain(f"... and {done.changed + done.refused - NAMED_MAX} jobs more; --json names them")
-    print_counts("Apply", answer)
+    shown = {name: shortly(figure) if isinstance(figure, Decimal) else figure for name, figure in answer.items()}
+    print_counts("Apply", shown)

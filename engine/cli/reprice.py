@@ -63,7 +63,9 @@ def reprice(
     _check_usage(reason, out, since, until)
     target = Target(Tables(credits=credits_table, ledger=ledger_table), place)
     ledger, new = target.ledger(), load_policy(policy)
-    wish = Wish(new, reason, identity(place, by).name, Clock().now(), target.addresses(), filters, spare_users)
+    wish = Wish(
+        new, reason, identity(place, by).name, Clock().now().replace(microsecond=0), target.addresses(), filters, spare_users
+    )
     with progress() as bar, writing(out):
         task = bar.add_task("reprice: entries", total=None)
         plan = make_plan(wish, ledger, out, forever(), lambda count: bar.update(task, completed=count))
@@ -108,16 +110,22 @@ def _print(plan: Mapping[str, Any], out: Path) -> None:
         _print_sums(plan)
     if problems := [*_below_zero(plan), *_left_out(plan)]:
         say("\n".join(problems))
-    print_counts("Plan", {**plan["total"], "users": plan["users"], "digest": plan["sha256"]})
+    total = {name: shortly(figure) for name, figure in plan["total"].items()}
+    print_counts("Plan", {**total, "users": plan["users"], "digest": plan["sha256"]})
     say(f"nothing was posted; look at {out}, then: reconciler apply {out}")
+
+
+def shortly[T: (int, Decimal)](number: T) -> T:
+    """Return a number as a person reads it: without zeros that say nothing."""
+    return Decimal(canonical(number)) if isinstance(number, Decimal) else number
 
 
 def _print_sums(plan: Mapping[str, Any]) -> None:
     columns = ("jobs", "before", "after", "difference")
     for title, name in (("By model", "byModel"), ("By day", "byDay")):
-        rows = ([group["key"], *(group[column] for column in columns)] for group in plan[name])
+        rows = ([group["key"], *(shortly(group[column]) for column in columns)] for group in plan[name])
         print_table(title, (name.removeprefix("by").lower(), *columns), rows)
-    concerned = ([each["user"], each["jobs"], each["difference"]] for each in plan["mostConcerned"])
+    concerned = ([each["user"], each["jobs"], shortly(each["difference"])] for each in plan["mostConcerned"])
     print_table(f"{len(plan['mostConcerned'])} of {plan['users']} users", ("user", "jobs", "difference"), concerned)
 
 

@@ -77,9 +77,9 @@ def test_a_plan_is_told_and_then_posted(desk: Desk):
     """The first user has 2 + 4 + 6 seconds at 0.10, the second 1 + 3 + 5 at 0.25: 98.8 and 97.75 are left."""
     told = desk.reprice()
     assert FINE == told.exit_code
-    assert ["premium", "3", "22.5", "2.2500", "20.2500"] in [line.split() for line in told.stdout.splitlines()]
-    assert ["2026-01-05", "6", "34.5", "3.4500", "31.0500"] in [line.split() for line in told.stdout.splitlines()]
-    assert ["u-2", "3", "20.2500"] in [line.split() for line in told.stdout.splitlines()]
+    assert ["premium", "3", "22.5", "2.25", "20.25"] in [line.split() for line in told.stdout.splitlines()]
+    assert ["2026-01-05", "6", "34.5", "3.45", "31.05"] in [line.split() for line in told.stdout.splitlines()]
+    assert ["u-2", "3", "20.25"] in [line.split() for line in told.stdout.splitlines()]
     assert "nothing was posted" in told.stdout
     assert (Decimal(88), Decimal("77.5")) == balances(desk)
 

@@ -32,7 +32,7 @@ JOBS_OF_A_USER = 25
 WRONG = example_text(('"0.10", premium: "0.25"', '"1.00", premium: "2.50"'))
 SIZES = [(400, (0.4,)), pytest.param(100_000, (0.2, 0.5, 0.8), marks=[pytest.mark.proof, pytest.mark.timeout(3600)])]
 """How many jobs, and behind how much of the plan a run is killed."""
-MEGABYTES_MAX = 110
+MEGABYTES_MAX = 160
 
 COUNT_TOLD = 1000
 """Figures of so many jobs are worth telling."""

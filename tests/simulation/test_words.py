@@ -119,6 +119,8 @@ def test_what_is_taken_back_is_taken_back_once() -> None:
     twice = [*log, of(again, "-5", "adjust#a-1"), of(again, "0")]
     assert "adjust#a-1: it is taken back twice" in judged(twice, "-5", words=words)
     assert ["adjust#a-2: it was said, and no entry knows of it"] == judged(log[:1], "5", words=[GIVEN, BACK])
+    back = [*log, of(taken, "0", "adjust#a-2"), of(taken, "0")]
+    assert ["adjust#a-2: it is taken back, and took back"] == judged(back, "0", words=words)
 
 
 # --- charges that are priced anew -------------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from engine.domain.adjustment import AdjustmentRequest, Identity
@@ -34,7 +35,7 @@ def say(world: World, step: Step) -> None:
         reverses=word.reverses,
     )
     what = f"{said.by} says {shown(word)}"
-    _heard(world, step, what, word.id, lambda desk, deadline: desk.adjust(request, identity(said.by), deadline))
+    _heard(world, step, what, word.id, lambda desk, deadline: desk.adjust(request, identity(said.by), deadline), word)
 
 
 def approve(world: World, step: Step) -> None:
@@ -62,8 +63,11 @@ def _desk(world: World, step: Step) -> tuple[Adjuster, Deadline]:
     return Adjuster.on(world.policy, world.reach(world.place, caller)), caller.clock().deadline(PERSON_SECONDS)
 
 
-def _heard(world: World, step: Step, what: str, name: str, act: Callable[[Adjuster, Deadline], Adjusted]) -> None:
-    """Let an act come to its end: what is told to be done is done."""
+type Act = Callable[[Adjuster, Deadline], Adjusted]
+
+
+def _heard(world: World, step: Step, what: str, name: str, act: Act, word: Word | None = None) -> None:  # noqa: PLR0917
+    """Let an act come to its end: what is told to be done is done, and says what was said."""
     desk, deadline = _desk(world, step)
     ends: list[str] = []
 
@@ -83,13 +87,25 @@ def _heard(world: World, step: Step, what: str, name: str, act: Callable[[Adjust
         world.count["adjustment that waits for another person"] += 1
     else:
         world.count[f"outcome {done.outcome.value} by command"] += 1
-    if done.outcome in {Outcome.ADJUSTED, Outcome.VOIDED, Outcome.FLAGGED, Outcome.DUPLICATE} and not stands(world, name):
-        world.wrong.append(f"{what}: it is said to be {done.outcome}, and nothing stands under the id {name}")
+    if done.outcome in DONE and not stands(world, name, word):
+        world.wrong.append(f"{what}: it is said to be {done.outcome}, and nothing of the kind stands under the id {name}")
 
 
-def stands(world: World, name: str) -> bool:
-    """Say whether something stands under an id."""
-    return any(entry["reference"] == f"adjust#{name}" for entry in world.place.entries())
+DONE = frozenset({Outcome.ADJUSTED, Outcome.VOIDED, Outcome.FLAGGED, Outcome.DUPLICATE})
+
+
+def stands(world: World, name: str, word: Word | None) -> bool:
+    """Say whether something stands under an id, and is what was said."""
+    claims = (entry for entry in world.place.entries() if (entry["reference"], entry["sequence"]) == (f"adjust#{name}", 1))
+    told = [each for entry in claims for each in entry["facts"]["adjustments"] if each["id"] == name]
+    return bool(told) and (word is None or all(is_said(each, word) for each in told))
+
+
+def is_said(told: Mapping[str, Any], word: Word) -> bool:
+    """Say whether what stands says what a word says. What takes another back has the amount and the job of that."""
+    if word.reverses:
+        return bool(told.get("reverses") == word.reverses)
+    return (Fraction(told["amount"]), told.get("job", ""), "reverses" in told) == (word.amount, word.job, False)
 
 
 def identity(name: str) -> Identity:
