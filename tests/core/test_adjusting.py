@@ -204,6 +204,7 @@ def test_no_job_is_conceded_more_than_it_costs():
         ({"amount": 1, "name": ""}, "id: it has 0 characters"),
         ({"amount": 1, "name": "a\n"}, "nobody can read"),
         ({"amount": 1, "name": "a\u200b"}, "nobody can read"),
+        ({"amount": 1, "name": "a\u0301-1"}, "each letter in one piece"),
         ({"amount": 1, "name": " a-1"}, "blanks stand one at a time between words"),
         ({"amount": 1, "name": "a-1 "}, "blanks stand one at a time between words"),
         ({"amount": 1, "name": "a  1"}, "blanks stand one at a time between words"),
@@ -370,6 +371,29 @@ def test_a_proposal_is_withdrawn_by_who_proposed_it():
         with pytest.raises(CorrectionError, match="proposal#a-1 is no proposal that waits"):
             call("a-1")
     assert "adjusted" == desk.adjust("a-1", 5, BEN).outcome
+
+
+@pytest.mark.parametrize(
+    ("forged", "problem"),
+    [
+        ({"amount": Decimal(-50), "job": "j-1"}, "to take more for a job reprice it"),
+        ({"amount": Decimal(90), "reverses": "a-0"}, "says something else than the adjustment that it takes back"),
+        ({"job": "j-1", "reverses": "a-0"}, "says something else than the adjustment that it takes back"),
+        ({"amount": Decimal(0)}, "moves 0 credits"),
+        ({"reason": ""}, "reason: it is empty"),
+    ],
+)
+def test_a_proposal_that_nobody_could_have_told_is_not_approved(forged: dict[str, Any], problem: str):
+    """Somebody with rights on State has written it by hand: it is asked what every request is asked."""
+    desk = Desk().deliver(rendered())
+    desk.adjust("a-0", 5)
+    desk.adjust("a-1", 50)
+    waiting = desk.store.proposals["a-1"]
+    desk.store.proposals["a-1"] = evolve(waiting, request=evolve(waiting.request, **forged))
+
+    with pytest.raises(CorrectionError, match=problem):
+        desk.approve("a-1")
+    assert Decimal("14.2") == desk.remaining
 
 
 def test_an_id_that_waits_says_one_thing():
