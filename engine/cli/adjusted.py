@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -61,7 +62,12 @@ def _as_said(value: object) -> object:
 def _say_more(adjusted: Adjusted) -> None:
     if adjusted.proposal is not None:
         whose = "" if adjusted.is_news else f"It was proposed by {adjusted.proposal.by.name}. "
-        say(f"{whose}Another person posts it: reconciler adjust approve {adjusted.request.id}")
+        say(f"{whose}Another person posts it: reconciler adjust approve {_typed(adjusted.request.id)}")
+
+
+def _typed(name: str) -> str:
+    """Return an id as a person types it: in quotes where it needs some, and never taken for an option."""
+    return f"-- {shlex.quote(name)}" if name.startswith("-") else shlex.quote(name)
 
 
 def _answer(adjusted: Adjusted, store: Store) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -146,6 +147,15 @@ def test_above_the_second_bound_two_people_are_needed(run: Run, world: World) ->
     assert ("adjusted", "ann", "ben", "149.2") == tuple(told[name] for name in ("outcome", "by", "approvedBy", "remaining"))
     assert "duplicate" == answer(run("approve", "t-1", "--by", "cid", "--json"))["outcome"]
     assert Decimal("149.2") == balance(world)
+
+
+@pytest.mark.parametrize(("name", "typed"), [("t-1", "t-1"), ("ticket 1", "'ticket 1'"), ("-7", "-- -7")])
+def test_what_another_person_types_is_told_as_it_is_typed(run: Run, name: str, typed: str) -> None:
+    """It can be copied into a shell."""
+    told = run("u-1", "50", "--reason", "an outage", "--id", name).stdout
+    assert told.endswith(f"Another person posts it: reconciler adjust approve {typed}\n")
+
+    assert "adjusted" == answer(run("approve", "--by", "ben", "--json", *shlex.split(typed)))["outcome"]
 
 
 def test_a_proposal_is_withdrawn_by_who_proposed_it(run: Run) -> None:
