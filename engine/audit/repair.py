@@ -7,7 +7,8 @@ First the entries, then the balances::
     balances    last, and only if a person says what is wrong: nothing in the tables can tell
 
 The first two move no balance: it had moved with the true entries. Each correction names the entry that it corrects, its
-reason, and what was found there; found twice, it is corrected once.
+reason, and what was found there; found twice, it is corrected once. Events go on meanwhile (``growing_log.py``): what one has
+made up for is not counted back again, and where one comes in between the repair ends.
 """
 
 from __future__ import annotations
@@ -20,26 +21,22 @@ from enum import StrEnum
 from attrs import frozen
 
 from engine.audit.books import Audit, Drift, audit, look_again, total
+from engine.audit.growing_log import BY_LOG, GrowingLog, RepairRefused, earlier, has_gone_on
 from engine.audit.logs import Fault, faults, posted, settled
-from engine.audit.seals import CORRECTED, NOT_YET, Damage, Deviation, Verification, corrections_in, verify
+from engine.audit.seals import CORRECTED, NOT_YET, Damage, Deviation, Verification, verify
 from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
-from engine.domain.errors import LedgerError
 from engine.domain.fact_kinds import moving_type
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.references import JOB, REPAIR
-from engine.ledger.audits import AuditedEntry, AuditStore, Line
+from engine.ledger.audits import AuditedEntry, AuditStore
 from engine.ledger.store import Store
 from engine.runtime.clock import Deadline
 
 RULE = "repair"
 """What stands for rule and policy in a correcting entry."""
-
-
-BY_LOG = "log"
-"""What the damage is called that the rest of a log proves: what was sealed of it was damaged already."""
 
 
 class Wrong(StrEnum):
@@ -54,10 +51,6 @@ class Wrong(StrEnum):
     """``posted`` alone, as by an edit of it, or a row that was written whole: the balance stays."""
     ENTRIES = "entries"
     """The entries, as by one that was put there: an entry of the difference is added, and the row stays."""
-
-
-class RepairRefused(LedgerError):
-    """A correction that cannot be made, or that somebody else's writing came in the way of. All before it stand."""
 
 
 @frozen
@@ -122,45 +115,49 @@ class Repairer:
         for deviation in verified.deviations:
             if not deviation.facts_are_sealed:
                 damaged[deviation.reference].add(deviation.sequence)
+        by_log: dict[str, list[Deviation]] = defaultdict(list)
         for deviation in filter(_can_be_counted_back, verified.open):
-            yield from self._count_back(str(deviation.reference), deviation, damaged[deviation.reference])
+            by_log[str(deviation.reference)].append(deviation)
+        for reference, deviations in by_log.items():
+            growing = GrowingLog(self.store, reference, self.deadline)
+            is_made_up_for = has_gone_on(growing.entries, deviations)
+            for deviation in deviations:
+                yield from self._count_back(growing, deviation, damaged[reference], is_made_up_for=is_made_up_for)
 
-    def _count_back(self, reference: str, deviation: Deviation, damaged: set[int | None]) -> Iterator[Correction]:
+    def _count_back(
+        self, log: GrowingLog, deviation: Deviation, damaged: set[int | None], *, is_made_up_for: bool
+    ) -> Iterator[Correction]:
         """Take back what stands there for its user, then give what was sealed to whom it was sealed for."""
         sealed, found = deviation.sealed, deviation.found
+        done = {"entry": str(deviation.sequence), "found": deviation.digest, "damage": deviation.damage.value}
         if found is not None and self._came_late(deviation, str(found.user)):
-            figures = {"entry": str(deviation.sequence), "found": deviation.digest, "damage": deviation.damage.value}
             problem = f"{deviation.problem}, and the balance moved with it: it came late"
-            yield self._append(reference, str(found.user), ZERO, problem=problem, figures=figures, damaged=())
+            yield self._append(log, str(found.user), ZERO, problem=problem, figures=done, damaged=())
             return
         steps = [(str(found.user), EXACT.minus(found.moved))] if found is not None else []
-        steps += self._earlier(reference, deviation.sequence)
+        steps += earlier(log.entries, deviation.sequence)
         steps += [(sealed.user, sealed.amount)] if sealed is not None else []
         merged = list(_merged(steps))
+        if is_made_up_for:
+            problem = f"{deviation.problem}; an entry that came later has made up for it, and the balance moved with that one"
+            yield self._append(log, merged[-1][0], ZERO, problem=problem, figures=done, damaged=damaged)
+            return
         for number, (user, amount) in enumerate(merged, start=1):
             is_done = number == len(merged)  # by the last one: whoever dies before it is counted back again
-            figures = {"entry": str(deviation.sequence), "damage": deviation.damage.value if is_done else NOT_YET}
-            figures |= {"found": deviation.digest} if is_done else {}
-            yield self._append(reference, user, amount, problem=deviation.problem, figures=figures, damaged=damaged)
+            figures = done if is_done else {"entry": done["entry"], "damage": NOT_YET}
+            yield self._append(log, user, amount, problem=deviation.problem, figures=figures, damaged=damaged)
 
     def _came_late(self, deviation: Deviation, user: str) -> bool:
         """Say whether an entry behind a seal was posted and only dated long before: then the books agree with it."""
         return deviation.damage is Damage.ADDED and look_again(self.store, user, self.deadline) is None
-
-    def _earlier(self, reference: str, sequence: int | None) -> Iterator[tuple[str, Decimal]]:
-        """Yield what takes back the corrections of an entry that was damaged once more."""
-        for entry in self.store.log(reference, self.deadline):
-            figures = next(corrections_in(entry), {})
-            line = entry.line
-            if line.sequence != sequence and figures.get("entry") == str(sequence) and figures.get("damage") != BY_LOG:
-                yield str(line.user), EXACT.minus(line.moved)
 
     # --- what the rest of a log proves ---
 
     def logs(self, found: Audit) -> Iterator[Correction]:
         """Correct logs by what two of three agree on: the entries' amounts, what they say of the cost, and the balance."""
         drifts = {drift.user: drift for drift in found.drifts}
-        for user, logs in self._faulty(found.faults).items():
+        for user, growing in self._faulty(found.faults).items():
+            logs = {reference: log.lines for reference, log in growing.items()}
             missing = {reference: EXACT.subtract(settled(log), posted(log)) for reference, log in logs.items()}
             surplus = None if user in found.busy else _surplus(drifts.get(user))
             if surplus is None:
@@ -172,16 +169,17 @@ class Repairer:
             for reference, amount in missing.items():
                 fault = faults(logs[reference])[0]
                 figures = {"entry": str(fault.sequence), "damage": BY_LOG}
-                yield self._append(reference, user, amount, problem=fault.problem, figures=figures, damaged={fault.sequence})
+                log = growing[reference]
+                yield self._append(log, user, amount, problem=fault.problem, figures=figures, damaged={fault.sequence})
 
-    def _faulty(self, found: Sequence[Fault]) -> dict[str, dict[str, list[Line]]]:
+    def _faulty(self, found: Sequence[Fault]) -> dict[str, dict[str, GrowingLog]]:
         """Return the logs that are still faulty, by user; not those that name several, or that are of nobody."""
-        by_user: dict[str, dict[str, list[Line]]] = defaultdict(dict)
+        by_user: dict[str, dict[str, GrowingLog]] = defaultdict(dict)
         for reference in dict.fromkeys(fault.reference for fault in found):
-            log = [entry.line for entry in self.store.log(reference, self.deadline)]
-            users = {line.user for line in log}
-            if faults(log) and len(users) == 1 and log[0].user is not None:
-                by_user[log[0].user][reference] = log
+            log = GrowingLog(self.store, reference, self.deadline)
+            users = {line.user for line in log.lines}
+            if faults(log.lines) and len(users) == 1 and log.lines[0].user is not None:
+                by_user[log.lines[0].user][reference] = log
         return by_user
 
     def users_of(self, found: Sequence[Fault]) -> set[str | None]:
@@ -190,7 +188,7 @@ class Repairer:
 
     def _append(
         self,
-        reference: str,
+        log: GrowingLog,
         user: str,
         amount: Decimal,
         *,
@@ -198,28 +196,38 @@ class Repairer:
         figures: Mapping[str, str],
         damaged: Collection[int | None],
     ) -> Correction:
-        """Append a correcting entry: in the first place where that is free, so that no event takes it for new.
+        """Append a correcting entry, and before it one that moves nothing in the first place, where that is free.
 
         What the ``damaged`` entries know is not believed; it comes back with the events. What a seal proves to be known stays
         known, so that an event that comes again keeps its price, whatever the policy says by now.
         """
-        log = self.store.log(reference, self.deadline)
-        is_first = not log or log[0].line.sequence > 1
-        before = [] if is_first else log
-        total_before = posted([earlier.line for earlier in before])
+        if log.has_no_first:
+            log.append(self._in_first_place(log, user, problem=problem, figures=figures))
         entry = self._entry(
-            reference=reference,
-            sequence=before[-1].line.sequence + 1 if before else 1,
+            reference=log.reference,
+            sequence=log.next,
             user=user,
             amount=amount,
-            cost=EXACT.minus(EXACT.add(total_before, amount)),
-            facts=_known([earlier for earlier in before if earlier.line.sequence not in damaged]),
+            cost=EXACT.minus(EXACT.add(posted(log.lines), amount)),
+            facts=_known([each for each in log.entries if each.line.sequence not in damaged]),
             figures=figures,
             problem=problem,
         )
-        if not self.store.append(entry, self.deadline):
-            raise RepairRefused(f"{reference}: somebody else has written to it; repair again")
-        return Correction(reference, entry.sequence, user, amount, ZERO, problem)
+        log.append(entry)
+        return Correction(log.reference, entry.sequence, user, amount, ZERO, problem)
+
+    def _in_first_place(self, log: GrowingLog, user: str, *, problem: str, figures: Mapping[str, str]) -> Entry:
+        """Return what fills the first place, so that no event takes it for new. It does not say yet that all is corrected."""
+        return self._entry(
+            reference=log.reference,
+            sequence=1,
+            user=user,
+            amount=ZERO,
+            cost=ZERO,
+            facts=NOTHING_KNOWN,
+            figures={"entry": figures["entry"], "damage": NOT_YET},
+            problem=problem,
+        )
 
     # --- balances ---
 
