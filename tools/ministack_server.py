@@ -7,6 +7,8 @@ version is pinned exactly; tests/aws/test_local_aws.py holds each of them to wha
 - An entry whose ``TraceHeader`` is ``the-service-itself`` may have a source of AWS's own (``aws.*``). Nobody but AWS puts such
   events, so PutEvents refuses them, here as on AWS; but ministack has no MediaConvert that would tell of its jobs.
 - EventBridge invokes a function asynchronously, with Lambda's retries and its dead-letter queue; ministack tries once.
+- IAM's conditions see ``dynamodb:LeadingKeys``, the partition key of an item that a request, or an item of a transaction, is
+  about; ministack gives them none, so that a condition by it would hold for whatever comes.
 - A message in a function's dead-letter queue is the event itself with RequestID, ErrorCode and ErrorMessage as attributes;
   ministack writes the envelope of an on-failure destination.
 """
@@ -24,7 +26,8 @@ import uuid
 from contextvars import ContextVar
 from typing import Any
 
-from ministack.services import eventbridge, lambda_svc, sqs  # type: ignore[import-not-found]
+from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-not-found]
+from ministack.services import dynamodb, eventbridge, lambda_svc, sqs  # type: ignore[import-not-found]
 
 # ruff: noqa: SLF001  mending means reaching into what is private
 
@@ -100,8 +103,58 @@ def route_failure(target: str, name: str, event: dict[str, Any], result: dict[st
     sqs._act_send_message({"QueueUrl": url, "MessageBody": json.dumps(event), "MessageAttributes": attributes}, url)
 
 
+class TableOfItem(str):
+    """The ARN of a table, in the check of one item of a transaction. It knows the item's partition key."""
+
+    __slots__ = ("leading_keys",)
+
+    leading_keys: list[str]
+
+
+def leading_keys(request: Any) -> list[str]:
+    """Return the partition key of the item that a request, or a part of a transaction, names by its key or has whole."""
+    table = dynamodb._tables.get(request.get("TableName")) if isinstance(request, dict) else None
+    named = (request.get("Key") or request.get("Item") or {}) if table else {}
+    return [str(value) for value in (named.get(table["pk_name"]) or {}).values()] if table else []
+
+
+def context_with_keys(body: bytes) -> dict[str, Any]:
+    """Return the condition keys of a request, the partition key of its item among them."""
+    context: dict[str, Any] = service_context(body)
+    try:
+        keys = leading_keys(json.loads(body or b"{}"))
+    except ValueError:
+        keys = []
+    return {**context, "dynamodb:LeadingKeys": keys} if keys else context
+
+
+def checks_with_keys(action: str, body: bytes, *place: str) -> list[tuple[str, str]]:
+    """Return the checks of a transaction, each with the partition key of the item that it is about."""
+    checks: list[tuple[str, str]] = []
+    items = json.loads(body).get("TransactItems") if transaction_checks(action, body, *place) else []
+    for item in items:
+        for item_action, arn in transaction_checks(action, json.dumps({"TransactItems": [item]}).encode(), *place):
+            table = TableOfItem(arn)
+            table.leading_keys = [key for part in item.values() for key in leading_keys(part)]
+            checks.append((item_action, table))
+    return checks
+
+
+def enforce_with_keys(*caller: Any, resource_arn: str = "*", service_context: dict[str, Any] | None = None) -> Any:
+    """Enforce IAM's policies as ministack does, on one item where the check is of one."""
+    if isinstance(resource_arn, TableOfItem) and resource_arn.leading_keys:
+        service_context = {**(service_context or {}), "dynamodb:LeadingKeys": resource_arn.leading_keys}
+    return enforce(*caller, resource_arn=str(resource_arn), service_context=service_context)
+
+
 put_events, route_to_destination = eventbridge._put_events, lambda_svc._route_async_failure
 
+service_context, transaction_checks = iam_actions.dynamodb_service_context, iam_actions.dynamodb_transaction_checks
+enforce = iam_evaluator.enforce
+
+iam_actions.dynamodb_service_context = context_with_keys
+iam_actions.dynamodb_transaction_checks = checks_with_keys
+iam_evaluator.enforce = enforce_with_keys
 eventbridge._put_events = put_events_keeping_time
 eventbridge._now_ts = now_or_time_of_entry
 eventbridge._dispatch_to_lambda = invoke_asynchronously

@@ -26,7 +26,7 @@ from engine.ledger.seals import NO_SEAL, Seal
 from engine.ledger.store import Store
 from engine.runtime.clock import Deadline
 
-__all__ = ["Audit", "BalanceDrift", "Drift", "Fault", "audit"]
+__all__ = ["Audit", "BalanceDrift", "Drift", "Fault", "audit", "audit_of"]
 
 LOOKS_MAX = 5
 """How often a user whose sums differ is looked at again before it is left to the next audit."""
@@ -100,7 +100,17 @@ def audit(
     ``keeper`` holds balances to the ledger; without one nobody looks at them. Raises TimeIsUp where the deadline comes first:
     half an audit says nothing, and seals nothing.
     """
-    store = ledger.audits()
+    return audit_of(ledger.audits(), deadline, seen, sealer, keeper)
+
+
+def audit_of(
+    store: AuditStore,
+    deadline: Deadline,
+    seen: Callable[[int], None] = lambda _: None,
+    sealer: Sealer | None = None,
+    keeper: BalanceKeeper | None = None,
+) -> Audit:
+    """Audit what audits see of a ledger, as ``audit`` does."""
     rows = {row.user: row for row in store.credits(deadline, with_remaining=keeper is not None and keeper.is_needed)}
     books = Books(store, deadline, seen, sealer)
     books.read()

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Command] = {
     "unmark": Command("unmark", "unmark", "After a restore: take marks off jobs whose entry is gone."),
     "statement": Command("statement", "statement", "Show a user's entries, with the balance after each."),
     "job": Command("job", "job", "Tell a job's whole story: events, entries, what counts now."),
+    "look-back": Command("look_back", "look_back", "Find what many entries show, like work charged twice."),
     "dead-letters": Command("dead_letters", "app", "List, show, replay or drop events that were not processed."),
     "anomalies": Command("anomalies", "app", "List, show, explain or resolve what the policy flagged."),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from engine.audit.balances import BalanceKeeper, HeldBalances
 from engine.audit.books import Audit, Drift, Fault
 from engine.audit.books import audit as run_audit
 from engine.audit.check import balance_problem
-from engine.audit.repair import Correction, Wrong
+from engine.audit.repair import Correction, Repair, Wrong, rehearse, users_found
 from engine.audit.repair import repair as run_repair
 from engine.audit.seals import Deviation, Sealer, Verification
 from engine.audit.seals import verify as run_verify
@@ -45,7 +46,9 @@ def audit(
     verify: Annotated[bool, typer.Option("--verify", help="Compare every sealed entry with the ledger now.")] = False,
     head: Annotated[str | None, typer.Option(help="With --verify: the hash of a seal, from the log of its run.")] = None,
     seal: Annotated[bool, typer.Option("--seal", help="Seal the entries since the last seal, as scheduled runs do.")] = False,
-    repair: Annotated[bool, typer.Option("--repair", help="Add a correcting entry for each finding.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Show the entries that would correct a user's findings.")] = False,
+    user: Annotated[str | None, typer.Option(help="With --repair: whose findings. One user at a time.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --repair: post these entries.")] = False,
     reason: Annotated[str | None, typer.Option(help="With --repair: the reason, which each correction keeps.")] = None,
     wrong: Annotated[Wrong | None, typer.Option(help="With --repair: which side, where entries and balance disagree.")] = None,
     policy: SealPolicy = None,
@@ -57,13 +60,20 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Check that every user's entries add up to `posted` in Credits, and that each entry follows from those before it."""
-    _check_usage(verify=verify, head=head, seal=seal, policy=policy, repair=repair, reason=reason, wrong=wrong)
+    _check_usage(
+        verify=verify, head=head, seal=seal, policy=policy, repair=repair, user=user, yes=yes, reason=reason, wrong=wrong
+    )
     target = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), place)
-    ledger = target.ledger(needed=frozenset({"seals"} if seal or verify else ()))
+    ledger = target.ledger(needed=frozenset({"seals"} if seal or verify or repair else ()))
     answer: dict[str, Any] = {}
     is_good = True
-    if repair:
-        done = run_repair(ledger, reason or "", wrong, forever())
+    if repair and user is None:
+        _name_users(ledger)
+    if repair and user is not None and not yes:
+        _show(rehearse(ledger, user, reason or "", wrong, forever()), user, as_json=as_json)
+        return
+    if repair and user is not None:
+        done = run_repair(ledger, user, reason or "", wrong, forever())
         result = done.after
         answer |= {"corrections": [asdict(correction) for correction in done.corrections], "left": list(done.left)}
     else:
@@ -79,25 +89,60 @@ def audit(
         raise typer.Exit(FAILED)
 
 
-def _check_usage(
+def _check_usage(**given: Any) -> None:
+    """Exit where options are given that do not go together."""
+    for problem in _problems(**given):
+        complain(problem)
+        raise typer.Exit(MISUSED)
+
+
+def _problems(
     *,
     verify: bool,
     head: str | None,
     seal: bool,
     policy: Path | None,
     repair: bool,
+    user: str | None,
+    yes: bool,
     reason: str | None,
     wrong: Wrong | None,
-) -> None:
+) -> Iterator[str]:
+    goes_with_repair = user is not None or yes or reason is not None or wrong is not None
     problems = {
-        "--repair needs --reason, which stands in each correction": repair and not (reason or "").strip(),
-        "--reason and --wrong go with --repair": not repair and (reason is not None or wrong is not None),
+        "--user, --reason, --wrong and --yes go with --repair": not repair and goes_with_repair,
+        "--yes needs --reason, which stands in each correction": yes and not (reason or "").strip(),
+        "--seal does not go with --repair: seal once all is right": repair and seal,
+        "--verify goes with --repair once that has posted (--yes)": repair and verify and not yes,
         "--head goes with --verify": head is not None and not verify,
         "--policy goes with --seal": policy is not None and not seal,
     }
-    for problem in (problem for problem, is_wrong in problems.items() if is_wrong):
-        complain(problem)
-        raise typer.Exit(MISUSED)
+    yield from (problem for problem, is_wrong in problems.items() if is_wrong)
+
+
+def _name_users(ledger: Store) -> None:
+    """Say of whom something is found, and exit: a repair takes one user at a time."""
+    users = users_found(ledger, forever())
+    found = "Something is found of:" if users else "Nothing is found of anybody."
+    complain(f"--repair corrects one user at a time; name one by --user. {found}")
+    for user in users:
+        complain(f"  {user}")
+    raise typer.Exit(MISUSED)
+
+
+def _show(tried: Repair, user: str, *, as_json: bool) -> None:
+    """Show what a repair would post, and exit with the status of a check: 1 where something is to be done."""
+    if as_json:
+        planned = [asdict(correction) for correction in tried.corrections]
+        print_json({"user": user, "planned": planned, "left": list(tried.left)})
+    else:
+        for correction in tried.corrections:
+            say(f"would correct: {_correction(correction)}")
+        for problem in tried.left:
+            say(f"left: {problem}")
+        say("nothing was posted; --yes posts it" if tried.corrections else f"{user}: nothing to post")
+    if tried.corrections or tried.left:
+        raise typer.Exit(FAILED)
 
 
 def _keeper(ledger: Store, policy: Path | None, seals_table: str, *, seal: bool) -> BalanceKeeper | None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.audit.statement import Order, Statement, statement_of
+from engine.cli.files import writing
 from engine.cli.options import AsJson, CreditsTable, JobsTable, LedgerTable, Since, Target, Until, on_aws, patience
 from engine.cli.output import complain, print_counts, print_json, print_table
 from engine.cli.place import Place
@@ -97,7 +98,9 @@ def _write_page(found: Statement, path: Path, ledger: Store) -> None:
     if not found.agrees:
         complain(f"{path}: not written")
         raise typer.Exit(FAILED)
-    path.write_text(statement_page(found, ledger.clock.now()), encoding="utf-8")
+    page = statement_page(found, ledger.clock.now())
+    with writing(path):
+        path.write_text(page, encoding="utf-8")
     complain(f"{path}: the statement of {found.user}, for the customer")
 
 

@@ -103,7 +103,7 @@ def _metric(outcome: Outcome) -> str:  # noqa: C901, PLR0911  a table, in the fo
         case Outcome.REVOKED:
             return "Revokes"
         case Outcome.ADJUSTED:
-            return "Adjustments"
+            return "ManualAdjustments"  # what a scan had to post counts among the ``Adjustments``
         case Outcome.REPRICED:
             return "Repricings"
         case Outcome.VOIDED:

@@ -113,7 +113,7 @@ class AuditStore(Protocol):
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""
 
-    # --- corrections ---
+    # --- repairs ---
 
     def append(self, entry: Entry, deadline: Deadline) -> bool:
         """Append an entry that moves no balance. False where its sequence is taken: somebody was faster."""
@@ -123,6 +123,9 @@ class AuditStore(Protocol):
 
         False where the row is no longer as it was ``seen``, or the sequence is taken.
         """
+
+    def audited(self, entry: Entry) -> AuditedEntry:
+        """Return an entry as audits would see it, were it appended now."""
 
     # --- seals ---
 

@@ -30,8 +30,8 @@ from engine.domain.job_row import Mark, most_frequent, status_name
 from engine.domain.log import JobLog, log_of
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.conditions import holds, is_settled, standing_of, takes
+from engine.ledger.memory_logs import MemoryLogs, stored_row
 from engine.ledger.store import Page, Posting, Receipt, ScanSlice, Verdict, packed
-from engine.ledger.stored import stored_of
 from engine.rating.baselines import Baselines
 from engine.runtime.clock import Clock, Deadline
 
@@ -169,18 +169,18 @@ class MemoryStore:
 
     def stored_entries_of(self, reference: str, deadline: Deadline) -> list[Row]:
         """Return the entries of a reference as they are stored, in order of their sequence."""
-        return [_stored(kept) for kept in self.kept.get(reference, ())]
+        return [stored_row(kept) for kept in self.kept.get(reference, ())]
 
     def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[Row]:
         """Yield a user's entries as they are stored, in order of posting."""
         kept = (kept for log in self.kept.values() for kept in log if kept[0].user == user)
-        yield from map(_stored, sorted(kept, key=lambda kept: kept[1]))
+        yield from map(stored_row, sorted(kept, key=lambda kept: kept[1]))
 
     def flagged(self, since: datetime | None, deadline: Deadline) -> Iterator[Row]:
         """Yield the entries with anomalies, and those that resolve some, posted ``since``, as they are stored."""
         for entry, posted_at in [kept for log in self.kept.values() for kept in log]:
             if (entry.anomalies or entry.resolution) and (since is None or posted_at >= since):
-                yield _stored((entry, posted_at))
+                yield stored_row((entry, posted_at))
 
     def all_logs(self) -> Iterator[list[Entry]]:
         """Yield the entries of each reference, in order of their first posting."""
@@ -210,6 +210,10 @@ class MemoryStore:
 
     def close(self) -> None:
         """Close nothing."""
+
+    def logs(self) -> MemoryLogs:
+        """Return the entries as they are stored, many at once."""
+        return MemoryLogs(self.kept)
 
     # --- the scheduled run ---
 
@@ -294,23 +298,6 @@ class MemoryStore:
 
 def _sequence(kept: Kept) -> int:
     return kept[0].sequence
-
-
-def _stored(kept: Kept) -> Row:
-    return {name: _told(value) for name, value in stored_of(*kept).items() if value is not None}
-
-
-PLAIN = frozenset({str, Decimal, bool, int})
-"""Nothing is left out of these, and most values of an entry are of these."""
-
-
-def _told(value: Any) -> Any:
-    """Return a stored value without what is left out of it."""
-    if value.__class__ in PLAIN:
-        return value
-    if isinstance(value, dict):
-        return {name: _told(member) for name, member in value.items() if member is not None}
-    return [_told(member) for member in value] if isinstance(value, list | tuple) else value
 
 
 def _counts_among_many(entry: Entry) -> bool:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from engine.ledger.audits import AuditStore
     from engine.ledger.corrections import CorrectionStore
     from engine.ledger.explanations import ExplanationStore
+    from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
 
 type Posting = tuple[Entry, Guard, Mark | None]
@@ -292,6 +293,9 @@ class Store(Protocol):
 
     def explanations(self) -> ExplanationStore:
         """Return where explanations are kept, and what they rest on."""
+
+    def logs(self) -> LogStore:
+        """Return its entries as they are stored, many at once."""
 
     def corrections(self) -> CorrectionStore:
         """Return what posts the corrections of people, and keeps their proposals."""

@@ -39,7 +39,7 @@ def stored_of(entry: Entry, posted_at: datetime) -> dict[str, object]:
         "postedAt": posting_text(posted_at),
         "rule": entry.rule,
         "policy": entry.policy,
-        "price": _price(entry.price) if entry.price else None,
+        "price": stored_price(entry.price) if entry.price else None,
         "quantity": entry.quantity,
         "facts": written(entry.facts),
         "anomalies": [_anomaly(anomaly) for anomaly in entry.anomalies],
@@ -93,7 +93,7 @@ def entry_of(stored: Mapping[str, Any]) -> Entry:
         cost=Decimal(stored["cost"]),
         money=Money(stored["money"]["places"], stored["money"]["rounding"]),
         source=Source(stored["source"]),
-        price=_price_of(stored["price"]) if "price" in stored else None,
+        price=price_of(stored["price"]) if "price" in stored else None,
         quantity=_decimal(stored.get("quantity")),
         anomalies=tuple(_anomaly_of(anomaly) for anomaly in stored.get("anomalies", ())),
         samples=tuple(sample_of(sample) for sample in stored.get("samples", ())),
@@ -133,7 +133,7 @@ def _signs_of(stored: Mapping[str, Any]) -> tuple[Sign, ...]:
 # --- to what is stored -------------------------------------------------------------------------------------------------------
 
 
-def _price(price: Price) -> dict[str, object]:
+def stored_price(price: Price) -> dict[str, object]:
     """Return what a price is made of; what says nothing is left out."""
     return {
         "amount": price.amount,
@@ -152,7 +152,7 @@ def _price(price: Price) -> dict[str, object]:
 def _component(component: Component) -> dict[str, object]:
     """Return a component: its price, and beside it its name, its quantity, and what it comes to."""
     said = {"name": component.name, "quantity": component.quantity, "amount": component.amount}
-    return {**_price(component.price), **said}
+    return {**stored_price(component.price), **said}
 
 
 def _anomaly(anomaly: Anomaly) -> dict[str, object]:
@@ -175,14 +175,15 @@ def _correction(correction: Correction) -> dict[str, object]:
         "approvedBy": correction.approved_by or None,
         "plan": correction.plan or None,
         "about": correction.about or None,
-        "priced": [{"price": _price(each.price), "quantity": each.quantity} for each in correction.priced] or None,
+        "priced": [{"price": stored_price(each.price), "quantity": each.quantity} for each in correction.priced] or None,
     }
 
 
 # --- and back ---------------------------------------------------------------------------------------------------------
 
 
-def _price_of(stored: Mapping[str, Any]) -> Price:
+def price_of(stored: Mapping[str, Any]) -> Price:
+    """Return the price that is stored so."""
     return Price(
         amount=_decimal(stored.get("amount")),
         book=stored.get("book"),
@@ -199,7 +200,7 @@ def _price_of(stored: Mapping[str, Any]) -> Price:
 
 def _component_of(stored: Mapping[str, Any]) -> Component:
     """The amount of a component without a quantity is its price too: a flat one."""
-    price = _price_of({**stored, "amount": None} if "quantity" in stored else stored)
+    price = price_of({**stored, "amount": None} if "quantity" in stored else stored)
     return Component(price, _decimal(stored.get("quantity")), _decimal(stored.get("amount")), stored.get("name"))
 
 
@@ -212,7 +213,7 @@ def _resolution_of(stored: Mapping[str, Any]) -> Resolution:
 
 
 def _correction_of(stored: Mapping[str, Any]) -> Correction:
-    priced = (PricedAnew(_price_of(each["price"]), _decimal(each.get("quantity"))) for each in stored.get("priced", ()))
+    priced = (PricedAnew(price_of(each["price"]), _decimal(each.get("quantity"))) for each in stored.get("priced", ()))
     return Correction(
         reason=stored["reason"],
         by=stored["by"],

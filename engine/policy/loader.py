@@ -11,11 +11,23 @@ from attrs import evolve
 
 from engine.domain.errors import Mistake, PolicyError
 from engine.domain.money import Money
+from engine.policy.adjustments import ADJUSTMENTS
 from engine.policy.anomalies import ANOMALY
 from engine.policy.consistency import check_policy
 from engine.policy.event_patterns import EventPattern, Matcher
 from engine.policy.grammar import FINDS_TEXT, Duration, Key, Keys, ListOf, Name, Number, Text, Word
-from engine.policy.model import CatchUp, Clocks, Explain, Fields, Grants, Overdraft, Policy, UnknownJob, UnknownUser
+from engine.policy.model import (
+    AdjustmentBounds,
+    CatchUp,
+    Clocks,
+    Explain,
+    Fields,
+    Grants,
+    Overdraft,
+    Policy,
+    UnknownJob,
+    UnknownUser,
+)
 from engine.policy.patterns import required_values
 from engine.policy.patterns.index import PatternIndex
 from engine.policy.price_books import PriceBook
@@ -129,6 +141,7 @@ POLICY = Keys(
             ),
             Explain(),
         ),
+        "adjustments": Key(ADJUSTMENTS, AdjustmentBounds()),
     },
     check=check_policy,
 )
@@ -158,6 +171,7 @@ def _linked(values: Mapping[str, Any]) -> Policy:
         catch_up=values["catch_up"],
         catch_up_ignore=values["catch_up_ignore"],
         explain=values["explain"],
+        adjustments=values["adjustments"],
         prices=books,
     )
     return evolve(policy, row_attributes=row_attributes(policy), own_row=own_row(policy))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -145,6 +146,14 @@ class Explain:
     """Whether users, jobs and events go to the model under other names."""
 
 
+@frozen
+class AdjustmentBounds:
+    """How many credits one adjustment may move (None: without a bound), and above how many a second person approves it."""
+
+    maximum: Decimal | None = None
+    second_person_above: Decimal | None = None
+
+
 PREPARED_MAX = 50
 """How many patterns are compiled beforehand, at a tenth of a millisecond each."""
 
@@ -177,6 +186,7 @@ class Policy:
     catch_up_ignore: tuple[str, ...] = ()
     """Statuses of rows that need no event. One that stands neither here nor in ``catch_up`` is told by each scan."""
     explain: Explain = Explain()
+    adjustments: AdjustmentBounds = AdjustmentBounds()
     index: PatternIndex = field(default=PatternIndex.of(()), repr=False, eq=False)
     """The rules' patterns, so that an event costs the same under a thousand rules."""
     prices: Mapping[str, PriceBook] = {}

@@ -98,6 +98,9 @@ ABOUT: Mapping[str, str] = {
     "explain.model": "Its name; LLM_MODEL overrides it.",
     "explain.max_per_hour": "How often it may be asked in an hour. 0 asks none: the rules alone explain.",
     "explain.pseudonyms": "Whether users, jobs and events go to it under other names.",
+    "adjustments": "How many credits a person may adjust by `reconciler adjust`.",
+    "adjustments.maximum": "The most that one adjustment may move, in credits. Left out: no bound.",
+    "adjustments.second_person_above": "More than so many credits wait until another person approves. Left out: never.",
 }
 
 ENVELOPE_FIELDS: Mapping[str, str] = {
@@ -171,6 +174,7 @@ SECTIONS: Mapping[str, str] = {
     "catch_up.when": "patterns",
     "catch_up_ignore": "catch_up_ignore",
     "explain": "explain",
+    "adjustments": "adjustments",
 }
 """Where docs/policy.md says more of a key and of what stands below it."""
 

@@ -130,7 +130,7 @@ class Telling:
         """
         if not (old.once or new.once):
             return self._is_told(old, new)
-        is_edited = old.policy != new.policy
+        is_edited = _is_of_another_policy(old, new)
         is_one_moment = old.at == new.at or self.is_its_event(old.content)
         if old.once == self.rule or (is_edited and is_one_moment):
             return self.says(old.content, new.content)
@@ -150,7 +150,7 @@ class Telling:
         """
         is_its_event = self.is_its_event(old.content)
         is_one_moment = isinstance(old, Grant) or old.at == new.at or is_its_event
-        is_one_price = _is_priced_anew(old) or old.policy != new.policy or old.amount == new.amount or is_its_event
+        is_one_price = _is_of_another_policy(old, new) or old.amount == new.amount or is_its_event
         is_told = is_one_moment and self.says(old.content, new.content)
         return is_told and (is_one_price or self.finds_another_row(old.content, new.content))
 
@@ -212,9 +212,9 @@ class Telling:
         return attributes is not None and attributes <= self.row_attributes
 
 
-def _is_priced_anew(old: Charge | Grant) -> bool:
-    """A person has priced it anew, so that its event tells another amount."""
-    return isinstance(old, Charge) and old.revision > 0
+def _is_of_another_policy(old: Charge | Grant, new: Charge | Grant) -> bool:
+    """Say whether the known one may have been told under another policy: one that was priced anew names only its last."""
+    return old.policy != new.policy or (isinstance(old, Charge) and old.revision > 0)
 
 
 def _distance(old: Charge, new: Charge) -> tuple[bool, bool, bool]:

@@ -11,11 +11,12 @@ from typing import Protocol
 from attrs import define
 
 from engine.domain.assessment import Assessment
-from engine.domain.decision import Decision, Outcome, Standing
+from engine.domain.decision import Decision, Guard, Outcome, Standing
+from engine.domain.entry import Entry
 from engine.domain.envelope import Source
 from engine.domain.errors import TimeIsUp
 from engine.domain.fact_kinds import opens_its_log
-from engine.domain.job_row import JobRow
+from engine.domain.job_row import JobRow, Mark
 from engine.domain.log import JobLog
 from engine.ledger.store import Receipt, Store, Verdict
 from engine.policy.model import Policy
@@ -44,7 +45,14 @@ class Proposal(Protocol):
         """Take in what a refused posting has told."""
 
 
-def settle(proposal: Proposal, store: Store, deadline: Deadline) -> tuple[Decision, int]:
+class Poster(Protocol):
+    """What takes postings: a store, or what posts something beside each."""
+
+    def post(self, entry: Entry, guard: Guard, mark: Mark | None, deadline: Deadline) -> Receipt:
+        """Post an entry, its balance and its mark, all together or not at all."""
+
+
+def settle(proposal: Proposal, store: Poster, deadline: Deadline) -> tuple[Decision, int]:
     """Decide and post until the store and the decision agree; return the last decision, and in how many attempts.
 
     Raises EventError (the event makes no sense) or LedgerError (it must come back); either way nothing moved.

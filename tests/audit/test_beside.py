@@ -166,7 +166,7 @@ def repaired(day: StrictDay, damage: Damage) -> Repair:
     """Repair until there is nothing more to correct."""
     for _ in range(AGAIN_MAX):
         try:
-            done = repair(day.ledger, "tried", damage.wrong, day.world.deadline(600))
+            done = repair(day.ledger, damage.user, "tried", damage.wrong, day.world.deadline(600))
         except RepairRefused:
             continue
         if not done.corrections:
@@ -200,7 +200,7 @@ def disturbed(damage: Damage, act: Callable[[StrictDay], None], place: int, *, i
     damage.do(day)
     client = Between(day.world.client, lambda: act(day), place, is_after)
     with suppress(RepairRefused, Killed):
-        repair(DynamoStore(client, TABLES, day.world.clock), "tried", damage.wrong, day.world.deadline(600))
+        repair(DynamoStore(client, TABLES, day.world.clock), damage.user, "tried", damage.wrong, day.world.deadline(600))
     return day, client.calls
 
 

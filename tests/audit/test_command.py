@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -69,19 +70,25 @@ def test_sealing_by_hand_is_what_scheduled_runs_do(day: Day) -> None:
 
 
 def test_damage_is_named_and_then_put_right(day: Day) -> None:
-    """Status 1 until it is; afterwards the seals say which entry corrects which."""
+    """Status 1 until it is. First it is only shown; afterwards the seals say which entry corrects which."""
     day.remove("job#j-2", 1)
     found = audit("--verify")
-    repaired = audit("--repair", "--reason", REASON)
+    entries = day.entries()
+    shown = audit("--repair", "--user", "u-1")
+    assert entries == day.entries()
+    repaired = audit("--repair", "--user", "u-1", "--reason", REASON, "--yes")
     after = audit("--verify")
 
-    assert (FAILED, FINE, FINE) == tuple(result.exit_code for result in (found, repaired, after)), repaired.stdout
+    statuses = tuple(result.exit_code for result in (found, shown, repaired, after))
+    assert (FAILED, FAILED, FINE, FINE) == statuses, repaired.stdout
     for line in (
         "drift: u-1: entries add up to -0.5, Credits says -1.3",
         "fault: job#j-2, entry 1: is missing",
         "removed: job#j-2, entry 1: is gone: -0.8 of u-1",
     ):
         assert line in found.stdout
+    assert "would correct: job#j-2, entry 3: -0.8 for u-1: is gone: -0.8 of u-1" in shown.stdout
+    assert "nothing was posted; --yes posts it" in shown.stdout
     assert "corrected: job#j-2, entry 3: -0.8 for u-1: is gone: -0.8 of u-1" in repaired.stdout
     assert "; corrected by entry 3" in after.stdout
 
@@ -100,10 +107,14 @@ def test_a_balance_is_touched_only_where_a_person_says_what_is_wrong(day: Day) -
     """First it is left, then the half posting is taken back."""
     day.change_row("u-1", "ADD remaining :n, posted :n", n={"N": "-0.8"})
 
-    left = audit("--repair", "--reason", REASON)
-    done = audit("--repair", "--reason", REASON, "--wrong", "balance")
+    mine = "--repair", "--user", "u-1", "--reason", REASON
+    left, shown = audit(*mine, "--yes"), audit(*mine, "--wrong", "balance")
+    before = day.world.everything()
+    done = audit(*mine, "--wrong", "balance", "--yes")
 
-    assert (FAILED, FINE) == (left.exit_code, done.exit_code)
+    assert (FAILED, FAILED, FINE) == (left.exit_code, shown.exit_code, done.exit_code)
+    assert before["credits"] != day.world.everything()["credits"]
+    assert "would correct: repair#u-1, entry 1: 0 for u-1, the balance moved by 0.8" in shown.stdout
     assert "left: u-1: the entries add up to -1.3, Credits says -2.1; only a person can say what is wrong" in left.stdout
     assert "corrected: repair#u-1, entry 1: 0 for u-1, the balance moved by 0.8" in done.stdout
 
@@ -148,10 +159,14 @@ def test_an_audit_needs_no_table_of_seals_that_nobody_names(day: Day, monkeypatc
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--repair"], "--repair needs --reason"),
-        (["--repair", "--reason", "  "], "--repair needs --reason"),
-        (["--reason", REASON], "--reason and --wrong go with --repair"),
-        (["--wrong", "posted"], "--reason and --wrong go with --repair"),
+        (["--repair", "--user", "u-1", "--yes"], "--yes needs --reason"),
+        (["--repair", "--user", "u-1", "--yes", "--reason", "  "], "--yes needs --reason"),
+        (["--repair", "--user", "u-1", "--verify"], "--verify goes with --repair once that has posted"),
+        (["--repair", "--user", "u-1", "--seal"], "--seal does not go with --repair"),
+        (["--reason", REASON], "--user, --reason, --wrong and --yes go with --repair"),
+        (["--wrong", "posted"], "--user, --reason, --wrong and --yes go with --repair"),
+        (["--user", "u-1"], "--user, --reason, --wrong and --yes go with --repair"),
+        (["--yes"], "--user, --reason, --wrong and --yes go with --repair"),
         (["--head", "0"], "--head goes with --verify"),
         (["--policy", "policies/video.yaml"], "--policy goes with --seal"),
     ],
@@ -164,10 +179,74 @@ def test_wrong_usage_touches_nothing(day: Day, arguments: list[str], problem: st
     assert problem in result.stderr
 
 
+def test_a_repair_names_the_users_and_takes_one_of_them(day: Day) -> None:
+    """Two rows were changed, and one log names two users: without a user nothing is done, with one nobody else moves."""
+    day.change_row("u-1", "ADD remaining :n, posted :n", n={"N": "500"})
+    day.change_row("u-2", "ADD remaining :n, posted :n", n={"N": "500"})
+    day.change("job#j-6", 1, "SET #user = :s", s={"S": "u-4"})
+    before = day.world.everything()
+
+    refused = audit("--repair", "--reason", REASON, "--wrong", "balance", "--yes")
+    assert MISUSED == refused.exit_code
+    assert refused.stderr.splitlines() == [
+        "--repair corrects one user at a time; name one by --user. Something is found of:",
+        *(f"  {user}" for user in ("u-1", "u-2", "u-3", "u-4")),
+    ]
+    assert before == day.world.everything()
+
+    done = audit("--repair", "--user", "u-1", "--reason", REASON, "--wrong", "balance", "--yes")
+    assert FAILED == done.exit_code, "others are still to be repaired"
+    assert ["repair#u-1"] == sorted({entry[0] for entry in day.entries()} - {entry["reference"] for entry in before["ledger"]})
+    rows = {row["userId"]: row for row in before["credits"]}
+    assert rows["u-2"] == day.world.user_row("u-2")
+    assert (Decimal("998.7"), Decimal("-1.3")) == ((row := day.world.user_row("u-1"))["remaining"], row["posted"])
+
+
+def test_a_repair_of_somebody_of_whom_nothing_is_found_says_so(day: Day) -> None:
+    """Whether or not anything is found of others."""
+    nobody = audit("--repair")
+    assert (MISUSED, True) == (nobody.exit_code, "Nothing is found of anybody." in nobody.stderr)
+    day.remove("job#j-2", 1)
+
+    shown = audit("--repair", "--user", "u-2")
+
+    assert (FINE, "u-2: nothing to post\n") == (shown.exit_code, shown.stdout)
+    assert {"user": "u-2", "planned": [], "left": []} == answer("--repair", "--user", "u-2")
+    assert ["job#j-2"] == [each["reference"] for each in answer("--repair", "--user", "u-1")["planned"]]
+
+
+def test_a_held_balance_that_was_changed_is_taken_back_where_a_person_says_it_is_wrong(day: Day, policy: Path) -> None:
+    """Entries and ``posted`` agree, so nothing but that person can tell. An entry of 0 keeps what moved."""
+    answer("--seal", "--policy", policy)
+    day.change_row("u-2", "ADD remaining :n", n={"N": "250"})
+
+    left = audit("--repair", "--user", "u-2", "--wrong", "posted")
+    done = audit("--repair", "--user", "u-2", "--wrong", "balance", "--reason", REASON, "--yes")
+
+    assert FAILED == left.exit_code
+    assert "u-2: the balance is 1246.8; 996.8 follows: 250 too much" in left.stdout
+    assert "only a person can say whether that is wrong" in left.stdout
+    assert FINE == done.exit_code, done.stdout
+    assert "corrected: repair#u-2, entry 1: 0 for u-2, the balance moved by -250" in done.stdout
+    assert Decimal("996.8") == day.world.user_row("u-2")["remaining"]
+    assert FINE == audit("--verify").exit_code
+
+
+def test_a_held_balance_that_is_no_number_is_left(day: Day, policy: Path) -> None:
+    """Nothing can be added to a text; posting would fail too."""
+    answer("--seal", "--policy", policy)
+    day.change_row("u-2", "SET remaining = :s", s={"S": "996.8"})
+
+    left = audit("--repair", "--user", "u-2", "--wrong", "balance", "--reason", REASON, "--yes")
+
+    assert FAILED == left.exit_code
+    assert "left: u-2: the balance is no number; 996.8 follows" in left.stdout
+
+
 def test_a_corrected_log_explains_itself(day: Day) -> None:
     """``explain --entry`` says what the correction was for."""
     day.change("job#j-4", 1, "SET amount = :n", n={"N": "-0.2"})
-    audit("--repair", "--reason", REASON)
+    audit("--repair", "--user", "u-2", "--reason", REASON, "--yes")
 
     result = CliRunner().invoke(app, ["explain", "--entry", "job#j-4"])
 
@@ -177,7 +256,7 @@ def test_a_corrected_log_explains_itself(day: Day) -> None:
 def test_a_statement_adds_up_after_a_correction(day: Day) -> None:
     """What was corrected without moving the balance stands in it like any entry."""
     day.change("job#j-4", 1, "SET amount = :n", n={"N": "-0.2"})
-    audit("--repair", "--reason", REASON)
+    audit("--repair", "--user", "u-2", "--reason", REASON, "--yes")
 
     result = CliRunner().invoke(app, ["statement", "u-2", "--json"])
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from attrs import evolve, frozen
 
-from engine.audit.repair import Repair, Wrong, repair
+from engine.audit.repair import Repair, Wrong
 from engine.audit.seals import REST
 from tests.audit.conftest import LATER, Day
 from tests.support.events import failed, rendered
 from tests.support.policies import example
+from tests.support.repairs import repair_everybody
 from tests.support.world import DisturbedClient, World
 
 pytestmark = pytest.mark.local_aws
@@ -175,8 +176,8 @@ def named(day: Day) -> list[str]:
 
 
 def repaired(day: Day, wrong: Wrong | None) -> Repair:
-    """Repair what is found."""
-    return repair(day.ledger, REASON, wrong, day.world.deadline(600))
+    """Repair what is found, of one user after the other; each repair does what its rehearsal has shown."""
+    return repair_everybody(day.ledger, REASON, wrong, day.world.deadline(600), is_shown=True)
 
 
 def sums(day: Day) -> dict[str, tuple[Decimal, Decimal]]:
@@ -267,7 +268,7 @@ def test_a_repair_that_dies_on_the_way_is_finished_by_the_next(day: Day, calls: 
 
     client = DisturbedClient(day.world.client, die)
     with pytest.raises(KeyboardInterrupt):
-        repair(evolve(day.ledger, client=client), REASON, None, day.world.deadline(600))
+        repair_everybody(evolve(day.ledger, client=client), REASON, None, day.world.deadline(600))
     assert ["job#j-4"] == [deviation.reference for deviation in day.verify().open]
 
     assert repaired(day, None).after.is_clean

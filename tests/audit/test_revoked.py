@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from engine.audit.repair import repair
 from engine.cli.app import app
 from engine.policy import parse_policy
 from tests.audit.conftest import Day
 from tests.support.events import event
+from tests.support.repairs import repair_everybody
 
 pytestmark = pytest.mark.local_aws
 
@@ -90,7 +90,7 @@ def test_a_revoke_whose_amount_was_changed_is_put_right(day: Day) -> None:
     day.change("grant#pi-1", 2, "SET amount = :amount", amount={"N": "-3"})
     assert ["grant#pi-1"] == [fault.reference for fault in day.audit().faults]
 
-    repaired = repair(day.ledger, "ticket 4711", None, day.world.deadline(600))
+    repaired = repair_everybody(day.ledger, "ticket 4711", None, day.world.deadline(600))
 
     assert [("grant#pi-1", Decimal(-27))] == [(each.reference, each.amount) for each in repaired.corrections]
     assert ((), ()) == (repaired.after.drifts, repaired.after.faults)

@@ -12,7 +12,6 @@ from attrs import evolve
 
 from engine.audit import seals
 from engine.audit.check import check_books
-from engine.audit.repair import repair
 from engine.audit.seals import REST, Damage, Sealer, sealed_entry
 from engine.ledger.audits import Line
 from engine.ledger.dynamodb.attributes import encode_item
@@ -23,6 +22,7 @@ from engine.ledger.store import Tables
 from tests.audit.conftest import LATER, Day
 from tests.support.clock import START
 from tests.support.events import rendered
+from tests.support.repairs import repair_everybody
 from tests.support.world import DisturbedClient
 
 pytestmark = pytest.mark.local_aws
@@ -121,7 +121,7 @@ def test_what_was_sealed_in_the_first_form_is_compared_as_ever(old_day: Day) -> 
 
     assert [("job#j-4", 1), ("job#j-7", 2)] == [(found.reference, found.seal) for found in old_day.verify().deviations]
     assert [False, True] == [found.facts_are_sealed for found in old_day.verify().deviations]
-    assert repair(old_day.ledger, "ticket 7", None, old_day.world.deadline(60)).after.is_clean
+    assert repair_everybody(old_day.ledger, "ticket 7", None, old_day.world.deadline(60)).after.is_clean
     assert () == old_day.verify().open
 
 

@@ -33,7 +33,7 @@ from tests.support.failing_runs import (
 from tests.support.model_server import KEY
 from tests.support.roles import roles_of
 from tests.support.slow_database import slow_database
-from tests.support.stack import explained, flag_item, give, put_job, rendered, renew_containers, set_key
+from tests.support.stack import adjusted_item, explained, flag_item, give, put_job, rendered, renew_containers, set_key
 from tests.support.watch import Watch
 from tools.deployment import Deployment, wait_until
 from tools.local_aws import LocalAwsError
@@ -467,6 +467,23 @@ def a_flag_that_nothing_explains(stack: Deployment, watch: Watch) -> Iterator[No
 
 
 @contextmanager
+def many_credits_that_people_have_given(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Six hundred given and six hundred taken where a thousand are allowed; the stream tells of both. Then quiet days."""
+    user, _ = new(stack)
+    for amount in ("600", "-600"):
+        stack.dynamodb.put_item(TableName=stack.tables.ledger, Item=adjusted_item(user, amount, datetime.now(UTC)))
+    wait_until(lambda: counted(stack, user) == 2, "the stream has told of both")
+    yield
+    watch.let_pass(watch.alarm.range)
+
+
+def counted(stack: Deployment, user: str) -> int:
+    """Return how many corrections of a user the function has counted."""
+    lines = [json.loads(line) for line in stack.log_lines(stack.explain_function) if '"message": "corrected"' in line]
+    return sum(f"adjust#{user}-" in reference for line in lines for reference in line["references"])
+
+
+@contextmanager
 def no_event_at_all(stack: Deployment, watch: Watch) -> Iterator[None]:
     """Hours pass. Then one comes."""
     yield
@@ -508,6 +525,7 @@ CAUSES: Mapping[str, Cause] = {
     "ExplanationFallbacksAlarm": many_anomalies_without_the_model,
     "UnexplainedEntriesAlarm": an_entry_that_got_no_words,
     "NoCatchUpAlarm": no_run_at_all,
+    "AdjustedCreditsAlarm": many_credits_that_people_have_given,
 }
 """The reason of each alarm: there within the ``with``, gone behind it."""
 

@@ -9,139 +9,41 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from attrs import define, field
 from botocore.exceptions import ClientError
-from typer.testing import CliRunner
 
 from engine.audit.seals import REST
-from engine.cli.app import app
 from engine.domain.instants import posting_text
-from engine.ledger.store import Tables
-from tests.conftest import started
-from tests.support.as_aws import DEFAULTS, translated
-from tests.support.events import rendered
-from tests.support.roles import as_list, reduced
-from tools.local_aws import ACCOUNT, REGION, LocalAws, create_tables, run_local_aws, tables_environment
-from tools.template import load, resources
-from tools.translate import resolved
-
-Document = dict[str, Any]
-
-TABLES = Tables("Jobs-its", "Credits-its", "Ledger-its", "State-dev", "Seals-its")
-QUEUES = FAILED, UNDELIVERED = "credit-reconciler-dev-failed-events", "credit-reconciler-dev-undelivered-events"
-STACK = "cc"
-"""What the translated template is a stack of."""
+from tests.support.roles import reduced
+from tests.support.staff import (
+    FAILED,
+    POLICY_TEXT,
+    STACK,
+    TABLES,
+    Staff,
+    permissions_of,
+    policy_document,
+    staff_with,
+)
+from tools.local_aws import ACCOUNT
+from tools.template import load
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-STATEMENTS = resources(None, "AWS::IAM::ManagedPolicy")["OperatorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-PERMISSIONS = sorted((each["Sid"], action) for each in STATEMENTS if "Sid" in each for action in as_list(each["Action"]))
-
-
-def policy(key: str = "") -> Document:
-    """Return the template's policy, of a stack with the tables and queues of this test."""
-    parameters = {
-        **DEFAULTS,
-        "ExistingJobsTable": TABLES.jobs, "ExistingCreditsTable": TABLES.credits, "ExistingLedgerTable": TABLES.ledger,
-        "ExistingSealsTable": TABLES.seals or "", "KmsKeyArn": key,
-    }  # fmt: skip
-    (whole,) = translated([(load(), parameters)])
-    made = resolved(whole, parameters)["Resources"]["OperatorPolicy"]["Properties"]["PolicyDocument"]
-    document: Document = json.loads(json.dumps(made).replace("eu-west-1:123456789012", f"{REGION}:{ACCOUNT}"))
-    return document
-
-
-@define
-class Desk:
-    """A ledger that is looked after by somebody with OperatorPolicy, and what its owner does beside."""
-
-    aws: LocalAws
-    folder: Path
-    document: Document
-    owner: Any = field(init=False)
-    iam: Any = field(init=False)
-    number: int = 0
-
-    def __attrs_post_init__(self) -> None:
-        self.owner, self.iam = self.aws.client("dynamodb"), self.aws.client("iam")
-
-    def make_stack(self) -> None:
-        """Make a stack whose outputs name the tables."""
-        names = {"Jobs": TABLES.jobs, "Credits": TABLES.credits, "Ledger": TABLES.ledger, "State": TABLES.state}
-        outputs = {f"{kind}TableName": {"Value": name} for kind, name in names.items()}
-        template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}, "Outputs": outputs}
-        formation = self.aws.client("cloudformation")
-        formation.create_stack(StackName=STACK, TemplateBody=json.dumps(template))
-        formation.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-        formation.close()
-
-    def put(self, document: Document) -> None:
-        """Let the role have this policy."""
-        self.iam.put_role_policy(RoleName="operator", PolicyName="it", PolicyDocument=json.dumps(document))
-
-    def credentials(self) -> dict[str, str]:
-        """Return the variables with which a command has the role's rights."""
-        sts = self.aws.client("sts")
-        got = sts.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/operator", RoleSessionName="somebody")["Credentials"]
-        sts.close()
-        return {
-            "AWS_ACCESS_KEY_ID": got["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": got["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": got["SessionToken"],
-        }
-
-    def run(self, *command: str) -> str:
-        """Run the command with the role's rights, and return all that it says."""
-        environment = {**self.aws.environment(), **tables_environment(TABLES), **self.credentials()}
-        result = CliRunner().invoke(app, list(command), env=environment)
-        return f"{result.output}\n{result.exception}"
-
-    def event(self) -> dict[str, Any]:
-        """Return an event of a job and a user of its own, who has a hundred credits."""
-        self.number += 1
-        user, job = f"u-{self.number}", f"j-{self.number}"
-        self.owner.put_item(TableName=TABLES.credits, Item={"userId": {"S": user}, "remaining": {"N": "100"}})
-        return rendered(job, userId=user)
-
-    def policy_file(self) -> str:
-        """Return the file of a policy."""
-        path = self.folder / "policy.yaml"
-        path.write_text(POLICY_TEXT)
-        return str(path)
-
-
-POLICY_TEXT = (Path(__file__).parents[2] / "policies" / "video.yaml").read_text()
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """Return a local AWS that enforces IAM, with tables, two queues and a role that has the policy."""
-    folder = tmp_path_factory.mktemp("operator")
-    with started(run_local_aws(folder, enforce_iam=True)) as aws:
-        desk = Desk(aws, folder, policy())
-        create_tables(desk.owner, TABLES)
-        sqs = aws.client("sqs")
-        for queue in QUEUES:
-            sqs.create_queue(QueueName=queue)
-        sqs.close()
-        account = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
-        desk.make_stack()
-        trust = json.dumps({"Version": "2012-10-17", "Statement": [account]})
-        desk.iam.create_role(RoleName="operator", AssumeRolePolicyDocument=trust)
-        desk.put(desk.document)
-        yield desk
-        desk.owner.close()
-        desk.iam.close()
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staff]:
+    """Return a local AWS that enforces IAM, and who runs the command there."""
+    with staff_with(tmp_path_factory.mktemp("operator"), "operator", "OperatorPolicy") as staff:
+        yield staff
 
 
 # --- the command, and what it needs ---------------------------------------------------------------------------------------
 
 
-def a_replay(desk: Desk) -> str:
+def a_replay(desk: Staff) -> str:
     """One debit: entry, balance and mark in one transaction."""
     event = desk.event()
     file = desk.folder / f"{event['detail']['jobId']}.jsonl"
@@ -149,7 +51,7 @@ def a_replay(desk: Desk) -> str:
     return desk.run("replay", str(file), "--policy", desk.policy_file(), "--verbose")
 
 
-def a_replay_of_events_that_name_only_their_jobs(desk: Desk) -> str:
+def a_replay_of_events_that_name_only_their_jobs(desk: Staff) -> str:
     """Their users are read from the rows of the jobs, all together."""
     events = [desk.event(), desk.event()]
     for event in events:
@@ -162,7 +64,7 @@ def a_replay_of_events_that_name_only_their_jobs(desk: Desk) -> str:
     return desk.run("replay", str(file), "--policy", str(policy), "--workers", "1", "--verbose")
 
 
-def a_scan(desk: Desk) -> str:
+def a_scan(desk: Staff) -> str:
     """Charges a job whose event was lost, and renews the baselines."""
     detail = desk.event()["detail"]
     row = {"jobId": detail["jobId"], "userId": detail["userId"], "status": "completed", "model": "veo-3"}
@@ -172,30 +74,30 @@ def a_scan(desk: Desk) -> str:
     return desk.run("scan", "--policy", desk.policy_file(), "--segments", "1", "--json", "--verbose")
 
 
-def a_statement(desk: Desk) -> str:
+def a_statement(desk: Staff) -> str:
     """Reads a user's entries by the index, and the balance."""
     a_replay(desk)
     return desk.run("statement", f"u-{desk.number}")
 
 
-def an_entry_explained(desk: Desk) -> str:
+def an_entry_explained(desk: Staff) -> str:
     """Reads a job's log."""
     a_replay(desk)
     return desk.run("explain", "--entry", f"job#j-{desk.number}")
 
 
-def a_statement_of_a_stack(desk: Desk) -> str:
+def a_statement_of_a_stack(desk: Staff) -> str:
     """Reads the names of the tables from the stack's outputs."""
     a_replay(desk)
     return desk.run("statement", f"u-{desk.number}", "--stack", STACK)
 
 
-def an_audit(desk: Desk) -> str:
+def an_audit(desk: Staff) -> str:
     """Reads all entries and all balances."""
     return desk.run("audit")
 
 
-def an_audit_that_seals_and_verifies(desk: Desk) -> str:
+def an_audit_that_seals_and_verifies(desk: Staff) -> str:
     """There is an entry that has rested long enough; what was sealed is held against what is there."""
     a_replay(desk)
     rested = posting_text(datetime.now(UTC) - REST - timedelta(milliseconds=1))
@@ -208,7 +110,7 @@ def an_audit_that_seals_and_verifies(desk: Desk) -> str:
     return desk.run("audit", "--seal", "--verify")
 
 
-def dead_letters(desk: Desk) -> str:
+def dead_letters(desk: Staff) -> str:
     """Lists a letter, replays it, and removes it."""
     sqs = desk.aws.client("sqs")
     url = sqs.get_queue_url(QueueName=FAILED)["QueueUrl"]
@@ -221,7 +123,7 @@ def dead_letters(desk: Desk) -> str:
     return f"{listed}\n{replayed}\nleft: {left['ApproximateNumberOfMessages']}"
 
 
-def an_unmark(desk: Desk) -> str:
+def an_unmark(desk: Staff) -> str:
     """Takes the mark off a job: its entry was posted since the restore."""
     detail = desk.event()["detail"]
     row = {"jobId": detail["jobId"], "userId": detail["userId"], "status": "completed", "model": "veo-3"}
@@ -234,7 +136,7 @@ def an_unmark(desk: Desk) -> str:
     return f"{said}\nmarked: {marked}"
 
 
-Check = Callable[[Desk], str]
+Check = Callable[[Staff], str]
 
 CHECKS: Mapping[tuple[str, str], Check] = {
     ("AppendToTheLedger", "dynamodb:PutItem"): a_replay,
@@ -278,11 +180,11 @@ SAYS_NO_REASON = {("KeepBaselines", "dynamodb:GetItem"): '"baselines": "unreadab
 
 def test_each_permission_has_a_check_that_misses_it() -> None:
     """And no line is left of one that is gone."""
-    assert sorted(CHECKS) == PERMISSIONS
+    assert sorted(CHECKS) == permissions_of("OperatorPolicy")
 
 
 @pytest.mark.parametrize("check", sorted({check for _, _, check in MISSED}, key=lambda check: check.__name__))
-def test_the_command_works_with_the_policy(desk: Desk, check: Check) -> None:
+def test_the_command_works_with_the_policy(desk: Staff, check: Check) -> None:
     """Nothing is refused, and what was asked for was done."""
     said = check(desk)
 
@@ -294,7 +196,7 @@ def test_the_command_works_with_the_policy(desk: Desk, check: Check) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sid", "action", "check"), MISSED)
-def test_no_permission_is_spare(desk: Desk, sid: str, action: str, check: Check) -> None:
+def test_no_permission_is_spare(desk: Staff, sid: str, action: str, check: Check) -> None:
     """Without it the check is refused, by its name; with it again it is done."""
     desk.put(reduced(desk.document, sid, action))
     try:
@@ -345,14 +247,10 @@ DENIALS: tuple[tuple[str, str, Mapping[str, Any], str], ...] = (
 
 @pytest.mark.parametrize(("service", "operation", "parameters", "why"), DENIALS, ids=lambda part: str(part)[:40])
 def test_what_an_operator_has_no_business_with_is_refused(
-    desk: Desk, service: str, operation: str, parameters: Mapping[str, Any], why: str
+    desk: Staff, service: str, operation: str, parameters: Mapping[str, Any], why: str
 ) -> None:
     """With the credentials of the role, by whatever tool."""
-    rights = desk.credentials()
-    session = boto3.Session(
-        rights["AWS_ACCESS_KEY_ID"], rights["AWS_SECRET_ACCESS_KEY"], rights["AWS_SESSION_TOKEN"], region_name=REGION
-    )
-    client = session.client(service, endpoint_url=desk.aws.endpoint)
+    client = desk.session().client(service, endpoint_url=desk.aws.endpoint)
     queue = f"{desk.aws.endpoint}/{ACCOUNT}/{FAILED}"
     given = {name: queue if value == "{queue}" else value for name, value in parameters.items()}
 
@@ -365,16 +263,18 @@ def test_what_an_operator_has_no_business_with_is_refused(
 def test_entries_and_balances_move_in_transactions_alone() -> None:
     """No tool that writes a single item can move a credit."""
     in_a_transaction = {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": "TransactWriteItems"}}
-    statements = {each["Sid"]: each for each in policy()["Statement"]}
+    statements = {each["Sid"]: each for each in policy_document("OperatorPolicy")["Statement"]}
 
     assert in_a_transaction == statements["AppendToTheLedger"]["Condition"] == statements["MoveBalances"]["Condition"]
 
 
 def test_a_key_of_ones_own_is_used_through_tables_and_queues_alone() -> None:
     """One statement more; without a key there is none."""
-    without = policy()["Statement"]
+    without = policy_document("OperatorPolicy")["Statement"]
 
-    assert ["kms:Decrypt"] == [each["Action"] for each in policy(KEY)["Statement"] if each not in without]
+    assert ["kms:Decrypt"] == [
+        each["Action"] for each in policy_document("OperatorPolicy", KEY)["Statement"] if each not in without
+    ]
 
 
 def test_its_arn_is_an_output() -> None:

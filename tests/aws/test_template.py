@@ -9,14 +9,16 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 
+from engine.anomalies.corrections import CREDITS, tell_corrections
 from engine.anomalies.explain.bus import EXPLAINED
 from engine.anomalies.explain.run import METRICS as EXPLAIN_METRICS
 from engine.anomalies.explain.run import STORE_SECONDS, TOGETHER_MAX
 from engine.domain.anomaly import Anomaly, Sample
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Outcome
-from engine.domain.entry import Entry, EntryType
+from engine.domain.entry import Correction, Entry, EntryType
 from engine.domain.entry_types import METRICS
 from engine.domain.envelope import OWN_SOURCE, Envelope, Source
 from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
@@ -208,23 +210,41 @@ def test_what_explains_may_add_an_explanation_to_an_entry_and_nothing_else() -> 
 
 MAPPING = RESOURCES["FlaggedEntries"]["Properties"]
 
+ENTRY = Entry(
+    reference="job#j", job="j", sequence=1, user="u", type=EntryType.DEBIT, amount=Decimal(-1), occurred_at=NOON,
+    rule="r", policy="p", facts=Facts(), cost=Decimal(1), money=Money(), source=Source.EVENT,
+)  # fmt: skip
+
+
+FLAGGED, ADJUSTED = {"anomalies": (Anomaly("costs-over-50"),)}, {"source": Source.COMMAND, "type": EntryType.ADJUST}
+
 
 @pytest.mark.parametrize(
-    ("kind", "anomalies", "is_taken"),
-    [("INSERT", 1, True), ("INSERT", 3, True), ("INSERT", 0, False), ("MODIFY", 1, False), ("REMOVE", 1, False)],
+    ("kind", "changes", "is_taken"),
+    [
+        ("INSERT", FLAGGED, True),
+        ("INSERT", {"anomalies": (Anomaly("costs-over-50"),) * 3}, True),
+        ("INSERT", {}, False),
+        ("MODIFY", FLAGGED, False),
+        ("REMOVE", FLAGGED, False),
+        ("INSERT", ADJUSTED, True),
+        ("INSERT", ADJUSTED | FLAGGED, True),
+        ("INSERT", ADJUSTED | {"type": EntryType.REPRICE}, True),
+        ("INSERT", ADJUSTED | {"type": EntryType.VOID}, False),
+        ("INSERT", ADJUSTED | {"source": Source.REPAIR}, False),
+        ("MODIFY", ADJUSTED, False),
+    ],
 )
-def test_the_stream_hands_over_new_entries_with_anomalies(kind: str, anomalies: int, *, is_taken: bool) -> None:
-    """By the filter, which is an event pattern like any other; an explanation that is stored wakes nobody."""
-    (entry_filter,) = MAPPING["FilterCriteria"]["Filters"]
-    entry = Entry(
-        reference="job#j", job="j", sequence=1, user="u", type=EntryType.DEBIT, amount=Decimal(-1), occurred_at=NOON,
-        rule="r", policy="p", facts=Facts(), cost=Decimal(1), money=Money(), source=Source.EVENT,
-        anomalies=(Anomaly("costs-over-50"),) * anomalies,
-    )  # fmt: skip
-
+def test_the_stream_hands_over_what_is_flagged_and_what_people_have_corrected(
+    kind: str, changes: dict[str, Any], *, is_taken: bool
+) -> None:
+    """New entries, by filters that are event patterns like any other; an explanation that is stored wakes nobody."""
+    entry = evolve(ENTRY, **changes)
     record = {"eventName": kind, "dynamodb": {"NewImage": item_of(entry, NOON)}}
 
-    assert is_taken is compile_pattern(json.loads(entry_filter["Pattern"]))(record)
+    assert is_taken is any(
+        compile_pattern(json.loads(each["Pattern"]))(record) for each in MAPPING["FilterCriteria"]["Filters"]
+    )
 
 
 def test_the_stream_never_stands_behind_one_record() -> None:
@@ -494,6 +514,7 @@ def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
         "ScansCapped",
         RETURNED,
         *EXPLAIN_METRICS,
+        *CREDITS.values(),
     } == shown
     assert len(widgets) == len({(widget["x"], widget["y"]) for widget in widgets})
 
@@ -542,11 +563,7 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
         for metric_filter in resources(TEMPLATE, "AWS::Logs::MetricFilter").values()
         for transformation in metric_filter["Properties"]["MetricTransformations"]
     }
-    entry = Entry(
-        reference="job#j", job="j", sequence=1, user="u", type=EntryType.DEBIT, amount=Decimal(-1), occurred_at=NOON,
-        rule="r", policy="p", facts=Facts(), cost=Decimal(1), money=Money(), source=Source.SCAN,
-        samples=(Sample("charge.amount by detail.model", "veo-3", Decimal(1)),),
-    )  # fmt: skip
+    entry = evolve(ENTRY, source=Source.SCAN, samples=(Sample("charge.amount by detail.model", "veo-3", Decimal(1)),))
     assessment = Assessment(reference="job#j", job="j", user="u", at=NOON, rule="r", fact=Facts(), source=Source.SCAN)
     lines: list[str] = []
     telemetry = Telemetry(lines.append, Clock())
@@ -557,6 +574,7 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     telemetry.renewed({})
     telemetry.scanned({}, is_capped=True)
     telemetry.audit_unfinished({}, is_out_of_time=True)
+    tell_corrections([evolve(ENTRY, **ADJUSTED, correction=Correction("a mistake", "ann"))], telemetry)
     own = settled_metrics(Report(None, Outcome.DEBITED, assessment, entry)).keys()
     own |= {key for line in lines for key in json.loads(line)} | set(EXPLAIN_METRICS)
 

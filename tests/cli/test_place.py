@@ -26,16 +26,20 @@ from engine.ledger.store import Tables
 from engine.reconcile.wiring import READ_SECONDS_MAX
 from tests.support.events import rendered
 from tests.support.world import World
+from tools.environments import ROOT
 from tools.local_aws import REGION, LocalAws, table_names, tables_environment
 from tools.template import load, table_schemas
 
 FINE, FAILED, MISUSED = 0, 1, 2
+
+VIDEO = ROOT / "policies" / "video.yaml"
 
 QUEUE = ("--queue", "no-such-queue")
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "statement": ("statement", "u-1"),
     "job": ("job", "j-1"),
+    "look-back": ("look-back", "--policy", str(VIDEO)),
     "explain": ("explain", "--entry", "job#j-1"),
     "replay": ("replay", "{events}"),
     "scan": ("scan",),

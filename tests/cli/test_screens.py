@@ -18,14 +18,18 @@ from typer.testing import CliRunner
 from engine.cli.app import app
 from engine.ledger.dynamodb.attributes import encode_item
 from engine.ledger.store import Tables
+from engine.policy import load_policy
 from tests.support.events import failed, rendered
 from tests.support.policies import EXAMPLE
 from tests.support.world import World
+from tools.environments import ROOT
 from tools.local_aws import LocalAws, tables_environment
 
 USER, OTHER = "3f2c8a51-9d1e-4c0a-8f37-5b0a6a1d2e4f", "b7d9e0c2-1a3b-4d5e-9f60-718293a4b5c6"
 JOB, LONG_JOB = "0c8f7b1e-6a5d-4e3c-9b2a-10fedcba9876", f"render-{'0123456789abcdef' * 3}-01234567"
 SPACED = "job of a film of nineteen minutes, by night"
+
+VIDEO = ROOT / "policies" / "video.yaml"
 
 Command = Callable[[World, Path], tuple[list[str], list[str]]]
 """Prepares what a command finds, and returns its words and the names that it has to show whole."""
@@ -53,6 +57,15 @@ def a_job(world: World, _: Path) -> tuple[list[str], list[str]]:
 def a_job_that_nobody_knows(world: World, _: Path) -> tuple[list[str], list[str]]:
     """Where was looked is named."""
     return ["job", LONG_JOB], [LONG_JOB, world.tables.jobs, world.tables.ledger]
+
+
+def a_look_back(world: World, _: Path) -> tuple[list[str], list[str]]:
+    """Two jobs of one result, with the policy that is shipped."""
+    world.policy = load_policy(VIDEO)
+    world.deliver(
+        *(rendered(job, user=USER, result_url="s3://one", at=at) for job, at in ((JOB, "10:00"), (LONG_JOB, "11:00")))
+    )
+    return ["look-back", "--user", USER, "--policy", str(VIDEO)], [USER, f"job#{LONG_JOB}", f"job#{JOB}", "rendered-twice"]
 
 
 def flagged(world: World, _: Path) -> tuple[list[str], list[str]]:
@@ -141,7 +154,19 @@ def nobody(world: World, _: Path) -> tuple[list[str], list[str]]:
 COMMANDS: Mapping[str, Command] = {
     command.__name__: command
     for command in (
-        *(a_statement, a_period, a_job, a_job_that_nobody_knows, flagged, one_flagged, a_digest, an_audit, a_recount, reasons),
+        *(
+            a_statement,
+            a_period,
+            a_job,
+            a_job_that_nobody_knows,
+            a_look_back,
+            flagged,
+            one_flagged,
+            a_digest,
+            an_audit,
+            a_recount,
+            reasons,
+        ),
         *(a_plan, a_replay, a_scan, a_policy_test, an_unmark, nobody),
     )
 }

@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from engine.audit.statement import Order, statement_of
 from engine.cli.app import app
+from engine.cli.files import UnwritableFileError
 from engine.cli.spreadsheet import csv_text
 from engine.cli.statement import SPREADSHEET
 from engine.cli.statement_page import statement_page
@@ -194,6 +195,14 @@ def test_books_that_do_not_agree_are_told_and_no_customer_gets_a_page(
 def test_what_makes_no_sense_is_wrong_usage(world: World, arguments: tuple[str, ...]) -> None:
     """Before a table is asked."""
     assert MISUSED == reconciler("statement", "u-1", *arguments).exit_code
+
+
+def test_a_page_that_cannot_be_written_is_named(world: World) -> None:
+    """There is no such folder."""
+    result = reconciler("statement", "u-1", "--html", "no-folder/page.html")
+
+    assert isinstance(result.exception, UnwritableFileError)
+    assert "no-folder/page.html: cannot be written: No such file or directory" == str(result.exception)
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------

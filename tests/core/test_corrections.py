@@ -23,7 +23,9 @@ from engine.domain.price import Price
 from engine.policy import parse_policy
 from engine.rating.correct import Word, correct
 from engine.rating.cost import desired_cost
-from tests.support.policies import EXAMPLE
+from tests.support.books import Books
+from tests.support.events import rendered
+from tests.support.policies import EXAMPLE, example
 
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 LATER = AT + timedelta(hours=1)
@@ -164,6 +166,24 @@ def _joined(told: list[Facts]) -> Facts:
     for new in told:
         facts = facts.join(new)
     return facts
+
+
+def test_an_event_is_known_again_whichever_policy_has_priced_it_anew():
+    """Also by one that ignores repeats, though the event was told under one that did not: to remember that moves nothing."""
+    ignores = example(("action: debit\n", "action: debit\n    repeats: ignore\n"), ('default: "0.10"', 'default: "0.01"'))
+    told = rendered("j-1", seconds=8)
+    books = Books(POLICY)
+    books.deliver(told)
+    first = books.entries_of("j-1")[0]
+    anew = tuple(evolve(charge, amount=Decimal("1.5"), revision=1, policy=ignores.identity) for charge in first.facts.charges)
+    log = books.store.read("job#j-1", books.run.deadline)
+    entry = correct(word(Facts(charges=anew), rule="reprice"), log, COVERED, POLICY).entry
+    assert entry is not None
+    books.store.post(entry, Guard.EXISTS, None, books.run.deadline)
+    books.policy = ignores
+
+    assert ["voided", "duplicate"] == books.deliver(told, told)
+    assert Decimal("-1.5") == books.net("j-1")
 
 
 # --- what a person's word makes of a log ------------------------------------------------------------------------------

@@ -224,7 +224,7 @@ def test_each_type_of_an_entry_ends_an_event_in_its_own_way():
         ("refund", "refunded", "Refunds", True, False),
         ("grant", "granted", "Grants", True, False),
         ("revoke", "revoked", "Revokes", True, False),
-        ("adjust", "adjusted", "Adjustments", True, False),
+        ("adjust", "adjusted", "ManualAdjustments", True, False),
         ("reprice", "repriced", "Repricings", True, False),
         ("flag", "flagged", "Flags", False, False),
         ("void", "voided", "Voids", False, False),

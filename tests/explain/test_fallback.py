@@ -25,6 +25,11 @@ FIGURES = (
     ("mads", "86.5"), ("samples", "40"),
 )  # fmt: skip
 
+FALLING = (
+    ("median", "0.3"), ("usual", "0.8"), ("last", "20"), ("first", "job#j-0"), ("since", "2026-01-05T09:00:00Z"),
+    ("of", "charge.amount by detail.model"), ("group", "veo-3"),
+)  # fmt: skip
+
 
 def entry(*anomalies: Anomaly, user: str = "u-1") -> Entry:
     """Return a debit of 70 that is flagged."""
@@ -62,6 +67,24 @@ def entry(*anomalies: Anomaly, user: str = "u-1") -> Entry:
             Anomaly("conflicting-charge", None, (("known", "1"), ("new", "2"))),
             "A debit of 70 credits by debit-rendered is flagged conflicting-charge. Behind it: known 1, new 2.",
             "conflicting-events", "high",
+        ),
+        (
+            Anomaly("burst-of-one-user", None, (("jobs", "21"), ("first", "job#j-0"), ("since", "2026-01-05T09:51:00Z"))),
+            "A debit of 70 credits by debit-rendered is flagged burst-of-one-user. Behind it: 21 jobs say the same since"
+            " 2026-01-05T09:51:00Z, the first of them job#j-0.",
+            "unusual-usage", "low",
+        ),
+        (
+            Anomaly("rendered-twice", None, (("jobs", "2"), ("first", "job#j-0"), ("since", "2026-01-05T09:51:00Z"))),
+            "The same work may be charged twice: job#j-1 says what job#j-0, told of 2026-01-05T09:51:00Z, says, and costs 70"
+            " credits. It is flagged rendered-twice.",
+            "repeated-work", "medium",
+        ),
+        (
+            Anomaly("charges-fall", None, FALLING),
+            "A debit of 70 credits by debit-rendered is flagged charges-fall. Behind it: the last 20 of veo-3 have a median of"
+            " 0.3 where 0.8 is usual, since 2026-01-05T09:00:00Z.",
+            "unusual-usage", "low",
         ),
     ],
 )  # fmt: skip

@@ -69,7 +69,11 @@ def test_a_word_is_completed(editor: Editor, draft: Path, right: str, typed: str
         (CHARGE, "    ", {"repeats"}),
         ("    action: debit\n", "    ", {"repeats"}),
         ("    - effective: 2026-01-01T00:00:00Z\n", "      ", {"by", "until"}),
-        ("unknown_user: refuse\n", "", {"unknown_job", "grants", "clock", "catch_up", "catch_up_ignore", "explain"}),
+        (
+            "unknown_user: refuse\n",
+            "",
+            {"unknown_job", "grants", "clock", "catch_up", "catch_up_ignore", "explain", "adjustments"},
+        ),
     ],
 )
 def test_a_key_is_completed_below_a_line(editor: Editor, draft: Path, above: str, indent: str, offered: set[str]) -> None:

@@ -49,6 +49,12 @@ class Claim:
     expressions: frozenset[str]
     figure: Fraction
     is_percent: bool
+    anew: tuple[int, Fraction] | None = None
+    """Its revision, and what it costs since then: a person has priced it anew."""
+
+    @property
+    def costs(self) -> Fraction:
+        return self.anew[1] if self.anew else self.figure
 
     def of(self, whole: Fraction) -> Fraction:
         return whole * self.figure / 100 if self.is_percent else min(self.figure, whole)

@@ -174,6 +174,7 @@ def case_of(world: World, plan: Plan) -> Case:
         senseless=plan.senseless & told,
         letters=frozenset(document["id"] for document in world.queue.letters),
         may_be_due=frozenset(each.reference for each in tellings if plan.overdraft == "refuse") - read,
+        repricings=world.repricings,
     )
 
 

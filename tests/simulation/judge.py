@@ -16,6 +16,8 @@ from attrs import evolve, frozen
 
 from tests.simulation.claims import Claim, Fact, instant, parts, rule_of, selectors, terms_of, value
 from tests.simulation.oracle import Oracle
+from tests.simulation.repricings import REPRICE, Kept, Repricing, amount_by, kept, price_anew
+from tests.simulation.words import ADJUST, Word, Wrong, of_ids, standing_of, word_of
 
 Entry = Mapping[str, Any]
 Policies = Mapping[str, Mapping[str, Any]]
@@ -48,10 +50,6 @@ class Telling:
         return evolve(self.fact, said={**self.row_said, **self.fact.said})
 
 
-class Wrong(Exception):
-    """The tables say what they must not."""
-
-
 # --- the whole ledger -------------------------------------------------------------------------------------------------
 
 
@@ -67,6 +65,8 @@ class Case:
     senseless: frozenset[str]
     letters: frozenset[str]
     may_be_due: frozenset[str] = frozenset()
+    words: Sequence[Word] = ()
+    repricings: Sequence[Repricing] = ()
 
 
 def judge(case: Case) -> list[str]:
@@ -77,7 +77,7 @@ def judge(case: Case) -> list[str]:
     tellings: dict[str, list[Telling]] = defaultdict(list)
     for telling in case.tellings:
         tellings[telling.reference].append(telling)
-    wrong = [*_of_logs(case, logs, tellings), *_of_users(case)]
+    wrong = [*_of_words(case), *_of_logs(case, logs, tellings), *_of_users(case)]
     wrong += [f"{entry['reference']}: {entry['eventId']} makes no sense, and stands in the ledger" for entry in case.entries
               if entry.get("eventId") in case.senseless]  # fmt: skip
     if case.letters != case.senseless:
@@ -98,6 +98,13 @@ def _of_logs(case: Case, logs: Mapping[str, list[Entry]], tellings: Mapping[str,
             yield f"{reference}: {wrong}"
 
 
+def _of_words(case: Case) -> Iterator[str]:
+    try:
+        yield from of_ids(case.words, case.entries)
+    except Wrong as wrong:
+        yield str(wrong)
+
+
 def _of_net(case: Case, reference: str, log: list[Entry], told: list[Telling]) -> Iterator[str]:
     """Yield what is wrong, whichever way the entries are read: two writings of a row may come to one quantity."""
     wrong: list[str] = []
@@ -111,9 +118,14 @@ def _of_net(case: Case, reference: str, log: list[Entry], told: list[Telling]) -
 
 def _as_read(case: Case, reference: str, log: list[Entry], told: list[Telling], read: Sequence[Reading]) -> Iterator[str]:
     posted, oracle = sum((Fraction(entry["amount"]) for entry in log), Fraction(0)), Oracle()
-    for reading in read:
-        if reading is not None:
+    known = [_kept(oracle)]
+    for entry, reading in zip(log, read, strict=True):
+        if "correction" in entry:
+            hear(oracle, entry, case, known)
+        elif reading is not None:
             oracle.tell(*reading)
+        known.append(_kept(oracle))
+    yield from left_out(reference, log, case, known)
     for telling in told:
         if not (
             is_fine(oracle, telling, case.policies)
@@ -126,11 +138,48 @@ def _as_read(case: Case, reference: str, log: list[Entry], told: list[Telling], 
         yield f"{reference}: its entries come to {float(posted)}; {float(expected)} is right"
 
 
+# --- what people say --------------------------------------------------------------------------------------------------
+
+
+def _kept(oracle: Oracle) -> Kept:
+    return kept(oracle.told["debit"], oracle.told["refund"])
+
+
+def hear(oracle: Oracle, entry: Entry, case: Case, known: Sequence[Kept]) -> None:
+    """Tell the oracle what a person has said; ``known`` are the charges that were kept after each entry before."""
+    if entry["rule"] == ADJUST:
+        word = word_of(case.words, entry)
+        oracle.words += standing_of(word, entry["reference"])
+        return
+    said = next((each for each in case.repricings if is_it_priced_so(each, entry)), None)
+    if entry["rule"] != REPRICE or said is None:
+        raise Wrong(f"entry {entry['sequence']} is a correction that nobody said")
+    if said.is_plan and known[said.read] != known[-1]:
+        raise Wrong(f"plan {said.plan} was applied to it, though a charge had changed since")
+    by_policy = amount_by(case.policies[said.policy], said.policy) if said.policy else None
+    price_anew(oracle.told["debit"], known[said.read], by_policy or (lambda _claim: said.amount or Fraction(0)))
+
+
+def is_it_priced_so(said: Repricing, entry: Entry) -> bool:
+    """Say whether an entry is of this repricing of this job."""
+    correction = entry["correction"]
+    return (said.plan, f"job#{said.job}") == (correction.get("plan") or correction.get("id"), entry["reference"])
+
+
+def left_out(reference: str, log: Sequence[Entry], case: Case, known: Sequence[Kept]) -> Iterator[str]:
+    """Yield each plan that was applied to its end, and left the job out though none of its charges had changed."""
+    applied = {entry["correction"].get("plan") for entry in log if "correction" in entry}
+    for said in case.repricings:
+        was_applied = f"job#{said.job}" == reference and said.ended is not None
+        if was_applied and said.plan not in applied and known[said.read] == known[said.ended or 0]:
+            yield f"{reference}: plan {said.plan} has left it out, though none of its charges had changed"
+
+
 # --- what entries tell ------------------------------------------------------------------------------------------------
 
 
 type Reading = tuple[Fact, Mapping[str, Any], str, Mapping[str, str]] | None
-"""What an entry tells the oracle: a fact, the policy and its name, what the job's row said. None for no more than a flag."""
+"""What an entry tells the oracle: a fact, the policy and its name, what the job's row said. None for a flag, and a word."""
 
 READINGS_MAX = 64
 
@@ -140,7 +189,7 @@ def readings(entry: Entry, told: Sequence[Telling], policies: Policies) -> list[
     if (policy := policies.get(entry["policy"])) is None:
         raise Wrong(f"an entry names policy {entry['policy']}, which was never deployed")
     rule = next((rule for rule in policy["rules"] if rule["name"] == entry["rule"] and rule["action"] != "flag"), None)
-    if rule is None:  # a rule that only flags, or a look back
+    if rule is None or "correction" in entry:  # a rule that only flags, a look back, or what a person says
         return [None]
     found: dict[tuple[tuple[str, str], ...], Reading] = {}
     for telling in told:
@@ -174,10 +223,11 @@ def is_it(telling: Telling, entry: Entry, rule: Mapping[str, Any]) -> bool:
 def is_priced_so(entry: Entry, terms: Mapping[str, Any], books: Mapping[str, Any], said: Mapping[str, str]) -> bool:
     """Say whether an entry shows the quantities that were said, and the rate that the plan in the job's row selects."""
     shown = entry.get("price", {})
-    for part, kept in zip(parts(terms), shown.get("components", [{**shown, "quantity": entry.get("quantity")}]), strict=True):
-        if "quantity" in part and value(part["quantity"], said) != Fraction(kept["quantity"]):
+    components = shown.get("components", [{**shown, "quantity": entry.get("quantity")}])
+    for part, each in zip(parts(terms), components, strict=True):
+        if "quantity" in part and value(part["quantity"], said) != Fraction(each["quantity"]):
             return False
-        if "row.plan" in selectors(part, books) and (kept["unit"] == "gold") is not (said.get("row.plan") == "gold"):
+        if "row.plan" in selectors(part, books) and (each["unit"] == "gold") is not (said.get("row.plan") == "gold"):
             return False
     return True
 

@@ -1,6 +1,6 @@
 """What one log must come to by the rules of the design alone, in fractions: a page, and none of it the engine's.
 
-A fact keeps what its first telling made of it, under the policy of that day (claims.py).
+What a telling comes to by itself stands in claims.py, what people say in words.py and repricings.py.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import Any
 from attrs import Factory, define, evolve
 
 from tests.simulation.claims import Claim, Fact, claim_of, rounded
+from tests.simulation.words import Word, standing
 
 
 @define
 class Oracle:
-    """All that was told on a log, each in the words of its first telling. Charges, refunds, grants and revokes are apart."""
+    """All that was told on a log, each in the words of its first telling, by what it is; beside it what people said."""
 
     told: dict[str, list[Claim]] = Factory(lambda: {"debit": [], "refund": [], "grant": [], "revoke": []})
+    words: list[Word] = Factory(list)
 
     def tell(self, fact: Fact, policy: Mapping[str, Any], name: str, row: Mapping[str, str]) -> None:
         """Take down what is told under the policy of this name, while the job's row says ``row``."""
@@ -39,10 +41,9 @@ class Oracle:
 
     def is_one(self, old: Claim, new: Claim, latest: Any) -> bool:
         """Say whether the new claim is the old one, told again."""
-        fact, at, action = new.fact, old.fact.at, new.rule["action"]
+        fact, at, action, is_edited = new.fact, old.fact.at, new.rule["action"], old.policy != new.policy
         if not (old.is_said_by(fact) and old.reads_as(new)):
             return False
-        is_edited = old.policy != new.policy
         if action == "debit" and (old.once or new.once):
             is_repeat = old.expressions == new.expressions and old.fact.kind == fact.kind
             is_told = is_edited and (old.once or at == latest) and (at == fact.at or is_repeat)
@@ -60,8 +61,8 @@ class Oracle:
     def charge(self) -> Claim | None:
         """The latest charge counts, of one instant the smallest; a weak one while nothing has a time of its own."""
         has_own_time = any(not claim.fact.weak for claim in (*self.told["debit"], *self.told["refund"]))
-        charges = [claim for claim in self.told["debit"] if not (claim.fact.weak and has_own_time)]
-        return max(charges, key=lambda claim: (claim.fact.at, -claim.figure), default=None)
+        charges = (claim for claim in self.told["debit"] if not (claim.fact.weak and has_own_time))
+        return max(charges, key=lambda claim: (claim.fact.at, -claim.costs), default=None)
 
     def net(self) -> Fraction:
         """The sum that the log's entries must have; a debit is negative."""
@@ -72,9 +73,9 @@ class Oracle:
                 latest[series] = max(latest.get(series, (claim.fact.at, Fraction(0))), (claim.fact.at, claim.of(granted)))
             return rounded(max(granted - sum(taken for _, taken in latest.values()), Fraction(0)))
         if (charge := self.charge()) is None:
-            return Fraction(0)
+            return standing(word for word in self.words if not word.job)
         in_time = [back for back in self.told["refund"] if back.is_in_time(charge.fact.at)]
         in_time = [back for back in in_time if not back.fact.weak] or in_time
         last = max((back.fact.at for back in in_time), default=None)
-        back = max((back.of(charge.figure) for back in in_time if back.fact.at == last), default=Fraction(0))
-        return -min(charge.figure, rounded(charge.figure - back))
+        back = max((back.of(charge.costs) for back in in_time if back.fact.at == last), default=Fraction(0))
+        return -max(min(charge.costs, rounded(charge.costs - back)) - standing(self.words), Fraction(0))

@@ -12,7 +12,8 @@ from unittest.mock import patch
 import pytest
 
 from engine.audit import books, seals
-from engine.audit.repair import Repairer, Wrong, repair
+from engine.audit.repair import Wrong, repair
+from engine.audit.repairer import Repairer
 from engine.domain.envelope import Source
 from engine.ledger.dynamodb.audits import DynamoAuditStore
 from tests.simulation.history import play
@@ -145,12 +146,12 @@ def test_known_an_entry_is_slipped_in_unseen_while_another_is_dated_out_of_the_s
 
 
 def test_known_a_forged_gift_is_paid_where_a_person_says_that_the_balance_is_wrong(hands: Hands) -> None:
-    """Entries and balance disagree, and the answer holds for every user at once: the forger has 500 credits more."""
+    """Entries and balance disagree, and a person believes the entries: the forger has 500 credits more."""
     spot = one(hands, "is_sealed", "moves")
     before = hands.rows()[spot.user]
     forged(hands, spot, 500)
 
-    repair(hands.ledger, "the balances are wrong", Wrong.BALANCE, hands.ledger.clock.deadline(600))
+    repair(hands.ledger, spot.user, "the balances are wrong", Wrong.BALANCE, hands.ledger.clock.deadline(600))
 
     assert (before[0] + 500, before[1] + 500) == hands.rows()[spot.user]
 
@@ -182,6 +183,6 @@ def moved_by_the_event_of_what_is_gone(seed: int) -> set[Decimal]:
         return set()
     assert {spot.amount} == nets_at_other_prices(after, spot)
     after.hands.remove(spot.item)
-    repair(after.hands.ledger, "it is gone", None, after.hands.ledger.clock.deadline(600))
+    repair(after.hands.ledger, spot.user, "it is gone", None, after.hands.ledger.clock.deadline(600))
     assert spot.amount == after.hands.nets()[spot.reference]
     return {net - spot.amount for net in nets_at_other_prices(after, spot)} - {Decimal(0)}

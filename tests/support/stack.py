@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from engine.domain.entry import Entry, EntryType
+from engine.domain.entry import Correction, Entry, EntryType
 from engine.domain.envelope import Source
+from engine.domain.fact import Adjustment
 from engine.domain.facts import Facts
 from engine.domain.money import Money
 from engine.ledger.dynamodb.postings import item_of
@@ -130,5 +131,17 @@ def flag_item(user: str, at: datetime) -> dict[str, Any]:
     entry = Entry(
         reference=f"job#{job}", job=job, sequence=1, user=user, type=EntryType.FLAG, amount=Decimal(0), occurred_at=at,
         rule="flag-of-a-test", policy="test", facts=Facts(), cost=Decimal(0), money=Money(), source=Source.EVENT,
+    )  # fmt: skip
+    return item_of(entry, at)
+
+
+def adjusted_item(user: str, amount: str, at: datetime) -> dict[str, Any]:
+    """Return the entry by which a person has adjusted a user, posted at an instant."""
+    name = f"{user}-{uuid.uuid4().hex[:12]}"
+    told = Adjustment(name, Decimal(amount), at)
+    entry = Entry(
+        reference=f"adjust#{name}", job=None, sequence=1, user=user, type=EntryType.ADJUST, amount=told.amount, occurred_at=at,
+        rule="adjust", policy="test", facts=Facts(adjustments=(told,)), cost=told.amount.copy_negate(), money=Money(),
+        source=Source.COMMAND, correction=Correction("a mistake", "arn:aws:iam::111122223333:user/ann", name),
     )  # fmt: skip
     return item_of(entry, at)

@@ -19,6 +19,7 @@ from engine.anomalies.explain.texts import cleaned
 LIKELY_CAUSES = (
     "unusual-usage",
     "policy-limit",
+    "repeated-work",
     "insufficient-balance",
     "unknown-user",
     "conflicting-events",

@@ -31,11 +31,15 @@ CAUSES: Mapping[str, str] = {
     CLOSE_CALL: "conflicting-events",
     OVERDRAFT: "insufficient-balance",
 }
-"""What the engine's own anomalies come from, the worst first. A policy's own are unusual usage if measured, else a limit."""
+"""What the engine's own anomalies come from, the worst first.
+
+A policy's own are unusual usage if measured or counted, else a limit. A second job that says the same is repeated work.
+"""
 
 CHECKS: Mapping[str, str] = {
     "unusual-usage": "Compare the quantity with the job's own row and with what this user usually renders.",
     "policy-limit": "See whether the job's row agrees with the event, and whether the limit still fits what is sold.",
+    "repeated-work": "Compare both jobs by reconciler job: where the work was done once, give one charge back.",
     "insufficient-balance": "See what the user has bought, and why the application lets work begin that no balance covers.",
     "unknown-user": "See why work was done for a user who has no row in Credits.",
     "conflicting-events": "Compare the two events of this reference: the producer has told two different things.",
@@ -48,10 +52,18 @@ CHECKS: Mapping[str, str] = {
 """What to look at first, by the likely cause."""
 
 SEVERE = {"unknown-user", "conflicting-events"}
+MATTERS = {"insufficient-balance", "repeated-work"}
 FAR_MADS = 20
 """So many spreads from what is usual are no chance."""
 
 FIGURES_CHARACTERS_MAX = 40
+NAME_CHARACTERS_MAX = 80
+"""As much is said of the name of another log: a shorter part of it nobody could look for."""
+
+MEASURED = {"value", "group", "median", "mads", "samples"}
+COUNTED = {"jobs", "first", "since"}
+"""The figures of a frequency: how many jobs say the same, and the first of them."""
+FALLEN = {"median", "usual", "last", "group", "since"}
 ENDS_A_SENTENCE = re.compile(r"[.!?]+(?=\s|$)")
 
 
@@ -64,7 +76,9 @@ def explained_by_rules(entry: Entry) -> Judgement:
 def summary_of(entry: Entry) -> str:
     """Return two sentences: what was flagged and for what, and the figures behind it."""
     names = ", ".join(anomaly.name for anomaly in entry.anomalies)
-    what = f"A {entry.type.value} of {abs(entry.amount):f} credits by {_word(entry.rule)} is flagged {names}."
+    what = f"{_subject(entry)} is flagged {names}."
+    if is_repeated_work(entry):
+        return escaped(cleaned(_repeated(entry, names), SUMMARY_CHARACTERS_MAX))
     figures = "; ".join(dict.fromkeys(_figures(anomaly) for anomaly in entry.anomalies if anomaly.figures))
     said = f"{what} Behind it: {figures}." if figures else what
     return escaped(cleaned(said, SUMMARY_CHARACTERS_MAX))
@@ -76,14 +90,31 @@ def likely_cause(entry: Entry) -> str:
     for name, cause in CAUSES.items():
         if name in names:
             return cause
-    return "unusual-usage" if any("mads" in dict(anomaly.figures) for anomaly in entry.anomalies) else "policy-limit"
+    if is_repeated_work(entry):
+        return "repeated-work"
+    return "unusual-usage" if any(map(_is_of_many, entry.anomalies)) else "policy-limit"
+
+
+def is_repeated_work(entry: Entry) -> bool:
+    """Say whether a look back has found that another job says what this one says, and this one is charged all the same."""
+    return entry.cost > 0 and any(_is_second(anomaly) for anomaly in entry.anomalies)
+
+
+def _is_second(anomaly: Anomaly) -> bool:
+    said = dict(anomaly.figures)
+    return said.keys() == COUNTED and said["jobs"] == "2"
+
+
+def _is_of_many(anomaly: Anomaly) -> bool:
+    said = dict(anomaly.figures).keys()
+    return "mads" in said or said == COUNTED or said >= FALLEN
 
 
 def severity_of(entry: Entry, cause: str) -> str:
     """Return how much it matters: what cannot be, or is very far from what is usual, most."""
     if cause in SEVERE or any(_is_far(anomaly) for anomaly in entry.anomalies):
         return "high"
-    return "medium" if cause == "insufficient-balance" or len(entry.anomalies) > 1 else "low"
+    return "medium" if cause in MATTERS or len(entry.anomalies) > 1 else "low"
 
 
 def check_of(cause: str) -> str:
@@ -100,7 +131,14 @@ def _is_far(anomaly: Anomaly) -> bool:
 
 def _figures(anomaly: Anomaly) -> str:
     said = dict(anomaly.figures)
-    if {"value", "group", "median", "mads", "samples"} <= said.keys():
+    if said.keys() == COUNTED:
+        return (
+            f"{_word(said['jobs'])} jobs say the same since {_word(said['since'])}, the first of them {_name(said['first'])}"
+        )
+    if said.keys() >= FALLEN:
+        last = f"the last {_word(said['last'])} of {_word(said['group'])} have a median of {_word(said['median'])}"
+        return f"{last} where {_word(said['usual'])} is usual, since {_word(said['since'])}"
+    if said.keys() >= MEASURED:
         figures = {name: _word(text) for name, text in said.items()}
         return (
             f"{figures['value']} where {figures['group']} has a median of {figures['median']}"
@@ -109,8 +147,29 @@ def _figures(anomaly: Anomaly) -> str:
     return ", ".join(f"{_word(name)} {_word(text)}" for name, text in anomaly.figures)
 
 
-def _word(text: str) -> str:
+def _subject(entry: Entry) -> str:
+    """Return what is flagged: the entry, or the job, where a look back has put the flag behind all of its entries."""
+    if entry.rule in {anomaly.name for anomaly in entry.anomalies}:
+        return _name(entry.reference)
+    return f"A {entry.type.value} of {abs(entry.amount):f} credits by {_word(entry.rule)}"
+
+
+def _repeated(entry: Entry, names: str) -> str:
+    """Return what a second charge of the same work is, with both jobs and what the second costs."""
+    said = next(dict(anomaly.figures) for anomaly in entry.anomalies if _is_second(anomaly))
+    first = f"{_name(said['first'])}, told of {_word(said['since'])}"
+    return (
+        f"The same work may be charged twice: {_name(entry.reference)} says what {first}, says,"
+        f" and costs {entry.cost:f} credits. It is flagged {names}."
+    )
+
+
+def _name(reference: str) -> str:
+    return _word(reference, NAME_CHARACTERS_MAX)
+
+
+def _word(text: str, characters_max: int = FIGURES_CHARACTERS_MAX) -> str:
     """Return a text of an event as a part of a sentence, which it cannot end, and without an address."""
     if ADDRESS.search(text):
         return "(an address)"
-    return ENDS_A_SENTENCE.sub("", cleaned(text, FIGURES_CHARACTERS_MAX))
+    return ENDS_A_SENTENCE.sub("", cleaned(text, characters_max))

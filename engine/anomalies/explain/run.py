@@ -1,4 +1,4 @@
-"""One batch of flagged entries: told apart, asked about together, explained each, stored, told. It raises nothing.
+"""One batch of entries: told apart, the flagged ones asked about together, explained each, stored, told. It raises nothing.
 
 Whatever happens to the model, each entry gets an explanation. Whatever a record is, the stream goes on: what is no entry is
 told and passed by; only what the table did not take comes back.
@@ -6,11 +6,12 @@ told and passed by; only what the table did not take comes back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import Factory, define, field, frozen
 
+from engine.anomalies.corrections import tell_corrections
 from engine.anomalies.explain.answer import Explanation, Judgement
 from engine.anomalies.explain.background import Background
 from engine.anomalies.explain.brief import Names, brief
@@ -96,16 +97,21 @@ class Explainer:
         return self.background.explanations
 
     def batch(self, records: Sequence[Any], deadline: Deadline) -> list[str]:
-        """Explain a batch of the Ledger's stream, and return the sequence numbers of the records that must come again."""
+        """Explain a batch of the Ledger's stream, and return the sequence numbers of the records that must come again.
+
+        What people have corrected is counted.
+        """
         batch = BatchResult()
         readable = [record for raw in records if (record := self._read(raw)) is not None]
-        open_ones = [record for record in readable if self._is_open(record, batch, deadline)]
+        flagged = (record for record in readable if record.entry.anomalies)
+        open_ones = [record for record in flagged if self._is_open(record, batch, deadline)]
         for start in range(0, len(open_ones), TOGETHER_MAX):
             part = open_ones[start : start + TOGETHER_MAX]
             explanations = self.explain([record.entry for record in part], deadline)
             for record, explanation in zip(part, explanations, strict=True):
                 self._store(record, explanation, batch, deadline)
             self._tell(batch)
+        tell_corrections(settled_of(readable, batch.failures), self.telemetry)
         return batch.failures
 
     def explain(self, entries: Sequence[Entry], deadline: Deadline) -> list[Explanation]:
@@ -125,7 +131,7 @@ class Explainer:
     # --- reading ---
 
     def _read(self, raw: Any) -> Record | None:
-        """Return the flagged entry that a record has put into the Ledger, or None for anything else."""
+        """Return the entry that a record has put into the Ledger, or None for anything else."""
         try:
             inserted = self.explanations.inserted(raw)
             if inserted is None:
@@ -136,7 +142,7 @@ class Explainer:
             fields = {"problem": f"a record of the stream is no entry: {type(error).__name__}"}
             self.telemetry.noted("unexplained", fields, {SKIPPED: 1}, is_wrong=True)
             return None
-        return record if record.entry.anomalies else None
+        return record
 
     def _is_open(self, record: Record, batch: BatchResult, deadline: Deadline) -> bool:
         """Say whether the entry still waits for words: a record that comes again asks nobody again."""
@@ -227,6 +233,14 @@ class Explainer:
         if untold:
             fields = {"problem": f"stored, but the event bus did not take them: {problem}", "untold": untold}
             self.telemetry.noted("untold", fields, {UNTOLD: untold}, is_wrong=True)
+
+
+def settled_of(records: Sequence[Record], failures: Collection[str]) -> Iterator[Entry]:
+    """Yield the entries that do not come again: the stream goes on at the first one that does, with all behind it."""
+    for record in records:
+        if record.sequence_number in failures:
+            return
+        yield record.entry
 
 
 def alike(entry: Entry) -> Alike:

@@ -164,7 +164,7 @@ class DynamoAuditStore:
         for item in items(self.client.scan, request, deadline):
             yield credit_of(item["userId"]["S"], item)
 
-    # --- corrections ---
+    # --- repairs ---
 
     def append(self, entry: Entry, deadline: Deadline) -> bool:
         """Append an entry that moves no balance. False where its sequence is taken: somebody was faster."""
@@ -204,6 +204,10 @@ class DynamoAuditStore:
         except Cancelled:
             return False
         return True
+
+    def audited(self, entry: Entry) -> AuditedEntry:
+        """Return an entry as audits would see it, were it appended now."""
+        return AuditedItem(item_of(entry, self.clock.now()))
 
     # --- seals ---
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from engine.ledger.audits import AuditStore
     from engine.ledger.corrections import CorrectionStore
     from engine.ledger.explanations import ExplanationStore
+    from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
 
 SAMPLED_PAGES_MAX = 300
@@ -300,6 +301,12 @@ class DynamoStore:
         from engine.ledger.dynamodb.explanations import DynamoExplanationStore  # noqa: PLC0415  the same
 
         return DynamoExplanationStore(self.client, self.tables)
+
+    def logs(self) -> LogStore:
+        """Return the entries as they are stored, many at once."""
+        from engine.ledger.dynamodb.logs import DynamoLogStore  # noqa: PLC0415  the same
+
+        return DynamoLogStore(self.client, self.tables)
 
     def corrections(self) -> CorrectionStore:
         """Return what posts the corrections of people, and keeps their proposals."""

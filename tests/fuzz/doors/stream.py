@@ -91,6 +91,7 @@ names = st.sampled_from(
         "source",
         "quantity",
         "resolution",
+        "correction",
         "explanation",
         "new",
     ]

@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Any
 from engine.anomalies.look_back import look_back
 from engine.audit.repair import repair
 from engine.cli.dead_letters import settle
-from engine.domain.errors import LedgerError
 from engine.reconcile.dead_letters import Letter, read_letter
 from engine.reconcile.give_up import RECEIVES
 from engine.runtime.clock import Deadline
-from tests.simulation.faults import Caller, Killed
+from tests.simulation.faults import Caller
+from tests.simulation.world.deeds import PERSON_SECONDS, tried
 from tests.simulation.world.explaining import BATCH_MAX, PER_HOUR
 from tests.simulation.world.plan import Document, Round, Step
+from tests.simulation.world.pricing import price_by_hand
 
 if TYPE_CHECKING:
     from tests.simulation.world.play import World
 
 EXPLAIN_SECONDS = (12.0, 60.0, 60.0)
 """How long the platform lets the function that explains live; the shortest is over before its model has answered."""
-
-PERSON_SECONDS = 600.0
-"""Who types a command waits."""
 
 
 def explain(world: World, step: Step) -> None:
@@ -66,7 +64,7 @@ def mend(world: World, step: Step) -> None:
     caller = world.caller(step)
     caller.ends_at = float("inf")
     ledger, deadline = world.reconciler(caller).ledger, caller.clock().deadline(PERSON_SECONDS)
-    done = tried(world, "a repair", lambda: repair(ledger, "nothing is wrong", None, deadline))
+    done = tried(world, "a repair", lambda: repair(ledger, "u-nobody", "nothing is wrong", None, deadline))
     if done is None:
         return
     world.count["repair that came to its end"] += 1
@@ -105,24 +103,6 @@ def letter_of(document: Document, chance: Random) -> Letter:
     return read_letter({**said, "Body": json.dumps(body)}, "letters")
 
 
-def tried[T](world: World, what: str, act: Callable[[], T]) -> T | None:
-    """Let an act come to its end; None where it was killed, or the database was not there."""
-    try:
-        said = act()
-    except Killed:
-        world.tell(f"{what}: killed")
-        world.count["killed at other work"] += 1
-        return None
-    except LedgerError as error:
-        world.tell(f"{what}: {type(error).__name__}: {error}")
-        return None
-    except Exception as error:  # noqa: BLE001  nothing else may ever come out of it
-        world.wrong.append(f"{what} raised {type(error).__name__}: {error}")
-        return None
-    world.tell(f"{what}: done")
-    return said
-
-
 def _until_the_end(caller: Caller) -> Deadline:
     return caller.clock().deadline(caller.ends_at - caller.timeline.steady - 0.5)
 
@@ -131,7 +111,13 @@ def _patience(caller: Caller) -> Callable[[], Deadline]:
     return lambda: caller.clock().deadline(30.0)
 
 
-ACTS: Mapping[str, Callable[[World, Step], None]] = {"explain": explain, "look": look, "mend": mend, "resend": resend}
+ACTS: Mapping[str, Callable[[World, Step], None]] = {
+    "explain": explain,
+    "look": look,
+    "mend": mend,
+    "resend": resend,
+    "price_by_hand": price_by_hand,
+}
 """By the kind of their step."""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from attrs import Factory, define, evolve, field, frozen
 
 from engine.audit.books import Audit, audit
-from engine.audit.repair import Repair, RepairRefused, Wrong, repair
+from engine.audit.repair import Repair, RepairRefused, Wrong
 from engine.audit.seals import Damage, Sealer
 from engine.domain.envelope import Source
 from engine.domain.errors import EventError, LedgerError
@@ -32,6 +32,7 @@ from tests.simulation.world.play import World
 from tests.simulation.world.strict import TABLES, FaultyClient
 from tests.simulation.world.telling import Counting
 from tests.simulation.world.terms import document_of, policy_of
+from tests.support.repairs import repair_everybody
 
 SHARE = 0.12
 """So many histories end with damage: what it costs is worth more seeds."""
@@ -180,12 +181,12 @@ class Aftermath:
     # --- repairing ---
 
     def mend(self, rows: dict[str, Any], nets: dict[str, Decimal]) -> None:
-        """Repair, killed on the way or not; a second time nothing is to be done. Then all events are sent again."""
+        """Repair, killed before or not, what a rehearsal shows; twice is once. Then all events come again."""
         before = self.hands.items("ledger")
         wrong = next((each.kind.wrong for each in self.planted if each.kind.wrong), None)
         if self.chance.random() < 0.5:
             self._disturbed(wrong)
-        done = self._repaired(wrong)
+        done = self._repaired(wrong, is_shown=True)
         again = self._repaired(wrong)
         if again.corrections:
             self.wrong.append(f"a second repair corrects {again.corrections}")
@@ -199,9 +200,9 @@ class Aftermath:
         self.send_again(is_good=all(each.kind.mended is Mended.RIGHT for each in self.planted))
         self._compare(rows, nets, corrected)
 
-    def _repaired(self, wrong: Wrong | None, ledger: DynamoStore | None = None) -> Repair:
+    def _repaired(self, wrong: Wrong | None, ledger: DynamoStore | None = None, *, is_shown: bool = False) -> Repair:
         ledger = ledger or self.hands.ledger
-        return repair(ledger, "found by the judge", wrong, ledger.clock.deadline(6000))
+        return repair_everybody(ledger, "found by the judge", wrong, ledger.clock.deadline(6000), is_shown=is_shown)
 
     def _disturbed(self, wrong: Wrong | None) -> None:
         """Repair with faults and kills, while another user buys credits."""

@@ -33,6 +33,7 @@ from tests.simulation.faults import (
     FaultyStore,
     Killed,
 )
+from tests.simulation.repricings import Repricing
 from tests.simulation.world.actors import ACTS
 from tests.simulation.world.crew import UNASKED, Crew
 from tests.simulation.world.explaining import ExplainDesk
@@ -95,6 +96,7 @@ class World:
     lines: list[str] = Factory(list)
     """What happened, for the story."""
     wrong: list[str] = Factory(list)
+    repricings: list[Repricing] = Factory(list)
     calls: int = 0
     is_calm: bool = False
     reach: Callable[[Any, Caller], Any] = FaultyStore

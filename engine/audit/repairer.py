@@ -1,0 +1,322 @@
+"""Makes the corrections of a repair: entries that are added, of one user at a time.
+
+Each names the entry that it corrects, its reason, and what was found there; found twice, it is corrected once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
+from enum import StrEnum
+from functools import partial
+
+from attrs import frozen
+
+from engine.audit.balances import BalanceDrift
+from engine.audit.books import Audit, Drift, look_again, total
+from engine.audit.check import balance_problem
+from engine.audit.growing_log import BY_LOG, GrowingLog, RepairRefused, earlier, has_gone_on
+from engine.audit.logs import Fault, faults, posted, settled
+from engine.audit.seals import CORRECTED, NOT_YET, Damage, Deviation, Verification
+from engine.domain.anomaly import Anomaly
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Source
+from engine.domain.fact_kinds import moving_type
+from engine.domain.facts import NOTHING_KNOWN, Facts
+from engine.domain.money import EXACT, ZERO, Money
+from engine.domain.references import JOB, REPAIR
+from engine.ledger.audits import AuditedEntry, AuditStore, Credit
+from engine.runtime.clock import Deadline
+
+RULE = "repair"
+"""What stands for rule and policy in a correcting entry."""
+
+
+class Wrong(StrEnum):
+    """What is wrong where a user's entries and row disagree, and every log follows. Nothing in the tables can tell."""
+
+    BALANCE = "balance"
+    """The row: ``remaining`` and ``posted`` had moved without an entry, or one went without them. Both move to the entries.
+
+    An entry that is gone comes back when its event is sent again.
+    """
+    POSTED = "posted"
+    """``posted`` alone, as by an edit of it, or a row that was written whole: the balance stays."""
+    ENTRIES = "entries"
+    """The entries, as by one that was put there: an entry of the difference is added, and the row stays."""
+
+
+@frozen
+class Correction:
+    """An entry that was added, why, and by how much the balance moved with it."""
+
+    reference: str
+    sequence: int
+    user: str
+    amount: Decimal
+    moved: Decimal
+    problem: str
+
+
+@frozen
+class Repairer:
+    """Makes the corrections of one repair, of one ``user``. ``reason`` stands in each of them."""
+
+    store: AuditStore
+    user: str
+    reason: str
+    deadline: Deadline
+
+    # --- what a seal proves ---
+
+    def sealed(self, verified: Verification) -> Iterator[Correction]:
+        """Count back what was done to sealed entries of the user's logs, whomever else these name."""
+        damaged: dict[str | None, set[int | None]] = defaultdict(set)
+        for deviation in verified.deviations:
+            if not deviation.facts_are_sealed:
+                damaged[deviation.reference].add(deviation.sequence)
+        countable = [deviation for deviation in verified.open if can_be_counted_back(deviation)]
+        references = dict.fromkeys(str(deviation.reference) for deviation in countable)
+        own = [each for each in references if self.user in users_of(self.store, each, verified, self.deadline)]
+        for reference in own:
+            deviations = [deviation for deviation in countable if deviation.reference == reference]
+            log = GrowingLog(self.store, reference, self.deadline)
+            is_made_up_for = has_gone_on(log.entries, deviations)
+            for deviation in deviations:
+                yield from self._count_back(log, deviation, damaged[reference], is_made_up_for=is_made_up_for)
+
+    def _count_back(
+        self, log: GrowingLog, deviation: Deviation, damaged: set[int | None], *, is_made_up_for: bool
+    ) -> Iterator[Correction]:
+        """Take back what stands there for its user, then give what was sealed to whom it was sealed for."""
+        sealed, found = deviation.sealed, deviation.found
+        done = {"entry": str(deviation.sequence), "found": deviation.digest, "damage": deviation.damage.value}
+        if found is not None and self._came_late(deviation, str(found.user)):
+            problem = f"{deviation.problem}, and the balance moved with it: it came late"
+            yield self._append(log, str(found.user), ZERO, problem=problem, figures=done, damaged=())
+            return
+        steps = [(str(found.user), EXACT.minus(found.moved))] if found is not None else []
+        steps += earlier(log.entries, deviation.sequence)
+        steps += [(sealed.user, sealed.amount)] if sealed is not None else []
+        merged = list(_merged(steps))
+        if is_made_up_for:
+            problem = f"{deviation.problem}; an entry that came later has made up for it, and the balance moved with that one"
+            yield self._append(log, merged[-1][0], ZERO, problem=problem, figures=done, damaged=damaged)
+            return
+        for number, (user, amount) in enumerate(merged, start=1):
+            is_done = number == len(merged)  # by the last one: whoever dies before it is counted back again
+            figures = done if is_done else {"entry": done["entry"], "damage": NOT_YET}
+            yield self._append(log, user, amount, problem=deviation.problem, figures=figures, damaged=damaged)
+
+    def _came_late(self, deviation: Deviation, user: str) -> bool:
+        """Say whether an entry behind a seal was posted and only dated long before: then the books agree with it."""
+        return deviation.damage is Damage.ADDED and look_again(self.store, user, self.deadline) is None
+
+    # --- what the rest of a log proves ---
+
+    def logs(self, found: Audit) -> Iterator[Correction]:
+        """Correct logs by what two of three agree on: the entries' amounts, what they say of the cost, and the balance."""
+        drift = next((drift for drift in found.drifts if drift.user == self.user), None)
+        logs = self._faulty(found.faults)
+        missing = {name: EXACT.subtract(settled(log.lines), posted(log.lines)) for name, log in logs.items()}
+        surplus = None if self.user in found.busy else _surplus(drift)
+        if surplus is None:
+            return
+        if EXACT.add(surplus, total(missing.values())) != ZERO:
+            if surplus != ZERO:
+                return  # amounts, costs and balance tell three stories
+            missing = dict.fromkeys(missing, ZERO)  # what they say of the cost is wrong
+        for reference, amount in missing.items():
+            log = logs[reference]
+            fault = faults(log.lines)[0]
+            figures = {"entry": str(fault.sequence), "damage": BY_LOG}
+            yield self._append(log, self.user, amount, problem=fault.problem, figures=figures, damaged={fault.sequence})
+
+    def _faulty(self, found: Sequence[Fault]) -> dict[str, GrowingLog]:
+        """Return the user's logs that are still faulty; not those that name others as well."""
+        logs: dict[str, GrowingLog] = {}
+        for reference in dict.fromkeys(fault.reference for fault in found):
+            log = GrowingLog(self.store, reference, self.deadline)
+            if faults(log.lines) and {line.user for line in log.lines} == {self.user}:
+                logs[reference] = log
+        return logs
+
+    def _append(
+        self,
+        log: GrowingLog,
+        user: str,
+        amount: Decimal,
+        *,
+        problem: str,
+        figures: Mapping[str, str],
+        damaged: Collection[int | None],
+    ) -> Correction:
+        """Append a correcting entry, and before it one that moves nothing in the first place, where that is free.
+
+        What the ``damaged`` entries know is not believed; it comes back with the events. What a seal proves to be known stays
+        known, so that an event that comes again keeps its price, whatever the policy says by now.
+        """
+        if log.has_no_first:
+            log.append(self._in_first_place(log, user, problem=problem, figures=figures))
+        entry = self._entry(
+            reference=log.reference,
+            sequence=log.next,
+            user=user,
+            amount=amount,
+            cost=EXACT.minus(EXACT.add(posted(log.lines), amount)),
+            facts=_known([each for each in log.entries if each.line.sequence not in damaged]),
+            figures=figures,
+            problem=problem,
+        )
+        log.append(entry)
+        return Correction(log.reference, entry.sequence, user, amount, ZERO, problem)
+
+    def _in_first_place(self, log: GrowingLog, user: str, *, problem: str, figures: Mapping[str, str]) -> Entry:
+        """Return what fills the first place, so that no event takes it for new. It does not say yet that all is corrected."""
+        return self._entry(
+            reference=log.reference,
+            sequence=1,
+            user=user,
+            amount=ZERO,
+            cost=ZERO,
+            facts=NOTHING_KNOWN,
+            figures={"entry": figures["entry"], "damage": NOT_YET},
+            problem=problem,
+        )
+
+    # --- the balance ---
+
+    def balances(self, found: Audit, wrong: Wrong | None) -> Iterator[tuple[str, Callable[[], Correction] | None]]:
+        """Yield what is wrong with the user's row, and what corrects it; None where a person has to say more."""
+        for drift in (each for each in found.drifts if each.user == self.user):
+            problem = f"{drift.user}: {_drift(drift)}; only a person can say what is wrong"
+            is_said = wrong is not None and (wrong is not Wrong.ENTRIES or drift.posted is not None)
+            yield problem, partial(self.balance, drift, wrong) if wrong is not None and is_said else None
+        for held in (each for each in found.balances if each.user == self.user):
+            problem = f"{balance_problem(held)}; only a person can say whether that is wrong"
+            yield problem, partial(self.held, held) if wrong is Wrong.BALANCE and held.by is not None else None
+
+    def held(self, drift: BalanceDrift) -> Correction:
+        """Move a balance back to what follows from the ledger. An entry of 0 keeps by how much."""
+        seen, by = self.store.credit(drift.user, self.deadline), drift.by or ZERO
+        if seen.remaining != drift.remaining:
+            raise RepairRefused(f"{drift.user}: its row has changed meanwhile; repair again")
+        figures = {"balance": _shown(drift.remaining), "follows": f"{drift.expected:f}", "moved": f"{EXACT.minus(by):f}"}
+        problem = balance_problem(drift)
+        return self._append_of_row(seen, seen.posted or ZERO, ZERO, moved=EXACT.minus(by), figures=figures, problem=problem)
+
+    def balance(self, drift: Drift, wrong: Wrong) -> Correction:
+        """Let the user's row and the entries say the same."""
+        seen = self.store.credit(drift.user, self.deadline)
+        if seen.posted != drift.posted:
+            raise RepairRefused(f"{drift.user}: its row has changed meanwhile; repair again")
+        difference = EXACT.subtract(drift.ledger, seen.posted or ZERO)
+        amount = EXACT.minus(difference) if wrong is Wrong.ENTRIES else ZERO
+        moved = difference if wrong is Wrong.BALANCE else ZERO
+        figures = {"entries": f"{drift.ledger:f}", "posted": _shown(seen.posted), "moved": f"{moved:f}"}
+        says = EXACT.add(drift.ledger, amount)
+        return self._append_of_row(seen, says, amount, moved=moved, figures=figures, problem=_drift(drift))
+
+    def _append_of_row(
+        self, seen: Credit, says: Decimal, amount: Decimal, *, moved: Decimal, figures: Mapping[str, str], problem: str
+    ) -> Correction:
+        """Append an entry to the log of the user's row, which ``says`` now what was posted; its balance is ``moved``."""
+        reference = f"{REPAIR}{seen.user}"
+        log = [entry.line for entry in self.store.log(reference, self.deadline)]
+        entry = self._entry(
+            reference=reference,
+            sequence=len(log) + 1,
+            user=seen.user,
+            amount=amount,
+            cost=EXACT.minus(EXACT.add(posted(log), amount)),
+            facts=NOTHING_KNOWN,
+            figures=figures,
+            problem=problem,
+        )
+        if not self.store.append_with_posted(entry, seen, says, moved, self.deadline):
+            raise RepairRefused(f"{seen.user}: its row has changed meanwhile; repair again")
+        return Correction(reference, entry.sequence, seen.user, amount, moved, problem)
+
+    def _entry(
+        self,
+        *,
+        reference: str,
+        sequence: int,
+        user: str,
+        amount: Decimal,
+        cost: Decimal,
+        facts: Facts,
+        figures: Mapping[str, str],
+        problem: str,
+    ) -> Entry:
+        return Entry(
+            reference=reference,
+            job=reference.removeprefix(JOB) if reference.startswith(JOB) else None,
+            sequence=sequence,
+            user=user,
+            type=_type(reference, amount),
+            amount=amount,
+            occurred_at=self.store.clock.now(),
+            rule=RULE,
+            policy=RULE,
+            facts=facts,
+            cost=cost,
+            money=Money(),
+            source=Source.REPAIR,
+            anomalies=(Anomaly(CORRECTED, f"{self.reason} ({problem})", tuple(sorted(figures.items()))),),
+        )
+
+
+NOBODY: str | None = None
+"""Whose an entry without a user is, and whom damage of the seals themselves names."""
+
+
+def users_in(deviation: Deviation) -> set[str | None]:
+    """Return whom a deviation names: whose the entry was, and whose it is now."""
+    named: set[str | None] = {each.user for each in (deviation.sealed, deviation.found) if each is not None}
+    return (named - {NOBODY}) or {NOBODY}
+
+
+def users_of(store: AuditStore, reference: str, verified: Verification, deadline: Deadline) -> set[str | None]:
+    """Return whom a log names, or did when it was sealed."""
+    sealed = (users_in(deviation) for deviation in verified.open if deviation.reference == reference)
+    return {entry.line.user for entry in store.log(reference, deadline)}.union(*sealed)
+
+
+def can_be_counted_back(deviation: Deviation) -> bool:
+    """Not what was done to seals; and of an entry without a user nothing can be taken back from anybody."""
+    return deviation.reference is not None and (deviation.found is None or deviation.found.user is not None)
+
+
+def _merged(steps: list[tuple[str, Decimal]]) -> Iterator[tuple[str, Decimal]]:
+    """Yield the sum for each user; the last one named, to whom the entry belongs, comes last."""
+    sums: dict[str, Decimal] = {}
+    for user, amount in steps:
+        sums[user] = EXACT.add(sums.pop(user, ZERO), amount)
+    yield from sums.items()
+
+
+def _known(entries: Sequence[AuditedEntry]) -> Facts:
+    """Return what the newest entry that can be read knows of the job."""
+    readable = (facts for entry in reversed(entries) if (facts := entry.facts) is not None)
+    return next(readable, NOTHING_KNOWN)
+
+
+def _type(reference: str, amount: Decimal) -> EntryType:
+    return moving_type(reference, amount) if amount else EntryType.FLAG
+
+
+def _surplus(drift: Drift | None) -> Decimal | None:
+    """Return by how much the entries exceed what was posted; None where that is no number."""
+    if drift is None:
+        return ZERO
+    return None if drift.posted is None else EXACT.subtract(drift.ledger, drift.posted)
+
+
+def _drift(drift: Drift) -> str:
+    return f"the entries add up to {drift.ledger:f}, Credits says {_shown(drift.posted)}"
+
+
+def _shown(number: Decimal | None) -> str:
+    return "no number" if number is None else f"{number:f}"

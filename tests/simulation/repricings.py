@@ -1,0 +1,67 @@
+"""Charges that people price anew, by the rules of the design alone; none of it the engine's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from attrs import evolve, frozen
+
+from tests.simulation.claims import NAMES, Claim, claim_of, rule_of
+
+REPRICE = "reprice"
+"""The rule that an entry names whose charges were priced anew."""
+
+Kept = tuple[tuple[int, Claim], ...]
+"""The charges of a log that are kept at a moment, each by its place among all that were told."""
+
+
+@frozen
+class Repricing:
+    """The charges that one job had after ``read`` entries, priced anew by ``policy`` (its name) or all at ``amount``."""
+
+    plan: str
+    job: str
+    read: int
+    policy: str = ""
+    amount: Fraction | None = None
+    is_plan: bool = True
+    """A plan leaves a job out whose charges have changed since; a word of the moment is told whatever was told meanwhile."""
+    ended: int | None = None
+    """So many entries the log had when the plan was applied to its end."""
+
+
+def kept(debits: Sequence[Claim], others: Iterable[Claim]) -> Kept:
+    """The charges of the latest instant, and of what is sent again the first; weak ones if nothing has a time of its own."""
+    weak = all(claim.fact.weak for claim in (*debits, *others))
+    told = [(place, claim) for place, claim in enumerate(debits) if claim.fact.weak == weak]
+    latest = max((claim.fact.at for _, claim in told if not claim.once), default=None)
+    return tuple((place, claim) for place, claim in told if claim.once or claim.fact.at == latest)
+
+
+def price_anew(debits: list[Claim], known: Kept, amount_of: Callable[[Claim], Fraction]) -> None:
+    """Tell every charge that was known with a revision more. The highest counts, of equal ones the smaller amount."""
+    for place, claim in known:
+        anew = ((claim.anew or (0,))[0] + 1, amount_of(claim))
+        debits[place] = evolve(debits[place], anew=max((debits[place].anew or (0, Fraction(0)), anew), key=_counts))
+
+
+def _counts(anew: tuple[int, Fraction]) -> tuple[int, Fraction]:
+    return anew[0], -anew[1]
+
+
+def amount_by(policy: Mapping[str, Any], name: str) -> Callable[[Claim], Fraction]:
+    """What another policy makes of a charge, from what was kept of it."""
+    return lambda claim: claim_of(claim.fact, policy, name, claim.row).figure
+
+
+def is_answered(claim: Claim, policy: Mapping[str, Any]) -> bool:
+    """Whether the rule has kept its name, and asks nothing but what was kept of the charge."""
+    if rule_of(claim.fact.kind, policy)["name"] != claim.rule["name"]:
+        return False
+    try:
+        asked = claim_of(claim.fact, policy, "", claim.row).expressions
+    except KeyError:  # of a row that was never there
+        return False
+    return {*NAMES.findall(str(asked))} <= {*NAMES.findall(str(claim.expressions))}
