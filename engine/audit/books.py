@@ -16,6 +16,7 @@ from decimal import Decimal
 from attrs import Factory, define, evolve, field, frozen
 
 from engine.audit.balances import BalanceDrift, BalanceKeeper, HeldBalances
+from engine.audit.claims import Claims
 from engine.audit.logs import Fault, faults
 from engine.audit.seals import Sealer
 from engine.domain.errors import TimeIsUp
@@ -122,7 +123,10 @@ def audit_of(
         users=len(users),
         net=total(books.sums.values()),
         drifts=tuple(look for _, look in looks if isinstance(look, Drift)),
-        faults=tuple(fault for log in sorted(books.suspects) for fault in faults_now(store, log, deadline)),
+        faults=(
+            *(fault for log in sorted(books.suspects) for fault in faults_now(store, log, deadline)),
+            *books.claims.faults(store, deadline),
+        ),
         busy=tuple(user for user, look in looks if look is BUSY),
         unexplained=books.unexplained,
         held=keeper.look(rows, {user for user, look in looks if look is not None}) if keeper is not None else None,
@@ -144,6 +148,7 @@ class Books:
     count: int = 0
     sums: dict[str, Decimal] = field(factory=lambda: defaultdict(lambda: ZERO))
     suspects: set[str] = Factory(set)
+    claims: Claims = Factory(Claims)
     unexplained: int = 0
     _unexplained_since: str = field(init=False)
     _unexplained_until: str = field(init=False)
@@ -159,6 +164,7 @@ class Books:
         check_time(self.deadline)
         for entry in self.store.entries(self.deadline):
             self._take(entry.line)
+            self.claims.take(entry)
             self.unexplained += self._lacks_words(entry)
             if self.sealer:
                 self.sealer.take(entry)

@@ -19,11 +19,15 @@ from engine.ledger.audits import Line
 
 @frozen
 class Fault:
-    """What does not follow in a log, and where: ``sequence`` is the entry's, or of the one that is missing."""
+    """What does not follow in a log, and where: ``sequence`` is the entry's, or of the one that is missing.
+
+    ``claim`` is the log that claims the id of an adjustment, or should, where one of the two is missing.
+    """
 
     reference: str
     sequence: int
     problem: str
+    claim: str = ""
 
 
 @frozen

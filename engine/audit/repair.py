@@ -3,7 +3,7 @@
 First the entries, then the balance::
 
     sealed      what a seal proves to have been changed, removed or slipped in is counted back
-    logs        what the rest of a log and the balance agree on, against one entry
+    logs        what the rest of a log and the balance agree on, against one entry; ids of adjustments that are not claimed
     balances    last, and only if a person says what is wrong: nothing in the tables can tell
 
 The first two move no balance: it had moved with the true entries. What would be done can be seen before: a rehearsal does all
@@ -68,7 +68,8 @@ def _repair(store: AuditStore, user: str, reason: str, wrong: Wrong | None, dead
     repairer = Repairer(store, user, reason, deadline)
     verified = verify(store, deadline)
     corrections = list(repairer.sealed(verified))
-    corrections += repairer.logs(_audit(store, deadline))
+    before = _audit(store, deadline)
+    corrections += [*repairer.logs(before), *repairer.claims(before)]
     found = _audit(store, deadline)
     unclear = [each for each in verified.open if not can_be_counted_back(each) and users_in(each) & {user, NOBODY}]
     left = [f"{deviation.reference or 'seals'}: {deviation.problem}" for deviation in unclear]

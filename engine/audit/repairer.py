@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from engine.audit.balances import BalanceDrift
 from engine.audit.books import Audit, Drift, look_again, total
@@ -22,10 +22,11 @@ from engine.audit.seals import CORRECTED, NOT_YET, Damage, Deviation, Verificati
 from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
+from engine.domain.fact import Adjustment
 from engine.domain.fact_kinds import moving_type
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.money import EXACT, ZERO, Money
-from engine.domain.references import JOB, REPAIR
+from engine.domain.references import ADJUST, JOB, REPAIR
 from engine.ledger.audits import AuditedEntry, AuditStore, Credit
 from engine.runtime.clock import Deadline
 
@@ -133,6 +134,18 @@ class Repairer:
             figures = {"entry": str(fault.sequence), "damage": BY_LOG}
             yield self._append(log, self.user, amount, problem=fault.problem, figures=figures, damaged={fault.sequence})
 
+    def claims(self, found: Audit) -> Iterator[Correction]:
+        """Claim ids of the user's adjustments that are not claimed, and say of claims whose adjustment is gone that it is."""
+        for fault in (fault for fault in found.faults if fault.claim):
+            log = self.store.log(fault.reference, self.deadline)
+            told = told_by(log, fault.claim)
+            if {entry.line.user for entry in log} != {self.user} or told is None:
+                continue
+            figures = {"entry": str(fault.sequence), "damage": BY_LOG}
+            facts = Facts(adjustments=(told,))
+            claim = GrowingLog(self.store, fault.claim, self.deadline)
+            yield self._append(claim, self.user, ZERO, problem=fault.problem, figures=figures, damaged=(), facts=facts)
+
     def _faulty(self, found: Sequence[Fault]) -> dict[str, GrowingLog]:
         """Return the user's logs that are still faulty; not those that name others as well."""
         logs: dict[str, GrowingLog] = {}
@@ -151,6 +164,7 @@ class Repairer:
         problem: str,
         figures: Mapping[str, str],
         damaged: Collection[int | None],
+        facts: Facts | None = None,
     ) -> Correction:
         """Append a correcting entry, and before it one that moves nothing in the first place, where that is free.
 
@@ -165,7 +179,7 @@ class Repairer:
             user=user,
             amount=amount,
             cost=EXACT.minus(EXACT.add(posted(log.lines), amount)),
-            facts=_known([each for each in log.entries if each.line.sequence not in damaged]),
+            facts=facts or _known([each for each in log.entries if each.line.sequence not in damaged]),
             figures=figures,
             problem=problem,
         )
@@ -287,6 +301,14 @@ def users_of(store: AuditStore, reference: str, verified: Verification, deadline
 def can_be_counted_back(deviation: Deviation) -> bool:
     """Not what was done to seals; and of an entry without a user nothing can be taken back from anybody."""
     return deviation.reference is not None and (deviation.found is None or deviation.found.user is not None)
+
+
+def told_by(log: Sequence[AuditedEntry], claim: str) -> Adjustment | None:
+    """Return the adjustment of an id, as the log that ``claim`` is must have it; None where ``log`` does not know it."""
+    facts, reference = _known(log), log[0].line.reference if log else ""
+    job = reference.removeprefix(JOB) if reference.startswith(JOB) else ""
+    known = (told for told in (*facts.concessions, *facts.adjustments) if f"{ADJUST}{told.id}" == claim)
+    return next((evolve(told, job=told.job or job) for told in known), None)
 
 
 def _merged(steps: list[tuple[str, Decimal]]) -> Iterator[tuple[str, Decimal]]:

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from engine.cli.program import PROGRAM, version_line
 from engine.cli.status import FAILED
-from engine.domain.errors import EventError, LedgerError, NoOpenAnomaly, PolicyError, QueueError
+from engine.domain.errors import CorrectionError, EventError, LedgerError, NoOpenAnomaly, PolicyError, QueueError
 
 
 @frozen
@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Command] = {
     "unmark": Command("unmark", "unmark", "After a restore: take marks off jobs whose entry is gone."),
     "statement": Command("statement", "statement", "Show a user's entries, with the balance after each."),
     "job": Command("job", "job", "Tell a job's whole story: events, entries, what counts now."),
+    "adjust": Command("adjust", "app", "Give a user credits or take some, once by an id."),
     "look-back": Command("look_back", "look_back", "Find what many entries show, like work charged twice."),
     "dead-letters": Command("dead_letters", "app", "List, show, replay or drop events that were not processed."),
     "anomalies": Command("anomalies", "app", "List, show, explain or resolve what the policy flagged."),
@@ -113,4 +114,4 @@ def _told_in_words() -> tuple[type[Exception], ...]:
 
     from engine.cli.files import UnwritableFileError  # noqa: PLC0415  the same
 
-    return PolicyError, EventError, LedgerError, NoOpenAnomaly, QueueError, BotoCoreError, UnwritableFileError
+    return PolicyError, EventError, LedgerError, CorrectionError, NoOpenAnomaly, QueueError, BotoCoreError, UnwritableFileError

@@ -60,6 +60,10 @@ class AuditedEntry(Protocol):
         """Whether it has an explanation."""
 
     @property
+    def correction_id(self) -> str:
+        """The id of the adjustment that a person has told with it; empty where there is none."""
+
+    @property
     def facts(self) -> Facts | None:
         """What it knows of its job; None where it is no entry of this system."""
 

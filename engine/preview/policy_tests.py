@@ -10,26 +10,20 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from engine.domain.documents import told_number
 from engine.domain.entry import Entry, EntryType
-from engine.domain.envelope import Envelope, Source
-from engine.domain.errors import EventError, Mistake, PolicyError
+from engine.domain.envelope import Source
+from engine.domain.errors import CorrectionError, EventError, Mistake, PolicyError
 from engine.domain.instants import instant_text
 from engine.domain.price import Tier
-from engine.domain.references import GRANT, JOB
+from engine.domain.references import ADJUST, GRANT, JOB
 from engine.policy import Policy, load_policy
-from engine.policy.event_patterns import plain
 from engine.policy.grammar import WRONG, Key, Keys, ListOf, MapOf, Number, Text, Word
 from engine.policy.hints import did_you_mean
 from engine.policy.price_books import rates_by_unit
 from engine.policy.source import Items, Members, Node, Notes, named, read_yaml
 from engine.preview.dry_run import DryRun, store_of
+from engine.preview.given import CREDITS, Given, JobsRow, do, is_claim
 from engine.rating.baselines import Baseline, Baselines
-from engine.reconcile.catch_up import row_event
-
-CREDITS = Number(-(Decimal(10) ** 30), Decimal(10) ** 30)
-SCAN_STARTED = "2100-01-01T00:00:00Z"
-"""The start of the scan that reads a test's rows: it counts for a row without a time of its own."""
 
 
 @frozen
@@ -96,46 +90,18 @@ class Result:
         return not self.differences
 
 
-GIVEN_KEYS = ("row", "source", "detail-type", "time", "detail", "id", "version", "account", "region", "resources")
-"""What an envelope of EventBridge has, or ``row``."""
-
-
-@frozen
-class Given:
-    """An event, or ``row:`` with a row of Jobs, in plain values; its numbers are read as those of any event."""
-
-    def read(self, node: Node, notes: Notes) -> Any:
-        value = plain(node, told_number)
-        if isinstance(value, dict) and value:
-            for key, _ in node.pairs if isinstance(node, Members) else ():
-                if key.text not in GIVEN_KEYS:
-                    notes.mistake(key.place, f"{named(key.text)} is not known here{did_you_mean(key.text, GIVEN_KEYS)}")
-            return value
-        notes.mistake(node.place, "each of `given` is an event, or `row:` with a row of Jobs")
-        return WRONG
-
-
-@frozen
-class JobsRow:
-    """A row of Jobs in plain values; its numbers are read as those of any event."""
-
-    def read(self, node: Node, notes: Notes) -> Any:
-        row = plain(node, told_number)
-        if isinstance(row, dict) and isinstance(row.get("jobId"), str):
-            return row
-        notes.mistake(node.place, "each of `rows` is a row of Jobs, with its `jobId`")
-        return WRONG
-
-
 # --- the file ---------------------------------------------------------------------------------------------------------
 
 
+LOGS: Mapping[str, str] = {"job": JOB, "grant": GRANT, "adjust": ADJUST}
+
+
 def _expected(values: Mapping[str, Any], node: Members, notes: Notes) -> Any:
-    job, grant = values["job"], values["grant"]
-    if (job is None) == (grant is None):
-        notes.mistake(node.place, "an entry is of a `job` or of a `grant`")
+    named_logs = [f"{log}{values[name]}" for name, log in LOGS.items() if values[name] is not None]
+    if len(named_logs) != 1:
+        notes.mistake(node.place, "an entry is of a `job`, of a `grant`, or of an adjustment: `adjust`")
         return WRONG
-    reference = f"{JOB}{job}" if job is not None else f"{GRANT}{grant}"
+    (reference,) = named_logs
     return Expected(reference, values["type"], values["amount"], values["rule"], values["anomalies"])
 
 
@@ -149,6 +115,7 @@ EXPECTED = Keys(
     {
         "job": Key(Text("a job"), None),
         "grant": Key(Text("the reference of a grant"), None),
+        "adjust": Key(Text("the id of an adjustment"), None),
         "type": Key(Word(tuple(EntryType))),
         "amount": Key(CREDITS),
         "rule": Key(Text("the name of a rule"), None),
@@ -225,26 +192,23 @@ def run_test(test: PolicyTest, policy: Policy) -> Result:
     store.jobs.update({row["jobId"]: dict(row) for row in test.rows})
     run = DryRun(policy, store)
     try:
-        for envelope in _envelopes(test, policy):
-            run.reconcile(envelope)
+        for given in test.given:
+            do(given, run)
         run.look_back()
-    except EventError as error:
+    except (EventError, CorrectionError) as error:
         return _failed(test, run, error)
-    entries = tuple(run.entries())
+    entries = _entries(run)
     differences = [*_error_missing(test), *_entry_differences(test, entries), *_balance_differences(test, run)]
     return Result(test, tuple(differences), entries)
 
 
-def _envelopes(test: PolicyTest, policy: Policy) -> Iterator[Envelope]:
-    for given in test.given:
-        if "row" not in given:
-            yield Envelope(given, Source.EVENT)
-        elif (envelope := row_event(policy, given["row"], SCAN_STARTED)) is not None:
-            yield envelope
+def _entries(run: DryRun) -> tuple[Entry, ...]:
+    """Return what was posted, but for what only claims the id of an adjustment."""
+    return tuple(entry for entry in run.entries() if not is_claim(entry))
 
 
-def _failed(test: PolicyTest, run: DryRun, error: EventError) -> Result:
-    entries = tuple(run.entries())
+def _failed(test: PolicyTest, run: DryRun, error: EventError | CorrectionError) -> Result:
+    entries = _entries(run)
     if test.error is not None and test.error in str(error):
         return Result(test, (), entries)
     wanted = f"- an error that says: {test.error}" if test.error is not None else "- no error"
@@ -298,7 +262,8 @@ class Coverage:
     def add(self, entries: Iterable[Entry]) -> None:
         """Count what these entries came from."""
         for entry in entries:
-            self.reached.add(f"rule {entry.rule}")
+            if entry.source is not Source.COMMAND:  # what a person tells has the command in the place of a rule
+                self.reached.add(f"rule {entry.rule}")
             self.reached.update(f"{kind} {name}" for name in names_of(entry) for kind in ("rule", "anomaly"))
             for price in entry.price.parts if entry.price else ():
                 if price.effective is not None:

@@ -152,6 +152,14 @@ def check_request(request: AdjustmentRequest, policy: Policy) -> None:
         raise CorrectionError(reference, problem)
 
 
+def check_about(request: AdjustmentRequest, log: JobLog) -> None:
+    """Raise CorrectionError where the log that a request is about is nobody's, or another user's."""
+    if not log.sequence:
+        raise CorrectionError(request.about, "has no entry in the ledger")
+    if log.user != request.user:
+        raise CorrectionError(request.about, f"is of user {log.user!r}, not of {request.user!r}")
+
+
 def bound_problem(amount: Decimal, bounds: AdjustmentBounds) -> str | None:
     """Return why nobody may adjust by so much, or None. A reversal counts by what it takes back."""
     if bounds.maximum is None or abs(amount) <= bounds.maximum:

@@ -6,8 +6,7 @@ proposal stands as it was read, the transaction itself asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import define, evolve, frozen
@@ -16,10 +15,10 @@ from engine.domain.adjustment import AdjustmentProposal, AdjustmentRequest, Appr
 from engine.domain.decision import Decision, Guard, Outcome, Standing
 from engine.domain.entry import Entry
 from engine.domain.errors import CorrectionError
-from engine.domain.instants import instant_text, posting_text
+from engine.domain.instants import instant_text
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog
-from engine.domain.money import EXACT, ZERO
+from engine.domain.money import ZERO
 from engine.domain.references import ADJUST
 from engine.ledger.conditions import holds, standing_of
 from engine.ledger.corrections import PROPOSAL, CorrectionPosting, CorrectionStore
@@ -29,6 +28,7 @@ from engine.rating.adjust import (
     Asked,
     adjust,
     bound_problem,
+    check_about,
     check_request,
     needs_second_person,
     other_content,
@@ -119,17 +119,6 @@ class Adjuster:
         asked = Asked(proposal.request, proposal.by, self.store.clock.now(), Approval(proposal, by))
         return self._settled(asked, deadline)
 
-    def withdraw(self, name: str, by: Identity, deadline: Deadline) -> AdjustmentProposal:
-        """Take back what was proposed, by who has proposed it. Raises CorrectionError where that is another or nobody."""
-        proposal = self.corrections.proposal(name, deadline)
-        if proposal is None:
-            raise CorrectionError(f"{PROPOSAL}{name}", "is no proposal that waits")
-        if by.key != proposal.by.key:
-            raise CorrectionError(f"{PROPOSAL}{name}", f"was proposed by {proposal.by.name}; nobody else withdraws it")
-        if not self.corrections.withdraw(proposal, by, deadline):
-            raise CorrectionError(f"{PROPOSAL}{name}", "was approved or withdrawn a moment ago")
-        return proposal
-
     # --- on the way -------------------------------------------------------------------------------------------------------
 
     def _completed(self, request: AdjustmentRequest, deadline: Deadline) -> AdjustmentRequest:
@@ -138,6 +127,8 @@ class Adjuster:
             claimed = self.store.read(f"{ADJUST}{request.reverses}", deadline)
             request = reversal_of(request, claimed)
         check_request(request, self.policy)
+        if request.about:
+            check_about(request, self.store.read(request.about, deadline))
         return request
 
     def _settled(self, asked: Asked, deadline: Deadline) -> Adjusted:
@@ -194,24 +185,6 @@ class Adjuster:
         stored = (entry for reference in references for entry in self.store.stored_entries_of(reference, deadline))
         return tuple(entry for entry in stored if entry.get("correction", {}).get("id") == asked.request.id)
 
-    # --- what was adjusted ------------------------------------------------------------------------------------------------
-
-    def adjustments(self, user: str | None, since: datetime | None, deadline: Deadline) -> list[dict[str, Any]]:
-        """Return what was adjusted, of one user or of all, by the instant of posting: one summary an id.
-
-        Of one user it is eventually consistent: the index trails by a moment.
-        """
-        return _summaries(self._corrected(user, since, deadline))
-
-    def _corrected(self, user: str | None, since: datetime | None, deadline: Deadline) -> Iterator[dict[str, Any]]:
-        if user is None:
-            yield from self.corrections.corrected(since, deadline)
-            return
-        earliest = posting_text(since) if since is not None else ""
-        for entry in self.store.entries_of_user(user, deadline):
-            if "id" in entry.get("correction", {}) and entry["postedAt"] >= earliest:
-                yield entry
-
 
 NOBODY = Identity("", "", "")
 
@@ -264,41 +237,3 @@ class Telling:
             raise CorrectionError(f"{PROPOSAL}{self.asked.request.id}", problem)
         self.is_gone = receipt.verdict is Verdict.PROPOSAL_GONE
         self.standing = receipt.standing or Standing.ASSUMED_COVERED
-
-
-def _summaries(entries: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one summary an id, of all its entries: what was said of it, what it moved, and what has taken it back."""
-    by_id: dict[str, dict[str, Any]] = {}
-    reversals: dict[str, str] = {}
-    for entry in sorted(entries, key=lambda each: (each["postedAt"], each["reference"], each["sequence"])):
-        said = entry["correction"]
-        told = _told_in(entry)
-        if told is not None and "reverses" in told:
-            reversals[told["reverses"]] = said["id"]
-        summary = by_id.setdefault(said["id"], _summary(entry, told))
-        summary["moved"] = EXACT.add(summary["moved"], entry["amount"])
-    return [{**summary, "takenBackBy": reversals.get(name, "")} for name, summary in by_id.items()]
-
-
-def _told_in(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return what an entry's facts say under the id of its correction."""
-    facts, name = entry.get("facts", {}), entry["correction"]["id"]
-    told = (*facts.get("concessions", ()), *facts.get("adjustments", ()))
-    return next((each for each in told if each.get("id") == name), None)
-
-
-def _summary(entry: Mapping[str, Any], told: Mapping[str, Any] | None) -> dict[str, Any]:
-    said, about = entry["correction"], told or {}
-    return {
-        "id": said["id"],
-        "user": entry["userId"],
-        "amount": about.get("amount", entry["amount"]),
-        "moved": ZERO,
-        "job": about.get("job", entry.get("jobId", "")),
-        "reverses": about.get("reverses", ""),
-        "about": said.get("about", ""),
-        "postedAt": entry["postedAt"],
-        "reason": said["reason"],
-        "by": said["by"],
-        "approvedBy": said.get("approvedBy", ""),
-    }

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from engine.audit.seals import REST
 from engine.domain.instants import posting_text
+from tests.support.adjusting import a_list, an_approval
 from tests.support.roles import reduced
 from tests.support.staff import (
     FAILED,
@@ -146,6 +147,7 @@ CHECKS: Mapping[tuple[str, str], Check] = {
     ("FindAndMarkJobs", "dynamodb:UpdateItem"): a_replay,
     ("KeepBaselines", "dynamodb:GetItem"): a_replay,
     ("KeepBaselines", "dynamodb:PutItem"): a_scan,
+    ("ListProposals", "dynamodb:Scan"): a_list,
     ("LookAtTables", "dynamodb:DescribeTable"): a_statement,
     ("MoveBalances", "dynamodb:UpdateItem"): a_replay,
     ("ReadAndKeepSeals", "dynamodb:GetItem"): an_audit_that_seals_and_verifies,
@@ -162,6 +164,7 @@ CHECKS: Mapping[tuple[str, str], Check] = {
     ("ReadTheLedger", "dynamodb:Query"): an_entry_explained,
     ("ReadTheLedger", "dynamodb:Scan"): an_audit,
     ("ReadTheStack", "cloudformation:DescribeStacks"): a_statement_of_a_stack,
+    ("SettleProposals", "dynamodb:DeleteItem"): an_approval,
 }
 """What misses each permission."""
 

@@ -68,8 +68,8 @@ def test_a_result_that_is_charged_twice_is_found_at_once(world: World, arguments
     said = sighting["explanation"]
     assert ("repeated-work", "medium") == (said["likely_cause"], said["severity"])
     assert (
-        "The same work may be charged twice: job#j-2 says what job#j-1, told of 2026-01-05T10:00:00Z, says,"
-        " and costs 0.8 credits. It is flagged rendered-twice."
+        "The same work may be charged twice: job#j-2 costs 0.8 credits, and says the same as job#j-1 of 2026-01-05T10:00:00Z."
+        " It is flagged rendered-twice."
     ) == said["summary"]
     assert before == world.everything()
 
@@ -145,7 +145,7 @@ def test_the_function_that_explains_says_the_same_of_the_flag(world: World) -> N
 
     said, *_ = json.loads(result.stdout)  # the debit is flagged too: its job has no row
     assert "repeated-work" == said["explanation"]["likely_cause"]
-    assert said["explanation"]["summary"].startswith("The same work may be charged twice: job#j-2 says what job#j-1")
+    assert said["explanation"]["summary"].startswith("The same work may be charged twice: job#j-2 costs 0.8 credits")
 
 
 def test_a_policy_that_looks_back_for_nothing_says_so(world: World, policy: Any) -> None:

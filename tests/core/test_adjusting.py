@@ -16,6 +16,7 @@ from engine.domain.errors import CorrectionError
 from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Store
 from engine.policy import Policy, parse_policy
+from engine.reconcile.adjustments import adjustments, withdraw
 from engine.reconcile.corrections import Adjusted, Adjuster, Preview
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Clock
@@ -102,12 +103,20 @@ def request(name: str, amount: str | int, user: str = "u-1", reason: str = "good
 def test_a_user_is_given_or_taken_credits(amount: str, left: str):
     """One entry on a log of its own, with who said it and why."""
     desk = Desk()
-    adjusted = desk.adjust("a-1", amount, about="job#j-1")
+    adjusted = desk.adjust("a-1", amount)
 
     assert ("adjusted", Decimal(left)) == (adjusted.outcome, desk.remaining)
     (entry,) = adjusted.entries
     assert ("adjust#a-1", "adjust", Decimal(amount)) == (entry["reference"], entry["type"], entry["amount"])
-    assert {"id": "a-1", "by": ANN.name, "reason": "goodwill", "about": "job#j-1"} == entry["correction"]
+    assert {"id": "a-1", "by": ANN.name, "reason": "goodwill"} == entry["correction"]
+
+
+def test_an_entry_keeps_which_log_it_is_about():
+    """For whoever looks at it later. That log is the user's own."""
+    desk = Desk().deliver(rendered())
+    (entry,) = desk.adjust("a-1", 5, about="job#j-1").entries
+
+    assert "job#j-1" == entry["correction"]["about"]
 
 
 def test_an_id_that_is_told_again_is_told_once():
@@ -182,6 +191,8 @@ def test_no_job_is_conceded_more_than_it_costs():
         ({"amount": 1, "name": "a\u200b"}, "nobody can read"),
         ({"amount": 1, "name": "x" * 257}, "257 characters"),
         ({"amount": 1, "user": ""}, "wrong user"),
+        ({"amount": 1, "about": "grant#p-1"}, "grant#p-1 has no entry in the ledger"),
+        ({"amount": 1, "about": "job#j-1", "user": "u-2"}, "job#j-1 is of user 'u-1', not of 'u-2'"),
         ({"amount": 1, "job": "\ud800"}, "wrong job"),
         ({"amount": "100.0001"}, "`adjustments.maximum` of the policy is 100"),
         ({"amount": "-101"}, "`adjustments.maximum` of the policy is 100"),
@@ -323,10 +334,10 @@ def test_a_proposal_is_withdrawn_by_who_proposed_it():
     desk = Desk()
     desk.adjust("a-1", 50)
     with pytest.raises(CorrectionError, match="nobody else withdraws it"):
-        desk.adjuster.withdraw("a-1", BEN, desk.deadline())
-    desk.adjuster.withdraw("a-1", ANN, desk.deadline())
+        withdraw(desk.adjuster.corrections, "a-1", BEN, desk.deadline())
+    withdraw(desk.adjuster.corrections, "a-1", ANN, desk.deadline())
 
-    for call in (desk.approve, lambda name: desk.adjuster.withdraw(name, ANN, desk.deadline())):
+    for call in (desk.approve, lambda name: withdraw(desk.adjuster.corrections, name, ANN, desk.deadline())):
         with pytest.raises(CorrectionError, match="proposal#a-1 is no proposal that waits"):
             call("a-1")
     assert "adjusted" == desk.adjust("a-1", 5, BEN).outcome
@@ -416,7 +427,9 @@ def test_what_was_adjusted_is_listed_by_its_id():
 
     def listed(user: str | None) -> list[tuple[Any, ...]]:
         keys = ("id", "user", "amount", "moved", "job", "reverses", "takenBackBy")
-        return [tuple(each[key] for key in keys) for each in desk.adjuster.adjustments(user, None, desk.deadline())]
+        return [
+            tuple(each[key] for key in keys) for each in adjustments(cast("Store", desk.store), user, None, desk.deadline())
+        ]
 
     of_one = [
         ("a-1", "u-1", 5, 5, "", "", "a-3"),
@@ -425,4 +438,4 @@ def test_what_was_adjusted_is_listed_by_its_id():
     ]
     assert of_one == listed("u-1")
     assert [*of_one, ("a-4", "u-2", 2, 2, "", "", "")] == listed(None)
-    assert [] == desk.adjuster.adjustments(None, START.replace(year=2027), desk.deadline())
+    assert [] == adjustments(cast("Store", desk.store), None, START.replace(year=2027), desk.deadline())

@@ -13,13 +13,12 @@ from hypothesis import example as like
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.domain.documents import as_told, read_document
+from engine.domain.documents import as_told, read_document, told_number
 from engine.domain.errors import EventError
 from engine.domain.money import canonical, fits, read_number
 from engine.ledger.dynamodb.attributes import decode_item, encode
 from engine.policy.event_patterns import plain
 from engine.policy.source import read_yaml
-from engine.preview.policy_tests import told_number
 from tests.support.events import rendered
 from tests.support.policies import example
 from tests.support.steps import Steps

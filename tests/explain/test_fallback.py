@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,8 +77,8 @@ def entry(*anomalies: Anomaly, user: str = "u-1") -> Entry:
         ),
         (
             Anomaly("rendered-twice", None, (("jobs", "2"), ("first", "job#j-0"), ("since", "2026-01-05T09:51:00Z"))),
-            "The same work may be charged twice: job#j-1 says what job#j-0, told of 2026-01-05T09:51:00Z, says, and costs 70"
-            " credits. It is flagged rendered-twice.",
+            "The same work may be charged twice: job#j-1 costs 70 credits, and says the same as job#j-0 of"
+            " 2026-01-05T09:51:00Z. It is flagged rendered-twice.",
             "repeated-work", "medium",
         ),
         (
@@ -94,6 +95,25 @@ def test_the_rules_explain_by_their_own_figures(anomaly: Anomaly, summary: str, 
 
     assert (summary, cause, severity) == (judgement.summary, judgement.likely_cause, judgement.severity)
     assert CHECKS[cause] == judgement.suggested_check
+
+
+@pytest.mark.parametrize(
+    ("entry_type", "rule", "summary"),
+    [
+        (EntryType.ADJUST, "adjust", "An adjustment of 70 credits by adjust is flagged overdraft."),
+        (EntryType.REPRICE, "reprice", "A repricing of 70 credits by reprice is flagged overdraft."),
+    ],
+)
+def test_what_a_person_has_told_leads_to_that_person(entry_type: EntryType, rule: str, summary: str) -> None:
+    """No event and no producer stands behind it: the reason in the entry does."""
+    flagged = evolve(entry(Anomaly("overdraft")), type=entry_type, rule=rule, source=Source.COMMAND)
+
+    judgement = explained_by_rules(flagged)
+
+    assert (summary, "insufficient-balance", "medium") == (
+        judgement.summary, judgement.likely_cause, judgement.severity,
+    )  # fmt: skip
+    assert judgement.suggested_check.startswith("Read the reason that the entry keeps")
 
 
 def test_there_is_something_to_look_at_for_every_cause() -> None:

@@ -35,7 +35,8 @@ from engine.policy.patterns.operands import COMPARISONS, NEGATABLE, OPERATORS
 from engine.policy.price_rows import Change, Rate, Selectors
 from engine.policy.sharing import NumberOrExpression
 from engine.policy.source import read_yaml
-from engine.preview.policy_tests import TESTS, Given, load_tests, run_test
+from engine.preview.given import PEOPLE, Given
+from engine.preview.policy_tests import TESTS, load_tests, run_test
 from engine.rating.baselines import baseline_of
 from tests.support.documentation import Block, Page, Table, code, read_page
 
@@ -374,6 +375,8 @@ def parts(shape: Any) -> tuple[Any, ...]:
             return shape.shapes()
         case Rate() | Change() | Selectors():
             return (shape.shape,)
+        case Given():
+            return (PEOPLE,)
     return ()
 
 

@@ -57,7 +57,7 @@ SLOW_SHARE_MAX = 0.95
 
 CALL_SECONDS_MAX = 0.02
 
-IDEMPOTENT = frozenset({"post", "post_all", "give_back_to_run", "append", "append_with_posted"})
+IDEMPOTENT = frozenset({"post", "post_all", "correct", "withdraw", "give_back_to_run", "append", "append_with_posted"})
 """Calls that carry a token: sent again, they are answered as they were, and done once."""
 
 
@@ -201,16 +201,16 @@ class FaultyStore:
         return receipt
 
     def _post(self, entry: Any, guard: Any, mark: Any, deadline: Deadline) -> Receipt:
-        known = self._known([(entry, guard, mark)])
+        known = self.known([(entry, guard, mark)])
         receipt = self.place.store.post(entry, guard, mark, deadline)
-        self._note([(entry, guard, mark)], [receipt], known)
+        self.note([(entry, guard, mark)], [receipt], known)
         return receipt
 
-    def _known(self, postings: Iterable[Posting]) -> set[str]:
+    def known(self, postings: Iterable[Posting]) -> set[str]:
         """Return the users who have a row before a posting."""
         return {entry.user for entry, _, _ in postings if entry.user in self.place.store.credits}
 
-    def _note(self, postings: Iterable[Posting], receipts: Iterable[Receipt], known: set[str]) -> None:
+    def note(self, postings: Iterable[Posting], receipts: Iterable[Receipt], known: set[str]) -> None:
         """Take down what was committed, whether or not anybody is told."""
         for (entry, _, _), receipt in zip(postings, receipts, strict=True):
             if receipt.verdict is Verdict.POSTED:
@@ -242,9 +242,9 @@ class FaultyStore:
         elif dice.happens(BUSY_MANY, 0.5):
             busy = {index for index in range(len(group)) if dice.chance.random() < 0.6}
         else:
-            known = self._known(group)
+            known = self.known(group)
             receipts = list(self.place.store.post_all(group, deadline))
-            self._note(group, receipts, known)
+            self.note(group, receipts, known)
             return self._mixed(receipts)
         verdicts = (Verdict.BUSY if index in busy else Verdict.HELD_UP for index in range(len(group)))
         return [Receipt(verdict, problem="TransactionConflict") for verdict in verdicts]
@@ -273,6 +273,12 @@ class FaultyStore:
         """Return what audits see, reached by the same caller."""
         return self.place.audits(self.caller, lambda: self.caller.dice.happens(STALE_READS[1]))
 
+    def corrections(self) -> Any:
+        """Return what posts corrections, reached by the same caller."""
+        from tests.simulation.world.faulty_corrections import FaultyCorrections  # noqa: PLC0415  it is made of this store
+
+        return FaultyCorrections(self)
+
     def jobs_bytes(self, deadline: Deadline) -> int:
         """Return how large the table of jobs is said to be: by this a run divides it."""
         return self.caller.call("jobs_bytes", lambda: self.place.jobs_bytes, deadline)
@@ -285,13 +291,16 @@ class FaultyStore:
         """Close nothing."""
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self.place.store, name)
+        return self.called(name, getattr(self.place.store, name))
 
-        def called(*values: Any, **named: Any) -> Any:
+    def called(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a method of the place by which this caller reaches it."""
+
+        def call(*values: Any, **named: Any) -> Any:
             deadline = next(value for value in (*values, *named.values()) if isinstance(value, Deadline))
             return self.caller.call(name, lambda: _whole(method(*values, **named)), deadline)
 
-        return called
+        return call
 
 
 def _whole(answer: Any) -> Any:

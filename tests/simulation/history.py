@@ -22,6 +22,7 @@ from tests.simulation.tables import count_entries
 from tests.simulation.watch import watched
 from tests.simulation.world.actors import explained_at_last
 from tests.simulation.world.aftermath import damaged
+from tests.simulation.world.desk import said_at_last, words_of
 from tests.simulation.world.documents import Document
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
@@ -98,6 +99,7 @@ def quiet(world: World, seen: Witness) -> None:
         if not world.queue.waiting and not world.retries:
             world.timeline.pass_by(left * QUIET_SECONDS)
             break
+    said_again(world, seeds)
     world.timeline.pass_by(AHEAD_SECONDS)
     for _ in range(2):
         letters, world.queue.letters = world.queue.letters, []
@@ -108,6 +110,7 @@ def quiet(world: World, seen: Witness) -> None:
     if is_replayed(world.plan):
         replay(world, seeds)
     scan(world, next(seeds))
+    said_again(world, seeds)  # of a job that only a row has told, too
     seen.look()
     before = world.place.entries(), world.place.rows()
     world.timeline.pass_by(600)
@@ -115,6 +118,12 @@ def quiet(world: World, seen: Witness) -> None:
     seen.look()
     if before != (world.place.entries(), world.place.rows()):
         world.wrong.append(f"a second scan has written: {_difference(before[0], world.place.entries())}")
+
+
+def said_again(world: World, seeds: Iterator[int]) -> None:
+    """Let people say everything once more: what had no answer, what was refused, and what is known."""
+    for kind, subject in said_at_last(world.plan):
+        _once(world, Step(kind, next(seeds), subject))
 
 
 def is_replayed(plan: Plan) -> bool:
@@ -174,6 +183,7 @@ def case_of(world: World, plan: Plan) -> Case:
         senseless=plan.senseless & told,
         letters=frozenset(document["id"] for document in world.queue.letters),
         may_be_due=frozenset(each.reference for each in tellings if plan.overdraft == "refuse") - read,
+        words=words_of(plan),
         repricings=world.repricings,
     )
 

@@ -100,7 +100,7 @@ def _of_logs(case: Case, logs: Mapping[str, list[Entry]], tellings: Mapping[str,
 
 def _of_words(case: Case) -> Iterator[str]:
     try:
-        yield from of_ids(case.words, case.entries)
+        yield from of_ids(case.words, case.entries, next(iter(case.policies.values()))["adjustments"])
     except Wrong as wrong:
         yield str(wrong)
 

@@ -16,9 +16,9 @@ from tests.simulation.words import Word
 AT_FIVE, AT_SIX = rendered("05:00"), rendered("06:00")
 CANCELLED = told("cancelled", "07:00")
 GIVEN = Word("a-1", "u-1", Fraction(5), "goodwill")
-BACK = Word("a-2", "u-1", Fraction(5), "by mistake", reverses="a-1")
+BACK = Word("a-2", "u-1", Fraction(0), "by mistake", reverses="a-1")
 CONCEDED = Word("c-1", "u-1", Fraction("0.5"), "it came late", job="j-1")
-CONCEDED_BACK = Word("c-2", "u-1", Fraction("0.5"), "it did not", reverses="c-1")
+CONCEDED_BACK = Word("c-2", "u-1", Fraction(0), "it did not", reverses="c-1")
 
 Entry = dict[str, Any]
 

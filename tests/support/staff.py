@@ -13,7 +13,11 @@ from attrs import define, field
 from typer.testing import CliRunner
 
 from engine.cli.app import app
+from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Tables
+from engine.policy import parse_policy
+from engine.reconcile.corrections import Adjuster
+from engine.runtime.clock import Clock
 from tests.conftest import started
 from tests.support.as_aws import DEFAULTS, translated
 from tests.support.events import rendered
@@ -29,6 +33,8 @@ TABLES = Tables("Jobs-its", "Credits-its", "Ledger-its", "State-dev", "Seals-its
 QUEUES = FAILED, UNDELIVERED = "credit-reconciler-dev-failed-events", "credit-reconciler-dev-undelivered-events"
 STACK = "cc"
 """What the translated template is a stack of."""
+
+BOUNDS = '\nadjustments: {maximum: "100", second_person_above: "20"}\n'
 
 POLICY_TEXT = (ROOT / "policies" / "video.yaml").read_text()
 
@@ -101,9 +107,9 @@ class Staff:
             "AWS_SESSION_TOKEN": got["SessionToken"],
         }
 
-    def session(self) -> boto3.Session:
-        """Return a session with the role's rights, for whatever tool."""
-        rights = self.credentials()
+    def session(self, role: str = "") -> boto3.Session:
+        """Return a session with a role's rights, for whatever tool."""
+        rights = self.credentials(role=role)
         return boto3.Session(
             rights["AWS_ACCESS_KEY_ID"], rights["AWS_SECRET_ACCESS_KEY"], rights["AWS_SESSION_TOKEN"], region_name=REGION
         )
@@ -113,6 +119,11 @@ class Staff:
         environment = {**self.aws.environment(), **tables_environment(TABLES), **self.credentials(person, role)}
         result = CliRunner().invoke(app, list(command), env=environment)
         return f"{result.output}\n{result.exception}"
+
+    def adjuster(self, role: str = "") -> Adjuster:
+        """Return what adjusts with a role's rights, within bounds: 100 credits, above 20 by two people."""
+        client = self.session(role).client("dynamodb", endpoint_url=self.aws.endpoint)
+        return Adjuster.on(parse_policy(f"{POLICY_TEXT}{BOUNDS}", "policy.yaml"), DynamoStore(client, TABLES, Clock()))
 
     def event(self) -> dict[str, Any]:
         """Return an event of a job and a user of its own, who has a hundred credits."""

@@ -19,7 +19,7 @@ from engine.domain.built_in_anomalies import (
     REPLACED_CHARGE,
     UNKNOWN_USER,
 )
-from engine.domain.entry import Entry
+from engine.domain.entry import Entry, EntryType
 
 CAUSES: Mapping[str, str] = {
     UNKNOWN_USER: "unknown-user",
@@ -51,6 +51,11 @@ CHECKS: Mapping[str, str] = {
 }
 """What to look at first, by the likely cause."""
 
+PEOPLES: Mapping[EntryType, str] = {EntryType.ADJUST: "An adjustment", EntryType.REPRICE: "A repricing"}
+"""What a person's entries are called; all others are called as their types."""
+
+PEOPLES_CHECK = "Read the reason that the entry keeps, and ask who has told it: no event stands behind it."
+
 SEVERE = {"unknown-user", "conflicting-events"}
 MATTERS = {"insufficient-balance", "repeated-work"}
 FAR_MADS = 20
@@ -70,7 +75,8 @@ ENDS_A_SENTENCE = re.compile(r"[.!?]+(?=\s|$)")
 def explained_by_rules(entry: Entry) -> Judgement:
     """Return what the figures of a flagged entry say by themselves."""
     cause = likely_cause(entry)
-    return Judgement(summary_of(entry), cause, severity_of(entry, cause), check_of(cause))
+    check = PEOPLES_CHECK if entry.type in PEOPLES else check_of(cause)
+    return Judgement(summary_of(entry), cause, severity_of(entry, cause), check)
 
 
 def summary_of(entry: Entry) -> str:
@@ -151,17 +157,16 @@ def _subject(entry: Entry) -> str:
     """Return what is flagged: the entry, or the job, where a look back has put the flag behind all of its entries."""
     if entry.rule in {anomaly.name for anomaly in entry.anomalies}:
         return _name(entry.reference)
-    return f"A {entry.type.value} of {abs(entry.amount):f} credits by {_word(entry.rule)}"
+    what = PEOPLES.get(entry.type, f"A {entry.type.value}")
+    return f"{what} of {abs(entry.amount):f} credits by {_word(entry.rule)}"
 
 
 def _repeated(entry: Entry, names: str) -> str:
     """Return what a second charge of the same work is, with both jobs and what the second costs."""
     said = next(dict(anomaly.figures) for anomaly in entry.anomalies if _is_second(anomaly))
-    first = f"{_name(said['first'])}, told of {_word(said['since'])}"
-    return (
-        f"The same work may be charged twice: {_name(entry.reference)} says what {first}, says,"
-        f" and costs {entry.cost:f} credits. It is flagged {names}."
-    )
+    second = f"{_name(entry.reference)} costs {entry.cost:f} credits"
+    first = f"says the same as {_name(said['first'])} of {_word(said['since'])}"
+    return f"The same work may be charged twice: {second}, and {first}. It is flagged {names}."
 
 
 def _name(reference: str) -> str:

@@ -74,6 +74,11 @@ class AuditedItem:
         return EXPLANATION in self.item
 
     @property
+    def correction_id(self) -> str:
+        """The id of the adjustment that a person has told with it; empty where there is none."""
+        return text_of(self.item.get("correction", {}).get("M", {}), "id")
+
+    @property
     def facts(self) -> Facts | None:
         """What it knows of its job; None where it is no entry of this system."""
         try:

@@ -15,6 +15,7 @@ from engine.reconcile.give_up import RECEIVES
 from engine.runtime.clock import Deadline
 from tests.simulation.faults import Caller
 from tests.simulation.world.deeds import PERSON_SECONDS, tried
+from tests.simulation.world.desk import approve, say
 from tests.simulation.world.explaining import BATCH_MAX, PER_HOUR
 from tests.simulation.world.plan import Document, Round, Step
 from tests.simulation.world.pricing import price_by_hand
@@ -116,6 +117,8 @@ ACTS: Mapping[str, Callable[[World, Step], None]] = {
     "look": look,
     "mend": mend,
     "resend": resend,
+    "say": say,
+    "approve": approve,
     "price_by_hand": price_by_hand,
 }
 """By the kind of their step."""

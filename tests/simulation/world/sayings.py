@@ -17,10 +17,13 @@ AT_THE_DESK, PRICING = 0.35, 0.35
 """In so many histories each of them is at work."""
 
 PEOPLE = ("ann", "bob")
-AMOUNTS = ("5", "-1", "0.25", "-20", "100")
-CONCEDED = ("0.05", "0.5", "1", "50")
+AMOUNTS = ("5", "-1", "0.25", "-20", "40", "-40", "100")
+CONCEDED = ("0.05", "0.5", "1", "1", "40")
+"""Of what is said some needs a second person, and some is more than anybody may say (``terms.BOUNDS``)."""
+
 ANEW = ("0", "0.01", "0.3333", "1.5", "30")
-SLOW_TO_ANSWER = 0.15
+SAME_ID = 0.15
+SMALL = 10
 
 
 @frozen
@@ -28,6 +31,14 @@ class Saying:
     """A word as one person says it, perhaps not for the first time."""
 
     word: Word
+    by: str
+
+
+@frozen
+class Approving:
+    """Somebody approves what waits under an id, perhaps what he has said himself."""
+
+    id: str
     by: str
 
 
@@ -59,7 +70,7 @@ def with_sayings(plan: Plan) -> Plan:
     rounds = list(plan.rounds)
     if len(rounds) < 2:
         return plan
-    for number, kind, seed, subject in _prices(plan):
+    for number, kind, seed, subject in (*_desk(plan), *_prices(plan)):
         rounds[number] = evolve(rounds[number], steps=(*rounds[number].steps, Step(kind, seed, subject)))
     return evolve(plan, rounds=tuple(rounds))
 
@@ -71,13 +82,16 @@ def _desk(plan: Plan) -> Drawn:
     words: list[Word] = []
     for number in range(1, 1 + chance.choice((1, 2, 3, 5))):
         words.append(_word(plan, f"a-{number}", words, chance))
-        if chance.random() < SLOW_TO_ANSWER:  # another person takes the same id for something else
+        if chance.random() < SAME_ID:  # another person takes the same id for something else
             words.append(evolve(_word(plan, words[-1].id, words[:-1], chance), reason=f"for {number}, another"))
     for word in words:
         for _ in range(chance.choice((1, 1, 2, 3))):
             number = chance.randrange(1, len(plan.rounds))
             for _ in range(chance.choice((1, 1, 1, 2))):
                 yield number, "say", chance.getrandbits(48), Saying(word, chance.choice(PEOPLE))
+            if word.reverses or abs(word.amount) > SMALL:
+                approved = chance.randrange(number, len(plan.rounds))
+                yield approved, "approve", chance.getrandbits(48), Approving(word.id, chance.choice(PEOPLE))
 
 
 def _word(plan: Plan, name: str, words: Sequence[Word], chance: Random) -> Word:
@@ -85,7 +99,7 @@ def _word(plan: Plan, name: str, words: Sequence[Word], chance: Random) -> Word:
     reason = f"for {name}"
     if kind == "reverse":
         target = chance.choice(words)
-        return Word(name, target.user, target.amount, reason, reverses=target.id)
+        return Word(name, target.user, Fraction(0), reason, reverses=target.id)
     if kind == "adjust":
         return Word(name, chance.choice(plan.users), Fraction(chance.choice(AMOUNTS)), reason)
     jobs = {**_jobs(plan.facts), "j-never": plan.users[0]}

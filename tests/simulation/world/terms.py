@@ -103,6 +103,7 @@ BASE: Document = {
         _row("broken", "broken"),
     ],
     "catch_up_ignore": ["queued", "rendering"],
+    "adjustments": {"maximum": "60", "second_person_above": "30"},
 }
 
 

@@ -1,0 +1,138 @@
+"""What a policy test is given: events, rows of Jobs that a scan finds, and what people adjust."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, cast
+
+from attrs import frozen
+
+from engine.domain.adjustment import AdjustmentRequest, Identity
+from engine.domain.documents import told_number
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Envelope, Source
+from engine.domain.money import ZERO
+from engine.domain.references import ADJUST
+from engine.ledger.store import Store
+from engine.policy.event_patterns import plain
+from engine.policy.grammar import WRONG, Key, Keys, Number, Text
+from engine.policy.hints import did_you_mean
+from engine.policy.source import Members, Node, Notes, named
+from engine.preview.dry_run import DryRun
+from engine.reconcile.catch_up import row_event
+from engine.reconcile.corrections import Adjuster
+
+CREDITS = Number(-(Decimal(10) ** 30), Decimal(10) ** 30)
+SCAN_STARTED = "2100-01-01T00:00:00Z"
+"""The start of the scan that reads a test's rows: it counts for a row without a time of its own."""
+
+FIRST, SECOND = (Identity(name, name, name) for name in ("the first person", "the second person"))
+"""Who adjusts in a test, and who approves."""
+
+BECAUSE = "a policy test"
+
+
+def _adjustment(values: Mapping[str, Any], node: Members, notes: Notes) -> Any:
+    reverses, amount = values["reverses"], values["amount"]
+    if (reverses is None) == (amount is None):
+        notes.mistake(node.place, "an adjustment has an `amount`, or `reverses` another one")
+    elif reverses is None and values["user"] is None:
+        notes.mistake(node.place, "an adjustment is of a `user`")
+    user, job = values["user"] or "", values["job"] or ""
+    return AdjustmentRequest(values["id"], user, amount or ZERO, BECAUSE, job, reverses or "")
+
+
+def _people(values: Mapping[str, Any], node: Members, notes: Notes) -> Any:
+    done = {name: value for name, value in values.items() if value is not None}
+    if len(done) > 1:
+        notes.mistake(node.place, "`adjust` and `approve` are two elements of `given`")
+    return done
+
+
+ADJUSTMENT = Keys(
+    {
+        "id": Key(Text("the id of an adjustment")),
+        "user": Key(Text("a user"), None),
+        "job": Key(Text("a job"), None),
+        "amount": Key(CREDITS, None),
+        "reverses": Key(Text("the id of an adjustment"), None),
+    },
+    _adjustment,
+)
+
+PEOPLE = Keys({"adjust": Key(ADJUSTMENT, None), "approve": Key(Text("the id of an adjustment"), None)}, _people)
+"""What people do in a test."""
+
+GIVEN_KEYS = ("row", "source", "detail-type", "time", "detail", "id", "version", "account", "region", "resources")
+"""What an envelope of EventBridge has, or ``row``."""
+
+
+@frozen
+class Given:
+    """An event, ``row:`` with a row of Jobs, or what a person does; numbers of an event are read as those of any event."""
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        if isinstance(node, Members) and node.names() & PEOPLE.keys.keys():
+            return PEOPLE.read(node, notes)
+        return self._event(node, notes)
+
+    def _event(self, node: Node, notes: Notes) -> Any:
+        value = plain(node, told_number)
+        if isinstance(value, dict) and value:
+            for key, _ in node.pairs if isinstance(node, Members) else ():
+                if key.text not in GIVEN_KEYS:
+                    others = (*GIVEN_KEYS, *PEOPLE.keys)
+                    notes.mistake(key.place, f"{named(key.text)} is not known here{did_you_mean(key.text, others)}")
+            return value
+        notes.mistake(node.place, "each of `given` is an event, `row:` with a row of Jobs, `adjust:` or `approve:`")
+        return WRONG
+
+
+@frozen
+class JobsRow:
+    """A row of Jobs in plain values; its numbers are read as those of any event."""
+
+    def read(self, node: Node, notes: Notes) -> Any:
+        row = plain(node, told_number)
+        if isinstance(row, dict) and isinstance(row.get("jobId"), str):
+            return row
+        notes.mistake(node.place, "each of `rows` is a row of Jobs, with its `jobId`")
+        return WRONG
+
+
+# --- how it is done ---------------------------------------------------------------------------------------------------
+
+
+def do(given: Mapping[str, Any], run: DryRun) -> None:
+    """Do what a test is given. Raises EventError or CorrectionError for what makes no sense."""
+    for name, act in ACTS.items():
+        if name in given:
+            act(given[name], run)
+            return
+    run.reconcile(Envelope(given, Source.EVENT))
+
+
+def _find(row: Mapping[str, Any], run: DryRun) -> None:
+    if (envelope := row_event(run.policy, row, SCAN_STARTED)) is not None:
+        run.reconcile(envelope)
+
+
+def _adjust(request: AdjustmentRequest, run: DryRun) -> None:
+    _adjuster(run).adjust(request, FIRST, run.deadline)
+
+
+def _approve(name: str, run: DryRun) -> None:
+    _adjuster(run).approve(name, SECOND, run.deadline)
+
+
+def _adjuster(run: DryRun) -> Adjuster:
+    return Adjuster.on(run.policy, cast("Store", run.store))
+
+
+ACTS: Mapping[str, Callable[[Any, DryRun], None]] = {"row": _find, "adjust": _adjust, "approve": _approve}
+
+
+def is_claim(entry: Entry) -> bool:
+    """Say whether an entry only claims an id, beside the entry of another log that tells what was adjusted."""
+    return entry.reference.startswith(ADJUST) and entry.type is EntryType.VOID
