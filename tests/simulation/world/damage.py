@@ -252,7 +252,8 @@ def copied(world: World) -> StrictPlace:
 def _raw(world: World) -> Iterator[tuple[str, list[Item]]]:
     place: Any = world.place
     if not isinstance(place, MemoryPlace):
-        yield from ((kind, place.client.scan(TableName=getattr(TABLES, kind))["Items"]) for kind in KINDS_OF_TABLES)
+        scan = place.client.scan
+        yield from ((kind, scan(TableName=getattr(TABLES, kind), ConsistentRead=True)["Items"]) for kind in KINDS_OF_TABLES)
         return
     jobs, users = place.rows()
     words: Mapping[Any, Any] = world.desk.words(place)
