@@ -7,8 +7,8 @@ One way leads through the house, and a room imports only from floors below its o
     handler.py      [7] entry points: build once per container, hand over, answer
     engine/
       cli/          [7] the ``reconciler`` command; nothing imports it
-      preview/      [6] what a policy does or would do, in memory: plan, policy tests, reasons, the next try of a dead letter
-      audit/        [6] the entries against the balances, against each other, against their seals; recount; repair
+      preview/      [6] what a policy does or would do, in memory: plan, policy tests, reasons, the next try, the next scan
+      audit/        [6] the entries against balances, each other and their seals; recount; repair; statements; a job's story
       anomalies/    [6] look back, findings, digest; explain/ alone knows a language model
       reconcile/    [5] the conductors: one event, a batch, the catch-up, dead letters
       ledger/       [4] the store of the ledger, in memory too; dynamodb/ alone knows DynamoDB

@@ -1,7 +1,7 @@
 """The local AWS's server process: ministack, mended where it would show events that AWS does not.
 
 It runs on ministack's own Python and imports nothing of this project. The mends reach into ministack, which is why its
-version is pinned exactly; tests/aws/test_local_aws.py holds each of them to what AWS documents.
+version is pinned exactly; tests/aws/test_local_aws.py (of the keys test_support.py) holds each of them to what AWS documents.
 
 - PutEvents keeps each entry's ``Time``; ministack stamps every event with the present.
 - An entry whose ``TraceHeader`` is ``the-service-itself`` may have a source of AWS's own (``aws.*``). Nobody but AWS puts such

@@ -12,6 +12,7 @@ from engine.domain.entry import Entry, EntryType, Resolution
 from engine.domain.envelope import Source
 from engine.domain.errors import NoOpenAnomaly
 from engine.domain.log import JobLog
+from engine.domain.models import model_named
 from engine.domain.money import ZERO
 from engine.ledger.store import Receipt, Store
 from engine.ledger.stored import entry_of
@@ -35,7 +36,9 @@ class Finding:
 
     @property
     def model(self) -> str:
-        """The group that the entry was measured in, or what its price was chosen by."""
+        """The model that the event named, else the group that the entry was measured in, else what its price was chosen by."""
+        if named := model_named(self.entry.facts):
+            return named
         if self.entry.samples:
             return self.entry.samples[0].group
         parts = self.entry.price.parts if self.entry.price else ()

@@ -96,8 +96,16 @@ class OnDemand:
 
     def _baselines(self) -> Baselines:
         """Return what is usual. It is usual for a model, whoever uses it: one user's entries are not measured by it."""
-        is_measured = self.user is None and any(detector.of is not None for detector in self.policy.looking_back)
-        return self.reconciler.baselines.latest(self.deadline) if is_measured else NO_BASELINES
+        return self.reconciler.baselines.latest(self.deadline) if self._is_measured else NO_BASELINES
+
+    @property
+    def _is_measured(self) -> bool:
+        return self.user is None and any(detector.of is not None for detector in self.policy.looking_back)
+
+    @property
+    def unjudged(self) -> str | None:
+        """Why what falls could not be measured: what is usual is not known. None where it could, or nobody asks for it."""
+        return self.looking.baselines.problem if self._is_measured else None
 
     def look(self) -> None:
         """Read the entries."""
@@ -112,8 +120,8 @@ class OnDemand:
         ledger = self.reconciler.ledger
         if self.user is None:
             since = self.since or datetime.min.replace(tzinfo=self.reconciler.clock.now().tzinfo)
+            self.rows = ledger.flagged(since, self.deadline)  # read when it is asked for
             yield from _readable(ledger.recent(since, self.deadline))
-            self.rows = ledger.flagged(since, self.deadline)
             return
         self.rows = [row for row in ledger.entries_of_user(self.user, self.deadline) if _is_since(row, self.since)]
         yield [excerpt for row in self.rows if (excerpt := _excerpt(row)) is not None]

@@ -6,7 +6,6 @@ beginning: it is in the opening balance, whatever the period.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,9 +15,9 @@ from typing import Any
 from attrs import frozen
 
 from engine.domain.envelope import Source
-from engine.domain.fact import Content
-from engine.domain.fact_kinds import content_of, read_facts
+from engine.domain.fact_kinds import read_facts
 from engine.domain.instants import instant_text, read_instant
+from engine.domain.models import model_named
 from engine.domain.money import EXACT, ZERO, canonical
 from engine.domain.references import GRANT, JOB
 from engine.ledger.store import StoredEntry
@@ -26,11 +25,14 @@ from engine.ledger.store import StoredEntry
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 """When something happened that does not say when."""
 
-MODEL = re.compile(r"(?:^|\.)model$")
-"""An expression that finds a model: ``detail.model``, ``row.model``."""
-
 DEFAULT_RATE = "default"
 """Of what an entry keeps of a rate: no model has this name."""
+
+
+type Period = tuple[datetime | None, datetime | None]
+"""From when on, and until before when; None: no bound."""
+
+ALWAYS: Period = (None, None)
 
 
 class Order(StrEnum):
@@ -95,8 +97,8 @@ class Statement:
     order: Order
     since: datetime | None
     until: datetime | None
-    opening: Decimal
-    closing: Decimal
+    opening_balance: Decimal
+    closing_balance: Decimal
     lines: tuple[StatementLine, ...]
     granted_by_application: Decimal
     granted_by_events: Decimal
@@ -140,8 +142,8 @@ class Statement:
             "order": self.order.value,
             "since": instant_text(self.since) if self.since else None,
             "until": instant_text(self.until) if self.until else None,
-            "opening": self.opening,
-            "closing": self.closing,
+            "openingBalance": self.opening_balance,
+            "closingBalance": self.closing_balance,
             "entries": [line.answer() for line in self.lines],
         }
 
@@ -151,7 +153,7 @@ def statement_of(
     row: StoredEntry | None,
     entries: Iterable[StoredEntry],
     order: Order = Order.POSTING,
-    period: tuple[datetime | None, datetime | None] = (None, None),
+    period: Period = ALWAYS,
 ) -> Statement:
     """Return the statement of ``entries`` (in order of posting) and of the user's ``row`` in Credits."""
     remaining, posted = (number(row, name) for name in ("remaining", "posted"))
@@ -166,8 +168,8 @@ def statement_of(
         order=order,
         since=since,
         until=until,
-        opening=opening,
-        closing=shown[-1].balance if shown else opening,
+        opening_balance=opening,
+        closing_balance=shown[-1].balance if shown else opening,
         lines=tuple(shown),
         granted_by_application=granted,
         granted_by_events=_sum(entries, GRANT),
@@ -203,16 +205,15 @@ def _lines(entries: Sequence[StoredEntry], order: Order, balance: Decimal) -> It
 
 def model_of(entry: StoredEntry) -> str:
     """Return the model that the event named, or else what its rates were chosen by; empty where neither is told."""
-    named = [text for expression, text in _content(entry) if MODEL.search(expression)]
     units = [str(price["unit"]) for price in _prices(entry) if price.get("unit", DEFAULT_RATE) != DEFAULT_RATE]
-    return ", ".join(dict.fromkeys(named or units))
+    return _named(entry) or ", ".join(dict.fromkeys(units))
 
 
-def _content(entry: StoredEntry) -> Content:
+def _named(entry: StoredEntry) -> str:
     try:
-        return content_of(read_facts(entry["facts"]))
+        return model_named(read_facts(entry["facts"]))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # somebody has changed it
-        return ()
+        return ""
 
 
 def quantity_of(entry: StoredEntry) -> str:

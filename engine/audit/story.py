@@ -72,6 +72,7 @@ class Chapter:
 
 
 KEPT = (
+    *("reference", "sequence", "type", "amount"),
     *("userId", "occurredAt", "postedAt", "source", "eventId", "rule", "policy"),
     *("anomalies", "explanation", "resolution", "correction"),
 )

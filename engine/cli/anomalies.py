@@ -22,6 +22,8 @@ from engine.cli.options import (
     StateTable,
     Target,
     forever,
+    key_of_a_table,
+    name_of_a_log,
     on_aws,
     patience,
     reporter,
@@ -32,7 +34,8 @@ from engine.cli.status import FAILED, MISUSED
 from engine.ledger.store import Store, Tables
 from engine.runtime.clock import Clock, Deadline
 
-Reference = Annotated[str, typer.Argument(help="job#<jobId> or grant#<reference>.")]
+REFERENCE = typer.Argument(help="job#<jobId> or grant#<reference>.", callback=name_of_a_log)
+Reference = Annotated[str, REFERENCE]
 Hours = Annotated[float | None, typer.Option(min=0.0, help="Only entries of the last so many hours.")]
 
 PROSE = ("anomalies", "likely cause", "resolved")
@@ -54,7 +57,7 @@ app = typer.Typer(
 @on_aws
 def show_list(
     *,
-    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's.", callback=key_of_a_table)] = None,
     hours: Hours = None,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are resolved.")] = False,
     place: Place,
@@ -112,7 +115,7 @@ def resolve(
 @app.command()
 @on_aws
 def explain(
-    reference: Annotated[str | None, typer.Argument(help="job#<jobId> or grant#<reference>.")] = None,
+    reference: Annotated[str | None, REFERENCE] = None,
     *,
     missing: Annotated[bool, typer.Option("--missing", help="All flagged entries without an explanation.")] = False,
     store: Annotated[bool, typer.Option("--store", help="Store the explanations on entries that have none.")] = False,

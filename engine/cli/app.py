@@ -33,6 +33,8 @@ COMMANDS: Mapping[str, Command] = {
     "replay": Command("ledger", "replay", "Send a file of events through the engine."),
     "scan": Command("ledger", "scan", "Charge and refund the jobs whose event was lost."),
     "audit": Command("audit", "audit", "Check that entries add up to the balances, or repair them."),
+    "reprice": Command("reprice", "reprice", "Plan what charges should have cost at other prices."),
+    "apply": Command("apply", "apply", "Post a plan of `reprice`, exactly as it was written."),
     "unmark": Command("unmark", "unmark", "After a restore: take marks off jobs whose entry is gone."),
     "statement": Command("statement", "statement", "Show a user's entries, with the balance after each."),
     "job": Command("job", "job", "Tell a job's whole story: events, entries, what counts now."),

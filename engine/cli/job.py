@@ -16,6 +16,7 @@ from engine.cli.options import (
     LedgerTable,
     PolicyFileIfThere,
     Target,
+    key_of_a_table,
     on_aws,
     patience,
 )
@@ -31,7 +32,7 @@ NO_ROW = "Jobs has no row of it"
 
 @on_aws
 def job(
-    name: Annotated[str, typer.Argument(metavar="JOB", help="jobId.")],
+    name: Annotated[str, typer.Argument(metavar="JOB", help="jobId.", callback=key_of_a_table)],
     *,
     policy: PolicyFileIfThere = DEFAULT_POLICY,
     place: Place,
@@ -58,7 +59,7 @@ def job(
 
 def _story(ledger: Store, name: str) -> Story:
     """Return the story of a job; its log's name will do as well."""
-    for job_id in dict.fromkeys((name, name.removeprefix(JOB))):
+    for job_id in dict.fromkeys((name, name.removeprefix(JOB) or name)):
         row = ledger.job_row(job_id, patience())
         story = story_of(job_id, ledger.stored_entries_of(f"{JOB}{job_id}", patience()), row)
         if story.is_known:
@@ -132,7 +133,7 @@ def _chapter(chapter: Chapter) -> Iterator[tuple[str, object]]:
 
 def _correction(stored: Any) -> Iterator[tuple[str, object]]:
     correction = stored.get("correction") or {}
-    names = {"reason": "reason", "by": "who", "approvedBy": "approved by", "id": "id", "plan": "plan"}
+    names = {"reason": "reason", "by": "who", "approvedBy": "approved by", "id": "id", "plan": "plan", "about": "about"}
     yield from ((shown, correction[name]) for name, shown in names.items() if correction.get(name))
 
 

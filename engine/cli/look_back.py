@@ -18,6 +18,7 @@ from engine.cli.options import (
     StateTable,
     Target,
     forever,
+    key_of_a_table,
     on_aws,
     open_reconciler,
     reporter,
@@ -36,7 +37,10 @@ PROSE = ("state", "what it is")
 @on_aws
 def look_back(
     *,
-    user: Annotated[str | None, typer.Option(help="Only this user's entries; all of them, if no --since is given.")] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(help="Only this user's entries; all of them, if no --since is given.", callback=key_of_a_table),
+    ] = None,
     since: Since = None,
     post: Annotated[bool, typer.Option("--flag", help="Flag what is new, as the schedule does. It moves nothing.")] = False,
     policy: PolicyFile = DEFAULT_POLICY,
@@ -57,6 +61,8 @@ def look_back(
         print_json(_answer(look, found))
     else:
         _print(look, found)
+    if look.unjudged is not None:
+        complain(f"no `drift` could be judged: the baselines are {look.unjudged}; reconciler scan renews them")
     if look.is_unread:
         complain("there is more than could be looked at: name a later --since")
         raise typer.Exit(FAILED)
@@ -78,6 +84,7 @@ def _answer(look: OnDemand, found: list[Sighting]) -> dict[str, Any]:
         "since": instant_text(look.since) if look.since else None,
         "entries": look.entries,
         "unread": look.is_unread,
+        "unjudged": look.unjudged,
         "found": [each.answer() for each in found],
     }
 

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,8 @@ from engine.cli.stack import Stack as DeployedStack
 from engine.cli.stack import read_stack
 from engine.domain.errors import LedgerError, LedgerRefused, shown
 from engine.domain.instants import read_instant
+from engine.domain.references import JOB
+from engine.domain.texts import KEY_BYTES_MAX, is_key
 from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.reconcile.reconciler import Reconciler
@@ -85,10 +88,14 @@ def _policy_if_there(ctx: typer.Context, param: typer.CallbackParam, value: Path
 
 
 def _policy_of_seal(ctx: typer.Context, param: typer.CallbackParam, value: Path | None) -> Path | None:
-    """Return the policy's file where somebody names one, by the option, or with ``--seal`` by the stack or the variable."""
-    if _source(ctx, param) != COMMANDLINE and not ctx.params.get("seal"):  # what is typed is read before what is not
+    """Return the policy's file as typed, or with ``--seal`` the one that the stack or the variable names, if it is here."""
+    if _source(ctx, param) == COMMANDLINE:
+        return _policy(ctx, param, value or DEFAULT_POLICY)
+    if not ctx.params.get("seal") or (value is None and _stack(ctx) is None):  # what is typed is read before what is not
         return None
-    return None if value is None and _stack(ctx) is None else _policy(ctx, param, value or DEFAULT_POLICY)
+    with suppress(typer.BadParameter):
+        return _policy(ctx, param, value or DEFAULT_POLICY)
+    return None
 
 
 def stack_queues(ctx: typer.Context, param: typer.CallbackParam, value: list[str]) -> list[str]:
@@ -124,6 +131,20 @@ def day_or_instant(text: str) -> datetime:
     except ValueError as error:
         problem = f"is {shown(text)}; write a day like 2026-01-31, or an instant with its zone like 2026-01-31T10:00:00Z"
         raise typer.BadParameter(problem) from error
+
+
+def key_of_a_table(value: str | None) -> str | None:
+    """Return the name of a user or a job; one that no table can hold is refused before a table is asked."""
+    if value is not None and not is_key(f"{JOB}{value}" if value else value):
+        raise typer.BadParameter(f"is {shown(value)}; a name has 1 to {KEY_BYTES_MAX - len(JOB)} bytes of UTF-8")
+    return value
+
+
+def name_of_a_log(value: str | None) -> str | None:
+    """Return a reference; one that no table can hold is refused before a table is asked."""
+    if value is not None and not is_key(value):
+        raise typer.BadParameter(f"is {shown(value)}; a reference has 1 to {KEY_BYTES_MAX} bytes of UTF-8")
+    return value
 
 
 # --- the options ------------------------------------------------------------------------------------------------------
@@ -212,6 +233,12 @@ class Target:
             if isinstance(name, TableName) and not (name.is_default and kind in MAY_BE_MISSING - needed):
                 _look(client, kind, name, deadline)
         return store_on(client, self.tables, Clock())
+
+    def addresses(self) -> dict[str, str]:
+        """Return what tells these balances and entries from all others, whoever asks: the tables' ARNs."""
+        client = self.place.client("dynamodb", 1)
+        named = {"credits": self.tables.credits, "ledger": self.tables.ledger}
+        return {kind: str(client.describe_table(TableName=str(name))["Table"]["TableArn"]) for kind, name in named.items()}
 
     def description(self) -> dict[str, str]:
         """Return what tells this target from another."""

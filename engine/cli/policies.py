@@ -12,7 +12,7 @@ import typer
 from engine.audit.recount import Recount, recount
 from engine.cli import validate as checking
 from engine.cli.job_rows import rows_in
-from engine.cli.options import DEFAULT_POLICY, AsJson, LedgerTable, PolicyFile, Target, on_aws, patience
+from engine.cli.options import DEFAULT_POLICY, AsJson, LedgerTable, PolicyFile, Target, name_of_a_log, on_aws, patience
 from engine.cli.output import complain, print_json, progress, say
 from engine.cli.place import Place
 from engine.cli.plan import print_plan
@@ -81,7 +81,11 @@ def explain(
     event: Annotated[Path | None, typer.Argument(help="An event as JSON.", exists=True, dir_okay=False)] = None,
     *,
     entry: Annotated[
-        str | None, typer.Option(help="Instead of an event: a reference of the ledger (job#j-1) whose entries to count again.")
+        str | None,
+        typer.Option(
+            help="Instead of an event: a reference of the ledger (job#j-1) whose entries to count again.",
+            callback=name_of_a_log,
+        ),
     ] = None,
     row: Annotated[
         Path | None,

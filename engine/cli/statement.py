@@ -5,13 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from engine.audit.statement import Order, Statement, statement_of
+from engine.audit.statement import Order, Period, Statement, statement_of
 from engine.cli.files import writing
-from engine.cli.options import AsJson, CreditsTable, JobsTable, LedgerTable, Since, Target, Until, on_aws, patience
+from engine.cli.options import (
+    AsJson,
+    CreditsTable,
+    JobsTable,
+    LedgerTable,
+    Since,
+    Target,
+    Until,
+    key_of_a_table,
+    on_aws,
+    patience,
+)
 from engine.cli.output import complain, print_counts, print_json, print_table
 from engine.cli.place import Place
 from engine.cli.spreadsheet import csv_text
@@ -31,7 +42,7 @@ SPREADSHEET = (
 
 @on_aws
 def statement(
-    user: Annotated[str, typer.Argument(help="userId.")],
+    user: Annotated[str, typer.Argument(help="userId.", callback=key_of_a_table)],
     *,
     since: Since = None,
     until: Until = None,
@@ -70,7 +81,7 @@ def statement(
         _print(found)
 
 
-def read_statement(ledger: Store, user: str, order: Order = Order.POSTING, period: Any = (None, None)) -> Statement | None:
+def read_statement(ledger: Store, user: str, order: Order, period: Period) -> Statement | None:
     """Return a user's statement, None for a user whom nobody knows. Where row and entries differ both are read again."""
     for look in range(LOOKS_MAX):
         if look:
@@ -107,12 +118,12 @@ def _write_page(found: Statement, path: Path, ledger: Store) -> None:
 def _print(found: Statement) -> None:
     lines = [line.answer() for line in found.lines]
     if found.since or found.until:
-        print_counts("", {"opening": found.opening})
+        print_counts("", {"opening balance": found.opening_balance})
     rows = ([line[column] for column in COLUMNS] for line in lines)
     print_table(f"Statement of {found.user}", COLUMNS, rows, prose={"anomalies"})
     print_counts("Balance", _sums(found))
 
 
 def _sums(found: Statement) -> Mapping[str, object]:
-    named = {"closing": found.closing} if found.since or found.until else {}
+    named = {"closing balance": found.closing_balance} if found.since or found.until else {}
     return {**named, **found.totals()}

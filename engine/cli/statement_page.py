@@ -40,7 +40,8 @@ WORDS: Mapping[tuple[str, str, int], str] = {
 }
 """What a line is called: by what its log begins with, its type, and whether it gives or takes credits."""
 
-DAY, MINUTE = "%-d %B %Y", "%-d %b %Y, %H:%M"
+DAY, MINUTE = "%B %Y", "%b %Y, %H:%M"
+"""What stands behind the day of the month."""
 
 
 @frozen
@@ -70,8 +71,8 @@ def statement_page(statement: Statement, written: datetime) -> str:
         totals=[(name, _credits(amount, places)) for name, amount in totals.items()],
         day="Booked" if statement.order is Order.POSTING else "Date",
         caption=_caption(statement, len(lines)),
-        opening=_credits(statement.opening, places),
-        closing=_credits(statement.closing, places),
+        opening=_credits(statement.opening_balance, places),
+        closing=_credits(statement.closing_balance, places),
         lines=shown,
         has_models=any(line.model for line in shown),
         has_quantities=any(line.quantity for line in shown),
@@ -113,7 +114,7 @@ def _totals(statement: Statement, lines: Iterable[StatementLine]) -> dict[str, D
         sums[name] = EXACT.add(sums[name], line.amount)
     if sums["Corrections"] == ZERO:
         del sums["Corrections"]
-    return {"Opening balance": statement.opening, **sums, "Closing balance": statement.closing}
+    return {"Opening balance": statement.opening_balance, **sums, "Closing balance": statement.closing_balance}
 
 
 def _caption(statement: Statement, count: int) -> str:
@@ -138,7 +139,7 @@ def _edge(instant: datetime, *, last: bool = False) -> str:
 
 
 def _text(instant: datetime, form: str) -> str:
-    return instant.strftime(form)
+    return f"{instant.day} {instant.strftime(form)}"
 
 
 def _places(amount: Decimal) -> int:

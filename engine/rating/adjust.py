@@ -88,8 +88,6 @@ def adjust(asked: Asked, log: JobLog, claimed: JobLog, standing: Standing, polic
 
 def _check_log(asked: Asked, log: JobLog) -> None:
     request = asked.request
-    if request.job and not log.sequence:
-        raise CorrectionError(asked.reference, "has no entry in the ledger: nothing was charged that could be conceded")
     if not request.reverses:
         return
     told = log.facts.concessions if request.job else log.facts.adjustments
@@ -152,6 +150,18 @@ def check_request(request: AdjustmentRequest, policy: Policy) -> None:
         raise CorrectionError(reference, problem)
 
 
+def check_owner(request: AdjustmentRequest, owner: str | None) -> None:
+    """Raise CorrectionError where a job of which the ledger knows nothing is not the user's by its own row in Jobs.
+
+    What a person says of it would be the log's first entry, and the log the user's: the true user's events would be refused.
+    """
+    reference = f"{JOB}{request.job}"
+    if owner is None:
+        raise CorrectionError(reference, "has no entry in the ledger, and Jobs names nobody whose job it is")
+    if owner != request.user:
+        raise CorrectionError(reference, f"is of user {owner!r} by its row in Jobs, not of {request.user!r}")
+
+
 def check_about(request: AdjustmentRequest, log: JobLog) -> None:
     """Raise CorrectionError where the log that a request is about is nobody's, or another user's."""
     if not log.sequence:
@@ -162,14 +172,14 @@ def check_about(request: AdjustmentRequest, log: JobLog) -> None:
 
 def bound_problem(amount: Decimal, bounds: AdjustmentBounds) -> str | None:
     """Return why nobody may adjust by so much, or None. A reversal counts by what it takes back."""
-    if bounds.maximum is None or abs(amount) <= bounds.maximum:
+    if bounds.maximum is None or amount.copy_abs() <= bounds.maximum:
         return None
-    return f"moves {in_digits(abs(amount))} credits; `adjustments.maximum` of the policy is {in_digits(bounds.maximum)}"
+    return f"moves {in_digits(amount.copy_abs())} credits; `adjustments.maximum` of the policy is {in_digits(bounds.maximum)}"
 
 
 def needs_second_person(amount: Decimal, bounds: AdjustmentBounds) -> bool:
     """Say whether another person has to approve an adjustment by so much."""
-    return bounds.second_person_above is not None and abs(amount) > bounds.second_person_above
+    return bounds.second_person_above is not None and amount.copy_abs() > bounds.second_person_above
 
 
 def _amount_problem(request: AdjustmentRequest, policy: Policy) -> str | None:
@@ -180,7 +190,7 @@ def _amount_problem(request: AdjustmentRequest, policy: Policy) -> str | None:
         return f"concedes {in_digits(amount)}, which is below 0; to take more for a job reprice it, or adjust the user"
     if request.reverses:
         return None  # it was of the places of its own day
-    if not fits(abs(amount)) or policy.money.round(amount) != amount:
+    if not fits(amount.copy_abs()) or policy.money.round(amount) != amount:
         return f"moves {in_digits(amount)} credits; a credit has {policy.money.places} places in this policy"
     return None
 
@@ -188,8 +198,9 @@ def _amount_problem(request: AdjustmentRequest, policy: Policy) -> str | None:
 def _id_problem(name: str) -> str | None:
     if not 1 <= len(name) <= ID_CHARACTERS_MAX:
         return f"has {len(name)} characters; 1 to {ID_CHARACTERS_MAX} are needed"
-    is_plain = all(unicodedata.category(character) not in UNREADABLE for character in name)
-    return None if is_plain else f"is {shown(name)}; what nobody can read is not allowed"
+    if any(unicodedata.category(character) in UNREADABLE for character in name):
+        return f"is {shown(name)}; what nobody can read is not allowed"
+    return None if name == " ".join(name.split()) else f"is {shown(name)}; blanks stand one at a time between words"
 
 
 def _name_problems(request: AdjustmentRequest) -> Iterator[tuple[str, str | None]]:

@@ -27,6 +27,9 @@ from engine.rating.decide import error_of
 USER_ATTRIBUTE = "userId"
 """Where a row names its user, unless the policy's ``event.user`` is another attribute of it."""
 
+NO_EVENT: Document = {}
+"""Where only the row is asked."""
+
 ASSUMED_ROW, NO_ROW = JobRow(), JobRow(exists=False)
 
 
@@ -124,12 +127,16 @@ def _own_attribute(expression: str) -> str | None:
 
 
 def _owner(document: Document, assessment: Assessment, policy: Policy) -> str | None:
+    return owner_of(document, policy, assessment.document)
+
+
+def owner_of(document: Document, policy: Policy, event: Document = NO_EVENT) -> str | None:
     """Return whose job it is by its row: by the policy's own expression, else by its attribute; None where it does not say.
 
     An attribute that the expression reads of the row itself comes first: what stands beside it need not be the row's.
     """
     user = policy.fields.user
-    said = _text(_found(user, {**assessment.document, ROW: document, OWN_ROW: document}))
+    said = _text(_found(user, {**event, ROW: document, OWN_ROW: document}))
     own = _text(document.get(_attribute_of(user.text)))
     first, second = (own, said) if _own_attribute(user.text) else (said, own)
     return first if first is not None else second

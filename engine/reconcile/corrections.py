@@ -29,12 +29,14 @@ from engine.rating.adjust import (
     adjust,
     bound_problem,
     check_about,
+    check_owner,
     check_request,
     needs_second_person,
     other_content,
     reversal_of,
     told_under,
 )
+from engine.rating.job_row import owner_of
 from engine.reconcile.settle import settle
 from engine.runtime.clock import Deadline
 
@@ -215,8 +217,15 @@ class Telling:
         if self.is_gone:
             raise CorrectionError(f"{PROPOSAL}{self.asked.request.id}", "was withdrawn, or is another one since it was read")
         log = claimed if self.reference == self.asked.claim_reference else self.store.read(self.reference, deadline)
+        if self.asked.request.job and not log.sequence:
+            self._check_row(deadline)
         decision, self.claim = adjust(self.asked, log, claimed, self.standing, self.policy)
         return decision
+
+    def _check_row(self, deadline: Deadline) -> None:
+        """Ask the job's own row whose job it is: the ledger does not know it yet."""
+        row = self.store.job_row(self.asked.request.job, deadline)
+        check_owner(self.asked.request, owner_of(row, self.policy) if row is not None else None)
 
     def _is_told(self, claimed: JobLog) -> bool:
         told = told_under(self.asked.request.id, claimed)

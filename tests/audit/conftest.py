@@ -74,7 +74,7 @@ class Day:
 
     def change(self, reference: str, sequence: int, update: str, **values: dict[str, Any]) -> None:
         """Change an entry, as nothing of this system can."""
-        names = {"#source": "source", "#type": "type", "#user": "userId"}
+        names = {"#source": "source", "#type": "type", "#user": "userId", "#by": "by"}
         self.world.client.update_item(
             TableName=self.world.tables.ledger,
             Key={"reference": {"S": reference}, "sequence": {"N": str(sequence)}},

@@ -61,6 +61,7 @@ NEEDED = {
     "CatchUpRole": [allowed("kms:Decrypt", "dynamodb")],
     "ExplainRole": [allowed("kms:Decrypt", "dynamodb", "secretsmanager", "sqs"), allowed("kms:GenerateDataKey", "sqs")],
     "OperatorPolicy": [allowed("kms:Decrypt", "dynamodb", "sqs")],
+    "SupportPolicy": [allowed("kms:Decrypt", "dynamodb")],
 }
 """Who reads tables needs Decrypt, who receives from a queue as well; who sends to a queue also needs GenerateDataKey."""
 

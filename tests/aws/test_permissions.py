@@ -567,6 +567,7 @@ DENIALS = (
     Denial(EXPLAIN, "dynamodb", "update_item", {"TableName": "{credits}", "Key": USER, **RICHER}, "it moves no credit"),
     Denial(EXPLAIN, "dynamodb", "get_item", {"TableName": "{credits}", "Key": USER}, "it sees no balance"),
     Denial(EXPLAIN, "dynamodb", "put_item", {"TableName": "{jobs}", "Item": JOB}, "it knows no job"),
+    Denial(EXPLAIN, "dynamodb", "update_item", {"TableName": "{state}", "Key": STATE, **CHEAPER}, "in State its own rows"),
     Denial(EXPLAIN, "sqs", "send_message", {"QueueUrl": "{events}", "MessageBody": "x"}, "it sends no event to be charged"),
     Denial(EXPLAIN, "lambda", "invoke", {"FunctionName": "{function}"}, "nor straight to the function"),
     Denial(RUN, "lambda", "invoke", {"FunctionName": "{function}"}, "it steps through the catch-up alone"),

@@ -15,9 +15,11 @@ from engine.audit.recount import recount
 from engine.cli.app import app, main
 from engine.domain.errors import NoOpenAnomaly
 from engine.ledger.store import Tables
+from engine.policy import load_policy
 from tests.support.events import failed, rendered
 from tests.support.model_server import FINE, KEY, run_model_server
 from tests.support.world import World
+from tools.environments import ROOT
 from tools.local_aws import tables_environment
 
 FINE_STATUS, FAILED, MISUSED = 0, 1, 2
@@ -155,7 +157,7 @@ def test_the_digest_is_one_page(run: Run) -> None:
     digest = answer(run("digest", "--json"))
 
     assert {"costs-over-50": 2, "longer-than-5-minutes": 2} == digest["anomalies"]
-    assert {"default": 2} == digest["models"]
+    assert {"veo-3": 2} == digest["models"]
     assert {"[bold]u-2[/bold]": 1, "u-1": 1} == digest["users"]
     assert [("job#j-3", "90"), ("job#j-1", "70")] == [(entry["reference"], entry["credits"]) for entry in digest["dearest"]]
     assert "2 entries of 2 users and 1 model were flagged, most often costs-over-50 (2)." in digest["paragraph"]
@@ -175,3 +177,15 @@ def test_a_ledger_that_is_not_there_is_told_in_words(
 
     assert FAILED == status.value.code
     assert "LEDGER_TABLE=No-such-table: there is no such table in us-east-1 at " in capsys.readouterr().err
+
+
+def test_a_digest_counts_by_the_model_that_the_event_named(world: World, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped policy measures rates by their row of the price book first: that is no model."""
+    shipped = ROOT / "policies" / "video.yaml"
+    world.policy = load_policy(shipped)
+    world.deliver(rendered("j-8", seconds=700, model="premium"), rendered("j-9", seconds=700, model="wan-2"))
+    monkeypatch.setenv("POLICY_FILE", str(shipped))
+
+    digest = answer(run("digest", "--json"))
+
+    assert {"veo-3": 2, "premium": 1, "wan-2": 1} == digest["models"]

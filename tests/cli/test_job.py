@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from typer.testing import CliRunner, Result
 
 from engine.audit.story import story_of
 from engine.cli.app import app
-from engine.domain.entry import Correction
+from engine.domain.entry import Correction, PricedAnew
 from engine.domain.envelope import Source
 from engine.domain.fact import Adjustment
 from engine.domain.facts import Facts
 from engine.domain.instants import read_instant
 from engine.domain.log import log_of
+from engine.domain.price import Price
 from engine.ledger.store import Tables
 from engine.ledger.stored import stored_of
 from engine.policy import load_policy
@@ -238,6 +240,28 @@ def test_an_entry_that_cannot_be_read_does_not_hide_the_others(world: World) -> 
 
     assert (True, False) == (first["agrees"], second["agrees"])
     assert ["is no entry of this system (KeyError: 'facts')"] == second["problems"]
+
+
+def test_a_charge_that_was_priced_anew_is_told_with_its_policy() -> None:
+    """400 s at 0.05 in place of 0.10: 20 go back, and the story says by which policy, why and by whom."""
+    books = Books(load_policy(VIDEO))
+    books.deliver(rendered("j-1", seconds=400))
+    (entry,) = books.entries_of("j-1")
+    at = read_instant("2026-01-06T00:00:00Z")
+    assert at is not None
+    how = PricedAnew(Price(book="render-second", rate=Decimal("0.05")), Decimal(400))
+    (charge,) = entry.facts.charges
+    facts = Facts(charges=(evolve(charge, amount=Decimal(20), policy="video@new", revision=1),))
+    by = Correction("the list said 0.05", "arn:aws:iam::1:user/ada", plan="4711", priced=(how,))
+    word = Word("job#j-1", "j-1", "u-1", at, "reprice", facts, by, how.price, how.quantity)
+    decision = correct(word, log_of([entry]), Standing.ASSUMED_COVERED, books.policy)
+    assert decision.entry is not None
+
+    story = story_of("j-1", [_stored(each, at) for each in (entry, decision.entry)], None)
+
+    assert ("its price: the charge of 2026-01-05T10:00:00Z is 20 by policy video@new",) == story.chapters[1].told
+    assert ("reprice", Decimal(20), False) == (decision.entry.type, decision.entry.amount, story.failed)
+    assert "the list said 0.05" == story.chapters[1].answer()["correction"]["reason"]
 
 
 def test_an_explanation_and_a_persons_note_are_part_of_the_story(world: World) -> None:

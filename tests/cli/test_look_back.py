@@ -148,6 +148,25 @@ def test_the_function_that_explains_says_the_same_of_the_flag(world: World) -> N
     assert said["explanation"]["summary"].startswith("The same work may be charged twice: job#j-2 costs 0.8 credits")
 
 
+def test_what_could_not_be_measured_is_told(world: World) -> None:
+    """No scan has worked out yet what is usual: a fall of charges could not be seen. Of one user none is looked for."""
+    assert "no `drift` could be judged: the baselines are missing" in reconciler("look-back").stderr
+    reconciler("scan")
+    assert ("", "") == (reconciler("look-back").stderr, reconciler("look-back", "--user", "u-1").stderr)
+
+
+def test_more_than_can_be_looked_at_is_a_failed_check(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was flagged before is told all the same, and that it is not all."""
+    world.scheduled()
+    monkeypatch.setattr("engine.anomalies.on_demand.ENTRIES_MAX", 1)
+
+    result = reconciler("look-back")
+
+    assert FAILED == result.exit_code
+    assert "job#j-2" in result.stdout
+    assert "name a later --since" in result.stderr
+
+
 def test_a_policy_that_looks_back_for_nothing_says_so(world: World, policy: Any) -> None:
     """Nothing found would be read as nothing wrong."""
     result = reconciler("look-back", "--policy", policy)

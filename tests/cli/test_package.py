@@ -39,6 +39,7 @@ def test_it_is_one_package_of_the_project_s_own_name(site_packages: Path) -> Non
     assert {"credit_reconciler", f"credit_reconciler-{version}.dist-info"} == {path.name for path in site_packages.iterdir()}
     assert {"__init__.py", "engine"} == {path.name for path in (site_packages / "credit_reconciler").iterdir()}
     assert not list(site_packages.rglob("*.pyc"))
+    assert (site_packages / "credit_reconciler" / "engine" / "cli" / "pages" / "statement.html").is_file()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["validate", "policy.yaml"], ["schema"]])

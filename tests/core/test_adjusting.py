@@ -59,7 +59,7 @@ class Desk:
     def deliver(self, *documents: dict[str, Any]) -> Desk:
         """Deliver events."""
         clock = self.store.clock
-        reconciler = Reconciler(FREE, cast("Store", self.store), Telemetry(lambda _: None, clock, {}), clock)
+        reconciler = Reconciler(self.policy, cast("Store", self.store), Telemetry(lambda _: None, clock, {}), clock)
         for document in documents:
             reconciler.event(document, Source.EVENT, self.deadline())
         return self
@@ -167,6 +167,19 @@ def test_a_concession_goes_back_once_whatever_happens_to_the_job_later():
     assert "duplicate" == desk.adjust("a-1", "0.5", job="j-1").outcome
 
 
+@pytest.mark.parametrize(
+    ("user", "row"), [("detail.userId", {"userId": "u-1"}), ("row.owner", {"userId": "x", "owner": "u-1"})]
+)
+def test_a_job_may_be_conceded_before_the_ledger_knows_it(user: str, row: dict[str, Any]):
+    """Its own row says whose it is, as the policy reads it. The charge that comes later is lowered."""
+    desk = Desk(parse_policy(EXAMPLE.replace("user: detail.userId", f"user: {user}"), "example.yaml"))
+    desk.store.jobs["j-1"] = {"jobId": "j-1", **row}
+
+    assert ("voided", Decimal(10)) == (desk.adjust("a-1", "0.5", job="j-1").outcome, desk.remaining)
+    desk.deliver(rendered())
+    assert [("void", Decimal(0)), ("debit", Decimal("-0.3"))] == desk.lines("job#j-1")
+
+
 def test_no_job_is_conceded_more_than_it_costs():
     """The rest is remembered, and counts if the job is ever charged more."""
     desk = Desk().deliver(rendered())
@@ -179,7 +192,9 @@ def test_no_job_is_conceded_more_than_it_costs():
     ("asked", "problem"),
     [
         ({"amount": -1, "job": "j-1"}, "below 0; to take more for a job reprice it, or adjust the user"),
-        ({"amount": 1, "job": "j-2"}, "job#j-2 has no entry"),
+        ({"amount": 1, "job": "j-2"}, "job#j-2 has no entry in the ledger, and Jobs names nobody"),
+        ({"amount": 1, "job": "j-3"}, "job#j-3 has no entry in the ledger, and Jobs names nobody"),
+        ({"amount": 1, "job": "j-4"}, "job#j-4 is of user 'u-2' by its row in Jobs, not of 'u-1'"),
         ({"amount": 1, "job": "j-1", "user": "u-2"}, "job#j-1 is of user 'u-1', not of 'u-2'"),
         ({"amount": 1, "user": "u-9"}, "no such user"),
         ({"amount": 0}, "moves 0 credits"),
@@ -189,6 +204,10 @@ def test_no_job_is_conceded_more_than_it_costs():
         ({"amount": 1, "name": ""}, "id: it has 0 characters"),
         ({"amount": 1, "name": "a\n"}, "nobody can read"),
         ({"amount": 1, "name": "a\u200b"}, "nobody can read"),
+        ({"amount": 1, "name": " a-1"}, "blanks stand one at a time between words"),
+        ({"amount": 1, "name": "a-1 "}, "blanks stand one at a time between words"),
+        ({"amount": 1, "name": "a  1"}, "blanks stand one at a time between words"),
+        ({"amount": 1, "name": "a\N{NO-BREAK SPACE}1"}, "blanks stand one at a time between words"),
         ({"amount": 1, "name": "x" * 257}, "257 characters"),
         ({"amount": 1, "user": ""}, "wrong user"),
         ({"amount": 1, "about": "grant#p-1"}, "grant#p-1 has no entry in the ledger"),
@@ -201,6 +220,7 @@ def test_no_job_is_conceded_more_than_it_costs():
 def test_what_makes_no_sense_is_an_error_and_moves_nothing(asked: dict[str, Any], problem: str):
     """It says what is wrong, also where it is only looked at."""
     desk = Desk().deliver(rendered())
+    desk.store.jobs |= {"j-3": {"jobId": "j-3", "userId": None}, "j-4": {"jobId": "j-4", "userId": "u-2"}}
     for tell in (desk.adjust, desk.preview):
         with pytest.raises(CorrectionError, match=problem):
             tell(**{"name": "a-1", **asked})

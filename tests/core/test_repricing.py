@@ -15,6 +15,7 @@ from attrs import evolve
 from engine.audit.recount import recount
 from engine.domain.decision import Guard
 from engine.domain.entry import Entry, EntryType
+from engine.domain.facts import Facts
 from engine.ledger.store import Verdict
 from engine.policy import Policy
 from engine.policy.model import Overdraft
@@ -335,6 +336,20 @@ def test_users_can_be_spared(file: Path):
     assert Decimal("0.65") == books.balances["u-0"]
 
 
+def test_what_a_user_gets_comes_before_what_a_user_gives(file: Path):
+    """2 are left: 9 come back for the premium job, and then the other can pay 8 more. The other way round it could not."""
+    both_wrong = example(('"0.10", premium: "0.25"', '"0.10", premium: "1.15"'))
+    both_right = example(('"0.10", premium: "0.25"', '"0.90", premium: "0.25"'), ("overdraft: flag", "overdraft: refuse"))
+    books = Books(both_wrong, {"u-1": Decimal("14.5")})
+    books.deliver(rendered("j-1", seconds=10), rendered("j-2", seconds=10, model="premium"))
+    assert Decimal(2) == books.balances["u-1"]
+    head = planned(books.store, both_right, file)
+    done = applying(books.store, both_right, file).post(1000)
+
+    assert (0, Decimal(1)) == (head["belowZero"]["users"], head["total"]["difference"])
+    assert (2, 0, Decimal(3)) == (done.posted, done.refused, books.balances["u-1"])
+
+
 def test_a_spared_user_who_became_poor_since_is_left_alone(file: Path):
     """The balance at the time of the posting counts, not the one that the plan saw."""
     books = forty_jobs(TOO_LITTLE)
@@ -343,6 +358,41 @@ def test_a_spared_user_who_became_poor_since_is_left_alone(file: Path):
     done = applying(books.store, RIGHT, file).post(1000)
 
     assert (30, 10, Decimal(0)) == (done.posted, done.refused, books.balances["u-0"])
+
+
+def test_a_user_who_is_gone_is_left_alone(file: Path):
+    """The policy refuses users without a row. Nobody else waits for it."""
+    books = forty_jobs(TOO_MUCH)
+    planned(books.store, RIGHT, file)
+    del books.balances["u-0"]
+    done = applying(books.store, RIGHT, file).post(1000)
+
+    assert (30, 10) == (done.posted, done.refused)
+    assert "there is no such user in Credits" in done.alone[0]["why"]
+
+
+def test_a_balance_that_is_no_number_is_left_alone(file: Path):
+    """Somebody has written words there: one user, not the whole run."""
+    books = forty_jobs(TOO_MUCH)
+    planned(books.store, RIGHT, file)
+    books.store.credits["u-1"]["remaining"] = "plenty"
+    done = applying(books.store, RIGHT, file).post(1000)
+
+    assert (30, 10) == (done.posted, done.refused)
+    assert "is no number: 'plenty'" in done.alone[0]["why"]
+
+
+def test_a_log_that_was_damaged_since_is_left_alone(file: Path):
+    """Its last entry has lost the instant of its charge."""
+    books = forty_jobs(TOO_MUCH)
+    planned(books.store, RIGHT, file)
+    ((entry, at),) = books.store.kept["job#j-0"]
+    charge = evolve(entry.facts.charges[0], at=SimpleNamespace(isoformat=lambda: "yesterday"))
+    books.store.kept["job#j-0"] = [(evolve(entry, facts=Facts(charges=(charge,))), at)]
+    done = applying(books.store, RIGHT, file).post(1000)
+
+    assert (39, 1) == (done.posted, done.changed)
+    assert "its log cannot be read" in done.alone[0]["why"]
 
 
 # --- others at work ---------------------------------------------------------------------------------------------------

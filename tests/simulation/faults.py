@@ -279,6 +279,12 @@ class FaultyStore:
 
         return FaultyCorrections(self)
 
+    def logs(self) -> Any:
+        """Return what reads whole logs, reached by the same caller."""
+        from tests.simulation.world.faulty_corrections import FaultyLogs  # noqa: PLC0415  the same
+
+        return FaultyLogs(self)
+
     def jobs_bytes(self, deadline: Deadline) -> int:
         """Return how large the table of jobs is said to be: by this a run divides it."""
         return self.caller.call("jobs_bytes", lambda: self.place.jobs_bytes, deadline)

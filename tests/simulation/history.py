@@ -27,7 +27,7 @@ from tests.simulation.world.documents import Document
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.play import World
-from tests.simulation.world.terms import policies_by_name
+from tests.simulation.world.terms import EDITS, policies_by_name
 
 QUIET_ROUNDS = 12
 QUIET_SECONDS = 120.0
@@ -100,6 +100,7 @@ def quiet(world: World, seen: Witness) -> None:
             world.timeline.pass_by(left * QUIET_SECONDS)
             break
     said_again(world, seeds)
+    applied_at_last(world, seeds)
     world.timeline.pass_by(AHEAD_SECONDS)
     for _ in range(2):
         letters, world.queue.letters = world.queue.letters, []
@@ -124,6 +125,12 @@ def said_again(world: World, seeds: Iterator[int]) -> None:
     """Let people say everything once more: what had no answer, what was refused, and what is known."""
     for kind, subject in said_at_last(world.plan):
         _once(world, Step(kind, next(seeds), subject))
+
+
+def applied_at_last(world: World, seeds: Iterator[int]) -> None:
+    """Let every plan file be applied to its end; then what is left out has changed since it was planned."""
+    for pricing in [step.subject for step in world.plan.steps() if step.kind == "plan_prices"]:
+        _once(world, Step("apply_prices", next(seeds), pricing))
 
 
 def is_replayed(plan: Plan) -> bool:
@@ -185,6 +192,8 @@ def case_of(world: World, plan: Plan) -> Case:
         may_be_due=frozenset(each.reference for each in tellings if plan.overdraft == "refuse") - read,
         words=words_of(plan),
         repricings=world.repricings,
+        plans=[pricing.planned for pricing in world.pricings.values()],
+        plan_policies=policies_by_name(frozenset(range(EDITS)), plan.overdraft, plan.unknown_user),
     )
 
 

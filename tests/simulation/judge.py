@@ -10,13 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import islice, product
+from types import MappingProxyType
 from typing import Any
 
 from attrs import evolve, frozen
 
 from tests.simulation.claims import Claim, Fact, instant, parts, rule_of, selectors, terms_of, value
 from tests.simulation.oracle import Oracle
-from tests.simulation.repricings import REPRICE, Kept, Repricing, amount_by, kept, price_anew
+from tests.simulation.repricings import REPRICE, Kept, Planned, Repricing, amount_by, is_changed, kept, price_anew
 from tests.simulation.words import ADJUST, Word, Wrong, of_ids, standing_of, word_of
 
 Entry = Mapping[str, Any]
@@ -67,6 +68,9 @@ class Case:
     may_be_due: frozenset[str] = frozenset()
     words: Sequence[Word] = ()
     repricings: Sequence[Repricing] = ()
+    plans: Sequence[Planned] = ()
+    plan_policies: Policies = MappingProxyType({})
+    """The policies that people have priced by, whether or not they were deployed."""
 
 
 def judge(case: Case) -> list[str]:
@@ -156,7 +160,7 @@ def hear(oracle: Oracle, entry: Entry, case: Case, known: Sequence[Kept]) -> Non
         raise Wrong(f"entry {entry['sequence']} is a correction that nobody said")
     if said.is_plan and known[said.read] != known[-1]:
         raise Wrong(f"plan {said.plan} was applied to it, though a charge had changed since")
-    by_policy = amount_by(case.policies[said.policy], said.policy) if said.policy else None
+    by_policy = amount_by(case.plan_policies[said.policy], said.policy) if said.policy else None
     price_anew(oracle.told["debit"], known[said.read], by_policy or (lambda _claim: said.amount or Fraction(0)))
 
 
@@ -167,7 +171,14 @@ def is_it_priced_so(said: Repricing, entry: Entry) -> bool:
 
 
 def left_out(reference: str, log: Sequence[Entry], case: Case, known: Sequence[Kept]) -> Iterator[str]:
-    """Yield each plan that was applied to its end, and left the job out though none of its charges had changed."""
+    """Yield each plan that has left a job out, though it was to be priced anew, or none of its charges had changed since."""
+    for plan in case.plans:
+        charges = known[plan.lengths.get(reference, 0)]
+        is_in = reference.removeprefix("job#") in plan.jobs
+        if not is_in and plan.is_about(charges) and is_changed(charges, case.plan_policies[plan.policy], plan.policy):
+            yield f"{reference}: plan {plan.plan} has no line of it"
+        if is_in and reference in plan.lengths and not plan.is_about(charges):
+            yield f"{reference}: plan {plan.plan} has a line of it, and no charge in its window"
     applied = {entry["correction"].get("plan") for entry in log if "correction" in entry}
     for said in case.repricings:
         was_applied = f"job#{said.job}" == reference and said.ended is not None
@@ -186,10 +197,12 @@ READINGS_MAX = 64
 
 def readings(entry: Entry, told: Sequence[Telling], policies: Policies) -> list[Reading]:
     """Return what an entry may tell: one thing, unless rows that were written at one time say other things."""
+    if "correction" in entry:
+        return [None]
     if (policy := policies.get(entry["policy"])) is None:
         raise Wrong(f"an entry names policy {entry['policy']}, which was never deployed")
     rule = next((rule for rule in policy["rules"] if rule["name"] == entry["rule"] and rule["action"] != "flag"), None)
-    if rule is None or "correction" in entry:  # a rule that only flags, a look back, or what a person says
+    if rule is None:  # a rule that only flags, or a look back
         return [None]
     found: dict[tuple[tuple[str, str], ...], Reading] = {}
     for telling in told:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -32,6 +33,22 @@ class Repricing:
     """So many entries the log had when the plan was applied to its end."""
 
 
+@frozen
+class Planned:
+    """A plan of all jobs with a charge in a window, and which are in its file; how long each log was that stood still."""
+
+    plan: str
+    policy: str
+    since: datetime
+    until: datetime
+    jobs: Collection[str]
+    lengths: Mapping[str, int]
+
+    def is_about(self, known: Kept) -> bool:
+        """Whether a charge lies in the window."""
+        return any(self.since <= claim.fact.at < self.until for _, claim in known)
+
+
 def kept(debits: Sequence[Claim], others: Iterable[Claim]) -> Kept:
     """The charges of the latest instant, and of what is sent again the first; weak ones if nothing has a time of its own."""
     weak = all(claim.fact.weak for claim in (*debits, *others))
@@ -54,6 +71,12 @@ def _counts(anew: tuple[int, Fraction]) -> tuple[int, Fraction]:
 def amount_by(policy: Mapping[str, Any], name: str) -> Callable[[Claim], Fraction]:
     """What another policy makes of a charge, from what was kept of it."""
     return lambda claim: claim_of(claim.fact, policy, name, claim.row).figure
+
+
+def is_changed(known: Kept, policy: Mapping[str, Any], name: str) -> bool:
+    """Whether one of the charges costs something else by another policy; and all of them are known to be priced by it."""
+    are_answered = all(is_answered(claim, policy) for _, claim in known)
+    return are_answered and any(amount_by(policy, name)(claim) != claim.costs for _, claim in known)
 
 
 def is_answered(claim: Claim, policy: Mapping[str, Any]) -> bool:

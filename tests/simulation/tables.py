@@ -35,8 +35,11 @@ FAULT_NAMES = EVERYWHERE
 STRICT_FAULT_NAMES = (*EVERYWHERE, LEFT_OVER)
 """What must occur in any two hundred histories on the strict database: it leaves keys over as well."""
 
-VERDICTS = tuple(f"verdict {verdict.value}" for verdict in Verdict)
-"""What the store answers. On the strict database it is the product's own, which nobody looks into."""
+VERDICTS = tuple(f"verdict {verdict.value}" for verdict in Verdict if verdict is not Verdict.PROPOSED_BY_THE_SAME)
+"""What the store answers. On the strict database it is the product's own, which nobody looks into.
+
+Whoever approves what he has proposed himself is told so before it comes to the store.
+"""
 
 ENTRY_NAMES = tuple(f"entry {kind.value}" for kind in EntryType)
 FLAG_NAMES = (
@@ -76,6 +79,15 @@ OTHERS_NAMES = (
     "killed at other work",
     "damage that was planted",
     "repair of damage that was disturbed",
+    "word that made no sense",
+    "adjustment that waits for another person",
+    "repricing by hand",
+    "plan of new prices",
+    "job of a plan that was posted",
+    "job of a plan that was posted before",
+    "job of a plan that has changed",
+    "job of a plan that was refused",
+    "job of a plan that was left for the next run",
 )
 """What others do, who take part in some histories."""
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from tests.simulation.claims import instant
 from tests.simulation.judge import Telling
-from tests.simulation.repricings import Repricing
+from tests.simulation.repricings import Planned, Repricing
 from tests.simulation.test_judge import FAILED, POLICIES, base, entries, rendered, told, verdict
 from tests.simulation.words import Word
 
@@ -118,6 +119,8 @@ def test_what_is_taken_back_is_taken_back_once() -> None:
     twice = [*log, of(again, "-5", "adjust#a-1"), of(again, "0")]
     assert "adjust#a-1: it is taken back twice" in judged(twice, "-5", words=words)
     assert ["adjust#a-2: it was said, and no entry knows of it"] == judged(log[:1], "5", words=[GIVEN, BACK])
+    back = [*log, of(taken, "0", "adjust#a-2"), of(taken, "0")]
+    assert ["adjust#a-2: it is taken back, and took back"] == judged(back, "0", words=words)
 
 
 # --- charges that are priced anew -------------------------------------------------------------------------------------
@@ -130,7 +133,7 @@ def by_hand(plan: str, amount: str, read: int) -> Repricing:
 
 def priced(log: list[Entry], net: str, *said: Repricing, tellings: tuple[Telling, ...] = (AT_FIVE,)) -> list[str]:
     """Return what the judge says of a job that was priced anew."""
-    return judged(log, net, *tellings, repricings=said)
+    return judged(log, net, *tellings, repricings=said, plan_policies=POLICIES)
 
 
 def test_the_highest_revision_counts() -> None:
@@ -178,4 +181,21 @@ def test_a_plan_prices_by_its_policy_what_has_not_changed() -> None:
     assert ignored.endswith("though a charge had changed since")
     (left,) = priced([event(AT_FIVE, "-0.8"), event(FAILED, "0.8")], "0", plan, tellings=(AT_FIVE, FAILED))
     assert left.endswith("has left it out, though none of its charges had changed")
-    assert {"base", "cheaper"} <= POLICIES.keys()
+
+
+def test_a_plan_has_every_job_that_costs_something_else() -> None:
+    """8 seconds at five o'clock. It has no line of what lies outside its window, and none where the price is the same."""
+    day, noon, five = (instant(f"2026-01-05T{hour}:00:00Z") for hour in ("00", "12", "05"))
+    log, standing = [event(AT_FIVE, "-0.8")], {"job#j-1": 1}
+    plan = Planned("p-1", "cheaper", day, noon, frozenset({"j-1"}), standing)
+
+    def said_of(planned: Planned) -> list[str]:
+        return judged(log, "-0.8", AT_FIVE, plans=[planned], plan_policies=POLICIES)
+
+    assert [] == said_of(plan) == said_of(evolve(plan, jobs=frozenset(), policy="base"))
+    assert ["job#j-1: plan p-1 has no line of it"] == said_of(evolve(plan, jobs=frozenset()))
+    assert [] == said_of(evolve(plan, jobs=frozenset(), lengths={}))  # others were at work on it
+    assert [] == said_of(evolve(plan, jobs=frozenset(), since=noon)) == said_of(evolve(plan, jobs=frozenset(), until=five))
+    assert ["job#j-1: plan p-1 has a line of it, and no charge in its window"] == said_of(evolve(plan, until=five))
+    assert [] == said_of(evolve(plan, jobs=frozenset(), policy="renamed"))  # whose rules have other names
+    assert [] == said_of(evolve(plan, jobs=frozenset(), policy="figures"))  # which asks for frames; nobody has kept them

@@ -70,7 +70,7 @@ def problems(moved: Moved, overdraft: str, unknown_user: str) -> Iterator[str]:
             yield f"leaves {moved.left:f}, and no flag says so"
         if is_flagged and not is_short:
             yield f"leaves {moved.left:f}, and is flagged as not covered"
-    if moved.amount < 0 and is_short and overdraft == "refuse" and moved.reference.startswith("job#"):
+    if moved.amount < 0 and is_short and overdraft == "refuse" and moved.reference.startswith(("job#", "adjust#")):
         yield f"leaves {moved.left:f}; it should wait"
     if not moved.had_row and unknown_user == "refuse":
         yield f"moves the balance of {moved.user}, who has none"

@@ -1,7 +1,4 @@
-"""What people at a desk say beside the events, by the rules of the design alone; none of it the engine's.
-
-Charges that are priced anew have a page of their own (repricings.py).
-"""
+"""What people at a desk say beside the events, by the rules of the design alone; none of it the engine's."""
 
 from __future__ import annotations
 
@@ -69,6 +66,7 @@ def of_ids(said: Sequence[Word], entries: Iterable[Mapping[str, Any]], bounds: M
         if any(may_stand(word, one, logs, bounds) for word in said if word.id == name):
             yield f"adjust#{name}: it was said, and no entry knows of it"
     targets = [word.reverses for word in one.values() if word.reverses]
+    yield from (f"adjust#{name}: it is taken back, and took back" for name in targets if name not in one or one[name].reverses)
     yield from (f"adjust#{name}: it is taken back twice" for name in set(targets) if targets.count(name) > 1)
 
 

@@ -1,57 +1,82 @@
-"""People with roles who adjust: each does what its name says, with a role's rights, and returns what is said of it."""
+"""People with roles who correct: each does what its name says, with a role's rights, and returns what the command says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from decimal import Decimal
+import json
 
-from engine.domain.adjustment import AdjustmentRequest, Identity
-from engine.domain.errors import LedgerError
-from engine.reconcile.corrections import Adjuster
-from engine.runtime.clock import Clock
-from tests.support.staff import Staff
+from tests.support.staff import POLICY_TEXT, TABLES, Staff
 
-ANN, BEN = (Identity(f"arn:aws:iam::111122223333:user/{name}", name, name) for name in ("ann", "ben"))
-DEADLINE_SECONDS = 30
+BECAUSE = ("--reason", "a mistake of ours")
 
 
-def said(staff: Staff, act: Callable[[Adjuster], object], role: str = "") -> str:
-    """Return what somebody with a role gets for an answer, or the error that refuses it."""
-    try:
-        return str(act(staff.adjuster(role)))
-    except LedgerError as error:
-        return str(error)
+def a_user(staff: Staff) -> str:
+    """Return a user with a hundred credits."""
+    user: str = staff.event()["detail"]["userId"]
+    return user
 
 
-def request(staff: Staff, amount: int, job: str = "") -> AdjustmentRequest:
-    """Return what is asked, of a user who has a hundred credits, or of that user's job."""
-    user = f"u-{staff.number}" if job else staff.event()["detail"]["userId"]
-    return AdjustmentRequest(f"a-{staff.number}", user, Decimal(amount), "a mistake of ours", job)
+def adjusted(staff: Staff, *words: str, role: str = "") -> str:
+    """Say ``reconciler adjust``, within bounds: 100 credits, above 20 by two people."""
+    return staff.run("adjust", *words, "--policy", staff.bounded_policy_file(), role=role)
 
 
 def an_adjustment(staff: Staff) -> str:
     """Gives a user credits: entry and balance."""
-    asked = request(staff, 5)
-    told = said(staff, lambda adjuster: adjuster.adjust(asked, ANN, Clock().deadline(DEADLINE_SECONDS)))
-    row = staff.owner.get_item(TableName="Credits-its", Key={"userId": {"S": asked.user}})["Item"]
-    return f"{told}\nbalance: {row['remaining']['N']}"
+    user = a_user(staff)
+    said = adjusted(staff, user, "5", *BECAUSE, "--by", "ann")
+    row = staff.owner.get_item(TableName=TABLES.credits, Key={"userId": {"S": user}})["Item"]
+    return f"{said}\nbalance: {row['remaining']['N']}"
+
+
+def a_concession(staff: Staff, user: str, job: str) -> str:
+    """Gives back a part of what a job has cost."""
+    return adjusted(staff, user, "0.5", "--job", job, *BECAUSE, "--by", "ann")
 
 
 def a_proposal(staff: Staff) -> str:
     """Asks for more than one person may give."""
-    asked = request(staff, 50)
-    return said(staff, lambda adjuster: adjuster.adjust(asked, ANN, Clock().deadline(DEADLINE_SECONDS)))
+    return adjusted(staff, a_user(staff), "50", *BECAUSE, "--by", "ann")
 
 
 def an_approval(staff: Staff) -> str:
     """Another person approves what an operator has proposed."""
-    asked = request(staff, 50)
-    said(staff, lambda adjuster: adjuster.adjust(asked, ANN, Clock().deadline(DEADLINE_SECONDS)), "operator")
-    return said(staff, lambda adjuster: adjuster.approve(asked.id, BEN, Clock().deadline(DEADLINE_SECONDS)))
+    name = f"a-{staff.number}"
+    adjusted(staff, a_user(staff), "50", "--id", name, *BECAUSE, "--by", "ann", role="operator")
+    return adjusted(staff, "approve", name, "--by", "ben")
+
+
+def a_withdrawal(staff: Staff) -> str:
+    """Takes back what was proposed, by who has proposed it."""
+    name = f"w-{staff.number}"
+    adjusted(staff, a_user(staff), "50", "--id", name, *BECAUSE, "--by", "ann", role="operator")
+    return staff.run("adjust", "withdraw", name, "--by", "ann")
 
 
 def a_list(staff: Staff) -> str:
     """Shows what waits and what was adjusted."""
-    deadline = Clock().deadline(DEADLINE_SECONDS)
-    waiting = said(staff, lambda adjuster: list(adjuster.corrections.proposals(deadline)))
-    return waiting + said(staff, lambda adjuster: adjuster.adjustments(None, None, deadline))
+    return staff.run("adjust", "list")
+
+
+def a_dearer_policy(staff: Staff) -> str:
+    """Return the file of a policy under which eight seconds cost 1.60."""
+    path = staff.folder / "dearer.yaml"
+    path.write_text(POLICY_TEXT.replace('default: "0.10"', 'default: "0.20"'))
+    return str(path)
+
+
+def planned(staff: Staff, role: str = "") -> tuple[str, str]:
+    """Plan all charges anew by a dearer policy: what the command says, and the plan's file."""
+    plan = staff.folder / f"plan-{staff.number}.jsonl"
+    plan.unlink(missing_ok=True)
+    words = ("reprice", "--policy", a_dearer_policy(staff), "--reason", "it was too low", "--out", str(plan), "--by", "ann")
+    return staff.run(*words, role=role), str(plan)
+
+
+def a_plan_applied(staff: Staff) -> str:
+    """Plans a job at a dearer price, and posts exactly that."""
+    event = staff.event()
+    file = staff.folder / f"{event['detail']['jobId']}.jsonl"
+    file.write_text(json.dumps(event))
+    staff.run("replay", str(file), "--policy", staff.policy_file())
+    said, plan = planned(staff)
+    return said + staff.run("apply", plan, "--policy", a_dearer_policy(staff), "--by", "ann")

@@ -13,11 +13,7 @@ from attrs import define, field
 from typer.testing import CliRunner
 
 from engine.cli.app import app
-from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Tables
-from engine.policy import parse_policy
-from engine.reconcile.corrections import Adjuster
-from engine.runtime.clock import Clock
 from tests.conftest import started
 from tests.support.as_aws import DEFAULTS, translated
 from tests.support.events import rendered
@@ -120,11 +116,6 @@ class Staff:
         result = CliRunner().invoke(app, list(command), env=environment)
         return f"{result.output}\n{result.exception}"
 
-    def adjuster(self, role: str = "") -> Adjuster:
-        """Return what adjusts with a role's rights, within bounds: 100 credits, above 20 by two people."""
-        client = self.session(role).client("dynamodb", endpoint_url=self.aws.endpoint)
-        return Adjuster.on(parse_policy(f"{POLICY_TEXT}{BOUNDS}", "policy.yaml"), DynamoStore(client, TABLES, Clock()))
-
     def event(self) -> dict[str, Any]:
         """Return an event of a job and a user of its own, who has a hundred credits."""
         self.number += 1
@@ -136,6 +127,12 @@ class Staff:
         """Return the file of a policy."""
         path = self.folder / "policy.yaml"
         path.write_text(POLICY_TEXT)
+        return str(path)
+
+    def bounded_policy_file(self) -> str:
+        """Return the file of a policy with bounds of what one person adjusts."""
+        path = self.folder / "bounded.yaml"
+        path.write_text(f"{POLICY_TEXT}{BOUNDS}")
         return str(path)
 
     def close(self) -> None:

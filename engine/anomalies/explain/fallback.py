@@ -39,7 +39,7 @@ A policy's own are unusual usage if measured or counted, else a limit. A second 
 CHECKS: Mapping[str, str] = {
     "unusual-usage": "Compare the quantity with the job's own row and with what this user usually renders.",
     "policy-limit": "See whether the job's row agrees with the event, and whether the limit still fits what is sold.",
-    "repeated-work": "Compare both jobs by reconciler job: where the work was done once, give one charge back.",
+    "repeated-work": "Compare both jobs by reconciler job: if the work was done once, give one back by reconciler adjust.",
     "insufficient-balance": "See what the user has bought, and why the application lets work begin that no balance covers.",
     "unknown-user": "See why work was done for a user who has no row in Credits.",
     "conflicting-events": "Compare the two events of this reference: the producer has told two different things.",

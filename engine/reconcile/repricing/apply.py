@@ -13,7 +13,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from engine.domain.decision import Decision, Outcome, Standing
 from engine.domain.entry import Correction
-from engine.domain.errors import CorrectionError
+from engine.domain.errors import CorrectionError, LedgerRefused
 from engine.domain.log import NO_ENTRIES, JobLog
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.store import BATCHED_GUARDS, Posting, Receipt, Store, StoredEntry, Verdict
@@ -34,6 +34,10 @@ JOB_SECONDS = 60.0
 
 SHOWN_MAX = 1000
 """So many jobs that were left alone are named; all are counted."""
+
+
+UNREADABLE = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
+"""What reading an entry raises that somebody has changed by hand."""
 
 
 class State(StrEnum):
@@ -140,14 +144,13 @@ class Applying:
             return self._before(line, next_one)
         if next_one is not None or last is None:
             return self.look_again(line)
-        log = evolve(log_of_stored([last]), user=line.user, posted=line.posted)
-        return self._compared(line, log)
+        return self._compared(line, [last], user=line.user, posted=line.posted)
 
     def look_again(self, line: JobLine) -> Seen:
         """Return how a job stands by its whole log."""
         stored = self.store.stored_entries_of(line.reference, self._briefly())
         ours = next(filter(self._is_ours, stored), None)
-        return self._before(line, ours) if ours is not None else self._compared(line, log_of_stored(stored))
+        return self._before(line, ours) if ours is not None else self._compared(line, stored)
 
     def _is_ours(self, stored: StoredEntry) -> bool:
         correction = stored.get("correction")
@@ -156,7 +159,12 @@ class Applying:
     def _before(self, line: JobLine, ours: StoredEntry) -> Seen:
         return Seen(line, State.POSTED_BEFORE, moved=Decimal(ours["amount"]))
 
-    def _compared(self, line: JobLine, log: JobLog) -> Seen:
+    def _compared(self, line: JobLine, stored: Sequence[StoredEntry], **known: Any) -> Seen:
+        """Compare a job with its log; ``known`` is what these entries alone do not tell of it."""
+        try:
+            log = evolve(log_of_stored(stored), **known)
+        except UNREADABLE as error:
+            return Seen(line, State.CHANGED, why=f"its log cannot be read ({type(error).__name__}: {error})")
         why = changed_since(line, log)
         return Seen(line, State.DUE, log) if why is None else Seen(line, State.CHANGED, log, why=why)
 
@@ -216,6 +224,10 @@ class Applying:
             return error
         except Overtaken as overtaken:
             return overtaken.seen
+        except LedgerRefused as error:
+            if not error.is_of_an_item:
+                raise
+            return CorrectionError(seen.line.reference, str(error))
 
     def _briefly(self) -> Deadline:
         return self.deadline.sooner(JOB_SECONDS)

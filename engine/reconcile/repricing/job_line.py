@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from engine.domain.fact import Charge
 from engine.domain.fact_forms import CHARGES
 from engine.domain.log import JobLog
+from engine.domain.money import canonical
 from engine.domain.references import JOB
 from engine.ledger.stored import price_of, stored_price
 from engine.rating.reprice import Repriced, kept_charges
@@ -98,7 +99,7 @@ def changed_since(line: JobLine, log: JobLog) -> str | None:
     charge, _ = min(kept - planned, key=_order, default=min(planned - kept, key=_order, default=(line.counting.was, False)))
     is_new = not any(charge.content == each.was.content for each in line.changes)
     what = "is new" if is_new else "is priced anew already" if charge.revision else "is no longer what it was"
-    return f"its charge of {charge.amount:f} at {_at(charge)} {what}"
+    return f"its charge of {canonical(charge.amount)} at {_at(charge)} {what}"
 
 
 def _order(kept: tuple[Charge, bool]) -> tuple[datetime, Decimal, str]:

@@ -182,9 +182,9 @@ def make_plan(
 ) -> dict[str, Any]:
     """Write the plan of what a person wants into a file, and return its head with its digest.
 
-    What is not worked on at the moment is kept on the disk of the file, so that a ledger may have any size.
+    What is not worked on at the moment is kept on disk, so that a ledger may have any size.
     """
-    with Spill(file.parent) as spill:
+    with Spill() as spill:
         header = Planning(wish, store, deadline, spill, done).header()
 
         def lines() -> Iterator[str]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -48,12 +46,10 @@ class Figures:
 
 
 class Spill:
-    """A database of one run, in a folder that is gone when it ends."""
+    """A database of one run, in a file that SQLite makes (in TMPDIR, else /var/tmp) and that goes with the process."""
 
-    def __init__(self, beside: Path) -> None:
-        """Begin one on the disk of ``beside``."""
-        self.folder = tempfile.TemporaryDirectory(prefix=".reprice-", dir=beside)
-        self.database = sqlite3.connect(Path(self.folder.name) / "spill", isolation_level=None)
+    def __init__(self) -> None:
+        self.database = sqlite3.connect("", isolation_level=None)
         self.database.executescript(TABLES)
         self.database.execute("BEGIN")
 
@@ -62,7 +58,6 @@ class Spill:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.database.close()
-        self.folder.cleanup()
 
     # --- entries, by their logs ---
 

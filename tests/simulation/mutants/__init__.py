@@ -2,15 +2,17 @@
 
 A mutant is a place, the name of what stands there, and what takes its place (it gets what stood there before).
 
-    of_rules      what a job should cost: facts, prices, refunds, what is known already, recounting
-    of_tables     what a posting asks of the rows that it moves, and what it writes there
-    of_delivery   events that are lost or told for each other: the loop, batches, the queue, giving up
-    of_runs       the scan and its cap; audits; how often the model is asked
-    of_requests   what is sent to DynamoDB; only the strict database shows these
-    of_reads      reads that may be stale, on the strict database too
-    of_items      items with an attribute too many
-    of_order      steps of the decision in another order
-    unseen        those that no history sees, and why
+    of_rules        what a job should cost: facts, prices, refunds, what is known already, recounting
+    of_constructs   tiers, bounds, rows without a time, repeats: each construct of the policy
+    of_corrections  what people say: ids, concessions, adjustments, charges that are priced anew
+    of_tables       what a posting asks of the rows that it moves, and what it writes there
+    of_delivery     events that are lost or told for each other: the loop, batches, the queue, giving up
+    of_runs         the scan and its cap; audits; how often the model is asked
+    of_requests     what is sent to DynamoDB; only the strict database shows these
+    of_reads        reads that may be stale, on the strict database too
+    of_items        items with an attribute too many
+    of_order        steps of the decision in another order
+    unseen          those that no history sees, and why
 
 ``python -m tests.simulation.choose`` finds for each the first seed that catches it.
 """
@@ -19,13 +21,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.simulation.mutants import of_delivery, of_items, of_order, of_reads, of_requests, of_rules, of_runs, of_tables
+from tests.simulation.mutants import (
+    of_constructs,
+    of_corrections,
+    of_delivery,
+    of_items,
+    of_order,
+    of_reads,
+    of_requests,
+    of_rules,
+    of_runs,
+    of_tables,
+)
 from tests.simulation.mutants.mutant import Mutant, caught
 
 __all__ = ["MUTANTS", "Mutant", "caught"]
 
 MUTANTS: Mapping[str, Mutant] = {
     **of_rules.MUTANTS,
+    **of_constructs.MUTANTS,
+    **of_corrections.MUTANTS,
     **of_tables.MUTANTS,
     **of_delivery.MUTANTS,
     **of_runs.MUTANTS,

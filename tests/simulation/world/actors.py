@@ -14,11 +14,12 @@ from engine.reconcile.dead_letters import Letter, read_letter
 from engine.reconcile.give_up import RECEIVES
 from engine.runtime.clock import Deadline
 from tests.simulation.faults import Caller
+from tests.simulation.world.by_hand import price_by_hand
 from tests.simulation.world.deeds import PERSON_SECONDS, tried
-from tests.simulation.world.desk import approve, say
+from tests.simulation.world.desk import approve, say, withdraw
 from tests.simulation.world.explaining import BATCH_MAX, PER_HOUR
 from tests.simulation.world.plan import Document, Round, Step
-from tests.simulation.world.pricing import price_by_hand
+from tests.simulation.world.plan_files import apply_prices, plan_prices
 
 if TYPE_CHECKING:
     from tests.simulation.world.play import World
@@ -119,7 +120,10 @@ ACTS: Mapping[str, Callable[[World, Step], None]] = {
     "resend": resend,
     "say": say,
     "approve": approve,
+    "withdraw": withdraw,
     "price_by_hand": price_by_hand,
+    "plan_prices": plan_prices,
+    "apply_prices": apply_prices,
 }
 """By the kind of their step."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from engine.domain.adjustment import AdjustmentRequest, Identity
@@ -14,7 +16,7 @@ from engine.runtime.clock import Deadline
 from tests.simulation.words import Word
 from tests.simulation.world.deeds import PERSON_SECONDS, tried
 from tests.simulation.world.plan import Plan, Step
-from tests.simulation.world.sayings import PEOPLE, Approving, Saying
+from tests.simulation.world.sayings import PEOPLE, SMALL, Approving, Saying
 
 if TYPE_CHECKING:
     from tests.simulation.world.play import World
@@ -33,7 +35,7 @@ def say(world: World, step: Step) -> None:
         reverses=word.reverses,
     )
     what = f"{said.by} says {shown(word)}"
-    _heard(world, step, what, word.id, lambda desk, deadline: desk.adjust(request, identity(said.by), deadline))
+    _heard(world, step, what, word.id, lambda desk, deadline: desk.adjust(request, identity(said.by), deadline), word)
 
 
 def approve(world: World, step: Step) -> None:
@@ -43,16 +45,35 @@ def approve(world: World, step: Step) -> None:
     _heard(world, step, what, said.id, lambda desk, deadline: desk.approve(said.id, identity(said.by), deadline))
 
 
-def _heard(world: World, step: Step, what: str, name: str, act: Callable[[Adjuster, Deadline], Adjusted]) -> None:
-    """Let an act come to its end: what is told to be done is done."""
+def withdraw(world: World, step: Step) -> None:
+    """Take back what was proposed and waits."""
+    said: Approving = step.subject
+    desk, deadline = _desk(world, step)
+
+    def act() -> None:
+        with suppress(CorrectionError):
+            desk.withdraw(said.id, identity(said.by), deadline)
+
+    tried(world, f"{said.by} withdraws {said.id}", act)
+
+
+def _desk(world: World, step: Step) -> tuple[Adjuster, Deadline]:
     caller = world.caller(step)
     caller.ends_at = float("inf")
-    desk = Adjuster.on(world.policy, world.reach(world.place, caller))
+    return Adjuster.on(world.policy, world.reach(world.place, caller)), caller.clock().deadline(PERSON_SECONDS)
+
+
+type Act = Callable[[Adjuster, Deadline], Adjusted]
+
+
+def _heard(world: World, step: Step, what: str, name: str, act: Act, word: Word | None = None) -> None:  # noqa: PLR0917
+    """Let an act come to its end: what is told to be done is done, and says what was said."""
+    desk, deadline = _desk(world, step)
     ends: list[str] = []
 
     def acted() -> Adjusted | None:
         try:
-            return act(desk, caller.clock().deadline(PERSON_SECONDS))
+            return act(desk, deadline)
         except CorrectionError as error:
             ends.append(str(error))
             world.count["word that made no sense"] += 1
@@ -62,14 +83,29 @@ def _heard(world: World, step: Step, what: str, name: str, act: Callable[[Adjust
     world.lines += [f"{' ' * 10}{end}" for end in ends]
     if done is None:
         return
-    world.count[f"adjusting {done.outcome.value if done.outcome else 'waits'}"] += 1
-    if done.outcome in {Outcome.ADJUSTED, Outcome.VOIDED, Outcome.FLAGGED, Outcome.DUPLICATE} and not stands(world, name):
-        world.wrong.append(f"{what}: it is said to be {done.outcome}, and nothing stands under the id {name}")
+    if done.outcome is None:
+        world.count["adjustment that waits for another person"] += 1
+    else:
+        world.count[f"outcome {done.outcome.value} by command"] += 1
+    if done.outcome in DONE and not stands(world, name, word):
+        world.wrong.append(f"{what}: it is said to be {done.outcome}, and nothing of the kind stands under the id {name}")
 
 
-def stands(world: World, name: str) -> bool:
-    """Say whether something stands under an id."""
-    return any(entry["reference"] == f"adjust#{name}" for entry in world.place.entries())
+DONE = frozenset({Outcome.ADJUSTED, Outcome.VOIDED, Outcome.FLAGGED, Outcome.DUPLICATE})
+
+
+def stands(world: World, name: str, word: Word | None) -> bool:
+    """Say whether something stands under an id, and is what was said."""
+    claims = (entry for entry in world.place.entries() if (entry["reference"], entry["sequence"]) == (f"adjust#{name}", 1))
+    told = [each for entry in claims for each in entry["facts"]["adjustments"] if each["id"] == name]
+    return bool(told) and (word is None or all(is_said(each, word) for each in told))
+
+
+def is_said(told: Mapping[str, Any], word: Word) -> bool:
+    """Say whether what stands says what a word says. What takes another back has the amount and the job of that."""
+    if word.reverses:
+        return bool(told.get("reverses") == word.reverses)
+    return (Fraction(told["amount"]), told.get("job", ""), "reverses" in told) == (word.amount, word.job, False)
 
 
 def identity(name: str) -> Identity:
@@ -95,4 +131,5 @@ def said_at_last(plan: Plan) -> Iterator[tuple[Any, ...]]:
     for word in words_of(plan):
         by = next(step.subject.by for step in plan.steps() if step.kind == "say" and step.subject.word == word)
         yield "say", Saying(word, by)
-        yield from (("approve", Approving(word.id, name)) for name in PEOPLE)
+        if word.reverses or abs(word.amount) > SMALL:
+            yield from (("approve", Approving(word.id, name)) for name in PEOPLE)

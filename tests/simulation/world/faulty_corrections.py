@@ -1,7 +1,9 @@
-"""What posts corrections, as one invocation reaches it in memory: the faults are those of any call."""
+"""What posts corrections, and what reads whole logs, as one invocation reaches it in memory: with the faults of any call."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -12,6 +14,9 @@ from engine.runtime.clock import Clock, Deadline
 
 if TYPE_CHECKING:
     from tests.simulation.faults import FaultyStore
+
+
+REFERENCES_A_PAGE = 3
 
 
 @frozen(eq=False)
@@ -41,3 +46,25 @@ class FaultyCorrections:
 
     def __getattr__(self, name: str) -> Any:
         return self.store.called(name, getattr(self.store.place.store.corrections(), name))
+
+
+@frozen(eq=False)
+class FaultyLogs:
+    """The logs of a store in memory. It is a ``ledger.logs.LogStore``; each page is a call of its own."""
+
+    store: FaultyStore
+
+    def entries(self, deadline: Deadline) -> Iterator[Any]:
+        """Yield every entry, some references at a time; what was posted behind the reader is not seen."""
+        store = self.store.place.store
+        references = self._ask(lambda: list(store.kept), deadline)
+        for some in batched(references, REFERENCES_A_PAGE):
+            yield from self._ask(
+                lambda some=some: [entry for name in some for entry in store.stored_entries_of(name, deadline)], deadline
+            )
+
+    def _ask(self, act: Callable[[], list[Any]], deadline: Deadline) -> list[Any]:
+        return self.store.caller.call("logs", act, deadline)
+
+    def __getattr__(self, name: str) -> Any:
+        return self.store.called(name, getattr(self.store.place.store.logs(), name))

@@ -39,6 +39,7 @@ from tests.simulation.world.crew import UNASKED, Crew
 from tests.simulation.world.explaining import ExplainDesk
 from tests.simulation.world.place import MemoryPlace, Place, Timeline
 from tests.simulation.world.plan import Document, Plan, Round, Step
+from tests.simulation.world.plan_files import PlanOnFile
 from tests.simulation.world.queue import Message, Queue
 from tests.simulation.world.telling import Counting, end_shown, event_shown, row_shown
 from tests.simulation.world.terms import policy_of
@@ -97,6 +98,8 @@ class World:
     """What happened, for the story."""
     wrong: list[str] = Factory(list)
     repricings: list[Repricing] = Factory(list)
+    pricings: dict[str, PlanOnFile] = Factory(dict)
+    """What a pricing team has planned, by its name."""
     calls: int = 0
     is_calm: bool = False
     reach: Callable[[Any, Caller], Any] = FaultyStore

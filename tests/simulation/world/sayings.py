@@ -19,11 +19,15 @@ AT_THE_DESK, PRICING = 0.35, 0.35
 PEOPLE = ("ann", "bob")
 AMOUNTS = ("5", "-1", "0.25", "-20", "40", "-40", "100")
 CONCEDED = ("0.05", "0.5", "1", "1", "40")
-"""Of what is said some needs a second person, and some is more than anybody may say (``terms.BOUNDS``)."""
+"""Of what is said some needs a second person, and some is more than anybody may say (``terms.BASE``)."""
 
 ANEW = ("0", "0.01", "0.3333", "1.5", "30")
+OTHER_PRICES = (1, 2, 3)
+"""Edits of the policy by which most charges cost something else (``terms.CHANGES``)."""
+
 SAME_ID = 0.15
 SMALL = 10
+"""What is not larger needs nobody's approval (``terms.BASE``)."""
 
 
 @frozen
@@ -91,7 +95,8 @@ def _desk(plan: Plan) -> Drawn:
                 yield number, "say", chance.getrandbits(48), Saying(word, chance.choice(PEOPLE))
             if word.reverses or abs(word.amount) > SMALL:
                 approved = chance.randrange(number, len(plan.rounds))
-                yield approved, "approve", chance.getrandbits(48), Approving(word.id, chance.choice(PEOPLE))
+                for act in chance.choice((("approve",), ("approve", "approve"), ("approve", "withdraw"))):
+                    yield approved, act, chance.getrandbits(48), Approving(word.id, chance.choice(PEOPLE))
 
 
 def _word(plan: Plan, name: str, words: Sequence[Word], chance: Random) -> Word:
@@ -127,9 +132,9 @@ def _prices(plan: Plan) -> Drawn:
             priced = PricedByHand(f"by-hand-{number}", job, chance.choice(ANEW))
             yield place, "price_by_hand", chance.getrandbits(48), priced
     for number in range(1, 1 + chance.choice((0, 1, 1, 2))):
-        pricing = Pricing(f"plan-{number}", chance.randrange(EDITS), *_window(chance))
-        place = chance.randrange(1, last)
-        continue
+        edit = chance.choice((*OTHER_PRICES, chance.randrange(EDITS)))
+        pricing = Pricing(f"plan-{number}", edit, *_window(chance))
+        place = max(chance.randrange(1, last), chance.randrange(1, last))
         yield place, "plan_prices", chance.getrandbits(48), pricing
         for _ in range(chance.choice((1, 1, 2))):
             later = chance.randrange(place, last)

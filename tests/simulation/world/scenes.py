@@ -6,12 +6,15 @@ A scene has a user and a job of its own, so that the rest of a plan stays as it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from random import Random
 
 from attrs import evolve
 
+from tests.simulation.words import Word
 from tests.simulation.world.documents import Document, event_of, instant
 from tests.simulation.world.plan import Plan, Round, Step, Told
+from tests.simulation.world.sayings import PEOPLE, PricedByHand, Pricing, Saying
 
 SHARE = 0.25
 """In so many plans each scene may be."""
@@ -19,6 +22,9 @@ SHARE = 0.25
 SMALL = {"seconds": "1", "frames": "5", "model": "veo", "resolution": "hd"}
 LARGE = {"seconds": "100", "frames": "90", "model": "pro", "resolution": "hd"}
 MORNING = 5 * 3600
+DEARER, REPEATS_ARE_IGNORED = 2, 5
+"""Edits of the policy (``terms.CHANGES``)."""
+
 
 type Scene = Callable[[Plan, Random], tuple[list[Told], list[Round]]]
 
@@ -68,7 +74,50 @@ def _of_one_instant(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round
     return told, [steps.round(*(("direct", event_of(fact)) for fact in told))]
 
 
-SCENES: tuple[Scene, ...] = (_overtaken, _of_one_instant)
+def _priced_by_what_comes(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """A charge is priced anew under an edit that ignores repeats; then its event is told once more, under that edit."""
+    fact = Told("e-anew", "job#j-anew", "u-1", "rendered", instant(MORNING), SMALL)
+    edits = [plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")]
+    steps = _Steps(chance)
+    return [fact], [
+        steps.round(("credits", ("u-1", "100"))),
+        steps.round(("direct", event_of(fact))),
+        steps.round(("deploy", REPEATS_ARE_IGNORED)),
+        steps.round(("price_by_hand", PricedByHand("by-hand-anew", "j-anew", "30"))),
+        steps.round(("direct", event_of(fact))),
+        steps.round(("deploy", edits[-1])),
+    ]
+
+
+def _weak_and_priced(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """What a row without a time has told is priced anew by a plan, before anything with a time of its own is known."""
+    fact = Told("e-weak", "job#j-weak", "u-1", "rendered", instant(MORNING), LARGE, is_timeless=True)
+    row = {name: value for name, value in _row(fact, "j-weak").items() if name != "updatedAt"}
+    pricing, steps = Pricing("plan-weak", DEARER), _Steps(chance)
+    return [fact], [
+        steps.round(("credits", ("u-1", "100"))),
+        steps.round(("put", (row, fact.event))),
+        steps.round(("begin", None)),
+        steps.round(("slice", None), ("slice", None), ("slice", None)),
+        steps.round(("plan_prices", pricing)),
+        steps.round(("apply_prices", pricing), ("apply_prices", pricing)),
+    ]
+
+
+def _conceded(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """Several concessions on one job, each said by two people at once; the job fails half way."""
+    told = [
+        Told(f"e-ceded-{kind}", "job#j-ceded", "u-1", kind, instant(MORNING + late), said)
+        for kind, late, said in (("rendered", 0, LARGE), ("cancelled", 60, {}))
+    ]
+    words = [Word(f"c-{number}", "u-1", Fraction("0.5"), f"for c-{number}", "j-ceded") for number in range(1, 5)]
+    steps = _Steps(chance)
+    said = [steps.round(*(("say", Saying(word, by)) for by in PEOPLE)) for word in words]
+    charged, failed = (steps.round(("direct", event_of(fact))) for fact in told)
+    return told, [steps.round(("credits", ("u-1", "100"))), charged, *said[:2], failed, *said[2:]]
+
+
+SCENES: tuple[Scene, ...] = (_overtaken, _of_one_instant, _priced_by_what_comes, _weak_and_priced, _conceded)
 
 
 class _Steps:

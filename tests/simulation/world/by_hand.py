@@ -1,4 +1,4 @@
-"""Who prices charges anew in some histories: by hand, what was read a moment ago; by a plan file, which is applied later."""
+"""Who prices charges anew by hand, by what was read a moment ago, with nothing but the rules of facts between two of them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def price_by_hand(world: World, step: Step) -> None:
 
     decision = tried(world, f"{said.job} is priced anew at {said.amount}", act)
     if decision is not None:
-        world.count[f"repricing by hand {decision.outcome.value}"] += 1
+        world.count["repricing by hand"] += 1
+        world.count[f"outcome {decision.outcome.value} by command"] += 1
 
 
 def _by_hand(name: str, log: JobLog, amount: Decimal, job: str, world: World) -> Word:
