@@ -92,6 +92,14 @@ class Spot:
         return self.net == 0
 
     @property
+    def knows_no_word(self) -> bool:
+        """Whether no person has said anything of its log: an id that is claimed tells of an entry that is gone."""
+        words = {"concessions", "adjustments"}
+        return not self.reference.startswith("adjust#") and not any(
+            item.get("facts", {}).get("M", {}).keys() & words for item in self.log
+        )
+
+    @property
     def is_flagged(self) -> bool:
         """Whether it has an anomaly."""
         return "flagged" in self.item
