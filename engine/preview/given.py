@@ -99,8 +99,8 @@ class Given:
                     others = (*GIVEN_KEYS, *PEOPLE.keys)
                     notes.mistake(key.place, f"{named(key.text)} is not known here{did_you_mean(key.text, others)}")
             return value
-        others = ", ".join(f"`{name}:`" for name in PEOPLE.keys)
-        notes.mistake(node.place, f"each of `given` is an event, `row:` with a row of Jobs, or one of {others}")
+        people = ", ".join(f"`{name}:`" for name in PEOPLE.keys)
+        notes.mistake(node.place, f"each of `given` is an event, `row:` with a row of Jobs, or one of {people}")
         return WRONG
 
 
