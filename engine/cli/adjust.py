@@ -38,16 +38,17 @@ from engine.policy import load_policy
 from engine.reconcile.adjustments import adjustments, proposals, withdraw
 from engine.reconcile.corrections import Adjuster
 
-PLAIN = re.compile(rf"[-{MINUS}]?[0-9]+(\.[0-9]+)?")
+PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 NEEDS_STATE = frozenset({"state"})
 
 
 def _decimal(text: str) -> Decimal:
     """Return an amount digit by digit, whichever minus stands before it."""
-    if not PLAIN.fullmatch(text):
-        raise typer.BadParameter(f"{text!r} is no plain decimal, like 5, 0.25 or -5")
-    return Decimal(text.replace(MINUS, "-"))
+    typed = text.replace(MINUS, "-")
+    if not PLAIN.fullmatch(typed):
+        raise typer.BadParameter(f"{typed!r} is no plain decimal, like 5, 0.25 or -5")
+    return Decimal(typed)
 
 
 User = Annotated[str | None, typer.Argument(metavar="USER", help="userId.")]

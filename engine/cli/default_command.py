@@ -18,7 +18,9 @@ NAMELESS = "(nameless)"
 
 HELP = frozenset({"--help"})
 
-NEGATIVE = re.compile(r"-[0-9.][0-9.]*")
+NEGATIVE = re.compile(r"-[.,]?[0-9].*", re.DOTALL)
+"""What is meant as a number below 0, rightly written or not: no option begins with a digit."""
+
 MINUS = "\u2212"
 """The minus of mathematics. A number that begins with a dash would be taken for an option."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import getpass
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,11 +40,16 @@ def identity(place: Place, by: str | None) -> Identity:
 
 
 def named(name: str) -> Identity:
-    """Return a person of a name. Exits for a name that says nothing."""
-    if not name.strip() or len(name) > NAME_CHARACTERS_MAX or not name.isprintable():
+    """Return a person of a name. Exits for a name that says nothing.
+
+    Case, blanks and how a letter is put together make no other person: nobody who reads the name would see one.
+    """
+    name = " ".join(unicodedata.normalize("NFKC", name).split())
+    if not name or len(name) > NAME_CHARACTERS_MAX or not name.isprintable():
         complain(f"--by: a name has 1 to {NAME_CHARACTERS_MAX} characters that can be read")
         raise typer.Exit(MISUSED)
-    return Identity(name, name, name.casefold())
+    person = unicodedata.normalize("NFKC", name.casefold())
+    return Identity(name, person, person)
 
 
 def _caller(place: Place) -> Identity:

@@ -198,8 +198,9 @@ def _amount_problem(request: AdjustmentRequest, policy: Policy) -> str | None:
 def _id_problem(name: str) -> str | None:
     if not 1 <= len(name) <= ID_CHARACTERS_MAX:
         return f"has {len(name)} characters; 1 to {ID_CHARACTERS_MAX} are needed"
-    is_plain = all(unicodedata.category(character) not in UNREADABLE for character in name)
-    return None if is_plain else f"is {shown(name)}; what nobody can read is not allowed"
+    if any(unicodedata.category(character) in UNREADABLE for character in name):
+        return f"is {shown(name)}; what nobody can read is not allowed"
+    return None if name == " ".join(name.split()) else f"is {shown(name)}; blanks stand one at a time between words"
 
 
 def _name_problems(request: AdjustmentRequest) -> Iterator[tuple[str, str | None]]:

@@ -136,7 +136,8 @@ def test_above_the_second_bound_two_people_are_needed(run: Run, world: World) ->
     again = run("u-1", "50", "--reason", "an outage", "--id", "t-1", "--by", "ben")
     assert "It was proposed by ann. Another person posts it" in again.stdout
 
-    for first in ((), ("--by", "ann"), ("--by", "Ann")):
+    spellings = ("ann", "Ann", " ann", "ann\N{NO-BREAK SPACE}", "\N{FULLWIDTH LATIN CAPITAL LETTER A}nn")
+    for first in ((), *(("--by", spelling) for spelling in spellings)):
         refused = run("approve", "t-1", *first)
         assert "proposal#t-1 was proposed by ann; another person has to approve it" == str(refused.exception)
     assert Decimal("99.2") == balance(world)
@@ -148,11 +149,11 @@ def test_above_the_second_bound_two_people_are_needed(run: Run, world: World) ->
 
 
 def test_a_proposal_is_withdrawn_by_who_proposed_it(run: Run) -> None:
-    """And by nobody else."""
+    """And by nobody else, however that person spells the name."""
     run("u-1", "50", "--reason", "an outage", "--id", "t-1")
 
     assert isinstance(run("withdraw", "t-1", "--by", "ben").exception, CorrectionError)
-    told = answer(run("withdraw", "t-1", "--json"))
+    told = answer(run("withdraw", "t-1", "--by", "Ann ", "--json"))
     assert ("withdrawn", "t-1", "an outage") == (told["outcome"], told["id"], told["reason"])
     assert "proposal#t-1 is no proposal that waits" == str(run("approve", "t-1", "--by", "ben").exception)
 
@@ -238,7 +239,10 @@ def test_what_the_balance_does_not_cover_is_refused_and_ends_with_1(run: Run, wo
         (("u-1", "1", "--job", "j-1", "--reference", "job#j-1"), "leave out --reference"),
         (("u-1", "five"), "'five' is no plain decimal"),
         (("u-1", "1e3"), "'1e3' is no plain decimal"),
-        (("u-1", "-1.2.3"), "'\u22121.2.3' is no plain decimal"),
+        (("u-1", "-1.2.3"), "'-1.2.3' is no plain decimal"),
+        (("u-1", "-1e3"), "'-1e3' is no plain decimal"),
+        (("u-1", "-5,00"), "'-5,00' is no plain decimal"),
+        (("u-1", "-.5"), "'-.5' is no plain decimal"),
         (("u-1", "5", "--by", " "), "a name has 1 to 256 characters"),
         (("u-1", "5", "--reason"), "requires an argument"),
         (("u-1", "5", "more"), "unexpected extra argument"),
