@@ -120,8 +120,8 @@ class OnDemand:
         ledger = self.reconciler.ledger
         if self.user is None:
             since = self.since or datetime.min.replace(tzinfo=self.reconciler.clock.now().tzinfo)
+            self.rows = ledger.flagged(since, self.deadline)  # read when it is asked for
             yield from _readable(ledger.recent(since, self.deadline))
-            self.rows = ledger.flagged(since, self.deadline)
             return
         self.rows = [row for row in ledger.entries_of_user(self.user, self.deadline) if _is_since(row, self.since)]
         yield [excerpt for row in self.rows if (excerpt := _excerpt(row)) is not None]

@@ -14,7 +14,7 @@ from decimal import Decimal
 from attrs import define, field, frozen
 
 from engine.domain.instants import instant_text
-from engine.domain.money import EXACT, ZERO
+from engine.domain.money import EXACT, ZERO, canonical
 from engine.ledger.audits import AuditStore, Credit
 from engine.ledger.balances import BalanceBook, BalanceLine, PageKind, paged
 from engine.runtime.clock import Deadline
@@ -35,6 +35,16 @@ class BalanceDrift:
     def by(self) -> Decimal | None:
         """How much the balance is too large."""
         return None if self.remaining is None else EXACT.subtract(self.remaining, self.expected)
+
+    @property
+    def problem(self) -> str:
+        """Whose balance is off, by how much, and since when."""
+        if self.remaining is None or self.by is None:
+            what = f"the balance is no number; {canonical(self.expected)} follows"
+        else:
+            remaining, expected, by = map(canonical, (self.remaining, self.expected, abs(self.by)))
+            what = f"the balance is {remaining}; {expected} follows: {by} too {'much' if self.by > 0 else 'little'}"
+        return f"{self.user}: {what}, first seen by the audit of {self.since}"
 
 
 @frozen
@@ -80,7 +90,7 @@ class BalanceKeeper:
         if not self.book.since:
             opened = self._keep(PageKind.OPENING, _openings(rows, unclear))
             return HeldBalances(self._now) if opened else None
-        self._note({user: row for user, row in rows.items() if user not in unclear})
+        self._note(rows, unclear)
         drifts = tuple(self._drifts(rows, unclear))
         self._find(drifts, unclear)
         return HeldBalances(self.book.since, drifts)
@@ -89,10 +99,10 @@ class BalanceKeeper:
     def _now(self) -> str:
         return instant_text(self.at)
 
-    def _note(self, rows: Mapping[str, Credit]) -> None:
+    def _note(self, rows: Mapping[str, Credit], unclear: Collection[str]) -> None:
         """Note the openings that could not be told so far."""
-        unknown = [user for user, opening in self.book.openings.items() if opening is None and user in rows]
-        known = [(user, opening) for user in unknown if (opening := opening_of(rows[user])) is not None]
+        unknown = [user for user, opening in self.book.openings.items() if opening is None and user not in unclear]
+        known = [(user, opening) for user in unknown if (opening := opening_of(rows.get(user, Credit(user)))) is not None]
         if known:
             self._keep(PageKind.NOTED, known)
 

@@ -9,10 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from engine.audit.balances import BalanceKeeper
-from engine.audit.books import Audit, BalanceDrift, audit
+from engine.audit.books import Audit, audit
 from engine.audit.seals import Sealer
 from engine.domain.errors import LedgerError, LedgerUnavailable
-from engine.domain.money import canonical
 from engine.policy.model import Grants
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
@@ -83,18 +82,8 @@ def _told(seen: Audit) -> Answer:
 
 def _balances_told(seen: Audit) -> Answer:
     """Since which audit balances are held, and which are off; None where another audit was taking the openings just then."""
-    drifts = [balance_problem(drift) for drift in seen.balances[:TOLD_MAX]]
+    drifts = [drift.problem for drift in seen.balances[:TOLD_MAX]]
     return {"heldSince": seen.held.since if seen.held is not None else None, "drifts": drifts}
-
-
-def balance_problem(drift: BalanceDrift) -> str:
-    """Say whose balance is off, by how much, and since when."""
-    if drift.remaining is None or drift.by is None:
-        what = f"the balance is no number; {canonical(drift.expected)} follows"
-    else:
-        remaining, expected, by = map(canonical, (drift.remaining, drift.expected, abs(drift.by)))
-        what = f"the balance is {remaining}; {expected} follows: {by} too {'much' if drift.by > 0 else 'little'}"
-    return f"{drift.user}: {what}, first seen by the audit of {drift.since}"
 
 
 def _seal_told(seen: Audit) -> Answer:

@@ -15,7 +15,6 @@ from attrs import evolve, frozen
 
 from engine.audit.balances import BalanceDrift
 from engine.audit.books import Audit, Drift, look_again, total
-from engine.audit.check import balance_problem
 from engine.audit.logs import Fault, faults, posted, settled
 from engine.audit.seals import CORRECTED, NOT_YET, Damage, Deviation, Verification, corrections_in
 from engine.domain.anomaly import Anomaly
@@ -203,7 +202,7 @@ class Repairer:
             is_said = wrong is not None and (wrong is not Wrong.ENTRIES or drift.posted is not None)
             yield problem, partial(self.balance, drift, wrong) if wrong is not None and is_said else None
         for held in (each for each in found.balances if each.user == self.user):
-            problem = f"{balance_problem(held)}; only a person can say whether that is wrong"
+            problem = f"{held.problem}; only a person can say whether that is wrong"
             yield problem, partial(self.held, held) if wrong is Wrong.BALANCE and held.by is not None else None
 
     def held(self, drift: BalanceDrift) -> Correction:
@@ -212,8 +211,9 @@ class Repairer:
         if seen.remaining != drift.remaining:
             raise RepairRefused(f"{drift.user}: its row has changed meanwhile; repair again")
         figures = {"balance": _shown(drift.remaining), "follows": f"{drift.expected:f}", "moved": f"{EXACT.minus(by):f}"}
-        problem = balance_problem(drift)
-        return self._append_of_row(seen, seen.posted or ZERO, ZERO, moved=EXACT.minus(by), figures=figures, problem=problem)
+        return self._append_of_row(
+            seen, seen.posted or ZERO, ZERO, moved=EXACT.minus(by), figures=figures, problem=drift.problem
+        )
 
     def balance(self, drift: Drift, wrong: Wrong) -> Correction:
         """Let the user's row and the entries say the same."""

@@ -12,7 +12,6 @@ from attrs import asdict
 from engine.audit.balances import BalanceKeeper, HeldBalances
 from engine.audit.books import Audit, Drift, Fault
 from engine.audit.books import audit as run_audit
-from engine.audit.check import balance_problem
 from engine.audit.repair import Correction, Repair, Wrong, rehearse, users_found
 from engine.audit.repair import repair as run_repair
 from engine.audit.seals import Deviation, Sealer, Verification
@@ -123,7 +122,7 @@ def _problems(
 def _name_users(ledger: Store) -> None:
     """Say of whom something is found, and exit: a repair takes one user at a time."""
     users = users_found(ledger, forever())
-    found = "Something is found of:" if users else "Nothing is found of anybody."
+    found = "Something is found of:" if users else "No user is named by what is found."
     complain(f"--repair corrects one user at a time; name one by --user. {found}")
     for user in users:
         complain(f"  {user}")
@@ -178,7 +177,7 @@ def _answer(result: Audit) -> dict[str, Any]:
     return {
         **sums,
         "drifts": [asdict(drift) for drift in result.drifts],
-        "faults": [asdict(fault) for fault in result.faults],
+        "faults": [asdict(fault, filter=lambda field, _: field.name != "claim") for fault in result.faults],
         "busy": list(result.busy),
         **({"balances": _balances(result.held)} if result.held is not None else {}),
         **({"seal": seal, "cameOrWent": result.came_or_went} if result.sealed.number else {}),
@@ -219,7 +218,7 @@ def _lines(answer: dict[str, Any], result: Audit) -> list[str]:
     lines = [f"corrected: {_correction(Correction(**correction))}" for correction in answer.get("corrections", ())]
     lines += [f"left: {problem}" for problem in answer.get("left", ())]
     lines += [_drift(drift) for drift in result.drifts] + [_fault(fault) for fault in result.faults]
-    lines += [f"balance: {balance_problem(drift)}" for drift in result.balances]
+    lines += [f"balance: {drift.problem}" for drift in result.balances]
     lines += [f"busy: {user}: was being written to at each look; look again" for user in result.busy]
     if "seal" in answer:
         lines.append(f"sealed: {result.sealed.total} entries in {result.sealed.number} seals, {result.sealed.hash}")

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,10 +88,14 @@ def _policy_if_there(ctx: typer.Context, param: typer.CallbackParam, value: Path
 
 
 def _policy_of_seal(ctx: typer.Context, param: typer.CallbackParam, value: Path | None) -> Path | None:
-    """Return the policy's file where somebody names one, by the option, or with ``--seal`` by the stack or the variable."""
-    if _source(ctx, param) != COMMANDLINE and not ctx.params.get("seal"):  # what is typed is read before what is not
+    """Return the policy's file as typed, or with ``--seal`` the one that the stack or the variable names, if it is here."""
+    if _source(ctx, param) == COMMANDLINE:
+        return _policy(ctx, param, value or DEFAULT_POLICY)
+    if not ctx.params.get("seal") or (value is None and _stack(ctx) is None):  # what is typed is read before what is not
         return None
-    return None if value is None and _stack(ctx) is None else _policy(ctx, param, value or DEFAULT_POLICY)
+    with suppress(typer.BadParameter):
+        return _policy(ctx, param, value or DEFAULT_POLICY)
+    return None
 
 
 def stack_queues(ctx: typer.Context, param: typer.CallbackParam, value: list[str]) -> list[str]:

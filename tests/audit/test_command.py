@@ -149,6 +149,18 @@ def test_balances_are_held_once_openings_were_taken(day: Day, policy: Path) -> N
     assert f"balances have to follow from the ledger since {since}: every balance does" in right.stdout
 
 
+def test_sealing_takes_the_policy_that_the_environment_names_where_it_is_here(
+    day: Day, policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever seals elsewhere seals as ever; a file that is typed has to be there."""
+    monkeypatch.setenv("POLICY_FILE", "nowhere.yaml")
+    assert "balances" not in answer("--seal")
+    assert MISUSED == audit("--seal", "--policy", "nowhere.yaml").exit_code
+    monkeypatch.setenv("POLICY_FILE", str(policy))
+    assert "balances" not in answer()
+    assert [] == answer("--seal")["balances"]["drifts"]
+
+
 def test_an_audit_needs_no_table_of_seals_that_nobody_names(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then nothing can hold balances, and the entries are looked at as ever. A name that was a slip is told."""
     monkeypatch.delenv("SEALS_TABLE")
@@ -205,7 +217,7 @@ def test_a_repair_names_the_users_and_takes_one_of_them(day: Day) -> None:
 def test_a_repair_of_somebody_of_whom_nothing_is_found_says_so(day: Day) -> None:
     """Whether or not anything is found of others."""
     nobody = audit("--repair")
-    assert (MISUSED, True) == (nobody.exit_code, "Nothing is found of anybody." in nobody.stderr)
+    assert (MISUSED, True) == (nobody.exit_code, "No user is named by what is found." in nobody.stderr)
     day.remove("job#j-2", 1)
 
     shown = audit("--repair", "--user", "u-2")

@@ -7,6 +7,7 @@ template's policy. Each permission is taken away in turn, and the named check mi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from engine.audit.seals import REST
 from engine.domain.instants import posting_text
-from tests.support.adjusting import a_list, an_approval
+from tests.support.adjusting import a_list, a_plan_applied, an_approval
 from tests.support.roles import reduced
 from tests.support.staff import (
     FAILED,
@@ -169,6 +170,9 @@ CHECKS: Mapping[tuple[str, str], Check] = {
 """What misses each permission."""
 
 ALSO_MISSED = (
+    ("AppendToTheLedger", "dynamodb:PutItem", a_plan_applied),
+    ("ReadTheLedger", "dynamodb:BatchGetItem", a_plan_applied),
+    ("ReadTheLedger", "dynamodb:Scan", a_plan_applied),
     ("FindAndMarkJobs", "dynamodb:Scan", an_unmark),
     ("FindAndMarkJobs", "dynamodb:UpdateItem", an_unmark),
     ("ReadTheLedger", "dynamodb:BatchGetItem", an_unmark),
@@ -195,6 +199,8 @@ def test_the_command_works_with_the_policy(desk: Staff, check: Check) -> None:
     assert "unreadable" not in said
     assert check is not dead_letters or "left: 0" in said, said
     assert check is not an_unmark or "marked: False" in said, said
+    assert check is not a_plan_applied or re.search(r"^posted +[1-9]", said, re.MULTILINE), said
+    assert check is not an_approval or "approvedBy  ben" in said, said
 
 
 @pytest.mark.slow

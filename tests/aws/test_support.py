@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +17,18 @@ from botocore.exceptions import ClientError
 
 from engine.audit.seals import REST
 from engine.domain.instants import posting_text
-from tests.support.adjusting import a_concession, a_list, a_proposal, a_withdrawal, an_adjustment, an_approval
+from tests.support.adjusting import (
+    a_concession,
+    a_dearer_policy,
+    a_list,
+    a_proposal,
+    a_withdrawal,
+    an_adjustment,
+    an_approval,
+    planned,
+)
 from tests.support.roles import reduced
-from tests.support.staff import FAILED, POLICY_TEXT, STACK, TABLES, Staff, permissions_of, policy_document, staff_with
+from tests.support.staff import FAILED, STACK, TABLES, Staff, permissions_of, policy_document, staff_with
 from tools.local_aws import ACCOUNT
 from tools.template import load
 
@@ -265,15 +273,15 @@ def test_a_command_that_is_the_operators_is_refused(desk: Staff, command: tuple[
 
 def files_of(desk: Staff) -> dict[str, str]:
     """Return the files that commands are given: a policy, another with higher prices, events, and a plan of an operator."""
-    names = {"{events}": "events.jsonl", "{dearer}": "dearer.yaml", "{plan}": "plan.jsonl"}
-    files = {name: str(desk.folder / file) for name, file in names.items()}
-    Path(files["{events}"]).write_text(json.dumps(desk.event()))
-    Path(files["{dearer}"]).write_text(POLICY_TEXT.replace('default: "0.10"', 'default: "0.20"'))
-    plan = ("--policy", files["{dearer}"], "--reason", "it was too low", "--out", files["{plan}"], "--by", "ann")
-    if not Path(files["{plan}"]).exists():
-        desk.run("reprice", *plan, role="operator")
-        assert Path(files["{plan}"]).read_text().count("job")
-    return {**files, "{policy}": desk.policy_file()}
+    events = desk.folder / "events.jsonl"
+    events.write_text(json.dumps(desk.event()))
+    _, plan = planned(desk, role="operator")
+    return {
+        "{policy}": desk.policy_file(),
+        "{events}": str(events),
+        "{dearer}": a_dearer_policy(desk),
+        "{plan}": plan,
+    }
 
 
 def test_its_arn_is_an_output() -> None:

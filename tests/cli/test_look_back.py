@@ -156,13 +156,14 @@ def test_what_could_not_be_measured_is_told(world: World) -> None:
 
 
 def test_more_than_can_be_looked_at_is_a_failed_check(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was seen is told, and that it is not all."""
+    """What was flagged before is told all the same, and that it is not all."""
+    world.scheduled()
     monkeypatch.setattr("engine.anomalies.on_demand.ENTRIES_MAX", 1)
 
-    result = reconciler("look-back", "--user", "u-1")
+    result = reconciler("look-back")
 
     assert FAILED == result.exit_code
-    assert "rendered-twice" in result.stdout
+    assert "job#j-2" in result.stdout
     assert "name a later --since" in result.stderr
 
 

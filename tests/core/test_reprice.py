@@ -11,7 +11,7 @@ from attrs import evolve
 from engine.domain.fact import TOLD_BY, Charge, Content
 from engine.domain.facts import Facts
 from engine.policy import Policy, parse_policy
-from engine.rating.reprice import Repricer
+from engine.rating.reprice import Repricer, told_by
 from engine.rating.which_rule import Unpriced
 from engine.reconcile.repricing.which_jobs import Filters
 from tests.support.policies import example
@@ -205,6 +205,12 @@ RENDERED = "detail-type: [video.rendered]"
 def test_the_rule_that_takes_it(rules: list[str], said: dict[str, str], rule: str, costs: str):
     """The one of the same name, unless what was kept speaks against it or shows that another comes first."""
     assert Decimal(costs) == amount(said, charging(*rules), rule)
+
+
+def test_the_rule_that_ignores_repeats_is_known_by_the_charge_itself():
+    """Also where the entry that told it is gone, or was a repair's."""
+    assert "called" == told_by(kept(EIGHT_PREMIUM, once="called"), [])
+    assert "" == told_by(kept(EIGHT_PREMIUM), [])
 
 
 def test_where_several_rules_may_take_it_none_is_chosen():

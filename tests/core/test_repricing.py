@@ -336,6 +336,20 @@ def test_users_can_be_spared(file: Path):
     assert Decimal("0.65") == books.balances["u-0"]
 
 
+def test_what_a_user_gets_comes_before_what_a_user_gives(file: Path):
+    """2 are left: 9 come back for the premium job, and then the other can pay 8 more. The other way round it could not."""
+    both_wrong = example(('"0.10", premium: "0.25"', '"0.10", premium: "1.15"'))
+    both_right = example(('"0.10", premium: "0.25"', '"0.90", premium: "0.25"'), ("overdraft: flag", "overdraft: refuse"))
+    books = Books(both_wrong, {"u-1": Decimal("14.5")})
+    books.deliver(rendered("j-1", seconds=10), rendered("j-2", seconds=10, model="premium"))
+    assert Decimal(2) == books.balances["u-1"]
+    head = planned(books.store, both_right, file)
+    done = applying(books.store, both_right, file).post(1000)
+
+    assert (0, Decimal(1)) == (head["belowZero"]["users"], head["total"]["difference"])
+    assert (2, 0, Decimal(3)) == (done.posted, done.refused, books.balances["u-1"])
+
+
 def test_a_spared_user_who_became_poor_since_is_left_alone(file: Path):
     """The balance at the time of the posting counts, not the one that the plan saw."""
     books = forty_jobs(TOO_LITTLE)

@@ -22,6 +22,10 @@ from tests.explain.conftest import SECONDS, Desk, record
 from tests.support.world import DisturbedClient
 
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
+LINE_BYTES_MAX = 100_000
+WIDEST = "\N{GRINNING FACE}"
+"""In a line of JSON it takes twelve bytes, three times as many as in a key."""
+
 ANN, BOB = "arn:aws:sts::111122223333:assumed-role/support/ann", "arn:aws:sts::111122223333:assumed-role/support/bob"
 
 
@@ -56,6 +60,22 @@ def test_an_adjustment_is_counted_with_its_credits(desk: Desk) -> None:
     assert (2, 6.5) == (line["ManualAdjustments"], line["CreditsAdjusted"])
     assert {"FunctionName": "explain"} == {name: line[name] for name in line["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0]}
     assert "Eve" not in json.dumps(desk.lines)
+
+
+def test_ten_corrections_cost_a_line_of_log_and_no_request(desk: Desk) -> None:
+    """However long their names are: a plan may correct a hundred thousand jobs."""
+    longest = Correction("because", WIDEST * 1024, approved_by=WIDEST * 1024, plan="0" * 64)
+    entries = [
+        corrected("1", type=EntryType.REPRICE, reference=f"job#{number}{WIDEST * 510}", correction=longest)
+        for number in range(10)
+    ]
+    client = DisturbedClient(desk.world.client, lambda _operation, request, send: send(**request))
+
+    assert [] == desk.explainer(client).batch(records(*entries), Clock().deadline(SECONDS))
+
+    (line,) = desk.lines
+    assert ([], 10) == (client.calls, line["entries"])
+    assert len(json.dumps(line)) < LINE_BYTES_MAX
 
 
 def test_what_was_priced_anew_is_counted_by_itself(desk: Desk) -> None:

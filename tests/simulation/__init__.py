@@ -2,6 +2,7 @@
 
     plan    what one seed makes happen: applications, a bus, a queue, runs of the scan, deployments (world/plan.py)
     scenes  what chance alone draws too seldom (world/scenes.py)
+    sayings what a desk and a pricing team say in it (world/sayings.py, desk.py, plan_files.py, by_hand.py)
     world   plays a plan on the engine itself, in virtual time, several invocations at once (world/play.py)
     faults  what goes wrong at each call of the store (faults.py)
     judge   what the tables must say in the end (judge.py)

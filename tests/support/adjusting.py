@@ -1,8 +1,10 @@
-"""People with roles who adjust: each does what its name says, with a role's rights, and returns what the command says."""
+"""People with roles who correct: each does what its name says, with a role's rights, and returns what the command says."""
 
 from __future__ import annotations
 
-from tests.support.staff import TABLES, Staff
+import json
+
+from tests.support.staff import POLICY_TEXT, TABLES, Staff
 
 BECAUSE = ("--reason", "a mistake of ours")
 
@@ -53,3 +55,28 @@ def a_withdrawal(staff: Staff) -> str:
 def a_list(staff: Staff) -> str:
     """Shows what waits and what was adjusted."""
     return staff.run("adjust", "list")
+
+
+def a_dearer_policy(staff: Staff) -> str:
+    """Return the file of a policy under which eight seconds cost 1.60."""
+    path = staff.folder / "dearer.yaml"
+    path.write_text(POLICY_TEXT.replace('default: "0.10"', 'default: "0.20"'))
+    return str(path)
+
+
+def planned(staff: Staff, role: str = "") -> tuple[str, str]:
+    """Plan all charges anew by a dearer policy: what the command says, and the plan's file."""
+    plan = staff.folder / f"plan-{staff.number}.jsonl"
+    plan.unlink(missing_ok=True)
+    words = ("reprice", "--policy", a_dearer_policy(staff), "--reason", "it was too low", "--out", str(plan), "--by", "ann")
+    return staff.run(*words, role=role), str(plan)
+
+
+def a_plan_applied(staff: Staff) -> str:
+    """Plans a job at a dearer price, and posts exactly that."""
+    event = staff.event()
+    file = staff.folder / f"{event['detail']['jobId']}.jsonl"
+    file.write_text(json.dumps(event))
+    staff.run("replay", str(file), "--policy", staff.policy_file())
+    said, plan = planned(staff)
+    return said + staff.run("apply", plan, "--policy", a_dearer_policy(staff), "--by", "ann")

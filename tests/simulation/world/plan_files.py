@@ -86,7 +86,10 @@ def apply_prices(world: World, step: Step) -> None:
     deadline = caller.clock().deadline(PERSON_SECONDS)
     applying = Applying(plan.file, priced_by(world, said), store, "bob", deadline)
     entries_max = APPLIED_MAX[0 if not world.is_calm and step.seed % len(APPLIED_MAX) == 0 else 1]
+    checked = applying.check() if world.is_calm else None
     done = tried(world, f"{said.name} is applied", lambda: applying.post(entries_max))
+    if checked is not None and done is not None and not done.refused and checked != done:
+        world.wrong.append(f"{said.name}: a look at it says {checked}, and a run of it {done}")
     if done is None:
         return
     for name, words in COUNTED.items():
