@@ -176,6 +176,16 @@ def test_where_a_job_has_changed_nothing_is_posted_until_somebody_says_so(desk: 
     assert Decimal(0) == sum(amount for _, amount in desk.world.amounts("j-4"))
 
 
+def test_a_plan_in_which_nothing_changes_asks_nobody_to_apply_it(desk: Desk):
+    """It says how many entries were read; a later plan is told as before."""
+    told = desk.reprice("--since", "2999-01-01")
+
+    assert FINE == told.exit_code
+    assert "of 6 entries none tells a charge that would change; there is nothing to apply" in told.stdout
+    assert "reconciler apply" not in told.stdout
+    assert "reconciler apply" in desk.reprice(out="other.jsonl").stdout
+
+
 def test_filters_are_in_the_plan(desk: Desk):
     """Whoever reads the file sees which jobs were meant."""
     premium = '{"detail": {"model": ["premium"]}}'
