@@ -25,6 +25,8 @@ from engine.cli.options import (
     StateTable,
     Target,
     forever,
+    key_of_a_table,
+    name_of_a_log,
     on_aws,
     patience,
 )
@@ -69,11 +71,17 @@ def adjust(
     amount: Amount = None,
     *,
     reason: Reason,
-    job: Annotated[str | None, typer.Option(help="Of this job: it costs so much less, whatever happens to it later.")] = None,
-    reference: Annotated[
-        str | None, typer.Option(help="The log that it is about, job#... or grant#...; the entry keeps it.")
+    job: Annotated[
+        str | None,
+        typer.Option(help="Of this job: it costs so much less, whatever happens to it later.", callback=key_of_a_table),
     ] = None,
-    reverse: Annotated[str | None, typer.Option(metavar="ID", help="Take the adjustment of this id back.")] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="The log that it is about, job#... or grant#...; the entry keeps it.", callback=name_of_a_log),
+    ] = None,
+    reverse: Annotated[
+        str | None, typer.Option(metavar="ID", help="Take the adjustment of this id back.", callback=key_of_a_table)
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="Its id: told again, it counts once.  [default: a new one]")
     ] = None,
@@ -152,7 +160,7 @@ def withdraw_proposal(
 @on_aws
 def show_list(
     *,
-    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's.", callback=key_of_a_table)] = None,
     since: Since = None,
     place: Place,
     ledger_table: LedgerTable = "Ledger",

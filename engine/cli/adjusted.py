@@ -31,8 +31,13 @@ def show_adjusted(adjusted: Adjusted, store: Store, *, as_json: bool) -> None:
     else:
         _print_named(TITLES.get(answer["outcome"], "Adjusted"), answer)
         _say_more(adjusted)
+    _end(answer)
+
+
+def _end(answer: Mapping[str, Any]) -> None:
+    """Say why and exit with status 1 where the balance does not cover what is asked."""
     if answer["outcome"] == "refused":
-        complain(f"the balance of {adjusted.request.user} does not cover it, and the policy says `overdraft: refuse`")
+        complain(f"the balance of {answer['user']} does not cover it, and the policy says `overdraft: refuse`")
         raise typer.Exit(FAILED)
 
 
@@ -128,8 +133,7 @@ def show_preview(preview: Preview, *, as_json: bool) -> None:
         print_json({"dryRun": True, **answer})
     else:
         _print_named("Would do (a dry run; nothing was posted)", answer)
-    if preview.outcome == "refused":
-        raise typer.Exit(FAILED)
+    _end(answer)
 
 
 # --- tables ------------------------------------------------------------------------------------------------------------

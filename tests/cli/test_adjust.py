@@ -208,7 +208,8 @@ def test_a_dry_run_shows_the_balance_and_posts_nothing(
     names = ("outcome", "moved", "before", "after", "needsSecondPerson")
     assert expected == tuple(told[name] if name == "needsSecondPerson" else str(told[name]) for name in names)
     assert before == world.everything()
-    assert "" == run(*arguments, "--reason", "a gift", "--dry-run").stderr
+    why = "" if status == FINE else "the balance of u-1 does not cover it, and the policy says `overdraft: refuse`\n"
+    assert why == run(*arguments, "--reason", "a gift", "--dry-run").stderr
     assert [] == answer(run("list", "--json"))["proposals"]
 
 
@@ -244,6 +245,10 @@ def test_what_the_balance_does_not_cover_is_refused_and_ends_with_1(run: Run, wo
         (("u-1", "-5,00"), "'-5,00' is no plain decimal"),
         (("u-1", "-.5"), "'-.5' is no plain decimal"),
         (("u-1", "5", "--by", " "), "a name has 1 to 256 characters"),
+        (("u-1", "5", "--job", ""), "Invalid value for '--job'"),
+        (("u-1", "5", "--reference", ""), "Invalid value for '--reference'"),
+        (("--reverse", ""), "Invalid value for '--reverse'"),
+        (("list", "--user", ""), "Invalid value for '--user'"),
         (("u-1", "5", "--reason"), "requires an argument"),
         (("u-1", "5", "more"), "unexpected extra argument"),
         (("u-1", "5", "--resaon", "x"), "No such option"),
