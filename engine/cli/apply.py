@@ -109,6 +109,9 @@ def _run(run: Applying, verb: str, plan: PlanFile, work: Callable[[Callable[[int
     except (LedgerError, KeyboardInterrupt):
         complain(f"{run.done.posted} entries or some more were posted; the same command goes on behind them")
         raise
+    except PlanFileError as error:
+        complain(str(error))
+        raise typer.Exit(FAILED) from error
 
 
 def _tell(plan: PlanFile, done: Done, seconds: float | None, *, as_json: bool) -> None:
