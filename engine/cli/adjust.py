@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.adjusted import MADE, WAITING, of_proposal, print_rows, show_adjusted, show_preview
+from engine.cli.adjusted import MADE, WAITING, of_proposal, print_rows, print_said, show_adjusted, show_preview
 from engine.cli.default_command import MINUS, NAMELESS, Nameless, WithDefault
 from engine.cli.identity import identity
 from engine.cli.options import (
@@ -30,7 +30,7 @@ from engine.cli.options import (
     on_aws,
     patience,
 )
-from engine.cli.output import complain, print_counts, print_json
+from engine.cli.output import complain, print_json
 from engine.cli.place import Place
 from engine.cli.status import MISUSED
 from engine.domain.adjustment import AdjustmentRequest
@@ -153,7 +153,7 @@ def withdraw_proposal(
     ledger = _ledger(Tables(ledger=ledger_table, state=state_table), place)
     proposal = withdraw(ledger.corrections(), name, identity(place, by), patience())
     answer = {"outcome": "withdrawn", **of_proposal(proposal)}
-    print_json(answer) if as_json else print_counts("Withdrawn", answer)
+    print_json(answer) if as_json else print_said("Withdrawn", answer)
 
 
 @app.command("list")

@@ -30,7 +30,7 @@ def show_adjusted(adjusted: Adjusted, store: Store, *, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     else:
-        _print_named(TITLES.get(answer["outcome"], "Adjusted"), answer)
+        print_said(TITLES.get(answer["outcome"], "Adjusted"), answer)
         _say_more(adjusted)
     _end(answer)
 
@@ -51,7 +51,7 @@ TITLES: Mapping[str, str] = {
 }
 
 
-def _print_named(title: str, answer: Mapping[str, Any]) -> None:
+def print_said(title: str, answer: Mapping[str, Any]) -> None:
     """Print what an answer says, and not what it leaves open."""
     print_counts(title, {name: text for name, value in answer.items() if (text := _as_said(value)) != ""})
 
@@ -138,7 +138,7 @@ def show_preview(preview: Preview, *, as_json: bool) -> None:
     if as_json:
         print_json({"dryRun": True, **answer})
     else:
-        _print_named("Would do (a dry run; nothing was posted)", answer)
+        print_said("Would do (a dry run; nothing was posted)", answer)
     _end(answer)
 
 

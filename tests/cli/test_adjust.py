@@ -128,6 +128,16 @@ def test_an_adjustment_is_taken_back_by_its_id(run: Run, world: World) -> None:
     assert Decimal("99.2") == balance(world)
 
 
+def test_what_was_taken_back_explains_itself(run: Run) -> None:
+    """Each of the three entries: what the adjustment gives then, and never that a user costs -0."""
+    run("u-1", "5", "--reason", "a gift", "--id", "t-1")
+    run("--reverse", "t-1", "--reason", "a mistake", "--id", "t-2")
+    counted = [CliRunner().invoke(app, ["explain", "--entry", f"adjust#{name}"]).stdout for name in ("t-1", "t-2")]
+
+    given = [line.split(" (")[0].strip() for text in counted for line in text.splitlines() if "4 places" in line]
+    assert ["gives 5", "gives 0", "gives 0"] == given
+
+
 def test_above_the_second_bound_two_people_are_needed(run: Run, world: World) -> None:
     """The first proposes, the first cannot approve, the second posts it."""
     proposed = run("u-1", "50", "--reason", "an outage", "--id", "t-1")
@@ -153,6 +163,11 @@ def test_a_proposal_is_withdrawn_by_who_proposed_it(run: Run) -> None:
     run("u-1", "50", "--reason", "an outage", "--id", "t-1")
 
     assert isinstance(run("withdraw", "t-1", "--by", "ben").exception, CorrectionError)
+    shown = run("withdraw", "t-1").stdout.splitlines()
+    assert ["Withdrawn", "outcome", "id", "user", "amount", "reason", "by", "proposedAt"] == [
+        line.split()[0] for line in shown
+    ]
+    run("u-1", "50", "--reason", "an outage", "--id", "t-1")
     told = answer(run("withdraw", "t-1", "--by", "Ann ", "--json"))
     assert ("withdrawn", "t-1", "an outage") == (told["outcome"], told["id"], told["reason"])
     assert "proposal#t-1 is no proposal that waits" == str(run("approve", "t-1", "--by", "ben").exception)
