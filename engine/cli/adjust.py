@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.adjusted import MADE, WAITING, of_proposal, print_rows, show_adjusted, show_preview
+from engine.cli.adjusted import MADE, WAITING, of_proposal, print_rows, print_said, show_adjusted, show_preview
 from engine.cli.default_command import MINUS, NAMELESS, Nameless, WithDefault
 from engine.cli.identity import identity
 from engine.cli.options import (
@@ -25,10 +25,12 @@ from engine.cli.options import (
     StateTable,
     Target,
     forever,
+    key_of_a_table,
+    name_of_a_log,
     on_aws,
     patience,
 )
-from engine.cli.output import complain, print_counts, print_json
+from engine.cli.output import complain, print_json
 from engine.cli.place import Place
 from engine.cli.status import MISUSED
 from engine.domain.adjustment import AdjustmentRequest
@@ -69,11 +71,17 @@ def adjust(
     amount: Amount = None,
     *,
     reason: Reason,
-    job: Annotated[str | None, typer.Option(help="Of this job: it costs so much less, whatever happens to it later.")] = None,
-    reference: Annotated[
-        str | None, typer.Option(help="The log that it is about, job#... or grant#...; the entry keeps it.")
+    job: Annotated[
+        str | None,
+        typer.Option(help="Of this job: it costs so much less, whatever happens to it later.", callback=key_of_a_table),
     ] = None,
-    reverse: Annotated[str | None, typer.Option(metavar="ID", help="Take the adjustment of this id back.")] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="The log that it is about, job#... or grant#...; the entry keeps it.", callback=name_of_a_log),
+    ] = None,
+    reverse: Annotated[
+        str | None, typer.Option(metavar="ID", help="Take the adjustment of this id back.", callback=key_of_a_table)
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="Its id: told again, it counts once.  [default: a new one]")
     ] = None,
@@ -145,14 +153,14 @@ def withdraw_proposal(
     ledger = _ledger(Tables(ledger=ledger_table, state=state_table), place)
     proposal = withdraw(ledger.corrections(), name, identity(place, by), patience())
     answer = {"outcome": "withdrawn", **of_proposal(proposal)}
-    print_json(answer) if as_json else print_counts("Withdrawn", answer)
+    print_json(answer) if as_json else print_said("Withdrawn", answer)
 
 
 @app.command("list")
 @on_aws
 def show_list(
     *,
-    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's.", callback=key_of_a_table)] = None,
     since: Since = None,
     place: Place,
     ledger_table: LedgerTable = "Ledger",

@@ -31,10 +31,15 @@ def show_adjusted(adjusted: Adjusted, store: Store, *, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     else:
-        _print_named(TITLES.get(answer["outcome"], "Adjusted"), answer)
+        print_said(TITLES.get(answer["outcome"], "Adjusted"), answer)
         _say_more(adjusted)
+    _end(answer)
+
+
+def _end(answer: Mapping[str, Any]) -> None:
+    """Say why and exit with status 1 where the balance does not cover what is asked."""
     if answer["outcome"] == "refused":
-        complain(f"the balance of {adjusted.request.user} does not cover it, and the policy says `overdraft: refuse`")
+        complain(f"the balance of {answer['user']} does not cover it, and the policy says `overdraft: refuse`")
         raise typer.Exit(FAILED)
 
 
@@ -47,7 +52,7 @@ TITLES: Mapping[str, str] = {
 }
 
 
-def _print_named(title: str, answer: Mapping[str, Any]) -> None:
+def print_said(title: str, answer: Mapping[str, Any]) -> None:
     """Print what an answer says, and not what it leaves open."""
     print_counts(title, {name: text for name, value in answer.items() if (text := _as_said(value)) != ""})
 
@@ -139,9 +144,8 @@ def show_preview(preview: Preview, *, as_json: bool) -> None:
     if as_json:
         print_json({"dryRun": True, **answer})
     else:
-        _print_named("Would do (a dry run; nothing was posted)", answer)
-    if preview.outcome == "refused":
-        raise typer.Exit(FAILED)
+        print_said("Would do (a dry run; nothing was posted)", answer)
+    _end(answer)
 
 
 # --- tables ------------------------------------------------------------------------------------------------------------

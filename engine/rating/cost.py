@@ -35,7 +35,7 @@ def desired_cost(facts: Facts, money: Money) -> Decimal:
     if facts.grant is not None:
         return _given(facts, facts.grant, money).copy_negate()
     if facts.adjustments:
-        return facts.adjusted.copy_negate()
+        return EXACT.minus(facts.adjusted)  # 0 has no sign there
     if (charge := facts.charge) is None:
         return ZERO
     cost = charge.amount if (refund := facts.refund) is None else _left(charge.amount, refund.gives(charge), money)
@@ -184,7 +184,7 @@ def cost_steps(facts: Facts, cost: Decimal, money: Money) -> Iterator[str]:
     """Yield how known facts come to what a job should cost, or a grant gives."""
     for known, _ in WORDS.values():
         yield from known(facts)
-    if facts.revoking or facts.adjusted:
+    if facts.revoking or facts.adjustments:
         yield f"gives {-cost:f} ({money.rounding}, {money.places} places)"
     elif facts.grant is None:
         yield f"should cost {cost:f} ({money.rounding}, {money.places} places)"

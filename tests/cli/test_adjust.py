@@ -129,6 +129,16 @@ def test_an_adjustment_is_taken_back_by_its_id(run: Run, world: World) -> None:
     assert Decimal("99.2") == balance(world)
 
 
+def test_what_was_taken_back_explains_itself(run: Run) -> None:
+    """Each of the three entries: what the adjustment gives then, and never that a user costs -0."""
+    run("u-1", "5", "--reason", "a gift", "--id", "t-1")
+    run("--reverse", "t-1", "--reason", "a mistake", "--id", "t-2")
+    counted = [CliRunner().invoke(app, ["explain", "--entry", f"adjust#{name}"]).stdout for name in ("t-1", "t-2")]
+
+    given = [line.split(" (")[0].strip() for text in counted for line in text.splitlines() if "4 places" in line]
+    assert ["gives 5", "gives 0", "gives 0"] == given
+
+
 def test_above_the_second_bound_two_people_are_needed(run: Run, world: World) -> None:
     """The first proposes, the first cannot approve, the second posts it."""
     proposed = run("u-1", "50", "--reason", "an outage", "--id", "t-1")
@@ -163,6 +173,11 @@ def test_a_proposal_is_withdrawn_by_who_proposed_it(run: Run) -> None:
     run("u-1", "50", "--reason", "an outage", "--id", "t-1")
 
     assert isinstance(run("withdraw", "t-1", "--by", "ben").exception, CorrectionError)
+    shown = run("withdraw", "t-1").stdout.splitlines()
+    assert ["Withdrawn", "outcome", "id", "user", "amount", "reason", "by", "proposedAt"] == [
+        line.split()[0] for line in shown
+    ]
+    run("u-1", "50", "--reason", "an outage", "--id", "t-1")
     told = answer(run("withdraw", "t-1", "--by", "Ann ", "--json"))
     assert ("withdrawn", "t-1", "an outage") == (told["outcome"], told["id"], told["reason"])
     assert "proposal#t-1 is no proposal that waits" == str(run("approve", "t-1", "--by", "ben").exception)
@@ -235,7 +250,8 @@ def test_a_dry_run_shows_the_balance_and_posts_nothing(
     names = ("outcome", "moved", "before", "after", "needsSecondPerson")
     assert expected == tuple(told[name] for name in names)
     assert before == world.everything()
-    assert "" == run(*arguments, "--reason", "a gift", "--dry-run").stderr
+    why = "" if status == FINE else "the balance of u-1 does not cover it, and the policy says `overdraft: refuse`\n"
+    assert why == run(*arguments, "--reason", "a gift", "--dry-run").stderr
     assert [] == answer(run("list", "--json"))["proposals"]
 
 
@@ -271,6 +287,10 @@ def test_what_the_balance_does_not_cover_is_refused_and_ends_with_1(run: Run, wo
         (("u-1", "-5,00"), "'-5,00' is no plain decimal"),
         (("u-1", "-.5"), "'-.5' is no plain decimal"),
         (("u-1", "5", "--by", " "), "a name has 1 to 256 characters"),
+        (("u-1", "5", "--job", ""), "Invalid value for '--job'"),
+        (("u-1", "5", "--reference", ""), "Invalid value for '--reference'"),
+        (("--reverse", ""), "Invalid value for '--reverse'"),
+        (("list", "--user", ""), "Invalid value for '--user'"),
         (("u-1", "5", "--reason"), "requires an argument"),
         (("u-1", "5", "more"), "unexpected extra argument"),
         (("u-1", "5", "--resaon", "x"), "No such option"),
