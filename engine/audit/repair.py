@@ -7,7 +7,8 @@ First the entries, then the balance::
     balances    last, and only if a person says what is wrong: nothing in the tables can tell
 
 The first two move no balance: it had moved with the true entries. What would be done can be seen before: a rehearsal does all
-of it on the tables as they are, and writes nothing.
+of it on the tables as they are, and writes nothing. Events go on meanwhile (``growing_log.py``): what one has made up for is
+not counted back again, and where one comes in between the repair ends.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from attrs import frozen
 
 from engine.audit.balances import BalanceKeeper
 from engine.audit.books import Audit, audit_of
+from engine.audit.growing_log import RepairRefused
 from engine.audit.rehearsal import Rehearsal
-from engine.audit.repairer import NOBODY, Correction, Repairer, RepairRefused, Wrong, can_be_counted_back, users_in, users_of
+from engine.audit.repairer import NOBODY, Correction, Repairer, Wrong, can_be_counted_back, users_in, users_of
 from engine.audit.seals import verify
 from engine.ledger.audits import AuditStore
 from engine.ledger.store import Store

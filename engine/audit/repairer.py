@@ -15,26 +15,22 @@ from attrs import evolve, frozen
 
 from engine.audit.balances import BalanceDrift
 from engine.audit.books import Audit, Drift, look_again, total
+from engine.audit.growing_log import BY_LOG, GrowingLog, RepairRefused, earlier, has_gone_on
 from engine.audit.logs import Fault, faults, posted, settled
-from engine.audit.seals import CORRECTED, NOT_YET, Damage, Deviation, Verification, corrections_in
+from engine.audit.seals import CORRECTED, NOT_YET, Damage, Deviation, Verification
 from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
-from engine.domain.errors import LedgerError
 from engine.domain.fact import Adjustment
 from engine.domain.fact_kinds import moving_type
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.references import ADJUST, JOB, REPAIR
-from engine.ledger.audits import AuditedEntry, AuditStore, Credit, Line
+from engine.ledger.audits import AuditedEntry, AuditStore, Credit
 from engine.runtime.clock import Deadline
 
 RULE = "repair"
 """What stands for rule and policy in a correcting entry."""
-
-
-BY_LOG = "log"
-"""What the damage is called that the rest of a log proves: what was sealed of it was damaged already."""
 
 
 class Wrong(StrEnum):
@@ -49,10 +45,6 @@ class Wrong(StrEnum):
     """``posted`` alone, as by an edit of it, or a row that was written whole: the balance stays."""
     ENTRIES = "entries"
     """The entries, as by one that was put there: an entry of the difference is added, and the row stays."""
-
-
-class RepairRefused(LedgerError):
-    """A correction that cannot be made, or that somebody else's writing came in the way of. All before it stand."""
 
 
 @frozen
@@ -86,39 +78,40 @@ class Repairer:
                 damaged[deviation.reference].add(deviation.sequence)
         countable = [deviation for deviation in verified.open if can_be_counted_back(deviation)]
         references = dict.fromkeys(str(deviation.reference) for deviation in countable)
-        own = {each for each in references if self.user in users_of(self.store, each, verified, self.deadline)}
-        for deviation in (deviation for deviation in countable if deviation.reference in own):
-            yield from self._count_back(str(deviation.reference), deviation, damaged[deviation.reference])
+        own = [each for each in references if self.user in users_of(self.store, each, verified, self.deadline)]
+        for reference in own:
+            deviations = [deviation for deviation in countable if deviation.reference == reference]
+            log = GrowingLog(self.store, reference, self.deadline)
+            is_made_up_for = has_gone_on(log.entries, deviations)
+            for deviation in deviations:
+                yield from self._count_back(log, deviation, damaged[reference], is_made_up_for=is_made_up_for)
 
-    def _count_back(self, reference: str, deviation: Deviation, damaged: set[int | None]) -> Iterator[Correction]:
+    def _count_back(
+        self, log: GrowingLog, deviation: Deviation, damaged: set[int | None], *, is_made_up_for: bool
+    ) -> Iterator[Correction]:
         """Take back what stands there for its user, then give what was sealed to whom it was sealed for."""
         sealed, found = deviation.sealed, deviation.found
+        done = {"entry": str(deviation.sequence), "found": deviation.digest, "damage": deviation.damage.value}
         if found is not None and self._came_late(deviation, str(found.user)):
-            figures = {"entry": str(deviation.sequence), "found": deviation.digest, "damage": deviation.damage.value}
             problem = f"{deviation.problem}, and the balance moved with it: it came late"
-            yield self._append(reference, str(found.user), ZERO, problem=problem, figures=figures, damaged=())
+            yield self._append(log, str(found.user), ZERO, problem=problem, figures=done, damaged=())
             return
         steps = [(str(found.user), EXACT.minus(found.moved))] if found is not None else []
-        steps += self._earlier(reference, deviation.sequence)
+        steps += earlier(log.entries, deviation.sequence)
         steps += [(sealed.user, sealed.amount)] if sealed is not None else []
         merged = list(_merged(steps))
+        if is_made_up_for:
+            problem = f"{deviation.problem}; an entry that came later has made up for it, and the balance moved with that one"
+            yield self._append(log, merged[-1][0], ZERO, problem=problem, figures=done, damaged=damaged)
+            return
         for number, (user, amount) in enumerate(merged, start=1):
             is_done = number == len(merged)  # by the last one: whoever dies before it is counted back again
-            figures = {"entry": str(deviation.sequence), "damage": deviation.damage.value if is_done else NOT_YET}
-            figures |= {"found": deviation.digest} if is_done else {}
-            yield self._append(reference, user, amount, problem=deviation.problem, figures=figures, damaged=damaged)
+            figures = done if is_done else {"entry": done["entry"], "damage": NOT_YET}
+            yield self._append(log, user, amount, problem=deviation.problem, figures=figures, damaged=damaged)
 
     def _came_late(self, deviation: Deviation, user: str) -> bool:
         """Say whether an entry behind a seal was posted and only dated long before: then the books agree with it."""
         return deviation.damage is Damage.ADDED and look_again(self.store, user, self.deadline) is None
-
-    def _earlier(self, reference: str, sequence: int | None) -> Iterator[tuple[str, Decimal]]:
-        """Yield what takes back the corrections of an entry that was damaged once more."""
-        for entry in self.store.log(reference, self.deadline):
-            figures = next(corrections_in(entry), {})
-            line = entry.line
-            if line.sequence != sequence and figures.get("entry") == str(sequence) and figures.get("damage") != BY_LOG:
-                yield str(line.user), EXACT.minus(line.moved)
 
     # --- what the rest of a log proves ---
 
@@ -126,7 +119,7 @@ class Repairer:
         """Correct logs by what two of three agree on: the entries' amounts, what they say of the cost, and the balance."""
         drift = next((drift for drift in found.drifts if drift.user == self.user), None)
         logs = self._faulty(found.faults)
-        missing = {reference: EXACT.subtract(settled(log), posted(log)) for reference, log in logs.items()}
+        missing = {name: EXACT.subtract(settled(log.lines), posted(log.lines)) for name, log in logs.items()}
         surplus = None if self.user in found.busy else _surplus(drift)
         if surplus is None:
             return
@@ -135,9 +128,10 @@ class Repairer:
                 return  # amounts, costs and balance tell three stories
             missing = dict.fromkeys(missing, ZERO)  # what they say of the cost is wrong
         for reference, amount in missing.items():
-            fault = faults(logs[reference])[0]
+            log = logs[reference]
+            fault = faults(log.lines)[0]
             figures = {"entry": str(fault.sequence), "damage": BY_LOG}
-            yield self._append(reference, self.user, amount, problem=fault.problem, figures=figures, damaged={fault.sequence})
+            yield self._append(log, self.user, amount, problem=fault.problem, figures=figures, damaged={fault.sequence})
 
     def claims(self, found: Audit) -> Iterator[Correction]:
         """Claim ids of the user's adjustments that are not claimed, and say of claims whose adjustment is gone that it is."""
@@ -148,20 +142,21 @@ class Repairer:
                 continue
             figures = {"entry": str(fault.sequence), "damage": BY_LOG}
             facts = Facts(adjustments=(told,))
-            yield self._append(fault.claim, self.user, ZERO, problem=fault.problem, figures=figures, damaged=(), facts=facts)
+            claim = GrowingLog(self.store, fault.claim, self.deadline)
+            yield self._append(claim, self.user, ZERO, problem=fault.problem, figures=figures, damaged=(), facts=facts)
 
-    def _faulty(self, found: Sequence[Fault]) -> dict[str, list[Line]]:
+    def _faulty(self, found: Sequence[Fault]) -> dict[str, GrowingLog]:
         """Return the user's logs that are still faulty; not those that name others as well."""
-        logs: dict[str, list[Line]] = {}
+        logs: dict[str, GrowingLog] = {}
         for reference in dict.fromkeys(fault.reference for fault in found):
-            log = [entry.line for entry in self.store.log(reference, self.deadline)]
-            if faults(log) and {line.user for line in log} == {self.user}:
+            log = GrowingLog(self.store, reference, self.deadline)
+            if faults(log.lines) and {line.user for line in log.lines} == {self.user}:
                 logs[reference] = log
         return logs
 
     def _append(
         self,
-        reference: str,
+        log: GrowingLog,
         user: str,
         amount: Decimal,
         *,
@@ -170,28 +165,38 @@ class Repairer:
         damaged: Collection[int | None],
         facts: Facts | None = None,
     ) -> Correction:
-        """Append a correcting entry: in the first place where that is free, so that no event takes it for new.
+        """Append a correcting entry, and before it one that moves nothing in the first place, where that is free.
 
         What the ``damaged`` entries know is not believed; it comes back with the events. What a seal proves to be known stays
         known, so that an event that comes again keeps its price, whatever the policy says by now.
         """
-        log = self.store.log(reference, self.deadline)
-        is_first = not log or log[0].line.sequence > 1
-        before = [] if is_first else log
-        total_before = posted([earlier.line for earlier in before])
+        if log.has_no_first:
+            log.append(self._in_first_place(log, user, problem=problem, figures=figures))
         entry = self._entry(
-            reference=reference,
-            sequence=before[-1].line.sequence + 1 if before else 1,
+            reference=log.reference,
+            sequence=log.next,
             user=user,
             amount=amount,
-            cost=EXACT.minus(EXACT.add(total_before, amount)),
-            facts=facts or _known([earlier for earlier in before if earlier.line.sequence not in damaged]),
+            cost=EXACT.minus(EXACT.add(posted(log.lines), amount)),
+            facts=facts or _known([each for each in log.entries if each.line.sequence not in damaged]),
             figures=figures,
             problem=problem,
         )
-        if not self.store.append(entry, self.deadline):
-            raise RepairRefused(f"{reference}: somebody else has written to it; repair again")
-        return Correction(reference, entry.sequence, user, amount, ZERO, problem)
+        log.append(entry)
+        return Correction(log.reference, entry.sequence, user, amount, ZERO, problem)
+
+    def _in_first_place(self, log: GrowingLog, user: str, *, problem: str, figures: Mapping[str, str]) -> Entry:
+        """Return what fills the first place, so that no event takes it for new. It does not say yet that all is corrected."""
+        return self._entry(
+            reference=log.reference,
+            sequence=1,
+            user=user,
+            amount=ZERO,
+            cost=ZERO,
+            facts=NOTHING_KNOWN,
+            figures={"entry": figures["entry"], "damage": NOT_YET},
+            problem=problem,
+        )
 
     # --- the balance ---
 

@@ -87,10 +87,10 @@ def test_damage_is_named_and_then_put_right(day: Day) -> None:
         "removed: job#j-2, entry 1: is gone: -0.8 of u-1",
     ):
         assert line in found.stdout
-    assert "would correct: job#j-2, entry 1: -0.8 for u-1: is gone: -0.8 of u-1" in shown.stdout
+    assert "would correct: job#j-2, entry 3: -0.8 for u-1: is gone: -0.8 of u-1" in shown.stdout
     assert "nothing was posted; --yes posts it" in shown.stdout
-    assert "corrected: job#j-2, entry 1: -0.8 for u-1: is gone: -0.8 of u-1" in repaired.stdout
-    assert "; corrected by entry 1" in after.stdout
+    assert "corrected: job#j-2, entry 3: -0.8 for u-1: is gone: -0.8 of u-1" in repaired.stdout
+    assert "; corrected by entry 3" in after.stdout
 
 
 def test_what_came_or_went_behind_the_seals_is_counted_while_sealing(day: Day) -> None:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import handler
@@ -22,9 +22,10 @@ from engine.anomalies.explain.run import Explainer, Record
 from engine.cli import event_lines
 from engine.cli.replay import _Run
 from engine.domain import documents, instants, money
-from engine.ledger.dynamodb import attributes
+from engine.ledger import conditions
+from engine.ledger.dynamodb import attributes, explanations
 from engine.ledger.dynamodb.explanations import DynamoExplanationStore
-from engine.policy import source
+from engine.policy import charges, source
 from engine.policy.expressions import closures
 from engine.policy.patterns import leaves
 from engine.rating import assess
@@ -91,19 +92,57 @@ def without_rejecting(self: Any, event: Any, _error: Exception) -> None:
     self.summary.rejects.touch()
 
 
+def without_minimum(old: Any) -> Any:
+    """Let a charge cost as little as it comes to."""
+    return lambda amount, price: old(amount, evolve(price, minimum=None))
+
+
+def without_a_look(old: Any) -> Any:
+    """Take each place for one within the file."""
+
+    def placed(self: Any, place: Any, message: str) -> Any:
+        assert self.lines[place.line - 1] is not None
+        return old(self, place, message)
+
+    return placed
+
+
+def passes_no_null(old: Any) -> Any:
+    """Let a test of what is not pass no null."""
+    return lambda test, word: word != "null" and old(test, word)
+
+
+def without_what_is_not_there(old: Any) -> Any:
+    """Leave out of a list what nothing was found for."""
+
+    def listed(tree: Any) -> Any:
+        found = old(tree)
+        return lambda value: [one for one in found(value) or () if one is not None]
+
+    return listed
+
+
 PLANTS = (
     Plant("handler", "a set of sources, and a list in the place of one", handler, "SCHEDULERS", frozenset),
     Plant("handler", "a time ahead of the clock counts", assess.EventReader, "refuse_ahead", always(None)),
+    Plant("handler", "the row's user is not asked", conditions, "_user_allows", always(True)),
+    Plant("handler", "the minimum is forgotten", charges, "within", without_minimum),
     Plant("queue", "only one message comes back", reconciler.Reconciler, "batch", first_failure_alone),
     Plant("queue", "a fraction keeps all digits", documents, "JSON", put(json.JSONDecoder(parse_float=Decimal))),
     Plant("queue", "an event that waits is forgotten", EventBatch, "_work_through", lambda old: lambda self, all_: old(
         self, {name: items[:1] for name, items in all_.items()})),
     Plant("loader", "messages with line breaks", source, "_on_one_line", lambda _: lambda text: f"{text}\n"),
+    Plant("loader", "bytes that are no UTF-8 are an exception", source, "_decoded", put(lambda data, _: data.decode())),
+    Plant("loader", "a place behind the last line", source.Notes, "_placed", without_a_look),
     Plant("patterns", "a letter is lowered to be compared", leaves, "_either_case", put(lambda sign: re.escape(sign.lower()))),
+    Plant("patterns", "a prefix stands anywhere", leaves, "_starts", put(lambda text, leaf: text in leaf)),
+    Plant("patterns", "null is nothing", leaves, "_word", passes_no_null),
     Plant("expressions", "0 gives way", closures, "is_false", put(lambda value: not value)),
     Plant("expressions", "not of 0 is true", closures, "negated", put(lambda value: not value)),
+    Plant("expressions", "a list without its gaps", closures.VALUES, "multi_select_list", without_what_is_not_there),
     Plant("stream", "what is no entry is an exception", Explainer, "_read", unguarded),
     Plant("stream", "nothing is open", DynamoExplanationStore, "is_open", always(False)),
+    Plant("stream", "what is no key is asked for", explanations, "is_key", always(True)),
     Plant("numbers", "39 digits", money, "fits", always(True)),
     Plant("numbers", "whatever Python's parser takes", instants, "INSTANT", put(re.compile(".*", re.DOTALL))),
     Plant("numbers", "zeros lost of whole numbers", attributes, "_canonical", put(lambda number: f"{number.normalize():f}")),

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.database import Client, Seeded
-from tests.simulation.things import INDEX, PLAIN, SORTED, case_id, get, item, made, put, refusal, values
-from tests.support.clock import ManualClock
+from tests.simulation.database import Client
+from tests.simulation.things import INDEX, PLAIN, SORTED, case_id, item, made, put, refusal, values
 
 LOG = {"TableName": SORTED, "KeyConditionExpression": "#l = :l", "ExpressionAttributeNames": {"#l": "log"}}
 
@@ -235,76 +234,6 @@ def test_a_batch_leaves_over_what_is_more_than_16_mb() -> None:
     assert (54, 6) == (len(answer["Responses"][PLAIN]), len(left["Keys"]))
     assert left["ConsistentRead"]
     assert 6 == len(client.batch_get_item(RequestItems={PLAIN: left})["Responses"][PLAIN])
-
-
-# --- old versions ---
-
-
-def old(seed: int = 1, **options: Any) -> tuple[Client, ManualClock]:
-    """Return a database whose eventually consistent reads are always as old as they may be, and its clock."""
-    clock = ManualClock()
-    return made(now=lambda: clock.elapsed, staleness=Seeded.of(seed, 1.0, 1.0), **options), clock
-
-
-def test_an_eventually_consistent_read_can_show_what_was() -> None:
-    """For a second; a consistent read and a condition never do."""
-    client, clock = old()
-    put(client, id="a", n=1)
-    put(client, id="a", n=2)
-
-    assert item(id="a", n=1) == client.get_item(TableName=PLAIN, Key=item(id="a"))["Item"]
-    assert [item(id="a", n=1)] == client.scan(TableName=PLAIN)["Items"]
-    assert item(id="a", n=2) == get(client)
-    client.delete_item(TableName=PLAIN, Key=item(id="a"), ConditionExpression="n = :v", ExpressionAttributeValues=values(v=2))
-    assert get(client) is None
-    assert "Item" in client.get_item(TableName=PLAIN, Key=item(id="a"))
-    clock.elapsed += 1.5
-    assert "Item" not in client.get_item(TableName=PLAIN, Key=item(id="a"))
-    assert [] == client.scan(TableName=PLAIN)["Items"]
-
-
-def test_an_index_can_show_an_item_under_its_old_key() -> None:
-    """It is updated some time after the table."""
-    client, clock = old()
-    put(client, SORTED, log="a", entry=1, owner1="u", at1="t1")
-    put(client, SORTED, log="a", entry=1, owner1="v", at1="t1")
-    request = {"TableName": SORTED, "IndexName": INDEX, "KeyConditionExpression": "owner1 = :u"}
-    counts = []
-    for seconds in (0, 1.5):
-        clock.elapsed += seconds
-        found = (client.query(**request, ExpressionAttributeValues=values(u=owner))["Count"] for owner in "uv")
-        counts.append(tuple(found))
-
-    assert [(1, 0), (0, 1)] == counts
-
-
-def test_the_same_seed_shows_the_same() -> None:
-    """Which reads are stale is the seed's to say, and nothing else's."""
-
-    def course(seed: int) -> list[Any]:
-        client = made(now=lambda: 0.0, staleness=Seeded.of(seed))
-        seen = []
-        for number in range(200):
-            put(client, id=f"a{number % 3}", n=number)
-            seen.append(client.get_item(TableName=PLAIN, Key=item(id=f"a{number % 3}"))["Item"])
-        return seen
-
-    assert course(1) == course(1)
-    assert course(1) != course(2)
-
-
-def test_versions_that_nobody_can_see_are_forgotten() -> None:
-    """Memory does not grow with the writes, and an item that is gone leaves no place behind once it is written again."""
-    client, clock = old()
-    for number in range(100):
-        clock.elapsed += 0.1
-        put(client, SORTED, log="a", entry=1, owner1=f"u{number}", at1="t")
-    table = client.database.tables[SORTED]
-
-    (slot,) = table.slots.values()
-    assert len(slot.versions) <= 12
-    assert len(table.by_index) <= 12
-    assert (1, 1) == (table.items, len(table.places))
 
 
 # --- what they take ---

@@ -6,7 +6,7 @@ is judged, by the rules of the design alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 
 OUR_MARKS = frozenset({"reconciled", "reconciledStatus", "reconciledSequence"})
 OVERDRAFT, UNKNOWN_USER = "overdraft", "unknown-user"
+
+OF_AN_ENTRY = frozenset(
+    {
+        *("reference", "sequence", "userId", "jobId", "type", "amount", "cost", "money", "occurredAt", "occurredAtFrom"),
+        *("postedAt", "rule", "policy", "price", "quantity", "facts", "anomalies", "flagged", "samples", "signs", "source"),
+        *("eventId", "resolution", "correction"),
+    }
+)
+OF_A_PRICE = frozenset(
+    ("amount", "book", "effective", "rate", "unit", "tiers", "tierModel", "minimum", "maximum", "components")
+)
+OF_A_USER = frozenset({"userId", "remaining", "posted"})
+"""What items have, and nothing beside it: whatever an item says more is there for good, and somebody will read it."""
 
 
 @frozen
@@ -38,6 +51,8 @@ def watched(world: World) -> Iterator[str]:
         where = f"{moved.reference}: entry {moved.sequence} of {moved.amount:f}"
         yield from (f"{where} {problem}" for problem in problems(moved, world.plan.overdraft, world.plan.unknown_user))
     yield from _rows_as_written(world)
+    _, users = world.place.rows()
+    yield from said_too_much(world.place.entries(), users, world.plan.unknown_user)
     for event, reason in world.queue.given_up:
         if not reason.startswith("event "):
             yield f"{event}: makes sense, and was given up: {reason}"
@@ -61,6 +76,39 @@ def problems(moved: Moved, overdraft: str, unknown_user: str) -> Iterator[str]:
         yield f"moves the balance of {moved.user}, who has none"
     if moved.had_row is (UNKNOWN_USER in moved.flags):
         yield f"says {'that' if moved.had_row else 'nothing of it that'} {moved.user} has no balance, wrongly"
+
+
+def said_too_much(
+    entries: Iterable[Mapping[str, Any]], users: Mapping[str, Mapping[str, Any]], unknown_user: str
+) -> Iterator[str]:
+    """Yield which items say what they have no place for, and what a policy would have refused that stands there as a flag."""
+    for entry in entries:
+        where = f"{entry['reference']}: entry {entry['sequence']}"
+        more = {*(entry.keys() - OF_AN_ENTRY), *(entry.get("price", {}).keys() - OF_A_PRICE)}
+        if more or _has_null(entry):
+            yield f"{where} says {', '.join(sorted(more)) or 'NULL'}, for which it has no place"
+        if unknown_user == "refuse" and any(each["name"] == UNKNOWN_USER for each in entry.get("anomalies", ())):
+            yield f"{where} stands there, of a user who is not there"
+    yield from _nothing_new(entries)
+    for user, row in users.items():
+        if row.keys() - OF_A_USER or _has_null(row):
+            yield f"{user}: the row says {sorted(row)}"
+
+
+def _nothing_new(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield which entries move nothing and know no more than the one before: what was refused is refused once."""
+    known: dict[str, Any] = {}
+    for entry in sorted(entries, key=lambda each: (each["reference"], each["sequence"])):
+        reference = entry["reference"]
+        if not entry["amount"] and known.get(reference) == entry["facts"]:
+            yield f"{reference}: entry {entry['sequence']} says nothing new"
+        known[reference] = entry["facts"]
+
+
+def _has_null(value: Any) -> bool:
+    """Say whether anything in a value is NULL: what an item does not say is not there."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return value is None or any(map(_has_null, inner))
 
 
 def _rows_as_written(world: World) -> Iterator[str]:

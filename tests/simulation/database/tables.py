@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
+from math import inf
 from typing import Any
 
 from attrs import Factory, define, field, frozen
@@ -107,6 +108,8 @@ class Table:
         if item is not None:
             self._note(slot, item)
             self.sizes[id(item)] = size
+        if not slot.versions:  # that nothing stands there is what a replica shows that has not heard of it
+            slot.versions.append(Version(None, -inf, 0))
         slot.versions.append(Version(item, now, size))
         self._forget(slot, now)
 

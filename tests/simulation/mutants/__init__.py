@@ -9,6 +9,10 @@ A mutant is a place, the name of what stands there, and what takes its place (it
     of_delivery     events that are lost or told for each other: the loop, batches, the queue, giving up
     of_runs         the scan and its cap; audits; how often the model is asked
     of_requests     what is sent to DynamoDB; only the strict database shows these
+    of_reads        reads that may be stale, on the strict database too
+    of_items        items with an attribute too many
+    of_order        steps of the decision in another order
+    unseen          those that no history sees, and why
 
 ``python -m tests.simulation.choose`` finds for each the first seed that catches it.
 """
@@ -17,7 +21,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.simulation.mutants import of_constructs, of_corrections, of_delivery, of_requests, of_rules, of_runs, of_tables
+from tests.simulation.mutants import (
+    of_constructs,
+    of_corrections,
+    of_delivery,
+    of_items,
+    of_order,
+    of_reads,
+    of_requests,
+    of_rules,
+    of_runs,
+    of_tables,
+)
 from tests.simulation.mutants.mutant import Mutant, caught
 
 __all__ = ["MUTANTS", "Mutant", "caught"]
@@ -30,5 +45,8 @@ MUTANTS: Mapping[str, Mutant] = {
     **of_delivery.MUTANTS,
     **of_runs.MUTANTS,
     **of_requests.MUTANTS,
+    **of_reads.MUTANTS,
+    **of_items.MUTANTS,
+    **of_order.MUTANTS,
 }
 """By what they do wrong."""

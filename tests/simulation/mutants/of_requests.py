@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,6 +65,29 @@ def _always_the_same_token(_old: Any) -> Any:
     def transact(self: Any, actions: Any, deadline: Any, *, by_item: bool = False) -> None:
         request = {"TransactItems": actions, "ClientRequestToken": "posting"}
         call(self.client.transact_write_items, request, deadline, by_item=by_item)
+
+    return transact
+
+
+def without_a_token(_old: Any) -> Any:
+    """Let a transaction be sent again as if it were another."""
+
+    def transact(self: Any, actions: Any, deadline: Any, *, by_item: bool = False) -> None:
+        call(self.client.transact_write_items, {"TransactItems": actions}, deadline, by_item=by_item)
+
+    return transact
+
+
+def each_try_with_its_own_token(_old: Any) -> Any:
+    """Draw the token where the request is sent."""
+
+    def transact(self: Any, actions: Any, deadline: Any, *, by_item: bool = False) -> None:
+        tries = itertools.count()
+
+        def send(**request: Any) -> Any:
+            return self.client.transact_write_items(**request, ClientRequestToken=f"{next(tries)}-{id(actions)}"[:36])
+
+        call(send, {"TransactItems": actions}, deadline, by_item=by_item)
 
     return transact
 

@@ -162,7 +162,7 @@ KINDS: Mapping[str, Kind] = {
     "new: the first of several is gone": Kind(
         entry("is_new", "is_first_of_many", "is_told_again"), removed, YES, NO, RIGHT),
     "new: a whole log, which comes to nothing, is gone": Kind(
-        entry("is_new", "all_is_new", "is_last", "comes_to_nothing"), all_removed, NO, NO, NOT, why=TOO_NEW),
+        entry("is_new", "all_is_new", "is_last", "comes_to_nothing", "knows_no_word"), all_removed, NO, NO, NOT, why=TOO_NEW),
     "new: a cost is changed": Kind(
         entry("is_new", "moves", "is_told_again"), changed(cost=another_cost), YES, NO, RIGHT),
     "new: what is known is changed": Kind(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engine.domain.adjustment import AdjustmentRequest, Identity
 from engine.domain.entry_types import Outcome
 from engine.domain.errors import CorrectionError
+from engine.reconcile import adjustments
 from engine.reconcile.corrections import Adjusted, Adjuster
 from engine.runtime.clock import Deadline
 from tests.simulation.words import Word
@@ -52,7 +53,7 @@ def withdraw(world: World, step: Step) -> None:
 
     def act() -> None:
         with suppress(CorrectionError):
-            desk.withdraw(said.id, identity(said.by), deadline)
+            adjustments.withdraw(desk.corrections, said.id, identity(said.by), deadline)
 
     tried(world, f"{said.by} withdraws {said.id}", act)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -35,17 +36,25 @@ COUNTED = {
 }
 """What a run tells of the jobs of its plan."""
 
+FILE = "plan.jsonl"
 APPLIED_MAX = (2, 10_000, 10_000)
 """How many entries one run may post: what is over waits for the next one."""
 
 
 @define(eq=False)
 class PlanOnFile:
-    """A plan, its file in a folder of its own, and what the judge has to know of it."""
+    """A plan: the bytes of its file, and what the judge has to know of it."""
 
-    file: PlanFile
-    folder: TemporaryDirectory[str]
+    text: bytes
     planned: Planned
+
+    @contextmanager
+    def on_disk(self) -> Iterator[PlanFile]:
+        """Put the file somewhere for a while."""
+        with TemporaryDirectory(prefix="plan-") as folder:
+            path = Path(folder) / FILE
+            path.write_bytes(self.text)
+            yield PlanFile.open(path, REPRICE)
 
 
 def plan_prices(world: World, step: Step) -> None:
@@ -54,22 +63,22 @@ def plan_prices(world: World, step: Step) -> None:
     caller = world.caller(step)
     caller.ends_at = float("inf")
     store: Any = world.reach(world.place, caller)
-    folder = TemporaryDirectory(prefix="plan-")
     since, until = (instant and datetime.fromisoformat(instant) for instant in (said.since, said.until))
     reason, policy = f"prices of {said.name}", priced_by(world, said)
     wish = Wish(policy, reason, "ann", store.clock.now(), {"ledger": "Ledger"}, Filters(since, until))
-    path, before = Path(folder.name) / "plan.jsonl", lengths(world)
-    what = f"{said.name}, edit {said.edit} for what was done from {said.since} to {said.until}, is planned"
-    done = tried(world, what, lambda: make_plan(wish, store, path, caller.clock().deadline(PERSON_SECONDS)))
-    if done is None:
-        return
+    before, what = lengths(world), f"{said.name}, edit {said.edit} from {said.since} to {said.until}, is planned"
+    with TemporaryDirectory(prefix="plan-") as folder:
+        path = Path(folder) / FILE
+        if tried(world, what, lambda: make_plan(wish, store, path, caller.clock().deadline(PERSON_SECONDS))) is None:
+            return
+        file, text = PlanFile.open(path, REPRICE), path.read_bytes()
+        jobs = {line["job"]: int(line["sequence"]) for line in file.lines() if "job" in line}
     world.count["plan of new prices"] += 1
-    file, now = PlanFile.open(path, REPRICE), lengths(world)
-    jobs = {line["job"]: int(line["sequence"]) for line in file.lines() if "job" in line}
+    now = lengths(world)
     still = {reference: length for reference, length in now.items() if before.get(reference) == length}
     name = policy_name(world, said)
     window = since or ALWAYS[0], until or ALWAYS[1]
-    world.pricings[said.name] = PlanOnFile(file, folder, Planned(file.digest, name, *window, frozenset(jobs), still))
+    world.pricings[said.name] = PlanOnFile(text, Planned(file.digest, name, *window, frozenset(jobs), still))
     world.repricings += (Repricing(file.digest, job, read, policy=name) for job, read in jobs.items())
     world.lines[-1] += f" ({file.digest[:8]}): {', '.join(jobs) or 'no job'}"
 
@@ -84,10 +93,11 @@ def apply_prices(world: World, step: Step) -> None:
     caller.ends_at = float("inf")
     store: Any = world.reach(world.place, caller)
     deadline = caller.clock().deadline(PERSON_SECONDS)
-    applying = Applying(plan.file, priced_by(world, said), store, "bob", deadline)
     entries_max = APPLIED_MAX[0 if not world.is_calm and step.seed % len(APPLIED_MAX) == 0 else 1]
-    checked = applying.check() if world.is_calm else None
-    done = tried(world, f"{said.name} is applied", lambda: applying.post(entries_max))
+    with plan.on_disk() as file:
+        applying = Applying(file, priced_by(world, said), store, "bob", deadline)
+        checked = applying.check() if world.is_calm else None
+        done = tried(world, f"{said.name} is applied", lambda: applying.post(entries_max))
     if checked is not None and done is not None and not done.refused and checked != done:
         world.wrong.append(f"{said.name}: a look at it says {checked}, and a run of it {done}")
     if done is None:
@@ -102,12 +112,12 @@ def apply_prices(world: World, step: Step) -> None:
 
 def told_wrong(world: World, plan: PlanOnFile, done: Done, entries_max: int) -> Iterator[str]:
     """Yield what a run says of itself that is not so. What others have posted of the same plan at once counts for either."""
-    name = f"a run of plan {plan.file.digest[:8]}"
+    name = f"a run of plan {plan.planned.plan[:8]}"
     if done.posted + done.posted_before + done.changed + done.refused + done.left != done.jobs or done.posted > entries_max:
         yield f"{name} may post {entries_max} entries, and says {done}"
     if done.jobs != len(plan.planned.jobs):
         yield f"{name} tells of {done.jobs} jobs; {len(plan.planned.jobs)} are in the file"
-    posted = [entry for entry in world.place.entries() if entry.get("correction", {}).get("plan") == plan.file.digest]
+    posted = [entry for entry in world.place.entries() if entry.get("correction", {}).get("plan") == plan.planned.plan]
     amount = sum((entry["amount"] for entry in posted), Decimal(0))
     if world.is_calm and (len(posted), amount) != (done.posted + done.posted_before, done.credits):
         yield f"{name} says {done}; {len(posted)} entries come to {amount}"
@@ -115,7 +125,7 @@ def told_wrong(world: World, plan: PlanOnFile, done: Done, entries_max: int) -> 
 
 def _ended(world: World, plan: PlanOnFile, refused: set[str]) -> None:
     """Take down how long each log is now, of the jobs that the plan has not left alone for their users' balance."""
-    now, digest = lengths(world), plan.file.digest
+    now, digest = lengths(world), plan.planned.plan
     world.repricings = [
         evolve(each, ended=now[f"job#{each.job}"]) if each.plan == digest and each.job not in refused else each
         for each in world.repricings
