@@ -10,7 +10,7 @@ One way leads through the house, and a room imports only from floors below its o
       preview/      [6] what a policy does or would do, in memory: plan, policy tests, reasons, the next try, the next scan
       audit/        [6] the entries against balances, each other and their seals; recount; repair; statements; a job's story
       anomalies/    [6] look back, findings, digest; explain/ alone knows a language model
-      reconcile/    [5] the conductors: one event, a batch, the catch-up, dead letters
+      reconcile/    [5] the conductors: one event, a batch, the catch-up, dead letters, corrections
       ledger/       [4] the store of the ledger, in memory too; dynamodb/ alone knows DynamoDB
       rating/       [3] event + policy + log -> decision; pure
       policy/       [2] YAML -> Policy; patterns/ and expressions/ inside

@@ -207,7 +207,8 @@ class Repairer:
             is_said = wrong is not None and (wrong is not Wrong.ENTRIES or drift.posted is not None)
             yield problem, partial(self.balance, drift, wrong) if wrong is not None and is_said else None
         for held in (each for each in found.balances if each.user == self.user):
-            problem = f"{held.problem}; only a person can say whether that is wrong"
+            way_out = "; `--wrong balance` takes it back" if held.by is not None else ""
+            problem = f"{held.problem}; only a person can say whether that is wrong{way_out}"
             yield problem, partial(self.held, held) if wrong is Wrong.BALANCE and held.by is not None else None
 
     def held(self, drift: BalanceDrift) -> Correction:

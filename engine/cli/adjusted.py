@@ -14,6 +14,7 @@ from engine.cli.status import FAILED
 from engine.domain.adjustment import AdjustmentProposal, AdjustmentRequest
 from engine.domain.instants import instant_text
 from engine.domain.money import EXACT, ZERO
+from engine.ledger.conditions import is_number
 from engine.ledger.store import Store
 from engine.reconcile.corrections import Adjusted, Preview
 
@@ -65,12 +66,11 @@ def _say_more(adjusted: Adjusted) -> None:
 
 def _answer(adjusted: Adjusted, store: Store) -> dict[str, Any]:
     """Return what became of a request; what the ledger keeps of it counts, where it does."""
-    row = store.balance(adjusted.request.user, patience()) or {}
     return {
         "outcome": str(adjusted.outcome or PROPOSED),
         **_of_request(adjusted.request),
         "moved": _moved(adjusted),
-        "remaining": row.get("remaining", ZERO),
+        "remaining": _remaining(store.balance(adjusted.request.user, patience())),
         **_said(adjusted),
         "entries": [f"{entry['reference']} {entry['sequence']}" for entry in adjusted.entries],
         "anomalies": [each["name"] for entry in adjusted.entries for each in entry.get("anomalies", ())],
@@ -85,6 +85,12 @@ def _said(adjusted: Adjusted) -> dict[str, Any]:
         return {**{name: said.get(name, "") for name in names}, "postedAt": adjusted.entries[0]["postedAt"]}
     by = adjusted.proposal.by.name if adjusted.proposal is not None else ""
     return {"reason": adjusted.request.reason, "by": by, "approvedBy": "", "postedAt": ""}
+
+
+def _remaining(row: Mapping[str, Any] | None) -> Decimal:
+    """Return a balance; 0 where the user has no row, or the application keeps no number there."""
+    found = (row or {}).get("remaining", ZERO)
+    return Decimal(found) if is_number(found) else ZERO
 
 
 def _moved(adjusted: Adjusted) -> Decimal:
@@ -113,7 +119,7 @@ def of_proposal(proposal: AdjustmentProposal) -> dict[str, Any]:
 
 def show_preview(preview: Preview, *, as_json: bool) -> None:
     """Show what a request would do. Exits with status 1 where it would be refused."""
-    before = Decimal((preview.row or {}).get("remaining", ZERO))
+    before = _remaining(preview.row)
     moved = preview.entry.amount if preview.entry is not None else ZERO
     answer = {
         "outcome": preview.outcome,

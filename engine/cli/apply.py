@@ -66,6 +66,8 @@ def apply(
     _tell(plan, done, None if is_check else time.monotonic() - started, as_json=as_json)
     if is_check:
         complain("nothing was posted" + ("" if dry_run else "; --go-on posts the jobs that have not changed"))
+    elif done.left:
+        complain(f"{done.left} jobs are left; the same command goes on with them")
     if not done.is_whole:
         raise typer.Exit(FAILED)
 
@@ -104,9 +106,12 @@ def _run(run: Applying, verb: str, plan: PlanFile, work: Callable[[Callable[[int
         with progress() as bar:
             task = bar.add_task(f"apply: jobs {verb}", total=plan.header["total"]["jobs"])
             return work(lambda count: bar.update(task, completed=count))
-    except LedgerError:
-        complain(f"{run.done.posted} entries were posted; the same command goes on behind them")
+    except (LedgerError, KeyboardInterrupt):
+        complain(f"{run.done.posted} entries or some more were posted; the same command goes on behind them")
         raise
+    except PlanFileError as error:
+        complain(str(error))
+        raise typer.Exit(FAILED) from error
 
 
 def _tell(plan: PlanFile, done: Done, seconds: float | None, *, as_json: bool) -> None:

@@ -25,7 +25,9 @@ from engine.cli.options import (
     SealsTable,
     Target,
     forever,
+    key_of_a_table,
     on_aws,
+    patience,
 )
 from engine.cli.output import complain, print_counts, print_json, progress, say
 from engine.cli.place import Place, TableName
@@ -46,7 +48,9 @@ def audit(
     head: Annotated[str | None, typer.Option(help="With --verify: the hash of a seal, from the log of its run.")] = None,
     seal: Annotated[bool, typer.Option("--seal", help="Seal the entries since the last seal, as scheduled runs do.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Show the entries that would correct a user's findings.")] = False,
-    user: Annotated[str | None, typer.Option(help="With --repair: whose findings. One user at a time.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="With --repair: whose findings. One user at a time.", callback=key_of_a_table)
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="With --repair: post these entries.")] = False,
     reason: Annotated[str | None, typer.Option(help="With --repair: the reason, which each correction keeps.")] = None,
     wrong: Annotated[Wrong | None, typer.Option(help="With --repair: which side, where entries and balance disagree.")] = None,
@@ -68,6 +72,8 @@ def audit(
     is_good = True
     if repair and user is None:
         _name_users(ledger)
+    if repair and user is not None:
+        _check_known(ledger, user)
     if repair and user is not None and not yes:
         _show(rehearse(ledger, user, reason or "", wrong, forever()), user, as_json=as_json)
         return
@@ -127,6 +133,13 @@ def _name_users(ledger: Store) -> None:
     for user in users:
         complain(f"  {user}")
     raise typer.Exit(MISUSED)
+
+
+def _check_known(ledger: Store, user: str) -> None:
+    """Exit for a user of whom no table tells: nothing to correct would read as if all were right."""
+    if ledger.balance(user, patience()) is None and next(iter(ledger.entries_of_user(user, patience())), None) is None:
+        complain(f"{user}: no such user in Credits and no entry in the ledger")
+        raise typer.Exit(FAILED)
 
 
 def _show(tried: Repair, user: str, *, as_json: bool) -> None:

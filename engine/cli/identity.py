@@ -32,11 +32,19 @@ def identity(place: Place, by: str | None) -> Identity:
     """
     endpoint = place.client("dynamodb").meta.endpoint_url
     if not is_of_aws(endpoint):
-        return named(by if by is not None else getpass.getuser())
+        return named(by if by is not None else _of_the_machine())
     if by is not None:
         complain(f"--by: AWS itself says who calls {endpoint}; leave it out")
         raise typer.Exit(MISUSED)
     return _caller(place)
+
+
+def _of_the_machine() -> str:
+    """Return the name of the machine's user, or nothing where it has none: a container may be run by a mere number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""
 
 
 def named(name: str) -> Identity:

@@ -61,6 +61,8 @@ def look_back(
         print_json(_answer(look, found))
     else:
         _print(look, found)
+    if user is not None and not look.entries:
+        complain(f"{ledger_table} has no entry of {user}" + (" since then" if since is not None else "; is the name right?"))
     if look.unjudged is not None:
         complain(f"no `drift` could be judged: the baselines are {look.unjudged}; reconciler scan renews them")
     if look.is_unread:

@@ -112,7 +112,10 @@ def _print(plan: Mapping[str, Any], out: Path) -> None:
         say("\n".join(problems))
     total = {name: shortly(figure) for name, figure in plan["total"].items()}
     print_counts("Plan", {**total, "users": plan["users"], "digest": plan["sha256"]})
-    say(f"nothing was posted; look at {out}, then: reconciler apply {out}")
+    if plan["total"]["jobs"]:
+        say(f"nothing was posted; look at {out}, then: reconciler apply {out}")
+    else:
+        say(f"of {plan['entriesRead']} entries none tells a charge that would change; there is nothing to apply")
 
 
 def shortly[T: (int, Decimal)](number: T) -> T:

@@ -119,8 +119,9 @@ def _print(found: Statement) -> None:
     lines = [line.answer() for line in found.lines]
     if found.since or found.until:
         print_counts("", {"opening balance": found.opening_balance})
-    rows = ([line[column] for column in COLUMNS] for line in lines)
-    print_table(f"Statement of {found.user}", COLUMNS, rows, prose={"anomalies"})
+    columns = (*COLUMNS, "reason") if any(line["reason"] for line in lines) else COLUMNS
+    rows = ([line[column] for column in columns] for line in lines)
+    print_table(f"Statement of {found.user}", columns, rows, prose={"anomalies", "reason"})
     print_counts("Balance", _sums(found))
 
 

@@ -26,7 +26,7 @@ class Source(StrEnum):
     REPAIR = "repair"
     """A correction by a person, after damage that an audit has found."""
     COMMAND = "command"
-    """A person's own word, by ``reconciler anomalies resolve``: no fact of the job."""
+    """A person's own word: a correction, or what was found out about an anomaly."""
 
 
 @frozen

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from attrs import frozen
@@ -15,13 +17,18 @@ from engine.domain.envelope import Envelope, Source
 from engine.domain.money import ZERO
 from engine.domain.references import ADJUST
 from engine.ledger.store import Store
+from engine.policy import Policy, load_policy
 from engine.policy.event_patterns import plain
 from engine.policy.grammar import WRONG, Key, Keys, Number, Text
 from engine.policy.hints import did_you_mean
 from engine.policy.source import Members, Node, Notes, named
 from engine.preview.dry_run import DryRun
+from engine.rating.reprice import RULE as REPRICE
 from engine.reconcile.catch_up import row_event
 from engine.reconcile.corrections import Adjuster
+from engine.reconcile.plan_file import PlanFile
+from engine.reconcile.repricing.apply import Applying
+from engine.reconcile.repricing.plan import Wish, make_plan
 
 CREDITS = Number(-(Decimal(10) ** 30), Decimal(10) ** 30)
 SCAN_STARTED = "2100-01-01T00:00:00Z"
@@ -46,7 +53,7 @@ def _adjustment(values: Mapping[str, Any], node: Members, notes: Notes) -> Any:
 def _people(values: Mapping[str, Any], node: Members, notes: Notes) -> Any:
     done = {name: value for name, value in values.items() if value is not None}
     if len(done) > 1:
-        notes.mistake(node.place, "`adjust` and `approve` are two elements of `given`")
+        notes.mistake(node.place, f"`{'` and `'.join(done)}` are {len(done)} elements of `given`")
     return done
 
 
@@ -61,7 +68,14 @@ ADJUSTMENT = Keys(
     _adjustment,
 )
 
-PEOPLE = Keys({"adjust": Key(ADJUSTMENT, None), "approve": Key(Text("the id of an adjustment"), None)}, _people)
+PEOPLE = Keys(
+    {
+        "adjust": Key(ADJUSTMENT, None),
+        "approve": Key(Text("the id of an adjustment"), None),
+        REPRICE: Key(Text("the file of the policy whose prices are right"), None),
+    },
+    _people,
+)
 """What people do in a test."""
 
 GIVEN_KEYS = ("row", "source", "detail-type", "time", "detail", "id", "version", "account", "region", "resources")
@@ -85,7 +99,8 @@ class Given:
                     others = (*GIVEN_KEYS, *PEOPLE.keys)
                     notes.mistake(key.place, f"{named(key.text)} is not known here{did_you_mean(key.text, others)}")
             return value
-        notes.mistake(node.place, "each of `given` is an event, `row:` with a row of Jobs, `adjust:` or `approve:`")
+        people = ", ".join(f"`{name}:`" for name in PEOPLE.keys)
+        notes.mistake(node.place, f"each of `given` is an event, `row:` with a row of Jobs, or one of {people}")
         return WRONG
 
 
@@ -130,7 +145,22 @@ def _adjuster(run: DryRun) -> Adjuster:
     return Adjuster.on(run.policy, cast("Store", run.store))
 
 
-ACTS: Mapping[str, Callable[[Any, DryRun], None]] = {"row": _find, "adjust": _adjust, "approve": _approve}
+def _reprice(policy: Policy, run: DryRun) -> None:
+    """Price all jobs anew: the plan is made and posted, as the two commands do."""
+    store = cast("Store", run.store)
+    with TemporaryDirectory(prefix="policy-test-") as folder:
+        file = Path(folder) / "plan.jsonl"
+        make_plan(Wish(policy, BECAUSE, FIRST.name, store.clock.now(), {}), store, file, run.deadline)
+        plan = PlanFile.open(file, REPRICE)
+        Applying(plan, policy, store, FIRST.name, run.deadline).post(plan.lines_count)
+
+
+ACTS: Mapping[str, Callable[[Any, DryRun], None]] = {"row": _find, "adjust": _adjust, "approve": _approve, REPRICE: _reprice}
+
+
+def with_policies(given: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """Return what a test is given, with the policy whose file it names. Raises PolicyError for a mistake in that."""
+    return {REPRICE: load_policy(folder / given[REPRICE])} if REPRICE in given else given
 
 
 def is_claim(entry: Entry) -> bool:

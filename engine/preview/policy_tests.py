@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
@@ -22,7 +22,7 @@ from engine.policy.hints import did_you_mean
 from engine.policy.price_books import rates_by_unit
 from engine.policy.source import Items, Members, Node, Notes, named, read_yaml
 from engine.preview.dry_run import DryRun, store_of
-from engine.preview.given import CREDITS, Given, JobsRow, do, is_claim
+from engine.preview.given import CREDITS, Given, JobsRow, do, is_claim, with_policies
 from engine.rating.baselines import Baseline, Baselines
 
 
@@ -168,7 +168,8 @@ def load_tests(path: Path, edited: Policy | None = None) -> TestFile:
     _check_baselines(node, policy, notes)
     if notes.mistakes:
         raise notes.error()
-    return TestFile(path, policy, values["tests"])
+    tests = (evolve(test, given=tuple(with_policies(given, path.parent) for given in test.given)) for test in values["tests"])
+    return TestFile(path, policy, tuple(tests))
 
 
 def _check_baselines(node: Node, policy: Policy, notes: Notes) -> None:

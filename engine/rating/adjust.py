@@ -200,7 +200,10 @@ def _id_problem(name: str) -> str | None:
         return f"has {len(name)} characters; 1 to {ID_CHARACTERS_MAX} are needed"
     if any(unicodedata.category(character) in UNREADABLE for character in name):
         return f"is {shown(name)}; what nobody can read is not allowed"
-    return None if name == " ".join(name.split()) else f"is {shown(name)}; blanks stand one at a time between words"
+    if name != " ".join(name.split()):
+        return f"is {shown(name)}; blanks stand one at a time between words"
+    is_composed = unicodedata.is_normalized("NFC", name)
+    return None if is_composed else f"is {shown(name)}; write each letter in one piece, with its accent (NFC)"
 
 
 def _name_problems(request: AdjustmentRequest) -> Iterator[tuple[str, str | None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from engine.domain.adjustment import AdjustmentProposal, Identity
@@ -76,7 +77,7 @@ def _summary(entry: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any
     return {
         "id": said["id"],
         "user": entry["userId"],
-        "amount": told.get("amount", entry["amount"]),
+        "amount": Decimal(told.get("amount", entry["amount"])),
         "moved": ZERO,
         "job": told.get("job", entry.get("jobId", "")),
         "reverses": told.get("reverses", ""),

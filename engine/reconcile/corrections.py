@@ -27,7 +27,6 @@ from engine.policy.model import Policy
 from engine.rating.adjust import (
     Asked,
     adjust,
-    bound_problem,
     check_about,
     check_owner,
     check_request,
@@ -110,14 +109,14 @@ class Adjuster:
         return self._tried(asked, deadline)
 
     def approve(self, name: str, by: Identity, deadline: Deadline) -> Adjusted:
-        """Post what another person has proposed, as it stands. Raises as ``adjust`` does."""
+        """Post what another person has proposed, as it stands, if the policy of today allows it. Raises as ``adjust`` does."""
         proposal = self.corrections.proposal(name, deadline)
         if proposal is None:
             return self._approved_before(name, deadline)
         if by.may_be(proposal.by):
             raise CorrectionError(f"{PROPOSAL}{name}", f"was proposed by {proposal.by.name}; another person has to approve it")
-        if problem := bound_problem(proposal.request.amount, self.policy.adjustments):
-            raise CorrectionError(f"{PROPOSAL}{name}", problem)
+        if self._completed(proposal.request, deadline) != proposal.request:  # somebody has written it by hand
+            raise CorrectionError(f"{PROPOSAL}{name}", "says something else than the adjustment that it takes back")
         asked = Asked(proposal.request, proposal.by, self.store.clock.now(), Approval(proposal, by))
         return self._settled(asked, deadline)
 

@@ -20,6 +20,9 @@ type Line = Mapping[str, Any]
 
 DIGEST = "sha256"
 
+HEAD = frozenset({"policy", "tables", "reason", "by", "at", "total"})
+"""What the first line says of every plan."""
+
 VERSION = 1
 """A plan of another form is not applied: it is made again."""
 
@@ -53,9 +56,9 @@ class PlanFile:
             raise PlanFileError(f"{path}: is no plan of `reconciler {kind}`, or its end is missing; plan again")
         if said != digest.hexdigest():
             raise PlanFileError(f"{path}: was changed since it was written: a plan is posted as it was looked at; plan again")
-        if _object(header).get("version") != VERSION:
+        if (head := _object(header)).get("version") != VERSION or not head.keys() >= HEAD:
             raise PlanFileError(f"{path}: was written by another version of this program; plan again")
-        return cls(path, _object(header), said, count - 2)
+        return cls(path, head, said, count - 2)
 
     def lines(self) -> Iterator[Line]:
         """Yield what it has for each log, in its order."""

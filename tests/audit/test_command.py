@@ -227,6 +227,17 @@ def test_a_repair_of_somebody_of_whom_nothing_is_found_says_so(day: Day) -> None
     assert ["job#j-2"] == [each["reference"] for each in answer("--repair", "--user", "u-1")["planned"]]
 
 
+@pytest.mark.parametrize("more", [(), ("--yes", "--reason", REASON)])
+def test_a_repair_of_somebody_whom_no_table_knows_is_no_clean_bill(more: tuple[str, ...], day: Day) -> None:
+    """A name with a slip in it: that nothing is to be posted would read as if all were right."""
+    before = day.world.everything()
+    result = audit("--repair", "--user", "u-22", *more)
+
+    assert (FAILED, "") == (result.exit_code, result.stdout)
+    assert "u-22: no such user in Credits and no entry in the ledger\n" == result.stderr
+    assert before == day.world.everything()
+
+
 def test_a_held_balance_that_was_changed_is_taken_back_where_a_person_says_it_is_wrong(day: Day, policy: Path) -> None:
     """Entries and ``posted`` agree, so nothing but that person can tell. An entry of 0 keeps what moved."""
     answer("--seal", "--policy", policy)
@@ -237,7 +248,7 @@ def test_a_held_balance_that_was_changed_is_taken_back_where_a_person_says_it_is
 
     assert FAILED == left.exit_code
     assert "u-2: the balance is 1246.8; 996.8 follows: 250 too much" in left.stdout
-    assert "only a person can say whether that is wrong" in left.stdout
+    assert "only a person can say whether that is wrong; `--wrong balance` takes it back" in left.stdout
     assert FINE == done.exit_code, done.stdout
     assert "corrected: repair#u-2, entry 1: 0 for u-2, the balance moved by -250" in done.stdout
     assert Decimal("996.8") == day.world.user_row("u-2")["remaining"]

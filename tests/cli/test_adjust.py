@@ -91,7 +91,7 @@ def test_a_user_is_given_or_taken_credits(run: Run, world: World, arguments: tup
     """An amount below 0 is no option, wherever it stands."""
     told = answer(run("--reason", "a gift", "--json", *arguments))
 
-    assert ("adjusted", amount, "ann") == (told["outcome"], str(told["moved"]), told["by"])
+    assert ("adjusted", amount, amount, "ann") == tuple(told[name] for name in ("outcome", "amount", "moved", "by"))
     assert "-7" not in arguments or told["id"] == "-7"
     assert Decimal("99.2") + Decimal(amount) == balance(world) == Decimal(told["remaining"])
 
@@ -124,7 +124,7 @@ def test_an_adjustment_is_taken_back_by_its_id(run: Run, world: World) -> None:
     run("u-1", "5", "--reason", "a gift", "--id", "t-1", "--reference", "job#j-1")
     told = answer(run("--reverse", "t-1", "--reason", "wrong user", "--json"))
 
-    assert ("adjusted", "u-1", "-5", "t-1") == (told["outcome"], told["user"], str(told["moved"]), told["reverses"])
+    assert ("adjusted", "u-1", "-5", "t-1") == (told["outcome"], told["user"], told["moved"], told["reverses"])
     assert Decimal("99.2") == balance(world)
 
 
@@ -166,8 +166,8 @@ def test_what_waits_and_what_was_adjusted_is_listed(run: Run) -> None:
     run("u-1", "50", "--reason", "an outage", "--id", "t-4")
 
     found = answer(run("list", "--json"))
-    assert [("t-4", "u-1", "50", "ann")] == [(p["id"], p["user"], str(p["amount"]), p["by"]) for p in found["proposals"]]
-    made = [(m["id"], m["user"], str(m["moved"]), m["by"], m["takenBackBy"]) for m in found["adjustments"]]
+    assert [("t-4", "u-1", "50", "ann")] == [(p["id"], p["user"], p["amount"], p["by"]) for p in found["proposals"]]
+    made = [(m["id"], m["user"], m["moved"], m["by"], m["takenBackBy"]) for m in found["adjustments"]]
     assert [("t-1", "u-1", "5", "ann", "t-3"), ("t-2", "list", "7", "ann", ""), ("t-3", "u-1", "-5", "ben", "")] == made
     of_one = answer(run("list", "--user", "list", "--json"))
     assert ([], ["t-2"]) == (of_one["proposals"], [made["id"] for made in of_one["adjustments"]])
@@ -182,6 +182,23 @@ def test_a_user_who_is_called_like_a_command_is_reached_behind_two_dashes(run: R
     assert "adjusted" == answer(run("--reason", "a gift", "--json", "--", "list", "5"))["outcome"]
     assert "adjusted" == answer(run("--reason", "a gift", "--json", "--", "-x", "-1"))["outcome"]
     assert (Decimal(6), Decimal(0)) == (balance(world, "list"), balance(world, "-x"))
+
+
+def test_the_books_agree_with_all_that_people_have_adjusted(run: Run, world: World) -> None:
+    """Entries, claims and balances: by the audit, and each log counted again."""
+    run("u-1", "5", "--reason", "a gift", "--id", "t-1")
+    run("u-1", "0.5", "--job", "j-1", "--reason", "the ending was cut", "--id", "t-2")
+    run("--reverse", "t-1", "--reason", "a mistake", "--id", "t-3")
+    run("u-1", "50", "--reason", "an outage", "--id", "t-4")
+    run("approve", "t-4", "--by", "ben")
+
+    audit = CliRunner().invoke(app, ["audit"])
+    assert FINE == audit.exit_code, audit.output
+    for reference in ("job#j-1", "adjust#t-1", "adjust#t-2", "adjust#t-3", "adjust#t-4"):
+        recounted = CliRunner().invoke(app, ["explain", "--entry", reference])
+        assert FINE == recounted.exit_code, recounted.output
+        assert f"{reference}, entry 1 agrees" in recounted.stdout
+    assert Decimal("149.7") == balance(world)
 
 
 # --- looked at first --------------------------------------------------------------------------------------------------
@@ -206,7 +223,7 @@ def test_a_dry_run_shows_the_balance_and_posts_nothing(
     told = json.loads(result.stdout)
     assert (status, True) == (result.exit_code, told["dryRun"])
     names = ("outcome", "moved", "before", "after", "needsSecondPerson")
-    assert expected == tuple(told[name] if name == "needsSecondPerson" else str(told[name]) for name in names)
+    assert expected == tuple(told[name] for name in names)
     assert before == world.everything()
     assert "" == run(*arguments, "--reason", "a gift", "--dry-run").stderr
     assert [] == answer(run("list", "--json"))["proposals"]

@@ -115,6 +115,14 @@ def test_one_users_look_back_sees_the_users_own_entries_alone(world: World) -> N
     assert ["job#j-2", "job#j-4"] == [reference for _, reference, _ in told()]
 
 
+def test_a_look_at_somebody_of_whom_there_is_no_entry_says_so(world: World) -> None:
+    """A name with a slip in it: nothing found would read as nothing wrong."""
+    slip, later = (reconciler("look-back", "--user", "u-11", *more) for more in ((), ("--since", "2999-01-01")))
+
+    assert "has no entry of u-11; is the name right?" in " ".join(slip.stderr.split())
+    assert "has no entry of u-11 since then" in " ".join(later.stderr.split())
+
+
 def test_what_was_posted_before_is_not_looked_at(world: World) -> None:
     """From a later day on there is nothing."""
     assert [] == told("--since", "2999-01-01") == told("--user", "u-1", "--since", "2999-01-01")

@@ -16,6 +16,7 @@ from engine.cli.app import app
 from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.policy.model import Policy
+from engine.reconcile.repricing import apply
 from tests.support.events import failed, rendered
 from tests.support.policies import EXAMPLE, example_text
 from tests.support.world import World
@@ -118,12 +119,42 @@ def test_a_check_posts_nothing(desk: Desk):
 
 
 def test_a_bound_ends_a_run_and_the_next_goes_on(desk: Desk):
-    """The status says that something is left."""
+    """The status says that something is left, and a sentence how to go on."""
     desk.reprice()
     first, second = desk.apply("--max-entries", "4", "--json"), desk.apply("--json")
 
+    assert "2 jobs are left; the same command goes on with them\n" == first.stderr
+    assert "" == second.stderr
     assert (FAILED, 4, 2) == (first.exit_code, *(json.loads(first.stdout)[name] for name in ("posted", "left")))
     assert (FINE, 2, 4) == (second.exit_code, *(json.loads(second.stdout)[name] for name in ("posted", "postedBefore")))
+
+
+def test_who_ends_it_half_way_is_told_how_far_it_came(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """Ctrl-C behind the first of three batches: its two entries stand, and the next run posts the other four."""
+    desk.reprice()
+    with monkeypatch.context() as patched:
+        patched.setattr(apply, "TOGETHER", 2)
+        patched.setattr(apply.Applying, "_post_all", ended_behind_the_first(apply.Applying._post_all))  # noqa: SLF001
+        ended = desk.apply()
+
+    assert "2 entries or some more were posted; the same command goes on behind them" in ended.stderr
+    assert FINE != ended.exit_code
+    again = json.loads(desk.apply("--json").stdout)
+    assert (4, 2, 0) == (again["posted"], again["postedBefore"], again["left"])
+    assert (Decimal("98.8"), Decimal("97.75")) == balances(desk)
+
+
+def ended_behind_the_first(post: Callable[..., None]) -> Callable[..., None]:
+    """Return what posts one batch; at the next somebody has typed Ctrl-C."""
+    batches: list[object] = []
+
+    def posting(run: apply.Applying, due: Any) -> None:
+        if batches:
+            raise KeyboardInterrupt
+        batches.append(due)
+        post(run, due)
+
+    return posting
 
 
 def test_where_a_job_has_changed_nothing_is_posted_until_somebody_says_so(desk: Desk):
@@ -143,6 +174,16 @@ def test_where_a_job_has_changed_nothing_is_posted_until_somebody_says_so(desk: 
     assert FAILED == went_on.exit_code
     assert {"posted": 5, "changed": 1, "otherwise": 1}.items() <= json.loads(went_on.stdout).items()
     assert Decimal(0) == sum(amount for _, amount in desk.world.amounts("j-4"))
+
+
+def test_a_plan_in_which_nothing_changes_asks_nobody_to_apply_it(desk: Desk):
+    """It says how many entries were read; a later plan is told as before."""
+    told = desk.reprice("--since", "2999-01-01")
+
+    assert FINE == told.exit_code
+    assert "of 6 entries none tells a charge that would change; there is nothing to apply" in told.stdout
+    assert "reconciler apply" not in told.stdout
+    assert "reconciler apply" in desk.reprice(out="other.jsonl").stdout
 
 
 def test_filters_are_in_the_plan(desk: Desk):

@@ -123,6 +123,8 @@ def test_a_correction_says_its_reason_to_colleagues(world: World) -> None:
 
     assert ("5", Decimal(125), Decimal("127.5")) == (found["adjusted"], Decimal(found["granted"]), Decimal(found["remaining"]))
     assert ("adjust", "5", REASON) == tuple(found["entries"][-1][name] for name in ("type", "amount", "reason"))
+    assert REASON in " ".join(reconciler("statement", "u-1").stdout.split())
+    assert "reason" not in reconciler("statement", "u-1", "--until", "2026-01-09").stdout
 
 
 def test_books_that_do_not_agree_are_told_and_no_customer_gets_a_page(

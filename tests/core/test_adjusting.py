@@ -204,6 +204,7 @@ def test_no_job_is_conceded_more_than_it_costs():
         ({"amount": 1, "name": ""}, "id: it has 0 characters"),
         ({"amount": 1, "name": "a\n"}, "nobody can read"),
         ({"amount": 1, "name": "a\u200b"}, "nobody can read"),
+        ({"amount": 1, "name": "a\u0301-1"}, "each letter in one piece"),
         ({"amount": 1, "name": " a-1"}, "blanks stand one at a time between words"),
         ({"amount": 1, "name": "a-1 "}, "blanks stand one at a time between words"),
         ({"amount": 1, "name": "a  1"}, "blanks stand one at a time between words"),
@@ -255,6 +256,15 @@ def test_a_concession_is_taken_back_on_its_jobs_log():
     assert [("debit", Decimal("-0.8")), ("adjust", Decimal("0.5")), ("adjust", Decimal("-0.5"))] == desk.lines("job#j-1")
     with pytest.raises(CorrectionError, match="was taken back already, by 'a-2'"):
         desk.adjust("a-3", reverses="a-1")
+
+
+def test_a_concession_that_is_taken_back_after_the_job_has_failed_moves_nothing():
+    """The job costs nothing, with it and without it."""
+    desk = Desk().deliver(rendered())
+    desk.adjust("a-1", "0.5", job="j-1")
+    desk.deliver(failed())
+
+    assert ("voided", Decimal(10)) == (desk.adjust("a-2", reverses="a-1").outcome, desk.remaining)
 
 
 @pytest.mark.parametrize(
@@ -363,6 +373,29 @@ def test_a_proposal_is_withdrawn_by_who_proposed_it():
     assert "adjusted" == desk.adjust("a-1", 5, BEN).outcome
 
 
+@pytest.mark.parametrize(
+    ("forged", "problem"),
+    [
+        ({"amount": Decimal(-50), "job": "j-1"}, "to take more for a job reprice it"),
+        ({"amount": Decimal(90), "reverses": "a-0"}, "says something else than the adjustment that it takes back"),
+        ({"job": "j-1", "reverses": "a-0"}, "says something else than the adjustment that it takes back"),
+        ({"amount": Decimal(0)}, "moves 0 credits"),
+        ({"reason": ""}, "reason: it is empty"),
+    ],
+)
+def test_a_proposal_that_nobody_could_have_told_is_not_approved(forged: dict[str, Any], problem: str):
+    """Somebody with rights on State has written it by hand: it is asked what every request is asked."""
+    desk = Desk().deliver(rendered())
+    desk.adjust("a-0", 5)
+    desk.adjust("a-1", 50)
+    waiting = desk.store.proposals["a-1"]
+    desk.store.proposals["a-1"] = evolve(waiting, request=evolve(waiting.request, **forged))
+
+    with pytest.raises(CorrectionError, match=problem):
+        desk.approve("a-1")
+    assert Decimal("14.2") == desk.remaining
+
+
 def test_an_id_that_waits_says_one_thing():
     """Also to somebody who would need nobody's approval, and to who only looks."""
     desk = Desk()
@@ -395,6 +428,18 @@ def test_what_the_balance_does_not_cover_is_as_the_policy_has_it():
     assert ("refused", ()) == ((told := refusing.adjust("a-1", -11)).outcome, told.entries)
     assert Decimal(10) == refusing.remaining
     assert "adjusted" == refusing.adjust("a-1", -10).outcome
+
+
+def test_a_user_without_a_row_is_made_where_the_policy_makes_users():
+    """As by an event; the entry says so, and a look at it first says the same."""
+    desk = Desk(parse_policy(EXAMPLE.replace("unknown_user: refuse", "unknown_user: flag"), "example.yaml"))
+    preview = desk.preview("a-1", 5, user="u-9")
+    assert preview.entry is not None
+    assert (None, ["unknown-user"]) == (preview.row, [anomaly.name for anomaly in preview.entry.anomalies])
+
+    (entry,) = desk.adjust("a-1", 5, user="u-9").entries
+    assert ["unknown-user"] == [anomaly["name"] for anomaly in entry["anomalies"]]
+    assert Decimal(5) == desk.store.credits["u-9"]["remaining"]
 
 
 def test_a_proposal_that_would_be_refused_is_not_kept():

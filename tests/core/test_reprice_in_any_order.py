@@ -110,14 +110,17 @@ def tellings(draw: st.DrawFn) -> Envelope:
 
 @frozen
 class History:
-    """Tellings, how many of them came before the wrong price was mended, and whether somebody repriced at once, too."""
+    """Tellings, how many of them came before the wrong price was mended, and behind how many somebody repriced too early.
+
+    That may be before the price was mended: what is told then is charged wrong once more, late events among it.
+    """
 
     told: list[Envelope]
     mended_after: int
-    reprices_at_once: bool
+    repriced_after: int
 
 
-HISTORIES = st.builds(History, st.lists(tellings(), min_size=1, max_size=9), st.integers(0, 9), st.booleans())
+HISTORIES = st.builds(History, st.lists(tellings(), min_size=1, max_size=9), st.integers(0, 9), st.integers(0, 9))
 
 
 def told_to(books: Books, told: list[Envelope]) -> None:
@@ -132,11 +135,12 @@ def told_to(books: Books, told: list[Envelope]) -> None:
 def the_wrong_world(history: History, wrong: Policy, right: Policy, folder: Path) -> Books:
     """Return the books of the world in which the price was wrong for a while, and somebody put that right."""
     books = Books(wrong, {"u-1": Decimal(1000)})
-    told_to(books, history.told[: history.mended_after])
-    if history.reprices_at_once:
-        repriced(books.store, right, folder / "at-once")
-    books.policy = right
-    told_to(books, history.told[history.mended_after :])
+    for number, envelope in enumerate(history.told):
+        if number == history.mended_after:
+            books.policy = right
+        if number == history.repriced_after:
+            repriced(books.store, right, folder / "too-early")
+        told_to(books, [envelope])
     repriced(books.store, right, folder / "in-the-end")
     return books
 

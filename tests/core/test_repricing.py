@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.audit.recount import recount
 from engine.domain.decision import Guard
@@ -19,7 +21,7 @@ from engine.domain.facts import Facts
 from engine.ledger.store import Verdict
 from engine.policy import Policy
 from engine.policy.model import Overdraft
-from engine.reconcile.plan_file import PlanFile, PlanFileError
+from engine.reconcile.plan_file import PlanFile, PlanFileError, write
 from engine.reconcile.repricing.which_jobs import Filters
 from tests.support.books import Books
 from tests.support.events import failed, rendered
@@ -181,6 +183,34 @@ def test_a_file_that_is_not_the_plan_is_refused(change: Callable[[str], str], pr
 
     with pytest.raises(PlanFileError, match=problem):
         PlanFile.open(file, "reprice")
+
+
+def test_whatever_the_file_holds_it_is_the_plan_or_is_refused(tmp_path: Path):
+    """Bytes that are changed, lost or added anywhere."""
+    whole = tmp_path / "whole"
+    planned(forty_jobs(TOO_MUCH).store, RIGHT, whole)
+    kept = whole.read_bytes()
+
+    @given(st.integers(0, len(kept)), st.integers(0, 40), st.binary(max_size=40))
+    def holds(place: int, lost: int, added: bytes) -> None:
+        changed = tmp_path / "changed"
+        changed.write_bytes(kept[:place] + added + kept[place + lost :])
+        if changed.read_bytes() == kept:
+            return
+        with pytest.raises(PlanFileError):
+            PlanFile.open(changed, "reprice")
+
+    holds()
+
+
+def test_a_line_that_somebody_has_written_with_its_digest_is_refused(file: Path):
+    """It is named, and nothing is posted."""
+    books = forty_jobs(TOO_MUCH)
+    planned(books.store, RIGHT, file)
+    write(file, PlanFile.open(file, "reprice").header, ['{"job":"j-0","user":"u-0"}'])
+
+    with pytest.raises(PlanFileError, match="the line of job 'j-0' is none of a plan"):
+        applying(books.store, RIGHT, file).check()
 
 
 def test_the_same_plan_has_the_same_digest(tmp_path: Path):

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.local_aws
 POLICY = parse_policy(f"{EXAMPLE}adjustments: {{second_person_above: 20}}\n", "example.yaml")
 PEOPLE = [Identity(f"arn:aws:iam::1:user/{name}", f"AIDA{name}", name) for name in ("ann", "ben", "cid", "dan")]
 ANN, BEN, *_ = PEOPLE
-ROUNDS = 6
+ROUNDS = 4
 
 GIFT = AdjustmentRequest("a-1", "u-1", Decimal(5), "a gift")
 LARGE = evolve(GIFT, amount=Decimal(50))

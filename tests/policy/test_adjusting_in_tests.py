@@ -1,4 +1,4 @@
-"""Policy tests in which people adjust: by the real conductor, in memory."""
+"""Policy tests in which people correct: by the real conductors, in memory."""
 
 from __future__ import annotations
 
@@ -53,6 +53,38 @@ def test_what_people_adjust_is_posted_at_its_place(tmp_path: Path, steps: tuple[
     assert posted == tried(tmp_path, *steps)
 
 
+DEARER, CHEAPER = (EXAMPLE.replace('"0.10"', rate) for rate in ('"1.00"', '"0.01"'))
+
+
+@pytest.mark.parametrize(
+    ("policy", "steps", "posted"),
+    [
+        (DEARER, (RENDERED, "reprice: other.yaml"), ["debit -0.8000 by debit-rendered", "reprice -7.2000 by reprice"]),
+        (CHEAPER, (RENDERED, "reprice: other.yaml", FAILED),
+         ["debit -0.8000 by debit-rendered", "reprice 0.7200 by reprice", "refund 0.0800 by refund-failed"]),
+        (CHEAPER, (RENDERED, "reprice: other.yaml", "reprice: other.yaml", RENDERED),
+         ["debit -0.8000 by debit-rendered", "reprice 0.7200 by reprice"]),
+        (EXAMPLE, (RENDERED, "reprice: other.yaml"), ["debit -0.8000 by debit-rendered"]),
+        (CHEAPER, ("reprice: other.yaml", RENDERED), ["debit -0.8000 by debit-rendered"]),
+        (CHEAPER, (RENDERED, "adjust: {id: a, user: u-1, job: j-1, amount: 0.8}", "reprice: other.yaml"),
+         ["debit -0.8000 by debit-rendered", "adjust 0.8000 by adjust", "void 0 by reprice"]),
+    ],
+)  # fmt: skip
+def test_what_is_priced_anew_costs_what_the_other_policy_says(
+    tmp_path: Path, policy: str, steps: tuple[str, ...], posted: list[str]
+):
+    """Once; a failure gives back what it then has cost; what comes later has the test's own prices."""
+    (tmp_path / "other.yaml").write_text(policy)
+
+    assert [f"+ job#j-1 {entry}" for entry in posted] == tried(tmp_path, *steps)
+
+
+def test_a_policy_that_is_not_there_is_a_mistake(tmp_path: Path):
+    """Before any test runs."""
+    with pytest.raises(PolicyError, match=r"other\.yaml: cannot be read"):
+        tried(tmp_path, "reprice: other.yaml")
+
+
 def test_a_balance_refuses_what_the_policy_does_not_let_it_owe(tmp_path: Path):
     """A test shows that as well: nothing is posted, and nothing stays due."""
     refuses = EXAMPLE.replace("overdraft: flag", "overdraft: refuse")
@@ -87,7 +119,7 @@ def test_what_makes_no_sense_is_an_error_that_a_test_can_expect(tmp_path: Path, 
         ("adjust: {id: a, user: u-1}", "an adjustment has an `amount`, or `reverses` another one"),
         ("adjust: {id: b, user: u-1, amount: 5, reverses: a}", "an adjustment has an `amount`, or `reverses` another one"),
         ("adjust: {id: a, user: u-1, amonut: 5}", "`amonut` is not known here; did you mean `amount`?"),
-        ("{adjust: {id: a, user: u-1, amount: 5}, approve: a}", "`adjust` and `approve` are two elements of `given`"),
+        ("{adjust: {id: a, user: u-1, amount: 5}, approve: a}", "`adjust` and `approve` are 2 elements of `given`"),
         ("{adjust: {id: a, user: u-1, amount: 5}, time: 2026-01-05T10:00:00Z}", "`time` is not known here"),
         ("{adjsut: {id: a, user: u-1, amount: 5}}", "`adjsut` is not known here; did you mean `adjust`?"),
         ("approve: [a]", "is a list; write the id of an adjustment"),

@@ -13,7 +13,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from engine.domain.decision import Decision, Outcome, Standing
 from engine.domain.entry import Correction
-from engine.domain.errors import CorrectionError, LedgerRefused
+from engine.domain.errors import CorrectionError, LedgerRefused, shown
 from engine.domain.log import NO_ENTRIES, JobLog
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.store import BATCHED_GUARDS, Posting, Receipt, Store, StoredEntry, Verdict
@@ -21,7 +21,7 @@ from engine.ledger.stored import EntryKey, log_of_stored
 from engine.policy.model import Overdraft, Policy
 from engine.rating.correct import correct
 from engine.rating.reprice import word_of
-from engine.reconcile.plan_file import PlanFile
+from engine.reconcile.plan_file import PlanFile, PlanFileError
 from engine.reconcile.repricing.job_line import JobLine, changed_since, job_line
 from engine.reconcile.settle import settle
 from engine.runtime.clock import Deadline
@@ -129,8 +129,13 @@ class Applying:
         return checked
 
     def _batches(self) -> Iterator[tuple[JobLine, ...]]:
-        jobs = (job_line(line, self.policy.identity) for line in self.plan.lines() if "job" in line)
-        yield from batched(jobs, TOGETHER)
+        yield from batched((self._job(line) for line in self.plan.lines() if "job" in line), TOGETHER)
+
+    def _job(self, line: Mapping[str, Any]) -> JobLine:
+        try:
+            return job_line(line, self.policy.identity)
+        except UNREADABLE as error:
+            raise PlanFileError(f"{self.plan.path}: the line of job {shown(line['job'])} is none of a plan") from error
 
     def _look(self, lines: Sequence[JobLine]) -> list[Seen]:
         """Return how jobs stand. A log that has not moved is told by its last entry and the plan."""

@@ -30,13 +30,8 @@ from engine.reconcile.repricing.sums import Groups, Reasons, Sum, Users
 from engine.reconcile.repricing.which_jobs import Filters
 from engine.runtime.clock import Deadline
 
-KEPT_OF_ENTRIES = frozenset(
-    {
-        *("reference", "sequence", "userId", "jobId", "type", "amount", "cost", "money", "occurredAt"),
-        *("rule", "policy", "facts", "source"),
-    }
-)
-"""What of an entry a plan needs."""
+NOT_NEEDED = frozenset({"price", "quantity", "anomalies", "samples", "signs", "correction", "resolution", "explanation"})
+"""What of an entry is not kept on disk while a plan is made."""
 
 BALANCE_SECONDS = 60.0
 """How long one user's balance is waited for."""
@@ -95,7 +90,7 @@ class Planning:
             self.read += 1
             self.done(self.read)
             if str(entry["reference"]).startswith(JOB):
-                yield {name: value for name, value in entry.items() if name in KEPT_OF_ENTRIES}
+                yield {name: value for name, value in entry.items() if name not in NOT_NEEDED}
 
     def _plan(self, stored: list[StoredEntry], repricer: Repricer) -> None:
         reference, user = str(stored[0]["reference"]), str(stored[0].get("userId", ""))
