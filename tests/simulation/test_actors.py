@@ -17,6 +17,7 @@ from engine.ledger.dynamodb import explanations
 from tests.simulation.database import Fresh, Seeded
 from tests.simulation.history import play
 from tests.simulation.world import actors
+from tests.simulation.world.casting import OFTEN
 from tests.simulation.world.crew import Crew
 from tests.simulation.world.plan import Plan, Round, Step, plan_of
 from tests.simulation.world.play import World
@@ -25,7 +26,7 @@ from tests.simulation.world.strict import strict_world
 
 def without_others(plan: Plan) -> Plan:
     """Return a plan in which nobody else is at work."""
-    rounds = (evolve(each, steps=tuple(step for step in each.steps if step.kind not in actors.ACTS)) for each in plan.rounds)
+    rounds = (evolve(each, steps=tuple(step for step in each.steps if step.kind not in OFTEN)) for each in plan.rounds)
     return evolve(plan, rounds=tuple(each for each in rounds if each.steps), often=0.12)
 
 
@@ -88,7 +89,7 @@ def _pays(old: Any) -> Any:
 
 MUTANTS: dict[str, tuple[Any, str, Callable[[Any], Any], int]] = {
     "the budget is not asked": (Budget, "take", lambda _old: lambda *_: True, 11),
-    "of a batch that failed nothing comes back": (Explainer, "batch", lambda old: lambda *v: old(*v)[:0], 54),
+    "of a batch that failed nothing comes back": (Explainer, "batch", lambda old: lambda *v: old(*v)[:0], 371),
     "an explanation takes the place of another": (explanations.DynamoExplanationStore, "store", _overwrites, 27),
     "an explanation gives a credit": (explanations.DynamoExplanationStore, "store", _pays, 0),
     "words that were not stored are told": (
@@ -106,6 +107,6 @@ MUTANTS: dict[str, tuple[Any, str, Callable[[Any], Any], int]] = {
 def test_what_others_do_wrong_is_seen(name: str) -> None:
     """By the history of the seed, or by one of the next forty in which anybody else takes part."""
     place, attribute, broken, seed = MUTANTS[name]
-    plans = (plan for plan in map(plan_of, range(seed, seed + 200)) if any(step.kind in actors.ACTS for step in plan.steps()))
+    plans = (plan for plan in map(plan_of, range(seed, seed + 200)) if any(step.kind in OFTEN for step in plan.steps()))
     with patch.object(place, attribute, broken(vars(place)[attribute])):
         assert any(play(plan, strict_world(plan)).wrong for plan in islice(plans, 1 + 40))

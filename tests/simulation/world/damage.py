@@ -176,12 +176,12 @@ class Hands:
         return {reference: net for reference, net in nets.items() if net}
 
     def spots(self) -> Iterator[Spot]:
-        """Yield every entry."""
+        """Yield every entry of the logs on which nobody has said anything: those the entries of other logs rest on."""
         until = self.ledger.audits().last_seal(self.ledger.clock.deadline(60)).until
         logs: dict[str, list[Item]] = defaultdict(list)
         for item in sorted(self.items("ledger"), key=key_of):
             logs[item["reference"]["S"]].append(item)
-        for log in logs.values():
+        for log in (log for log in logs.values() if not any("correction" in item for item in log)):
             is_told_again = all(item.get("eventId", {}).get("S") in self.sent for item in log)
             sealed = [item["postedAt"]["S"] <= until for item in log]
             for item, is_sealed in zip(log, sealed, strict=True):
