@@ -175,13 +175,13 @@ def test_known_a_repair_forgets_the_price_of_an_entry_that_is_gone() -> None:
 
 def moved_by_the_event_of_what_is_gone(seed: int) -> set[Decimal]:
     """Remove a charge of a history that is over, repair, and return by how much its event moves its log afterwards."""
-    after = Aftermath(over(seed), Random(0), ())  # noqa: S311  nothing is drawn from it
+    after, before = (Aftermath(over(seed), Random(0), ()) for _ in range(2))  # noqa: S311  nothing is drawn from it
     conditions = ("is_sealed", "is_alone", "is_told_again", "moves", "has_price")
     spots = [spot for spot in after.hands.spots() if all(getattr(spot, name) for name in conditions)]
     spot = next((spot for spot in spots if spot.item["type"] == s("debit")), None)
     if spot is None:
         return set()
-    assert {spot.amount} == nets_at_other_prices(after, spot)
+    assert {spot.amount} == nets_at_other_prices(before, spot)  # in tables of its own: an edit may add an entry of 0
     after.hands.remove(spot.item)
     repair(after.hands.ledger, spot.user, "it is gone", None, after.hands.ledger.clock.deadline(600))
     assert spot.amount == after.hands.nets()[spot.reference]
