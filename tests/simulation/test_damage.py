@@ -170,7 +170,7 @@ def nets_at_other_prices(after: Aftermath, spot: Spot) -> set[Decimal]:
 
 def test_known_a_repair_forgets_the_price_of_an_entry_that_is_gone() -> None:
     """The sum comes back, the fact does not: its event, sent again after an edit of the prices, moves the difference."""
-    assert any(moved_by_the_event_of_what_is_gone(seed) for seed in range(SEEDS.start, SEEDS.start + 200))
+    assert any(moved_by_the_event_of_what_is_gone(seed) for seed in range(20, 60))
 
 
 def moved_by_the_event_of_what_is_gone(seed: int) -> set[Decimal]:
