@@ -44,13 +44,13 @@ class Order(StrEnum):
 
 @frozen
 class StatementLine:
-    """An entry, and the balance after it. ``model`` and ``quantity`` are empty where the entry does not tell them."""
+    """An entry, and the balance after it. ``model`` and ``how_much`` are empty where the entry does not tell them."""
 
     entry: StoredEntry
     amount: Decimal
     balance: Decimal
     model: str
-    quantity: str
+    how_much: str
 
     @property
     def reference(self) -> str:
@@ -76,7 +76,7 @@ class StatementLine:
             "job": entry.get("jobId", ""),
             "type": self.type,
             "model": self.model,
-            "quantity": self.quantity,
+            "quantity": self.how_much,
             "amount": self.amount,
             "balance": self.balance,
             "rule": entry.get("rule", ""),

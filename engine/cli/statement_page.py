@@ -52,8 +52,8 @@ class PageLine:
     when: str
     text: str
     model: str
-    quantity: str
-    amount: str
+    how_much: str
+    credits: str
     balance: str
     is_plus: bool
 
@@ -75,7 +75,7 @@ def statement_page(statement: Statement, written: datetime) -> str:
         closing=_credits(statement.closing_balance, places),
         lines=shown,
         has_models=any(line.model for line in shown),
-        has_quantities=any(line.quantity for line in shown),
+        has_quantities=any(line.how_much for line in shown),
         written=_text(written, MINUTE),
     )
 
@@ -97,8 +97,8 @@ def _line(line: StatementLine, order: Order, places: int) -> PageLine:
         when=_text(at, MINUTE),
         text=description(line),
         model=plain(line.model),
-        quantity=line.quantity if line.reference.startswith(JOB) else "",
-        amount=_credits(line.amount, places, plus="+"),
+        how_much=line.how_much if line.reference.startswith(JOB) else "",
+        credits=_credits(line.amount, places, plus="+"),
         balance=_credits(line.balance, places),
         is_plus=line.amount > ZERO,
     )
