@@ -42,8 +42,8 @@ class BalanceDrift:
         if self.remaining is None or self.by is None:
             what = f"the balance is no number; {canonical(self.expected)} follows"
         else:
-            remaining, expected, by = map(canonical, (self.remaining, self.expected, abs(self.by)))
-            what = f"the balance is {remaining}; {expected} follows: {by} too {'much' if self.by > 0 else 'little'}"
+            remaining, expected, off = map(canonical, (self.remaining, self.expected, abs(self.by)))
+            what = f"the balance is {remaining}; {expected} follows: {off} too {'much' if self.by > 0 else 'little'}"
         return f"{self.user}: {what}, first seen by the audit of {self.since}"
 
 

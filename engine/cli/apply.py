@@ -107,7 +107,7 @@ def _run(run: Applying, verb: str, plan: PlanFile, work: Callable[[Callable[[int
             task = bar.add_task(f"apply: jobs {verb}", total=plan.header["total"]["jobs"])
             return work(lambda count: bar.update(task, completed=count))
     except (LedgerError, KeyboardInterrupt):
-        complain(f"{run.done.posted} entries or some more were posted; the same command goes on behind them")
+        complain(f"{run.done.posted:d} entries or some more were posted; the same command goes on behind them")
         raise
     except PlanFileError as error:
         complain(str(error))
