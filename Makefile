@@ -32,7 +32,7 @@ test: lint setup-tests ## everything that must hold: lint, types, template, test
 	$(BIN)/python -m pytest $(IN_PARALLEL) --cov --cov-report=term
 
 SEEDS ?= 0:1000
-FRESH ?= 6000
+FRESH ?= 4000
 
 # Chance is drawn from the commit: each has histories and examples that none had before, and anybody who proves it sees the same.
 CHANCE ?= $(shell printf '%d' "0x0$$(git rev-parse HEAD 2>/dev/null | cut -c 1-7)")
