@@ -207,8 +207,7 @@ class Repairer:
             is_said = wrong is not None and (wrong is not Wrong.ENTRIES or drift.posted is not None)
             yield problem, partial(self.balance, drift, wrong) if wrong is not None and is_said else None
         for held in (each for each in found.balances if each.user == self.user):
-            way_out = "; `--wrong balance` takes it back" if held.by is not None else ""
-            problem = f"{held.problem}; only a person can say whether that is wrong{way_out}"
+            problem = f"{held.problem}; {_left_of(held, wrong)}"
             yield problem, partial(self.held, held) if wrong is Wrong.BALANCE and held.by is not None else None
 
     def held(self, drift: BalanceDrift) -> Correction:
@@ -339,6 +338,15 @@ def _surplus(drift: Drift | None) -> Decimal | None:
 
 def _drift(drift: Drift) -> str:
     return f"the entries add up to {drift.ledger:f}, Credits says {_shown(drift.posted)}"
+
+
+def _left_of(held: BalanceDrift, wrong: Wrong | None) -> str:
+    """Return what a person still has to say, or could not have meant, of a balance that is off by itself."""
+    if held.by is None:
+        return "only a person can say whether that is wrong"
+    if wrong is None:
+        return "only a person can say whether that is wrong; `--wrong balance` takes it back"
+    return f"its entries agree with `posted`, so `--wrong {wrong}` corrects nothing; `--wrong balance` takes the change back"
 
 
 def _shown(number: Decimal | None) -> str:

@@ -243,7 +243,7 @@ def test_a_held_balance_that_was_changed_is_taken_back_where_a_person_says_it_is
     answer("--seal", "--policy", policy)
     day.change_row("u-2", "ADD remaining :n", n={"N": "250"})
 
-    left = audit("--repair", "--user", "u-2", "--wrong", "posted")
+    left = audit("--repair", "--user", "u-2")
     done = audit("--repair", "--user", "u-2", "--wrong", "balance", "--reason", REASON, "--yes")
 
     assert FAILED == left.exit_code
@@ -253,6 +253,25 @@ def test_a_held_balance_that_was_changed_is_taken_back_where_a_person_says_it_is
     assert "corrected: repair#u-2, entry 1: 0 for u-2, the balance moved by -250" in done.stdout
     assert Decimal("996.8") == day.world.user_row("u-2")["remaining"]
     assert FINE == audit("--verify").exit_code
+
+
+@pytest.mark.parametrize("side", ["entries", "posted"])
+def test_a_held_balance_is_not_put_right_by_the_side_that_is_in_order(side: str, day: Day, policy: Path) -> None:
+    """The person has said something, so the command says why that is not it, and which word is meant."""
+    answer("--seal", "--policy", policy)
+    day.change_row("u-2", "ADD remaining :n", n={"N": "250"})
+    before = day.world.everything()
+
+    left = audit("--repair", "--user", "u-2", "--wrong", side, "--reason", REASON, "--yes")
+
+    assert FAILED == left.exit_code
+    assert "u-2: the balance is 1246.8; 996.8 follows: 250 too much" in left.stdout
+    assert (
+        f"its entries agree with `posted`, so `--wrong {side}` corrects nothing; `--wrong balance` takes the change back"
+        in left.stdout
+    )
+    assert "only a person can say" not in left.stdout
+    assert before == day.world.everything()
 
 
 def test_a_held_balance_that_is_no_number_is_left(day: Day, policy: Path) -> None:
