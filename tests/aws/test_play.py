@@ -127,7 +127,7 @@ def the_own_event_is_charged(shell: Shell) -> None:
     while "j-200" not in (found := shell.run(" statement ")) and time.monotonic() < end:
         time.sleep(0.2)
 
-    assert re.search(r"j-200\W+debit\W+-2\.5\b", found)
+    assert re.search(r"j-200\s+debit\s+premium\s+10\s+-2\.5\b", found)
     assert re.search(r"remaining\W+9\.69\b", found)
 
 

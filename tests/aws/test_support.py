@@ -255,7 +255,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("unmark", "--since", "2026-01-06T00:00:00Z", "--segments", "1"),
     ("audit", "--seal"),
     ("audit", "--verify"),
-    ("audit", "--repair", "--user", "u-repaired", "--reason", "a mistake", "--yes"),
+    ("audit", "--repair", "--user", "{user}", "--reason", "a mistake", "--yes"),
     ("apply", "{plan}", "--policy", "{dearer}", "--by", "ann"),
     ("dead-letters", "list", "--queue", FAILED, "--policy", "{policy}"),
 )
@@ -272,7 +272,7 @@ def test_a_command_that_is_the_operators_is_refused(desk: Staff, command: tuple[
 
 
 def files_of(desk: Staff) -> dict[str, str]:
-    """Return the files that commands are given: a policy, another with higher prices, events, and a plan of an operator."""
+    """Return the files that commands are given: a policy, another with higher prices, events, a plan; and a user."""
     events = desk.folder / "events.jsonl"
     events.write_text(json.dumps(desk.event()))
     _, plan = planned(desk, role="operator")
@@ -281,6 +281,7 @@ def files_of(desk: Staff) -> dict[str, str]:
         "{events}": str(events),
         "{dearer}": a_dearer_policy(desk),
         "{plan}": plan,
+        "{user}": a_charged_job(desk)[0],
     }
 
 
