@@ -49,6 +49,12 @@ class Drift:
     ledger: Decimal
     posted: Decimal | None
 
+    @property
+    def problem(self) -> str:
+        """What the entries come to, and what the row says."""
+        said = "no number" if self.posted is None else f"{self.posted:f}"
+        return f"the entries add up to {self.ledger:f}, Credits says {said}"
+
 
 @frozen
 class Audit:

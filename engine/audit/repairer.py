@@ -203,7 +203,7 @@ class Repairer:
     def balances(self, found: Audit, wrong: Wrong | None) -> Iterator[tuple[str, Callable[[], Correction] | None]]:
         """Yield what is wrong with the user's row, and what corrects it; None where a person has to say more."""
         for drift in (each for each in found.drifts if each.user == self.user):
-            problem = f"{drift.user}: {_drift(drift)}; only a person can say what is wrong"
+            problem = f"{drift.user}: {drift.problem}; only a person can say what is wrong"
             is_said = wrong is not None and (wrong is not Wrong.ENTRIES or drift.posted is not None)
             yield problem, partial(self.balance, drift, wrong) if wrong is not None and is_said else None
         for held in (each for each in found.balances if each.user == self.user):
@@ -230,7 +230,7 @@ class Repairer:
         moved = difference if wrong is Wrong.BALANCE else ZERO
         figures = {"entries": f"{drift.ledger:f}", "posted": _shown(seen.posted), "moved": f"{moved:f}"}
         says = EXACT.add(drift.ledger, amount)
-        return self._append_of_row(seen, says, amount, moved=moved, figures=figures, problem=_drift(drift))
+        return self._append_of_row(seen, says, amount, moved=moved, figures=figures, problem=drift.problem)
 
     def _append_of_row(
         self, seen: Credit, says: Decimal, amount: Decimal, *, moved: Decimal, figures: Mapping[str, str], problem: str
@@ -334,10 +334,6 @@ def _surplus(drift: Drift | None) -> Decimal | None:
     if drift is None:
         return ZERO
     return None if drift.posted is None else EXACT.subtract(drift.ledger, drift.posted)
-
-
-def _drift(drift: Drift) -> str:
-    return f"the entries add up to {drift.ledger:f}, Credits says {_shown(drift.posted)}"
 
 
 def _left_of(held: BalanceDrift, wrong: Wrong | None) -> str:
