@@ -21,6 +21,7 @@ from engine.domain.models import model_named
 from engine.domain.money import EXACT, ZERO, canonical
 from engine.domain.references import GRANT, JOB
 from engine.ledger.store import StoredEntry
+from engine.ledger.stored import correction_in
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 """When something happened that does not say when."""
@@ -67,7 +68,7 @@ class StatementLine:
 
     def answer(self) -> dict[str, Any]:
         """Return it as JSON-like values; credits are exact."""
-        entry, correction = self.entry, self.entry.get("correction") or {}
+        entry, correction = self.entry, correction_in(self.entry)
         return {
             "occurredAt": entry.get("occurredAt", ""),
             "postedAt": entry.get("postedAt", ""),

@@ -25,6 +25,7 @@ from engine.cli.place import Place
 from engine.cli.status import FAILED
 from engine.domain.references import JOB
 from engine.ledger.store import Store, Tables
+from engine.ledger.stored import correction_in
 from engine.policy import Policy, load_policy
 
 NO_ROW = "Jobs has no row of it"
@@ -132,7 +133,7 @@ def _chapter(chapter: Chapter) -> Iterator[tuple[str, object]]:
 
 
 def _correction(stored: Any) -> Iterator[tuple[str, object]]:
-    correction = stored.get("correction") or {}
+    correction = correction_in(stored)
     names = {"reason": "reason", "by": "who", "approvedBy": "approved by", "id": "id", "plan": "plan", "about": "about"}
     yield from ((shown, correction[name]) for name, shown in names.items() if correction.get(name))
 

@@ -18,6 +18,7 @@ from engine.domain.job_row import Mark
 from engine.domain.log import log_of
 from engine.ledger.corrections import CorrectionPosting
 from engine.ledger.store import Receipt, Verdict
+from engine.ledger.stored import correction_in
 from engine.runtime.clock import Clock, Deadline
 
 PROPOSAL_GONE, PROPOSED_BY_THE_SAME = map(Receipt, (Verdict.PROPOSAL_GONE, Verdict.PROPOSED_BY_THE_SAME))
@@ -105,5 +106,5 @@ class MemoryCorrectionStore:
         earliest = posting_text(since) if since is not None else ""
         for reference in list(self.references):
             for stored in self.store.stored_entries_of(reference, deadline):
-                if "id" in stored.get("correction", {}) and stored["postedAt"] >= earliest:
+                if "id" in correction_in(stored) and stored["postedAt"] >= earliest:
                     yield stored

@@ -105,6 +105,12 @@ def entry_of(stored: Mapping[str, Any]) -> Entry:
     )
 
 
+def correction_in(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a stored entry says of who has told it; nothing where nobody has, or where something else stands there."""
+    correction = stored.get("correction")
+    return correction if isinstance(correction, Mapping) else {}
+
+
 def sample_of(stored: Mapping[str, Any]) -> Sample:
     """Return a stored sample."""
     return Sample(stored["of"], stored["group"], Decimal(stored["value"]))

@@ -13,6 +13,7 @@ from engine.domain.instants import posting_text
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.corrections import PROPOSAL, CorrectionStore
 from engine.ledger.store import Store
+from engine.ledger.stored import correction_in
 from engine.runtime.clock import Deadline
 
 
@@ -48,7 +49,7 @@ def _corrected(store: Store, user: str | None, since: datetime | None, deadline:
         return
     earliest = posting_text(since) if since is not None else ""
     for entry in store.entries_of_user(user, deadline):
-        if "id" in entry.get("correction", {}) and entry["postedAt"] >= earliest:
+        if "id" in correction_in(entry) and entry["postedAt"] >= earliest:
             yield entry
 
 

@@ -23,6 +23,7 @@ from engine.domain.references import ADJUST
 from engine.ledger.conditions import holds, standing_of
 from engine.ledger.corrections import PROPOSAL, CorrectionPosting, CorrectionStore
 from engine.ledger.store import Receipt, Store, Verdict
+from engine.ledger.stored import correction_in
 from engine.policy.model import Policy
 from engine.rating.adjust import (
     Asked,
@@ -184,7 +185,7 @@ class Adjuster:
         """Return what stands in the ledger by an id, first where it moves."""
         references = dict.fromkeys((asked.reference, asked.claim_reference))
         stored = (entry for reference in references for entry in self.store.stored_entries_of(reference, deadline))
-        return tuple(entry for entry in stored if entry.get("correction", {}).get("id") == asked.request.id)
+        return tuple(entry for entry in stored if correction_in(entry).get("id") == asked.request.id)
 
 
 NOBODY = Identity("", "", "")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.audit.recount import recount
+from engine.audit.statement import StatementLine
 from engine.domain.decision import Guard, Standing
 from engine.domain.entry import Correction, Entry, PricedAnew
 from engine.domain.errors import CorrectionError
@@ -20,6 +21,7 @@ from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.log import NO_ENTRIES, JobLog
 from engine.domain.money import Money
 from engine.domain.price import Price
+from engine.ledger.stored import correction_in
 from engine.policy import parse_policy
 from engine.rating.correct import Word, correct
 from engine.rating.cost import desired_cost
@@ -298,3 +300,12 @@ def test_an_entry_of_a_correction_is_recounted_from_itself():
 
     forged = evolve(first, correction=Correction("x", "y", priced=(PricedAnew(Price(amount=Decimal("0.7"))),)))
     assert ("it prices a charge anew at 0.8; 0.7000 follows",) == recount([forged])[0].problems
+
+
+@pytest.mark.parametrize("odd", ["paid by hand, see id 7", Decimal(7), ["id"], None, True])
+def test_what_somebody_put_in_the_place_of_a_correction_is_none(odd: object):
+    """Support still reads the statement, and whoever adjusts the user is told what was done."""
+    stored = {"reference": "job#j-1", "sequence": 1, "correction": odd}
+
+    assert {} == correction_in(stored)
+    assert "" == StatementLine(stored, Decimal(0), Decimal(0), "", "").answer()["reason"]

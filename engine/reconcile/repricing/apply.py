@@ -17,7 +17,7 @@ from engine.domain.errors import CorrectionError, LedgerRefused, shown
 from engine.domain.log import NO_ENTRIES, JobLog
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.store import BATCHED_GUARDS, Posting, Receipt, Store, StoredEntry, Verdict
-from engine.ledger.stored import EntryKey, log_of_stored
+from engine.ledger.stored import EntryKey, correction_in, log_of_stored
 from engine.policy.model import Overdraft, Policy
 from engine.rating.correct import correct
 from engine.rating.reprice import word_of
@@ -158,8 +158,7 @@ class Applying:
         return self._before(line, ours) if ours is not None else self._compared(line, stored)
 
     def _is_ours(self, stored: StoredEntry) -> bool:
-        correction = stored.get("correction")
-        return isinstance(correction, Mapping) and correction.get("plan") == self.plan.digest
+        return correction_in(stored).get("plan") == self.plan.digest
 
     def _before(self, line: JobLine, ours: StoredEntry) -> Seen:
         return Seen(line, State.POSTED_BEFORE, moved=Decimal(ours["amount"]))
