@@ -35,7 +35,7 @@ def _rounds_each(old: Any) -> Any:
 def _weak_beside_refunds(old: Any) -> Any:
     def join(self: facts.Facts, new: facts.Facts) -> facts.Facts:
         both = old(self, new)
-        weak = tuple(sorted({*self.weak_charges, *new.weak_charges}, key=lambda each: each.at)[-1:])
+        weak = facts._latest({*self.weak_charges, *new.weak_charges})  # noqa: SLF001  as where nothing has a time of its own
         return both if both.charges else evolve(both, weak_charges=weak)
 
     return join
