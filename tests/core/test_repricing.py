@@ -203,6 +203,16 @@ def test_whatever_the_file_holds_it_is_the_plan_or_is_refused(tmp_path: Path):
     holds()
 
 
+@pytest.mark.parametrize("end", [b"", b"\n\n", b" \n", b"\r\n"])
+def test_the_last_line_has_one_form_too(file: Path, end: bytes):
+    """It says the digest of all before it, and so nothing vouches for it: it is compared as a whole."""
+    planned(forty_jobs(TOO_MUCH).store, RIGHT, file)
+    file.write_bytes(file.read_bytes().removesuffix(b"\n") + end)
+
+    with pytest.raises(PlanFileError):
+        PlanFile.open(file, "reprice")
+
+
 def test_a_line_that_somebody_has_written_with_its_digest_is_refused(file: Path):
     """It is named, and nothing is posted."""
     books = forty_jobs(TOO_MUCH)
