@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import archive_named
+from engine.cli.options import IN_S3, archive_named
 from engine.cli.output import complain
 from engine.cli.place import Place
 from engine.cli.status import MISUSED
-from engine.ledger.archive.bucket import Bucket, FolderBucket
+from engine.ledger.archive.bucket import Bucket
 
 ArchivePlace = Annotated[
     str,
@@ -26,9 +26,14 @@ ArchivePlace = Annotated[
 
 
 def open_archive(name: str, place: Place) -> Bucket:
-    """Return the archive. Exits where a folder is not there."""
-    del place
-    if not Path(name).is_dir():
+    """Return the archive. Exits where a folder is not there, and for the name of no bucket."""
+    from engine.reconcile.wiring import build_bucket  # noqa: PLC0415  heavy, and not needed for help
+
+    if not name.startswith(IN_S3) and not Path(name).is_dir():
         complain(f"{name}: there is no such folder; name a bucket like s3://BUCKET, or the folder of a copy")
         raise typer.Exit(MISUSED)
-    return FolderBucket(Path(name))
+    try:
+        return build_bucket(name, place.endpoint, place.profile, place.region)
+    except ValueError as error:
+        complain(str(error))
+        raise typer.Exit(MISUSED) from error

@@ -151,7 +151,7 @@ def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: 
     return store_on(client, tables, clock)
 
 
-def build_bucket(name: str, endpoint: str | None = None, profile: str | None = None) -> Bucket:
+def build_bucket(name: str, endpoint: str | None = None, profile: str | None = None, region: str | None = None) -> Bucket:
     """Return where objects of the archive are kept: ``s3://NAME`` is a bucket, anything else a folder, which is a copy of one.
 
     Raises ValueError for the name of no bucket.
@@ -165,7 +165,7 @@ def build_bucket(name: str, endpoint: str | None = None, profile: str | None = N
     plain = name.removeprefix(IN_S3).rstrip("/")
     if not plain or "/" in plain:
         raise ValueError(f"{name} is no bucket; an archive is a whole one: {IN_S3}NAME")
-    client = build_client(None, endpoint, service="s3", profile=profile, read_seconds=S3_READ_SECONDS_MAX)
+    client = build_client(region, endpoint, service="s3", profile=profile, read_seconds=S3_READ_SECONDS_MAX)
     return s3.S3Bucket(client, plain)
 
 
