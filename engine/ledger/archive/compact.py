@@ -62,17 +62,14 @@ class Compaction:
         lines, last = None, start
         for found in self._objects(start):
             if lines is not None and found.day > last.day:
-                lines.close()
                 yield last, lines
                 lines = None
             lines = lines or Lines(self.work / "lines.jsonl")
-            self._add(lines, found)
+            lines.add(self._rows(found))
             last = found.head
-        if lines is not None:
-            lines.close()
-            self.left = last.day
+        self.left = last.day if lines is not None else ""
 
-    def _add(self, lines: Lines, found: ArchiveObject) -> None:
+    def _rows(self, found: ArchiveObject) -> Iterator[Row]:
         for number, line in enumerate(found.lines, start=2):
             try:
                 row = self.row_of(line)
@@ -80,7 +77,7 @@ class Compaction:
                 self.problems.append(f"{found.key}, line {number}: {error}")
                 continue
             if row is not None:
-                lines.add(row)
+                yield row
 
     def _write(self, database: DuckDBPyConnection, last: Head, lines: Lines, former: list[Path]) -> Part:
         key = f"{PREFIX}day={last.day}/part-{last.number:012d}-{last.digest[:DIGITS]}.parquet"

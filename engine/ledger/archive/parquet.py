@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import define
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
@@ -79,22 +81,22 @@ THIS_PLACE = "reference || '/' || COALESCE(CAST(sequence AS VARCHAR), digest)"
 ODD_MAX = 10
 
 
+@define
 class Lines:
     """Rows on their way into a file, on disk: a day of a ledger is larger than memory."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file.open("w", encoding="ascii")
-        self.path = file
-        self.count = 0
+    path: Path
+    count: int = 0
 
-    def add(self, row: Row) -> None:
-        """Add a row."""
-        self.count += 1
-        self.file.write(json.dumps({"number": self.count, **row}, separators=(",", ":")) + "\n")
+    def __attrs_post_init__(self) -> None:
+        self.path.write_bytes(b"")
 
-    def close(self) -> None:
-        """End the file."""
-        self.file.close()
+    def add(self, rows: Iterable[Row]) -> None:
+        """Add rows."""
+        with self.path.open("a", encoding="ascii") as file:
+            for row in rows:
+                self.count += 1
+                file.write(json.dumps({"number": self.count, **row}, separators=(",", ":")) + "\n")
 
 
 def connected(work: Path) -> DuckDBPyConnection:
@@ -149,9 +151,8 @@ def _is_new(former: Iterable[Path]) -> str:
 
 def rests_on(database: DuckDBPyConnection, file: Path) -> str:
     """Return what a file was written with."""
-    query = "SELECT CAST(value AS VARCHAR) FROM parquet_kv_metadata(?) WHERE CAST(key AS VARCHAR) = 'rests_on'"
-    (found,) = database.execute(query, [str(file)]).fetchone() or ("",)
-    return str(found)
+    kept = dict(database.execute("SELECT key, value FROM parquet_kv_metadata(?)", [str(file)]).fetchall())
+    return bytes(kept.get(b"rests_on", b"")).decode()
 
 
 def odd_places(database: DuckDBPyConnection, file: Path) -> list[str]:

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any
 
-from engine.domain.digits import in_digits
+from engine.domain.digits import as_text, in_digits
 from engine.domain.fact_kinds import read_facts
 from engine.domain.instants import read_instant
 from engine.domain.models import model_named
