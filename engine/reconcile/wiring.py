@@ -24,6 +24,9 @@ from engine.runtime.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from engine.domain.envelope import Document
+    from engine.ledger.archive.bucket import Bucket
+    from engine.ledger.archive.chain import HeadStore
+    from engine.ledger.archive.writer import Writer
     from engine.reconcile.give_up import FailedEvents
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # noqa: PTH120  as in policy_path
@@ -32,6 +35,12 @@ HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 CONNECT_SECONDS_MAX = 1
 READ_SECONDS_MAX = 2
 """DynamoDB answers within milliseconds; whoever waits longer waits for an answer that was lost."""
+
+S3_READ_SECONDS_MAX = 10
+"""An object has some megabytes."""
+
+IN_S3 = "s3://"
+"""What the name of a bucket begins with, where a folder could be meant."""
 
 GRACE_VARIABLE = "LOST_EVENTS_GRACE_MINUTES"
 
@@ -88,6 +97,8 @@ def build_client(
     connections: int = 10,
     service: str = "dynamodb",
     profile: str | None = None,
+    *,
+    read_seconds: int = READ_SECONDS_MAX,
 ) -> Any:
     """Return botocore's client of a service: credentials, region, profile and endpoint as every AWS tool finds them.
 
@@ -104,7 +115,7 @@ def build_client(
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_SECONDS_MAX,
-        read_timeout=READ_SECONDS_MAX,
+        read_timeout=read_seconds,
         max_pool_connections=connections,
         tcp_keepalive=True,
     )
@@ -142,6 +153,46 @@ def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: 
     return store_on(client, tables, clock)
 
 
+def archive_named(environment: Mapping[str, str]) -> str | None:
+    """Return the archive that ARCHIVE_BUCKET names, as ``build_bucket`` takes it: a bucket, or a folder by its path."""
+    name = environment.get("ARCHIVE_BUCKET") or None
+    return f"{IN_S3}{name}" if name is not None and "/" not in name else name
+
+
+def build_heads(client: Any, tables: Tables) -> HeadStore:
+    """Return where the head of the archive's chain stands, on a client of DynamoDB's that is open already."""
+    from engine.ledger.dynamodb.heads import DynamoHeads  # noqa: PLC0415  what serves events moves no head
+
+    return DynamoHeads(client, tables.seals)
+
+
+def build_writer(name: str, tables: Tables, telemetry: Telemetry, clock: Clock) -> Writer:
+    """Return what appends batches of the Ledger's stream to the archive of this name (``build_bucket``)."""
+    from engine.ledger.archive.writer import Writer  # noqa: PLC0415  what serves events archives nothing
+    from engine.ledger.dynamodb.stream import record_of_stream  # noqa: PLC0415  the same
+
+    heads = build_heads(build_client(), tables)  # botocore's, which S3 needs as well
+    return Writer(build_bucket(name), heads, lambda record: record_of_stream(record).text(), telemetry, clock)
+
+
+def build_bucket(name: str, endpoint: str | None = None, profile: str | None = None, region: str | None = None) -> Bucket:
+    """Return where objects of the archive are kept: ``s3://NAME`` is a bucket, anything else a folder, which is a copy of one.
+
+    Raises ValueError for the name of no bucket.
+    """
+    from engine.ledger.archive import bucket, s3  # noqa: PLC0415  what serves events keeps no objects
+
+    if not name.startswith(IN_S3):
+        from pathlib import Path  # noqa: PLC0415  the same
+
+        return bucket.FolderBucket(Path(name))
+    plain = name.removeprefix(IN_S3).rstrip("/")
+    if not plain or "/" in plain:
+        raise ValueError(f"{name} is no bucket; an archive is a whole one: {IN_S3}NAME")
+    client = build_client(region, endpoint, service="s3", profile=profile, read_seconds=S3_READ_SECONDS_MAX)
+    return s3.S3Bucket(client, plain)
+
+
 def store_on(client: Any, tables: Tables, clock: Clock) -> Store:
     """Return the store on a client of DynamoDB's that is open already."""
     return DynamoStore(client, tables, clock)
@@ -164,6 +215,13 @@ def row_of_item(item: Mapping[str, Any]) -> Document:
 
     row: Document = as_told(decode_item(item))
     return row
+
+
+def row_of_line(line: str) -> Mapping[str, Any] | None:
+    """Return the columns of a line of the archive, None where it has none. Raises ValueError for what is no record."""
+    from engine.ledger.dynamodb import columns  # noqa: PLC0415  only the command line asks for columns
+
+    return columns.row_of_line(line)
 
 
 def build_wire_client(wire: Wire, clock: Clock) -> WireClient:
