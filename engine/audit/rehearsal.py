@@ -12,7 +12,7 @@ from attrs import Factory, define, evolve
 from engine.domain.entry import Entry
 from engine.domain.errors import LedgerRefused
 from engine.domain.money import EXACT
-from engine.ledger.audits import ArchivedRecord, AuditedEntry, AuditStore, Credit
+from engine.ledger.audits import AuditedEntry, AuditStore, Credit
 from engine.ledger.balances import BalancePage
 from engine.ledger.seals import Seal, SealedEntry
 from engine.ledger.stored import EntryKey
@@ -67,10 +67,6 @@ class Rehearsal:
         """Return what the rows of some users say was posted."""
         wanted = set(users)
         return {**self.store.credits_of(wanted, deadline), **{user: row for user, row in self.rows.items() if user in wanted}}
-
-    def record(self, line: str) -> ArchivedRecord:
-        """Return what a line of the archive tells."""
-        return self.store.record(line)
 
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted."""

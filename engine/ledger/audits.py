@@ -161,9 +161,6 @@ class AuditStore(Protocol):
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""
 
-    def record(self, line: str) -> ArchivedRecord:
-        """Return what a line of the archive tells. Raises ValueError for what is no record."""
-
     # --- repairs ---
 
     def append(self, entry: Entry, deadline: Deadline) -> bool:

@@ -137,7 +137,7 @@ DAMAGE: dict[str, tuple[Do, list[str]]] = {
     "an entry that calls itself a correction": (
         lambda world: world.put({**world.item("job#j-1", 2), "sequence": n("3"), "source": s("repair"), "amount": n("0.7")}),
         [
-            "drift: job#j-1 3: the archived entries add up to 0.0, Credits says -0.8; job#j-1, entry 3 alone makes it up",
+            "drift: job#j-1 3: the archived entries add up to -0.1, Credits says -0.8; job#j-1, entry 3 alone makes it up",
             "unknown-correction: job#j-1 3: it calls itself a correction, and no plan that was applied has it",
             "senseless: job#j-1 3: with it the entries add up to 0.7; 0 follows from its cost",
         ],

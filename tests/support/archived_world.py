@@ -10,6 +10,7 @@ from attrs import Factory, define
 from engine.audit.archived.audit import Archive, ArchiveAudit, audit_archive
 from engine.ledger.audits import AuditedEntry, AuditStore
 from engine.ledger.dynamodb.store import DynamoStore
+from engine.ledger.dynamodb.stream import Record
 from engine.ledger.store import Tables
 from tests.simulation.database import Client, Database
 from tests.support.archived import Archived
@@ -60,7 +61,7 @@ class ArchivedWorld:
         seconds: float = 10**6,
     ) -> ArchiveAudit:
         """Audit from the last checkpoint on."""
-        archive = Archive(self.archived.bucket, self.archived.heads.now)
+        archive = Archive(self.archived.bucket, Record.read, self.archived.heads.now)
         return audit_archive(archive, self.store, self.world.deadline(seconds), believed, writes=writes, whole=whole)
 
     def found(self, **options: Any) -> list[str]:

@@ -18,7 +18,7 @@ from engine.audit.archived.back import read_object
 from engine.audit.archived.books import ArchivedBooks
 from engine.audit.archived.checkpoints import BEGINNING, Checkpoint, Open
 from engine.audit.archived.logs import Believed, Logs
-from engine.audit.archived.older import ANYWHERE, NOWHERE, Search, Where, around, records_of, repeated
+from engine.audit.archived.older import ANYWHERE, NOWHERE, Read, Search, Where, around, records_of, repeated
 from engine.audit.archived.part import Part, Spot
 from engine.audit.archived.sums import Sums, SumsError
 from engine.audit.balances import BalanceKeeper, HeldBalances
@@ -50,9 +50,10 @@ RESERVE = 0.3
 
 @frozen
 class Archive:
-    """A bucket, and the head of its chain as the tables have it (None: the chain is followed to its end)."""
+    """A bucket, how a line in it is read, and the head of its chain as the tables have it (None: where it ends)."""
 
     bucket: Bucket
+    reads: Read
     head: Head | None = None
 
 
@@ -197,14 +198,14 @@ class Auditor:
         self.objects += 1
         for number, line in enumerate(of.lines, start=1):
             try:
-                yield self.store.record(line)
+                yield self.archive.reads(line)
             except ValueError as error:
                 self._break(f"{of.key}, line {number}: {error}")
 
     def _examine(self, part: Part, before: Head, until: Head) -> None:
         """Look at what a part tells; the sums and the head go on."""
         self._look_again(part)
-        search = Search(self.archive.bucket, self.store, before, self.deadline)
+        search = Search(self.archive.bucket, self.archive.reads, before, self.deadline)
         self._find_older(part, search)
         logs = Logs(self.store, self.deadline, part.spots, self.believed)
         references = logs.references()
@@ -226,7 +227,9 @@ class Auditor:
         again, self._again = self._again, {}
         for key, places in again.items():
             of = read_object(self.archive.bucket, key, self.deadline) if key else None
-            found = {record.key: record for record in reversed(list(records_of(self.store, of)))} if of is not None else {}
+            found = (
+                {record.key: record for record in reversed(list(records_of(self.archive.reads, of)))} if of is not None else {}
+            )
             for each in places:
                 spot = part.spots.setdefault(each.key, Spot(each.key))
                 spot.is_open = spot.is_older = True
@@ -270,7 +273,9 @@ class Auditor:
 
     def _books(self, keeper: BalanceKeeper | None) -> tuple[bool, tuple[str, ...], HeldBalances | None]:
         """Compare the users' sums with their rows. Says first whether that came to its end."""
-        books = ArchivedBooks(self.archive.bucket, self.store, self.sums, self.head, self.at, self.deadline)
+        books = ArchivedBooks(
+            self.archive.bucket, self.store, self.archive.reads, self.sums, self.head, self.at, self.deadline
+        )
         drifts: list[Difference] = []
         is_kept = keeper is not None and keeper.is_needed
         try:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from attrs import Factory, define, field, frozen
 
 from engine.audit.archived.back import objects_back
-from engine.audit.archived.older import AGAIN_WITHIN, records_of
+from engine.audit.archived.older import AGAIN_WITHIN, Read, records_of
 from engine.audit.archived.part import DATED_WITHIN
 from engine.audit.archived.sums import Sums, UserSum
 from engine.audit.books import BUSY, LOOKS_MAX, SECONDS_BETWEEN_LOOKS, check_time, total
@@ -58,6 +58,7 @@ class ArchivedBooks:
 
     bucket: Bucket
     store: AuditStore
+    reads: Read
     sums: Sums
     head: Head
     at: str
@@ -147,7 +148,7 @@ class ArchivedBooks:
             until = posting_text(at - AGAIN_WITHIN) if at is not None else ""
             self._recent = set()
             for each in objects_back(self.bucket, self.head, self.deadline, lambda day: day >= until[:10] or None):
-                records = list(records_of(self.store, each))
+                records = list(records_of(self.reads, each))
                 self._recent |= {record.key for record in records}
                 if max((record.at for record in records), default="") < until:
                     break
@@ -173,7 +174,7 @@ class ArchivedBooks:
         for read, each in enumerate(objects_back(self.bucket, self.head, self.deadline, lambda _: True)):
             if each.number <= found.agreed or read >= EVIDENCE_OBJECTS_MAX:
                 break
-            for record in records_of(self.store, each):
+            for record in records_of(self.reads, each):
                 if record.entry is not None and record.entry.line.user == found.user:
                     came[record.key] = record
         return list(came.values())

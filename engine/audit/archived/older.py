@@ -6,7 +6,7 @@ all days are read, the latest first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 
 from attrs import Factory, define, field, frozen
@@ -16,9 +16,12 @@ from engine.audit.archived.part import Spot
 from engine.domain.instants import posting_text, read_instant
 from engine.ledger.archive.bucket import Bucket
 from engine.ledger.archive.chain import ArchiveObject, Head
-from engine.ledger.audits import ArchivedRecord, AuditStore
+from engine.ledger.audits import ArchivedRecord
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
+
+type Read = Callable[[str], ArchivedRecord]
+"""Reads a line of the archive. Raises ValueError for what is no record."""
 
 FIRST_DAY, LAST_DAY = "0000-00-00", "9999-99-99"
 DAY = timedelta(days=1)
@@ -67,10 +70,10 @@ def repeated(at: str) -> Where:
 
 @define
 class Search:
-    """Looks for the originals of places before a head. ``record`` reads a line."""
+    """Looks for the originals of places before a head. ``reads`` reads a line."""
 
     bucket: Bucket
-    store: AuditStore
+    reads: Read
     head: Head
     deadline: Deadline
     read: int = 0
@@ -96,7 +99,7 @@ class Search:
 
     def _look_at(self, of: ArchiveObject) -> None:
         newest = ""
-        for record in reversed(list(records_of(self.store, of))):
+        for record in reversed(list(records_of(self.reads, of))):
             newest = max(newest, record.at)
             if record.key in self._left:
                 self._take(record, of)
@@ -111,10 +114,10 @@ class Search:
             del self._left[record.key]
 
 
-def records_of(store: AuditStore, of: ArchiveObject) -> Iterator[ArchivedRecord]:
+def records_of(read: Read, of: ArchiveObject) -> Iterator[ArchivedRecord]:
     """Yield the records of an object; what is none is told by who follows the chain."""
     for line in of.lines:
         try:
-            yield store.record(line)
+            yield read(line)
         except ValueError:
             continue

@@ -15,7 +15,7 @@ from engine.domain.envelope import Source
 from engine.domain.facts import Facts
 from engine.domain.instants import read_instant
 from engine.domain.money import ZERO
-from engine.ledger.audits import ArchivedRecord, AuditedEntry, Credit, Line
+from engine.ledger.audits import AuditedEntry, Credit, Line
 from engine.ledger.balances import BalancePage
 from engine.ledger.dynamodb.attributes import Item, decode, decode_item, encode, encode_item
 from engine.ledger.dynamodb.balances import page_item, page_of, pages_request
@@ -199,12 +199,6 @@ class DynamoAuditStore:
         request = {"TableName": self.tables.credits, "ProjectionExpression": names, "ConsistentRead": True}
         for item in items(self.client.scan, request, deadline):
             yield credit_of(item["userId"]["S"], item)
-
-    def record(self, line: str) -> ArchivedRecord:
-        """Return what a line of the archive tells. Raises ValueError for what is no record."""
-        from engine.ledger.dynamodb.stream import Record  # noqa: PLC0415  it imports this module
-
-        return Record.read(line)
 
     # --- repairs ---
 
