@@ -22,7 +22,8 @@ class Line:
     """An entry as an audit reads it: what is missing or of the wrong kind is None (a text that must be there: empty)."""
 
     reference: str
-    sequence: int
+    sequence: int | Decimal
+    """A whole number, unless somebody has put the entry there by hand."""
     user: str | None
     type: str
     amount: Decimal | None
@@ -54,6 +55,10 @@ class AuditedEntry(Protocol):
     @property
     def anomalies(self) -> Sequence[Mapping[str, Any]]:
         """Why it is flagged."""
+
+    @property
+    def problem(self) -> str:
+        """What makes it no entry of this system, or hides it from its user's statement; empty where all is well."""
 
     @property
     def is_explained(self) -> bool:

@@ -281,7 +281,7 @@ def all_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_week_of_trouble_is_found_and_no_credit_moves_for_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """95 in 100 of each kind but one; the page has these very tables; without anomalies every job costs the same."""
+    """95 in 100 of each kind but one; the page has these very tables; without anomalies each job costs the same."""
     measured = Measured.of(HELD_OUT)
     with capsys.disabled():
         print("", f"{len(measured.troubles.events):,} events", *measured.lines(), sep="\n")  # noqa: T201  for people

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from engine.domain.entry import Entry
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
+from engine.domain.instants import read_instant
 from engine.domain.money import ZERO
 from engine.ledger.audits import AuditedEntry, Credit, Line
 from engine.ledger.balances import BalancePage
@@ -32,8 +33,9 @@ from engine.ledger.dynamodb.seals import (
     text_of,
 )
 from engine.ledger.seals import NO_SEAL, Seal, SealedEntry
+from engine.ledger.shapes import read_entry
 from engine.ledger.store import Tables
-from engine.ledger.stored import EntryKey, entry_of
+from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Clock, Deadline
 
 
@@ -49,7 +51,7 @@ class AuditedItem:
         item = self.item
         return Line(
             reference=text_of(item, "reference"),
-            sequence=int(item["sequence"]["N"]),
+            sequence=decode(item["sequence"]),
             user=text_of(item, "userId") or None,
             type=text_of(item, "type"),
             amount=number_of(item, "amount"),
@@ -79,12 +81,18 @@ class AuditedItem:
         return text_of(self.item.get("correction", {}).get("M", {}), "id")
 
     @property
+    def problem(self) -> str:
+        """What makes it no entry of this system, or hides it from its user's statement; empty where all is well."""
+        if read_instant(self.posted_at) is None:
+            return "its postedAt is no instant: statements and what adds up a user's entries may miss it"
+        found = read_entry(decode_item(self.item))
+        return found if isinstance(found, str) else ""
+
+    @property
     def facts(self) -> Facts | None:
         """What it knows of its job; None where it is no entry of this system."""
-        try:
-            return entry_of(decode_item(self.item)).facts
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
-            return None
+        found = read_entry(decode_item(self.item))
+        return None if isinstance(found, str) else found.facts
 
     @property
     def digest(self) -> str:
@@ -154,7 +162,7 @@ class DynamoAuditStore:
         for some in batched(keys, KEYS_TOGETHER_MAX):
             wanted = {"Keys": [encode_item({"reference": key[0], "sequence": key[1]}) for key in some], "ConsistentRead": True}
             for item in items_at(self.client, self.tables.ledger, wanted, deadline):
-                found[item["reference"]["S"], int(item["sequence"]["N"])] = AuditedItem(item)
+                found[item["reference"]["S"], decode(item["sequence"])] = AuditedItem(item)
         return found
 
     def credit(self, user: str, deadline: Deadline) -> Credit:
