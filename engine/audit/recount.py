@@ -17,6 +17,7 @@ from engine.domain.facts import Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import due, log_of
 from engine.domain.money import ZERO
+from engine.ledger.shapes import NO_ENTRY
 from engine.policy.charges import amount_of, unbounded
 from engine.rating.arithmetic import component_name, price_steps
 from engine.rating.cost import cost_of, cost_steps, desired_cost
@@ -64,7 +65,15 @@ class Recount:
 
 def recount(entries: Sequence[Entry]) -> list[Recount]:
     """Return each entry of one reference counted again, in order of their sequence."""
-    return [_recount(entry, entries[:index]) for index, entry in enumerate(entries)]
+    return [_recounted(entry, entries[:index]) for index, entry in enumerate(entries)]
+
+
+def _recounted(entry: Entry, before: Sequence[Entry]) -> Recount:
+    """Return an entry counted again. Of what somebody has put together by hand not even that may be possible."""
+    try:
+        return _recount(entry, before)
+    except NO_ENTRY as error:
+        return Recount(entry, ZERO, (), (f"it cannot be counted again ({type(error).__name__}: {error})",))
 
 
 def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
@@ -151,7 +160,8 @@ def _number_problem(name: str, found: Decimal, expected: Decimal) -> Iterator[st
 
 def _type_problem(entry: Entry, known: Facts) -> Iterator[str]:
     if entry.amount and not _moves_nothing(entry):
-        expected = moving_type(entry.reference, entry.amount, entry.facts, known)
+        is_word = entry.correction is not None
+        expected = moving_type(entry.reference, entry.amount, entry.facts, known, is_word=is_word)
         if entry.type is not expected:
             yield f"its type is {entry.type.value}; {expected.value} follows"
 

@@ -54,7 +54,7 @@ class PlanFile:
         said = _object(last).get(DIGEST)
         if said is None or count < len((header, last)) or _object(header).get("plan") != kind:
             raise PlanFileError(f"{path}: is no plan of `reconciler {kind}`, or its end is missing; plan again")
-        if said != digest.hexdigest():
+        if last != _end(digest.hexdigest()):
             raise PlanFileError(f"{path}: was changed since it was written: a plan is posted as it was looked at; plan again")
         if (head := _object(header)).get("version") != VERSION or not head.keys() >= HEAD:
             raise PlanFileError(f"{path}: was written by another version of this program; plan again")
@@ -75,9 +75,14 @@ def write(path: Path, header: Line, lines: Iterable[str]) -> str:
         for line in _all(header, lines):
             digest.update(line)
             file.write(line)
-        file.write(_bytes(text_of({DIGEST: digest.hexdigest()})))
+        file.write(_end(digest.hexdigest()))
     beside.replace(path)
     return digest.hexdigest()
+
+
+def _end(digest: str) -> bytes:
+    """Return the last line. It has one form, to the byte, like all lines before it."""
+    return _bytes(text_of({DIGEST: digest}))
 
 
 def text_of(line: Line) -> str:

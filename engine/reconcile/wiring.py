@@ -175,7 +175,7 @@ def build_writer(name: str, tables: Tables, telemetry: Telemetry, clock: Clock) 
     return Writer(build_bucket(name), heads, lambda record: record_of_stream(record).text(), telemetry, clock)
 
 
-def build_bucket(name: str, endpoint: str | None = None, profile: str | None = None) -> Bucket:
+def build_bucket(name: str, endpoint: str | None = None, profile: str | None = None, region: str | None = None) -> Bucket:
     """Return where objects of the archive are kept: ``s3://NAME`` is a bucket, anything else a folder, which is a copy of one.
 
     Raises ValueError for the name of no bucket.
@@ -189,7 +189,7 @@ def build_bucket(name: str, endpoint: str | None = None, profile: str | None = N
     plain = name.removeprefix(IN_S3).rstrip("/")
     if not plain or "/" in plain:
         raise ValueError(f"{name} is no bucket; an archive is a whole one: {IN_S3}NAME")
-    client = build_client(None, endpoint, service="s3", profile=profile, read_seconds=S3_READ_SECONDS_MAX)
+    client = build_client(region, endpoint, service="s3", profile=profile, read_seconds=S3_READ_SECONDS_MAX)
     return s3.S3Bucket(client, plain)
 
 
@@ -215,6 +215,13 @@ def row_of_item(item: Mapping[str, Any]) -> Document:
 
     row: Document = as_told(decode_item(item))
     return row
+
+
+def row_of_line(line: str) -> Mapping[str, Any] | None:
+    """Return the columns of a line of the archive, None where it has none. Raises ValueError for what is no record."""
+    from engine.ledger.dynamodb import columns  # noqa: PLC0415  only the command line asks for columns
+
+    return columns.row_of_line(line)
 
 
 def build_wire_client(wire: Wire, clock: Clock) -> WireClient:
