@@ -169,7 +169,9 @@ class ArchivedBooks:
         return Difference(Kind.DRIFT, problem, key, frozenset({look.user}), making_up[0].entry)
 
     def _entries_since(self, found: UserSum) -> list[ArchivedRecord]:
-        """Return what came for a user since the books agreed, as far as that can be read."""
+        """Return what came for a user since the books agreed, as far as that can be read; nothing where they never did."""
+        if not found.agreed and found.entries > 1:
+            return []
         came: dict[EntryKey, ArchivedRecord] = {}
         for read, each in enumerate(objects_back(self.bucket, self.head, self.deadline, lambda _: True)):
             if each.number <= found.agreed or read >= EVIDENCE_OBJECTS_MAX:
