@@ -207,7 +207,7 @@ class Auditor:
             if spot.is_new and spot.original is not None:
                 self.entries += 1
                 if self.tally is not None:
-                    self.tally.add(spot.original)
+                    self.tally.add(spot.original, spot.digest)
                 if (user := spot.original.line.user) is not None:
                     self.sums.add(user, spot.original.line.moved, spot.number, self.deadline)
         self._note_silent(part)

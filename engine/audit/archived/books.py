@@ -97,7 +97,7 @@ class ArchivedBooks:
             check_time(self.deadline)
             for found in page:
                 left.discard(found.user)
-                if self.rows.get(found.user, Credit(found.user)).posted == found.total:
+                if self.rows.get(found.user, Credit(found.user)).posted == found.amount:
                     self.sums.agree(found, self.head.number, self.deadline)
                 else:
                     yield found
@@ -109,7 +109,7 @@ class ArchivedBooks:
             some = {found.user: found for found in page if found.is_open or found.user in also}
             rows = self.store.credits_of(some, self.deadline)
             for user, found in some.items():
-                if rows[user].posted == found.total:
+                if rows[user].posted == found.amount:
                     self.sums.agree(found, self.head.number, self.deadline)
                 else:
                     yield found
@@ -125,7 +125,7 @@ class ArchivedBooks:
                 self.store.clock.wait(SECONDS_BETWEEN_LOOKS)
             row = self.store.credit(found.user, self.deadline)
             coming = self._on_their_way(found.user)
-            expected = EXACT.add(found.total, total(entry.line.moved for entry in coming))
+            expected = EXACT.add(found.amount, total(entry.line.moved for entry in coming))
             if expected == row.posted:
                 return None
             if (row, len(coming)) == before and row == self.store.credit(found.user, self.deadline):

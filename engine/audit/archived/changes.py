@@ -29,7 +29,7 @@ def _change(spot: Spot, now: AuditedEntry | None) -> tuple[Kind, str] | None:
     if now is None:
         line = spot.original.line
         return Kind.REMOVED, f"is gone: {line.moved:f} of {line.user}, posted {spot.original.posted_at}"
-    if now.digest != spot.original.digest:
+    if now.digest != spot.digest:
         return Kind.CHANGED, change_text(spot.original, now)
     told, stands = spot.words[:1], now.stored.get("explanation")
     return (Kind.CHANGED, "its explanation is not the one that was given") if told and stands != told[0] else None

@@ -38,10 +38,10 @@ class Tally:
         """Say whether an entry belongs to it."""
         return entry.posted_at <= self.until
 
-    def add(self, entry: AuditedEntry) -> None:
-        """Count an entry."""
+    def add(self, entry: AuditedEntry, digest: str) -> None:
+        """Count an entry, by its digest."""
         if self.counts(entry):
-            self._add(piece_of(entry.line.reference), 1, _hash(entry.line.key, entry.digest))
+            self._add(piece_of(entry.line.reference), 1, _hash(entry.line.key, digest))
 
     def _add(self, piece: int, count: int, value: int) -> None:
         before, total = self.pieces.get(piece, (0, 0))

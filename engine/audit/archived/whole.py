@@ -57,7 +57,7 @@ class Whole:
         """Read the ledger once."""
         found = Tally(self.archived.until)
         for entry in self._entries():
-            found.add(entry)
+            found.add(entry, entry.digest)
         return found
 
     def _entries(self) -> Iterator[AuditedEntry]:
