@@ -83,6 +83,11 @@ class Place:
         pages = self.client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
         return sorted((item for page in pages for item in page["Items"]), key=lambda item: json.dumps(item, sort_keys=True))
 
+    def odd_items(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return the entries by their keys, bytes too."""
+        items = self.client.scan(TableName=self.world.tables.ledger)["Items"]
+        return {(item["reference"]["S"], item["sequence"]["N"]): item for item in items}
+
     def tables(self) -> tuple[Items, Items, Items]:
         """Return Ledger, Credits and Jobs to the item."""
         tables = self.world.tables
@@ -107,7 +112,7 @@ class Place:
         """Change an entry."""
         self.update(self.world.tables.ledger, {"reference": reference, "sequence": sequence}, update, **values)
 
-    def remove(self, reference: str, sequence: int) -> None:
+    def remove(self, reference: str, sequence: int | Decimal) -> None:
         """Remove an entry."""
         key = encode_item({"reference": reference, "sequence": sequence})
         self.client.delete_item(TableName=self.world.tables.ledger, Key=key)
@@ -426,6 +431,29 @@ def test_without_a_head_the_chain_goes_on_where_it_ends(place: Place) -> None:
     place.restore("--yes")
 
     assert heads.head(place.archived.deadline) == last
+
+
+def test_what_somebody_has_put_there_by_hand_is_restored_as_it_was(place: Place) -> None:
+    """Archived as it came: bytes, sets, a sequence that is no number of an entry. It is an audit's to say what it is."""
+    table = place.world.tables.ledger
+    entry = next(item for item in place.items(table) if item["reference"]["S"] == "job#j-1")
+    odd = {
+        **entry,
+        "sequence": {"N": "1.5"},
+        "facts": {"M": {"x": {"L": [{"B": b"\x00\xff"}, {"BS": [b"a"]}]}, "y": {"NULL": True}}},
+        "cost": {"N": "9E+100"},
+        "explanation": {"SS": ["a", "b"]},
+    }
+    place.client.put_item(TableName=table, Item=odd)
+    place.archived.hand_over()
+    before = place.odd_items()
+    place.remove("job#j-1", Decimal("1.5"))
+
+    status, done = place.restore("--yes")
+
+    assert (0, 1) == (status, done["written"]["entries"])
+    assert before == place.odd_items()
+    assert 0 == place.restore()[0]
 
 
 def test_a_line_that_is_no_record_is_a_problem_of_the_archive(place: Place) -> None:

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from engine.cli.app import app
 from engine.ledger.dynamodb.heads import DynamoHeads
+from engine.ledger.seals import canonical
 from engine.runtime.clock import Clock
 from tests.conftest import started
 from tests.support.rehearsal import PARAMETERS, STACK, Rehearsal, blocks, half_a_day
@@ -54,11 +54,11 @@ def lose(rehearsal: Rehearsal) -> None:
         dynamodb.update_item(TableName=stack.jobs_table, Key={"jobId": row["jobId"]}, UpdateExpression=update)
 
 
-def all_items(rehearsal: Rehearsal) -> tuple[list[dict[str, Any]], ...]:
-    """Return Ledger, Credits and Jobs to the item."""
+def all_items(rehearsal: Rehearsal) -> tuple[list[str], ...]:
+    """Return Ledger, Credits and Jobs to the item, as texts."""
     stack = rehearsal.stack
     tables = (stack.ledger_table, stack.credits_table, stack.jobs_table)
-    return tuple(sorted(stack.dynamodb.scan(TableName=table)["Items"], key=str) for table in tables)
+    return tuple(sorted(map(canonical, stack.dynamodb.scan(TableName=table)["Items"])) for table in tables)
 
 
 @pytest.mark.e2e
