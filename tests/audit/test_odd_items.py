@@ -111,7 +111,7 @@ def _look(look: OnDemand) -> object:
 
 MAY_BE = (
     *("anomalies", "flagged", "samples", "signs", "jobId", "eventId", "explanation", "resolution", "correction", "price"),
-    *("quantity", "occurredAtFrom", "facts", "rule", "policy", "source", "money", "postedAt", "occurredAt"),
+    *("userId", "quantity", "occurredAtFrom", "facts", "rule", "policy", "source", "money", "postedAt", "occurredAt"),
 )
 """Of these another value, or none, may be one of another honest entry: only a recount or the archive can tell."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from itertools import batched
 from typing import Any
 
@@ -85,13 +86,13 @@ class AuditedItem:
         """What makes it no entry of this system, or hides it from its user's statement; empty where all is well."""
         if read_instant(self.posted_at) is None:
             return "its postedAt is no instant: statements and what adds up a user's entries may miss it"
-        found = read_entry(decode_item(self.item))
+        found = self.entry
         return found if isinstance(found, str) else ""
 
     @property
     def facts(self) -> Facts | None:
         """What it knows of its job; None where it is no entry of this system."""
-        found = read_entry(decode_item(self.item))
+        found = self.entry
         return None if isinstance(found, str) else found.facts
 
     @property
@@ -103,6 +104,19 @@ class AuditedItem:
     def facts_digest(self) -> str:
         """The digest of what it knows of its job."""
         return facts_digest_of(self.item)
+
+    @property
+    def stored(self) -> Mapping[str, Any]:
+        """All attributes as JSON-like values. Raises ValueError where they have no such form."""
+        try:
+            return decode_item(self.item)
+        except (ArithmeticError, AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"has an attribute of no known form: {error}") from error
+
+    @cached_property
+    def entry(self) -> Entry | str:
+        """It as an entry, or why it is none."""
+        return read_entry(decode_item(self.item))
 
 
 def number_of(item: Item, name: str) -> Decimal | None:
@@ -146,13 +160,13 @@ class DynamoAuditStore:
         }
         return list(map(AuditedItem, items(self.client.query, request, deadline)))
 
-    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield the entries of a user, by the index: it trails the table by a moment."""
+    def entries_of_user(self, user: str, deadline: Deadline, since: str = "") -> Iterator[AuditedEntry]:
+        """Yield the entries of a user, by the index: it trails the table by a moment. ``since``: posted then or later."""
         request = {
             "TableName": self.tables.ledger,
             "IndexName": "UserIdIndex",
-            "KeyConditionExpression": "userId = :user",
-            "ExpressionAttributeValues": {":user": encode(user)},
+            "KeyConditionExpression": "userId = :user" + (" AND postedAt >= :since" if since else ""),
+            "ExpressionAttributeValues": {":user": encode(user), **({":since": encode(since)} if since else {})},
         }
         yield from map(AuditedItem, items(self.client.query, request, deadline))
 
@@ -169,6 +183,16 @@ class DynamoAuditStore:
         """Return what a user's row says was posted."""
         request = {"TableName": self.tables.credits, "Key": encode_item({"userId": user}), "ConsistentRead": True}
         return credit_of(user, call(self.client.get_item, request, deadline).get("Item"))
+
+    def credits_of(self, users: Iterable[str], deadline: Deadline) -> dict[str, Credit]:
+        """Return what the rows of some users say was posted; of who has none, that nothing was."""
+        found: dict[str, Credit] = {}
+        for some in batched(users, KEYS_TOGETHER_MAX):
+            wanted = {"Keys": [encode_item({"userId": user}) for user in some], "ConsistentRead": True}
+            rows = items_at(self.client, self.tables.credits, wanted, deadline)
+            found |= {user: Credit(user) for user in some}
+            found |= {row["userId"]["S"]: credit_of(row["userId"]["S"], row) for row in rows}
+        return found
 
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""
