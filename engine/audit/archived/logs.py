@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from attrs import define, evolve
 
 from engine.audit.archived.part import Spot
+from engine.audit.claims import Claims
 from engine.audit.differences import Difference, Kind
 from engine.audit.logs import faults
 from engine.audit.recount import recount
@@ -67,6 +68,18 @@ class Logs:
                 logs[key[0]][key] = spot.original
         for reference in references:
             yield from self._of_log([entry for _, entry in sorted(logs[reference].items())], now)
+        yield from self._of_claims(now)
+
+    def _of_claims(self, now: Mapping[EntryKey, AuditedEntry]) -> Iterator[Difference]:
+        """Yield which ids of adjustments are claimed without a word, or told without a claim."""
+        claims = Claims()
+        for spot in self.spots.values():
+            if (spot.is_new or spot.is_open) and spot.original is not None:
+                claims.take(spot.original)
+        for fault in claims.faults(self.store, self.deadline):
+            there = self.spots.get((fault.reference, fault.sequence))
+            if there is not None and there.original is not None:
+                yield self._difference(Kind.SENSELESS, fault.problem, there.original, now)
 
     def _of_log(self, log: Sequence[AuditedEntry], now: Mapping[EntryKey, AuditedEntry]) -> Iterator[Difference]:
         real = [entry.line.is_correction and self._is_believed(entry) for entry in log]
