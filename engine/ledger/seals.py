@@ -10,6 +10,7 @@ Source: S. Haber, W. S. Stornetta, "How to Time-Stamp a Digital Document", Journ
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
@@ -71,8 +72,12 @@ PART_BYTES_MAX = 300_000
 
 
 def canonical(value: Mapping[str, Any] | list[Any]) -> str:
-    """Return JSON-like values as the one text that they are hashed by."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    """Return JSON-like values as the one text that they are hashed by; bytes in them as DynamoDB sends them."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_as_sent)
+
+
+def _as_sent(value: bytes) -> str:
+    return b64encode(value).decode()
 
 
 def digest(text: str) -> str:
