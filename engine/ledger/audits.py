@@ -75,6 +75,14 @@ class AuditedEntry(Protocol):
     def facts_digest(self) -> str:
         """The digest of what it knows of its job."""
 
+    @property
+    def stored(self) -> Mapping[str, Any]:
+        """All attributes as JSON-like values by their names. Raises ValueError where they have no such form."""
+
+    @property
+    def text(self) -> str:
+        """All attributes but an explanation, as the one text that its digest is of: ``AuditStore.entry`` reads it again."""
+
 
 @frozen
 class Credit:

@@ -31,7 +31,7 @@ from engine.ledger.dynamodb.seals import (
     part_of,
     text_of,
 )
-from engine.ledger.seals import NO_SEAL, Seal, SealedEntry
+from engine.ledger.seals import NO_SEAL, Seal, SealedEntry, canonical
 from engine.ledger.store import Tables
 from engine.ledger.stored import EntryKey, entry_of
 from engine.runtime.clock import Clock, Deadline
@@ -95,6 +95,19 @@ class AuditedItem:
     def facts_digest(self) -> str:
         """The digest of what it knows of its job."""
         return facts_digest_of(self.item)
+
+    @property
+    def stored(self) -> Mapping[str, Any]:
+        """All attributes as JSON-like values. Raises ValueError where they have no such form."""
+        try:
+            return decode_item(self.item)
+        except (ArithmeticError, AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"has an attribute of no known form: {error}") from error
+
+    @property
+    def text(self) -> str:
+        """All attributes but an explanation, in DynamoDB's own JSON with sorted names."""
+        return canonical({name: value for name, value in self.item.items() if name != EXPLANATION})
 
 
 def number_of(item: Item, name: str) -> Decimal | None:
