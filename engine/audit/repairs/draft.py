@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 
 from engine.audit.repairs.history import LogHistory
 from engine.audit.repairs.suspects import Suspect
-from engine.audit.repairs.truth import Truth, as_it_will_be, truth_of
+from engine.audit.repairs.truth import STAYS_DUE, Truth, as_it_will_be, truth_of
 from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
@@ -23,7 +23,7 @@ from engine.domain.fact_kinds import moving_type
 from engine.domain.log import NO_ENTRIES, JobLog
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.references import JOB
-from engine.ledger.audits import AuditedEntry
+from engine.ledger.audits import AuditedEntry, PutBack
 
 RULE = "repair"
 """What stands for rule and policy in a correcting entry."""
@@ -32,26 +32,12 @@ CORRECTED = "corrected"
 """The anomaly of a correcting entry."""
 
 
-@frozen
-class PutBack:
-    """An entry that is put back into its place, over what is ``found`` there (None: nothing)."""
-
-    posted: AuditedEntry
-    found: AuditedEntry | None
-
-    @property
-    def place(self) -> int:
-        """Its sequence."""
-        return self.posted.line.sequence
-
-    @property
-    def problem(self) -> str:
-        """What was done to it, as a person reads it."""
-        if self.found is None:
-            line = self.posted.line
-            return f"entry {self.place} is gone: {line.moved:f} of {line.user}, posted {self.posted.posted_at}"
-        names = [*_differing(self.posted, self.found)]
-        return f"entry {self.place} was changed: {', '.join(names)}"
+def damage(each: PutBack) -> str:
+    """Return what was done to an entry that is put back, as a person reads it."""
+    if each.found is None:
+        line = each.posted.line
+        return f"entry {each.place} is gone: {line.moved:f} of {line.user}, posted {each.posted.posted_at}"
+    return f"entry {each.place} was changed: {', '.join(_differing(each.posted, each.found))}"
 
 
 def _differing(posted: AuditedEntry, found: AuditedEntry) -> Iterator[str]:
@@ -156,8 +142,9 @@ class Draft:
             corrections.append((entry, each.moved))
         if self.truth.log.due:
             last = corrections[-1][0]
+            waits = Anomaly(STAYS_DUE, "the balance did not cover the debit, which stays due", ())
             due = evolve(last, sequence=last.sequence + 1, amount=ZERO, type=EntryType.FLAG, cost=self.truth.log.cost)
-            corrections.append((due, ZERO))
+            corrections.append((evolve(due, anomalies=(*last.anomalies, waits)), ZERO))
         return corrections
 
     @property
@@ -197,7 +184,7 @@ class Draft:
 
     def evidence(self) -> list[str]:
         """Return what is wrong with the log, as a person reads it."""
-        said = [each.problem for each in self.put_backs]
+        said = [damage(each) for each in self.put_backs]
         said += [_accusation(each, has_moved=moved) for each, moved in self.open_forged]
         if self.truth.rests_on_damage:
             said.append("entries that came later rest on what was damaged")

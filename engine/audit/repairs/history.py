@@ -84,16 +84,12 @@ class LogHistory:
     @property
     def digest(self) -> str:
         """The digest of all that stands there now."""
-        return log_digest(self.found.values())
+        return log_digest({place: entry.digest for place, entry in self.found.items()})
 
 
-def log_digest(entries: Iterable[AuditedEntry]) -> str:
-    """Return the digest of a log as it stands."""
-    return digest("\n".join(f"{entry.line.sequence} {entry.digest}" for entry in sorted(entries, key=_sequence)))
-
-
-def _sequence(entry: AuditedEntry) -> int:
-    return entry.line.sequence
+def log_digest(standing: Mapping[int, str]) -> str:
+    """Return the digest of a log, of which the digests of its entries stand by their places."""
+    return digest("\n".join(f"{place} {standing[place]}" for place in sorted(standing)))
 
 
 def history(

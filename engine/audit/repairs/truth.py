@@ -29,6 +29,10 @@ STATES_MAX = 3000
 """So many states of a damaged log are tried for an entry, those first in which the least was damaged."""
 
 
+STAYS_DUE = "stays-due"
+"""The anomaly of an entry behind a correction: the balance did not cover a debit, and the log goes on waiting for it."""
+
+
 @frozen
 class Stray:
     """An entry that came into the log and follows from no state that it can have been in, and why."""
@@ -36,7 +40,7 @@ class Stray:
     arrival: Arrival
     problem: str
     is_behind_damage: bool
-    """Whether something was damaged before it: it may rest on what was changed twice, and nobody has that any more."""
+    """Whether it may rest on a damage that nobody has any more: what was changed twice, say."""
 
 
 @frozen
@@ -104,6 +108,8 @@ class _Walk:
             self._then(entry, evolve(self.log.then(entry), sequence=max(self.log.sequence, entry.sequence)))
         elif arrival.number < self._settled:
             pass
+        elif self.log.user not in {None, entry.user}:
+            self.strays.append(Stray(arrival, f"is of {entry.user}, and the log is of {self.log.user}", is_behind_damage=False))
         elif (state := self._state_before(arrival, entry)) is not None:
             self._then(entry, self._with(entry, joined(self.log.facts, news(entry.facts, state.facts))))
             self.rests_on_damage = True
@@ -117,7 +123,7 @@ class _Walk:
     def _correct(self, arrival: Arrival, entry: Entry) -> None:
         """What a correction says counts for all that came before it; a flag behind it may leave a debit open."""
         posted, sequence = EXACT.minus(entry.cost), max(self.log.sequence, entry.sequence)
-        if entry.correction is not None and entry.type is EntryType.FLAG and posted < self.log.posted:
+        if any(anomaly.name == STAYS_DUE for anomaly in entry.anomalies):
             self.log = evolve(self.log, sequence=sequence, facts=entry.facts, cost=entry.cost)
         else:
             self.log = JobLog(sequence, entry.user, entry.facts, entry.cost, posted)
