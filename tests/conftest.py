@@ -123,6 +123,7 @@ def no_aws_account() -> Iterator[None]:
         "LEDGER_TABLE",
         "STATE_TABLE",
         "SEALS_TABLE",
+        "ARCHIVE_BUCKET",
         "FAILED_EVENTS_QUEUE_URL",
         "POLICY_FILE",
         "LLM_MODEL",

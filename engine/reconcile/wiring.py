@@ -24,6 +24,7 @@ from engine.runtime.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from engine.domain.envelope import Document
+    from engine.ledger.archive.bucket import Bucket
     from engine.reconcile.give_up import FailedEvents
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # noqa: PTH120  as in policy_path
@@ -32,6 +33,12 @@ HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 CONNECT_SECONDS_MAX = 1
 READ_SECONDS_MAX = 2
 """DynamoDB answers within milliseconds; whoever waits longer waits for an answer that was lost."""
+
+S3_READ_SECONDS_MAX = 10
+"""An object has some megabytes."""
+
+IN_S3 = "s3://"
+"""What the name of a bucket begins with, where a folder could be meant."""
 
 GRACE_VARIABLE = "LOST_EVENTS_GRACE_MINUTES"
 
@@ -88,6 +95,8 @@ def build_client(
     connections: int = 10,
     service: str = "dynamodb",
     profile: str | None = None,
+    *,
+    read_seconds: int = READ_SECONDS_MAX,
 ) -> Any:
     """Return botocore's client of a service: credentials, region, profile and endpoint as every AWS tool finds them.
 
@@ -104,7 +113,7 @@ def build_client(
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_SECONDS_MAX,
-        read_timeout=READ_SECONDS_MAX,
+        read_timeout=read_seconds,
         max_pool_connections=connections,
         tcp_keepalive=True,
     )
@@ -140,6 +149,24 @@ def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: 
     wire = choose_wire(os.environ) if endpoint is None else None
     client = build_wire_client(wire, clock) if wire else build_client(None, endpoint, connections)
     return store_on(client, tables, clock)
+
+
+def build_bucket(name: str, endpoint: str | None = None, profile: str | None = None) -> Bucket:
+    """Return where objects of the archive are kept: ``s3://NAME`` is a bucket, anything else a folder, which is a copy of one.
+
+    Raises ValueError for the name of no bucket.
+    """
+    from engine.ledger.archive import bucket, s3  # noqa: PLC0415  what serves events keeps no objects
+
+    if not name.startswith(IN_S3):
+        from pathlib import Path  # noqa: PLC0415  the same
+
+        return bucket.FolderBucket(Path(name))
+    plain = name.removeprefix(IN_S3).rstrip("/")
+    if not plain or "/" in plain:
+        raise ValueError(f"{name} is no bucket; an archive is a whole one: {IN_S3}NAME")
+    client = build_client(None, endpoint, service="s3", profile=profile, read_seconds=S3_READ_SECONDS_MAX)
+    return s3.S3Bucket(client, plain)
 
 
 def store_on(client: Any, tables: Tables, clock: Clock) -> Store:

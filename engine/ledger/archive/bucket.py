@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 from attrs import Factory, define, frozen
 
@@ -47,6 +48,10 @@ class MemoryBucket:
         yield from sorted(key for key in self.objects if key.startswith(prefix) and key > after)
 
 
+UNFINISHED = ".new-"
+"""What the name of a file begins with that is being written, or whose writer died."""
+
+
 @frozen
 class FolderBucket:
     """Objects as files of a folder, as ``aws s3 sync`` copies a bucket."""
@@ -59,7 +64,7 @@ class FolderBucket:
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{path.name}.new")
+        beside = path.with_name(f"{UNFINISHED}{uuid4().hex}")
         beside.write_bytes(body)
         beside.replace(path)
 
@@ -72,5 +77,6 @@ class FolderBucket:
 
     def keys(self, prefix: str, after: str, deadline: Deadline) -> Iterator[str]:  # noqa: ARG002  the same
         """Yield the keys that begin with ``prefix`` and come ``after`` another, in order."""
-        found = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
+        files = (path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith(UNFINISHED))
+        found = (path.relative_to(self.folder).as_posix() for path in files)
         yield from sorted(key for key in found if key.startswith(prefix) and key > after)
