@@ -86,9 +86,7 @@ class Rehearsal:
         self.rows[seen.user] = evolve(seen, posted=posted, remaining=remaining, is_there=True)
         return True
 
-    def put_back(
-        self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline
-    ) -> bool:
+    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline) -> bool:
         """Put nothing back: what is put back is shown by its plan. Raises LedgerRefused."""
         raise LedgerRefused(NOTHING_IS_KEPT)
 

@@ -149,9 +149,7 @@ class AuditStore(Protocol):
         False where the row is no longer as it was ``seen``, or the sequence is taken.
         """
 
-    def put_back(
-        self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline
-    ) -> bool:
+    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline) -> bool:
         """Put entries of one log back, append corrections to it, and move the balance of each one's user by its number.
 
         All together, but for more put back than a transaction holds: those come first. False where something is no longer as

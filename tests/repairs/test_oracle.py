@@ -38,7 +38,7 @@ def one(rng: Random) -> dict[str, Any]:
 
 def played(seed: int) -> Iterator[tuple[str, Any]]:
     """Yield what happens, step by step, in one history."""
-    rng = Random(seed)
+    rng = Random(seed)  # noqa: S311  chance comes from a seed, to be played again
     events = told(rng, rng.randrange(2, 9))
     yield "deliver", events
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
@@ -82,7 +82,7 @@ def play(seed: int) -> tuple[list[str], str]:
 
 def damage(hurt: Ledger, kind: str, seed: int) -> str:
     """Do one thing that nobody should."""
-    rng = Random(seed)
+    rng = Random(seed)  # noqa: S311  chance comes from a seed, to be played again
     entries = [entry for log in hurt.books.entries.values() for entry in log]
     DAMAGES[kind](rng, hurt, rng.choice(entries))
     return kind

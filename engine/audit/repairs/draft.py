@@ -7,7 +7,7 @@ damaged log stays too, and moved the balance: where it is not what should have b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -20,7 +20,7 @@ from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
 from engine.domain.fact_kinds import moving_type
-from engine.domain.log import NO_ENTRIES, JobLog
+from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.references import JOB
 from engine.ledger.audits import AuditedEntry, PutBack
@@ -129,17 +129,15 @@ class Draft:
         """Return the entries to be added, each with what the balance moves by."""
         if not self.is_needed:
             return []
-        amounts = self.amounts()
-        log = as_it_will_be(self.history) or NO_ENTRIES
-        sequence = max((*self.history.posted, *self.history.found), default=0)
-        total = self._total()
+        sequence, total = max((*self.history.posted, *self.history.found), default=0), self._total()
+        like = self._like(at, reason)
         corrections = list[tuple[Entry, Decimal]]()
-        for number, (user, each) in enumerate(amounts.items(), start=1):
-            if user != self.owner and each == Amounts():
-                continue
-            total = EXACT.add(total, each.amount)
-            entry = self._entry(sequence + len(corrections) + 1, user, each.amount, EXACT.minus(total), at, reason)
-            corrections.append((entry, each.moved))
+        for user, each in self.amounts().items():
+            if user == self.owner or each != Amounts():
+                total = EXACT.add(total, each.amount)
+                number = sequence + len(corrections) + 1
+                entry = evolve(like, sequence=number, user=user, amount=each.amount, cost=EXACT.minus(total))
+                corrections.append((evolve(entry, type=_type(entry)), each.moved))
         if self.truth.log.due:
             last = corrections[-1][0]
             waits = Anomaly(STAYS_DUE, "the balance did not cover the debit, which stays due", ())
@@ -163,20 +161,21 @@ class Draft:
             total = EXACT.add(total, seen.line.moved)
         return total
 
-    def _entry(self, sequence: int, user: str, amount: Decimal, cost: Decimal, at: datetime, reason: str) -> Entry:
+    def _like(self, at: datetime, reason: str) -> Entry:
+        """Return what all its corrections have in common."""
         reference = self.history.reference
         return Entry(
             reference=reference,
             job=reference.removeprefix(JOB) if reference.startswith(JOB) else None,
-            sequence=sequence,
-            user=user,
-            type=moving_type(reference, amount) if amount else EntryType.FLAG,
-            amount=amount,
+            sequence=0,
+            user=self.owner,
+            type=EntryType.FLAG,
+            amount=ZERO,
             occurred_at=at,
             rule=RULE,
             policy=RULE,
             facts=self.truth.log.facts,
-            cost=cost,
+            cost=ZERO,
             money=Money(),
             source=Source.REPAIR,
             anomalies=(Anomaly(CORRECTED, f"{reason} ({'; '.join(self.evidence())})", ()),),
@@ -190,10 +189,6 @@ class Draft:
             said.append("entries that came later rest on what was damaged")
         return said
 
-    def forged_keys(self) -> Sequence[tuple[Suspect, str]]:
-        """Return what is undone, each with why."""
-        return [(each, each.why) for each, _ in self.open_forged]
-
 
 def _essence(log: JobLog) -> tuple[object, ...]:
     return log.user, log.facts, log.cost, log.posted
@@ -203,3 +198,7 @@ def _accusation(suspect: Suspect, *, has_moved: bool) -> str:
     line = suspect.seen.line
     balance = "; the balance had moved with it" if has_moved else ""
     return f"entry {line.sequence} of {line.moved:f} for {line.user} {suspect.why}{balance}"
+
+
+def _type(entry: Entry) -> EntryType:
+    return moving_type(entry.reference, entry.amount) if entry.amount else EntryType.FLAG

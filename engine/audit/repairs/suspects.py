@@ -64,10 +64,10 @@ class Lineup:
 
 def lineup(history: LogHistory, believes: Believes, named: frozenset[int]) -> Lineup:
     """Return the suspects of a log. A person has ``named`` the places of forged ones."""
-    found = {suspect.number: suspect for suspect in _certain(history, believes, named) if suspect.number is not None}
-    while (stray := _first_stray(history, found)) is not None:
+    found = {suspect.number: suspect for suspect in _certain(history, believes, named)}
+    while (stray := _first_stray(history, _numbers(found))) is not None:
         found[stray.number] = stray
-    doubtful = list(_doubtful(history, frozenset(number for number in found if number is not None)))
+    doubtful = list(_doubtful(history, _numbers(found)))
     strangers = [Suspect(each, _against_stranger(each, believes, named) or "", is_certain=True) for each in history.strangers]
     return Lineup(
         history,
@@ -104,9 +104,13 @@ def _accused(history: LogHistory, place: int) -> int:
     return (standing or numbers)[-1]
 
 
-def _first_stray(history: LogHistory, found: Mapping[int | None, Suspect]) -> Suspect | None:
+def _numbers(found: Mapping[int | None, Suspect]) -> frozenset[int]:
+    return frozenset(number for number in found if number is not None)
+
+
+def _first_stray(history: LogHistory, forged: frozenset[int]) -> Suspect | None:
     """Return the first entry that follows from nothing, in a log in which nothing was damaged before it."""
-    truth = truth_of(history, frozenset(number for number in found if number is not None))
+    truth = truth_of(history, forged)
     untouched = (stray for stray in truth.strays if not stray.is_behind_damage and not _is_second(history, stray.arrival))
     return next((_suspect(history, stray.arrival, stray.problem) for stray in untouched), None)
 

@@ -6,7 +6,7 @@ stood there by then. What it knows beside that state is what its event told; the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import combinations, islice, product
 
@@ -109,7 +109,9 @@ class _Walk:
         elif arrival.number < self._settled:
             pass
         elif self.log.user not in {None, entry.user}:
-            self.strays.append(Stray(arrival, f"is of {entry.user}, and the log is of {self.log.user}", is_behind_damage=False))
+            self.strays.append(
+                Stray(arrival, f"is of {entry.user}, and the log is of {self.log.user}", is_behind_damage=False)
+            )
         elif (state := self._state_before(arrival, entry)) is not None:
             self._then(entry, self._with(entry, joined(self.log.facts, news(entry.facts, state.facts))))
             self.rests_on_damage = True

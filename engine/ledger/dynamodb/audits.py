@@ -240,9 +240,7 @@ class DynamoAuditStore:
             "ExpressionAttributeValues": values,
         }
 
-    def put_back(
-        self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline
-    ) -> bool:
+    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline) -> bool:
         """Put entries of one log back, append corrections to it, and move the balance of each one's user by its number."""
         now = self.clock.now()
         last = [put_entry(self.tables, item_of(entry, now)) for entry, _ in corrections]
@@ -259,9 +257,7 @@ class DynamoAuditStore:
         moved: dict[str, Decimal] = {}
         for entry, amount in corrections:
             moved[entry.user] = EXACT.add(moved.get(entry.user, ZERO), amount)
-        return [
-            add_credits(self.tables, user, amount, ZERO, Guard.EXISTS) for user, amount in sorted(moved.items()) if amount
-        ]
+        return [add_credits(self.tables, user, amount, ZERO, Guard.EXISTS) for user, amount in sorted(moved.items()) if amount]
 
     def _put_back(self, each: PutBack) -> dict[str, Any]:
         """Return what puts an entry back; an explanation that stands there stays."""
