@@ -27,15 +27,15 @@ setup-tests: setup ## fill three more, which only tests use (checkov, moto, the 
 IN_PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 test test-fast proof e2e: export PYTHONDONTWRITEBYTECODE :=
 
+# Chance is drawn from the commit: each has histories and examples that none had before, and anybody who proves it sees the same.
+CHANCE ?= $(shell printf '%d' "0x0$$(git rev-parse HEAD 2>/dev/null | cut -c 1-7)")
+
 test: export BUILT := $(BUILT)
 test: lint setup-tests ## everything that must hold: lint, types, template, tests, coverage (BUILT=FOLDER tests that build)
-	$(BIN)/python -m pytest $(IN_PARALLEL) --cov --cov-report=term
+	$(BIN)/python -m pytest $(IN_PARALLEL) --hypothesis-seed=$(CHANCE) --cov --cov-report=term
 
 SEEDS ?= 0:1000
 FRESH ?= 4000
-
-# Chance is drawn from the commit: each has histories and examples that none had before, and anybody who proves it sees the same.
-CHANCE ?= $(shell printf '%d' "0x0$$(git rev-parse HEAD 2>/dev/null | cut -c 1-7)")
 
 proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
 	@echo "chance: $(CHANCE), of the commit; CHANCE=NUMBER proves with the same or another"

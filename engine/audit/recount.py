@@ -167,7 +167,8 @@ def _number_problem(name: str, found: Decimal, expected: Decimal) -> Iterator[st
 
 def _type_problem(entry: Entry, known: Facts) -> Iterator[str]:
     if entry.amount and not _moves_nothing(entry):
-        expected = moving_type(entry.reference, entry.amount, entry.facts, known)
+        is_word = entry.correction is not None
+        expected = moving_type(entry.reference, entry.amount, entry.facts, known, is_word=is_word)
         if entry.type is not expected:
             yield f"its type is {entry.type.value}; {expected.value} follows"
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from engine.ledger.explanations import ExplanationStore
     from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
+    from engine.ledger.restores import RestoreStore
 
 type Posting = tuple[Entry, Guard, Mark | None]
 """An entry, what must hold of its user's row, and what is written on its job's row."""
@@ -299,3 +300,6 @@ class Store(Protocol):
 
     def corrections(self) -> CorrectionStore:
         """Return what posts the corrections of people, and keeps their proposals."""
+
+    def restores(self) -> RestoreStore:
+        """Return what puts the archive's entries back."""

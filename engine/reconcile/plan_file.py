@@ -86,7 +86,7 @@ def _checked(file: Iterable[bytes], name: str, kind: str) -> tuple[Line, str, in
     said, head = _object(last).get(DIGEST), _object(header)
     if said is None or count < len((header, last)) or head.get("plan") != kind:
         raise PlanFileError(f"{name}: is no plan of `reconciler {kind}`, or its end is missing; plan again")
-    if said != digest.hexdigest():
+    if last != _end(digest.hexdigest()):
         raise PlanFileError(f"{name}: was changed since it was written: a plan is posted as it was looked at; plan again")
     if head.get("version") != VERSION or not head.keys() >= HEAD | OWN.get(kind, frozenset()):
         raise PlanFileError(f"{name}: was written by another version of this program; plan again")
@@ -100,9 +100,14 @@ def write(path: Path, header: Line, lines: Iterable[str]) -> str:
         for line in _all(header, lines):
             digest.update(line)
             file.write(line)
-        file.write(_bytes(text_of({DIGEST: digest.hexdigest()})))
+        file.write(_end(digest.hexdigest()))
     beside.replace(path)
     return digest.hexdigest()
+
+
+def _end(digest: str) -> bytes:
+    """Return the last line. It has one form, to the byte, like all lines before it."""
+    return _bytes(text_of({DIGEST: digest}))
 
 
 def text_of(line: Line) -> str:

@@ -25,6 +25,8 @@ from engine.runtime.telemetry import Telemetry
 if TYPE_CHECKING:
     from engine.domain.envelope import Document
     from engine.ledger.archive.bucket import Bucket
+    from engine.ledger.archive.chain import HeadStore
+    from engine.ledger.archive.writer import Writer
     from engine.reconcile.give_up import FailedEvents
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # noqa: PTH120  as in policy_path
@@ -151,7 +153,29 @@ def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: 
     return store_on(client, tables, clock)
 
 
-def build_bucket(name: str, endpoint: str | None = None, profile: str | None = None) -> Bucket:
+def archive_named(environment: Mapping[str, str]) -> str | None:
+    """Return the archive that ARCHIVE_BUCKET names, as ``build_bucket`` takes it: a bucket, or a folder by its path."""
+    name = environment.get("ARCHIVE_BUCKET") or None
+    return f"{IN_S3}{name}" if name is not None and "/" not in name else name
+
+
+def build_heads(client: Any, tables: Tables) -> HeadStore:
+    """Return where the head of the archive's chain stands, on a client of DynamoDB's that is open already."""
+    from engine.ledger.dynamodb.heads import DynamoHeads  # noqa: PLC0415  what serves events moves no head
+
+    return DynamoHeads(client, tables.seals)
+
+
+def build_writer(name: str, tables: Tables, telemetry: Telemetry, clock: Clock) -> Writer:
+    """Return what appends batches of the Ledger's stream to the archive of this name (``build_bucket``)."""
+    from engine.ledger.archive.writer import Writer  # noqa: PLC0415  what serves events archives nothing
+    from engine.ledger.dynamodb.stream import record_of_stream  # noqa: PLC0415  the same
+
+    heads = build_heads(build_client(), tables)  # botocore's, which S3 needs as well
+    return Writer(build_bucket(name), heads, lambda record: record_of_stream(record).text(), telemetry, clock)
+
+
+def build_bucket(name: str, endpoint: str | None = None, profile: str | None = None, region: str | None = None) -> Bucket:
     """Return where objects of the archive are kept: ``s3://NAME`` is a bucket, anything else a folder, which is a copy of one.
 
     Raises ValueError for the name of no bucket.
@@ -165,7 +189,7 @@ def build_bucket(name: str, endpoint: str | None = None, profile: str | None = N
     plain = name.removeprefix(IN_S3).rstrip("/")
     if not plain or "/" in plain:
         raise ValueError(f"{name} is no bucket; an archive is a whole one: {IN_S3}NAME")
-    client = build_client(None, endpoint, service="s3", profile=profile, read_seconds=S3_READ_SECONDS_MAX)
+    client = build_client(region, endpoint, service="s3", profile=profile, read_seconds=S3_READ_SECONDS_MAX)
     return s3.S3Bucket(client, plain)
 
 

@@ -28,8 +28,9 @@ LINE = json.JSONEncoder(default=as_text)
 
 
 RETURNED = "ReturnedSeconds"
+ARCHIVE_LAG = "ArchiveLagSeconds"
 
-UNITS: Mapping[str, str] = {"CreditsMoved": "None", RETURNED: "Seconds"}
+UNITS: Mapping[str, str] = {"CreditsMoved": "None", RETURNED: "Seconds", ARCHIVE_LAG: "Seconds"}
 """The unit of each metric that counts nothing."""
 
 

@@ -112,6 +112,23 @@ def test_what_a_writer_left_behind_when_it_died_is_no_part_of_the_chain() -> Non
     assert ["line 4", "line 5"] == archive.read(after=heads[2])
 
 
+@pytest.mark.parametrize("day", [0, 1])
+def test_what_a_writer_left_behind_at_midnight_is_not_taken_for_what_came_instead(day: int) -> None:
+    """It is the first key of a day, or the last of the day before, and what came instead stands behind it in the list."""
+    archive = Archive()
+    first = archive.add("line 1")
+    after = NOON + timedelta(days=1)
+    kept = ArchiveObject.after(first, ["line 2"], after).key
+    lines = (f"died {number}" for number in range(1000))
+    stray = next(line for line in lines if ArchiveObject.after(first, [line], NOON + timedelta(days=day)).key < kept)
+    archive.stray(stray, after=first, at=NOON + timedelta(days=day))
+    for number in range(2, 6):
+        archive.add(f"line {number}", at=after)
+
+    assert [f"line {number}" for number in range(1, 6)] == archive.read()
+    assert [f"line {number}" for number in range(1, 6)] == list(told(follow(archive.bucket, EMPTY, None, DEADLINE)))
+
+
 def test_without_a_head_what_came_last_counts() -> None:
     """Who has the bucket alone reads what a writer put just before it died: it was posted."""
     archive, heads = five()

@@ -206,7 +206,7 @@ def test_the_command_works_with_the_policy(desk: Staff, check: Check) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("sid", "action", "check"), MISSED)
 def test_no_permission_is_spare(desk: Staff, sid: str, action: str, check: Check) -> None:
-    """Without it the check is refused, by its name; with it again it is done."""
+    """Without it the check is refused, by its name; that it is done with it is seen above."""
     desk.put(reduced(desk.document, sid, action))
     try:
         said = check(desk)
@@ -214,7 +214,6 @@ def test_no_permission_is_spare(desk: Staff, sid: str, action: str, check: Check
         desk.put(desk.document)
 
     assert SAYS_NO_REASON.get((sid, action), f"not authorized to perform: {action}") in " ".join(said.split()), said
-    assert "not authorized" not in check(desk)
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from engine.rating import contributions, decide, recognise
 from tests.support.books import Books
 
 MANY = int(os.environ.get("EXAMPLES", "20000"))
-EXAMPLES = [600, pytest.param(MANY, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
+EXAMPLES = [250, pytest.param(MANY, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 POLICY = """\
 version: 1

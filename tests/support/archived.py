@@ -9,7 +9,7 @@ from typing import Any
 from attrs import Factory, define
 
 from engine.ledger.archive.bucket import Bucket, MemoryBucket
-from engine.ledger.archive.chain import EMPTY, Head, append
+from engine.ledger.archive.chain import EMPTY, Head, HeadStore, append
 from engine.ledger.dynamodb.attributes import Item
 from engine.ledger.dynamodb.stream import Record, Told, key_of, record_of, record_of_stream
 from engine.ledger.stored import EntryKey
@@ -44,7 +44,7 @@ class Archived:
     table: str
     now: Callable[[], datetime] = Clock().now
     bucket: Bucket = Factory(MemoryBucket)
-    heads: MemoryHeads = Factory(MemoryHeads)
+    heads: HeadStore = Factory(MemoryHeads)
     seen: dict[EntryKey, Item] = Factory(dict)
     """The table as it was when the stream was read last."""
 
@@ -65,7 +65,7 @@ class Archived:
         for first in range(0, len(records), LINES_MAX):
             lines = [record.text() for record in records[first : first + LINES_MAX]]
             append(self.bucket, self.heads, lines, at or self.now(), self.deadline)
-        return self.heads.now
+        return self.heads.head(self.deadline)
 
     def take_in(self, at: datetime | None = None) -> list[Record]:
         """Append what stands in the table and is not archived, as entries that are older than their archive."""

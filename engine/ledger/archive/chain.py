@@ -155,7 +155,7 @@ def follow(bucket: Bucket, after: Head, until: Head | None, deadline: Deadline) 
     """Yield the objects of the chain ``after`` a head and ``until`` another, in order, and where it is broken.
 
     Without ``until`` it ends with the last object that is there; of several last ones each counts. Strays are left out. Raises
-    TimeIsUp where the deadline comes first. Memory is one object, and the keys of a day.
+    TimeIsUp where the deadline comes first. Memory is one object, and the keys of two days.
     """
     return _Follower(bucket, deadline, after, until).objects()
 
@@ -222,11 +222,11 @@ class _Follower:
         return furthest if self.until is None else furthest[:1]
 
     def _is_clear(self, before: str) -> bool:
-        """Say whether the keys that were read tell which object is next. Of a fork the longest branch tells it."""
-        following = self._followers.get(before, [])
-        if len(following) <= 1:
-            return bool(following)
-        longest, second, *_ = sorted(map(self._reach, following), reverse=True)
+        """Say whether the keys that were read tell which object is next. Of a fork the longest branch tells it.
+
+        One that nothing follows yet may be a stray: what came instead of it can stand behind it, and on a later day.
+        """
+        longest, second, *_ = *sorted(map(self._reach, self._followers.get(before, [])), reverse=True), 0, 0
         return longest > second + 1
 
     def _reach(self, key: str) -> float:

@@ -14,7 +14,7 @@ from engine.runtime.clock import Deadline
 
 @define(eq=False)
 class Records:
-    """What stands in a chain ``until`` a head (None: to its last object). Each call reads all of it again, an object at a time.
+    """What stands in a chain ``until`` a head (None: to its last object). Each call reads it again, an object at a time.
 
     ``problems`` are what was not as it was written: what stood there is missing among the records.
     """

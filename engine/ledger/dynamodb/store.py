@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from engine.ledger.explanations import ExplanationStore
     from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
+    from engine.ledger.restores import RestoreStore
 
 SAMPLED_PAGES_MAX = 300
 """300 MB of entries: some 38,000 read units, half a cent."""
@@ -313,3 +314,9 @@ class DynamoStore:
         from engine.ledger.dynamodb.corrections import DynamoCorrectionStore  # noqa: PLC0415  the same
 
         return DynamoCorrectionStore(self.client, self.tables, self.clock)
+
+    def restores(self) -> RestoreStore:
+        """Return what puts the archive's entries back into the tables."""
+        from engine.ledger.dynamodb.restores import DynamoRestoreStore  # noqa: PLC0415  the same
+
+        return DynamoRestoreStore(self.client, self.tables)

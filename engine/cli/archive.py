@@ -1,0 +1,15 @@
+"""``reconciler archive``: what people do with the archive of entries."""
+
+from __future__ import annotations
+
+import typer
+
+from engine.cli.archive_restore import restore
+
+app = typer.Typer(
+    name="archive",
+    help="Restore or compact what the archive of entries has.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.command("restore")(restore)
