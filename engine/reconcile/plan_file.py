@@ -26,6 +26,9 @@ HEAD = frozenset({"tables", "reason", "by", "at", "total"})
 OWN: Mapping[str, frozenset[str]] = {"reprice": frozenset({"policy"})}
 """What it says beside that of a plan of one kind."""
 
+COMMANDS: Mapping[str, str] = {"repair": "audit --repair"}
+"""What writes plans of a kind, where that is not called like it."""
+
 VERSION = 1
 """A plan of another form is not applied: it is made again."""
 
@@ -85,7 +88,8 @@ def _checked(file: Iterable[bytes], name: str, kind: str) -> tuple[Line, str, in
         header, last, count = header or line, line, count + 1
     said, head = _object(last).get(DIGEST), _object(header)
     if said is None or count < len((header, last)) or head.get("plan") != kind:
-        raise PlanFileError(f"{name}: is no plan of `reconciler {kind}`, or its end is missing; plan again")
+        command = COMMANDS.get(kind, kind)
+        raise PlanFileError(f"{name}: is no plan of `reconciler {command}`, or its end is missing; plan again")
     if last != _end(digest.hexdigest()):
         raise PlanFileError(f"{name}: was changed since it was written: a plan is posted as it was looked at; plan again")
     if head.get("version") != VERSION or not head.keys() >= HEAD | OWN.get(kind, frozenset()):

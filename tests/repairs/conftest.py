@@ -14,8 +14,8 @@ from engine.audit.repairer import Wrong
 from engine.audit.repairs.applied import KIND, AppliedPlans, keep
 from engine.audit.repairs.applying import Done, RepairRun
 from engine.audit.repairs.plan import RepairPlan, Wish, plan_repair
-from engine.ledger.archive.records import Records
 from engine.ledger.dynamodb.attributes import encode
+from engine.ledger.dynamodb.records import Records
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Tables
 from engine.ledger.stored import EntryKey

@@ -11,7 +11,7 @@ from typing import Protocol
 from attrs import define, field
 
 from engine.audit.repairs.history import LogHistory, history
-from engine.audit.repairs.suspects import Books
+from engine.audit.repairs.suspects import Believes, Books
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.audits import AuditedEntry, AuditStore
 from engine.ledger.stored import EntryKey
@@ -48,6 +48,7 @@ class Gathered:
     archive: Archive
     user: str
     named: AbstractSet[EntryKey]
+    believes: Believes
     deadline: Deadline
     histories: list[LogHistory] = field(init=False)
     books: dict[str, Books] = field(init=False)
@@ -68,6 +69,7 @@ class Gathered:
                 yield record, entry
 
     def _histories(self, references: set[str]) -> Iterator[LogHistory]:
+        """Yield the logs' histories. A correction of a plan counts, even where the archive has not seen it yet."""
         came: dict[str, list[AuditedEntry]] = defaultdict(list)
         taken_in = set[EntryKey]()
         for record, entry in self._whole():
@@ -77,7 +79,9 @@ class Gathered:
                     taken_in.add(record.key)
         for reference in sorted(references):
             found = self.store.log(reference, self.deadline)
-            yield history(reference, came[reference], found, frozenset(taken_in))
+            corrections = (entry for entry in found if entry.line.is_correction and self.believes(entry))
+            late = [entry for entry in corrections if all(entry.line.key != each.line.key for each in came[reference])]
+            yield history(reference, [*came[reference], *late], found, frozenset(taken_in))
 
     def _users(self) -> Iterator[str]:
         """Yield whom the logs name."""

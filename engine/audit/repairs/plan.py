@@ -77,7 +77,7 @@ class RepairPlan:
 
 def plan_repair(wish: Wish, store: AuditStore, archive: Archive, believes: Believes, deadline: Deadline) -> RepairPlan:
     """Return what puts right what is found of a user, and of all logs that name the user."""
-    read = Gathered(store, archive, wish.user, wish.forged, deadline)
+    read = Gathered(store, archive, wish.user, wish.forged, believes, deadline)
     found = drafts(read.histories, read.books, believes, frozenset(wish.forged))
     steps = tuple(step_of(each, each.corrections(wish.at, wish.reason), store) for each in found.drafts)
     row, left = _row(wish, store, read, found, deadline)
