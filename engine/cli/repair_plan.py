@@ -23,10 +23,10 @@ from engine.cli.place import Place
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.errors import LedgerError
 from engine.domain.texts import text_problem
-from engine.ledger.dynamodb.records import Records
 from engine.ledger.store import Store
 from engine.ledger.stored import EntryKey
 from engine.reconcile.plan_file import PlanFile, PlanFileError
+from engine.reconcile.wiring import archived_records
 from engine.runtime.clock import Clock
 
 FORGED = re.compile(r"(.+)/([0-9]{1,9})")
@@ -78,7 +78,7 @@ def plan(asked: Asked, target: Target, ledger: Store, place: Place, *, as_json: 
         frozenset(asked.forged),
         asked.wrong,
     )
-    records = Records(bucket, ledger.restores().heads().head(forever()), forever())
+    records = archived_records(bucket, ledger.restores().heads().head(forever()), forever())
     with progress() as bar, writing(asked.out):
         bar.add_task("repair: the archive is read", total=None)
         planned = plan_repair(wish, ledger.audits(), records, AppliedPlans(bucket, forever()).believes, forever())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -10,16 +11,27 @@ import pytest
 
 from tests.repairs.damages import DAMAGES
 from tests.repairs.twins import Ledger, ledger, state
-from tests.support.events import failed, rendered
+from tests.support.events import event, failed, rendered
 from tests.support.policies import example
 
-CHEAP = example(("refund: {percent: 100}", 'refund: {percent: 50, within: "2h"}'))
-DEAR = example(
-    ("refund: {percent: 100}", 'refund: {percent: 50, within: "2h"}'),
-    ('{default: "0.10", premium: "0.25"}', '{default: "0.40", premium: "0.95"}'),
+REFUND = ("refund: {percent: 100}", 'refund: {percent: 50, within: "2h"}')
+GRANTS = (
+    "event: {job: detail.jobId, user: detail.userId, time: time}",
+    "event: {job: detail.jobId, user: detail.userId, time: time, reference: detail.order}",
 )
+RULES = (
+    "  - name: flag-test-renders",
+    """\
+  - {name: buy, match: {detail-type: [bought]}, action: grant, grant: {quantity: detail.n}}
+  - {name: back, match: {detail-type: [returned]}, action: revoke, revoke: {percent: detail.n, series: back}}
+  - name: flag-test-renders""",
+)
+CHEAP = example(REFUND, GRANTS, RULES)
+DEAR = example(REFUND, GRANTS, RULES, ('{default: "0.10", premium: "0.25"}', '{default: "0.40", premium: "0.95"}'))
 
 OWNERS = {"j-1": "u-1", "j-2": "u-1", "j-3": "u-2", "j-4": "u-2"}
+
+ORDERED = {"o-1": "u-1", "o-2": "u-2"}
 
 
 def told(rng: Random, count: int) -> list[dict[str, Any]]:
@@ -29,9 +41,16 @@ def told(rng: Random, count: int) -> list[dict[str, Any]]:
 
 def one(rng: Random) -> dict[str, Any]:
     """Return an event."""
-    job = rng.choice(sorted(OWNERS))
+    job, chance = rng.choice(sorted(OWNERS)), rng.random()
     at = f"{rng.randrange(8, 20):02d}:{rng.choice(('00', '30'))}"
-    if rng.random() < 0.6:
+    if chance < 0.1:
+        order = rng.choice(("o-1", "o-2"))
+        what = rng.choice(("bought", "returned"))
+        return event(what, {"userId": ORDERED[order], "order": order, "n": rng.choice((10, 25, 100))}, at)
+    if chance < 0.2:
+        told = {"amount": Decimal(rng.choice(("0.1", "0.3"))), "reason": "goodwill", "user": OWNERS[job]}
+        return {"adjust": {"id": f"a-{rng.randrange(10**9)}", "job": rng.choice((job, job, "")), **told}}
+    if chance < 0.7:
         return rendered(job, user=OWNERS[job], seconds=rng.choice((3, 8, 8)), at=at)
     return failed(job, user=OWNERS[job], at=at)
 

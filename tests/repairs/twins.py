@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from attrs import Factory, define, evolve
 
@@ -13,16 +13,21 @@ from engine.audit.repairs.draft import Draft
 from engine.audit.repairs.history import LogHistory, history, readable
 from engine.audit.repairs.planning import Drafts, drafts
 from engine.audit.repairs.suspects import Books as UserBooks
+from engine.domain.adjustment import AdjustmentRequest, Identity
 from engine.domain.entry import Correction, Entry
 from engine.domain.instants import read_instant
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.dynamodb.audits import AuditedItem
 from engine.ledger.dynamodb.postings import item_of
+from engine.ledger.store import Store
 from engine.policy import Policy
+from engine.reconcile.corrections import Adjuster
 from tests.support.books import Books
 
 AT = read_instant("2026-01-09T12:00:00Z")
 assert AT is not None
+
+ANN = Identity("arn:aws:iam::1:user/ann", "AIDAANN", "ann")
 
 FIRST = AT - timedelta(days=4)
 
@@ -44,11 +49,19 @@ class Ledger:
         """Deliver events; the archive sees what is posted."""
         for document in documents:
             try:
-                self.books.deliver(document)
+                self._tell(document)
             except ValueError:
-                continue  # an event that makes no sense on this log comes back later
+                continue  # what makes no sense on this log comes back later
             finally:
                 self.see()
+
+    def _tell(self, document: dict[str, Any]) -> None:
+        """Deliver an event, or let a person adjust a job or a user."""
+        if "adjust" not in document:
+            self.books.deliver(document)
+            return
+        adjuster = Adjuster.on(self.books.policy, cast("Store", self.books.store))
+        adjuster.adjust(AdjustmentRequest(**document["adjust"]), ANN, self.books.run.deadline)
 
     def see(self) -> None:
         """Let the archive see what is new: what is there is dated as it comes."""
