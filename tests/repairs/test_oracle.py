@@ -139,7 +139,7 @@ def differing(clean: Ledger, hurt: Ledger) -> str:
 
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_a_repair_leaves_no_trace_of_a_kind_of_damage(kind: str) -> None:
-    """In two histories by chance; in some of them prices are edited meanwhile, and in most of them other damage is beside it."""
+    """In two histories by chance; in some prices are edited meanwhile, in most other damage is beside it."""
     assert [(seed, "") for seed in (1, 2)] == [(seed, play(seed, kind)[1]) for seed in (1, 2)]
 
 
