@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import IN_S3, archive_named
+from engine.cli.options import IN_S3, archive_if_named, archive_named
 from engine.cli.output import complain
 from engine.cli.place import Place
 from engine.cli.status import MISUSED
@@ -21,6 +21,17 @@ ArchivePlace = Annotated[
         metavar="s3://BUCKET|FOLDER",
         help="The archive of entries: its bucket, or a copy of it.",
         callback=archive_named,
+    ),
+]
+
+ArchivePlaceIfNamed = Annotated[
+    str,
+    typer.Option(
+        "--archive",
+        envvar="ARCHIVE_BUCKET",
+        metavar="s3://BUCKET|FOLDER",
+        help="With a plan of repairs: the archive of entries.",
+        callback=archive_if_named,
     ),
 ]
 

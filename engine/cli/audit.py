@@ -16,6 +16,8 @@ from engine.audit.repair import Correction, Repair, Wrong, rehearse, users_found
 from engine.audit.repair import repair as run_repair
 from engine.audit.seals import Deviation, Sealer, Verification
 from engine.audit.seals import verify as run_verify
+from engine.cli import repair_plan
+from engine.cli.archive_option import ArchivePlaceIfNamed
 from engine.cli.options import (
     AsJson,
     CreditsTable,
@@ -31,6 +33,7 @@ from engine.cli.options import (
 )
 from engine.cli.output import complain, print_counts, print_json, progress, say
 from engine.cli.place import Place, TableName
+from engine.cli.reprice import By
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.digits import in_digits
 from engine.domain.errors import LedgerRefused
@@ -54,6 +57,16 @@ def audit(
     yes: Annotated[bool, typer.Option("--yes", help="With --repair: post these entries.")] = False,
     reason: Annotated[str | None, typer.Option(help="With --repair: the reason, which each correction keeps.")] = None,
     wrong: Annotated[Wrong | None, typer.Option(help="With --repair: which side, where entries and balance disagree.")] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --repair: write a plan against the archive; apply does it.", dir_okay=False),
+    ] = None,
+    forged: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LOG/NUMBER", help="With --plan: an entry that somebody has put there, like job#j-1/2."),
+    ] = None,
+    by: By = None,
+    archive: ArchivePlaceIfNamed = "",
     policy: SealPolicy = None,
     place: Place,
     jobs_table: JobsTable = "Jobs",
@@ -66,6 +79,7 @@ def audit(
     _check_usage(
         verify=verify, head=head, seal=seal, policy=policy, repair=repair, user=user, yes=yes, reason=reason, wrong=wrong
     )
+    _check_plan(repair=repair, user=user, yes=yes, plan=plan, forged=forged, by=by)
     target = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), place)
     ledger = target.ledger(needed=frozenset({"seals"} if seal or verify or repair else ()))
     answer: dict[str, Any] = {}
@@ -74,6 +88,11 @@ def audit(
         _name_users(ledger)
     if repair and user is not None:
         _check_known(ledger, user)
+    if plan is not None and user is not None:
+        entries = tuple(map(repair_plan.entry_key, forged or ()))
+        asked = repair_plan.Asked(user, plan, archive, reason or "", by, wrong, entries)
+        repair_plan.plan(asked, target, ledger, place, as_json=as_json)
+        return
     if repair and user is not None and not yes:
         _show(rehearse(ledger, user, reason or "", wrong, forever()), user, as_json=as_json)
         return
@@ -123,6 +142,20 @@ def _problems(
         "--policy goes with --seal": policy is not None and not seal,
     }
     yield from (problem for problem, is_wrong in problems.items() if is_wrong)
+
+
+def _check_plan(
+    *, repair: bool, user: str | None, yes: bool, plan: Path | None, forged: list[str] | None, by: str | None
+) -> None:
+    """Exit where the options of a repair by plan do not go together."""
+    problems = {
+        "--plan goes with --repair --user": plan is not None and not (repair and user is not None),
+        "--yes does not go with --plan: `reconciler apply` applies it": yes and plan is not None,
+        "--forged and --by go with --plan": plan is None and bool(forged or by),
+    }
+    for problem in (problem for problem, is_wrong in problems.items() if is_wrong):
+        complain(problem)
+        raise typer.Exit(MISUSED)
 
 
 def _name_users(ledger: Store) -> None:

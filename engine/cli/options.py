@@ -120,6 +120,15 @@ def archive_named(ctx: typer.Context, param: typer.CallbackParam, value: str) ->
     return value if source == COMMANDLINE or value.startswith(IN_S3) else f"{IN_S3}{value}"
 
 
+def archive_if_named(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    """Return where the archive of entries is, as ``archive_named`` does; empty where nobody has said, or there is none."""
+    if _source(ctx, param) == COMMANDLINE:
+        return value
+    stack = _stack(ctx)
+    named = stack.outputs.get("ArchiveBucketName", "") if stack is not None else value
+    return f"{IN_S3}{named}" if named and not named.startswith(IN_S3) else named
+
+
 def _source(ctx: typer.Context, param: typer.CallbackParam) -> str:
     source = ctx.get_parameter_source(str(param.name))
     return source.name if source is not None else ""

@@ -25,8 +25,9 @@ from engine.runtime.telemetry import Telemetry
 if TYPE_CHECKING:
     from engine.domain.envelope import Document
     from engine.ledger.archive.bucket import Bucket
-    from engine.ledger.archive.chain import HeadStore
+    from engine.ledger.archive.chain import Head, HeadStore
     from engine.ledger.archive.writer import Writer
+    from engine.ledger.dynamodb.records import Records
     from engine.reconcile.give_up import FailedEvents
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # noqa: PTH120  as in policy_path
@@ -191,6 +192,13 @@ def build_bucket(name: str, endpoint: str | None = None, profile: str | None = N
         raise ValueError(f"{name} is no bucket; an archive is a whole one: {IN_S3}NAME")
     client = build_client(region, endpoint, service="s3", profile=profile, read_seconds=S3_READ_SECONDS_MAX)
     return s3.S3Bucket(client, plain)
+
+
+def archived_records(bucket: Bucket, head: Head, deadline: Deadline) -> Records:
+    """Return what reads all that an archive has, up to its head and what came behind that."""
+    from engine.ledger.dynamodb.records import Records  # noqa: PLC0415  what serves events reads no archive
+
+    return Records(bucket, head, deadline)
 
 
 def store_on(client: Any, tables: Tables, clock: Clock) -> Store:
