@@ -32,15 +32,15 @@ CHANCE ?= $(shell printf '%d' "0x0$$(git rev-parse HEAD 2>/dev/null | cut -c 1-7
 
 test: export BUILT := $(BUILT)
 test: lint setup-tests ## everything that must hold: lint, types, template, tests, coverage (BUILT=FOLDER tests that build)
-	$(BIN)/python -m pytest $(IN_PARALLEL) --hypothesis-seed=$(CHANCE) --cov --cov-report=term
+	$(BIN)/python -m pytest $(IN_PARALLEL) --database=strict --hypothesis-seed=$(CHANCE) --cov --cov-report=term
 
 SEEDS ?= 0:1000
 FRESH ?= 4000
 
 proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
 	@echo "chance: $(CHANCE), of the commit; CHANCE=NUMBER proves with the same or another"
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m proof --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
-	$(BIN)/python -m pytest $(IN_PARALLEL) tests/ledger tests/handler --database=strict
+	PROOF=1 $(BIN)/python -m pytest $(IN_PARALLEL) -m "proof or sized" --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
+	$(BIN)/python -m pytest $(IN_PARALLEL) tests/ledger tests/handler tests/audit --hypothesis-seed=$(CHANCE)
 	$(BIN)/python -m tests.simulation --seeds $(CHANCE):$$(($(CHANCE) + $(FRESH))) --complete
 
 simulate: setup ## histories of a world in which everything goes wrong, on all cores, each from its seed (SEEDS=FIRST:END)

@@ -17,6 +17,7 @@ from engine.domain.facts import Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import JobLog, due, log_of
 from engine.domain.money import ZERO
+from engine.ledger.shapes import NO_ENTRY
 from engine.policy.charges import amount_of, unbounded
 from engine.rating.arithmetic import component_name, price_steps
 from engine.rating.cost import cost_of, cost_steps, desired_cost
@@ -64,7 +65,15 @@ class Recount:
 
 def recount(entries: Sequence[Entry]) -> list[Recount]:
     """Return each entry of one reference counted again, in order of their sequence."""
-    return [_recount(entry, entries[:index]) for index, entry in enumerate(entries)]
+    return [_recounted(entry, entries[:index]) for index, entry in enumerate(entries)]
+
+
+def _recounted(entry: Entry, before: Sequence[Entry]) -> Recount:
+    """Return an entry counted again. Of what somebody has put together by hand not even that may be possible."""
+    try:
+        return _recount(entry, before)
+    except NO_ENTRY as error:
+        return Recount(entry, ZERO, (), (f"it cannot be counted again ({type(error).__name__}: {error})",))
 
 
 def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:

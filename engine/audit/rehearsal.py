@@ -48,9 +48,9 @@ class Rehearsal:
         entries = [*self.store.log(reference, deadline), *self.appended.get(reference, ())]
         return sorted(entries, key=lambda entry: entry.line.sequence)
 
-    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[AuditedEntry]:
+    def entries_of_user(self, user: str, deadline: Deadline, since: str = "") -> Iterator[AuditedEntry]:
         """Yield the entries of a user."""
-        yield from self.store.entries_of_user(user, deadline)
+        yield from self.store.entries_of_user(user, deadline, since)
         yield from (entry for log in self.appended.values() for entry in log if entry.line.user == user)
 
     def entries_at(self, keys: Iterable[EntryKey], deadline: Deadline) -> dict[EntryKey, AuditedEntry]:
@@ -62,6 +62,11 @@ class Rehearsal:
     def credit(self, user: str, deadline: Deadline) -> Credit:
         """Return what a user's row says was posted."""
         return self.rows[user] if user in self.rows else self.store.credit(user, deadline)
+
+    def credits_of(self, users: Iterable[str], deadline: Deadline) -> dict[str, Credit]:
+        """Return what the rows of some users say was posted."""
+        wanted = set(users)
+        return {**self.store.credits_of(wanted, deadline), **{user: row for user, row in self.rows.items() if user in wanted}}
 
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from engine.cli.archive_compact import compact
 from engine.cli.archive_restore import restore
 
 app = typer.Typer(
@@ -13,3 +14,4 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("restore")(restore)
+app.command("compact")(compact)

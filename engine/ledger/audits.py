@@ -22,7 +22,8 @@ class Line:
     """An entry as an audit reads it: what is missing or of the wrong kind is None (a text that must be there: empty)."""
 
     reference: str
-    sequence: int
+    sequence: int | Decimal
+    """A whole number, unless somebody has put the entry there by hand."""
     user: str | None
     type: str
     amount: Decimal | None
@@ -56,6 +57,10 @@ class AuditedEntry(Protocol):
         """Why it is flagged."""
 
     @property
+    def problem(self) -> str:
+        """What makes it no entry of this system, or hides it from its user's statement; empty where all is well."""
+
+    @property
     def is_explained(self) -> bool:
         """Whether it has an explanation."""
 
@@ -80,8 +85,40 @@ class AuditedEntry(Protocol):
         """All attributes as JSON-like values by their names. Raises ValueError where they have no such form."""
 
     @property
+    def entry(self) -> Entry | str:
+        """It as an entry, or why it is none."""
+
+    @property
     def text(self) -> str:
         """All attributes but an explanation, as the one text that its digest is of: ``AuditStore.entry`` reads it again."""
+
+
+class ArchivedRecord(Protocol):
+    """What a line of the archive tells of the entry at ``key``: that it came, was changed or was removed."""
+
+    @property
+    def key(self) -> EntryKey:
+        """Where the entry stands."""
+
+    @property
+    def at(self) -> str:
+        """When it happened, as the stream has it (sortable text)."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of all attributes but an explanation; empty for what was removed."""
+
+    @property
+    def entry(self) -> AuditedEntry | None:
+        """All of the entry, without an explanation; None where the record has not all of it."""
+
+    @property
+    def words(self) -> object:
+        """Its explanation, as JSON-like values; None where it has none."""
+
+    @property
+    def is_taken_in(self) -> bool:
+        """Whether the entry is older than the archive."""
 
 
 @frozen
@@ -126,14 +163,17 @@ class AuditStore(Protocol):
     def log(self, reference: str, deadline: Deadline) -> list[AuditedEntry]:
         """Return the entries of a reference in order of their sequence."""
 
-    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield the entries of a user, by the index: it trails the table by a moment."""
+    def entries_of_user(self, user: str, deadline: Deadline, since: str = "") -> Iterator[AuditedEntry]:
+        """Yield the entries of a user, by the index: it trails the table by a moment. ``since``: posted then or later."""
 
     def entries_at(self, keys: Iterable[EntryKey], deadline: Deadline) -> dict[EntryKey, AuditedEntry]:
         """Return those of the entries that are there."""
 
     def credit(self, user: str, deadline: Deadline) -> Credit:
         """Return what a user's row says was posted."""
+
+    def credits_of(self, users: Iterable[str], deadline: Deadline) -> dict[str, Credit]:
+        """Return what the rows of some users say was posted; of who has none, that nothing was."""
 
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""

@@ -24,7 +24,7 @@ class SealedEntry:
 
     posted_at: str
     reference: str
-    sequence: int
+    sequence: int | Decimal
     user: str
     amount: Decimal
     digest: str
@@ -33,14 +33,16 @@ class SealedEntry:
 
     def text(self) -> str:
         """Return the line that stands for the entry in a part."""
-        place = [self.posted_at, self.reference, self.sequence, self.user, format(self.amount, "f")]
+        sequence = self.sequence if isinstance(self.sequence, int) else format(self.sequence, "f")
+        place = [self.posted_at, self.reference, sequence, self.user, format(self.amount, "f")]
         return canonical([*place, self.digest, *([self.facts] if self.facts else [])])
 
     @classmethod
     def read(cls, text: str) -> SealedEntry:
         """Return the entry that a line stands for. Raises ValueError for what is none."""
         posted_at, reference, sequence, user, amount, digest, *facts = json.loads(text)
-        return cls(posted_at, reference, sequence, user, Decimal(amount), digest, *facts)
+        at = sequence if isinstance(sequence, int) else Decimal(sequence)
+        return cls(posted_at, reference, at, user, Decimal(amount), digest, *facts)
 
 
 @frozen

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from engine.ledger.audits import AuditStore
     from engine.ledger.corrections import CorrectionStore
     from engine.ledger.explanations import ExplanationStore
+    from engine.ledger.exports import ExportStore
     from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
     from engine.ledger.restores import RestoreStore
@@ -303,3 +304,6 @@ class Store(Protocol):
 
     def restores(self) -> RestoreStore:
         """Return what puts the archive's entries back."""
+
+    def exports(self) -> ExportStore:
+        """Return what an export reads of its entries."""

@@ -225,6 +225,13 @@ def row_of_item(item: Mapping[str, Any]) -> Document:
     return row
 
 
+def row_of_line(line: str) -> Mapping[str, Any] | None:
+    """Return the columns of a line of the archive, None where it has none. Raises ValueError for what is no record."""
+    from engine.ledger.dynamodb import columns  # noqa: PLC0415  only the command line asks for columns
+
+    return columns.row_of_line(line)
+
+
 def build_wire_client(wire: Wire, clock: Clock) -> WireClient:
     """Return the client that needs no botocore."""
     signer = Signer(wire.credentials, wire.region)

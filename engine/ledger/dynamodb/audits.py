@@ -15,6 +15,7 @@ from engine.domain.decision import Guard
 from engine.domain.entry import Entry
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
+from engine.domain.instants import read_instant
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.audits import AuditedEntry, Credit, Line, PutBack
 from engine.ledger.balances import BalancePage
@@ -34,8 +35,9 @@ from engine.ledger.dynamodb.seals import (
     text_of,
 )
 from engine.ledger.seals import NO_SEAL, Seal, SealedEntry, canonical
+from engine.ledger.shapes import read_entry
 from engine.ledger.store import Tables
-from engine.ledger.stored import EntryKey, entry_of
+from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Clock, Deadline
 
 
@@ -51,7 +53,7 @@ class AuditedItem:
         item = self.item
         return Line(
             reference=text_of(item, "reference"),
-            sequence=int(item["sequence"]["N"]),
+            sequence=decode(item["sequence"]),
             user=text_of(item, "userId") or None,
             type=text_of(item, "type"),
             amount=number_of(item, "amount"),
@@ -81,12 +83,18 @@ class AuditedItem:
         return text_of(self.item.get("correction", {}).get("M", {}), "id")
 
     @property
+    def problem(self) -> str:
+        """What makes it no entry of this system, or hides it from its user's statement; empty where all is well."""
+        if read_instant(self.posted_at) is None:
+            return "its postedAt is no instant: statements and what adds up a user's entries may miss it"
+        found = self.entry
+        return found if isinstance(found, str) else ""
+
+    @property
     def facts(self) -> Facts | None:
         """What it knows of its job; None where it is no entry of this system."""
-        try:
-            return entry_of(decode_item(self.item)).facts
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
-            return None
+        found = self.entry
+        return None if isinstance(found, str) else found.facts
 
     @property
     def digest(self) -> str:
@@ -105,6 +113,11 @@ class AuditedItem:
             return decode_item(self.item)
         except (ArithmeticError, AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"has an attribute of no known form: {error}") from error
+
+    @property
+    def entry(self) -> Entry | str:
+        """It as an entry, or why it is none."""
+        return read_entry(decode_item(self.item))
 
     @property
     def text(self) -> str:
@@ -176,13 +189,13 @@ class DynamoAuditStore:
         }
         return list(map(AuditedItem, items(self.client.query, request, deadline)))
 
-    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield the entries of a user, by the index: it trails the table by a moment."""
+    def entries_of_user(self, user: str, deadline: Deadline, since: str = "") -> Iterator[AuditedEntry]:
+        """Yield the entries of a user, by the index: it trails the table by a moment. ``since``: posted then or later."""
         request = {
             "TableName": self.tables.ledger,
             "IndexName": "UserIdIndex",
-            "KeyConditionExpression": "userId = :user",
-            "ExpressionAttributeValues": {":user": encode(user)},
+            "KeyConditionExpression": "userId = :user" + (" AND postedAt >= :since" if since else ""),
+            "ExpressionAttributeValues": {":user": encode(user), **({":since": encode(since)} if since else {})},
         }
         yield from map(AuditedItem, items(self.client.query, request, deadline))
 
@@ -192,13 +205,23 @@ class DynamoAuditStore:
         for some in batched(keys, KEYS_TOGETHER_MAX):
             wanted = {"Keys": [encode_item({"reference": key[0], "sequence": key[1]}) for key in some], "ConsistentRead": True}
             for item in items_at(self.client, self.tables.ledger, wanted, deadline):
-                found[item["reference"]["S"], int(item["sequence"]["N"])] = AuditedItem(item)
+                found[item["reference"]["S"], decode(item["sequence"])] = AuditedItem(item)
         return found
 
     def credit(self, user: str, deadline: Deadline) -> Credit:
         """Return what a user's row says was posted."""
         request = {"TableName": self.tables.credits, "Key": encode_item({"userId": user}), "ConsistentRead": True}
         return credit_of(user, call(self.client.get_item, request, deadline).get("Item"))
+
+    def credits_of(self, users: Iterable[str], deadline: Deadline) -> dict[str, Credit]:
+        """Return what the rows of some users say was posted; of who has none, that nothing was."""
+        found: dict[str, Credit] = {}
+        for some in batched(users, KEYS_TOGETHER_MAX):
+            wanted = {"Keys": [encode_item({"userId": user}) for user in some], "ConsistentRead": True}
+            rows = items_at(self.client, self.tables.credits, wanted, deadline)
+            found |= {user: Credit(user) for user in some}
+            found |= {row["userId"]["S"]: credit_of(row["userId"]["S"], row) for row in rows}
+        return found
 
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from engine.ledger.audits import AuditStore
     from engine.ledger.corrections import CorrectionStore
     from engine.ledger.explanations import ExplanationStore
+    from engine.ledger.exports import ExportStore
     from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
     from engine.ledger.restores import RestoreStore
@@ -320,3 +321,9 @@ class DynamoStore:
         from engine.ledger.dynamodb.restores import DynamoRestoreStore  # noqa: PLC0415  the same
 
         return DynamoRestoreStore(self.client, self.tables)
+
+    def exports(self) -> ExportStore:
+        """Return what an export reads of the entries."""
+        from engine.ledger.dynamodb.exports import DynamoExportStore  # noqa: PLC0415  the same
+
+        return DynamoExportStore(self.client, self.tables.ledger)

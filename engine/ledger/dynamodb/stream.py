@@ -59,6 +59,16 @@ class Record:
         """The entry as audits see it; None where the record has not all of it."""
         return AuditedItem(self.item) if self.item is not None else None
 
+    @property
+    def words(self) -> object:
+        """Its explanation, as JSON-like values; None where it has none."""
+        return decode(self.explanation) if self.explanation is not None else None
+
+    @property
+    def is_taken_in(self) -> bool:
+        """Whether the entry is older than the archive."""
+        return self.told is Told.TAKEN_IN
+
     def text(self) -> str:
         """Return the line."""
         reference, sequence = self.key
