@@ -10,7 +10,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests test test-fast proof simulate fuzz soak e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
+.PHONY: help setup setup-tests test test-fast proof simulate fuzz soak e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ArchiveFunction build-ExplainFunction build-python
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -150,11 +150,12 @@ EXPLAIN_PACKAGES := $(SCRATCH)/packages-explain/$(call digest,requirements/expla
 
 $(PACKAGES): LOCK = requirements/lambda.txt
 $(EXPLAIN_PACKAGES): LOCK = requirements/explain.txt
-build-ReconcilerFunction build-CatchUpFunction: $(PACKAGES)
+build-ReconcilerFunction build-CatchUpFunction build-ArchiveFunction: $(PACKAGES)
 build-ExplainFunction: $(EXPLAIN_PACKAGES)
 build-ExplainFunction: WHAT = explain
+build-CatchUpFunction build-ArchiveFunction: WHAT = archive
 
-build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction: | build-python
+build-ReconcilerFunction build-CatchUpFunction build-ArchiveFunction build-ExplainFunction: | build-python
 	cp -RL $</. "$(ARTIFACTS_DIR)"
 	cp -RL engine handler.py policies "$(ARTIFACTS_DIR)"
 	PYTHONDONTWRITEBYTECODE=1 $(BUILD_PYTHON) -m tools.artifact "$(ARTIFACTS_DIR)" $(WHAT)

@@ -291,7 +291,7 @@ def model_server() -> Iterator[ModelServer]:
 def deployed(built: Path, model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Return the real template, deployed where the function may do only what its role permits. Tests bring their own users."""
     local_aws = run_local_aws(tmp_path_factory.mktemp("deployed"), enforce_iam=True)
-    parameters = {"LlmBaseUrl": model_server.url}
+    parameters = {"LlmBaseUrl": model_server.url, "Archive": "on"}
     with started(local_aws) as running, deployment.deployed(running, built, parameters) as stack:
         yield stack
         lines = [line for function in functions_of(stack) for line in stack.log_lines(function)]
@@ -302,7 +302,7 @@ def deployed(built: Path, model_server: ModelServer, tmp_path_factory: pytest.Te
 
 def functions_of(stack: Deployment) -> tuple[str, ...]:
     """Return the names of a stack's functions, each of which has a log of its own."""
-    return stack.function, stack.outputs["CatchUpFunctionName"], stack.outputs["ExplainFunctionName"]
+    return stack.function, stack.catch_up_function, stack.explain_function, stack.archive_function
 
 
 @contextlib.contextmanager

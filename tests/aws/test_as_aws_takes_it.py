@@ -33,6 +33,14 @@ STACKS: dict[str, dict[str, str]] = {
         "LlmModel": "gpt-5", "LlmBaseUrl": "https://models.example.com/v1", "Rollout": "Linear10PercentEvery1Minute",
     },
     "with a key of one's own": {"KmsKeyArn": KEY},
+    "with an archive": {"Archive": "on"},
+    "with an archive under a key of one's own, locked for everybody": {
+        "Archive": "on", "KmsKeyArn": KEY, "ArchiveLockMode": "COMPLIANCE", "ArchiveRetentionDays": "3650",
+    },
+    "with the archive of a ledger that is there": {
+        "Archive": "on", "ExistingLedgerTable": "ledger", "ExistingLedgerStream": "2026-11-28T00:00:00.000",
+        "ExistingSealsTable": "seals", "ExistingArchiveBucket": "archive-of-entries",
+    },
     "of a secret that is there": {
         "Environment": "staging",
         "ExistingLlmSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:llm-AbCdEf",
@@ -251,6 +259,9 @@ CONTRADICTIONS: list[tuple[dict[str, str], str]] = [
     ({"Environment": "prod"}, "AlarmEmail is empty"),
     ({"ExistingLedgerStream": "2026-11-28T00:00:00.000"}, "name it in ExistingLedgerTable"),
     ({"ExistingSealsTable": "seals"}, "name it in ExistingLedgerTable"),
+    ({"Archive": "on", "ExistingLedgerTable": "ledger"}, "Name it in ExistingLedgerStream"),
+    ({"ExistingArchiveBucket": "b", "ExistingLedgerTable": "ledger", "ExistingSealsTable": "seals"}, "put Archive on"),
+    ({"Archive": "on", "ExistingArchiveBucket": "archive"}, "which ExistingSealsTable knows; name it"),
     ({"ReservedConcurrency": "1"}, "ReservedConcurrency is 1"),
     ({"ReservedConcurrency": "1", "Delivery": "queue", "AlarmEmail": "a@example.com"}, "ReservedConcurrency is 1"),
 ]
