@@ -13,7 +13,7 @@ from engine.domain.facts import Facts
 from engine.domain.money import ZERO
 from engine.ledger.balances import BalancePage
 from engine.ledger.seals import Seal, SealedEntry
-from engine.ledger.stored import EntryKey
+from engine.ledger.stored import EntryKey, Place
 from engine.runtime.clock import Clock, Deadline
 
 
@@ -143,7 +143,7 @@ class PutBack:
     found: AuditedEntry | None
 
     @property
-    def place(self) -> int:
+    def place(self) -> Place:
         """Its sequence."""
         return self.posted.line.sequence
 

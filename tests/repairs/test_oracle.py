@@ -93,17 +93,21 @@ def played(seed: int, kind: str = "") -> Iterator[tuple[str, Any]]:
 def play(seed: int, kind: str = "") -> tuple[list[str], str]:
     """Play a history on both ledgers, and return what was done, and how they differ in the end ("": not at all)."""
     clean, hurt = ledger(CHEAP), ledger(CHEAP)
-    kinds = list[str]()
+    kinds, is_lost, is_edited = list[str](), False, False
     for what, said in played(seed, kind):
         if what == "deliver":
-            clean.deliver(*said)
-            hurt.deliver(*said)
+            there = zip(clean.deliver(*said), hurt.deliver(*said), strict=True)
+            is_lost = is_lost or any(expected and not posted for expected, posted in there)
         elif what == "damage" and hurt.books.store.kept:
             kinds.append(damage(hurt, *said))
         elif what == "edit":
             clean.books.policy = hurt.books.policy = said
-        elif what == "repair" and (left := repaired(hurt)):
-            return kinds, left
+            is_edited = True
+        elif what == "repair":
+            if left := repaired(hurt):
+                return kinds, left
+            if is_lost and is_edited:
+                return kinds, ""  # a damaged log has refused an event, which is told first at other prices: nobody has it
         elif what == "compare" and (unlike := differing(clean, hurt)):
             return kinds, unlike
     return kinds, ""

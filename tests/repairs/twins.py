@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -45,15 +46,16 @@ class Ledger:
     _there: set[tuple[str, int]] = Factory(set)
     """The places that are taken."""
 
-    def deliver(self, *documents: dict[str, Any]) -> None:
-        """Deliver events; the archive sees what is posted."""
-        for document in documents:
-            try:
-                self._tell(document)
-            except ValueError:
-                continue  # what makes no sense on this log comes back later
-            finally:
-                self.see()
+    def deliver(self, *documents: dict[str, Any]) -> list[bool]:
+        """Deliver events; the archive sees what is posted. Return of each whether it has posted anything."""
+        return [self._delivered(document) for document in documents]
+
+    def _delivered(self, document: dict[str, Any]) -> bool:
+        before = len(self.came)
+        with suppress(ValueError):  # what makes no sense on this log comes back later
+            self._tell(document)
+        self.see()
+        return len(self.came) > before
 
     def _tell(self, document: dict[str, Any]) -> None:
         """Deliver an event, or let a person adjust a job or a user."""

@@ -129,7 +129,7 @@ class Draft:
         """Return the entries to be added, each with what the balance moves by."""
         if not self.is_needed:
             return []
-        sequence, total = max((*self.history.posted, *self.history.found), default=0), self._total()
+        sequence, total = int(max((*self.history.posted, *self.history.found), default=0)), self._total()
         like = self._like(at, reason)
         corrections = list[tuple[Entry, Decimal]]()
         for user, each in self.amounts().items():

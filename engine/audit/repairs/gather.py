@@ -65,7 +65,7 @@ class Gathered:
 
     def _whole(self) -> Iterator[tuple[ArchivedRecord, AuditedEntry]]:
         for record in self.archive():
-            if (entry := record.entry) is not None and isinstance(record.key[1], int):
+            if (entry := record.entry) is not None:
                 yield record, entry
 
     def _histories(self, references: set[str]) -> Iterator[LogHistory]:

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from engine.domain.entry import Entry
 from engine.ledger.audits import AuditedEntry
 from engine.ledger.seals import digest
-from engine.ledger.stored import EntryKey, entry_of
+from engine.ledger.stored import EntryKey, Place, entry_of
 
 UNREADABLE = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
 """What reading an entry raises that somebody has made by hand."""
@@ -26,7 +26,7 @@ class Arrival:
     """Whether it stood there when the archive began, so that nobody saw it come."""
 
     @property
-    def place(self) -> int:
+    def place(self) -> Place:
         """Its sequence."""
         return self.seen.line.sequence
 
@@ -50,12 +50,12 @@ class LogHistory:
 
     reference: str
     arrivals: tuple[Arrival, ...]
-    found: Mapping[int, AuditedEntry]
-    posted: Mapping[int, Arrival] = field(init=False)
+    found: Mapping[Place, AuditedEntry]
+    posted: Mapping[Place, Arrival] = field(init=False)
     """By its place the entry that was posted there: of several that came into one place the first counts."""
 
     @posted.default
-    def _posted(self) -> Mapping[int, Arrival]:
+    def _posted(self) -> Mapping[Place, Arrival]:
         return {arrival.place: arrival for arrival in reversed(self.arrivals)}
 
     @property
@@ -64,18 +64,18 @@ class LogHistory:
         return tuple(entry for place, entry in sorted(self.found.items()) if place not in self.posted)
 
     @property
-    def damaged(self) -> tuple[int, ...]:
+    def damaged(self) -> tuple[Place, ...]:
         """The places in which something else stands than was posted there, or nothing."""
         return tuple(place for place, arrival in sorted(self.posted.items()) if self.at(place) != arrival.seen.digest)
 
-    def at(self, place: int) -> str:
+    def at(self, place: Place) -> str:
         """Return the digest of what stands in a place; empty for nothing."""
         return self.found[place].digest if place in self.found else ""
 
     @property
-    def freed(self) -> frozenset[int]:
+    def freed(self) -> frozenset[Place]:
         """The places that stood free for a while: nothing is there now, or something came into it twice."""
-        times: dict[int, int] = defaultdict(int)
+        times: dict[Place, int] = defaultdict(int)
         for arrival in self.arrivals:
             times[arrival.place] += 1
         gone = {place for place in self.posted if place not in self.found}
@@ -87,7 +87,7 @@ class LogHistory:
         return log_digest({place: entry.digest for place, entry in self.found.items()})
 
 
-def log_digest(standing: Mapping[int, str]) -> str:
+def log_digest(standing: Mapping[Place, str]) -> str:
     """Return the digest of a log, of which the digests of its entries stand by their places."""
     return digest("\n".join(f"{place} {standing[place]}" for place in sorted(standing)))
 
@@ -99,7 +99,7 @@ def history(
     taken_in: frozenset[EntryKey] = frozenset(),
 ) -> LogHistory:
     """Return the history of a log. What ``came`` is in the order of the archive: the same again is the same."""
-    arrivals: dict[tuple[int, str], AuditedEntry] = {}
+    arrivals: dict[tuple[Place, str], AuditedEntry] = {}
     for seen in came:
         arrivals.setdefault((seen.line.sequence, seen.digest), seen)
     numbered: Sequence[AuditedEntry] = tuple(arrivals.values())

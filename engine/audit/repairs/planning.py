@@ -11,7 +11,7 @@ from engine.audit.repairs.draft import Draft
 from engine.audit.repairs.history import LogHistory
 from engine.audit.repairs.suspects import Believes, Books, Lineup, Suspect, Verdict, lineup, weigh
 from engine.domain.money import ZERO
-from engine.ledger.stored import EntryKey
+from engine.ledger.stored import EntryKey, Place
 
 NO_BOOKS = Books(ZERO, ZERO)
 
@@ -48,8 +48,8 @@ def drafts(
     return Drafts(tuple(made), tuple(left), verdicts)
 
 
-def _named(history: LogHistory, forged: frozenset[EntryKey]) -> frozenset[int]:
-    return frozenset(int(sequence) for reference, sequence in forged if reference == history.reference)
+def _named(history: LogHistory, forged: frozenset[EntryKey]) -> frozenset[Place]:
+    return frozenset(sequence for reference, sequence in forged if reference == history.reference)
 
 
 type ByUser = Mapping[str, Sequence[tuple[str, Suspect]]]

@@ -59,7 +59,7 @@ class RowStep:
 
     def is_before(self, log: Sequence[AuditedEntry], row: Credit) -> bool:
         """Say whether the row and its log are as they were found."""
-        sequence = log[-1].line.sequence + 1 if log else 1
+        sequence = int(log[-1].line.sequence) + 1 if log else 1
         return sequence == self.correction.entry.sequence and _as_text(row) == self.seen
 
     def is_after(self, log: Sequence[AuditedEntry]) -> bool:
@@ -103,7 +103,7 @@ def _entry(user: str, amount: Decimal, at: datetime, said: str, log: Sequence[Au
     return Entry(
         reference=reference,
         job=None,
-        sequence=log[-1].line.sequence + 1 if log else 1,
+        sequence=int(log[-1].line.sequence) + 1 if log else 1,
         user=user,
         type=moving_type(reference, amount) if amount else EntryType.FLAG,
         amount=amount,

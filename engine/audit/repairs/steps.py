@@ -15,7 +15,7 @@ from engine.domain.entry import Entry
 from engine.ledger.audits import AuditedEntry, AuditStore
 from engine.ledger.memory_logs import stored_row
 from engine.ledger.seals import canonical, digest
-from engine.ledger.stored import entry_of
+from engine.ledger.stored import Place, entry_of
 from engine.reconcile.plan_file import PlanFileError
 
 NOT_OF_THE_PLAN = frozenset({"postedAt", "correction"})
@@ -32,7 +32,7 @@ def content_of(entry: AuditedEntry) -> str:
 class Back:
     """An entry to be put back: its place, the digest of what stands there ("": nothing), and what was posted."""
 
-    place: int
+    place: Place
     found: str
     posted: str
     text: str = field(repr=False)
@@ -93,7 +93,7 @@ class Step:
         """Say whether a log is as it was found, or on the way: some of it may have been put back."""
         there = {entry.line.sequence: entry for entry in log}
         backs = {each.place: each for each in self.put_back}
-        standing = dict[int, str]()
+        standing = dict[Place, str]()
         for place in there.keys() | backs.keys():
             now = there[place].digest if place in there else ""
             back = backs.get(place)
@@ -135,7 +135,7 @@ def step_in(line: Mapping[str, Any], name: str) -> Step:
             line["log"],
             line["expects"],
             tuple(line["because"]),
-            tuple(Back(int(each["sequence"]), each["found"], each["posted"], each["entry"]) for each in line["putBack"]),
+            tuple(Back(_place(each["sequence"]), each["found"], each["posted"], each["entry"]) for each in line["putBack"]),
             tuple(
                 Correcting(entry_of(each["entry"]), each["content"], Decimal(each["moves"])) for each in line["corrections"]
             ),
@@ -143,3 +143,8 @@ def step_in(line: Mapping[str, Any], name: str) -> Step:
         )
     except UNREADABLE as error:
         raise PlanFileError(f"{name}: the line of {line.get('log')} is none of a plan") from error
+
+
+def _place(said: int | str) -> Place:
+    """Return a sequence; one that somebody has made by hand is a text in the file."""
+    return said if isinstance(said, int) else Decimal(said)

@@ -16,7 +16,7 @@ from engine.audit.repairs.history import Arrival, LogHistory
 from engine.audit.repairs.truth import truth_of
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.audits import AuditedEntry
-from engine.ledger.stored import EntryKey
+from engine.ledger.stored import EntryKey, Place
 
 type Believes = Callable[[AuditedEntry], bool]
 """Whether a correction stands in a plan that was applied."""
@@ -62,7 +62,7 @@ class Lineup:
     unknown: tuple[AuditedEntry, ...]
 
 
-def lineup(history: LogHistory, believes: Believes, named: frozenset[int]) -> Lineup:
+def lineup(history: LogHistory, believes: Believes, named: frozenset[Place]) -> Lineup:
     """Return the suspects of a log. A person has ``named`` the places of forged ones."""
     found = {suspect.number: suspect for suspect in _certain(history, believes, named)}
     while (stray := _first_stray(history, _numbers(found))) is not None:
@@ -80,13 +80,13 @@ def _is_believed(seen: AuditedEntry, believes: Believes) -> bool:
     return seen.line.is_correction and believes(seen)
 
 
-def _against_stranger(seen: AuditedEntry, believes: Believes, named: frozenset[int]) -> str | None:
+def _against_stranger(seen: AuditedEntry, believes: Believes, named: frozenset[Place]) -> str | None:
     if seen.line.sequence in named:
         return NAMED
     return UNKNOWN if seen.line.is_correction and not believes(seen) else None
 
 
-def _certain(history: LogHistory, believes: Believes, named: frozenset[int]) -> Iterator[Suspect]:
+def _certain(history: LogHistory, believes: Believes, named: frozenset[Place]) -> Iterator[Suspect]:
     accused = {place: _accused(history, place) for place in named & history.posted.keys()}
     for arrival in history.arrivals:
         if accused.get(arrival.place) == arrival.number:
@@ -97,7 +97,7 @@ def _certain(history: LogHistory, believes: Believes, named: frozenset[int]) -> 
             yield _suspect(history, arrival, NO_ENTRY)
 
 
-def _accused(history: LogHistory, place: int) -> int:
+def _accused(history: LogHistory, place: Place) -> int:
     """Return which of the entries that came into a place a person means: the one that stands there, else the last."""
     numbers = [arrival.number for arrival in history.arrivals if arrival.place == place]
     standing = [number for number in numbers if history.arrivals[number].seen.digest == history.at(place)]

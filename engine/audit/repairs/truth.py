@@ -22,7 +22,7 @@ from engine.domain.facts import Facts
 from engine.domain.log import NO_ENTRIES, JobLog
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.audits import AuditedEntry
-from engine.ledger.stored import log_of_stored
+from engine.ledger.stored import Place, log_of_stored
 from engine.rating.cost import cost_of
 
 STATES_MAX = 3000
@@ -82,7 +82,7 @@ class _Walk:
     strays: list[Stray] = Factory(list)
     base: Decimal = ZERO
     rests_on_damage: bool = False
-    _damaged: frozenset[int] = field(init=False)
+    _damaged: frozenset[Place] = field(init=False)
     _settled: int = field(init=False)
     """The number of the last correction: what came before it counts as that says."""
 
@@ -92,7 +92,7 @@ class _Walk:
         return next((each.number for each in unforged if each.seen.line.is_correction), -1)
 
     @_damaged.default
-    def _all_damaged(self) -> frozenset[int]:
+    def _all_damaged(self) -> frozenset[Place]:
         return frozenset((*self.history.damaged, *self.history.freed))
 
     def take(self, arrival: Arrival) -> None:
@@ -191,7 +191,7 @@ def all_known(history: LogHistory, arrival: Arrival) -> Facts:
 
 def _options(history: LogHistory, arrival: Arrival) -> list[list[Choice]]:
     """Return for each place what can have stood there when an entry came: what was posted there comes first."""
-    options: dict[int, list[Choice]] = {}
+    options: dict[Place, list[Choice]] = {}
     for before in history.arrivals[: arrival.number]:
         options.setdefault(before.place, []).append(before.seen)
     for place, standing in options.items():

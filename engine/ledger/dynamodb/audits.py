@@ -11,18 +11,18 @@ from typing import Any
 
 from attrs import field, frozen
 
-from engine.domain.decision import Guard
 from engine.domain.entry import Entry
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
 from engine.domain.instants import read_instant
-from engine.domain.money import EXACT, ZERO
+from engine.domain.money import ZERO
 from engine.ledger.audits import AuditedEntry, Credit, Line, PutBack
 from engine.ledger.balances import BalancePage
 from engine.ledger.dynamodb.attributes import Item, decode, decode_item, encode, encode_item
 from engine.ledger.dynamodb.balances import page_item, page_of, pages_request
 from engine.ledger.dynamodb.calls import KEYS_TOGETHER_MAX, Cancelled, ConditionFailed, DynamoDB, call, items, items_at
-from engine.ledger.dynamodb.postings import EXPLANATION, TOKEN_BYTES, add_credits, item_of, put_entry
+from engine.ledger.dynamodb.postings import EXPLANATION, TOKEN_BYTES, item_of, put_entry
+from engine.ledger.dynamodb.put_back import ACTIONS_MAX, moves, put_back
 from engine.ledger.dynamodb.seals import (
     digest_of,
     facts_digest_of,
@@ -125,27 +125,9 @@ class AuditedItem:
         return canonical({name: value for name, value in self.item.items() if name != EXPLANATION})
 
 
-ACTIONS_MAX = 100
-"""So many items a transaction holds."""
-
-
 def _item_of(entry: AuditedEntry) -> dict[str, Any]:
     """Return the item of an entry, whoever has read it."""
     return dict(entry.item) if isinstance(entry, AuditedItem) else dict(json.loads(entry.text))
-
-
-def _as_found(found: Item, posted: Item) -> dict[str, Any]:
-    """Return the condition that an item is still as it was found, attribute by attribute."""
-    gone = sorted((posted.keys() | {EXPLANATION}) - found.keys())
-    names = {f"#{number}": name for number, name in enumerate([*sorted(found), *gone])}
-    values = {f":{number}": found[name] for number, name in enumerate(sorted(found))}
-    each_is_as_found = [f"{name} = :{name[1:]}" for name in names if f":{name[1:]}" in values]
-    nothing_was_added = [f"attribute_not_exists({name})" for name in names if f":{name[1:]}" not in values]
-    return {
-        "ConditionExpression": " AND ".join([*each_is_as_found, *nothing_was_added]),
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": values,
-    }
 
 
 def number_of(item: Item, name: str) -> Decimal | None:
@@ -267,29 +249,15 @@ class DynamoAuditStore:
         """Put entries of one log back, append corrections to it, and move the balance of each one's user by its number."""
         now = self.clock.now()
         last = [put_entry(self.tables, item_of(entry, now)) for entry, _ in corrections]
-        last += self._moves(corrections)
-        back = [self._put_back(each) for each in put_backs]
+        last += moves(self.tables, corrections)
+        back = [
+            put_back(self.tables, _item_of(each.posted), _item_of(each.found) if each.found else None) for each in put_backs
+        ]
         while len(back) + len(last) > ACTIONS_MAX:
             if not self._write(back[:ACTIONS_MAX], deadline):
                 return False
             back = back[ACTIONS_MAX:]
         return not (back or last) or self._write([*back, *last], deadline)
-
-    def _moves(self, corrections: Sequence[tuple[Entry, Decimal]]) -> list[dict[str, Any]]:
-        """Return what moves balances: the row of each user is written once."""
-        moved: dict[str, Decimal] = {}
-        for entry, amount in corrections:
-            moved[entry.user] = EXACT.add(moved.get(entry.user, ZERO), amount)
-        return [add_credits(self.tables, user, amount, ZERO, Guard.EXISTS) for user, amount in sorted(moved.items()) if amount]
-
-    def _put_back(self, each: PutBack) -> dict[str, Any]:
-        """Return what puts an entry back; an explanation that stands there stays."""
-        posted = _item_of(each.posted)
-        if each.found is None:
-            return put_entry(self.tables, posted)
-        found = _item_of(each.found)
-        item = {**posted, **{name: value for name, value in found.items() if name == EXPLANATION}}
-        return {"Put": {"TableName": self.tables.ledger, "Item": item, **_as_found(found, posted)}}
 
     def entry(self, text: str) -> AuditedEntry:
         """Return the entry of a text. Raises ValueError for what is none."""
