@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from attrs import Factory, define
 
+from engine.audit.archived.audit import Archive, audit_archive
 from engine.audit.repairer import Wrong
 from engine.audit.repairs.applied import KIND, AppliedPlans, keep
 from engine.audit.repairs.applying import Done, RepairRun
@@ -17,13 +18,16 @@ from engine.audit.repairs.plan import RepairPlan, Wish, plan_repair
 from engine.ledger.dynamodb.attributes import encode
 from engine.ledger.dynamodb.records import Records
 from engine.ledger.dynamodb.store import DynamoStore
+from engine.ledger.dynamodb.stream import Record
 from engine.ledger.store import Tables
 from engine.ledger.stored import EntryKey
 from engine.reconcile.plan_file import PlanFile
 from engine.runtime.clock import Deadline
+from tests.simulation.database import Client, Database
 from tests.support.archived import Archived
 from tests.support.clock import ManualClock
 from tests.support.world import World
+from tools.local_aws import create_tables
 
 TABLES = {"credits": "arn:credits", "ledger": "arn:ledger"}
 
@@ -113,6 +117,14 @@ class Place:
         """Return the plans that were applied."""
         return AppliedPlans(self.archived.bucket, self.deadline)
 
+    def audit(self) -> list[str]:
+        """Return what the audit of the whole archive finds: kinds and places, or whom it concerns."""
+        archive = Archive(self.archived.bucket, Record.read, self.archived.heads.now)
+        self.time.wait(120)
+        found = audit_archive(archive, self.store, self.deadline, self.believed.believes, writes=False, whole=True)
+        said = (f"{each.kind} {' '.join(map(str, each.key or sorted(each.users)))}" for each in found.differences)
+        return sorted(said)
+
     def plan(self, user: str, forged: Iterable[EntryKey] = (), wrong: Wrong | None = None) -> RepairPlan:
         """Return a repair of a user."""
         self.archived.hand_over()
@@ -142,15 +154,27 @@ class Place:
         return planned
 
 
+def place_on(client: Any, tables: Tables, folder: Path) -> Place:
+    """Return a ledger of three users with 1,000 credits each, and its archive, empty as yet."""
+    time = ManualClock()
+    world = World(client, tables, clock=time.clock())
+    for user in ("u-1", "u-2", "u-3"):
+        world.user(user)
+    return Place(world, time, Archived(client, tables.ledger, time.now), folder)
+
+
 def _encoded(attributes: dict[str, Any]) -> dict[str, Any]:
     return {name: encode(value) if value is not None else None for name, value in attributes.items()}
 
 
 @pytest.fixture
 def place(dynamodb: Any, tables: Tables, tmp_path: Path) -> Place:
-    """Return a ledger of two users with 1,000 credits each, and its archive, empty as yet."""
-    time = ManualClock()
-    world = World(dynamodb, tables, clock=time.clock())
-    for user in ("u-1", "u-2", "u-3"):
-        world.user(user)
-    return Place(world, time, Archived(dynamodb, tables.ledger, time.now), tmp_path)
+    """Return a ledger on a database."""
+    return place_on(dynamodb, tables, tmp_path)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Place:
+    """Return a ledger in memory."""
+    client = Client(Database())
+    return place_on(client, create_tables(client, Tables()), tmp_path)
