@@ -1,4 +1,4 @@
-"""The audit at the end of each scheduled run, as far as its time goes: entries against balances, and a seal.
+"""The audit at the end of each scheduled run, as far as its time goes: entries against balances, and a seal or the archive.
 
 Where the policy says that only events grant, it holds balances to the ledger as well.
 """
@@ -26,12 +26,17 @@ type Answer = dict[str, Any]
 
 
 def check_books(reconciler: Reconciler, _at: datetime, deadline: Deadline) -> Answer:
-    """Audit every user's entries, as far as the time allows, seal them, and return what was seen (``audit``).
+    """Audit every user's entries, as far as the time allows, and return what was seen (``audit``).
 
+    Where there is an archive, it compares what came since the last checkpoint; without one it reads the ledger, and seals it.
     Never fails: the scan is done.
     """
     deadline = deadline.sooner(deadline.left() - AUDIT_RESERVE_SECONDS)
     try:
+        if reconciler.archive is not None:
+            from engine.audit.check_archive import check_archive  # noqa: PLC0415  without an archive nothing needs it
+
+            return check_archive(reconciler, reconciler.archive(), deadline, _keeper(reconciler, deadline))
         sealer, keeper = _sealer(reconciler, deadline), _keeper(reconciler, deadline)
         seen = audit(
             reconciler.ledger,

@@ -30,7 +30,7 @@ ArchivePlaceIfNamed = Annotated[
         "--archive",
         envvar="ARCHIVE_BUCKET",
         metavar="s3://BUCKET|FOLDER",
-        help="With a plan of repairs: the archive of entries.",
+        help="The archive of entries: the ledger is held to it, and repaired by it.",
         callback=archive_if_named,
     ),
 ]

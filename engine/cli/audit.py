@@ -18,6 +18,7 @@ from engine.audit.seals import Deviation, Sealer, Verification
 from engine.audit.seals import verify as run_verify
 from engine.cli import repair_plan
 from engine.cli.archive_option import ArchivePlaceIfNamed
+from engine.cli.audit_archive import audit_against
 from engine.cli.options import (
     AsJson,
     CreditsTable,
@@ -67,6 +68,10 @@ def audit(
     ] = None,
     by: By = None,
     archive: ArchivePlaceIfNamed = "",
+    since_checkpoint: Annotated[
+        bool, typer.Option("--since-checkpoint", help="With --archive: what came since the last audit.  [the default]")
+    ] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="With --archive: all of the ledger and all of the archive.")] = False,
     policy: SealPolicy = None,
     place: Place,
     jobs_table: JobsTable = "Jobs",
@@ -79,9 +84,16 @@ def audit(
     _check_usage(
         verify=verify, head=head, seal=seal, policy=policy, repair=repair, user=user, yes=yes, reason=reason, wrong=wrong
     )
-    _check_plan(repair=repair, user=user, yes=yes, plan=plan, forged=forged, by=by)
+    repair_plan.check_usage(user if repair else None, plan, yes=yes, has_words=bool(forged or by))
     target = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), place)
-    ledger = target.ledger(needed=frozenset({"seals"} if seal or verify or repair else ()))
+    ledger = target.ledger(needed=frozenset({"seals"} if seal or verify or repair or archive else ()))
+    if _is_against_archive(archive, by_seals=verify or seal or repair, whole=whole, since=since_checkpoint):
+        seen = audit_against(
+            archive, ledger, place, _keeper(ledger, None, seals_table, seal=False), whole=whole, as_json=as_json
+        )
+        if seen.damages or not seen.is_finished:
+            raise typer.Exit(FAILED)
+        return
     answer: dict[str, Any] = {}
     is_good = True
     if repair and user is None:
@@ -144,18 +156,17 @@ def _problems(
     yield from (problem for problem, is_wrong in problems.items() if is_wrong)
 
 
-def _check_plan(
-    *, repair: bool, user: str | None, yes: bool, plan: Path | None, forged: list[str] | None, by: str | None
-) -> None:
-    """Exit where the options of a repair by plan do not go together."""
+def _is_against_archive(archive: str, *, by_seals: bool, whole: bool, since: bool) -> bool:
+    """Say whether the ledger is held to an archive. Exits where options are given that do not go together."""
     problems = {
-        "--plan goes with --repair --user": plan is not None and not (repair and user is not None),
-        "--yes does not go with --plan: `reconciler apply` applies it": yes and plan is not None,
-        "--forged and --by go with --plan": plan is None and bool(forged or by),
+        "--whole and --since-checkpoint go with --archive": (whole or since) and not archive,
+        "--whole and --since-checkpoint exclude each other": whole and since,
+        "--verify, --seal and --repair go by seals: leave out --whole and --since-checkpoint": by_seals and (whole or since),
     }
     for problem in (problem for problem, is_wrong in problems.items() if is_wrong):
         complain(problem)
         raise typer.Exit(MISUSED)
+    return bool(archive) and not by_seals
 
 
 def _name_users(ledger: Store) -> None:

@@ -23,10 +23,11 @@ from engine.cli.place import Place
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.errors import LedgerError
 from engine.domain.texts import text_problem
+from engine.ledger.archive.records import Records
 from engine.ledger.store import Store
 from engine.ledger.stored import EntryKey
 from engine.reconcile.plan_file import PlanFile, PlanFileError
-from engine.reconcile.wiring import archived_records
+from engine.reconcile.wiring import record_reader
 from engine.runtime.clock import Clock
 
 FORGED = re.compile(r"(.+)/([0-9]{1,9})")
@@ -50,6 +51,18 @@ def entry_key(text: str) -> EntryKey:
     if (match := FORGED.fullmatch(text)) is None:
         raise typer.BadParameter(f"is {text!r}; write the entry's log and its number, like job#j-1/2")
     return match[1], int(match[2])
+
+
+def check_usage(user: str | None, plan: Path | None, *, yes: bool, has_words: bool) -> None:
+    """Exit where the options of a repair by plan do not go together. ``user`` is whom a repair is of; None: there is none."""
+    problems = {
+        "--plan goes with --repair --user": plan is not None and user is None,
+        "--yes does not go with --plan: `reconciler apply` applies it": yes and plan is not None,
+        "--forged and --by go with --plan": plan is None and has_words,
+    }
+    for problem in (problem for problem, is_wrong in problems.items() if is_wrong):
+        complain(problem)
+        raise typer.Exit(MISUSED)
 
 
 def problems_of(asked: Asked) -> list[str]:
@@ -78,7 +91,7 @@ def plan(asked: Asked, target: Target, ledger: Store, place: Place, *, as_json: 
         frozenset(asked.forged),
         asked.wrong,
     )
-    records = archived_records(bucket, ledger.restores().heads().head(forever()), forever())
+    records = Records(bucket, ledger.restores().heads().head(forever()), record_reader(), forever())
     with progress() as bar, writing(asked.out):
         bar.add_task("repair: the archive is read", total=None)
         planned = plan_repair(wish, ledger.audits(), records, AppliedPlans(bucket, forever()).believes, forever())

@@ -25,9 +25,10 @@ from engine.runtime.telemetry import Telemetry
 if TYPE_CHECKING:
     from engine.domain.envelope import Document
     from engine.ledger.archive.bucket import Bucket
-    from engine.ledger.archive.chain import Head, HeadStore
+    from engine.ledger.archive.chain import HeadStore
+    from engine.ledger.archive.opened import OpenArchive
     from engine.ledger.archive.writer import Writer
-    from engine.ledger.dynamodb.records import Records
+    from engine.ledger.audits import ArchivedRecord
     from engine.reconcile.give_up import FailedEvents
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # noqa: PTH120  as in policy_path
@@ -62,6 +63,8 @@ class Settings:
     lost_events_grace: timedelta = timedelta(0)
     failed_events: str | None = None
     """The URL of the queue of failed events. Without it what makes no sense comes back until the queue itself gives it up."""
+    archive: str | None = None
+    """The archive of entries, as ``build_bucket`` takes it."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -83,6 +86,7 @@ class Settings:
             lost_events_grace=timedelta(minutes=_whole_number(get(GRACE_VARIABLE), GRACE_VARIABLE) or 0),
             scans_at_once=_whole_number(get("SCANS_AT_ONCE"), "SCANS_AT_ONCE"),
             failed_events=get("FAILED_EVENTS_QUEUE_URL") or None,
+            archive=archive_named(environment),
         )
 
     def policy_path(self) -> str:
@@ -194,13 +198,6 @@ def build_bucket(name: str, endpoint: str | None = None, profile: str | None = N
     return s3.S3Bucket(client, plain)
 
 
-def archived_records(bucket: Bucket, head: Head, deadline: Deadline) -> Records:
-    """Return what reads all that an archive has, up to its head and what came behind that."""
-    from engine.ledger.dynamodb.records import Records  # noqa: PLC0415  what serves events reads no archive
-
-    return Records(bucket, head, deadline)
-
-
 def store_on(client: Any, tables: Tables, clock: Clock) -> Store:
     """Return the store on a client of DynamoDB's that is open already."""
     return DynamoStore(client, tables, clock)
@@ -253,7 +250,22 @@ def build_reconciler(settings: Settings, write: Callable[[str], None], clock: Cl
         adjustments_max=settings.adjustments_max,
         scans_at_once=settings.scans_at_once,
         failed_events=failed_events(settings.failed_events) if settings.failed_events else None,
+        archive=functools.partial(open_archive, settings.archive, settings.tables) if settings.archive else None,
     )
+
+
+def open_archive(name: str, tables: Tables, client: Any = None) -> OpenArchive:
+    """Return the archive of a name (``build_bucket``), with the head of its chain in the tables on ``client``."""
+    from engine.ledger.archive.opened import OpenArchive  # noqa: PLC0415  what serves events audits nothing
+
+    return OpenArchive(build_bucket(name), build_heads(client or build_client(), tables), record_reader())
+
+
+def record_reader() -> Callable[[str], ArchivedRecord]:
+    """Return what reads a line of the archive. It raises ValueError for what is no record."""
+    from engine.ledger.dynamodb.stream import Record  # noqa: PLC0415  the same
+
+    return Record.read
 
 
 def failed_events(url: str) -> Callable[[], FailedEvents]:

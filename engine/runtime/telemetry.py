@@ -193,6 +193,15 @@ class Telemetry:
         metrics = {"Drift": damages, "Unexplained": unexplained, "AuditsUnfinished": int(not is_whole)}
         self._line(logging.ERROR if damages else logging.INFO, "audited", fields, metrics)
 
+    def compared(self, fields: Mapping[str, Any], counts: Mapping[str, int], *, unexplained: int, is_whole: bool) -> None:
+        """Report an audit against the archive, and how much it has found of each kind."""
+        kinds = {found_metric(kind): count for kind, count in counts.items()}
+        damages = sum(counts.values())
+        metrics = {"Drift": damages, "Unexplained": unexplained, "AuditsUnfinished": int(not is_whole), **kinds}
+        if not is_whole and not damages:
+            metrics = {"AuditsUnfinished": 1}  # nobody knows of the rest
+        self._line(logging.ERROR if damages else logging.INFO, "audited", fields, metrics)
+
     def audit_unfinished(self, fields: Mapping[str, Any], *, is_out_of_time: bool) -> None:
         """Report an audit that did not come to its end. Time that was too short is no error yet; four in a row alarm."""
         self._line(logging.WARNING if is_out_of_time else logging.ERROR, "audited", fields, {"AuditsUnfinished": 1})
@@ -210,6 +219,11 @@ class Telemetry:
         shown = {"level": logging.getLevelName(level), "message": message, **fields, **trace} if level >= self.level else {}
         if shown or metrics:
             self.write(LINE.encode({**shown, **embedded(metrics, self.dimensions, now)}))
+
+
+def found_metric(kind: str) -> str:
+    """Return the metric of a kind of finding: ``unknown-correction`` is ``FoundUnknownCorrection``."""
+    return "Found" + "".join(word.capitalize() for word in kind.split("-"))
 
 
 def settled_metrics(report: Report, lost_before: datetime | None = None) -> dict[str, float]:

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from attrs import Factory, define
 
-from engine.audit.archived.audit import Archive, audit_archive
+from engine.audit.archived.audit import audit_archive
+from engine.audit.archived.seen import Archive
 from engine.audit.repairer import Wrong
 from engine.audit.repairs.applied import KIND, AppliedPlans, keep
 from engine.audit.repairs.applying import Done, RepairRun
 from engine.audit.repairs.plan import RepairPlan, Wish, plan_repair
+from engine.ledger.archive.records import Records
 from engine.ledger.dynamodb.attributes import encode
-from engine.ledger.dynamodb.records import Records
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.stream import Record
 from engine.ledger.store import Tables
@@ -120,8 +121,11 @@ class Place:
     def audit(self) -> list[str]:
         """Return what the audit of the whole archive finds: kinds and places, or whom it concerns."""
         archive = Archive(self.archived.bucket, Record.read, self.archived.heads.now)
+        plans = self.believed
         self.time.wait(120)
-        found = audit_archive(archive, self.store, self.deadline, self.believed.believes, writes=False, whole=True)
+        found = audit_archive(
+            archive, self.store, self.deadline, plans.believes, writes=False, whole=True, undoes=plans.undoes
+        )
         said = (f"{each.kind} {' '.join(map(str, each.key or sorted(each.users)))}" for each in found.differences)
         return sorted(said)
 
@@ -129,7 +133,7 @@ class Place:
         """Return a repair of a user."""
         self.archived.hand_over()
         wish = Wish(user, "ticket 4711", "ann", self.time.now(), TABLES, frozenset(forged), wrong)
-        records = Records(self.archived.bucket, self.archived.heads.now, self.deadline)
+        records = Records(self.archived.bucket, self.archived.heads.now, Record.read, self.deadline)
         return plan_repair(wish, self.store, records, self.believed.believes, self.deadline)
 
     def written(self, plan: RepairPlan) -> PlanFile:

@@ -28,6 +28,7 @@ def test_a_refund_outside_its_window_gives_nothing_back_after_a_repair(desk: Pla
     desk.change("job#j-1", 1, amount=Decimal("-0.1"))
 
     desk.repair("u-1")
+    desk.time.wait(7 * 60 * 60)
     desk.deliver(failed("j-1", at="18:00"))
 
     assert CHARGED == desk.balance("u-1")
@@ -99,15 +100,17 @@ def test_one_item_that_cannot_be_read_stops_no_repair(desk: Place) -> None:
     desk.deliver(rendered("j-1"), rendered("j-2", user="u-2"))
     desk.change("job#j-1", 1, facts="junk", anomalies=[1], amount="text", correction=[])
     desk.insert("job#j-1", 2, ("job#j-2", 1), facts={"charge": 7}, source="repair", userId=None)
-    desk.insert("job#junk", 1, ("job#j-2", 1), sequence=Decimal("1.5"), jobId=Decimal(3))
+    desk.write({**desk.item("job#j-2", 1), "sequence": {"N": "1.5"}})
     desk.change("job#j-2", 1, amount=Decimal("-0.1"))
 
     desk.repair("u-2")
     planned = desk.repair("u-1")
 
     assert {"N": "-0.8"} == desk.item("job#j-2", 1)["amount"]
+    assert ["job#j-1, entry 2"] == [problem.split(":")[0] for problem in planned.left]
+    desk.remove("job#j-1", 2)
+    assert () == desk.repair("u-1").left
     assert {"N": "-0.8"} == desk.item("job#j-1", 1)["amount"]
-    assert () == planned.left
     assert CHARGED == desk.balance("u-1") == desk.balance("u-2")
     desk.deliver(*desk.sent, failed("j-1"))
     assert BEFORE == desk.balance("u-1")

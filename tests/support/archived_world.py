@@ -7,7 +7,8 @@ from typing import Any
 
 from attrs import Factory, define
 
-from engine.audit.archived.audit import Archive, ArchiveAudit, audit_archive
+from engine.audit.archived.audit import audit_archive
+from engine.audit.archived.seen import Archive, ArchiveAudit
 from engine.ledger.audits import AuditedEntry, AuditStore
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.stream import Record

@@ -8,25 +8,31 @@ the time is over before, the checkpoint stands where the audit has come to.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, evolve, field
 
 from engine.audit.archived import checkpoints
 from engine.audit.archived.back import read_object
 from engine.audit.archived.books import ArchivedBooks
+from engine.audit.archived.changes import changes, late
 from engine.audit.archived.checkpoints import BEGINNING, Checkpoint, Open
-from engine.audit.archived.logs import Believed, Logs
-from engine.audit.archived.older import ANYWHERE, NOWHERE, Read, Search, Where, around, records_of, repeated
+from engine.audit.archived.logs import Believed, Logs, Undoes, nothing_undone
+from engine.audit.archived.older import ANYWHERE, NOWHERE, Search, Where, around, records_of, repeated
 from engine.audit.archived.part import Part, Spot
+from engine.audit.archived.seen import Archive, ArchiveAudit
 from engine.audit.archived.sums import Sums, SumsError
+from engine.audit.archived.tally import Tally
+from engine.audit.archived.whole import Whole, of_the_ledger, tally_until
 from engine.audit.balances import BalanceKeeper, HeldBalances
+from engine.audit.books import UNEXPLAINED_AFTER, UNEXPLAINED_UNTIL
 from engine.audit.differences import Difference, Kind
 from engine.domain.errors import LedgerUnavailable, TimeIsUp
-from engine.ledger.archive.bucket import Bucket
+from engine.domain.instants import posting_text
 from engine.ledger.archive.chain import ArchiveObject, Break, Head, follow
-from engine.ledger.audits import ArchivedRecord, AuditedEntry, AuditStore
+from engine.ledger.audits import ArchivedRecord, AuditStore
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
@@ -48,43 +54,6 @@ RESERVE = 0.3
 """This share of the time is kept for the books, and for the checkpoint."""
 
 
-@frozen
-class Archive:
-    """A bucket, how a line in it is read, and the head of its chain as the tables have it (None: where it ends)."""
-
-    bucket: Bucket
-    reads: Read
-    head: Head | None = None
-
-
-@frozen
-class ArchiveAudit:
-    """What an audit against the archive saw.
-
-    ``is_finished`` is whether it came to the head and compared the books; ``busy`` are users of whom nothing can be said.
-    """
-
-    since: Head
-    until: Head
-    objects: int
-    records: int
-    entries: int
-    """Originals in the archive, up to ``until``."""
-    users: int
-    differences: tuple[Difference, ...]
-    counts: Mapping[Kind, int]
-    busy: tuple[str, ...] = ()
-    is_finished: bool = True
-    held: HeldBalances | None = None
-    is_kept: bool = False
-    """Whether a checkpoint was kept."""
-
-    @property
-    def damages(self) -> int:
-        """How many things are not as they should be."""
-        return sum(self.counts.values())
-
-
 def audit_archive(
     archive: Archive,
     store: AuditStore,
@@ -95,6 +64,7 @@ def audit_archive(
     whole: bool = False,
     keeper: BalanceKeeper | None = None,
     seen: Callable[[int], None] = lambda _: None,
+    undoes: Undoes = nothing_undone,
 ) -> ArchiveAudit:
     """Audit what came since the last checkpoint, or the ``whole`` chain; ``writes`` a checkpoint at the end.
 
@@ -102,12 +72,13 @@ def audit_archive(
     """
     problems: list[str] = []
     begun = BEGINNING
-    for each in () if whole else checkpoints.last(archive.bucket, deadline):
+    for each in checkpoints.last(archive.bucket, deadline):
         if isinstance(each, str):
             problems.append(each)
         else:
-            begun = each
-    auditor = Auditor(archive, store, deadline, believed, begun, writes, seen)
+            begun = evolve(BEGINNING, count=each.count) if whole else each
+    tally = Tally(tally_until(store.clock)) if whole else None
+    auditor = Auditor(archive, store, deadline, believed, begun, writes, seen, undoes, tally=tally)
     auditor.tell(Difference(Kind.ARCHIVE, problem) for problem in problems)
     return auditor.run(keeper)
 
@@ -123,17 +94,21 @@ class Auditor:
     begun: Checkpoint
     writes: bool
     seen: Callable[[int], None]
+    undoes: Undoes = nothing_undone
     differences: list[Difference] = Factory(list)
     counts: Counter[Kind] = Factory(Counter)
     sums: Sums = field(init=False)
     head: Head = field(init=False)
     at: str = field(init=False)
     entries: int = field(init=False)
+    tally: Tally | None = None
+    """Of an audit of the whole: what the archive has."""
     objects: int = 0
     records: int = 0
     _open: dict[EntryKey, str] = Factory(dict)
     _open_users: set[str] = Factory(set)
     _breaks: list[str] = field(init=False)
+    _silent: dict[EntryKey, str] = field(init=False)
     _again: dict[str, list[Open]] = field(init=False)
     """What was found before, by its object: looked at again in the first part."""
 
@@ -142,6 +117,7 @@ class Auditor:
         self.sums = Sums(self.archive.bucket, begun.digits, dict(begun.pages), begun.users, self.writes)
         self.head, self.at, self.entries = begun.head, begun.at, begun.entries
         self._breaks = list(begun.breaks)
+        self._silent = {Open.read([reference, number, ""]).key: at for reference, number, at in begun.silent}
         self._again = {}
         for each in begun.open:
             self._again.setdefault(each.archived, []).append(each)
@@ -152,13 +128,31 @@ class Auditor:
         busy: tuple[str, ...] = ()
         held = None
         is_at_the_end = self._parts()
+        if is_at_the_end and self.tally is not None:
+            self._compare_all(self.tally)
         if is_at_the_end:
             is_at_the_end, busy, held = self._books(keeper)
         is_kept = self.writes and len(self._open) <= OPEN_MAX and self._keep()
         counts = {kind: self.counts[kind] for kind in Kind}
         told = tuple(self.differences)
         sizes = (self.objects, self.records, self.entries, self.sums.users)
-        return ArchiveAudit(self.begun.head, self.head, *sizes, told, counts, busy, is_at_the_end, held, is_kept)
+        unexplained = sum(at <= self._ago(UNEXPLAINED_AFTER) for at in self._silent.values())
+        return ArchiveAudit(
+            self.begun.head, self.head, *sizes, told, counts, busy, is_at_the_end, held, is_kept, unexplained=unexplained
+        )
+
+    def _ago(self, span: timedelta) -> str:
+        return posting_text(self.store.clock.now() - span)
+
+    def _note_silent(self, part: Part) -> None:
+        """Note which flagged entries wait for an explanation."""
+        for key, spot in part.spots.items():
+            if spot.words:
+                self._silent.pop(key, None)
+            elif spot.is_new and spot.original is not None and spot.original.anomalies:
+                self._silent[key] = spot.at
+        yesterday = self._ago(UNEXPLAINED_UNTIL)
+        self._silent = {key: at for key, at in self._silent.items() if at >= yesterday}
 
     def tell(self, found: Iterable[Difference]) -> None:
         """Take note of what was found."""
@@ -207,15 +201,18 @@ class Auditor:
         self._look_again(part)
         search = Search(self.archive.bucket, self.archive.reads, before, self.deadline)
         self._find_older(part, search)
-        logs = Logs(self.store, self.deadline, part.spots, self.believed)
+        logs = Logs(self.store, self.deadline, part.spots, self.believed, self.undoes)
         references = logs.references()
         now, _ = logs.read(references)
         self._report(part, [*changes(part.spots.values(), now), *logs.differences(references, now)])
         for spot in part.spots.values():
             if spot.is_new and spot.original is not None:
                 self.entries += 1
+                if self.tally is not None:
+                    self.tally.add(spot.original, spot.digest)
                 if (user := spot.original.line.user) is not None:
                     self.sums.add(user, spot.original.line.moved, spot.number, self.deadline)
+        self._note_silent(part)
         self.records += part.records
         self.head, self.at = until, max(self.at, part.until)
         self.seen(self.records)
@@ -269,6 +266,15 @@ class Auditor:
                 spot = part.spots.get(each.key)
                 self._open[each.key] = spot.archived if spot is not None else ""
 
+    def _compare_all(self, tally: Tally) -> None:
+        """Compare all of the ledger with all of the archive."""
+        whole = Whole(self.archive.bucket, self.archive.reads, self.store, tally, self.head, self.deadline)
+        known = of_the_ledger(self.differences)
+        for each in whole.differences(known):
+            self.tell([each])
+            if each.key is not None:
+                self._open[each.key] = ""
+
     # --- the books ---
 
     def _books(self, keeper: BalanceKeeper | None) -> tuple[bool, tuple[str, ...], HeldBalances | None]:
@@ -288,7 +294,7 @@ class Auditor:
             self._open_users = {*self.begun.open_users, *books.busy, *(user for each in drifts for user in each.users)}
             return False, tuple(books.busy), None
         self._open_users = {*books.busy, *(user for each in drifts for user in each.users)}
-        self.tell(_late(entry) for entry in books.late.values())
+        self.tell(late(entry) for entry in books.late.values())
         held = keeper.look(books.rows, self._open_users) if keeper is not None and is_kept else None
         if held is not None:
             self.tell(Difference(Kind.BALANCE, each.problem, users=frozenset({each.user})) for each in held.drifts)
@@ -307,57 +313,8 @@ class Auditor:
             pages=dict(self.sums.pages),
             open=opened,
             open_users=tuple(sorted(self._open_users)),
+            silent=tuple((key[0], str(key[1]), at) for key, at in sorted(self._silent.items())),
             breaks=tuple(self._breaks),
         )
         checkpoints.keep(self.archive.bucket, kept, self.deadline)
         return True
-
-
-def changes(spots: Iterable[Spot], now: Mapping[EntryKey, AuditedEntry]) -> Iterator[Difference]:
-    """Yield what was touched and is not as it was posted."""
-    for spot in spots:
-        if spot.is_touched and (found := _change(spot, now.get(spot.key))) is not None:
-            kind, problem = found
-            standing = now.get(spot.key)
-            users = {entry.line.user for entry in (spot.original, standing) if entry is not None}
-            yield Difference(kind, problem, spot.key, frozenset(user for user in users if user), spot.original, standing)
-
-
-def _change(spot: Spot, now: AuditedEntry | None) -> tuple[Kind, str] | None:
-    if spot.original is None:
-        if now is None and not spot.was_removed:
-            return None
-        what = "was removed" if now is None else "was written to"
-        return Kind.UNARCHIVED, f"{what}, and the archive has not seen it come"
-    if now is None:
-        line = spot.original.line
-        return Kind.REMOVED, f"is gone: {line.moved:f} of {line.user}, posted {spot.original.posted_at}"
-    if now.digest != spot.original.digest:
-        return Kind.CHANGED, change_text(spot.original, now)
-    told, stands = spot.words[:1], now.stored.get("explanation")
-    return (Kind.CHANGED, "its explanation is not the one that was given") if told and stands != told[0] else None
-
-
-def change_text(posted: AuditedEntry, now: AuditedEntry) -> str:
-    """Say what of an entry is not as it was posted."""
-    before, after = posted.stored, now.stored
-    names = [name for name in sorted(before.keys() | after.keys()) if name != "explanation"]
-    told = [_attribute(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
-    return f"was changed: {'; '.join(told)}"
-
-
-SHORT = frozenset({"amount", "cost", "userId", "type", "postedAt", "occurredAt"})
-"""What is said with what it was: of all else the names say enough."""
-
-
-def _attribute(name: str, before: object, after: object) -> str:
-    if name not in SHORT:
-        return f"its {name}"
-    return f"its {name} is {'missing' if after is None else after}; {'none' if before is None else before} was posted"
-
-
-def _late(entry: AuditedEntry) -> Difference:
-    line = entry.line
-    users = frozenset(user for user in (line.user,) if user)
-    problem = f"was posted {entry.posted_at}, and the archive has not seen it come"
-    return Difference(Kind.UNARCHIVED, problem, line.key, users, None, entry)

@@ -97,7 +97,7 @@ class ArchivedBooks:
             check_time(self.deadline)
             for found in page:
                 left.discard(found.user)
-                if self.rows.get(found.user, Credit(found.user)).posted == found.total:
+                if self.rows.get(found.user, Credit(found.user)).posted == found.amount:
                     self.sums.agree(found, self.head.number, self.deadline)
                 else:
                     yield found
@@ -109,7 +109,7 @@ class ArchivedBooks:
             some = {found.user: found for found in page if found.is_open or found.user in also}
             rows = self.store.credits_of(some, self.deadline)
             for user, found in some.items():
-                if rows[user].posted == found.total:
+                if rows[user].posted == found.amount:
                     self.sums.agree(found, self.head.number, self.deadline)
                 else:
                     yield found
@@ -125,7 +125,7 @@ class ArchivedBooks:
                 self.store.clock.wait(SECONDS_BETWEEN_LOOKS)
             row = self.store.credit(found.user, self.deadline)
             coming = self._on_their_way(found.user)
-            expected = EXACT.add(found.total, total(entry.line.moved for entry in coming))
+            expected = EXACT.add(found.amount, total(entry.line.moved for entry in coming))
             if expected == row.posted:
                 return None
             if (row, len(coming)) == before and row == self.store.credit(found.user, self.deadline):
@@ -169,7 +169,9 @@ class ArchivedBooks:
         return Difference(Kind.DRIFT, problem, key, frozenset({look.user}), making_up[0].entry)
 
     def _entries_since(self, found: UserSum) -> list[ArchivedRecord]:
-        """Return what came for a user since the books agreed, as far as that can be read."""
+        """Return what came for a user since the books agreed, as far as that can be read; nothing where they never did."""
+        if not found.agreed and found.entries > 1:
+            return []
         came: dict[EntryKey, ArchivedRecord] = {}
         for read, each in enumerate(objects_back(self.bucket, self.head, self.deadline, lambda _: True)):
             if each.number <= found.agreed or read >= EVIDENCE_OBJECTS_MAX:

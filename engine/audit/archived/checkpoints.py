@@ -65,6 +65,8 @@ class Checkpoint:
     open: tuple[Open, ...] = ()
     open_users: tuple[str, ...] = ()
     """Users whose books do not agree, or of whom nothing could be said."""
+    silent: tuple[tuple[str, str, str], ...] = ()
+    """Flagged entries of the last day that have no explanation yet: log, number, and when they came."""
     breaks: tuple[str, ...] = ()
     """What is not as it was written in the archive up to here."""
 
@@ -86,8 +88,9 @@ class Checkpoint:
             said: dict[str, Any] = json.loads(body)
             del said["checkpoint"]  # of another version its key would be another one
             tuples = {name: tuple(said.pop(name)) for name in ("open_users", "breaks")}
+            silent = tuple((reference, number, at) for reference, number, at in said.pop("silent"))
             opened = tuple(Open.read(each) for each in said.pop("open"))
-            found = cls(**{**said, **tuples, "head": Head(**said["head"]), "open": opened})
+            found = cls(**{**said, **tuples, "head": Head(**said["head"]), "open": opened, "silent": silent})
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{key}: is no checkpoint: {error}") from error
         if found.key != key:

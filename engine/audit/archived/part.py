@@ -26,6 +26,8 @@ class Spot:
 
     key: EntryKey
     original: AuditedEntry | None = None
+    digest: str = ""
+    """Of the original."""
     archived: str = ""
     """The key of the object that has the original."""
     number: int = 0
@@ -51,14 +53,16 @@ class Spot:
             self.digests.add(record.digest)
         self.was_removed = self.was_removed or not record.digest
         if self.original is None and record.entry is not None:
-            self.original, self.archived, self.number, self.at = record.entry, of.key, of.number, record.at
+            self.original, self.digest = record.entry, record.digest
+            self.archived, self.number, self.at = of.key, of.number, record.at
             self.is_new, self.is_taken_in = True, record.is_taken_in
             self.is_older = self.is_older or may_be_again or not is_dated(record.entry.posted_at, record.at)
         self.is_older = self.is_older or self.original is None
 
     def found_before(self, record: ArchivedRecord, of: ArchiveObject, words: object) -> None:
         """Take in the original that stands before this part, and the explanation that was told of it there."""
-        self.original, self.archived, self.number, self.at = record.entry, of.key, of.number, record.at
+        self.original, self.digest = record.entry, record.digest
+        self.archived, self.number, self.at = of.key, of.number, record.at
         self.is_new, self.is_taken_in = False, record.is_taken_in
         if words is not None and words not in self.words[:1]:
             self.words.insert(0, words)
@@ -66,7 +70,7 @@ class Spot:
     @property
     def is_touched(self) -> bool:
         """Whether somebody was at work here: the ledger has to be asked what stands there now."""
-        is_other = self.original is None or bool(self.digests - {self.original.digest})
+        is_other = self.original is None or bool(self.digests - {self.digest})
         return self.is_open or self.was_removed or is_other or len(self.words) > 1
 
     @property

@@ -38,7 +38,7 @@ class UserSum:
     """
 
     user: str
-    total: Decimal = ZERO
+    amount: Decimal = ZERO
     entries: int = 0
     changed: int = 0
     agreed: int = 0
@@ -50,13 +50,13 @@ class UserSum:
 
     def text(self) -> str:
         """Return the line that stands for it in a page."""
-        return json.dumps([self.user, format(self.total, "f"), self.entries, self.changed, self.agreed])
+        return json.dumps([self.user, format(self.amount, "f"), self.entries, self.changed, self.agreed])
 
     @classmethod
     def read(cls, text: str) -> UserSum:
         """Return what a line stands for. Raises ValueError for what is none."""
-        user, total, entries, changed, agreed = json.loads(text)
-        return cls(user, Decimal(total), entries, changed, agreed)
+        user, amount, entries, changed, agreed = json.loads(text)
+        return cls(user, Decimal(amount), entries, changed, agreed)
 
 
 @define
@@ -89,8 +89,8 @@ class Sums:
     def add(self, user: str, amount: Decimal, number: int, deadline: Deadline) -> None:
         """Add what an entry moves that stands in an object (its number). Raises SumsError."""
         before = self.of(user, deadline)
-        total = EXACT.add(before.total, amount)
-        self._set(evolve(before, total=total, entries=before.entries + 1, changed=number), deadline)
+        now = EXACT.add(before.amount, amount)
+        self._set(evolve(before, amount=now, entries=before.entries + 1, changed=number), deadline)
 
     def agree(self, found: UserSum, number: int, deadline: Deadline) -> None:
         """Note that ``posted`` says the same of a user at a head (its number)."""

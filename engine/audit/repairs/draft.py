@@ -13,9 +13,9 @@ from decimal import Decimal
 
 from attrs import evolve, field, frozen
 
-from engine.audit.repairs.history import LogHistory
+from engine.audit.repairs.history import LogHistory, readable
 from engine.audit.repairs.suspects import Suspect
-from engine.audit.repairs.truth import STAYS_DUE, Truth, as_it_will_be, truth_of
+from engine.audit.repairs.truth import STAYS_DUE, Truth, as_it_will_be, standing_then, truth_of
 from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
@@ -99,15 +99,29 @@ class Draft:
         """Return what no correction has undone yet, and whether it moved the balance."""
         since = self.truth.since
         both = [(each, index in self.movers) for index, each in enumerate(self.forged)]
-        return [(each, moved) for each, moved in both if each.number is None or each.number > since]
+        late = [(each, moved) for each, moved in both if each.number is None or each.number > since]
+        return [(each, moved) for each, moved in late if moved or not each.is_first or self._stays(each)]
+
+    def _stays(self, suspect: Suspect) -> bool:
+        """Say whether an entry stands there once all is put back: then it counts until it is undone."""
+        standing = standing_then(self.history).get(suspect.seen.line.sequence)
+        return standing is not None and standing.digest == suspect.seen.digest
+
+    @property
+    def unreadable(self) -> list[AuditedEntry]:
+        """Return what no entry undoes that is added: what serves events cannot read the log as long as it stands there."""
+        standing = standing_then(self.history)
+        forged = {each.seen.digest for each, _ in self.open_forged if not each.user}
+        is_readable = as_it_will_be(self.history) is not None
+        odd = (each for _, each in sorted(standing.items()) if each.digest in forged or not is_readable)
+        return [each for each in odd if each.digest in forged or readable(each) is None]
 
     def amounts(self) -> dict[str, Amounts]:
         """Return by user what is to be posted, and what is to be moved: the owner's come last."""
         found: dict[str, Amounts] = {}
         for suspect, has_moved in self.open_forged:
             before = found.get(suspect.user, Amounts())
-            stays = suspect.is_first
-            amount = EXACT.subtract(before.amount, suspect.amount) if stays else before.amount
+            amount = EXACT.subtract(before.amount, suspect.amount) if self._stays(suspect) else before.amount
             moved = EXACT.subtract(before.moved, suspect.amount) if has_moved else before.moved
             found[suspect.user] = Amounts(amount, moved)
         undone = found.pop(self.owner, Amounts())
@@ -155,9 +169,8 @@ class Draft:
 
     def _total(self) -> Decimal:
         """Return what all entries come to once all is put back, whosever they are, and whatever they are."""
-        standing = {**self.history.found, **{place: each.seen for place, each in self.history.posted.items()}}
         total = ZERO
-        for seen in standing.values():
+        for seen in standing_then(self.history).values():
             total = EXACT.add(total, seen.line.moved)
         return total
 

@@ -6,35 +6,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
-from typing import Protocol
 
 from attrs import define, field
 
 from engine.audit.repairs.history import LogHistory, history
 from engine.audit.repairs.suspects import Believes, Books
 from engine.domain.money import EXACT, ZERO
-from engine.ledger.audits import AuditedEntry, AuditStore
+from engine.ledger.audits import ArchivedRecord, AuditedEntry, AuditStore
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
-
-TAKEN_IN = "taken-in"
-
-
-class ArchivedRecord(Protocol):
-    """What a repair needs of a line of the archive."""
-
-    @property
-    def told(self) -> str:
-        """What it tells: a text like ``insert`` or ``taken-in``."""
-
-    @property
-    def key(self) -> EntryKey:
-        """Where the entry stands."""
-
-    @property
-    def entry(self) -> AuditedEntry | None:
-        """The entry; None where the line has not all of it."""
-
 
 type Archive = Callable[[], Iterable[ArchivedRecord]]
 """Reads all of the archive, in its order, as often as it is called."""
@@ -75,7 +55,7 @@ class Gathered:
         for record, entry in self._whole():
             if entry.line.reference in references:
                 came[entry.line.reference].append(entry)
-                if record.told == TAKEN_IN:
+                if record.is_taken_in:
                     taken_in.add(record.key)
         for reference in sorted(references):
             found = self.store.log(reference, self.deadline)

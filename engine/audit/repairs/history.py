@@ -65,8 +65,9 @@ class LogHistory:
 
     @property
     def damaged(self) -> tuple[Place, ...]:
-        """The places in which something else stands than was posted there, or nothing."""
-        return tuple(place for place, arrival in sorted(self.posted.items()) if self.at(place) != arrival.seen.digest)
+        """The places in which something else stands than was posted there, or nothing. What is no entry was not posted."""
+        differing = (place for place, arrival in sorted(self.posted.items()) if self.at(place) != arrival.seen.digest)
+        return tuple(place for place in differing if self.posted[place].is_taken_in or self.posted[place].entry is not None)
 
     def at(self, place: Place) -> str:
         """Return the digest of what stands in a place; empty for nothing."""

@@ -11,9 +11,11 @@ from engine.audit.repairs.draft import Draft
 from engine.audit.repairs.history import LogHistory
 from engine.audit.repairs.suspects import Believes, Books, Lineup, Suspect, Verdict, lineup, weigh
 from engine.domain.money import ZERO
+from engine.ledger.audits import AuditedEntry
 from engine.ledger.stored import EntryKey, Place
 
-NO_BOOKS = Books(ZERO, ZERO)
+NOBODYS = Books(ZERO, None)
+"""The books of an entry that names no user: they tell nothing."""
 
 
 @frozen
@@ -35,17 +37,26 @@ def drafts(
     """Return what puts logs right. A person has said of entries that they are ``forged``."""
     lineups = [lineup(each, believes, _named(each, forged)) for each in histories]
     by_user = _by_user(lineups)
-    verdicts = {user: weigh(books.get(user, NO_BOOKS), [each for _, each in found]) for user, found in by_user.items()}
+    verdicts = {user: weigh(books.get(user, NOBODYS), [each for _, each in found]) for user, found in by_user.items()}
     for user in books.keys() - verdicts.keys():
         verdicts[user] = weigh(books[user], ())
     made, left = list[Draft](), list[str]()
     for each in lineups:
         problems = list(_problems(each, verdicts))
         draft = _draft(each, by_user, verdicts)
+        problems += [_unreadable(seen) for seen in draft.unreadable]
         left += problems
         if not problems and (draft.put_backs or draft.is_needed):
             made.append(draft)
     return Drafts(tuple(made), tuple(left), verdicts)
+
+
+def _unreadable(seen: AuditedEntry) -> str:
+    reference, place = seen.line.key
+    return (
+        f"{reference}, entry {place}: is no entry of this system, and events of this log fail as long as it stands there:"
+        " nothing that is added undoes it; remove it by hand, then plan again"
+    )
 
 
 def _named(history: LogHistory, forged: frozenset[EntryKey]) -> frozenset[Place]:

@@ -135,7 +135,7 @@ def step_in(line: Mapping[str, Any], name: str) -> Step:
             line["log"],
             line["expects"],
             tuple(line["because"]),
-            tuple(Back(_place(each["sequence"]), each["found"], each["posted"], each["entry"]) for each in line["putBack"]),
+            tuple(Back(place_of(each["sequence"]), each["found"], each["posted"], each["entry"]) for each in line["putBack"]),
             tuple(
                 Correcting(entry_of(each["entry"]), each["content"], Decimal(each["moves"])) for each in line["corrections"]
             ),
@@ -145,6 +145,6 @@ def step_in(line: Mapping[str, Any], name: str) -> Step:
         raise PlanFileError(f"{name}: the line of {line.get('log')} is none of a plan") from error
 
 
-def _place(said: int | str) -> Place:
+def place_of(said: int | str) -> Place:
     """Return a sequence; one that somebody has made by hand is a text in the file."""
     return said if isinstance(said, int) else Decimal(said)

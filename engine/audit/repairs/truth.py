@@ -223,6 +223,10 @@ def _log(entries: Sequence[AuditedEntry]) -> JobLog | None:
 
 def as_it_will_be(history: LogHistory) -> JobLog | None:
     """Return the log once everything stands again as it was posted; None where it cannot be read."""
-    standing = {**history.found, **{place: arrival.seen for place, arrival in history.posted.items()}}
-    entries = [standing[place] for place in sorted(standing)]
-    return _log(entries)
+    standing = standing_then(history)
+    return _log([standing[place] for place in sorted(standing)])
+
+
+def standing_then(history: LogHistory) -> dict[Place, AuditedEntry]:
+    """Return what will stand in a log once everything is put back."""
+    return {**history.found, **{place: history.posted[place].seen for place in history.damaged}}

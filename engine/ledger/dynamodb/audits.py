@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from itertools import batched
 from typing import Any
 
@@ -114,7 +115,7 @@ class AuditedItem:
         except (ArithmeticError, AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"has an attribute of no known form: {error}") from error
 
-    @property
+    @cached_property
     def entry(self) -> Entry | str:
         """It as an entry, or why it is none."""
         return read_entry(decode_item(self.item))

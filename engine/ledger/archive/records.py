@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from attrs import Factory, define
 
 from engine.ledger.archive.bucket import Bucket
 from engine.ledger.archive.chain import EMPTY, ArchiveObject, Break, Head, follow
-from engine.ledger.dynamodb.stream import Record
+from engine.ledger.audits import ArchivedRecord
 from engine.runtime.clock import Deadline
 
 
@@ -21,10 +21,11 @@ class Records:
 
     bucket: Bucket
     head: Head
+    reads: Callable[[str], ArchivedRecord]
     deadline: Deadline
     problems: dict[str, None] = Factory(dict)
 
-    def __call__(self) -> Iterator[Record]:
+    def __call__(self) -> Iterator[ArchivedRecord]:
         """Yield every record. Raises TimeIsUp, and LedgerError where no answer comes."""
         for each in self._objects():
             if isinstance(each, ArchiveObject):
@@ -37,9 +38,9 @@ class Records:
             yield from follow(self.bucket, EMPTY, self.head, self.deadline)
         yield from follow(self.bucket, self.head, None, self.deadline)
 
-    def _records(self, archived: ArchiveObject) -> Iterator[Record]:
+    def _records(self, archived: ArchiveObject) -> Iterator[ArchivedRecord]:
         for number, line in enumerate(archived.lines, start=1):
             try:
-                yield Record.read(line)
+                yield self.reads(line)
             except ValueError as error:
                 self.problems[f"{archived.key}, line {number}: {error}"] = None
