@@ -40,7 +40,7 @@ FRESH ?= 4000
 proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
 	@echo "chance: $(CHANCE), of the commit; CHANCE=NUMBER proves with the same or another"
 	PROOF=1 $(BIN)/python -m pytest $(IN_PARALLEL) -m "proof or sized" --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
-	$(BIN)/python -m pytest $(IN_PARALLEL) tests/ledger tests/handler tests/audit --hypothesis-seed=$(CHANCE)
+	$(BIN)/python -m pytest $(IN_PARALLEL) tests/ledger tests/handler --hypothesis-seed=$(CHANCE)
 	$(BIN)/python -m tests.simulation --seeds $(CHANCE):$$(($(CHANCE) + $(FRESH))) --complete
 
 simulate: setup ## histories of a world in which everything goes wrong, on all cores, each from its seed (SEEDS=FIRST:END)

@@ -46,8 +46,8 @@ STRICT = "strict"
 NEED_MORE = pytest.StashKey[set[Path]]()
 """The files whose tests ask for another service of the local AWS: their tables are there too."""
 
-ON_THE_LOCAL_AWS = ("aws", "docs", "real")
-"""Folders whose tests are of the local AWS itself, or show what was measured or printed there."""
+ON_THE_LOCAL_AWS = ("audit", "aws", "docs", "real")
+"""Folders whose tests are of the local AWS itself, show what was measured or printed there, or take its order for theirs."""
 
 hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine makes any single example slow
 hypothesis.settings.load_profile("tests")

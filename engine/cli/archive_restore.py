@@ -21,6 +21,7 @@ from engine.cli.options import (
     LedgerTable,
     PolicyFileIfThere,
     SealsTable,
+    StateTable,
     Target,
     forever,
     on_aws,
@@ -56,12 +57,13 @@ def restore(
     jobs_table: JobsTable = "Jobs",
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
+    state_table: StateTable = "State",
     seals_table: SealsTable = "Seals",
     as_json: AsJson = False,
 ) -> None:
     """Show how Ledger, `posted` and marks differ from the archive; with --yes let them be as the archive has them."""
     bucket = open_archive(archive, place)
-    target = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), place)
+    target = Target(Tables(jobs_table, credits_table, ledger_table, state_table, seals_table), place)
     ledger = target.ledger(workers + 1, needed=frozenset({"seals"}))
     with progress() as bar:
         task = bar.add_task("restore", total=None)

@@ -9,6 +9,7 @@ Source: S. Haber, W. S. Stornetta, "How to Time-Stamp a Digital Document", Journ
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from decimal import Decimal
@@ -71,8 +72,12 @@ PART_BYTES_MAX = 300_000
 
 
 def canonical(value: Mapping[str, Any] | list[Any]) -> str:
-    """Return JSON-like values as the one text that they are hashed by."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    """Return JSON-like values as the one text that they are hashed by; bytes, which no entry has, in base64."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_in_base64)
+
+
+def _in_base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
 
 
 def digest(text: str) -> str:

@@ -24,6 +24,7 @@ from engine.ledger.dynamodb.columns import row_of_line
 from engine.ledger.dynamodb.stream import Record, Told, record_of, record_of_stream
 from engine.runtime.clock import Clock
 from tests.support.archived import MemoryHeads, stream_event
+from tests.support.odd_items import odd_items as odd_items_of
 
 LARGE = "-1234567890123456789012345678.0000000001"
 """As many digits as a credit can have."""
@@ -294,6 +295,18 @@ def test_what_somebody_has_put_there_by_hand_stops_nothing(chain: Chain) -> None
     }
     named = sorted(problem.split(": ")[1] for problem in made.problems)
     assert ["job#j-2/1", "job#j-3/1", "job#j-5/1", "job#j-6/1"] == named
+
+
+def test_no_odd_item_stops_it(chain: Chain) -> None:
+    """Each attribute of an entry, at any depth, with each value that DynamoDB holds: all of them are rows."""
+    odd = [each for _, each in odd_items_of(item("j-1"))]
+    numbered = [{**each, "reference": {"S": f"job#odd-{number}"}} for number, each in enumerate(odd)]
+    chain.add(*(record_of(Told.INSERT, NOON, each) for each in numbered))
+    chain.add(days=1)
+
+    (part,), _ = chain.compact()
+
+    assert len(numbered) == part.entries > 500
 
 
 def test_the_command_says_what_it_wrote(chain: Chain) -> None:

@@ -12,6 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.cli.app import app
+from engine.domain.digits import as_text
+from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.dynamodb.heads import DynamoHeads
 from engine.runtime.clock import Clock
 from tests.conftest import started
@@ -54,11 +56,21 @@ def lose(rehearsal: Rehearsal) -> None:
         dynamodb.update_item(TableName=stack.jobs_table, Key={"jobId": row["jobId"]}, UpdateExpression=update)
 
 
-def all_items(rehearsal: Rehearsal) -> tuple[list[dict[str, Any]], ...]:
-    """Return Ledger, Credits and Jobs to the item."""
-    stack = rehearsal.stack
-    tables = (stack.ledger_table, stack.credits_table, stack.jobs_table)
-    return tuple(sorted(stack.dynamodb.scan(TableName=table)["Items"], key=str) for table in tables)
+def all_items(rehearsal: Rehearsal) -> tuple[list[str], ...]:
+    """Return Ledger, Credits and Jobs to the item, as texts; a number that the local AWS has added to is 10.0, and is 10."""
+    return tuple(sorted(map(text_of, items_of(rehearsal, table))) for table in ("ledger", "credits", "jobs"))
+
+
+def items_of(rehearsal: Rehearsal, kind: str) -> list[dict[str, Any]]:
+    """Return the items of a table."""
+    table = getattr(rehearsal.stack, f"{kind}_table")
+    items: list[dict[str, Any]] = rehearsal.stack.dynamodb.scan(TableName=table)["Items"]
+    return items
+
+
+def text_of(item: dict[str, Any]) -> str:
+    """Return an item as a text."""
+    return json.dumps(decode_item(item), default=as_text, sort_keys=True)
 
 
 @pytest.mark.e2e

@@ -56,6 +56,11 @@ values = st.recursive(
 )
 
 
+def any_of(*several: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return one of several, each as likely. Of a ``one_of`` within another each alternative would count by itself."""
+    return st.integers(0, len(several) - 1).flatmap(lambda number: several[number])
+
+
 def mostly(right: st.SearchStrategy[Any], odd: st.SearchStrategy[Any] = values) -> st.SearchStrategy[Any]:
     """Return what is right five times in six."""
     return st.integers(0, 5).flatmap(lambda chance: odd if chance == 0 else right)
@@ -86,10 +91,42 @@ times = mostly(
     st.sampled_from(ODD_TIMES),
 )
 details = mapping(jobId=jobs, userId=users, seconds=seconds, model=either("veo-3", "premium"), result_url=either("s3://a"))
-events = mapping(
+odd_anywhere = mapping(
     id=either("e-1", "e-2", "e-3"),
     source=mostly(st.just("video.generation")),
     detail_type=mostly(st.sampled_from(["video.rendered", "video.rendered", "video.failed"])),
     time=times,
     detail=mostly(details),
 )
+
+
+def told(job: str, user: str, quantity: Any, time: str, kind: str, model: str) -> dict[str, Any]:  # noqa: PLR0917  by place
+    """Return an event with nothing odd in its form."""
+    detail = {"jobId": job, "userId": user, "seconds": quantity, "model": model}
+    return {"id": "e-1", "source": "video.generation", "detail-type": f"video.{kind}", "time": time, "detail": detail}
+
+
+def with_odd(event: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """Return an event of which one member is something else; an empty name changes none."""
+    if name in event["detail"]:
+        return {**event, "detail": {**event["detail"], name: value}}
+    return {**event, name: value} if name else event
+
+
+plain_events = st.builds(
+    told,
+    st.sampled_from(["j-1", "j-1", "j-2"]),
+    st.sampled_from(["u-1", "u-1", "u-2", "u-2", "nobody"]),
+    st.sampled_from([8, 8.5, "8.50", 0, 0.00001, 0.1, 5000]),
+    st.sampled_from(["2026-01-05T10:00:00Z", "2026-01-05T10:00:00+01:00", "2026-01-05T14:00:00Z"]),
+    st.sampled_from(["rendered", "rendered", "failed"]),
+    st.sampled_from(["veo-3", "premium"]),
+)
+one_odd = st.builds(
+    with_odd,
+    plain_events,
+    st.sampled_from([*[""] * 9, "id", "source", "detail-type", "time", "detail", "jobId", "userId", "seconds", "model"]),
+    any_of(st.sampled_from(ODD_TIMES), st.sampled_from(ODD_TEXTS), numbers, values),
+)
+events = any_of(odd_anywhere, one_odd, one_odd)
+"""Most of them are odd in one place at most: where several things are, the first hides the others."""

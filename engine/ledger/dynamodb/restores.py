@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -57,7 +58,7 @@ class DynamoRestoreStore:
 
     def put_back(self, line: str, explanation: str | None, deadline: Deadline, *, is_free: bool) -> bool:
         """Let an original stand in its place again, over just what stands there now."""
-        original = dict(Record.read(line).item or {})
+        original = {name: _as_sent(attribute) for name, attribute in (Record.read(line).item or {}).items()}
         words = {EXPLANATION: _read(explanation)} if explanation is not None else {}
         if is_free and self._put({**original, **words}, {}, deadline):
             return True
@@ -118,8 +119,22 @@ class DynamoRestoreStore:
 
 
 def _read(explanation: str) -> AttributeValue:
-    found: AttributeValue = json.loads(explanation)
-    return found
+    return _as_sent(json.loads(explanation))
+
+
+def _as_sent(attribute: AttributeValue) -> AttributeValue:
+    """Return an attribute as botocore takes it: bytes, which no entry has, are base64 in the archive."""
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "B":
+            return {kind: base64.b64decode(value)}
+        case "BS":
+            return {kind: [base64.b64decode(each) for each in value]}
+        case "L":
+            return {kind: [_as_sent(each) for each in value]}
+        case "M":
+            return {kind: {name: _as_sent(each) for name, each in value.items()}}
+    return attribute
 
 
 def _as_seen(seen: Item, item: Mapping[str, Any]) -> dict[str, Any]:

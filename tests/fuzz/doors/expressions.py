@@ -13,6 +13,7 @@ from jmespath.exceptions import JMESPathError
 from engine.domain.errors import PolicyError
 from engine.policy.expressions.paths import PathProblem, compile_path
 from tests.fuzz.door import Door, seen
+from tests.fuzz.odd import any_of
 from tests.fuzz.odd import texts as odd_texts
 
 OURS = (
@@ -122,7 +123,32 @@ documents = st.recursive(
     ),
     max_leaves=10,
 )
-pairs = st.tuples(st.one_of(trees, trees, trees, soups), st.lists(documents, min_size=1, max_size=2))
+edges = st.sampled_from([0, 0.0, 1, "", "a", [], [0], [None, 1], {}, {"a": 0}, None, False, True])
+operands = st.sampled_from(["a", "a", "b", "c", "d", "`0`", "`null`", "''"])
+alone = st.tuples(
+    st.builds(
+        lambda form, one, other: form.format(one, other),
+        st.sampled_from(
+            [
+                "{} || {}",
+                "{} && {}",
+                "!{}",
+                "!({} || {})",
+                "[{}, {}]",
+                "[{}, {}]",
+                "[{}, {}][]",
+                "[a, b, c][?{}]",
+                "not_null({}, {})",
+            ]
+        ),
+        operands,
+        operands,
+    ),
+    st.lists(st.fixed_dictionaries({"a": edges, "b": edges, "c": edges}), min_size=2, max_size=4),
+)
+"""One operator on values at the edge of what is false: larger expressions seldom come there."""
+
+pairs = any_of(st.tuples(any_of(trees, trees, trees, soups), st.lists(documents, min_size=1, max_size=2)), alone)
 
 
 def plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ import handler
 from engine.domain.errors import EventError, LedgerRefused
 from tests.fuzz.desk import ANOTHER_SEGMENT, KNOWN_USERS, NOW, ROW, Desk, check_refusal
 from tests.fuzz.door import Door, seen
-from tests.fuzz.odd import either, events, mapping, mostly, scalars, texts, values
+from tests.fuzz.odd import any_of, either, events, mapping, mostly, scalars, texts, values
 from tests.fuzz.sense import Books, told_by
 from tests.support.invocations import Context
 
@@ -47,9 +47,8 @@ records = st.lists(
     ),
     max_size=3,
 )
-invocations = st.one_of(
-    events,
-    events,
+invocations = any_of(
+    *[events] * 9,
     mapping(source=either("aws.events", "aws.scheduler"), detail_type=either("Scheduled Event"), time=scalars),
     steps,
     mapping(begin=st.one_of(texts, st.just("run-1")), time=scalars),

@@ -12,6 +12,7 @@ from engine.policy import parse_policy
 from tests.fuzz.door import Door, seen
 from tests.policy.fuzzing.limits import FILE, read
 from tests.policy.fuzzing.trees import ODDER
+from tests.policy.mutation.spread import SPREAD
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = [path.read_text().splitlines(keepends=True) for path in sorted((ROOT / "policies").glob("*.yaml"))]
@@ -33,7 +34,9 @@ edits = st.tuples(
     st.integers(0, 400),
     st.one_of(st.sampled_from(SIGNS), st.sampled_from(ODDER), st.text(max_size=4)),
 )
-bases = st.one_of(st.just([*HEAD, *RULE]), st.sampled_from(SHIPPED), st.sampled_from(RECIPES))
+bases = st.one_of(
+    st.just([*HEAD, *RULE]), st.just(SPREAD.splitlines(keepends=True)), st.sampled_from(SHIPPED), st.sampled_from(RECIPES)
+)
 
 
 def edited(base: list[str], changes: list[Edit], encoding: str) -> bytes:

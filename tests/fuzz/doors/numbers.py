@@ -19,7 +19,7 @@ from engine.domain.money import DIGITS_MAX, Money, canonical, read_number
 from engine.domain.texts import plainly, text_problem
 from engine.ledger.dynamodb.attributes import decode, encode
 from tests.fuzz.door import Door
-from tests.fuzz.odd import ODD_NUMBERS, ODD_TEXTS, ODD_TIMES, values
+from tests.fuzz.odd import ODD_NUMBERS, ODD_TEXTS, ODD_TIMES, any_of, values
 from tests.fuzz.sense import is_kept, number_of, seconds_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -60,10 +60,15 @@ near_instants = st.one_of(
         ),
     ),
 )
-given = st.one_of(
+whole = st.builds(lambda number, zeros: number * 10**zeros, st.integers(1, 9_999), st.integers(1, 40))
+"""Whole numbers that end in zeros, which a decimal may keep or not."""
+
+given = any_of(
     near_numbers,
     near_instants,
     decimals,
+    whole,
+    whole.map(str),
     st.sampled_from(ODD_TEXTS),
     st.sampled_from(ODD_NUMBERS),
     st.integers(),

@@ -13,6 +13,9 @@ from engine.policy.patterns import compile_pattern, parse_pattern
 from engine.policy.patterns.index import PatternIndex
 from tests.fuzz.door import Door, seen
 from tests.fuzz.matcher import matches
+from tests.fuzz.odd import any_of
+
+SPOKEN_MAX = 4
 
 names = st.sampled_from(["a", "b", "c", "a.b", "b.c", "$or", ""])
 texts = st.one_of(
@@ -133,6 +136,13 @@ def near_leaf(tests_: Any) -> st.SearchStrategy[Any]:
     return st.one_of(one, beside, beside, leaves)
 
 
+def told_alone(test: Any, text: str) -> tuple[Any, list[Any]]:
+    """Return a pattern of one test, and an event for whatever its test speaks of and for all that is next to that."""
+    spoken = list(_spoken(test))[:SPOKEN_MAX] or [text]
+    beside = [_beside(leaf, text, how) for leaf in spoken for how in range(5)]
+    return {"a": [test]}, [{"a": leaf} for leaf in (*spoken, *beside)]
+
+
 def _spoken(node: Any) -> Iterator[Any]:
     if isinstance(node, dict):
         for value in node.values():
@@ -153,15 +163,17 @@ def _beside(leaf: Any, text: str, how: int) -> Any:
     return leaf
 
 
+alone = st.builds(told_alone, any_of(words, leaves, st.none() | st.booleans(), tests), st.sampled_from(["a", "b", "A", "1"]))
+"""What two fields of a pattern hide from each other, one by itself shows."""
+
 made_for = patterns.flatmap(
     lambda pattern: st.tuples(
         st.just(pattern), st.lists(st.one_of(near(pattern), near(pattern), events), min_size=1, max_size=3)
     )
 )
-pairs = st.one_of(
-    made_for,
-    made_for,
-    made_for,
+pairs = any_of(
+    *[made_for] * 2,
+    *[alone] * 8,  # of each of the others hypothesis makes several more, by copying parts of it
     st.tuples(st.one_of(patterns, st.lists(leaves), leaves), st.lists(events, max_size=3)),
 )
 

@@ -19,7 +19,7 @@ from engine.policy.model import Policy
 from engine.runtime.telemetry import Telemetry
 from tests.fuzz.desk import Desk
 from tests.fuzz.door import Door, seen
-from tests.fuzz.odd import either, mapping, mostly, texts, values
+from tests.fuzz.odd import any_of, either, mapping, mostly, texts, values
 from tests.support.events import rendered
 from tests.support.policies import example
 
@@ -159,7 +159,16 @@ envelopes = mapping(
     eventSource=either("aws:dynamodb"),
     dynamodb=mostly(mapping(SequenceNumber=either("100", "200"), StreamViewType=either("NEW_IMAGE"))),
 )
-records = st.builds(Record, st.integers(0, 3), st.lists(changes, max_size=3), mostly(envelopes, st.none()), values)
+anyhow = st.builds(Record, st.integers(0, 3), st.lists(changes, max_size=3), mostly(envelopes, st.none()), values)
+with_another_key = st.builds(
+    lambda number, name, attribute: Record(number, [Change(name, None, attribute)], {"eventName": "INSERT"}),
+    st.integers(0, len(FLAGGED) - 1),
+    st.sampled_from(["reference", "sequence", "userId"]),
+    attributes,
+)
+"""All is right but what the tables are asked by."""
+
+records = any_of(anyhow, anyhow, anyhow, with_another_key)
 batches = st.lists(records, min_size=1, max_size=4)
 
 
