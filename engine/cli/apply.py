@@ -19,7 +19,7 @@ from engine.cli.options import (
     AsJson,
     CreditsTable,
     LedgerTable,
-    PolicyFile,
+    PolicyFileIfThere,
     Target,
     forever,
     on_aws,
@@ -46,7 +46,7 @@ def apply(
         Path, typer.Argument(help="A plan, as `reprice` or `audit --repair` has written it.", exists=True, dir_okay=False)
     ],
     *,
-    policy: PolicyFile = DEFAULT_POLICY,
+    policy: PolicyFileIfThere = DEFAULT_POLICY,
     go_on: Annotated[
         bool, typer.Option("--go-on", help="Post the rest where jobs have changed since the plan was made.")
     ] = False,
@@ -64,6 +64,8 @@ def apply(
     if kind_of(file) == KIND:
         repair_plan.apply(file, archive, by, target, place, dry_run=dry_run, as_json=as_json)
         return
+    if policy is None:  # a plan of repairs needs none
+        raise typer.BadParameter("the policy of the plan is not here; name a copy of it", param_hint="'--policy'")
     ledger, of_plan = target.ledger(), load_policy(policy)
     plan = _plan(file, of_plan, policy, target)
     run = Applying(plan, of_plan, ledger, identity(place, by).name, forever())

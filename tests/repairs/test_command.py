@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from engine.cli.app import app
 from engine.ledger.archive.bucket import FolderBucket
 from tests.repairs.conftest import Place
 from tests.support.events import rendered
+from tools.environments import ROOT
 
 pytestmark = pytest.mark.local_aws
 
@@ -177,3 +180,29 @@ def test_apply_that_is_killed_is_gone_on_with(place: Place, local_aws: str) -> N
     assert result["doneBefore"] >= 1
     assert (Decimal("990.4"), Decimal("-9.6")) == place.balance("u-1")
     assert 24 == len(place.items())
+
+
+PAGE = ROOT / "docs" / "how-to" / "a-balance-looks-wrong.md"
+CONSOLE = re.compile(r"^```console\n\$ (.*?)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def test_the_page_shows_what_the_commands_print(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands of the section on repairs with an archive, in its order."""
+    monkeypatch.chdir(place.folder)
+    monkeypatch.setenv("COLUMNS", "120")
+    place.world.user("eve")
+    place.deliver(rendered("j-7", user="eve"))
+    before = place.items()
+    place.change("job#j-7", 1, amount=Decimal("-0.2"))
+
+    for command, shown in CONSOLE.findall(PAGE.read_text()):
+        printed = run(*shlex.split(command)[1:]).stdout
+        assert alike(shown) == alike(printed)
+
+    assert before == place.items()
+
+
+def alike(text: str) -> str:
+    """Return a text without a plan's digest, and without blanks at the end of lines."""
+    plain = re.sub("[0-9a-f]{64}", "...", text)
+    return "\n".join(line.rstrip() for line in plain.splitlines() if line.strip())
