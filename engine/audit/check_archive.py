@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.audit.archived.audit import audit_archive
-from engine.audit.archived.logs import Believed
 from engine.audit.archived.seen import Archive, ArchiveAudit
 from engine.audit.differences import Difference
+from engine.audit.repairs.applied import AppliedPlans
 from engine.domain.errors import LedgerUnavailable
 from engine.ledger.archive.opened import OpenArchive
-from engine.ledger.audits import AuditedEntry
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
 
@@ -25,11 +24,13 @@ def check_archive(reconciler: Reconciler, opens: Callable[[], OpenArchive], dead
     """Audit against the archive, keep a checkpoint, report, and return what was seen (``archive``). Never fails."""
     try:
         archive = opens()
+        plans = AppliedPlans(archive.bucket, deadline)
         seen = audit_archive(
             Archive(archive.bucket, archive.reads, archive.heads.head(deadline)),
             reconciler.ledger.audits(),
             deadline,
-            believed_of(archive, deadline),
+            plans.believes,
+            undoes=plans.undoes,
             writes=True,
         )
     except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
@@ -40,15 +41,6 @@ def check_archive(reconciler: Reconciler, opens: Callable[[], OpenArchive], dead
     counts = {kind.value: count for kind, count in seen.counts.items()}
     reconciler.telemetry.compared(fields, counts, is_out_of_time=not seen.is_finished)
     return {"archive": fields}
-
-
-def believed_of(_archive: OpenArchive, _deadline: Deadline) -> Believed:
-    """Return which corrections are believed beside those that were taken in: none."""
-    return _nobody
-
-
-def _nobody(_entry: AuditedEntry) -> bool:
-    return False
 
 
 def answer_of(seen: ArchiveAudit, told_max: int | None = None) -> Answer:
