@@ -19,7 +19,7 @@ from engine.audit.archived.back import read_object
 from engine.audit.archived.books import ArchivedBooks
 from engine.audit.archived.changes import changes, late
 from engine.audit.archived.checkpoints import BEGINNING, Checkpoint, Open
-from engine.audit.archived.logs import Believed, Logs
+from engine.audit.archived.logs import Believed, Logs, Undoes, nothing_undone
 from engine.audit.archived.older import ANYWHERE, NOWHERE, Search, Where, around, records_of, repeated
 from engine.audit.archived.part import Part, Spot
 from engine.audit.archived.seen import Archive, ArchiveAudit
@@ -65,6 +65,7 @@ def audit_archive(
     keeper: BalanceKeeper | None = None,
     also: Iterable[Difference] = (),
     seen: Callable[[int], None] = lambda _: None,
+    undoes: Undoes = nothing_undone,
 ) -> ArchiveAudit:
     """Audit what came since the last checkpoint, or the ``whole`` chain; ``writes`` a checkpoint at the end.
 
@@ -80,7 +81,7 @@ def audit_archive(
         else:
             begun = evolve(BEGINNING, count=each.count) if whole else each
     tally = Tally(tally_until(store.clock)) if whole else None
-    auditor = Auditor(archive, store, deadline, believed, begun, writes, seen, tally=tally)
+    auditor = Auditor(archive, store, deadline, believed, begun, writes, seen, undoes, tally=tally)
     auditor.tell(Difference(Kind.ARCHIVE, problem) for problem in problems)
     auditor.tell_again(also)
     return auditor.run(keeper)
@@ -97,6 +98,7 @@ class Auditor:
     begun: Checkpoint
     writes: bool
     seen: Callable[[int], None]
+    undoes: Undoes = nothing_undone
     differences: list[Difference] = Factory(list)
     counts: Counter[Kind] = Factory(Counter)
     sums: Sums = field(init=False)
@@ -212,7 +214,7 @@ class Auditor:
         self._look_again(part)
         search = Search(self.archive.bucket, self.archive.reads, before, self.deadline)
         self._find_older(part, search)
-        logs = Logs(self.store, self.deadline, part.spots, self.believed)
+        logs = Logs(self.store, self.deadline, part.spots, self.believed, self.undoes)
         references = logs.references()
         now = logs.read(references)
         self._report(part, [*changes(part.spots.values(), now), *logs.differences(references, now)])
