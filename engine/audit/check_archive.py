@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.audit.archived.audit import audit_archive
 from engine.audit.archived.seen import Archive, ArchiveAudit
-from engine.audit.balances import BalanceKeeper
 from engine.audit.differences import Difference
 from engine.audit.repairs.applied import AppliedPlans
+from engine.domain.errors import LedgerUnavailable
 from engine.ledger.archive.opened import OpenArchive
-from engine.policy.model import Grants
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
 
@@ -21,29 +20,27 @@ TOLD_MAX = 20
 type Answer = dict[str, Any]
 
 
-def check_archive(
-    reconciler: Reconciler, archive: OpenArchive, deadline: Deadline, keeper: BalanceKeeper | str | None
-) -> Answer:
-    """Audit, keep a checkpoint, report, and return what was seen (``audit``). Raises what tables and bucket raise.
-
-    ``keeper`` holds balances to the ledger; a text says why they cannot be held.
-    """
-    seen = audit_archive(
-        Archive(archive.bucket, archive.reads, archive.heads.head(deadline)),
-        reconciler.ledger.audits(),
-        deadline,
-        (plans := AppliedPlans(archive.bucket, deadline)).believes,
-        undoes=plans.undoes,
-        writes=True,
-        keeper=keeper if isinstance(keeper, BalanceKeeper) else None,
-    )
+def check_archive(reconciler: Reconciler, opens: Callable[[], OpenArchive], deadline: Deadline) -> Answer:
+    """Audit against the archive, keep a checkpoint, report, and return what was seen (``archive``). Never fails."""
+    try:
+        archive = opens()
+        plans = AppliedPlans(archive.bucket, deadline)
+        seen = audit_archive(
+            Archive(archive.bucket, archive.reads, archive.heads.head(deadline)),
+            reconciler.ledger.audits(),
+            deadline,
+            plans.believes,
+            undoes=plans.undoes,
+            writes=True,
+        )
+    except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
+        fields: Answer = {"problem": f"{type(error).__name__}: {error}"}
+        reconciler.telemetry.compared(fields, None, is_out_of_time=isinstance(error, LedgerUnavailable))
+        return {"archive": fields}
     fields = answer_of(seen, TOLD_MAX)
-    if reconciler.policy.grants is Grants.EVENTS:
-        fields["balances"] = {"problem": keeper} if isinstance(keeper, str) else _balances_told(seen)
-    is_whole = seen.is_finished and not isinstance(keeper, str)
     counts = {kind.value: count for kind, count in seen.counts.items()}
-    reconciler.telemetry.compared(fields, counts, unexplained=seen.unexplained, is_whole=is_whole)
-    return {"audit": fields}
+    reconciler.telemetry.compared(fields, counts, is_out_of_time=not seen.is_finished)
+    return {"archive": fields}
 
 
 def answer_of(seen: ArchiveAudit, told_max: int | None = None) -> Answer:
@@ -79,10 +76,3 @@ def _place(each: Difference) -> str:
         return f"{each.key[0]}, entry {each.key[1]}: "
     users = ", ".join(sorted(each.users))
     return f"{users}: " if users else ""
-
-
-def _balances_told(seen: ArchiveAudit) -> Answer | None:
-    """Since which audit balances are held, and which are off; None where the audit did not come so far."""
-    if seen.held is None:
-        return None
-    return {"heldSince": seen.held.since, "drifts": [drift.problem for drift in seen.held.drifts[:TOLD_MAX]]}

@@ -63,11 +63,6 @@ class Rehearsal:
         """Return what a user's row says was posted."""
         return self.rows[user] if user in self.rows else self.store.credit(user, deadline)
 
-    def credits_of(self, users: Iterable[str], deadline: Deadline) -> dict[str, Credit]:
-        """Return what the rows of some users say was posted."""
-        wanted = set(users)
-        return {**self.store.credits_of(wanted, deadline), **{user: row for user, row in self.rows.items() if user in wanted}}
-
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted."""
         rows = self.store.credits(deadline, with_remaining=with_remaining)

@@ -6,12 +6,14 @@ import typer
 
 from engine.cli.archive_compact import compact
 from engine.cli.archive_restore import restore
+from engine.cli.archive_take_in import take_in
 
 app = typer.Typer(
     name="archive",
-    help="Restore or compact what the archive of entries has.",
+    help="Take in, restore or compact what the archive of entries has.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.command("take-in")(take_in)
 app.command("restore")(restore)
 app.command("compact")(compact)

@@ -172,9 +172,6 @@ class AuditStore(Protocol):
     def credit(self, user: str, deadline: Deadline) -> Credit:
         """Return what a user's row says was posted."""
 
-    def credits_of(self, users: Iterable[str], deadline: Deadline) -> dict[str, Credit]:
-        """Return what the rows of some users say was posted; of who has none, that nothing was."""
-
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""
 

@@ -225,7 +225,8 @@ def test_users_without_a_row_get_what_was_posted_and_are_listed(
 def damage(place: Place) -> None:
     """Change and remove entries, an explanation, what was posted, and marks."""
     tables = place.world.tables
-    place.change("job#j-1", 1, "SET amount = :n, cost = :n, forged = :text REMOVE postedAt", n=Decimal("-0.1"), text="by hand")
+    changes = "SET amount = :n, cost = :n, forged = :text, explanation = :text REMOVE postedAt"
+    place.change("job#j-1", 1, changes, n=Decimal("-0.1"), text="by hand")
     place.remove("job#j-2", 1)
     place.change("job#j-4", 1, "SET explanation = :words", words="nothing to see here")
     place.remove("grant#p-1", 1)

@@ -261,7 +261,6 @@ CONTRADICTIONS: list[tuple[dict[str, str], str]] = [
     ({"ExistingSealsTable": "seals"}, "name it in ExistingLedgerTable"),
     ({"Archive": "on", "ExistingLedgerTable": "ledger"}, "Name it in ExistingLedgerStream"),
     ({"ExistingArchiveBucket": "b", "ExistingLedgerTable": "ledger", "ExistingSealsTable": "seals"}, "put Archive on"),
-    ({"Archive": "on", "ExistingArchiveBucket": "archive"}, "which ExistingSealsTable knows; name it"),
     ({"ReservedConcurrency": "1"}, "ReservedConcurrency is 1"),
     ({"ReservedConcurrency": "1", "Delivery": "queue", "AlarmEmail": "a@example.com"}, "ReservedConcurrency is 1"),
 ]

@@ -27,6 +27,7 @@ Document = dict[str, Any]
 
 TABLES = Tables("Jobs-its", "Credits-its", "Ledger-its", "State-dev", "Seals-its")
 QUEUES = FAILED, UNDELIVERED = "credit-reconciler-dev-failed-events", "credit-reconciler-dev-undelivered-events"
+ARCHIVE = "archive-of-its-entries"
 STACK = "cc"
 """What the translated template is a stack of."""
 
@@ -49,7 +50,8 @@ def policy_document(policy: str, key: str = "") -> Document:
     parameters = {
         **DEFAULTS,
         "ExistingJobsTable": TABLES.jobs, "ExistingCreditsTable": TABLES.credits, "ExistingLedgerTable": TABLES.ledger,
-        "ExistingSealsTable": TABLES.seals or "", "KmsKeyArn": key,
+        "ExistingSealsTable": TABLES.seals or "", "ExistingLedgerStream": "2026-11-28T00:00:00.000",
+        "Archive": "on", "ExistingArchiveBucket": ARCHIVE, "KmsKeyArn": key,
     }  # fmt: skip
     (whole,) = translated([(load(), parameters)])
     made = resolved(whole, parameters)["Resources"][policy]["Properties"]["PolicyDocument"]
@@ -154,6 +156,9 @@ def staff_with(folder: Path, role: str, policy: str) -> Iterator[Staff]:
         for queue in QUEUES:
             sqs.create_queue(QueueName=queue)
         sqs.close()
+        s3 = aws.client("s3")
+        s3.create_bucket(Bucket=ARCHIVE, ObjectLockEnabledForBucket=True)
+        s3.close()
         staff.make_stack()
         staff.hire(role, staff.document)
         yield staff

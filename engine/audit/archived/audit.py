@@ -203,7 +203,7 @@ class Auditor:
         self._find_older(part, search)
         logs = Logs(self.store, self.deadline, part.spots, self.believed, self.undoes)
         references = logs.references()
-        now, _ = logs.read(references)
+        now = logs.read(references)
         self._report(part, [*changes(part.spots.values(), now), *logs.differences(references, now)])
         for spot in part.spots.values():
             if spot.is_new and spot.original is not None:
@@ -238,7 +238,8 @@ class Auditor:
     def _find_older(self, part: Part, search: Search) -> None:
         """Find the originals that stand before a part."""
         older = {spot.key: spot for spot in part.older()}
-        now = self.store.entries_at([key for key, spot in older.items() if spot.original is None], self.deadline)
+        unknown = sorted({key[0] for key, spot in older.items() if spot.original is None})
+        now = {entry.line.key: entry for name in unknown for entry in self.store.log(name, self.deadline)}
         posted = {key: entry.posted_at for key, spot in older.items() if (entry := spot.original or now.get(key))}
         tries: list[dict[EntryKey, Where]] = [{}, {}, dict.fromkeys(older, ANYWHERE)]
         for key, spot in older.items():

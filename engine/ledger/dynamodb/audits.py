@@ -196,16 +196,6 @@ class DynamoAuditStore:
         request = {"TableName": self.tables.credits, "Key": encode_item({"userId": user}), "ConsistentRead": True}
         return credit_of(user, call(self.client.get_item, request, deadline).get("Item"))
 
-    def credits_of(self, users: Iterable[str], deadline: Deadline) -> dict[str, Credit]:
-        """Return what the rows of some users say was posted; of who has none, that nothing was."""
-        found: dict[str, Credit] = {}
-        for some in batched(users, KEYS_TOGETHER_MAX):
-            wanted = {"Keys": [encode_item({"userId": user}) for user in some], "ConsistentRead": True}
-            rows = items_at(self.client, self.tables.credits, wanted, deadline)
-            found |= {user: Credit(user) for user in some}
-            found |= {row["userId"]["S"]: credit_of(row["userId"]["S"], row) for row in rows}
-        return found
-
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""
         names = "userId, posted, remaining" if with_remaining else "userId, posted"

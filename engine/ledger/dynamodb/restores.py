@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -21,8 +22,9 @@ from engine.ledger.dynamodb.calls import ConditionFailed, DynamoDB, call, items
 from engine.ledger.dynamodb.heads import DynamoHeads
 from engine.ledger.dynamodb.postings import EXPLANATION, REFERENCE_NAME
 from engine.ledger.dynamodb.seals import digest_of, text_of
-from engine.ledger.dynamodb.stream import WHOLE, Record, key_of
-from engine.ledger.restores import UserRow
+from engine.ledger.dynamodb.stream import WHOLE, Record, key_of, record_of
+from engine.ledger.dynamodb.stream import Told as TakenIn
+from engine.ledger.restores import Standing, UserRow
 from engine.ledger.seals import canonical
 from engine.ledger.store import Tables
 from engine.runtime.clock import Deadline
@@ -56,16 +58,26 @@ class DynamoRestoreStore:
             amount = number_of(item, "amount") or ZERO
             yield Told(key_of(item), digest_of(item), True, explanation, text_of(item, "userId"), amount)  # noqa: FBT003
 
+    def standing(self, at: datetime, deadline: Deadline) -> Iterator[Standing]:
+        """Yield what stands in the ledger (strongly consistent). A scan gives the entries of a log together, in order."""
+        request = {"TableName": self.tables.ledger, "ConsistentRead": True}
+        for item in items(self.client.scan, request, deadline):
+            line = record_of(TakenIn.TAKEN_IN, at, item).text()
+            yield Standing(key_of(item), text_of(item, "postedAt"), line)
+
     def put_back(self, line: str, explanation: str | None, deadline: Deadline, *, is_free: bool) -> bool:
         """Let an original stand in its place again, over just what stands there now."""
-        original = {name: _as_sent(attribute) for name, attribute in (Record.read(line).item or {}).items()}
+        record = Record.read(line)
+        original = {name: _as_sent(attribute) for name, attribute in (record.item or {}).items()}
         words = {EXPLANATION: _read(explanation)} if explanation is not None else {}
         if is_free and self._put({**original, **words}, {}, deadline):
             return True
         key = {name: original[name] for name in ("reference", "sequence")}
         request = {"TableName": self.tables.ledger, "Key": key, "ConsistentRead": True}
         seen: Item = call(self.client.get_item, request, deadline).get("Item") or {}
-        item = {**{name: seen[name] for name in (EXPLANATION,) if name in seen}, **original, **words}
+        if not words and EXPLANATION in seen and digest_of(seen) == record.digest:
+            words = {EXPLANATION: seen[EXPLANATION]}  # of the original itself, and not archived yet
+        item = {**original, **words}
         return item != seen and self._put(item, seen, deadline)
 
     def _put(self, item: Mapping[str, Any], seen: Item, deadline: Deadline) -> bool:
