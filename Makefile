@@ -10,7 +10,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests test test-fast proof simulate fuzz soak e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction build-python
+.PHONY: help setup setup-tests test test-fast proof simulate fuzz soak e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ArchiveFunction build-ExplainFunction build-python
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -27,20 +27,20 @@ setup-tests: setup ## fill three more, which only tests use (checkov, moto, the 
 IN_PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 test test-fast proof e2e: export PYTHONDONTWRITEBYTECODE :=
 
+# Chance is drawn from the commit: each has histories and examples that none had before, and anybody who proves it sees the same.
+CHANCE ?= $(shell printf '%d' "0x0$$(git rev-parse HEAD 2>/dev/null | cut -c 1-7)")
+
 test: export BUILT := $(BUILT)
 test: lint setup-tests ## everything that must hold: lint, types, template, tests, coverage (BUILT=FOLDER tests that build)
-	$(BIN)/python -m pytest $(IN_PARALLEL) --cov --cov-report=term
+	$(BIN)/python -m pytest $(IN_PARALLEL) --database=strict --hypothesis-seed=$(CHANCE) --cov --cov-report=term
 
 SEEDS ?= 0:1000
 FRESH ?= 4000
 
-# Chance is drawn from the commit: each has histories and examples that none had before, and anybody who proves it sees the same.
-CHANCE ?= $(shell printf '%d' "0x0$$(git rev-parse HEAD 2>/dev/null | cut -c 1-7)")
-
 proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
 	@echo "chance: $(CHANCE), of the commit; CHANCE=NUMBER proves with the same or another"
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m proof --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
-	$(BIN)/python -m pytest $(IN_PARALLEL) tests/ledger tests/handler --database=strict
+	PROOF=1 $(BIN)/python -m pytest $(IN_PARALLEL) -m "proof or sized" --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
+	$(BIN)/python -m pytest $(IN_PARALLEL) tests/ledger tests/handler --hypothesis-seed=$(CHANCE)
 	$(BIN)/python -m tests.simulation --seeds $(CHANCE):$$(($(CHANCE) + $(FRESH))) --complete
 
 simulate: setup ## histories of a world in which everything goes wrong, on all cores, each from its seed (SEEDS=FIRST:END)
@@ -150,11 +150,12 @@ EXPLAIN_PACKAGES := $(SCRATCH)/packages-explain/$(call digest,requirements/expla
 
 $(PACKAGES): LOCK = requirements/lambda.txt
 $(EXPLAIN_PACKAGES): LOCK = requirements/explain.txt
-build-ReconcilerFunction build-CatchUpFunction: $(PACKAGES)
+build-ReconcilerFunction build-CatchUpFunction build-ArchiveFunction: $(PACKAGES)
 build-ExplainFunction: $(EXPLAIN_PACKAGES)
 build-ExplainFunction: WHAT = explain
+build-CatchUpFunction build-ArchiveFunction: WHAT = archive
 
-build-ReconcilerFunction build-CatchUpFunction build-ExplainFunction: | build-python
+build-ReconcilerFunction build-CatchUpFunction build-ArchiveFunction build-ExplainFunction: | build-python
 	cp -RL $</. "$(ARTIFACTS_DIR)"
 	cp -RL engine handler.py policies "$(ARTIFACTS_DIR)"
 	PYTHONDONTWRITEBYTECODE=1 $(BUILD_PYTHON) -m tools.artifact "$(ARTIFACTS_DIR)" $(WHAT)

@@ -94,6 +94,16 @@ def explain_handler(event: Any, context: Any = None) -> Answer:
     return answer(event, _deadline(context, clock()))
 
 
+def archive_handler(event: Any, context: Any = None) -> Answer:
+    """Archive a DynamoDB stream batch of the Ledger, in a function of its own.
+
+    Answers with what was archived. Raises LedgerError where the batch has to come again.
+    """
+    from engine.reconcile.archive_function import answer, clock  # noqa: PLC0415  as above
+
+    return answer(event, _deadline(context, clock()))
+
+
 def _is_queue_batch(event: Any) -> bool:
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
@@ -196,10 +206,8 @@ def _initialise() -> None:
 
     The garbage collector sleeps meanwhile, and never again looks at what was made: all of it stays.
     """
-    if os.environ.get("_HANDLER", "").endswith(explain_handler.__name__):
-        _initialise_explain()
-    else:
-        _initialise_events()
+    handler = os.environ.get("_HANDLER", "").rpartition(".")[2]
+    OWN_FUNCTIONS.get(handler, _initialise_events)()
     precompiled.forget()
     gc.freeze()
     gc.enable()
@@ -216,6 +224,19 @@ def _initialise_explain() -> None:
     from engine.anomalies.explain.function import prepare  # noqa: PLC0415  the model's client takes longer than all of a debit's cold start
 
     prepare()
+
+
+def _initialise_archive() -> None:
+    from engine.reconcile.archive_function import prepare  # noqa: PLC0415  what serves events archives nothing
+
+    prepare()
+
+
+OWN_FUNCTIONS: Mapping[str, Callable[[], None]] = {
+    explain_handler.__name__: _initialise_explain,
+    archive_handler.__name__: _initialise_archive,
+}
+"""How the init of a function begins that does not serve events, by its entry point."""
 
 
 def _prime(reconciler: Reconciler) -> None:

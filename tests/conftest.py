@@ -43,6 +43,12 @@ CONNECTIONS = 32
 STRICT = "strict"
 """What ``--database`` may name beside the local AWS: the DynamoDB of ``tests/simulation/database``."""
 
+NEED_MORE = pytest.StashKey[set[Path]]()
+"""The files whose tests ask for another service of the local AWS: their tables are there too."""
+
+ON_THE_LOCAL_AWS = {"aws", "docs", "real", "test_corrected", "test_seals"}
+"""Folders and files whose tests are of the local AWS itself, show what was printed there, or take its order for theirs."""
+
 hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine makes any single example slow
 hypothesis.settings.load_profile("tests")
 
@@ -63,10 +69,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Units(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark tests by the fixtures they use, and sort them."""
+    need_more = config.stash.setdefault(NEED_MORE, set())
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
+        if "aws" in fixtures:
+            need_more.add(item.path)
         if fixtures & NEEDS_LOCAL_AWS:
             item.add_marker(pytest.mark.local_aws)
         if "deployed" in fixtures:
@@ -123,6 +132,7 @@ def no_aws_account() -> Iterator[None]:
         "LEDGER_TABLE",
         "STATE_TABLE",
         "SEALS_TABLE",
+        "ARCHIVE_BUCKET",
         "FAILED_EVENTS_QUEUE_URL",
         "POLICY_FILE",
         "LLM_MODEL",
@@ -180,7 +190,7 @@ def strict_server() -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def nothing_is_senseless(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that sends the strict DynamoDB what AWS would refuse as senseless, whoever in it sends it."""
-    if request.config.getoption("--database") != STRICT or "local_aws" not in request.fixturenames:
+    if "local_aws" not in request.fixturenames or not is_strict(request):
         yield
         return
     server: Server = request.getfixturevalue("strict_server")
@@ -189,19 +199,26 @@ def nothing_is_senseless(request: pytest.FixtureRequest) -> Iterator[None]:
     assert [] == server.database.validation_errors[before:]
 
 
-@pytest.fixture(scope="session")
+def is_strict(request: pytest.FixtureRequest) -> bool:
+    """Say whether the tests of a file run on the strict DynamoDB."""
+    needs_more = request.path in request.config.stash[NEED_MORE]
+    is_of_the_local_aws = not ON_THE_LOCAL_AWS.isdisjoint({request.path.parent.name, request.path.stem})
+    return request.config.getoption("--database") == STRICT and not needs_more and not is_of_the_local_aws
+
+
+@pytest.fixture(scope="module")
 def local_aws(request: pytest.FixtureRequest) -> str:
     """Return the endpoint of a DynamoDB."""
     if ENDPOINT:
         return ENDPOINT
-    if request.config.getoption("--database") == STRICT:
+    if is_strict(request):
         server: Server = request.getfixturevalue("strict_server")
         return server.endpoint
     running: LocalAws = request.getfixturevalue("aws")
     return running.endpoint
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dynamodb(local_aws: str) -> Iterator[Any]:
     """Return the product's own DynamoDB client, connected to the local AWS."""
     client = build_client(REGION, local_aws, connections=CONNECTIONS)
@@ -275,7 +292,7 @@ def model_server() -> Iterator[ModelServer]:
 def deployed(built: Path, model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Return the real template, deployed where the function may do only what its role permits. Tests bring their own users."""
     local_aws = run_local_aws(tmp_path_factory.mktemp("deployed"), enforce_iam=True)
-    parameters = {"LlmBaseUrl": model_server.url}
+    parameters = {"LlmBaseUrl": model_server.url, "Archive": "on"}
     with started(local_aws) as running, deployment.deployed(running, built, parameters) as stack:
         yield stack
         lines = [line for function in functions_of(stack) for line in stack.log_lines(function)]
@@ -286,7 +303,7 @@ def deployed(built: Path, model_server: ModelServer, tmp_path_factory: pytest.Te
 
 def functions_of(stack: Deployment) -> tuple[str, ...]:
     """Return the names of a stack's functions, each of which has a log of its own."""
-    return stack.function, stack.outputs["CatchUpFunctionName"], stack.outputs["ExplainFunctionName"]
+    return stack.function, stack.catch_up_function, stack.explain_function, stack.archive_function
 
 
 @contextlib.contextmanager

@@ -1,11 +1,11 @@
 """Make of installed packages what a function needs, and nothing else. Runs with the standard library alone.
 
-    python3.12 -m tools.artifact FOLDER [explain]
+    python3.12 -m tools.artifact FOLDER [archive | explain]
 
 ``FOLDER`` holds the packages, the engine and the policies. The policies are compiled, and rules that would wait in vain for
 their events are told. Then what only the build needed goes: YAML, boto3's resource layer, and botocore's descriptions of every
-service but DynamoDB and SQS (27 of its 28 MB, of which a cold start would list the directories). The function that explains
-keeps two others in SQS's place, and what explains.
+service but DynamoDB and SQS (27 of its 28 MB, of which a cold start would list the directories). Functions that write or read
+the archive of entries keep S3 as well; the function that explains keeps two others in SQS's place, and what explains.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ DATA_KEPT = ("dynamodb", "_retry.json", "endpoints.json", "partitions.json", "sd
 KEPT_FOR_EVENTS = ("sqs",)
 """What the functions that serve events reach beside: the queue of what is given up."""
 
+ARCHIVE = "archive"
+KEPT_TO_ARCHIVE = (*KEPT_FOR_EVENTS, "s3")
+"""What the functions reach that write or read the archive of entries."""
+
 EXPLAIN = "explain"
 KEPT_TO_EXPLAIN = ("events", "secretsmanager")
 """What the function that explains reaches beside."""
@@ -36,6 +40,7 @@ ONLY_FOR_A_LAPTOP = (
     "engine/audit/repair.py",
     "engine/audit/repairer.py",
     "engine/audit/rehearsal.py",
+    "engine/audit/take_in.py",
     "policies/tests",
     "engine/policy/words.py",
     "engine/policy/schema.py",
@@ -74,9 +79,13 @@ def precompile(folder: Path) -> None:
     )
 
 
-def trim(folder: Path, *, explains: bool) -> None:
+KEPT = {"": KEPT_FOR_EVENTS, ARCHIVE: KEPT_TO_ARCHIVE, EXPLAIN: KEPT_TO_EXPLAIN}
+"""What a function reaches beside DynamoDB, by what it is for."""
+
+
+def trim(folder: Path, purpose: str) -> None:
     """Remove what the function never imports or reads."""
-    for name in (*ONLY_FOR_THE_BUILD, *ONLY_FOR_A_LAPTOP, *NEVER_USED, *(() if explains else ONLY_TO_EXPLAIN)):
+    for name in (*ONLY_FOR_THE_BUILD, *ONLY_FOR_A_LAPTOP, *NEVER_USED, *(() if purpose == EXPLAIN else ONLY_TO_EXPLAIN)):
         remove(folder / name)
     for path in folder.glob("*.dist-info"):
         if path.name.split("-")[0].lower() in {"pyyaml", "boto3", "s3transfer"}:
@@ -84,7 +93,7 @@ def trim(folder: Path, *, explains: bool) -> None:
         for name in INSTALLERS_NOTES:
             remove(path / name)
     for path in (folder / "botocore" / "data").iterdir():
-        if path.name not in (*DATA_KEPT, *(KEPT_TO_EXPLAIN if explains else KEPT_FOR_EVENTS)):
+        if path.name not in (*DATA_KEPT, *KEPT[purpose]):
             remove(path)
     for path in sorted(folder.rglob("__pycache__")):
         remove(path)
@@ -100,12 +109,12 @@ def remove(path: Path) -> None:
 
 def main() -> None:
     """Trim the folder that was given."""
-    folder = Path(sys.argv[1]).resolve()
+    folder, purpose = Path(sys.argv[1]).resolve(), "".join(sys.argv[2:])
     compile_policies(folder)
-    if EXPLAIN not in sys.argv[2:]:
+    if not purpose:
         warn_of_delivery(folder)
     write_roots(folder / "botocore" / "cacert.pem", folder / "engine" / "ledger" / "dynamodb" / "amazon-roots.pem")
-    trim(folder, explains=EXPLAIN in sys.argv[2:])
+    trim(folder, purpose)
     precompile(folder)
 
 

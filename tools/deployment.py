@@ -76,6 +76,10 @@ class Deployment:
         return self.outputs["ExplainFunctionName"]
 
     @property
+    def archive_function(self) -> str:
+        return self.outputs["ArchiveFunctionName"]
+
+    @property
     def jobs_table(self) -> str:
         return self.outputs["JobsTableName"]
 
@@ -247,7 +251,10 @@ def deploy(
         environment=aws.environment(),
     )
     _set_what_cloudformation_drops(aws, name, load(localized / "template.yaml"))
-    return Deployment(aws, name, _outputs(aws, name))
+    outputs = _outputs(aws, name)
+    if bucket := outputs.get("ArchiveBucketName"):
+        _lock_the_archive(aws, bucket)
+    return Deployment(aws, name, outputs)
 
 
 def delete(aws: LocalAws, name: str) -> None:
@@ -286,6 +293,7 @@ def localize(build_dir: Path, target: Path) -> Path:
         if "VisibilityTimeout" in queue["Properties"]:
             queue["Properties"]["VisibilityTimeout"] = VISIBILITY_SECONDS
     template["Parameters"]["LlmBaseUrl"]["AllowedPattern"] = ".*"  # a model on this machine speaks no TLS
+    del template["Resources"]["ArchiveBucketPolicy"]  # nor does the local S3, which would refuse everything
     (target / "template.yaml").unlink()  # it may be a link to the one that was built
     (target / "template.yaml").write_text(yaml.safe_dump(template, sort_keys=False))
     return target
@@ -359,6 +367,14 @@ def _outputs(aws: LocalAws, name: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
+def _lock_the_archive(aws: LocalAws, bucket: str) -> None:
+    """Let nobody remove what is in a bucket, which CloudFormation drops too: as the template has it with its defaults."""
+    s3 = aws.client("s3")
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 365}}
+    s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule})
+    s3.close()
+
+
 def _set_what_cloudformation_drops(aws: LocalAws, name: str, template: dict[str, Any]) -> None:
     """Set the functions' dead-letter queues and the tables' point-in-time recovery, and a number that arrived as a text."""
     cloudformation, functions, queues = aws.client("cloudformation"), aws.client("lambda"), aws.client("sqs")
@@ -368,7 +384,7 @@ def _set_what_cloudformation_drops(aws: LocalAws, name: str, template: dict[str,
         for resource in cloudformation.describe_stack_resources(StackName=name)["StackResources"]
     }
     for logical_id in resources(template, "AWS::Serverless::Function"):
-        if "DeadLetterQueue" not in function_properties(logical_id, template):
+        if logical_id not in made or "DeadLetterQueue" not in function_properties(logical_id, template):
             continue
         queue, _attribute = function_properties(logical_id, template)["DeadLetterQueue"]["TargetArn"]["Fn::GetAtt"]
         attributes = queues.get_queue_attributes(QueueUrl=made[queue], AttributeNames=["QueueArn"])["Attributes"]

@@ -53,7 +53,7 @@ TESTS: Mapping[str, Sequence[str]] = {
 }
 """All tests of a room; what survives ``QUICK`` meets them."""
 
-PYTEST = ("-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider")
+PYTEST = ("-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--database=strict")
 
 ROOM_LEAST = 3
 SECONDS_MAX = 1800

@@ -81,10 +81,15 @@ def role_statements(template: Template | None = None) -> dict[str, dict[str, dic
         role: {
             statement["Sid"]: statement
             for policy in properties["Properties"]["Policies"]
-            for statement in policy["PolicyDocument"]["Statement"]
+            for statement in statements_of(policy["PolicyDocument"])
         }
         for role, properties in resources(template, "AWS::IAM::Role").items()
     }
+
+
+def statements_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the statements of a policy, also of those that are there under a condition alone."""
+    return [each["Fn::If"][1] if "Fn::If" in each else each for each in document["Statement"]]
 
 
 def resources(template: Template | None, kind: str) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from engine.domain.errors import NoOpenAnomaly
 from engine.domain.log import JobLog
 from engine.domain.models import model_named
 from engine.domain.money import ZERO
+from engine.ledger.shapes import read_entry
 from engine.ledger.store import Receipt, Store
-from engine.ledger.stored import entry_of
 from engine.reconcile.settle import settle
 from engine.runtime.clock import Deadline
 
@@ -72,7 +72,7 @@ class Finding:
 
 def findings(stored: Iterable[Mapping[str, Any]]) -> list[Finding]:
     """Return the flagged ones of decoded entries, the latest posting first. What is no entry of this system is left out."""
-    rows = [(row, entry) for row in stored if (entry := _entry(row)) is not None]
+    rows = [(row, entry) for row in stored if isinstance(entry := read_entry(row), Entry)]
     notes = {
         (entry.reference, sequence): entry.resolution.note
         for _, entry in rows
@@ -80,7 +80,7 @@ def findings(stored: Iterable[Mapping[str, Any]]) -> list[Finding]:
         for sequence in entry.resolution.entries
     }
     found = [
-        Finding(entry, str(row["postedAt"]), row.get("explanation"), notes.get((entry.reference, entry.sequence)))
+        Finding(entry, str(row.get("postedAt", "")), row.get("explanation"), notes.get((entry.reference, entry.sequence)))
         for row, entry in rows
         if entry.anomalies
     ]
@@ -90,13 +90,6 @@ def findings(stored: Iterable[Mapping[str, Any]]) -> list[Finding]:
 def findings_of(ledger: Store, reference: str, deadline: Deadline) -> list[Finding]:
     """Return the flagged entries of one reference."""
     return findings(ledger.stored_entries_of(reference, deadline))
-
-
-def _entry(row: Mapping[str, Any]) -> Entry | None:
-    try:
-        return entry_of(row)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-        return None
 
 
 def resolve(ledger: Store, reference: str, sequence: int | None, note: str, deadline: Deadline) -> Entry:

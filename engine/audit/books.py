@@ -9,7 +9,7 @@ between.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
@@ -170,6 +170,8 @@ class Books:
         check_time(self.deadline)
         for entry in self.store.entries(self.deadline):
             self._take(entry.line)
+            if entry.problem:
+                self.suspects.add(entry.line.reference)
             self.claims.take(entry)
             self.unexplained += self._lacks_words(entry)
             if self.sealer:
@@ -199,8 +201,19 @@ class Books:
 
 
 def faults_now(store: AuditStore, reference: str, deadline: Deadline) -> list[Fault]:
-    """Return what does not follow in a log as it stands now."""
-    return faults([entry.line for entry in store.log(reference, deadline)])
+    """Return what does not follow in a log as it stands now, and what is no entry in it."""
+    log = store.log(reference, deadline)
+    found = faults([entry.line for entry in log])
+    named = {fault.sequence for fault in found}
+    return [*found, *(fault for fault in unreadable(log) if fault.sequence not in named)]
+
+
+def unreadable(log: Sequence[AuditedEntry]) -> Iterator[Fault]:
+    """Yield what is no entry of this system in the entries of one reference, since the last correction."""
+    since = max((index for index, entry in enumerate(log) if entry.line.is_correction), default=-1)
+    for entry in log[since + 1 :]:
+        if problem := entry.problem:
+            yield Fault(entry.line.reference, entry.line.sequence, problem)
 
 
 BUSY = "busy"

@@ -49,7 +49,7 @@ class GrowingLog:
     @property
     def next(self) -> int:
         """The place behind the last entry."""
-        return self.entries[-1].line.sequence + 1 if self.entries else 1
+        return int(self.entries[-1].line.sequence) + 1 if self.entries else 1
 
     def append(self, entry: Entry) -> None:
         """Add an entry to what was read. Raises RepairRefused where somebody else has written to the log."""
@@ -79,7 +79,7 @@ def _changed_by(deviation: Deviation) -> Decimal:
     return EXACT.subtract(sealed.amount if sealed else ZERO, found.moved if found else ZERO)
 
 
-def earlier(log: Sequence[AuditedEntry], sequence: int | None) -> Iterator[tuple[str, Decimal]]:
+def earlier(log: Sequence[AuditedEntry], sequence: int | Decimal | None) -> Iterator[tuple[str, Decimal]]:
     """Yield what takes back the corrections of an entry that was damaged once more."""
     for entry in log:
         figures = next(corrections_in(entry), {})

@@ -25,7 +25,7 @@ class Fault:
     """
 
     reference: str
-    sequence: int
+    sequence: int | Decimal
     problem: str
     claim: str = ""
 
@@ -43,7 +43,8 @@ class Balance:
         if line.cost is None:
             return Balance(posted, posted)
         desired = EXACT.minus(line.cost)
-        is_refused = line.type == EntryType.FLAG and desired < self.settled and not line.is_correction
+        may_be_refused = not line.is_correction or self.posted == self.settled  # of a job that waits for its balance
+        is_refused = line.type == EntryType.FLAG and desired < self.settled and may_be_refused
         return Balance(posted, self.settled if is_refused else desired)
 
 
@@ -57,14 +58,14 @@ def faults(log: Sequence[Line]) -> list[Fault]:
     balance = Balance()
     for line in log[: since + 1]:
         balance = balance.then(line)
-    last = log[since].sequence if since >= 0 else 0
+    last = int(log[since].sequence) if since >= 0 else 0
     owner = log[max(since, 0)].user if log else None
     found = [] if balance.posted == balance.settled else [_sum_fault(log[since], balance)]
     for line in log[since + 1 :]:
         gap = list(_gap(line, last))
         found += [*gap, *_shape_faults(line, owner)]
         was_right = balance.posted == balance.settled and not gap
-        balance, last = balance.then(line), line.sequence
+        balance, last = balance.then(line), max(last, int(line.sequence))
         if was_right and balance.posted != balance.settled:
             found.append(_sum_fault(line, balance))
     return found
@@ -87,14 +88,17 @@ def posted(log: Sequence[Line]) -> Decimal:
 
 
 def _gap(line: Line, last: int) -> Iterator[Fault]:
-    for missing in range(last + 1, line.sequence)[:1]:
-        until = line.sequence - 1
+    for missing in range(last + 1, int(line.sequence))[:1]:
+        until = int(line.sequence) - 1
         what = "is missing" if missing == until else f"and those up to {until} are missing"
         yield Fault(line.reference, missing, what)
 
 
 def _shape_faults(line: Line, owner: str | None) -> Iterator[Fault]:
     known = TYPES.get(line.type)
+    if not isinstance(line.sequence, int) or line.sequence < 1:
+        problem = f"its sequence is {shown(line.sequence)}; a whole number from 1 on is needed"
+        yield Fault(line.reference, line.sequence, problem)
     if line.amount is None:
         yield Fault(line.reference, line.sequence, "its amount is no number")
     elif known is None:

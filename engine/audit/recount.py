@@ -15,8 +15,9 @@ from engine.domain.fact import Charge, Claim
 from engine.domain.fact_kinds import PRICED, moving_type
 from engine.domain.facts import Facts
 from engine.domain.instants import instant_text
-from engine.domain.log import due, log_of
+from engine.domain.log import JobLog, due, log_of
 from engine.domain.money import ZERO
+from engine.ledger.shapes import NO_ENTRY
 from engine.policy.charges import amount_of, unbounded
 from engine.rating.arithmetic import component_name, price_steps
 from engine.rating.cost import cost_of, cost_steps, desired_cost
@@ -64,41 +65,65 @@ class Recount:
 
 def recount(entries: Sequence[Entry]) -> list[Recount]:
     """Return each entry of one reference counted again, in order of their sequence."""
-    return [_recount(entry, entries[:index]) for index, entry in enumerate(entries)]
+    return [_recounted(entry, entries[:index]) for index, entry in enumerate(entries)]
+
+
+def _recounted(entry: Entry, before: Sequence[Entry]) -> Recount:
+    """Return an entry counted again. Of what somebody has put together by hand not even that may be possible."""
+    try:
+        return _recount(entry, before)
+    except NO_ENTRY as error:
+        return Recount(entry, ZERO, (), (f"it cannot be counted again ({type(error).__name__}: {error})",))
 
 
 def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
     if entry.source is Source.REPAIR:  # it follows from what was found, and its anomaly says what that was
         return Recount(entry, entry.amount, tuple(anomaly.reason or "" for anomaly in entry.anomalies))
     log = log_of(before)
-    cost = cost_of(entry.facts, log, entry.money) if before else desired_cost(entry.facts, entry.money)
-    amount = ZERO if _moves_nothing(entry) else due(cost, log.posted)
+    cost, amount = _counted(entry, log)
     steps = [
         *(price_steps(entry.price, entry.quantity, entry.money) if entry.price else ()),
         *cost_steps(entry.facts, cost, entry.money),
         f"posted before {log.posted:f}" + ("; this entry moves nothing" if _moves_nothing(entry) else ""),
     ]
-    problems = [
-        *_sequence_problems(entry, before),
+    owner = before[0].user if before else None
+    problems = _problems(entry, log, len(before) + 1, owner)
+    return Recount(entry, amount, tuple(steps), problems)
+
+
+def problems_on(entry: Entry, log: JobLog) -> tuple[str, ...]:
+    """Return where an entry does not follow from itself and a log, were it posted on that. A correction follows from any."""
+    return () if entry.source is Source.REPAIR else _problems(entry, log, log.sequence + 1, log.user)
+
+
+def _counted(entry: Entry, log: JobLog) -> tuple[Decimal, Decimal]:
+    """Return the cost and the amount that follow for an entry on a log."""
+    cost = cost_of(entry.facts, log, entry.money) if log.sequence else desired_cost(entry.facts, entry.money)
+    return cost, ZERO if _moves_nothing(entry) else due(cost, log.posted)
+
+
+def _problems(entry: Entry, log: JobLog, place: int, owner: str | None) -> tuple[str, ...]:
+    cost, amount = _counted(entry, log)
+    return (
+        *_sequence_problems(entry, place, owner),
         *_fact_problems(entry, log.facts),
         *_component_problems(entry),
         *_number_problem("cost", entry.cost, cost),
         *_number_problem("amount", entry.amount, amount),
         *_balance_problem(entry, due(cost, log.posted)),
         *_type_problem(entry, log.facts),
-    ]
-    return Recount(entry, amount, tuple(steps), tuple(problems))
+    )
 
 
 def _moves_nothing(entry: Entry) -> bool:
     return not ENTRY_TYPES[entry.type].moves_credits
 
 
-def _sequence_problems(entry: Entry, before: Sequence[Entry]) -> Iterator[str]:
-    if entry.sequence != len(before) + 1:
-        yield f"its sequence is {entry.sequence}; {len(before) + 1} follows"
-    if before and entry.user != before[0].user:
-        yield f"its user is {entry.user}; the first entry names {before[0].user}"
+def _sequence_problems(entry: Entry, place: int, owner: str | None) -> Iterator[str]:
+    if entry.sequence != place:
+        yield f"its sequence is {entry.sequence}; {place} follows"
+    if owner is not None and entry.user != owner:
+        yield f"its user is {entry.user}; the first entry names {owner}"
 
 
 def _fact_problems(entry: Entry, known: Facts) -> Iterator[str]:
@@ -151,7 +176,8 @@ def _number_problem(name: str, found: Decimal, expected: Decimal) -> Iterator[st
 
 def _type_problem(entry: Entry, known: Facts) -> Iterator[str]:
     if entry.amount and not _moves_nothing(entry):
-        expected = moving_type(entry.reference, entry.amount, entry.facts, known)
+        is_word = entry.correction is not None
+        expected = moving_type(entry.reference, entry.amount, entry.facts, known, is_word=is_word)
         if entry.type is not expected:
             yield f"its type is {entry.type.value}; {expected.value} follows"
 

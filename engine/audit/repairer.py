@@ -72,7 +72,7 @@ class Repairer:
 
     def sealed(self, verified: Verification) -> Iterator[Correction]:
         """Count back what was done to sealed entries of the user's logs, whomever else these name."""
-        damaged: dict[str | None, set[int | None]] = defaultdict(set)
+        damaged: dict[str | None, set[int | Decimal | None]] = defaultdict(set)
         for deviation in verified.deviations:
             if not deviation.facts_are_sealed:
                 damaged[deviation.reference].add(deviation.sequence)
@@ -87,7 +87,7 @@ class Repairer:
                 yield from self._count_back(log, deviation, damaged[reference], is_made_up_for=is_made_up_for)
 
     def _count_back(
-        self, log: GrowingLog, deviation: Deviation, damaged: set[int | None], *, is_made_up_for: bool
+        self, log: GrowingLog, deviation: Deviation, damaged: set[int | Decimal | None], *, is_made_up_for: bool
     ) -> Iterator[Correction]:
         """Take back what stands there for its user, then give what was sealed to whom it was sealed for."""
         sealed, found = deviation.sealed, deviation.found
@@ -162,7 +162,7 @@ class Repairer:
         *,
         problem: str,
         figures: Mapping[str, str],
-        damaged: Collection[int | None],
+        damaged: Collection[int | Decimal | None],
         facts: Facts | None = None,
     ) -> Correction:
         """Append a correcting entry, and before it one that moves nothing in the first place, where that is free.

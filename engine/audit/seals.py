@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from attrs import Factory, define, evolve, field, frozen
@@ -136,7 +137,7 @@ class Deviation:
     sealed: SealedEntry | None = None
     found: Line | None = None
     digest: str = ""
-    corrected_by: int | None = None
+    corrected_by: int | Decimal | None = None
     """The sequence of the entry that corrects it, where one does."""
     facts_are_sealed: bool = False
     """Whether what the entry knows of its job is what was sealed, whatever else was changed."""
@@ -147,7 +148,7 @@ class Deviation:
         return self.sealed.reference if self.sealed else self.found.reference if self.found else None
 
     @property
-    def sequence(self) -> int | None:
+    def sequence(self) -> int | Decimal | None:
         """The entry's place in its log."""
         return self.sealed.sequence if self.sealed else self.found.sequence if self.found else None
 
@@ -252,7 +253,7 @@ class SealReader:
 
     def with_corrections(self, deviations: Sequence[Deviation]) -> Iterator[Deviation]:
         """Yield the deviations, each with the entry that corrects it. A correction itself is none, once its log says so."""
-        logs: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
+        logs: dict[str, dict[tuple[str, str], int | Decimal]] = defaultdict(dict)
         for reference in {deviation.reference for deviation in deviations} - {None}:
             logs[str(reference)] = _corrections(self.store.log(str(reference), self.deadline))
         for deviation in deviations:
@@ -286,9 +287,9 @@ def _change(line: SealedEntry, now: Line) -> str:
     return "was changed, in neither amount nor user"
 
 
-def _corrections(log: Sequence[AuditedEntry]) -> dict[tuple[str, str], int]:
+def _corrections(log: Sequence[AuditedEntry]) -> dict[tuple[str, str], int | Decimal]:
     """Return what the correcting entries of a log correct (sequence and digest as it was found), and their own sequences."""
-    found: dict[tuple[str, str], int] = {}
+    found: dict[tuple[str, str], int | Decimal] = {}
     for entry in log:
         own = entry.line.sequence
         for figures in corrections_in(entry):

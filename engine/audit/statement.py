@@ -6,7 +6,7 @@ beginning: it is in the opening balance, whatever the period.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -20,6 +20,8 @@ from engine.domain.instants import instant_text, read_instant
 from engine.domain.models import model_named
 from engine.domain.money import EXACT, ZERO, canonical
 from engine.domain.references import GRANT, JOB
+from engine.ledger.conditions import is_number
+from engine.ledger.shapes import NO_ENTRY
 from engine.ledger.store import StoredEntry
 from engine.ledger.stored import correction_in
 
@@ -81,7 +83,7 @@ class StatementLine:
             "amount": self.amount,
             "balance": self.balance,
             "rule": entry.get("rule", ""),
-            "anomalies": ", ".join(anomaly["name"] for anomaly in entry.get("anomalies", ())),
+            "anomalies": anomalies_of(entry),
             "reason": correction.get("reason", ""),
         }
 
@@ -189,8 +191,7 @@ def moment(entry: StoredEntry, order: Order) -> datetime:
 def number(stored: StoredEntry | None, name: str) -> Decimal:
     """Return a stored number. What is none counts for nothing, as audits have it."""
     value = (stored or {}).get(name)
-    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
-    return Decimal(value) if is_number and value is not None else ZERO
+    return Decimal(value) if is_number(value) else ZERO
 
 
 def _lines(entries: Sequence[StoredEntry], order: Order, balance: Decimal) -> Iterator[StatementLine]:
@@ -210,23 +211,38 @@ def model_of(entry: StoredEntry) -> str:
     return _named(entry) or ", ".join(dict.fromkeys(units))
 
 
+def anomalies_of(entry: StoredEntry) -> str:
+    """Return the names of an entry's anomalies; what somebody has put in the place of one has none."""
+    return ", ".join(str(anomaly.get("name", "")) for anomaly in _maps(entry.get("anomalies")))
+
+
+def _maps(stored: object) -> Iterator[StoredEntry]:
+    """Yield the maps of what should be a list of them."""
+    if isinstance(stored, list | tuple):
+        yield from (each for each in stored if isinstance(each, Mapping))
+
+
 def _named(entry: StoredEntry) -> str:
     try:
         return model_named(read_facts(entry["facts"]))
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # somebody has changed it
+    except NO_ENTRY:  # somebody has changed it
         return ""
 
 
 def quantity_of(entry: StoredEntry) -> str:
     """Return how much was charged for, in plain digits: of several components each; empty where the price has no quantity."""
-    quantities = [part.get("quantity") for part in (entry, *(entry.get("price") or {}).get("components", ()))]
-    return " + ".join(canonical(Decimal(quantity)) for quantity in quantities if quantity is not None)
+    parts = (entry, *_maps(_price(entry).get("components")))
+    return " + ".join(canonical(number(part, "quantity")) for part in parts if is_number(part.get("quantity")))
 
 
 def _prices(entry: StoredEntry) -> Sequence[StoredEntry]:
-    price: StoredEntry = entry.get("price") or {}
-    components: Sequence[StoredEntry] = price.get("components", ())
-    return components or [price]
+    price = _price(entry)
+    return list(_maps(price.get("components"))) or [price]
+
+
+def _price(entry: StoredEntry) -> StoredEntry:
+    price = entry.get("price")
+    return price if isinstance(price, Mapping) else {}
 
 
 def _sum(entries: Iterable[StoredEntry], log: str = "") -> Decimal:

@@ -18,8 +18,8 @@ from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import JobLog, log_of
 from engine.domain.money import ZERO, canonical
+from engine.ledger.shapes import read_entry
 from engine.ledger.store import StoredEntry
-from engine.ledger.stored import entry_of
 from engine.rating.cost import cost_steps
 
 DOORS: Mapping[Source, str] = {
@@ -130,7 +130,7 @@ def _shown(value: Any) -> Any:
 
 def story_of(job: str, stored: Sequence[StoredEntry], row: Mapping[str, Any] | None) -> Story:
     """Return the story of a job by its entries (in order of their sequence) and its row."""
-    read = [_read(each) for each in stored]
+    read = [read_entry(each) for each in stored]
     entries = [entry for entry in read if isinstance(entry, Entry)]
     counts = iter(recount(entries))
     known, chapters = NOTHING_KNOWN, []
@@ -141,13 +141,6 @@ def story_of(job: str, stored: Sequence[StoredEntry], row: Mapping[str, Any] | N
         else:
             chapters.append(Chapter(each, problem=entry))
     return Story(job, tuple(chapters), row)
-
-
-def _read(stored: StoredEntry) -> Entry | str:
-    try:
-        return entry_of(stored)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        return f"is no entry of this system ({type(error).__name__}: {error})"
 
 
 def _told(entry: Entry, known: Facts) -> Iterator[str]:

@@ -35,6 +35,8 @@ COMMANDS: Mapping[str, Command] = {
     "audit": Command("audit", "audit", "Check that entries add up to the balances, or repair them."),
     "reprice": Command("reprice", "reprice", "Plan what charges should have cost at other prices."),
     "apply": Command("apply", "apply", "Post a plan of `reprice`, exactly as it was written."),
+    "archive": Command("archive", "app", "Take in, restore or compact what the archive of entries has."),
+    "export": Command("export", "export", "Write the ledger's entries into files, as the archive has them."),
     "unmark": Command("unmark", "unmark", "After a restore: take marks off jobs whose entry is gone."),
     "statement": Command("statement", "statement", "Show a user's entries, with the balance after each."),
     "job": Command("job", "job", "Tell a job's whole story: events, entries, what counts now."),

@@ -39,6 +39,9 @@ FIRST_ANSWER_SECONDS = 5.0
 
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
+IN_S3 = "s3://"
+"""What the name of a bucket begins with, where a folder could be meant."""
+
 COMMANDLINE = "COMMANDLINE"
 """What typer calls the source of a value that was typed."""
 
@@ -105,6 +108,25 @@ def stack_queues(ctx: typer.Context, param: typer.CallbackParam, value: list[str
     if not value:
         raise typer.BadParameter("name a queue, a --stack, or both queues in DEAD_LETTER_QUEUES")
     return value
+
+
+def archive_named(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    """Return where the archive of entries is: as typed, else the bucket of the stack, else the variable's."""
+    source = _source(ctx, param)
+    if source != COMMANDLINE and (stack := _stack(ctx)) is not None:
+        return f"{IN_S3}{stack.output('ArchiveBucketName')}"
+    if not value:
+        raise typer.BadParameter("name the archive, like s3://BUCKET, or a --stack")
+    return value if source == COMMANDLINE or "/" in value else f"{IN_S3}{value}"  # a bucket's name alone, as functions have it
+
+
+def archive_if_named(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    """Return where the archive of entries is, as ``archive_named`` does; empty where nobody has said, or there is none."""
+    if _source(ctx, param) == COMMANDLINE:
+        return value
+    stack = _stack(ctx)
+    named = stack.outputs.get("ArchiveBucketName", "") if stack is not None else value
+    return f"{IN_S3}{named}" if named and not named.startswith(IN_S3) else named
 
 
 def _source(ctx: typer.Context, param: typer.CallbackParam) -> str:

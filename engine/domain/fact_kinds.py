@@ -249,15 +249,19 @@ BY_LOG: Mapping[str, tuple[FactKind, ...]] = {kind.log: _movers(kind.log) for ki
 """By the beginning of its reference: the kinds that decide what type an entry of a log is."""
 
 
-def moving_type(reference: str, amount: Decimal, facts: Facts = NOTHING_KNOWN, known: Facts = NOTHING_KNOWN) -> EntryType:
+def moving_type(
+    reference: str, amount: Decimal, facts: Facts = NOTHING_KNOWN, known: Facts = NOTHING_KNOWN, *, is_word: bool = False
+) -> EntryType:
     """Return the type of an entry that moves credits: by its log, its sign, and what is new in ``facts`` beside ``known``.
 
-    What a person has told comes first: a charge that is priced anew is a new charge too. What moves with nothing new, as a
-    repair does, is of the kind for which the log is there. A row of Credits is repaired as a job is.
+    Where it is a person's word, what the person has told comes first: a charge that is priced anew is a new charge too. An
+    event is none, though a charge that it tells again may take over the price that a person has told. What moves with nothing
+    new, as a repair does, is of the kind for which the log is there. A row of Credits is repaired as a job is.
     """
     name, mark, _ = reference.partition("#")
     kinds = BY_LOG.get(name + mark, BY_LOG[JOB])
-    news = (kind for kind in kinds if _is_new(kind.told_in(facts), kind.told_in(known)))
+    told = (kind for kind in kinds if is_word or kind.action is not None)
+    news = (kind for kind in told if _is_new(kind.told_in(facts), kind.told_in(known)))
     kind = min(news, key=lambda kind: kind.action is not None, default=kinds[0])
     return kind.takes if amount < 0 else kind.gives
 

@@ -13,4 +13,4 @@ FINDS_A_MODEL = re.compile(r"(?:^|\.)model$")
 
 def model_named(facts: Facts) -> str:
     """Return the model that the event named whose priced fact counts; empty where the policy asked for none."""
-    return ", ".join(dict.fromkeys(text for expression, text in content_of(facts) if FINDS_A_MODEL.search(expression)))
+    return ", ".join(dict.fromkeys(str(text) for expression, text in content_of(facts) if FINDS_A_MODEL.search(expression)))

@@ -13,7 +13,7 @@ from engine.domain.facts import Facts
 from engine.domain.money import ZERO
 from engine.ledger.balances import BalancePage
 from engine.ledger.seals import Seal, SealedEntry
-from engine.ledger.stored import EntryKey
+from engine.ledger.stored import EntryKey, Place
 from engine.runtime.clock import Clock, Deadline
 
 
@@ -22,7 +22,8 @@ class Line:
     """An entry as an audit reads it: what is missing or of the wrong kind is None (a text that must be there: empty)."""
 
     reference: str
-    sequence: int
+    sequence: int | Decimal
+    """A whole number, unless somebody has put the entry there by hand."""
     user: str | None
     type: str
     amount: Decimal | None
@@ -56,6 +57,10 @@ class AuditedEntry(Protocol):
         """Why it is flagged."""
 
     @property
+    def problem(self) -> str:
+        """What makes it no entry of this system, or hides it from its user's statement; empty where all is well."""
+
+    @property
     def is_explained(self) -> bool:
         """Whether it has an explanation."""
 
@@ -75,6 +80,46 @@ class AuditedEntry(Protocol):
     def facts_digest(self) -> str:
         """The digest of what it knows of its job."""
 
+    @property
+    def stored(self) -> Mapping[str, Any]:
+        """All attributes as JSON-like values by their names. Raises ValueError where they have no such form."""
+
+    @property
+    def entry(self) -> Entry | str:
+        """It as an entry, or why it is none."""
+
+    @property
+    def text(self) -> str:
+        """All attributes but an explanation, as the one text that its digest is of: ``AuditStore.entry`` reads it again."""
+
+
+class ArchivedRecord(Protocol):
+    """What a line of the archive tells of the entry at ``key``: that it came, was changed or was removed."""
+
+    @property
+    def key(self) -> EntryKey:
+        """Where the entry stands."""
+
+    @property
+    def at(self) -> str:
+        """When it happened, as the stream has it (sortable text)."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of all attributes but an explanation; empty for what was removed."""
+
+    @property
+    def entry(self) -> AuditedEntry | None:
+        """All of the entry, without an explanation; None where the record has not all of it."""
+
+    @property
+    def words(self) -> object:
+        """Its explanation, as JSON-like values; None where it has none."""
+
+    @property
+    def is_taken_in(self) -> bool:
+        """Whether the entry is older than the archive."""
+
 
 @frozen
 class Credit:
@@ -90,6 +135,19 @@ class Credit:
     """``posted`` as the store has it: a correction is written only over what was seen."""
 
 
+@frozen
+class PutBack:
+    """An entry that goes back into its place as it was ``posted``, over what is ``found`` there (None: nothing)."""
+
+    posted: AuditedEntry
+    found: AuditedEntry | None
+
+    @property
+    def place(self) -> Place:
+        """Its sequence."""
+        return self.posted.line.sequence
+
+
 class AuditStore(Protocol):
     """The tables of one ledger, read whole. Everything is strongly consistent, but for what is said to be none."""
 
@@ -99,14 +157,14 @@ class AuditStore(Protocol):
 
     # --- entries and balances ---
 
-    def entries(self, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield every entry."""
+    def entries(self, deadline: Deadline, segment: tuple[int, int] | None = None) -> Iterator[AuditedEntry]:
+        """Yield every entry; of a ``segment`` (its number, of how many) those that belong to it."""
 
     def log(self, reference: str, deadline: Deadline) -> list[AuditedEntry]:
         """Return the entries of a reference in order of their sequence."""
 
-    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield the entries of a user, by the index: it trails the table by a moment."""
+    def entries_of_user(self, user: str, deadline: Deadline, since: str = "") -> Iterator[AuditedEntry]:
+        """Yield the entries of a user, by the index: it trails the table by a moment. ``since``: posted then or later."""
 
     def entries_at(self, keys: Iterable[EntryKey], deadline: Deadline) -> dict[EntryKey, AuditedEntry]:
         """Return those of the entries that are there."""
@@ -127,6 +185,16 @@ class AuditStore(Protocol):
 
         False where the row is no longer as it was ``seen``, or the sequence is taken.
         """
+
+    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline) -> bool:
+        """Put entries of one log back, append corrections to it, and move the balance of each one's user by its number.
+
+        All together, but for more put back than a transaction holds: those come first. False where something is no longer as
+        it was found, a correction's place is taken, or a user whose balance would move has no row with numbers.
+        """
+
+    def entry(self, text: str) -> AuditedEntry:
+        """Return the entry of a ``text``. Raises ValueError for what is none."""
 
     def audited(self, entry: Entry) -> AuditedEntry:
         """Return an entry as audits would see it, were it appended now."""

@@ -9,6 +9,7 @@ Source: S. Haber, W. S. Stornetta, "How to Time-Stamp a Digital Document", Journ
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from decimal import Decimal
@@ -24,7 +25,7 @@ class SealedEntry:
 
     posted_at: str
     reference: str
-    sequence: int
+    sequence: int | Decimal
     user: str
     amount: Decimal
     digest: str
@@ -33,14 +34,16 @@ class SealedEntry:
 
     def text(self) -> str:
         """Return the line that stands for the entry in a part."""
-        place = [self.posted_at, self.reference, self.sequence, self.user, format(self.amount, "f")]
+        sequence = self.sequence if isinstance(self.sequence, int) else format(self.sequence, "f")
+        place = [self.posted_at, self.reference, sequence, self.user, format(self.amount, "f")]
         return canonical([*place, self.digest, *([self.facts] if self.facts else [])])
 
     @classmethod
     def read(cls, text: str) -> SealedEntry:
         """Return the entry that a line stands for. Raises ValueError for what is none."""
         posted_at, reference, sequence, user, amount, digest, *facts = json.loads(text)
-        return cls(posted_at, reference, sequence, user, Decimal(amount), digest, *facts)
+        at = sequence if isinstance(sequence, int) else Decimal(sequence)
+        return cls(posted_at, reference, at, user, Decimal(amount), digest, *facts)
 
 
 @frozen
@@ -69,8 +72,12 @@ PART_BYTES_MAX = 300_000
 
 
 def canonical(value: Mapping[str, Any] | list[Any]) -> str:
-    """Return JSON-like values as the one text that they are hashed by."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    """Return JSON-like values as the one text that they are hashed by; bytes, which no entry has, in base64."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_in_base64)
+
+
+def _in_base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
 
 
 def digest(text: str) -> str:

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from engine.ledger.audits import AuditStore
     from engine.ledger.corrections import CorrectionStore
     from engine.ledger.explanations import ExplanationStore
+    from engine.ledger.exports import ExportStore
     from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
+    from engine.ledger.restores import RestoreStore
 
 type Posting = tuple[Entry, Guard, Mark | None]
 """An entry, what must hold of its user's row, and what is written on its job's row."""
@@ -299,3 +301,9 @@ class Store(Protocol):
 
     def corrections(self) -> CorrectionStore:
         """Return what posts the corrections of people, and keeps their proposals."""
+
+    def restores(self) -> RestoreStore:
+        """Return what puts the archive's entries back."""
+
+    def exports(self) -> ExportStore:
+        """Return what an export reads of its entries."""

@@ -98,4 +98,4 @@ def _posted(word: Word, log: JobLog, facts: Facts, amount: Decimal) -> tuple[Dec
         return ZERO, EntryType.FLAG
     if amount == ZERO:
         return ZERO, EntryType.VOID
-    return amount, moving_type(word.reference, amount, facts, log.facts)
+    return amount, moving_type(word.reference, amount, facts, log.facts, is_word=True)

@@ -11,6 +11,7 @@ from engine.domain.adjustment import AdjustmentProposal, Identity
 from engine.domain.errors import CorrectionError
 from engine.domain.instants import posting_text
 from engine.domain.money import EXACT, ZERO
+from engine.ledger.conditions import is_number
 from engine.ledger.corrections import PROPOSAL, CorrectionStore
 from engine.ledger.store import Store
 from engine.ledger.stored import correction_in
@@ -49,7 +50,7 @@ def _corrected(store: Store, user: str | None, since: datetime | None, deadline:
         return
     earliest = posting_text(since) if since is not None else ""
     for entry in store.entries_of_user(user, deadline):
-        if "id" in correction_in(entry) and entry["postedAt"] >= earliest:
+        if "id" in correction_in(entry) and _text(entry, "postedAt") >= earliest:
             yield entry
 
 
@@ -57,34 +58,48 @@ def _summaries(entries: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return one summary an id, of all its entries: what was said of it, what it moved, and what has taken it back."""
     by_id: dict[str, dict[str, Any]] = {}
     reversals: dict[str, str] = {}
-    for entry in sorted(entries, key=lambda each: (each["postedAt"], each["reference"], each["sequence"])):
+    entries = (entry for entry in entries if isinstance(entry["correction"].get("id"), str))
+    for entry in sorted(entries, key=lambda each: (_text(each, "postedAt"), each["reference"], each["sequence"])):
         said, told = entry["correction"], _told_in(entry)
-        if "reverses" in told:
+        if _text(told, "reverses"):
             reversals[told["reverses"]] = said["id"]
         summary = by_id.setdefault(said["id"], _summary(entry, told))
-        summary["moved"] = EXACT.add(summary["moved"], entry["amount"])
+        summary["moved"] = EXACT.add(summary["moved"], _number(entry, "amount", ZERO))
     return [{**summary, "takenBackBy": reversals.get(name, "")} for name, summary in by_id.items()]
 
 
 def _told_in(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what an entry's facts say under the id of its correction; nothing where they do not know it."""
-    facts, name = entry.get("facts", {}), entry["correction"]["id"]
-    told = (*facts.get("concessions", ()), *facts.get("adjustments", ()))
-    return next((each for each in told if each.get("id") == name), {})
+    facts, name = entry.get("facts"), entry["correction"]["id"]
+    known = facts if isinstance(facts, Mapping) else {}
+    told = [each for kind in ("concessions", "adjustments") if isinstance(each := known.get(kind), list)]
+    return next((each for some in told for each in some if isinstance(each, Mapping) and each.get("id") == name), {})
+
+
+def _text(stored: Mapping[str, Any], name: str) -> str:
+    """Return a stored text. What somebody has put in its place is none."""
+    found = stored.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def _number(stored: Mapping[str, Any], name: str, otherwise: Decimal) -> Decimal:
+    """Return a stored number, in the same way."""
+    found = stored.get(name)
+    return Decimal(found) if is_number(found) else otherwise
 
 
 def _summary(entry: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
     said = entry["correction"]
     return {
         "id": said["id"],
-        "user": entry["userId"],
-        "amount": Decimal(told.get("amount", entry["amount"])),
+        "user": _text(entry, "userId"),
+        "amount": _number(told, "amount", _number(entry, "amount", ZERO)),
         "moved": ZERO,
-        "job": told.get("job", entry.get("jobId", "")),
-        "reverses": told.get("reverses", ""),
-        "about": said.get("about", ""),
-        "postedAt": entry["postedAt"],
-        "reason": said["reason"],
-        "by": said["by"],
-        "approvedBy": said.get("approvedBy", ""),
+        "job": _text(told, "job") or _text(entry, "jobId"),
+        "reverses": _text(told, "reverses"),
+        "about": _text(said, "about"),
+        "postedAt": _text(entry, "postedAt"),
+        "reason": _text(said, "reason"),
+        "by": _text(said, "by"),
+        "approvedBy": _text(said, "approvedBy"),
     }

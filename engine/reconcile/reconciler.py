@@ -16,6 +16,7 @@ from engine.runtime.clock import Deadline
 from engine.runtime.telemetry import Failure, Report
 
 if TYPE_CHECKING:
+    from engine.ledger.archive.opened import OpenArchive
     from engine.reconcile.give_up import FailedEvents
 
 SQS = "aws:sqs"
@@ -31,6 +32,8 @@ class Reconciler(Conductor):
 
     failed_events: Callable[[], FailedEvents] | None = None
     """Opens the queue into which a batch puts what no retry helps; None leaves that to the queue that it came from."""
+    archive: Callable[[], OpenArchive] | None = None
+    """Opens the archive of entries, which audits go by; None: there is none."""
 
     def batch(self, records: Sequence[Any], deadline: Deadline, request: str = UNKNOWN) -> list[str]:
         """Work through SQS records of EventBridge events, and return the message ids of those that must come back.

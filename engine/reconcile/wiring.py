@@ -24,6 +24,11 @@ from engine.runtime.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from engine.domain.envelope import Document
+    from engine.ledger.archive.bucket import Bucket
+    from engine.ledger.archive.chain import HeadStore
+    from engine.ledger.archive.opened import OpenArchive
+    from engine.ledger.archive.writer import Writer
+    from engine.ledger.audits import ArchivedRecord
     from engine.reconcile.give_up import FailedEvents
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # noqa: PTH120  as in policy_path
@@ -32,6 +37,12 @@ HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 CONNECT_SECONDS_MAX = 1
 READ_SECONDS_MAX = 2
 """DynamoDB answers within milliseconds; whoever waits longer waits for an answer that was lost."""
+
+S3_READ_SECONDS_MAX = 10
+"""An object has some megabytes."""
+
+IN_S3 = "s3://"
+"""What the name of a bucket begins with, where a folder could be meant."""
 
 GRACE_VARIABLE = "LOST_EVENTS_GRACE_MINUTES"
 
@@ -52,6 +63,8 @@ class Settings:
     lost_events_grace: timedelta = timedelta(0)
     failed_events: str | None = None
     """The URL of the queue of failed events. Without it what makes no sense comes back until the queue itself gives it up."""
+    archive: str | None = None
+    """The archive of entries, as ``build_bucket`` takes it."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -73,6 +86,7 @@ class Settings:
             lost_events_grace=timedelta(minutes=_whole_number(get(GRACE_VARIABLE), GRACE_VARIABLE) or 0),
             scans_at_once=_whole_number(get("SCANS_AT_ONCE"), "SCANS_AT_ONCE"),
             failed_events=get("FAILED_EVENTS_QUEUE_URL") or None,
+            archive=archive_named(environment),
         )
 
     def policy_path(self) -> str:
@@ -88,6 +102,8 @@ def build_client(
     connections: int = 10,
     service: str = "dynamodb",
     profile: str | None = None,
+    *,
+    read_seconds: int = READ_SECONDS_MAX,
 ) -> Any:
     """Return botocore's client of a service: credentials, region, profile and endpoint as every AWS tool finds them.
 
@@ -104,7 +120,7 @@ def build_client(
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_SECONDS_MAX,
-        read_timeout=READ_SECONDS_MAX,
+        read_timeout=read_seconds,
         max_pool_connections=connections,
         tcp_keepalive=True,
     )
@@ -142,6 +158,46 @@ def build_ledger(tables: Tables, clock: Clock, connections: int = 10, endpoint: 
     return store_on(client, tables, clock)
 
 
+def archive_named(environment: Mapping[str, str]) -> str | None:
+    """Return the archive that ARCHIVE_BUCKET names, as ``build_bucket`` takes it: a bucket, or a folder by its path."""
+    name = environment.get("ARCHIVE_BUCKET") or None
+    return f"{IN_S3}{name}" if name is not None and "/" not in name else name
+
+
+def build_heads(client: Any, tables: Tables) -> HeadStore:
+    """Return where the head of the archive's chain stands, on a client of DynamoDB's that is open already."""
+    from engine.ledger.dynamodb.heads import DynamoHeads  # noqa: PLC0415  what serves events moves no head
+
+    return DynamoHeads(client, tables.seals)
+
+
+def build_writer(name: str, tables: Tables, telemetry: Telemetry, clock: Clock) -> Writer:
+    """Return what appends batches of the Ledger's stream to the archive of this name (``build_bucket``)."""
+    from engine.ledger.archive.writer import Writer  # noqa: PLC0415  what serves events archives nothing
+    from engine.ledger.dynamodb.stream import record_of_stream  # noqa: PLC0415  the same
+
+    heads = build_heads(build_client(), tables)  # botocore's, which S3 needs as well
+    return Writer(build_bucket(name), heads, lambda record: record_of_stream(record).text(), telemetry, clock)
+
+
+def build_bucket(name: str, endpoint: str | None = None, profile: str | None = None, region: str | None = None) -> Bucket:
+    """Return where objects of the archive are kept: ``s3://NAME`` is a bucket, anything else a folder, which is a copy of one.
+
+    Raises ValueError for the name of no bucket.
+    """
+    from engine.ledger.archive import bucket, s3  # noqa: PLC0415  what serves events keeps no objects
+
+    if not name.startswith(IN_S3):
+        from pathlib import Path  # noqa: PLC0415  the same
+
+        return bucket.FolderBucket(Path(name))
+    plain = name.removeprefix(IN_S3).rstrip("/")
+    if not plain or "/" in plain:
+        raise ValueError(f"{name} is no bucket; an archive is a whole one: {IN_S3}NAME")
+    client = build_client(region, endpoint, service="s3", profile=profile, read_seconds=S3_READ_SECONDS_MAX)
+    return s3.S3Bucket(client, plain)
+
+
 def store_on(client: Any, tables: Tables, clock: Clock) -> Store:
     """Return the store on a client of DynamoDB's that is open already."""
     return DynamoStore(client, tables, clock)
@@ -166,6 +222,13 @@ def row_of_item(item: Mapping[str, Any]) -> Document:
     return row
 
 
+def row_of_line(line: str) -> Mapping[str, Any] | None:
+    """Return the columns of a line of the archive, None where it has none. Raises ValueError for what is no record."""
+    from engine.ledger.dynamodb import columns  # noqa: PLC0415  only the command line asks for columns
+
+    return columns.row_of_line(line)
+
+
 def build_wire_client(wire: Wire, clock: Clock) -> WireClient:
     """Return the client that needs no botocore."""
     signer = Signer(wire.credentials, wire.region)
@@ -187,7 +250,22 @@ def build_reconciler(settings: Settings, write: Callable[[str], None], clock: Cl
         adjustments_max=settings.adjustments_max,
         scans_at_once=settings.scans_at_once,
         failed_events=failed_events(settings.failed_events) if settings.failed_events else None,
+        archive=functools.partial(open_archive, settings.archive, settings.tables) if settings.archive else None,
     )
+
+
+def open_archive(name: str, tables: Tables, client: Any = None) -> OpenArchive:
+    """Return the archive of a name (``build_bucket``), with the head of its chain in the tables on ``client``."""
+    from engine.ledger.archive.opened import OpenArchive  # noqa: PLC0415  what serves events audits nothing
+
+    return OpenArchive(build_bucket(name), build_heads(client or build_client(), tables), record_reader())
+
+
+def record_reader() -> Callable[[str], ArchivedRecord]:
+    """Return what reads a line of the archive. It raises ValueError for what is no record."""
+    from engine.ledger.dynamodb.stream import Record  # noqa: PLC0415  the same
+
+    return Record.read
 
 
 def failed_events(url: str) -> Callable[[], FailedEvents]:

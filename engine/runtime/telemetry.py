@@ -28,8 +28,9 @@ LINE = json.JSONEncoder(default=as_text)
 
 
 RETURNED = "ReturnedSeconds"
+ARCHIVE_LAG = "ArchiveLagSeconds"
 
-UNITS: Mapping[str, str] = {"CreditsMoved": "None", RETURNED: "Seconds"}
+UNITS: Mapping[str, str] = {"CreditsMoved": "None", RETURNED: "Seconds", ARCHIVE_LAG: "Seconds"}
 """The unit of each metric that counts nothing."""
 
 
@@ -192,6 +193,15 @@ class Telemetry:
         metrics = {"Drift": damages, "Unexplained": unexplained, "AuditsUnfinished": int(not is_whole)}
         self._line(logging.ERROR if damages else logging.INFO, "audited", fields, metrics)
 
+    def compared(self, fields: Mapping[str, Any], counts: Mapping[str, int] | None, *, is_out_of_time: bool) -> None:
+        """Report an audit against the archive, and how much it has found of each kind; None: it could not be made."""
+        metrics: dict[str, int] = {"ComparisonsUnfinished": int(counts is None or is_out_of_time)}
+        found = sum(counts.values()) if counts is not None else 0
+        if counts is not None and (found or not is_out_of_time):  # else nobody knows
+            metrics |= {"Differences": found, **{found_metric(kind): count for kind, count in counts.items()}}
+        level = logging.INFO if counts is not None else logging.WARNING if is_out_of_time else logging.ERROR
+        self._line(logging.ERROR if found else level, "compared", fields, metrics)
+
     def audit_unfinished(self, fields: Mapping[str, Any], *, is_out_of_time: bool) -> None:
         """Report an audit that did not come to its end. Time that was too short is no error yet; four in a row alarm."""
         self._line(logging.WARNING if is_out_of_time else logging.ERROR, "audited", fields, {"AuditsUnfinished": 1})
@@ -209,6 +219,11 @@ class Telemetry:
         shown = {"level": logging.getLevelName(level), "message": message, **fields, **trace} if level >= self.level else {}
         if shown or metrics:
             self.write(LINE.encode({**shown, **embedded(metrics, self.dimensions, now)}))
+
+
+def found_metric(kind: str) -> str:
+    """Return the metric of a kind of finding: ``unknown-correction`` is ``FoundUnknownCorrection``."""
+    return "Found" + "".join(word.capitalize() for word in kind.split("-"))
 
 
 def settled_metrics(report: Report, lost_before: datetime | None = None) -> dict[str, float]:

@@ -149,7 +149,8 @@ def s(text: str) -> dict[str, str]:
     return {"S": text}
 
 
-GIFT = {"userId": s("u-3"), "amount": n("500"), "cost": n("-500"), "correction": {"M": {"id": s("gift")}}}
+GIFT_SAID = {"id": s("gift"), "reason": s("a gift"), "by": s("u-3")}
+GIFT = {"userId": s("u-3"), "amount": n("500"), "cost": n("-500"), "correction": {"M": GIFT_SAID}}
 
 SEALED: dict[str, Planted] = {
     "an adjustment is gone": Planted(

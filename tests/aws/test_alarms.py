@@ -33,7 +33,17 @@ from tests.support.failing_runs import (
 from tests.support.model_server import KEY
 from tests.support.roles import roles_of
 from tests.support.slow_database import slow_database
-from tests.support.stack import adjusted_item, explained, flag_item, give, put_job, rendered, renew_containers, set_key
+from tests.support.stack import (
+    adjusted_item,
+    explained,
+    flag_item,
+    give,
+    inserted,
+    put_job,
+    rendered,
+    renew_containers,
+    set_key,
+)
 from tests.support.watch import Watch
 from tools.deployment import Deployment, wait_until
 from tools.local_aws import LocalAwsError
@@ -497,6 +507,48 @@ def no_run_at_all(stack: Deployment, watch: Watch) -> Iterator[None]:
     stack.catch_up()
 
 
+@contextmanager
+def an_archive_that_may_not_be_written(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """A permission is missing for a quarter of an hour; with it again the batch is archived."""
+    batch = {"Records": [inserted(stack, new(stack)[0])]}
+    with roles_of(stack, "ArchiveRole") as roles, roles["ArchiveRole"].without("PutObjects", "s3:PutObject"):
+        for _ in range(watch.alarm.periods):
+            with pytest.raises(LocalAwsError, match="s3:PutObject"):
+                stack.invoke(batch, stack.archive_function)
+            watch.let_pass(watch.alarm.period)
+        yield
+    assert 1 == stack.invoke(batch, stack.archive_function)["records"]
+
+
+@contextmanager
+def entries_that_are_archived_late(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """What was posted twenty minutes ago, in two periods; then what was posted just now."""
+    for _ in range(watch.alarm.periods):
+        late = inserted(stack, new(stack)[0], datetime.now(UTC) - timedelta(minutes=20))
+        stack.invoke({"Records": [late]}, stack.archive_function)
+        watch.let_pass(watch.alarm.period)
+    yield
+    stack.invoke({"Records": [inserted(stack, new(stack)[0])]}, stack.archive_function)
+
+
+@contextmanager
+def what_is_no_record(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Put aside, once; it is over when none comes for a while."""
+    assert 1 == len(stack.invoke({"Records": [{"eventName": "TRUNCATE"}]}, stack.archive_function)["odd"])
+    yield
+
+
+@contextmanager
+def entries_that_became_a_day_old(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """The letter that Lambda writes for records of the stream, sent by us. Then they are taken in, and it is dropped."""
+    queue = stack.outputs["UnarchivedEntriesQueueUrl"]
+    sqs = stack.aws.client("sqs")
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"requestContext": {"condition": "RecordAgeExceeded"}}))
+    sqs.close()
+    yield
+    purge(stack, queue)
+
+
 Cause = Callable[[Deployment, Watch], AbstractContextManager[None]]
 
 CAUSES: Mapping[str, Cause] = {
@@ -526,6 +578,10 @@ CAUSES: Mapping[str, Cause] = {
     "UnexplainedEntriesAlarm": an_entry_that_got_no_words,
     "NoCatchUpAlarm": no_run_at_all,
     "AdjustedCreditsAlarm": many_credits_that_people_have_given,
+    "ArchiveErrorsAlarm": an_archive_that_may_not_be_written,
+    "ArchiveBehindAlarm": entries_that_are_archived_late,
+    "OddRecordsAlarm": what_is_no_record,
+    "UnarchivedEntriesAlarm": entries_that_became_a_day_old,
 }
 """The reason of each alarm: there within the ``with``, gone behind it."""
 

@@ -21,7 +21,7 @@ from engine.policy.compiled import load_compiled
 from tests.support.events import rendered
 from tests.support.world import World
 from tools import environments
-from tools.artifact import DATA_KEPT, KEPT_FOR_EVENTS, KEPT_TO_EXPLAIN
+from tools.artifact import DATA_KEPT, KEPT_FOR_EVENTS, KEPT_TO_ARCHIVE, KEPT_TO_EXPLAIN
 from tools.deployment import build
 from tools.environments import DEV, ROOT
 from tools.local_aws import LocalAws, tables_environment
@@ -48,7 +48,7 @@ print(json.dumps([name for name in compiled if name.endswith(".py")]))
 """
 
 
-@pytest.mark.parametrize("function", ["ReconcilerFunction", "CatchUpFunction", "ExplainFunction"])
+@pytest.mark.parametrize("function", ["ReconcilerFunction", "CatchUpFunction", "ArchiveFunction", "ExplainFunction"])
 def test_every_module_comes_with_bytecode_that_is_used_without_a_look_at_its_source(built: Path, function: str) -> None:
     """/var/task cannot be written and has new time stamps: anything else is compiled again on each cold start."""
     for source in (built / function).rglob("*.py"):
@@ -67,6 +67,49 @@ def test_it_holds_the_product_and_what_that_needs(artifact: Path) -> None:
     assert not (artifact / "engine" / "cli").exists()
     assert {path.name for path in (artifact / "botocore" / "data").iterdir()} == {*DATA_KEPT, *KEPT_FOR_EVENTS}
     assert sum(path.stat().st_size for path in artifact.rglob("*") if path.is_file()) < MEGABYTES_MAX * 2**20
+
+
+def test_what_serves_events_knows_no_s3(built: Path) -> None:
+    """Only who writes or reads the archive of entries has botocore's description of it, and nothing else beside."""
+    kept = {
+        name: {path.name for path in (built / f"{name}Function" / "botocore" / "data").iterdir()}
+        for name in ("Reconciler", "CatchUp", "Archive")
+    }
+
+    archives = {*DATA_KEPT, *KEPT_TO_ARCHIVE}
+    assert {"Reconciler": archives - {"s3"}, "CatchUp": archives, "Archive": archives} == kept
+
+
+ARCHIVE_WITHOUT_ANYTHING = """
+import json, os, sys
+
+compiled = []
+sys.addaudithook(lambda event, arguments: compiled.append(str(arguments[1])) if event == "compile" else None)
+sys.path.insert(0, ".")
+os.environ["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:1"
+import handler
+
+print(json.dumps([handler.archive_handler({"Records": [None]}), [name for name in compiled if name.endswith(".py")]]))
+"""
+
+
+def test_what_archives_starts_with_nothing_installed_and_reaches_the_bucket(built: Path, aws: LocalAws) -> None:
+    """With what was left of botocore; the record makes no sense, and is put aside."""
+    s3, name = aws.client("s3"), f"archive-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=name)
+    environment = {
+        **aws.environment(), "PATH": os.defpath, "_HANDLER": "handler.archive_handler", "ARCHIVE_BUCKET": name,
+        "AWS_LAMBDA_FUNCTION_NAME": "archive",
+    }  # fmt: skip
+    command = [str(DEV.python), "-S", "-c", ARCHIVE_WITHOUT_ANYTHING]
+    done = subprocess.run(command, cwd=built / "ArchiveFunction", env=environment, capture_output=True, text=True, check=False)
+    (kept,) = s3.list_objects_v2(Bucket=name)["Contents"]
+    s3.close()
+
+    assert 0 == done.returncode, done.stderr
+    answer, compiled = json.loads(done.stdout.splitlines()[-1])
+    assert (0, 1, []) == (answer["records"], len(answer["odd"]), compiled)
+    assert kept["Key"].startswith("odd/")
 
 
 @pytest.fixture
@@ -309,7 +352,7 @@ def bill(bills: Path, function: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("function", ["ReconcilerFunction", "CatchUpFunction", "ExplainFunction"])
+@pytest.mark.parametrize("function", ["ReconcilerFunction", "CatchUpFunction", "ArchiveFunction", "ExplainFunction"])
 def test_the_bill_names_each_package_of_the_artifact_as_it_was_locked(built: Path, bills: Path, function: str) -> None:
     """No more, no less: every module at the top is of a package that it names, or our own."""
     lock = "explain" if function == "ExplainFunction" else "lambda"

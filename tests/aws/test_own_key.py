@@ -18,6 +18,14 @@ KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890
 
 SEALED_BY = {
     "AWS::DynamoDB::Table": ("SSESpecification", {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}),
+    "AWS::S3::Bucket": (
+        "BucketEncryption",
+        {
+            "ServerSideEncryptionConfiguration": [
+                {"BucketKeyEnabled": True, "ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}}
+            ]
+        },
+    ),
     "AWS::SQS::Queue": ("KmsMasterKeyId", KEY),
     "AWS::SNS::Topic": ("KmsMasterKeyId", KEY),
     "AWS::SecretsManager::Secret": ("KmsKeyId", KEY),
@@ -28,18 +36,25 @@ SEALED_BY = {
 
 KEEPS_NOTHING = {
     *("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Logs::MetricFilter", "AWS::Events::Rule"),
-    *("AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::Subscription"),
+    *(
+        "AWS::IAM::Role",
+        "AWS::IAM::Policy",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::S3::BucketPolicy",
+        "AWS::SQS::QueuePolicy",
+        "AWS::SNS::Subscription",
+    ),
     *("AWS::Lambda::Alias", "AWS::Lambda::Version", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Permission"),
     *("AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup", "AWS::StepFunctions::StateMachine"),
     *("AWS::Events::Archive", "AWS::Lambda::EventInvokeConfig"),
 }
-"""Settings without content. A run's input is an instant, its output counts; the archive is the bus owner's copy of the bus."""
+"""Settings without content. A run's input is an instant, its output counts; the archive of events is a copy of the bus."""
 
 
 @functools.cache
 def resources_of(key: str = "") -> dict[str, Any]:
     """Return the resources of a stack with this key, as SAM's own transform and CloudFormation make them."""
-    parameters = {**DEFAULTS, "KmsKeyArn": key}
+    parameters = {**DEFAULTS, "Archive": "on", "KmsKeyArn": key}
     ((whole),) = translated([(load(), parameters)])
     found: dict[str, Any] = resolved(whole, parameters)["Resources"]
     return found
@@ -51,24 +66,28 @@ def via(*services: str) -> dict[str, Any]:
     return {"StringEquals": {"kms:ViaService": named if len(named) > 1 else named[0]}}
 
 
-def allowed(action: str, *services: str) -> tuple[str, str, dict[str, Any]]:
+def allowed(action: str | list[str], *services: str) -> tuple[str | list[str], str, dict[str, Any]]:
     """Return a permission on the key as it is compared below."""
     return action, KEY, via(*services)
 
 
+BOTH = ["kms:Decrypt", "kms:GenerateDataKey"]
+
+
 NEEDED = {
     "ReconcilerRole": [allowed("kms:Decrypt", "dynamodb", "sqs"), allowed("kms:GenerateDataKey", "sqs")],
-    "CatchUpRole": [allowed("kms:Decrypt", "dynamodb")],
+    "CatchUpRole": [allowed("kms:Decrypt", "dynamodb"), allowed(BOTH, "s3")],
+    "ArchiveRole": [allowed("kms:Decrypt", "dynamodb", "sqs"), allowed("kms:GenerateDataKey", "s3", "sqs")],
     "ExplainRole": [allowed("kms:Decrypt", "dynamodb", "secretsmanager", "sqs"), allowed("kms:GenerateDataKey", "sqs")],
-    "OperatorPolicy": [allowed("kms:Decrypt", "dynamodb", "sqs")],
+    "OperatorPolicy": [allowed("kms:Decrypt", "dynamodb", "sqs"), allowed(BOTH, "s3")],
     "SupportPolicy": [allowed("kms:Decrypt", "dynamodb")],
 }
-"""Who reads tables needs Decrypt, who receives from a queue as well; who sends to a queue also needs GenerateDataKey."""
+"""Who reads tables needs Decrypt, who receives from a queue as well; who sends or puts also GenerateDataKey."""
 
 
-def key_statements(stack: dict[str, Any]) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
+def key_statements(stack: dict[str, Any]) -> dict[str, list[tuple[str | list[str], str, dict[str, Any]]]]:
     """Return what a stack permits with a key, by the role (or the managed policy) that has it."""
-    found: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+    found: dict[str, list[tuple[str | list[str], str, dict[str, Any]]]] = {}
     for name, body in stack.items():
         properties = body.get("Properties", {})
         documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]

@@ -29,7 +29,7 @@ from engine.domain.instants import posting_text
 from engine.policy.compiled import compile_policy
 from tests.support.model_server import KEY, Exchange, ModelServer
 from tests.support.roles import Role, as_list, reduced, roles_of
-from tests.support.stack import entries, explained, failed, give, put_job, rendered, renew_containers, set_key
+from tests.support.stack import entries, explained, failed, give, inserted, put_job, rendered, renew_containers, set_key
 from tools.deployment import Deployment, wait_until
 from tools.environments import ROOT
 from tools.local_aws import ACCOUNT, REGION
@@ -249,6 +249,17 @@ def an_explanation_that_knows_the_user(stack: Deployment) -> None:
         raise RefusedError("the model was told of no entry before")
 
 
+def an_archived_batch(stack: Deployment) -> None:
+    """Puts an object, reads where the chain stands, and lets it stand there."""
+    assert 1 == stack.invoke({"Records": [inserted(stack, new(stack)[0])]}, stack.archive_function)["records"]
+
+
+def an_audit_against_the_archive(stack: Deployment) -> None:
+    """Reads where the chain stands and what is new in it, and keeps a checkpoint."""
+    an_archived_batch(stack)
+    raise_problem(stack.invoke({"parts": []}, stack.catch_up_function)["archive"])
+
+
 def scanned(stack: Deployment, event: Mapping[str, Any] = WHOLE_TABLE) -> None:
     """Scan the table of jobs; what went wrong with a row stands in the log."""
     before = len(stack.log_lines(stack.catch_up_function))
@@ -299,11 +310,18 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
     ("CatchUpRole", "FindAndMarkJobs", "dynamodb:DescribeTable"): a_run_that_begins,
     ("CatchUpRole", "FindAndMarkJobs", "dynamodb:Scan"): a_scan,
     ("CatchUpRole", "FindAndMarkJobs", "dynamodb:UpdateItem"): a_scan,
+    ("CatchUpRole", "SealEntries", "dynamodb:GetItem"): an_audit_against_the_archive,
     ("CatchUpRole", "SealEntries", "dynamodb:PutItem"): an_audit_that_seals,
     ("CatchUpRole", "SealEntries", "dynamodb:Query"): an_audit_that_seals,
     ("CatchUpRole", "KeepBaselinesAndTheRun", "dynamodb:GetItem"): a_step_of_a_run,
     ("CatchUpRole", "KeepBaselinesAndTheRun", "dynamodb:PutItem"): a_run_that_begins,
     ("CatchUpRole", "KeepBaselinesAndTheRun", "dynamodb:UpdateItem"): a_step_of_a_run,
+    ("CatchUpRole", "ReadTheArchive", "s3:GetObjectVersion"): an_audit_against_the_archive,
+    ("CatchUpRole", "ListTheArchive", "s3:ListBucketVersions"): an_audit_against_the_archive,
+    ("CatchUpRole", "KeepCheckpoints", "s3:PutObject"): an_audit_against_the_archive,
+    ("ArchiveRole", "PutObjects", "s3:PutObject"): an_archived_batch,
+    ("ArchiveRole", "MoveTheHead", "dynamodb:GetItem"): an_archived_batch,
+    ("ArchiveRole", "MoveTheHead", "dynamodb:PutItem"): an_archived_batch,
     ("ExplainRole", "SeeWhetherThereIsAnExplanation", "dynamodb:GetItem"): an_explanation,
     ("ExplainRole", "AddAnExplanation", "dynamodb:UpdateItem"): an_explanation,
     ("ExplainRole", "ReadStatements", "dynamodb:Query"): an_explanation_that_knows_the_user,
@@ -369,6 +387,10 @@ DISCARDED = Call(
     arn("sqs", "credit-reconciler-dev-unexplained-entries"),
     "Lambda Developer Guide, Retain discarded batches for a DynamoDB event source, Permissions",
 )
+LOGGED_BY_ARCHIVE = Call(
+    arn("logs", "log-group:/aws/lambda/credit-reconciler-dev-archive:log-stream:2026/01/05/[$LATEST]0a1b"), LOGGED.page
+)
+UNARCHIVED = Call(arn("sqs", "credit-reconciler-dev-unarchived-entries"), DISCARDED.page)
 TRACED = Call("*", "Lambda Developer Guide, Visualize Lambda function invocations using AWS X-Ray, Execution role permissions")
 
 SIMULATED: Mapping[tuple[str, str, str], Call] = {
@@ -392,6 +414,15 @@ SIMULATED: Mapping[tuple[str, str, str], Call] = {
     ("ExplainRole", "SendTraces", "xray:PutTelemetryRecords"): TRACED,
     ("ExplainRole", "WriteLogs", "logs:CreateLogStream"): LOGGED_BY_EXPLAIN,
     ("ExplainRole", "WriteLogs", "logs:PutLogEvents"): LOGGED_BY_EXPLAIN,
+    ("ArchiveRole", "FollowTheLedger", "dynamodb:DescribeStream"): FOLLOWED_BY_STREAM,
+    ("ArchiveRole", "FollowTheLedger", "dynamodb:GetRecords"): FOLLOWED_BY_STREAM,
+    ("ArchiveRole", "FollowTheLedger", "dynamodb:GetShardIterator"): FOLLOWED_BY_STREAM,
+    ("ArchiveRole", "FollowTheLedger", "dynamodb:ListStreams"): FOLLOWED_BY_STREAM,
+    ("ArchiveRole", "KeepUnarchivedEntries", "sqs:SendMessage"): UNARCHIVED,
+    ("ArchiveRole", "SendTraces", "xray:PutTraceSegments"): TRACED,
+    ("ArchiveRole", "SendTraces", "xray:PutTelemetryRecords"): TRACED,
+    ("ArchiveRole", "WriteLogs", "logs:CreateLogStream"): LOGGED_BY_ARCHIVE,
+    ("ArchiveRole", "WriteLogs", "logs:PutLogEvents"): LOGGED_BY_ARCHIVE,
     ("CatchUpRunRole", "TakeSteps", "lambda:InvokeFunction"): STEPPED,
     ("CatchUpRunRole", "StartSegments", "states:StartExecution"): MAPPED,
     ("CatchUpRunRole", "FollowSegments", "states:DescribeExecution"): FOLLOWED,
@@ -420,10 +451,15 @@ def test_no_permission_is_spare(deployed: Deployment, roles: dict[str, Role], ro
         assert "implicitDeny" == roles[role].simulated(reduced(policy, sid, action), action, resource)
         return
     check = check_of(permission)
-    refusal = SAYS_NO_REASON.get(permission, f"is not authorized to perform: {action} because")
+    refusal = SAYS_NO_REASON.get(permission, refusal_of(action))
     with roles[role].without(sid, action), pytest.raises(RuntimeError, match=refusal):
         check(deployed)
     check(deployed)
+
+
+def refusal_of(action: str) -> str:
+    """Return the pattern of what IAM says when nothing allows an action; S3 names the resource as well."""
+    return f'is not authorized to perform: {action} (on resource: "[^"]*" )?because'
 
 
 def stream_of(stack: Deployment) -> str:
@@ -500,6 +536,10 @@ def started_by_a_rule(stack: Deployment, role: Role) -> str:
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
+ACTIONS = {"Invoke": "InvokeFunction", "ListObjectVersions": "ListBucketVersions"}
+"""What IAM calls an operation, where it has another name."""
+
+
 @frozen
 class Denial:
     """A call that a role must not be able to make, and why. ``{name}`` in its parameters is a name of the stack."""
@@ -514,7 +554,7 @@ class Denial:
     def action(self) -> str:
         service = {"stepfunctions": "states"}.get(self.service, self.service)
         operation = self.operation.title().replace("_", "")
-        return f"{service}:{ {'Invoke': 'InvokeFunction'}.get(operation, operation) }"
+        return f"{service}:{ACTIONS.get(operation, operation)}"
 
 
 ENTRY = {"reference": {"S": "job#j-1"}, "sequence": {"N": "1"}}
@@ -526,7 +566,7 @@ RICHER = {
 }
 CHEAPER = {"UpdateExpression": "SET amount = :amount", "ExpressionAttributeValues": {":amount": {"N": "0"}}}
 HOT, CATCH_UP, RUN, SCHEDULE = "ReconcilerRole", "CatchUpRole", "CatchUpRunRole", "CatchUpScheduleRole"
-EXPLAIN = "ExplainRole"
+EXPLAIN, ARCHIVE = "ExplainRole", "ArchiveRole"
 
 DENIALS = (
     Denial(HOT, "dynamodb", "delete_item", {"TableName": "{ledger}", "Key": ENTRY}, "an entry is never deleted"),
@@ -570,6 +610,17 @@ DENIALS = (
     Denial(EXPLAIN, "dynamodb", "update_item", {"TableName": "{state}", "Key": STATE, **CHEAPER}, "in State its own rows"),
     Denial(EXPLAIN, "sqs", "send_message", {"QueueUrl": "{events}", "MessageBody": "x"}, "it sends no event to be charged"),
     Denial(EXPLAIN, "lambda", "invoke", {"FunctionName": "{function}"}, "nor straight to the function"),
+    Denial(ARCHIVE, "s3", "get_object", {"Bucket": "{bucket}", "Key": "entries/a"}, "what it has put it cannot read"),
+    Denial(ARCHIVE, "s3", "put_object", {"Bucket": "{bucket}", "Key": "plans/a", "Body": "x"}, "it keeps no plan"),
+    Denial(ARCHIVE, "s3", "put_object", {"Bucket": "{bucket}", "Key": "checkpoints/a", "Body": "x"}, "nor a checkpoint"),
+    Denial(ARCHIVE, "s3", "delete_object", {"Bucket": "{bucket}", "Key": "entries/a"}, "it hides nothing"),
+    Denial(ARCHIVE, "s3", "list_object_versions", {"Bucket": "{bucket}"}, "nor sees what is there"),
+    Denial(ARCHIVE, "dynamodb", "put_item", {"TableName": "{seals}", "Item": SEAL}, "who archives does not seal"),
+    Denial(ARCHIVE, "dynamodb", "get_item", {"TableName": "{ledger}", "Key": ENTRY}, "it knows what the stream tells"),
+    Denial(ARCHIVE, "dynamodb", "put_item", {"TableName": "{ledger}", "Item": ENTRY}, "it posts nothing"),
+    Denial(CATCH_UP, "s3", "put_object", {"Bucket": "{bucket}", "Key": "entries/a", "Body": "x"}, "who audits archives none"),
+    Denial(CATCH_UP, "s3", "delete_object", {"Bucket": "{bucket}", "Key": "checkpoints/a"}, "nor hides anything"),
+    Denial(HOT, "s3", "put_object", {"Bucket": "{bucket}", "Key": "entries/a", "Body": "x"}, "who posts does not archive"),
     Denial(RUN, "lambda", "invoke", {"FunctionName": "{function}"}, "it steps through the catch-up alone"),
     Denial(RUN, "dynamodb", "get_item", {"TableName": "{credits}", "Key": USER}, "it sees no data"),
     Denial(RUN, "stepfunctions", "delete_state_machine", {"stateMachineArn": "{machine}"}, "it does not change itself"),
@@ -584,7 +635,7 @@ def call_as(deployed: Deployment, roles: dict[str, Role]) -> Callable[[Denial], 
     sessions = {name: role.session() for name, role in roles.items()}
     names = {
         "ledger": deployed.ledger_table, "credits": deployed.credits_table, "jobs": deployed.jobs_table, "state": "State-dev",
-        "seals": deployed.outputs["SealsTableName"],
+        "seals": deployed.outputs["SealsTableName"], "bucket": deployed.outputs["ArchiveBucketName"],
         "function": deployed.function, "catch_up": deployed.catch_up_function, "machine": deployed.outputs["CatchUpRunArn"],
         "events": deployed.events_queue, "failed_events": deployed.failed_events_queue,
     }  # fmt: skip
@@ -615,7 +666,7 @@ def filled(value: Any, names: Mapping[str, str]) -> Any:
 @pytest.mark.parametrize("denial", DENIALS, ids=lambda denial: f"{denial.role}-{denial.action}-{denial.why}")
 def test_what_a_role_has_no_business_with_is_refused(denial: Denial, call_as: Callable[[Denial], None]) -> None:
     """With the credentials of the role itself, as somebody would who has taken over the function."""
-    with pytest.raises(ClientError, match=f"is not authorized to perform: {denial.action} because"):
+    with pytest.raises(ClientError, match=refusal_of(denial.action)):
         call_as(denial)
 
 

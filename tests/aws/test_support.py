@@ -156,7 +156,7 @@ def test_the_desk_works_with_the_policy(desk: Staff, check: Check) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("sid", "action", "check"), [(*permission, check) for permission, check in sorted(CHECKS.items())])
 def test_no_permission_is_spare(desk: Staff, sid: str, action: str, check: Check) -> None:
-    """Without it the check is refused, by its name; with it again it is done."""
+    """Without it the check is refused, by its name; that it is done with it is seen above."""
     desk.put(reduced(desk.document, sid, action))
     try:
         said = check(desk)
@@ -164,7 +164,6 @@ def test_no_permission_is_spare(desk: Staff, sid: str, action: str, check: Check
         desk.put(desk.document)
 
     assert f"not authorized to perform: {action}" in " ".join(said.split()), said
-    assert "not authorized" not in check(desk)
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------------

@@ -24,6 +24,10 @@ from engine.domain.envelope import OWN_SOURCE, Envelope, Source
 from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.facts import Facts
 from engine.domain.money import Money
+from engine.ledger.archive.chain import PREFIX
+from engine.ledger.archive.writer import METRICS as ARCHIVE_METRICS
+from engine.ledger.archive.writer import ODD
+from engine.ledger.dynamodb.heads import HEAD
 from engine.ledger.dynamodb.postings import item_of
 from engine.ledger.store import ACTIONS_MAX
 from engine.policy.patterns import compile_pattern
@@ -31,7 +35,7 @@ from engine.reconcile.give_up import RECEIVES_MAX
 from engine.runtime.clock import Clock
 from engine.runtime.telemetry import RETURNED, Failure, Report, Telemetry, settled_metrics
 from tools.environments import ROOT
-from tools.template import function_properties, load, resources, role_statements, table_schemas, template_rules
+from tools.template import function_properties, load, resources, role_statements, statements_of, table_schemas, template_rules
 
 TEMPLATE = load()
 RESOURCES = TEMPLATE["Resources"]
@@ -123,7 +127,7 @@ def test_a_table_that_exists_already_takes_the_place_of_a_new_one(role: str) -> 
         is_reached = any(
             f"${{Existing{role}Table}}" in text for statement in statements.values() for text in strings(statement)
         )
-        assert is_reached is (role == "Ledger" or name != "ExplainFunction")
+        assert is_reached is (role == "Ledger" or name not in {"ExplainFunction", "ArchiveFunction"})
 
 
 def test_seals_are_out_of_reach_of_what_serves_events() -> None:
@@ -162,7 +166,10 @@ def test_the_catch_up_may_read_whole_tables_as_well() -> None:
         "MoveBalances": {"dynamodb:UpdateItem"},
         "ReadBalances": {"dynamodb:GetItem", "dynamodb:Scan"},
         "FindAndMarkJobs": {"dynamodb:DescribeTable", "dynamodb:Scan", "dynamodb:UpdateItem"},
-        "SealEntries": {"dynamodb:PutItem", "dynamodb:Query"},
+        "SealEntries": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
+        "ReadTheArchive": {"s3:GetObjectVersion"},
+        "ListTheArchive": {"s3:ListBucketVersions"},
+        "KeepCheckpoints": {"s3:PutObject"},
         "KeepBaselinesAndTheRun": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "SendTraces": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
         "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
@@ -269,6 +276,73 @@ def test_the_function_that_explains_has_room_for_what_it_imports() -> None:
     assert '{"api_key": ""}' == RESOURCES["LlmSecret"]["Properties"]["SecretString"]
 
 
+def test_what_archives_may_put_objects_and_move_the_one_row_and_nothing_else() -> None:
+    """It reads no object and no table of the ledger, and removes nothing; of the Seals it sees no seal."""
+    role = ROLES["ArchiveRole"]
+    folders = [each["Fn::Sub"][0] for each in role["PutObjects"]["Resource"]]
+
+    assert permitted("ArchiveRole") == {
+        "PutObjects": {"s3:PutObject"},
+        "MoveTheHead": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "FollowTheLedger": permitted("ExplainRole")["FollowTheLedger"],
+        "KeepUnarchivedEntries": {"sqs:SendMessage"},
+        "SendTraces": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
+        "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
+    }
+    assert [f"arn:${{AWS::Partition}}:s3:::${{Name}}/{folder}*" for folder in (PREFIX, ODD)] == folders
+    assert {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [HEAD]}} == role["MoveTheHead"]["Condition"]
+    assert not [text for text in strings(role) if "Credits" in text or "Jobs" in text]
+
+
+def test_every_change_of_the_ledger_is_archived_and_none_is_given_up_before_the_stream_forgets_it() -> None:
+    """No filter, no end of retries; what becomes a day old is told by a queue. A batch is as long as Lambda makes it."""
+    mapping = RESOURCES["ArchivedEntries"]["Properties"]
+
+    assert "FilterCriteria" not in mapping
+    assert (-1, ONE_DAY, 10_000, 30) == tuple(
+        mapping[key]
+        for key in ("MaximumRetryAttempts", "MaximumRecordAgeInSeconds", "BatchSize", "MaximumBatchingWindowInSeconds")
+    )
+    assert {"OnFailure": {"Destination": {"Fn::GetAtt": ["UnarchivedEntries", "Arn"]}}} == mapping["DestinationConfig"]
+    assert "TRIM_HORIZON" == mapping["StartingPosition"]
+
+
+def test_dynamodb_lets_two_read_a_shard_of_the_stream() -> None:
+    """A third would be throttled, and the others with it: "Change data capture for DynamoDB Streams", Developer Guide."""
+    mappings = resources(TEMPLATE, "AWS::Lambda::EventSourceMapping")
+    streams = [name for name, each in mappings.items() if "StartingPosition" in each["Properties"]]
+
+    assert ["FlaggedEntries", "ArchivedEntries"] == streams
+
+
+def test_nobody_changes_or_removes_what_is_archived() -> None:
+    """Versions, Object Lock from the bucket's creation, no public access, TLS; it outlives the stack."""
+    bucket = RESOURCES["ArchiveBucket"]
+    properties = bucket["Properties"]
+    (deny,) = RESOURCES["ArchiveBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+
+    assert ("RetainExceptOnCreate", "Retain") == (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"])
+    assert "BucketName" not in properties
+    assert properties["ObjectLockEnabled"] is True
+    retention = {"Mode": {"Ref": "ArchiveLockMode"}, "Days": {"Ref": "ArchiveRetentionDays"}}
+    assert {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}} == properties["ObjectLockConfiguration"]
+    assert {"Status": "Enabled"} == properties["VersioningConfiguration"]
+    assert {True} == set(properties["PublicAccessBlockConfiguration"].values())
+    assert ("Deny", {"Bool": {"aws:SecureTransport": False}}) == (deny["Effect"], deny["Condition"])
+    assert not [rule for rule in properties["LifecycleConfiguration"]["Rules"] if "xpiration" in json.dumps(rule)]
+
+
+def test_no_role_goes_round_the_lock() -> None:
+    """Nor removes a version, nor changes how the bucket keeps them."""
+    archive = {
+        action for role in ROLES.values() for statement in role.values() for action in actions(statement) if "s3:" in action
+    }
+    operator = statements_of(RESOURCES["OperatorPolicy"]["Properties"]["PolicyDocument"])
+
+    assert {"s3:PutObject", "s3:GetObjectVersion", "s3:ListBucketVersions"} == archive
+    assert archive == {action for statement in operator for action in actions(statement) if "s3:" in action}
+
+
 RULES = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule"
 RULE = [
     {"Fn::Sub": f"{RULES}/credit-reconciler-${{Environment}}-events"},
@@ -286,8 +360,7 @@ def test_each_function_has_a_role_of_its_own() -> None:
     """And a log of its own."""
     roles = {name: function["Role"]["Fn::GetAtt"][0] for name, function in FUNCTIONS.items()}
 
-    expected = {"ReconcilerFunction": "ReconcilerRole", "CatchUpFunction": "CatchUpRole", "ExplainFunction": "ExplainRole"}
-    assert expected == roles
+    assert {f"{name}Function": f"{name}Role" for name in ("Reconciler", "CatchUp", "Explain", "Archive")} == roles
     assert set(ROLES) == {*roles.values(), "CatchUpRunRole", "CatchUpScheduleRole"}
     for function in FUNCTIONS.values():
         (log,) = ROLES[function["Role"]["Fn::GetAtt"][0]]["WriteLogs"]["Resource"]["Fn::GetAtt"][:1]
@@ -302,7 +375,9 @@ def test_no_permission_has_a_wildcard() -> None:
     executions = arn.replace("{}", "states", 1).replace("{}", "execution", 1)
     rule = f"{RULES}/*/credit-reconciler-${{Environment}}-events"
 
-    assert ["explain#*", f"{executions}:*", f"{executions}/*:*", rule, rule] == [text for text in texts if "*" in text]
+    folders = [f"arn:${{AWS::Partition}}:s3:::${{Name}}/{name}*" for name in ("", "checkpoints/", "entries/", "odd/")]
+    others = ["explain#*", f"{executions}:*", f"{executions}/*:*", rule, rule]
+    assert sorted([*folders, *others]) == sorted(text for text in texts if "*" in text)
 
 
 def test_lambda_decides_which_invocations_are_traced_and_only_it_asks_x_ray() -> None:
@@ -514,6 +589,7 @@ def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
         "ScansCapped",
         RETURNED,
         *EXPLAIN_METRICS,
+        *ARCHIVE_METRICS,
         *CREDITS.values(),
     } == shown
     assert len(widgets) == len({(widget["x"], widget["y"]) for widget in widgets})
@@ -576,7 +652,7 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     telemetry.audit_unfinished({}, is_out_of_time=True)
     tell_corrections([evolve(ENTRY, **ADJUSTED, correction=Correction("a mistake", "ann"))], telemetry)
     own = settled_metrics(Report(None, Outcome.DEBITED, assessment, entry)).keys()
-    own |= {key for line in lines for key in json.loads(line)} | set(EXPLAIN_METRICS)
+    own |= {key for line in lines for key in json.loads(line)} | {*EXPLAIN_METRICS, *ARCHIVE_METRICS}
 
     for alarm in ALARMS.values():
         properties = alarm["Properties"]
@@ -598,7 +674,8 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("logical_id", "threshold"), [("FailedEvents", 0), ("UndeliveredEvents", 0), ("UnexplainedEntries", 0), ("Events", 600)]
+    ("logical_id", "threshold"),
+    [("FailedEvents", 0), ("UndeliveredEvents", 0), ("UnexplainedEntries", 0), ("UnarchivedEntries", 0), ("Events", 600)],
 )
 def test_every_queue_has_an_alarm(logical_id: str, threshold: int) -> None:
     """One dead letter is enough; of the others the oldest counts, by the seconds it has waited."""

@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 from boto3.dynamodb.types import TypeDeserializer
 from hypothesis import example as like
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.documents import as_told, read_document, told_number
@@ -20,6 +20,7 @@ from engine.ledger.dynamodb.attributes import decode_item, encode
 from engine.policy.event_patterns import plain
 from engine.policy.source import read_yaml
 from tests.support.events import rendered
+from tests.support.examples import tries
 from tests.support.policies import example
 from tests.support.steps import Steps
 
@@ -42,7 +43,7 @@ def by_test(number: str) -> Any:
     return plain(node, told_number)["n"]
 
 
-@settings(max_examples=1000, deadline=None)
+@tries(1000)
 @given(st.one_of(st.decimals(0, 10**17, allow_nan=False, allow_infinity=False), ZERO_TO_ONE, st.integers(0, 10**38 - 1)))
 @like(Decimal("8.3333333333333333333"))
 @like(Decimal("123456789012345.678901"))
@@ -111,7 +112,7 @@ def test_a_number_that_cannot_be_stored_is_refused_by_every_door(written: str) -
     assert ["error", "debited", "error"] == [line["outcome"] for line in steps.lines]
 
 
-@settings(max_examples=1000, deadline=None)
+@tries(1000)
 @given(st.integers(0, 10**40), st.integers(-45, 45))
 @like(1, 40)
 @like(10**38 - 1, 0)

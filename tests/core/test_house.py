@@ -21,6 +21,15 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importl
 ON_THE_MAP = re.compile(r"^ {4,6}([a-z]+)(?:/|\.py) +\[(\d)\] ", re.MULTILINE)
 
 
+Trees = dict[str, ast.Module]
+
+
+@pytest.fixture(scope="module")
+def trees() -> Trees:
+    """Return the syntax trees of all modules of the engine, read once and gone with this file's tests."""
+    return modules(ROOT)
+
+
 def drawn() -> dict[str, int]:
     """Return the rooms of the map, each with its floor."""
     assert engine.__doc__ is not None
@@ -42,22 +51,22 @@ def test_lint_holds_the_rooms_to_the_floors_of_the_map():
     assert [{floor} for floor in range(7, -1, -1)] == by_layer
 
 
-def test_a_room_imports_only_from_floors_below_its_own():
+def test_a_room_imports_only_from_floors_below_its_own(trees: Trees):
     """Measured by the project's own script, from within functions as well."""
-    rooms = rooms_of(imports_of(modules(ROOT)))
+    rooms = rooms_of(imports_of(trees))
     floors = drawn() | {"errors": 1}
 
     assert [] == [(room, other) for room, others in rooms.items() for other in others if floors[other] >= floors[room]]
 
 
-def test_no_file_imports_what_imports_it():
+def test_no_file_imports_what_imports_it(trees: Trees):
     """By whatever way, and from within functions as well: a circle that is imported late is a circle."""
-    assert [] == circles_of(imports_of(modules(ROOT)))
+    assert [] == circles_of(imports_of(trees))
 
 
-def test_functions_are_short():
+def test_functions_are_short(trees: Trees):
     """Half of them have at most six lines, nine of ten at most fourteen."""
-    lines = function_lines(modules(ROOT).values())
+    lines = function_lines(trees.values())
 
     assert (lines[len(lines) // 2], lines[len(lines) * 9 // 10]) <= (6, 14)
     assert lines[len(lines) * 9 // 10] <= 14
@@ -90,24 +99,26 @@ IN_A_REQUEST = re.compile(
 """What only requests and answers of DynamoDB are written with."""
 
 
-def elsewhere() -> dict[str, ast.Module]:
+@pytest.fixture
+def elsewhere(trees: Trees) -> Trees:
     """Return the modules, and the entry points, that are to know nothing of DynamoDB."""
-    trees = modules(ROOT) | {"handler": ast.parse((ROOT / "handler.py").read_text())}
-    return {name: tree for name, tree in trees.items() if not name.startswith(DYNAMODB)}
+    both = trees | {"handler": ast.parse((ROOT / "handler.py").read_text())}
+    return {name: tree for name, tree in both.items() if not name.startswith(DYNAMODB)}
 
 
-def test_nothing_but_what_builds_the_store_imports_from_dynamodb():
+def test_nothing_but_what_builds_the_store_imports_from_dynamodb(elsewhere: Trees):
     """Whoever asks the store gets values. What is imported for the type checker alone is known as well; tools count."""
     tools = {f"tools.{path.stem}": ast.parse(path.read_text()) for path in (ROOT / "tools").rglob("*.py")}
-    trees = elsewhere() | tools
-    knowing = {name for name, tree in trees.items() if any(used.startswith(DYNAMODB) for used in names_imported(tree))}
+    knowing = {
+        name for name, tree in (elsewhere | tools).items() if any(used.startswith(DYNAMODB) for used in names_imported(tree))
+    }
 
     assert knowing == BUILDS_THE_STORE
 
 
-def test_nothing_else_writes_requests_or_reads_answers_of_dynamodb():
+def test_nothing_else_writes_requests_or_reads_answers_of_dynamodb(elsewhere: Trees):
     """Which would need no import."""
-    written = {name: sorted(filter(IN_A_REQUEST.fullmatch, texts_in(tree))) for name, tree in elsewhere().items()}
+    written = {name: sorted(filter(IN_A_REQUEST.fullmatch, texts_in(tree))) for name, tree in elsewhere.items()}
 
     assert {} == {name: texts for name, texts in written.items() if texts}
 

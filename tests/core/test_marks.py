@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import Factory, define, evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.decision import Guard, Outcome
@@ -20,6 +20,7 @@ from engine.ledger.store import Receipt, ScanSlice, Verdict
 from engine.reconcile.catch_up import OwnAllowance, scan
 from engine.runtime.clock import Deadline
 from tests.support.events import event, failed, rendered
+from tests.support.examples import tries
 from tests.support.ledgers import FaultyStore
 from tests.support.policies import example
 from tests.support.steps import Steps
@@ -164,7 +165,7 @@ def do(steps: Steps, step: tuple[str, Any]) -> None:
             steps.ledger.rows["j-1"] = ({} if kind == "put" else steps.ledger.rows.get("j-1", {})) | written
 
 
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(st.lists(STEPS, max_size=9), st.sampled_from(["allow", "flag", "refuse"]), st.sampled_from(["0", "1", "9"]))
 def test_once_all_is_quiet_a_scan_finds_no_row_due_but_those_refused(
     course: list[tuple[str, Any]], overdraft: str, balance: str

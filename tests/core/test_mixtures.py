@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.events import failed, instant, rendered
+from tests.support.examples import tries
 from tests.support.policies import example
 from tests.support.steps import Steps
 
@@ -58,7 +59,7 @@ def act(steps: Steps, kind: str, number: int) -> None:
         steps.ledger.balances["u-1"] += Decimal(number) / 10
 
 
-@settings(max_examples=400, deadline=None)
+@tries(400)
 @given(st.sampled_from(sorted(POLICIES)), st.integers(0, 20), st.lists(ACTIONS, max_size=14))
 def test_any_mixture_ends_in_the_same_books(overdraft: str, tenths: int, actions: list[tuple[str, int]]) -> None:
     """Once all is told and the balance suffices, the job costs half of its last render: 0.45."""

@@ -1,10 +1,13 @@
-"""Order does not matter: every order of up to five events of a job ends in the same balance and the same net."""
+"""Order does not matter: every order of up to five events of a job ends in the same balance and the same net.
+
+``make test`` tries each course of up to four events and one in eight of five; ``make proof`` tries all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import combinations_with_replacement, permutations
+from itertools import islice, product
 from typing import Any
 
 import pytest
@@ -57,10 +60,9 @@ def expected_net(names: frozenset[str]) -> Decimal:
     return -amount * (100 - max(refunds)[1]) / 100
 
 
-def courses(length: int) -> Iterator[tuple[str, ...]]:
-    """Yield every order of every choice of ``length`` events, repetitions included."""
-    for choice in combinations_with_replacement(EVENTS, length):
-        yield from set(permutations(choice))
+def courses(length: int, every: int) -> Iterator[tuple[str, ...]]:
+    """Yield every order of every choice of ``length`` events, repetitions included, or one in so many of them."""
+    return islice(product(EVENTS, repeat=length), 0, None, every)
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +71,13 @@ def policy() -> Policy:
     return example(HALF_WHEN_SLOW)
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 4, 5])
-def test_every_order_of_events_ends_in_the_same_balance(length: int, policy: Policy) -> None:
+@pytest.mark.parametrize(
+    ("length", "every"), [(1, 1), (2, 1), (3, 1), (4, 1), (5, 8), pytest.param(5, 1, marks=pytest.mark.proof)]
+)
+def test_every_order_of_events_ends_in_the_same_balance(length: int, every: int, policy: Policy) -> None:
     """All 19,607 courses of up to five out of seven events, against figures that know no ledger."""
     wrong = []
-    for course in courses(length):
+    for course in courses(length, every):
         ledger = Books(policy, {"u-1": Decimal(100)})
 
         ledger.deliver(*(EVENTS[name] for name in course))

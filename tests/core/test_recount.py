@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache
 from typing import Any
 
 import pytest
@@ -30,7 +29,7 @@ from tests.support.events import event, failed, rendered
 from tests.support.people import People
 from tests.support.policies import example
 
-ENTRIES_LEAST = [10_000, pytest.param(100_000, marks=pytest.mark.proof)]
+ENTRIES_LEAST = [5_000, pytest.param(100_000, marks=[pytest.mark.proof, pytest.mark.slow])]
 """So many entries at least; of ten times as many there are ten times as many jobs."""
 
 POLICY = """\
@@ -155,8 +154,18 @@ def hash_of(job: str) -> int:
     return int(job.rsplit("-", 1)[1])
 
 
-@cache
-def ledger_after_three_edits(entries_least: int) -> dict[str, list[Entry]]:
+Ledger = dict[str, list[Entry]]
+
+
+@pytest.fixture(scope="module", params=ENTRIES_LEAST, ids=str)
+def entries_least(request: pytest.FixtureRequest) -> int:
+    """Return how many entries there are at least."""
+    least: int = request.param
+    return least
+
+
+@pytest.fixture(scope="module")
+def ledger(entries_least: int) -> Ledger:
     """Return at least so many entries by reference, posted under four policies, as they come back from the table."""
     jobs = entries_least * 9 // 100
     chance = random.Random(20260105)  # noqa: S311  nothing secret: the same entries in every run
@@ -188,10 +197,8 @@ def stored(entry: Entry) -> Entry:
     return entry_of(decode_item(item_of(entry, datetime(2026, 1, 6, tzinfo=UTC))))
 
 
-@pytest.mark.parametrize("entries_least", ENTRIES_LEAST)
-def test_every_entry_recounts_to_the_last_digit(entries_least: int) -> None:
+def test_every_entry_recounts_to_the_last_digit(ledger: Ledger, entries_least: int) -> None:
     """Of all types, under a policy that has changed three times, without any of the four policies at hand."""
-    ledger = ledger_after_three_edits(entries_least)
     recounts = [count for entries in ledger.values() for count in recount(entries)]
 
     assert entries_least <= len(recounts)
@@ -201,11 +208,12 @@ def test_every_entry_recounts_to_the_last_digit(entries_least: int) -> None:
     assert all(count.amount == count.entry.amount for count in recounts)
 
 
-@pytest.mark.parametrize("entries_least", ENTRIES_LEAST)
-def test_what_an_entry_keeps_gives_the_amount_by_another_arithmetic(entries_least: int) -> None:
+def test_what_an_entry_keeps_gives_the_amount_by_another_arithmetic(
+    ledger: dict[str, list[Entry]], entries_least: int
+) -> None:
     """In fractions, written down here from the documentation alone, for every entry that brought in a charge or a grant."""
     checked = of_components = 0
-    for entries in ledger_after_three_edits(entries_least).values():
+    for entries in ledger.values():
         for entry, claim in told(entries):
             assert claim.amount in by_hand(entry, claim)
             checked += 1

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.audit.recount import recount
-from engine.domain.decision import Guard
+from engine.domain.decision import Guard, Outcome
 from engine.domain.entry import Entry, EntryType
 from engine.domain.facts import Facts
 from engine.ledger.store import Verdict
@@ -201,6 +201,33 @@ def test_whatever_the_file_holds_it_is_the_plan_or_is_refused(tmp_path: Path):
             PlanFile.open(changed, "reprice")
 
     holds()
+
+
+@pytest.mark.parametrize("end", [b"", b"\n\n", b" \n", b"\r\n"])
+def test_the_last_line_has_one_form_too(file: Path, end: bytes):
+    """It says the digest of all before it, and so nothing vouches for it: it is compared as a whole."""
+    planned(forty_jobs(TOO_MUCH).store, RIGHT, file)
+    file.write_bytes(file.read_bytes().removesuffix(b"\n") + end)
+
+    with pytest.raises(PlanFileError):
+        PlanFile.open(file, "reprice")
+
+
+def test_an_event_that_is_told_again_is_no_word_of_a_person_and_waits_for_the_balance(file: Path):
+    """It was refused, priced anew, and comes again under a rule that ignores repeats: it is charged, when it is covered."""
+    refuses, once = ("overdraft: flag", "overdraft: refuse"), ("action: debit\n", "action: debit\n    repeats: ignore\n")
+    books = Books(example(('default: "0.10"', 'default: "1.00"'), refuses), {"u-1": Decimal("0.5")})
+    render = rendered("j-1", seconds=8)
+    assert [Outcome.REFUSED] == books.deliver(render)
+    repriced(books.store, example(refuses), file)
+
+    books.policy = example(refuses, once)
+    assert [Outcome.REFUSED] == books.deliver(render)
+    books.balances["u-1"] += 1
+
+    assert [Outcome.DEBITED] == books.deliver(render)
+    assert [("flag", "0"), ("flag", "0"), ("flag", "0"), ("debit", "-0.8000")] == books.lines("j-1")
+    assert not any(each.failed for each in recount(books.entries_of("j-1")))
 
 
 def test_a_line_that_somebody_has_written_with_its_digest_is_refused(file: Path):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.audit.logs import faults
@@ -24,6 +24,7 @@ from engine.policy import Policy, parse_policy
 from engine.preview.reasons import reasons_for
 from tests.support.books import Books
 from tests.support.events import event, instant
+from tests.support.examples import tries
 
 POLICY = """\
 version: 1
@@ -343,7 +344,7 @@ def balance_by_the_rules(words: list[Word]) -> Fraction:
 WORDS = st.builds(Word, st.sampled_from(["bought", *SERIES]), st.integers(0, 3), st.sampled_from([0, 5, 20, 40, 75, 100, 300]))
 
 
-@settings(max_examples=500, deadline=None, database=None)
+@tries(500, database=None)
 @given(st.lists(WORDS, min_size=1, max_size=8).flatmap(lambda words: st.tuples(st.just(words), st.permutations(words))))
 def test_any_history_in_any_order_ends_in_what_the_rules_say(histories: tuple[list[Word], list[Word]]):
     """Each order told twice, and each entry follows from those before it."""

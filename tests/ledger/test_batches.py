@@ -41,8 +41,8 @@ def counting(world: World) -> tuple[Any, Counter[str], list[int]]:
 
 
 MIXED = [
-    *(rendered(f"j-{number}", seconds=number + 1, user=f"u-{number % 3}") for number in range(40)),
-    *(failed(f"j-{number}", user=f"u-{number % 3}") for number in range(0, 40, 3)),
+    *(rendered(f"j-{number}", seconds=number + 1, user=f"u-{number % 3}") for number in range(20)),
+    *(failed(f"j-{number}", user=f"u-{number % 3}") for number in range(0, 20, 3)),
     rendered("j-1", seconds=2, user="u-1"),
     rendered("j-5", seconds=99, user="u-2", at="12:00"),
     rendered("j-bad", seconds=-1, user="u-1"),
@@ -67,8 +67,8 @@ def test_a_batch_leaves_what_one_by_one_leaves(
     policy = example(("overdraft: flag", f"overdraft: {overdraft}"))
     together, single = World(dynamodb, tables, policy=policy), World(dynamodb, new_tables(), policy=policy)
     for world in (together, single):
-        world.user("u-0", "1000").user("u-1", "20").user("u-2", "5")
-        for number in range(40 if with_rows else 0):
+        world.user("u-0", "1000").user("u-1", "6").user("u-2", "2")
+        for number in range(20 if with_rows else 0):
             world.job(f"j-{number}", userId=f"u-{number % 3}")
 
     ends = deliver_together(together, *MIXED)

@@ -8,10 +8,11 @@ from unittest import mock
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.ledger.dynamodb.signing import Credentials, Signer, derive_key
+from tests.support.examples import tries
 
 HOSTS = st.sampled_from(["dynamodb.eu-central-1.amazonaws.com", "127.0.0.1:4566", "localhost:8000"])
 KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
@@ -33,7 +34,7 @@ def botocores(host: str, credentials: Credentials, region: str, body: bytes, now
     return {name.lower(): value for name, value in request.headers.items()}
 
 
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(HOSTS, CREDENTIALS, st.sampled_from(["eu-central-1", "us-gov-west-1"]), st.binary(), INSTANTS)
 def test_a_signature_is_the_one_that_botocore_makes(host, credentials, region, body, now):
     """Any body, any key, with and without a session's token, on any host and day."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.errors import PolicyError
@@ -17,6 +17,7 @@ from engine.policy.patterns.index import COPIES_MAX, LEVELS_MAX, Node, PatternIn
 from tests.patterns.cases import REFUSED, load_cases
 from tests.patterns.test_properties import events, patterns
 from tests.support.events import rendered
+from tests.support.examples import tries
 
 
 def asked_one_by_one(several: list[Mapping[str, Any]], event: Mapping[str, Any]) -> list[int]:
@@ -66,7 +67,7 @@ exact_events = st.dictionaries(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@tries(600)
 @given(st.lists(exact_patterns, max_size=14), exact_events)
 def test_exact_patterns_are_found_like_one_by_one(several: list[Any], event: dict[str, Any]) -> None:
     """Few names and few values, so that everything meets everything: lists, nested lists, keys with dots."""
@@ -75,7 +76,7 @@ def test_exact_patterns_are_found_like_one_by_one(several: list[Any], event: dic
     assert asked_one_by_one(several, event) == PatternIndex.of(several).matching(event)
 
 
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(st.lists(st.one_of(patterns, exact_patterns), max_size=10), st.one_of(events, exact_events))
 def test_any_patterns_are_found_like_one_by_one(several: list[Any], event: dict[str, Any]) -> None:
     """Operators of all kinds among them."""

@@ -7,13 +7,14 @@ import re
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.errors import Mistake, PolicyError
 from engine.policy import parse_policy
 from engine.policy.not_yaml import UNKNOWN
 from engine.policy.source import LINE_BREAK
+from tests.support.examples import tries
 from tests.support.processor import at_most
 from tests.support.typed_policy import POLICIES
 
@@ -251,7 +252,7 @@ OF_THE_PARSER = re.compile(
 )
 
 
-@settings(max_examples=1500)
+@tries(1500)
 @given(text=st.one_of(anything, slipped))
 def test_no_text_shows_the_parsers_own_words(text: str) -> None:
     """Nor another error than ours; and the line to change is never below the one where the parser stopped."""

@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from engine.domain.errors import PolicyError, RowNeeded
@@ -23,6 +23,7 @@ from engine.policy.expressions.paths import Path, compile_path
 from engine.policy.expressions.standard import STANDARD
 from engine.policy.expressions.syntax import parse
 from engine.policy.expressions.values import CannotBe, exact, is_equal
+from tests.support.examples import tries
 
 ROOT = FilePath(__file__).parents[2]
 
@@ -115,7 +116,7 @@ values = st.recursive(
 documents = st.fixed_dictionaries({"a": values, "b": values}, optional={"c": values, "d e": values}) | values
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@tries(500, suppress_health_check=list(HealthCheck))
 @given(text=expressions, document=documents)
 def test_closures_find_what_the_interpreter_finds(text: str, document: Any) -> None:
     """The same value, of the same types and with the same digits, or the same problem in the same words."""

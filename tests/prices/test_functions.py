@@ -7,12 +7,13 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.errors import PolicyError
 from engine.domain.money import DIGITS_MAX, EXACT
 from engine.policy.expressions.paths import PathProblem, compile_path
+from tests.support.examples import tries
 from tests.support.policies import example
 
 DOCUMENT = {
@@ -121,7 +122,7 @@ def worked_out(expression: str, *numbers: Any) -> Fraction | None:
         return None
 
 
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(NUMBERS, NUMBERS, NUMBERS)
 def test_arithmetic_agrees_with_fractions(a: Any, b: Any, c: Any) -> None:
     """Whatever the numbers: the very result, or none where it or a number has more digits than the ledger."""
@@ -145,7 +146,7 @@ def is_held(number: Fraction) -> bool:
     return places is not None and places + (len(str(abs(int(number)))) if abs(number) >= 1 else 0) <= DIGITS_MAX
 
 
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(NUMBERS, NUMBERS)
 def test_a_quotient_is_right_to_the_last_of_its_28_digits(a: Any, b: Any) -> None:
     """It differs from the true one by half a unit of its last place at most: the 28th digit, or the 38th place."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.errors import PolicyError
 from engine.domain.instants import instant_text, read_instant
 from tests.support.books import Books
 from tests.support.events import rendered
+from tests.support.examples import tries
 from tests.support.malformed import TIME
 from tests.support.policies import example
 
@@ -94,7 +95,7 @@ def spellings(draw: st.DrawFn) -> tuple[str, datetime]:
     return text, datetime(day.year, day.month, day.day, tzinfo=UTC) + said
 
 
-@settings(max_examples=500, deadline=None)
+@tries(500)
 @given(spellings())
 def test_any_spelling_is_the_instant_that_its_numbers_say(spelling: tuple[str, datetime]) -> None:
     """Against an instant that was added up from the same numbers."""
@@ -103,7 +104,7 @@ def test_any_spelling_is_the_instant_that_its_numbers_say(spelling: tuple[str, d
     assert instant == read_instant(text)
 
 
-@settings(max_examples=500, deadline=None)
+@tries(500)
 @given(spellings(), st.data())
 def test_a_spelling_with_one_character_too_many_is_another_instant_never(
     spelling: tuple[str, datetime], data: st.DataObject

@@ -6,13 +6,14 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.errors import PolicyError
 from engine.policy.expressions.event_and_row import EventAndRow
 from engine.policy.expressions.own_row import own_row_attributes
 from engine.policy.expressions.paths import Path, PathProblem, compile_path
+from tests.support.examples import tries
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ OF_ROWS = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@tries(500)
 @given(EXPRESSIONS, st.dictionaries(st.sampled_from("abc"), OF_ROWS, max_size=3), OF_ROWS)
 def test_whatever_an_expression_reads_of_the_row_is_told_beforehand(text: str, row: dict[str, Any], detail: Any) -> None:
     """A row that was read with these attributes alone answers as the whole row does; and nothing else ever needs the row."""

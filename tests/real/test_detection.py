@@ -191,6 +191,7 @@ class Measured:
     troubles: Troubles
     learned: list[Event]
     service: Service
+    flags: Mapping[str, set[str]]
 
     @classmethod
     def of(cls, slices: Slices) -> Measured:
@@ -200,11 +201,11 @@ class Measured:
         troubles = Troubles(events, learned, random.Random(slices.seed))  # noqa: S311  a repeatable set, not a secret
         troubles.sow()
         service = service_after(policy_text(), learned, troubles.events, troubles.mistyped)
-        return cls(troubles, learned, service)
+        return cls(troubles, learned, service, service.flags())
 
     def found(self, kind: str) -> tuple[list[Case], list[Case]]:
         """Return the cases of a kind that were found, and those that were missed."""
-        flags, names = self.service.flags(), set(FOUND_BY[kind])
+        flags, names = self.flags, set(FOUND_BY[kind])
         cases = [case for case in self.troubles.cases if case.kind == kind]
         told = {case: set().union(*(flags[job] for job in case.jobs)) for case in cases}
         told_around = {case: set().union(*(flags[job] for job in case.around)) & set(OF_MANY) for case in cases}
@@ -225,8 +226,7 @@ class Measured:
         """Return the anomalies of each job that nothing was done to. What tells of a trouble around a job is not wrong."""
         told = {(job, name) for case in self.troubles.cases for job in case.around for name in FOUND_BY[case.kind]}
         right = {(job, name) for job, name in told if name in OF_MANY}
-        flags = self.service.flags()
-        return {job: [name for name in flags[job] if (job, name) not in right] for job in self.rest()}
+        return {job: [name for name in self.flags[job] if (job, name) not in right] for job in self.rest()}
 
     def false(self) -> Counter[str]:
         """Return how many jobs that nothing was done to have each anomaly; ``any`` of them."""
@@ -281,7 +281,7 @@ def all_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_week_of_trouble_is_found_and_no_credit_moves_for_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """95 in 100 of each kind but one; the page has these very tables; without anomalies every job costs the same."""
+    """95 in 100 of each kind but one; the page has these very tables; without anomalies each job costs the same."""
     measured = Measured.of(HELD_OUT)
     with capsys.disabled():
         print("", f"{len(measured.troubles.events):,} events", *measured.lines(), sep="\n")  # noqa: T201  for people
@@ -293,9 +293,10 @@ def test_a_week_of_trouble_is_found_and_no_credit_moves_for_it(capsys: pytest.Ca
     assert count / others < 0.01
     assert "\n".join(measured.lines()) in documented("Held out")
 
-    silent = service_after(without_anomalies(policy_text()), measured.learned, measured.troubles.events, {})
-    right = {job: amount for job, amount in measured.service.posted().items() if job not in measured.mistyped()}
-    assert right == {job: amount for job, amount in silent.posted().items() if job in right}
+    silent = service_after(without_anomalies(policy_text()), measured.learned[-1:], measured.troubles.events, {})
+    without = {job: amount for job, amount in silent.posted().items() if job not in measured.mistyped()}
+    assert len(without) >= 2_000
+    assert without == {job: amount for job, amount in measured.service.posted().items() if job in without}
     assert not any(silent.flags().values())
 
 

@@ -22,6 +22,7 @@ from tests.simulation.tables import count_entries
 from tests.simulation.watch import watched
 from tests.simulation.world.actors import explained_at_last
 from tests.simulation.world.aftermath import damaged
+from tests.simulation.world.archiving import archive_between, archived_at_last
 from tests.simulation.world.desk import said_at_last, words_of
 from tests.simulation.world.documents import Document
 from tests.simulation.world.place import NEVER
@@ -59,8 +60,9 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
     for each in plan.rounds:
         world.round(each)
         seen.look()
+        archive_between(world)
     quiet(world, seen)
-    unexplained = explained_at_last(world)
+    unexplained = [*explained_at_last(world), *archived_at_last(world)]
     wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *watched(world)]
     wrong += [*by_the_engine(world), *unexplained, *world.place.wrong()]
     wrong += [] if wrong else damaged(world)

@@ -88,6 +88,11 @@ OTHERS_NAMES = (
     "job of a plan that has changed",
     "job of a plan that was refused",
     "job of a plan that was left for the next run",
+    "batch that was archived",
+    "batch that was archived before",
+    "turns taken from one archiver by another",
+    "object that no head names",
+    "archive whose day ends",
 )
 """What others do, who take part in some histories."""
 

@@ -19,18 +19,20 @@ from tests.simulation.history import play
 from tests.simulation.tables import BRANCH_NAMES, FAULT_NAMES
 from tests.simulation.world.plan import plan_of
 
-SEEDS = range(300, 325)
+SEEDS = range(300, 305)
+AT_ONCE = 3
 """Two parts, of which the second is short."""
 
 
-def test_what_two_processes_play_is_added_up() -> None:
+def test_what_two_processes_play_is_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each history by itself comes to what its seed says; the tables are the sums."""
+    monkeypatch.setattr(fleet, "AT_ONCE", AT_ONCE)
     verdicts = [play(plan_of(seed)) for seed in SEEDS]
     tally = Tally()
     for part in played(SEEDS, workers=2):
         tally.add(part)
 
-    assert (25, sum(verdict.events for verdict in verdicts)) == (tally.histories, tally.events)
+    assert (5, sum(verdict.events for verdict in verdicts)) == (tally.histories, tally.events)
     assert sum(verdict.entries for verdict in verdicts) == tally.entries
     assert sum((verdict.count for verdict in verdicts), Counter()) == tally.count
     assert [] == tally.failed

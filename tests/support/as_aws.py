@@ -85,7 +85,7 @@ class Judges:
     ) -> dict[str, list[str]]:
         """Return all that is wrong with each template under its parameters.
 
-        CloudFormation's schemas see those of ``by_schema`` alone: cfn-lint takes two seconds for each.
+        CloudFormation's schemas see those of ``by_schema`` alone: cfn-lint takes seconds for each.
         """
         wholes = dict(zip(cases, translated(list(cases.values())), strict=True))
         made = {name: resolved(whole, {**DEFAULTS, **cases[name][1]})["Resources"] for name, whole in wholes.items()}

@@ -135,6 +135,16 @@ def flag_item(user: str, at: datetime) -> dict[str, Any]:
     return item_of(entry, at)
 
 
+def inserted(stack: Deployment, user: str, at: datetime | None = None) -> dict[str, Any]:
+    """Write an entry that moves nothing, and return the record that the Ledger's stream has of it, as of an instant."""
+    now = datetime.now(UTC)
+    item = flag_item(user, now)
+    stack.dynamodb.put_item(TableName=stack.ledger_table, Item=item)
+    keys = {name: item[name] for name in ("reference", "sequence")}
+    change = {"ApproximateCreationDateTime": (at or now).timestamp(), "Keys": keys, "NewImage": item}
+    return {"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": change}
+
+
 def adjusted_item(user: str, amount: str, at: datetime) -> dict[str, Any]:
     """Return the entry by which a person has adjusted a user, posted at an instant."""
     name = f"{user}-{uuid.uuid4().hex[:12]}"

@@ -20,13 +20,14 @@ from tests.support.events import rendered
 from tests.support.roles import as_list
 from tools.environments import ROOT
 from tools.local_aws import ACCOUNT, REGION, LocalAws, create_tables, run_local_aws, tables_environment
-from tools.template import load, resources
+from tools.template import load, resources, statements_of
 from tools.translate import resolved
 
 Document = dict[str, Any]
 
 TABLES = Tables("Jobs-its", "Credits-its", "Ledger-its", "State-dev", "Seals-its")
 QUEUES = FAILED, UNDELIVERED = "credit-reconciler-dev-failed-events", "credit-reconciler-dev-undelivered-events"
+ARCHIVE = "archive-of-its-entries"
 STACK = "cc"
 """What the translated template is a stack of."""
 
@@ -37,8 +38,11 @@ POLICY_TEXT = (ROOT / "policies" / "video.yaml").read_text()
 
 def permissions_of(policy: str) -> list[tuple[str, str]]:
     """Return what a managed policy of the template permits, as (statement, action)."""
-    statements = resources(None, "AWS::IAM::ManagedPolicy")[policy]["Properties"]["PolicyDocument"]["Statement"]
-    return sorted((each["Sid"], action) for each in statements if "Sid" in each for action in as_list(each["Action"]))
+    statements = statements_of(resources(None, "AWS::IAM::ManagedPolicy")[policy]["Properties"]["PolicyDocument"])
+    own_key = {"UseTheKey", "OpenAndSealTheArchive"}
+    return sorted(
+        (each["Sid"], action) for each in statements if each["Sid"] not in own_key for action in as_list(each["Action"])
+    )
 
 
 def policy_document(policy: str, key: str = "") -> Document:
@@ -46,7 +50,8 @@ def policy_document(policy: str, key: str = "") -> Document:
     parameters = {
         **DEFAULTS,
         "ExistingJobsTable": TABLES.jobs, "ExistingCreditsTable": TABLES.credits, "ExistingLedgerTable": TABLES.ledger,
-        "ExistingSealsTable": TABLES.seals or "", "KmsKeyArn": key,
+        "ExistingSealsTable": TABLES.seals or "", "ExistingLedgerStream": "2026-11-28T00:00:00.000",
+        "Archive": "on", "ExistingArchiveBucket": ARCHIVE, "KmsKeyArn": key,
     }  # fmt: skip
     (whole,) = translated([(load(), parameters)])
     made = resolved(whole, parameters)["Resources"][policy]["Properties"]["PolicyDocument"]
@@ -151,6 +156,9 @@ def staff_with(folder: Path, role: str, policy: str) -> Iterator[Staff]:
         for queue in QUEUES:
             sqs.create_queue(QueueName=queue)
         sqs.close()
+        s3 = aws.client("s3")
+        s3.create_bucket(Bucket=ARCHIVE, ObjectLockEnabledForBucket=True)
+        s3.close()
         staff.make_stack()
         staff.hire(role, staff.document)
         yield staff

@@ -84,7 +84,7 @@ class Watch:
                 return self._filtered()
 
     def _functions(self) -> tuple[str, ...]:
-        return self.stack.function, self.stack.catch_up_function, self.stack.explain_function
+        return self.stack.function, self.stack.catch_up_function, self.stack.explain_function, self.stack.archive_function
 
     # --- what is written: lines, each once ---
 

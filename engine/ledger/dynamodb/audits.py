@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from itertools import batched
 from typing import Any
 
@@ -13,13 +15,15 @@ from attrs import field, frozen
 from engine.domain.entry import Entry
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
+from engine.domain.instants import read_instant
 from engine.domain.money import ZERO
-from engine.ledger.audits import AuditedEntry, Credit, Line
+from engine.ledger.audits import AuditedEntry, Credit, Line, PutBack
 from engine.ledger.balances import BalancePage
 from engine.ledger.dynamodb.attributes import Item, decode, decode_item, encode, encode_item
 from engine.ledger.dynamodb.balances import page_item, page_of, pages_request
 from engine.ledger.dynamodb.calls import KEYS_TOGETHER_MAX, Cancelled, ConditionFailed, DynamoDB, call, items, items_at
 from engine.ledger.dynamodb.postings import EXPLANATION, TOKEN_BYTES, item_of, put_entry
+from engine.ledger.dynamodb.put_back import ACTIONS_MAX, moves, put_back
 from engine.ledger.dynamodb.seals import (
     digest_of,
     facts_digest_of,
@@ -31,9 +35,10 @@ from engine.ledger.dynamodb.seals import (
     part_of,
     text_of,
 )
-from engine.ledger.seals import NO_SEAL, Seal, SealedEntry
+from engine.ledger.seals import NO_SEAL, Seal, SealedEntry, canonical
+from engine.ledger.shapes import read_entry
 from engine.ledger.store import Tables
-from engine.ledger.stored import EntryKey, entry_of
+from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Clock, Deadline
 
 
@@ -49,7 +54,7 @@ class AuditedItem:
         item = self.item
         return Line(
             reference=text_of(item, "reference"),
-            sequence=int(item["sequence"]["N"]),
+            sequence=decode(item["sequence"]),
             user=text_of(item, "userId") or None,
             type=text_of(item, "type"),
             amount=number_of(item, "amount"),
@@ -79,12 +84,18 @@ class AuditedItem:
         return text_of(self.item.get("correction", {}).get("M", {}), "id")
 
     @property
+    def problem(self) -> str:
+        """What makes it no entry of this system, or hides it from its user's statement; empty where all is well."""
+        if read_instant(self.posted_at) is None:
+            return "its postedAt is no instant: statements and what adds up a user's entries may miss it"
+        found = self.entry
+        return found if isinstance(found, str) else ""
+
+    @property
     def facts(self) -> Facts | None:
         """What it knows of its job; None where it is no entry of this system."""
-        try:
-            return entry_of(decode_item(self.item)).facts
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
-            return None
+        found = self.entry
+        return None if isinstance(found, str) else found.facts
 
     @property
     def digest(self) -> str:
@@ -95,6 +106,29 @@ class AuditedItem:
     def facts_digest(self) -> str:
         """The digest of what it knows of its job."""
         return facts_digest_of(self.item)
+
+    @property
+    def stored(self) -> Mapping[str, Any]:
+        """All attributes as JSON-like values. Raises ValueError where they have no such form."""
+        try:
+            return decode_item(self.item)
+        except (ArithmeticError, AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"has an attribute of no known form: {error}") from error
+
+    @cached_property
+    def entry(self) -> Entry | str:
+        """It as an entry, or why it is none."""
+        return read_entry(decode_item(self.item))
+
+    @property
+    def text(self) -> str:
+        """All attributes but an explanation, in DynamoDB's own JSON with sorted names."""
+        return canonical({name: value for name, value in self.item.items() if name != EXPLANATION})
+
+
+def _item_of(entry: AuditedEntry) -> dict[str, Any]:
+    """Return the item of an entry, whoever has read it."""
+    return dict(entry.item) if isinstance(entry, AuditedItem) else dict(json.loads(entry.text))
 
 
 def number_of(item: Item, name: str) -> Decimal | None:
@@ -122,9 +156,11 @@ class DynamoAuditStore:
 
     # --- entries and balances ---
 
-    def entries(self, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield every entry with all its attributes."""
-        request = {"TableName": self.tables.ledger, "ConsistentRead": True}
+    def entries(self, deadline: Deadline, segment: tuple[int, int] | None = None) -> Iterator[AuditedEntry]:
+        """Yield every entry with all its attributes; of a ``segment`` (its number, of how many) those that belong to it."""
+        request: dict[str, Any] = {"TableName": self.tables.ledger, "ConsistentRead": True}
+        if segment is not None:
+            request |= {"Segment": segment[0], "TotalSegments": segment[1]}
         yield from map(AuditedItem, items(self.client.scan, request, deadline))
 
     def log(self, reference: str, deadline: Deadline) -> list[AuditedEntry]:
@@ -138,13 +174,13 @@ class DynamoAuditStore:
         }
         return list(map(AuditedItem, items(self.client.query, request, deadline)))
 
-    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield the entries of a user, by the index: it trails the table by a moment."""
+    def entries_of_user(self, user: str, deadline: Deadline, since: str = "") -> Iterator[AuditedEntry]:
+        """Yield the entries of a user, by the index: it trails the table by a moment. ``since``: posted then or later."""
         request = {
             "TableName": self.tables.ledger,
             "IndexName": "UserIdIndex",
-            "KeyConditionExpression": "userId = :user",
-            "ExpressionAttributeValues": {":user": encode(user)},
+            "KeyConditionExpression": "userId = :user" + (" AND postedAt >= :since" if since else ""),
+            "ExpressionAttributeValues": {":user": encode(user), **({":since": encode(since)} if since else {})},
         }
         yield from map(AuditedItem, items(self.client.query, request, deadline))
 
@@ -154,7 +190,7 @@ class DynamoAuditStore:
         for some in batched(keys, KEYS_TOGETHER_MAX):
             wanted = {"Keys": [encode_item({"reference": key[0], "sequence": key[1]}) for key in some], "ConsistentRead": True}
             for item in items_at(self.client, self.tables.ledger, wanted, deadline):
-                found[item["reference"]["S"], int(item["sequence"]["N"])] = AuditedItem(item)
+                found[item["reference"]["S"], decode(item["sequence"])] = AuditedItem(item)
         return found
 
     def credit(self, user: str, deadline: Deadline) -> Credit:
@@ -201,6 +237,27 @@ class DynamoAuditStore:
             "ConditionExpression": the_row_is_as_seen,
             "ExpressionAttributeValues": values,
         }
+
+    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline) -> bool:
+        """Put entries of one log back, append corrections to it, and move the balance of each one's user by its number."""
+        now = self.clock.now()
+        last = [put_entry(self.tables, item_of(entry, now)) for entry, _ in corrections]
+        last += moves(self.tables, corrections)
+        back = [
+            put_back(self.tables, _item_of(each.posted), _item_of(each.found) if each.found else None) for each in put_backs
+        ]
+        while len(back) + len(last) > ACTIONS_MAX:
+            if not self._write(back[:ACTIONS_MAX], deadline):
+                return False
+            back = back[ACTIONS_MAX:]
+        return not (back or last) or self._write([*back, *last], deadline)
+
+    def entry(self, text: str) -> AuditedEntry:
+        """Return the entry of a text. Raises ValueError for what is none."""
+        try:
+            return AuditedItem(json.loads(text))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"is no entry: {type(error).__name__}: {error}") from error
 
     def _write(self, actions: list[dict[str, Any]], deadline: Deadline) -> bool:
         request = {"TransactItems": actions, "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}

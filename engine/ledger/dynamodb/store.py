@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from engine.ledger.audits import AuditStore
     from engine.ledger.corrections import CorrectionStore
     from engine.ledger.explanations import ExplanationStore
+    from engine.ledger.exports import ExportStore
     from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
+    from engine.ledger.restores import RestoreStore
 
 SAMPLED_PAGES_MAX = 300
 """300 MB of entries: some 38,000 read units, half a cent."""
@@ -313,3 +315,15 @@ class DynamoStore:
         from engine.ledger.dynamodb.corrections import DynamoCorrectionStore  # noqa: PLC0415  the same
 
         return DynamoCorrectionStore(self.client, self.tables, self.clock)
+
+    def restores(self) -> RestoreStore:
+        """Return what puts the archive's entries back into the tables."""
+        from engine.ledger.dynamodb.restores import DynamoRestoreStore  # noqa: PLC0415  the same
+
+        return DynamoRestoreStore(self.client, self.tables)
+
+    def exports(self) -> ExportStore:
+        """Return what an export reads of the entries."""
+        from engine.ledger.dynamodb.exports import DynamoExportStore  # noqa: PLC0415  the same
+
+        return DynamoExportStore(self.client, self.tables.ledger)

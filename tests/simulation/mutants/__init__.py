@@ -12,6 +12,7 @@ A mutant is a place, the name of what stands there, and what takes its place (it
     of_reads        reads that may be stale, on the strict database too
     of_items        items with an attribute too many
     of_order        steps of the decision in another order
+    of_archives     the archive: what is appended, its head, what records say, how it is followed
     unseen          those that no history sees, and why
 
 ``python -m tests.simulation.choose`` finds for each the first seed that catches it.
@@ -22,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.simulation.mutants import (
+    of_archives,
     of_constructs,
     of_corrections,
     of_delivery,
@@ -48,5 +50,6 @@ MUTANTS: Mapping[str, Mutant] = {
     **of_reads.MUTANTS,
     **of_items.MUTANTS,
     **of_order.MUTANTS,
+    **of_archives.MUTANTS,
 }
 """By what they do wrong."""

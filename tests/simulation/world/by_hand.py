@@ -10,12 +10,14 @@ from attrs import define, evolve
 
 from engine.domain.decision import Decision, Standing
 from engine.domain.entry import Correction, PricedAnew
+from engine.domain.errors import CorrectionError
 from engine.domain.fact import Charge
 from engine.domain.facts import Facts
 from engine.domain.log import JobLog
 from engine.domain.price import Price
 from engine.ledger.store import Receipt, Verdict
 from engine.policy import Policy
+from engine.policy.model import UnknownUser
 from engine.rating.correct import Word, correct
 from engine.reconcile.settle import settle
 from engine.runtime.clock import Deadline
@@ -41,7 +43,13 @@ def price_by_hand(world: World, step: Step) -> None:
         name = f"{said.name} ({step.seed})"
         world.repricings.append(Repricing(name, said.job, log.sequence, amount=Fraction(said.amount), is_plan=False))
         word = _by_hand(name, log, Decimal(said.amount), said.job, world)
-        return settle(Told(word, world.policy, store, log), store, deadline)[0]
+        try:
+            return settle(Told(word, world.policy, store, log), store, deadline)[0]
+        except CorrectionError:  # a job that cost nothing so far, of somebody who has no balance
+            if world.policy.unknown_user is not UnknownUser.REFUSE:
+                raise
+            world.count["word that made no sense"] += 1
+            return None
 
     decision = tried(world, f"{said.job} is priced anew at {said.amount}", act)
     if decision is not None:

@@ -35,6 +35,7 @@ from tests.simulation.faults import (
 )
 from tests.simulation.repricings import Repricing
 from tests.simulation.world.actors import ACTS
+from tests.simulation.world.archiving import Archive
 from tests.simulation.world.crew import UNASKED, Crew
 from tests.simulation.world.explaining import ExplainDesk
 from tests.simulation.world.place import MemoryPlace, Place, Timeline
@@ -105,6 +106,11 @@ class World:
     reach: Callable[[Any, Caller], Any] = FaultyStore
     """Makes the store by which an invocation reaches the place."""
     cap: int | None = None
+    archive: Archive = field()
+
+    @archive.default
+    def _archive(self) -> Archive:
+        return Archive(self.plan.seed)
 
     @place.default
     def _place(self) -> Place:

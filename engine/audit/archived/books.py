@@ -1,0 +1,181 @@
+"""What the archive says was posted for each user against what the users' rows say.
+
+Writers are at work, and the archive trails the ledger by a minute: what is on its way is added up from the ledger. A user
+whose sums still differ is looked at again, and counts where nobody wrote in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+
+from attrs import Factory, define, field, frozen
+
+from engine.audit.archived.back import objects_back
+from engine.audit.archived.older import AGAIN_WITHIN, Read, records_of
+from engine.audit.archived.part import DATED_WITHIN
+from engine.audit.archived.sums import Sums, UserSum
+from engine.audit.books import BUSY, LOOKS_MAX, SECONDS_BETWEEN_LOOKS, check_time, total
+from engine.audit.differences import Difference, Kind
+from engine.domain.instants import posting_text, read_instant
+from engine.domain.money import EXACT
+from engine.ledger.archive.bucket import Bucket
+from engine.ledger.archive.chain import Head
+from engine.ledger.audits import ArchivedRecord, AuditedEntry, AuditStore, Credit
+from engine.ledger.stored import EntryKey
+from engine.runtime.clock import Deadline
+
+USERS_AT_ONCE_MAX = 300_000
+"""With no more users all rows are read, in one go; with more only those of users for whom something was posted."""
+
+LATE_AFTER = timedelta(minutes=15)
+"""So old is what should be in the archive for long."""
+
+EVIDENCE_OBJECTS_MAX = 2_000
+"""So many objects are read to find the entries that a user's difference can come from."""
+
+
+@frozen
+class Look:
+    """What was seen of a user: what the archive says (with what is on its way), and what the row does."""
+
+    user: str
+    posted: Decimal | None
+    expected: Decimal
+    late: tuple[AuditedEntry, ...] = ()
+
+    @property
+    def problem(self) -> str:
+        """What the archive and the row say."""
+        said = "no number" if self.posted is None else f"{self.posted:f}"
+        return f"the archived entries add up to {self.expected:f}, Credits says {said}"
+
+
+@define
+class ArchivedBooks:
+    """Compares sums with rows. ``head`` is where the sums stand, ``at`` the latest instant of a record there."""
+
+    bucket: Bucket
+    store: AuditStore
+    reads: Read
+    sums: Sums
+    head: Head
+    at: str
+    deadline: Deadline
+    busy: list[str] = Factory(list)
+    rows: dict[str, Credit] = Factory(dict)
+    """All rows that were read, where all were."""
+    late: dict[EntryKey, AuditedEntry] = Factory(dict)
+    """Entries that the archive should have for long."""
+    _recent: set[EntryKey] | None = None
+    _since: str = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        at = read_instant(self.at)
+        self._since = posting_text(at - DATED_WITHIN) if at is not None else ""
+
+    def differences(self, also: frozenset[str], *, reads_all: bool = False) -> Iterator[Difference]:
+        """Yield the users whose row does not say what the archive does; ``also`` are looked at in any case."""
+        if self.sums.users <= USERS_AT_ONCE_MAX or reads_all:
+            self.rows = {row.user: row for row in self.store.credits(self.deadline, with_remaining=reads_all)}
+            suspects = list(self._suspects_of_all())
+        else:
+            suspects = list(self._suspects_of_some(also))
+        for found in suspects:
+            look = self._look(found)
+            if look is None:
+                self.sums.agree(found, self.head.number, self.deadline)
+            elif isinstance(look, str):
+                self.busy.append(found.user)
+            else:
+                yield self._difference(look, found)
+
+    def _suspects_of_all(self) -> Iterator[UserSum]:
+        left = set(self.rows)
+        for page in self.sums.all(self.deadline):
+            check_time(self.deadline)
+            for found in page:
+                left.discard(found.user)
+                if self.rows.get(found.user, Credit(found.user)).posted == found.amount:
+                    self.sums.agree(found, self.head.number, self.deadline)
+                else:
+                    yield found
+        yield from (UserSum(user) for user in sorted(left) if self.rows[user].posted != 0)
+
+    def _suspects_of_some(self, also: frozenset[str]) -> Iterator[UserSum]:
+        for page in self.sums.all(self.deadline):
+            check_time(self.deadline)
+            some = {found.user: found for found in page if found.is_open or found.user in also}
+            for user, found in some.items():
+                if self.store.credit(user, self.deadline).posted == found.amount:
+                    self.sums.agree(found, self.head.number, self.deadline)
+                else:
+                    yield found
+
+    # --- a second look ---
+
+    def _look(self, found: UserSum) -> Look | str | None:
+        """Return what is different of a user, None where nothing is, or BUSY."""
+        before: tuple[Credit, int] | None = None
+        for look in range(LOOKS_MAX):
+            check_time(self.deadline)
+            if look:
+                self.store.clock.wait(SECONDS_BETWEEN_LOOKS)
+            row = self.store.credit(found.user, self.deadline)
+            coming = self._on_their_way(found.user)
+            expected = EXACT.add(found.amount, total(entry.line.moved for entry in coming))
+            if expected == row.posted:
+                return None
+            if (row, len(coming)) == before and row == self.store.credit(found.user, self.deadline):
+                return Look(found.user, row.posted, expected)
+            before = row, len(coming)
+        return BUSY
+
+    def _on_their_way(self, user: str) -> list[AuditedEntry]:
+        """Return the user's entries that the archive does not have yet."""
+        entries = self.store.entries_of_user(user, self.deadline, self._since)
+        coming = [entry for entry in entries if entry.line.key not in self._archived_lately()]
+        overdue = posting_text(self.store.clock.now() - LATE_AFTER)
+        self.late |= {entry.line.key: entry for entry in coming if entry.posted_at < overdue}
+        return coming
+
+    def _archived_lately(self) -> set[EntryKey]:
+        """Return the places of the newest records: of all that can have been posted since ``_since``."""
+        if self._recent is None:
+            at = read_instant(self._since)
+            until = posting_text(at - AGAIN_WITHIN) if at is not None else ""
+            self._recent = set()
+            for each in objects_back(self.bucket, self.head, self.deadline, lambda day: day >= until[:10] or None):
+                records = list(records_of(self.reads, each))
+                self._recent |= {record.key for record in records}
+                if max((record.at for record in records), default="") < until:
+                    break
+        return self._recent
+
+    # --- what it can come from ---
+
+    def _difference(self, look: Look, found: UserSum) -> Difference:
+        """Return the difference of a user, with the one entry that makes it up, where there is just one."""
+        since = f"; they agreed at object {found.agreed}" if found.agreed else ""
+        by = EXACT.subtract(look.expected, look.posted) if look.posted is not None else None
+        making_up = [record for record in self._entries_since(found) if record.entry and record.entry.line.moved == by]
+        problem = f"{look.problem}{since}"
+        if len(making_up) != 1:
+            return Difference(Kind.DRIFT, problem, users=frozenset({look.user}))
+        key = making_up[0].key
+        problem = f"{problem}; {key[0]}, entry {key[1]} alone makes it up"
+        return Difference(Kind.DRIFT, problem, key, frozenset({look.user}), making_up[0].entry)
+
+    def _entries_since(self, found: UserSum) -> list[ArchivedRecord]:
+        """Return what came for a user since the books agreed, as far as that can be read; nothing where they never did."""
+        if not found.agreed and found.entries > 1:
+            return []
+        came: dict[EntryKey, ArchivedRecord] = {}
+        for read, each in enumerate(objects_back(self.bucket, self.head, self.deadline, lambda _: True)):
+            if each.number <= found.agreed or read >= EVIDENCE_OBJECTS_MAX:
+                break
+            for record in records_of(self.reads, each):
+                if record.entry is not None and record.entry.line.user == found.user:
+                    came[record.key] = record
+        return list(came.values())

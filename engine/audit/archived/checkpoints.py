@@ -1,0 +1,126 @@
+"""Checkpoints: how far an audit has come in the chain, and what the next one goes on with.
+
+A checkpoint names the head that it rests on, the pages of the users' sums there, and what was found and is not put right: the
+next audit looks at that again. Whoever may write checkpoints could make one up; so the whole is audited from the first
+object on now and then, and its sums have to be the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+from attrs import asdict, field, frozen
+
+from engine.audit.archived.back import read_object
+from engine.ledger.archive.bucket import Bucket
+from engine.ledger.archive.chain import DIGITS, EMPTY, Head
+from engine.ledger.stored import EntryKey
+from engine.runtime.clock import Deadline
+
+PREFIX = "checkpoints/heads/"
+
+KEY = re.compile(r"checkpoints/heads/(\d{12})-(\d{12})-([0-9a-f]{32})\.json")
+
+VERSION = 1
+
+
+@frozen
+class Open:
+    """A place in the ledger at which something was found. ``archived`` is the key of the object with its original."""
+
+    key: EntryKey
+    archived: str = ""
+
+    def answer(self) -> list[str]:
+        """Return it as JSON-like values."""
+        reference, sequence = self.key
+        return [reference, str(sequence), self.archived]
+
+    @classmethod
+    def read(cls, told: list[str]) -> Open:
+        """Return what ``answer`` has told. Raises ValueError or its kin for what is none."""
+        reference, sequence, archived = told
+        return cls((reference, int(sequence) if sequence.isdecimal() else Decimal(sequence)), archived)
+
+
+@frozen
+class Checkpoint:
+    """What an audit hands on to the next one."""
+
+    count: int = 0
+    """How many came before."""
+    head: Head = EMPTY
+    at: str = ""
+    """The latest instant of a record so far."""
+    entries: int = 0
+    """Originals so far."""
+    users: int = 0
+    digits: int = 0
+    pages: dict[str, str] = field(factory=dict)
+    open: tuple[Open, ...] = ()
+    open_users: tuple[str, ...] = ()
+    """Users whose books do not agree, or of whom nothing could be said."""
+    silent: tuple[tuple[str, str, str], ...] = ()
+    """Flagged entries of the last day that have no explanation yet: log, number, and when they came."""
+    breaks: tuple[str, ...] = ()
+    """What is not as it was written in the archive up to here."""
+
+    def text(self) -> str:
+        """Return what is kept of it."""
+        said = {**asdict(self, recurse=True), "open": [each.answer() for each in self.open], "checkpoint": VERSION}
+        return json.dumps(said, sort_keys=True)
+
+    @property
+    def key(self) -> str:
+        """Return where it is kept."""
+        digest = sha256(self.text().encode("ascii")).hexdigest()[:DIGITS]
+        return f"{PREFIX}{self.count:012d}-{self.head.number:012d}-{digest}.json"
+
+    @classmethod
+    def read(cls, key: str, body: bytes) -> Checkpoint:
+        """Return the checkpoint that is kept under ``key``. Raises ValueError for what is none."""
+        try:
+            said: dict[str, Any] = json.loads(body)
+            del said["checkpoint"]  # of another version its key would be another one
+            tuples = {name: tuple(said.pop(name)) for name in ("open_users", "breaks")}
+            silent = tuple((reference, number, at) for reference, number, at in said.pop("silent"))
+            opened = tuple(Open.read(each) for each in said.pop("open"))
+            found = cls(**{**said, **tuples, "head": Head(**said["head"]), "open": opened, "silent": silent})
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{key}: is no checkpoint: {error}") from error
+        if found.key != key:
+            raise ValueError(f"{key}: is not what its key says")
+        return found
+
+
+BEGINNING = Checkpoint()
+
+
+def keep(bucket: Bucket, checkpoint: Checkpoint, deadline: Deadline) -> None:
+    """Keep a checkpoint; its pages are kept already."""
+    bucket.put(checkpoint.key, checkpoint.text().encode("ascii"), deadline)
+
+
+def last(bucket: Bucket, deadline: Deadline) -> Iterator[Checkpoint | str]:
+    """Yield what is wrong with the newest checkpoints, as far as that goes, and then the newest that is good."""
+    for key in sorted((key for key in bucket.keys(PREFIX, "", deadline) if KEY.fullmatch(key)), reverse=True):
+        try:
+            found = Checkpoint.read(key, bucket.get(key, deadline) or b"")
+        except ValueError as error:
+            yield str(error)
+            continue
+        if not found.head.number or _is_there(bucket, found.head, deadline):
+            yield found
+            return
+        yield f"{key}: rests on {found.head.key}, which is no object of the archive"
+    yield BEGINNING
+
+
+def _is_there(bucket: Bucket, head: Head, deadline: Deadline) -> bool:
+    found = read_object(bucket, head.key, deadline)
+    return found is not None and found.head == head

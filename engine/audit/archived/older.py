@@ -1,0 +1,123 @@
+"""Originals that stand before the part of the chain that an audit reads: found by their keys, from the newest object back.
+
+When an entry was posted says on which days its record can be, the day itself and one on each side. Where nobody can say when,
+all days are read, the latest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+
+from attrs import Factory, define, field, frozen
+
+from engine.audit.archived.back import objects_back
+from engine.audit.archived.part import Spot
+from engine.domain.instants import posting_text, read_instant
+from engine.ledger.archive.bucket import Bucket
+from engine.ledger.archive.chain import ArchiveObject, Head
+from engine.ledger.audits import ArchivedRecord
+from engine.ledger.stored import EntryKey
+from engine.runtime.clock import Deadline
+
+type Read = Callable[[str], ArchivedRecord]
+"""Reads a line of the archive. Raises ValueError for what is no record."""
+
+FIRST_DAY, LAST_DAY = "0000-00-00", "9999-99-99"
+DAY = timedelta(days=1)
+
+LATE_BY = timedelta(hours=1)
+
+AGAIN_WITHIN = timedelta(minutes=5)
+"""So much older than the newest record of an object another one of it may be, as a rule: of several shards one may be late."""
+
+
+@frozen
+class Where:
+    """Between which days a record can be. ``since``: objects whose newest record is older end the search."""
+
+    first: str = FIRST_DAY
+    last: str = LAST_DAY
+    since: str = ""
+
+
+ANYWHERE = Where()
+NOWHERE = Where(LAST_DAY, FIRST_DAY)
+
+
+def around(posted_at: str, *, is_late: bool = False) -> Where | None:
+    """Return where the record of an entry is by what it says of its posting; None where it does not say.
+
+    As a rule it follows within the hour; ``is_late``: within a day, by another clock.
+    """
+    posted = read_instant(posted_at)
+    if posted is None:
+        return None
+    before, after = (DAY, DAY) if is_late else (AGAIN_WITHIN, LATE_BY)
+    try:
+        since = posting_text(posted - before)
+        return Where(since[:10], (posted + after).date().isoformat(), "" if is_late else since)
+    except OverflowError:
+        return None
+
+
+def repeated(at: str) -> Where:
+    """Return where a record is that may have come before, by its own time."""
+    came = read_instant(at)
+    since = posting_text(came - AGAIN_WITHIN) if came is not None else ""
+    return Where(first=since[:10] or FIRST_DAY, since=since)
+
+
+@define
+class Search:
+    """Looks for the originals of places before a head. ``reads`` reads a line."""
+
+    bucket: Bucket
+    reads: Read
+    head: Head
+    deadline: Deadline
+    read: int = 0
+    """How many objects were read."""
+    _left: dict[EntryKey, Where] = field(factory=dict)
+    _spots: Mapping[EntryKey, Spot] = field(factory=dict)
+    _words: dict[EntryKey, object] = Factory(dict)
+
+    def find(self, spots: Mapping[EntryKey, Spot], where: Mapping[EntryKey, Where]) -> set[EntryKey]:
+        """Tell spots their originals, and return those of which none was found."""
+        self._left, self._spots, self._words = dict(where), spots, {}
+        if self._left and self.head.number:
+            for each in objects_back(self.bucket, self.head, self.deadline, self._is_wanted):
+                self.read += 1
+                self._look_at(each)
+        return {key for key in where if spots[key].original is None or spots[key].is_new}
+
+    def _is_wanted(self, day: str) -> bool | None:
+        left = self._left.values()
+        if not any(each.first <= day for each in left):
+            return None
+        return any(each.first <= day <= each.last for each in left)
+
+    def _look_at(self, of: ArchiveObject) -> None:
+        newest = ""
+        for record in reversed(list(records_of(self.reads, of))):
+            newest = max(newest, record.at)
+            if record.key in self._left:
+                self._take(record, of)
+        for key in [key for key, where in self._left.items() if newest < where.since]:
+            del self._left[key]
+
+    def _take(self, record: ArchivedRecord, of: ArchiveObject) -> None:
+        if record.words is not None:
+            self._words[record.key] = record.words
+        if record.entry is not None:
+            self._spots[record.key].found_before(record, of, self._words.get(record.key))
+            del self._left[record.key]
+
+
+def records_of(read: Read, of: ArchiveObject) -> Iterator[ArchivedRecord]:
+    """Yield the records of an object; what is none is told by who follows the chain."""
+    for line in of.lines:
+        try:
+            yield read(line)
+        except ValueError:
+            continue

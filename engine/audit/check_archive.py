@@ -1,0 +1,77 @@
+"""The audit of a scheduled run where there is an archive: what came since the last checkpoint, and a checkpoint of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from engine.audit.archived.audit import audit_archive
+from engine.audit.archived.rounds import Rounds
+from engine.audit.archived.seen import Archive, ArchiveAudit
+from engine.audit.differences import Difference
+from engine.audit.repairs.applied import AppliedPlans
+from engine.domain.errors import LedgerUnavailable
+from engine.ledger.archive.opened import OpenArchive
+from engine.reconcile.reconciler import Reconciler
+from engine.runtime.clock import Deadline
+
+TOLD_MAX = 20
+"""More findings than this are counted, and found by ``reconciler audit``."""
+
+ROUND_SHARE = 0.3
+"""So much of the time goes into the round through all of ledger and archive."""
+
+type Answer = dict[str, Any]
+
+
+def check_archive(reconciler: Reconciler, opens: Callable[[], OpenArchive], deadline: Deadline) -> Answer:
+    """Audit against the archive, keep a checkpoint, report, and return what was seen (``archive``). Never fails."""
+    try:
+        opened, store = opens(), reconciler.ledger.audits()
+        archive = Archive(opened.bucket, opened.reads, opened.heads.head(deadline))
+        plans = AppliedPlans(opened.bucket, deadline)
+        also = Rounds(archive, store, deadline.sooner(deadline.left() * ROUND_SHARE)).go_on()
+        seen = audit_archive(archive, store, deadline, plans.believes, undoes=plans.undoes, writes=True, also=also)
+    except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
+        fields: Answer = {"problem": f"{type(error).__name__}: {error}"}
+        reconciler.telemetry.compared(fields, None, is_out_of_time=isinstance(error, LedgerUnavailable))
+        return {"archive": fields}
+    fields = answer_of(seen, TOLD_MAX)
+    counts = {kind.value: count for kind, count in seen.counts.items()}
+    reconciler.telemetry.compared(fields, counts, is_out_of_time=not seen.is_finished)
+    return {"archive": fields}
+
+
+def answer_of(seen: ArchiveAudit, told_max: int | None = None) -> Answer:
+    """Return what an audit saw as JSON-like values."""
+    return {
+        "users": seen.users,
+        "entries": seen.entries,
+        "read": {"objects": seen.objects, "records": seen.records},
+        "since": seen.since.number,
+        "until": seen.until.number,
+        "isFinished": seen.is_finished,
+        "counts": {kind.value: count for kind, count in seen.counts.items() if count},
+        "differences": [difference_of(each) for each in seen.differences[:told_max]],
+        "busy": list(seen.busy[:told_max]),
+        "unexplained": seen.unexplained,
+    }
+
+
+def difference_of(each: Difference) -> Answer:
+    """Return a finding as JSON-like values."""
+    reference, sequence = each.key or (None, None)
+    place = {"reference": reference, "sequence": sequence}
+    return {"kind": each.kind.value, **place, "users": sorted(each.users), "problem": each.problem}
+
+
+def lines_of(differences: Sequence[Difference]) -> list[str]:
+    """Return findings as a person reads them: kind, entry or user, and what is wrong."""
+    return [f"{each.kind}: {_place(each)}{each.problem}" for each in differences]
+
+
+def _place(each: Difference) -> str:
+    if each.key is not None:
+        return f"{each.key[0]}, entry {each.key[1]}: "
+    users = ", ".join(sorted(each.users))
+    return f"{users}: " if users else ""

@@ -1,0 +1,188 @@
+"""Scheduled runs and the command where there is an archive: what they answer, count, print, and how they end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from engine.cli.app import app
+from engine.ledger.archive.bucket import FolderBucket, MemoryBucket
+from engine.ledger.archive.chain import EMPTY
+from engine.ledger.archive.opened import OpenArchive
+from engine.ledger.dynamodb.heads import DynamoHeads
+from engine.ledger.dynamodb.stream import Record
+from engine.reconcile.reconciler import Reconciler
+from engine.reconcile.scheduled import everything
+from engine.runtime.telemetry import Telemetry
+from handler import closing_steps
+from tests.simulation.database import run_server
+from tests.support.archived_world import ArchivedWorld
+from tests.support.events import rendered
+from tests.support.policies import example
+
+FINE, FAILED, MISUSED = 0, 1, 2
+
+
+@pytest.fixture
+def world() -> ArchivedWorld:
+    """Return a user with two charges, archived."""
+    world = ArchivedWorld()
+    world.world.user("u-1")
+    world.deliver(rendered("j-1"), rendered("j-2"))
+    return world
+
+
+def run(world: ArchivedWorld) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Do what the schedule does, and return what is told of the audit, and the line of the log."""
+    lines: list[dict[str, Any]] = []
+    telemetry = Telemetry(lambda line: lines.append(json.loads(line)), world.world.clock, {"FunctionName": "test"})
+    archive = OpenArchive(world.archived.bucket, world.archived.heads, Record.read)
+    reconciler = Reconciler(example(), world.ledger, telemetry, world.world.clock, archive=lambda: archive)
+    told = everything(reconciler, world.time.now(), closing_steps(), world.world.deadline(60))
+    (line,) = [line for line in lines if line.get("message") == "compared"]
+    assert {"users", "entries", "drifts", "faults", "seal"} <= told["audit"].keys()
+    return told["archive"], line
+
+
+def test_a_scheduled_run_reads_what_is_new_and_keeps_a_checkpoint(world: ArchivedWorld) -> None:
+    """The second one reads nothing of what the first one has read."""
+    first, line = run(world)
+    world.deliver(rendered("j-3"))
+    second, _ = run(world)
+
+    assert {"users": 1, "entries": 2, "since": 0, "until": 2, "isFinished": True, "counts": {}}.items() <= first.items()
+    assert {"entries": 3, "since": 2, "until": 3, "read": {"objects": 1, "records": 1}}.items() <= second.items()
+    assert (line["level"], line["Differences"], line["ComparisonsUnfinished"]) == ("INFO", 0, 0)
+
+
+def test_a_scheduled_run_tells_what_it_finds_by_kind(world: ArchivedWorld) -> None:
+    """In its answer, in the log, and as a metric for each kind, which is 0 where nothing was found."""
+    run(world)
+    world.change("job#j-1", 1, "SET amount = :n", n={"N": "5"})
+    world.remove("job#j-2", 1)
+    told, line = run(world)
+
+    assert told["counts"] == {"changed": 1, "removed": 1}
+    assert told["differences"][0] == {
+        "kind": "changed",
+        "reference": "job#j-1",
+        "sequence": 1,
+        "users": ["u-1"],
+        "problem": "was changed: its amount is 5; -0.8 was posted",
+    }
+    assert (line["level"], line["Differences"], line["FoundChanged"], line["FoundRemoved"]) == ("ERROR", 2, 1, 1)
+    assert [line[f"Found{kind}"] for kind in ("Unarchived", "Senseless", "Unreadable", "UnknownCorrection", "Archive")] == [
+        0
+    ] * 5
+
+
+def test_a_flag_without_words_is_told_for_a_day(world: ArchivedWorld) -> None:
+    """From an hour on; once it has an explanation no more."""
+    world.deliver(rendered("j-7", seconds=700))
+    assert run(world)[0]["unexplained"] == 0
+    world.time.wait(3700)
+    assert run(world)[0]["unexplained"] == 1
+    world.change("job#j-7", 1, "SET explanation = :e", e={"M": {"summary": {"S": "long"}}})
+    assert run(world)[0]["unexplained"] == 0
+
+
+def test_an_archive_that_cannot_be_read_is_an_audit_that_did_not_end(world: ArchivedWorld) -> None:
+    """Nobody knows of the books then; the scan is done."""
+
+    class Away(MemoryBucket):
+        def keys(self, prefix: str, *_: Any) -> Iterator[str]:
+            raise PermissionError(prefix)
+
+    world.archived.bucket = Away()
+    told, line = run(world)
+
+    assert told == {"problem": "PermissionError: checkpoints/rounds/"}
+    assert (line["level"], line["ComparisonsUnfinished"]) == ("ERROR", 1)
+    assert "Differences" not in line
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(world: ArchivedWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return the folder of an archive; the command finds the tables behind a server of their own."""
+    archive = tmp_path / "archive"
+    assert isinstance(world.archived.bucket, MemoryBucket)
+    world.archived.bucket = copied(world.archived.bucket, archive)
+    monkeypatch.setattr("engine.audit.archived.books.SECONDS_BETWEEN_LOOKS", 0)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    with run_server(world.client.database) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", server.endpoint)
+        yield archive
+
+
+def copied(bucket: MemoryBucket, folder: Path) -> FolderBucket:
+    """Return a copy on disk."""
+    copy = FolderBucket(folder)
+    for key, body in bucket.objects.items():
+        copy.put(key, body, ArchivedWorld().archived.deadline)
+    return copy
+
+
+def audit(world: ArchivedWorld, *arguments: Any) -> Result:
+    """Let the tables name the head, and run the command."""
+    heads = DynamoHeads(world.client, world.world.tables.seals)
+    heads.move(heads.head(world.archived.deadline) or EMPTY, world.archived.heads.now, world.archived.deadline)
+    return CliRunner().invoke(app, ["audit", *map(str, arguments)])
+
+
+def test_the_command_says_the_same_and_writes_nothing(world: ArchivedWorld, folder: Path) -> None:
+    """From the checkpoint that the last run has kept, or the whole."""
+    fine = audit(world, "--archive", folder)
+    run(world)
+    world.deliver(rendered("j-3"))
+    before = sorted(folder.rglob("*"))
+    since = json.loads(audit(world, "--archive", folder, "--json").stdout)
+    whole = json.loads(audit(world, "--archive", folder, "--whole", "--json").stdout)
+
+    assert (FINE, "") == (fine.exit_code, fine.stderr)
+    assert "the ledger is what was posted, and every user's entries add up" in fine.stdout
+    assert (1, 3) == (since["read"]["records"], whole["read"]["records"])
+    assert (3, 3) == (since["entries"], whole["entries"])
+    assert before == sorted(folder.rglob("*"))
+
+
+def test_the_command_ends_with_the_status_of_a_check(world: ArchivedWorld, folder: Path) -> None:
+    """Each finding is a line: its kind, its place, what is wrong."""
+    world.change("job#j-1", 1, "SET amount = :n", n={"N": "5"})
+    result = audit(world, "--archive", folder, "--whole")
+
+    assert result.exit_code == FAILED
+    assert "changed: job#j-1, entry 1: was changed: its amount is 5; -0.8 was posted" in " ".join(result.stdout.split())
+    assert "found: 1 changed" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--whole",),
+        ("--since-checkpoint",),
+        ("--archive", ".", "--whole", "--since-checkpoint"),
+        ("--archive", ".", "--whole", "--verify"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(world: ArchivedWorld, folder: Path, arguments: tuple[str, ...]) -> None:
+    """Nothing is read then."""
+    assert folder.is_dir()
+    assert audit(world, *arguments).exit_code == MISUSED
+
+
+def test_without_an_archive_the_audit_is_what_it_was(world: ArchivedWorld, folder: Path) -> None:
+    """Nobody has named one."""
+    assert folder.is_dir()
+    result = audit(world, "--json")
+
+    assert result.exit_code == FINE
+    assert {"entries", "users", "net", "drifts", "faults", "busy"} <= json.loads(result.stdout).keys()

@@ -1,0 +1,95 @@
+"""Damages at random, each in a history that is lived twice: no innocent is named or moved, and a repair done twice is one."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import pytest
+
+from engine.audit import books
+from engine.audit.logs import Fault
+from engine.ledger.dynamodb.audits import DynamoAuditStore
+from tests.simulation.damages import report
+from tests.simulation.damages.__main__ import main
+from tests.simulation.damages.keepers import WithoutArchive
+from tests.simulation.damages.kinds import KINDS, Kind
+from tests.simulation.damages.trial import Trial
+
+SEEDS = (0, 6)
+PROVED = 120
+
+
+def test_there_are_more_than_eighty_kinds() -> None:
+    """Beside those that are done to the archive itself."""
+    assert sum(not kind.of_archive for kind in KINDS.values()) > 80
+
+
+def test_what_need_not_be_seen_or_put_right_has_its_reason() -> None:
+    """Nothing is passed over in silence."""
+
+    def is_bare(kind: Kind) -> bool:
+        return not ((kind.is_seen and kind.is_mended) or kind.undecidable or kind.of_archive or kind.is_harmless)
+
+    assert [] == [name for name, kind in KINDS.items() if is_bare(kind)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_without_an_archive_no_innocent_is_touched(seed: int) -> None:
+    """Whatever else becomes of the damage."""
+    trial = Trial(seed, WithoutArchive)
+
+    assert trial.play()
+    assert [] == trial.wrong
+
+
+def test_what_nobody_has_damaged_raises_no_alarm() -> None:
+    """The same history, looked at in the middle and in the end, with events between."""
+    assert [] == [what for seed in SEEDS for what in Trial(seed, WithoutArchive).sound()]
+
+
+def test_a_repair_that_is_wrong_is_seen() -> None:
+    """So the trials can fail: nothing of what it says is written."""
+    kinds = [["changed: user of the only entry"]]
+    right = [became.right for became in Trial(1, WithoutArchive, kinds).play()]
+    with (
+        patch.object(DynamoAuditStore, "append", lambda *_values: True),
+        patch.object(DynamoAuditStore, "append_with_posted", lambda *_values: True),
+    ):
+        wrong = [became.right for became in Trial(1, WithoutArchive, kinds).play()]
+
+    assert [True] == right
+    assert [False] == wrong
+
+
+def test_an_audit_that_names_everybody_is_seen() -> None:
+    """The same of innocents: every log has a fault."""
+    with patch.object(books, "faults", lambda log: [Fault(log[0].reference, 1, "is strange")]):
+        assert any("innocents are named" in what for what in named_by(Trial(0, WithoutArchive)))
+
+
+def named_by(trial: Trial) -> list[str]:
+    """Play a trial, and return what must not be."""
+    trial.play()
+    return trial.wrong
+
+
+def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each kind, and how many there were."""
+    main(["--count", "2", "--workers", "1"])
+    told = capsys.readouterr().out
+
+    assert "| kind | damages | old | noticed | named |" in told
+    assert "damages of" in told
+
+
+@pytest.mark.proof
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_no_innocent_is_touched_by_a_hundred_damages() -> None:
+    """A thousand are played by the command."""
+    tally = report.Tally()
+    for part in report.played(range(1000, 1000 + PROVED), WithoutArchive):
+        tally.add(part)
+
+    assert tally.damages > PROVED
+    assert [] == [what for what in tally.wrong if "innocents" in what or "second repair" in what]
