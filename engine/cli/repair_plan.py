@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from engine.reconcile.plan_file import PlanFile, PlanFileError
 from engine.reconcile.wiring import record_reader
 from engine.runtime.clock import Clock
 
-FORGED = re.compile(r"(.+)/([0-9]{1,9})")
+FORGED = re.compile(r"(.+)/(-?[0-9]{1,12}(?:\.[0-9]{1,12})?)")
+"""What somebody has put there may have any number."""
 
 
 @frozen
@@ -50,7 +52,7 @@ def entry_key(text: str) -> EntryKey:
     """Return where an entry stands, from ``REFERENCE/SEQUENCE``. Raises BadParameter."""
     if (match := FORGED.fullmatch(text)) is None:
         raise typer.BadParameter(f"is {text!r}; write the entry's log and its number, like job#j-1/2")
-    return match[1], int(match[2])
+    return match[1], Decimal(match[2]) if "." in match[2] else int(match[2])
 
 
 def check_usage(user: str | None, plan: Path | None, *, yes: bool, has_words: bool) -> None:

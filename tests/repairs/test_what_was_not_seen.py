@@ -150,3 +150,17 @@ def test_nobody_is_paid_for_an_entry_that_was_put_there(desk: Place) -> None:
     assert CHARGED == desk.balance("u-3")
     assert [Decimal(0)] == [each.moves for step in planned.steps for each in getattr(step, "corrections", ())]
     assert [] == desk.audit()
+
+
+def test_an_entry_at_an_odd_place_is_undone_where_a_person_names_it(desk: Place) -> None:
+    """A gift between two entries: nothing of this system writes there."""
+    desk.deliver(rendered("j-1"), failed("j-1"))
+    desk.write({**desk.item("job#j-1", 1), "sequence": {"N": "1.5"}, "amount": {"N": "50"}, "type": {"S": "refund"}})
+
+    named = desk.plan("u-1", forged=[("job#j-1", Decimal("1.5"))])
+    assert desk.apply(named).is_whole
+    desk.deliver(*desk.sent)
+
+    assert BEFORE == desk.balance("u-1")
+    assert Decimal(0) == sum(entry.line.moved for entry in desk.store.log("job#j-1", desk.deadline))
+    assert () == desk.plan("u-1").steps
