@@ -146,9 +146,9 @@ def place(dynamodb: Any, tables: Tables, local_aws: str, tmp_path: Path, monkeyp
     return made
 
 
-def test_the_story_is_what_the_tests_take_it_for(place: Place) -> None:
+def is_what_the_tests_take_it_for(world: World) -> None:
     """60.00 for ten minutes, flagged; 0.80 given back; nothing for what failed first; u-3 has too little."""
-    amounts = {job: place.world.amounts(job) for job in ("j-1", "j-2", "j-3", "j-4", "j-5")}
+    amounts = {job: world.amounts(job) for job in ("j-1", "j-2", "j-3", "j-4", "j-5")}
 
     assert amounts == {
         "j-1": [("debit", Decimal("-0.8"))],
@@ -175,6 +175,7 @@ def emptied(place: Place, tables: Tables) -> None:
 
 def test_new_tables_get_every_entry_what_was_posted_and_the_marks(place: Place, new_tables: Callable[[], Tables]) -> None:
     """To the item. The balance is the application's: it gives what it had given and what was posted, once, by ADD."""
+    is_what_the_tests_take_it_for(place.world)
     before, tables, old = place.tables(), new_tables(), place.world.tables
     emptied(place, tables)
     was_empty = place.items(tables.ledger), place.items(tables.credits), place.items(tables.jobs)
@@ -275,15 +276,14 @@ def test_a_person_reads_what_differs_and_what_was_written(place: Place) -> None:
     assert ["entries", "4"] in map(str.split, done.stdout.splitlines())
 
 
-def test_an_archive_has_to_be_named(place: Place, tmp_path: Path) -> None:
+def test_an_archive_has_to_be_named(tmp_path: Path) -> None:
     """By an option, the stack or the variable; a folder that is not there is none."""
-    environment = tables_environment(place.world.tables)
     for words, said in (
         ([], "name the archive, like s3://BUCKET, or a --stack"),
         (["--archive", str(tmp_path / "none")], "there is no such folder"),
         (["--archive", "s3://bucket/with/folder"], "is no bucket"),
     ):
-        result = CliRunner().invoke(app, ["archive", "restore", *words], env={**environment, "COLUMNS": "200"})
+        result = CliRunner().invoke(app, ["archive", "restore", *words], env={"COLUMNS": "200"})
         assert (2, True) == (result.exit_code, said in result.stderr), result.stderr
 
 
@@ -432,39 +432,28 @@ def killed_everywhere(place: Place) -> Iterator[None]:
             return
 
 
-def test_an_entry_that_is_taken_in_is_restored_like_one_that_came_by_the_stream(place: Place) -> None:
-    """Of a ledger that is older than its archive; with the explanation that it had by then."""
-    table = place.world.tables.ledger
+def test_without_a_head_the_chain_goes_on_where_it_ends(place: Place) -> None:
+    """Of a ledger that was taken in, all is lost: a writer that found no head would begin a chain that nobody follows."""
+    table, seals = place.world.tables.ledger, place.world.tables.seals
     folder = place.policy.parent / "another"
     folder.mkdir()
     place.archived = Archived(place.client, table, bucket=FolderBucket(folder))
     place.archived.take_in()
-    before = place.items(table)
+    before, last = place.items(table), place.archived.heads.head(place.archived.deadline)
     for item in before:
         place.client.delete_item(TableName=table, Key={name: item[name] for name in ("reference", "sequence")})
-    head = {"id": {"S": "archive"}, "number": {"N": "0"}}
-    place.client.delete_item(TableName=place.world.tables.seals, Key=head)
+    place.client.delete_item(TableName=seals, Key={"id": {"S": "archive"}, "number": {"N": "0"}})
 
+    assert place.restore()[0] == 1
+    assert DynamoHeads(place.client, seals).head(place.archived.deadline) == EMPTY
     status, done = place.restore("--yes")
 
     assert (0, 7, True) == (status, done["written"]["entries"], done["written"]["head"])
+    assert DynamoHeads(place.client, seals).head(place.archived.deadline) == last
     assert before == place.items(table)
 
 
-def test_without_a_head_the_chain_goes_on_where_it_ends(place: Place) -> None:
-    """A writer that found no head would begin a second chain, which nobody follows."""
-    heads = DynamoHeads(place.client, place.world.tables.seals)
-    last = heads.head(place.archived.deadline)
-    place.client.delete_item(TableName=place.world.tables.seals, Key={"id": {"S": "archive"}, "number": {"N": "0"}})
-    assert heads.head(place.archived.deadline) == EMPTY
-
-    assert place.restore()[0] == 0
-    assert heads.head(place.archived.deadline) == EMPTY
-    place.restore("--yes")
-
-    assert heads.head(place.archived.deadline) == last
-
-
+@pytest.mark.proof
 def test_what_somebody_has_put_there_by_hand_is_restored_as_it_was(place: Place) -> None:
     """Archived as it came: bytes, sets, a sequence that is no number of an entry. It is an audit's to say what it is."""
     table = place.world.tables.ledger
