@@ -20,6 +20,16 @@ from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
 type Believed = Callable[[AuditedEntry], bool]
+
+type Undoes = Callable[[AuditedEntry, AuditedEntry], bool]
+"""Says of a correction that is believed whether it undoes another entry of its log, as one that was put there."""
+
+
+def nothing_undone(_correction: AuditedEntry, _entry: AuditedEntry) -> bool:
+    """Say of no entry that it is undone."""
+    return False
+
+
 """Whether an entry that calls itself a correction is one of a plan that was applied."""
 
 ENTRIES_RECOUNTED_MAX = 500
@@ -34,6 +44,7 @@ class Logs:
     deadline: Deadline
     spots: Mapping[EntryKey, Spot]
     believed: Believed
+    undoes: Undoes = nothing_undone
 
     def references(self) -> list[str]:
         """Return the logs that were written to or touched."""
@@ -85,7 +96,7 @@ class Logs:
         real = [entry.line.is_correction and self._is_believed(entry) for entry in log]
         since = max((index for index, is_real in enumerate(real) if is_real), default=-1)
         for index, entry in enumerate(log):
-            if entry.line.is_correction and not real[index]:
+            if entry.line.is_correction and not real[index] and not self._is_undone(entry, log, real):
                 problem = "it calls itself a correction, and no plan that was applied has it"
                 yield self._difference(Kind.UNKNOWN_CORRECTION, problem, entry, now)
         named: set[EntryKey] = set()
@@ -93,6 +104,9 @@ class Logs:
             if entry.line.key not in named:
                 named.add(entry.line.key)
                 yield self._difference(kind, problem, entry, now)
+
+    def _is_undone(self, entry: AuditedEntry, log: Sequence[AuditedEntry], real: Sequence[bool]) -> bool:
+        return any(is_real and self.undoes(other, entry) for other, is_real in zip(log, real, strict=True))
 
     def _is_believed(self, entry: AuditedEntry) -> bool:
         spot = self.spots.get(entry.line.key)
