@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 from typer.testing import CliRunner
 
 from engine.audit.restore import Restore
@@ -18,11 +18,12 @@ from engine.domain.envelope import Source
 from engine.domain.errors import LedgerRefused
 from engine.ledger.archive.bucket import FolderBucket
 from engine.ledger.archive.chain import EMPTY, append
-from engine.ledger.archive.originals import State
+from engine.ledger.archive.originals import Originals, State, Told
 from engine.ledger.dynamodb.attributes import encode, encode_item
 from engine.ledger.dynamodb.heads import DynamoHeads
 from engine.ledger.dynamodb.store import DynamoStore
-from engine.ledger.dynamodb.stream import Told, record_of
+from engine.ledger.dynamodb.stream import Told as Kind
+from engine.ledger.dynamodb.stream import record_of
 from engine.ledger.store import Tables
 from engine.policy import parse_policy
 from tests.support.archived import Archived
@@ -462,25 +463,27 @@ def test_what_somebody_has_put_there_by_hand_is_restored_as_it_was(place: Place)
         **entry,
         "sequence": {"N": "1.5"},
         "facts": {"M": {"x": {"L": [{"B": b"\x00\xff"}, {"BS": [b"a"]}]}, "y": {"NULL": True}}},
+        "amount": {"N": "500"},
         "cost": {"N": "9E+100"},
         "explanation": {"SS": ["a", "b"]},
     }
+    del odd["userId"]
     place.client.put_item(TableName=table, Item=odd)
     place.archived.hand_over()
-    before = place.odd_items()
+    before, credits_before = place.odd_items(), place.items(place.world.tables.credits)
     place.remove("job#j-1", Decimal("1.5"))
 
     status, done = place.restore("--yes")
 
     assert (0, 1) == (status, done["written"]["entries"])
-    assert before == place.odd_items()
+    assert (before, credits_before) == (place.odd_items(), place.items(place.world.tables.credits))
     assert 0 == place.restore()[0]
 
 
 def test_a_line_that_is_no_record_is_a_problem_of_the_archive(place: Place) -> None:
     """It is named, and nothing is restored over it."""
     item = place.items(place.world.tables.ledger)[0]
-    place.archived.tell(record_of(Told.TAKEN_IN, place.world.clock.now(), item))
+    place.archived.tell(record_of(Kind.TAKEN_IN, place.world.clock.now(), item))
 
     append(
         place.archived.bucket, place.archived.heads, ['{"told":"insert"}'], place.world.clock.now(), place.archived.deadline
@@ -490,6 +493,15 @@ def test_a_line_that_is_no_record_is_a_problem_of_the_archive(place: Place) -> N
 
     assert 1 == status
     assert "line 2: is no record of the archive" in answer["problems"][0]
+
+
+def test_an_original_without_a_user_is_in_no_sum() -> None:
+    """Somebody has put it there: no row of Credits can be asked for it."""
+    with Originals() as originals:
+        told = Told(("job#j-1", 1), "ab", is_whole=True, user="u-1", amount=Decimal(2))
+        originals.take("ab" * 32, [(0, told), (1, evolve(told, key=("job#j-1", 2), user="", amount=Decimal(500)))])
+
+        assert (2, {"u-1": Decimal(2)}) == (originals.count, dict(originals.sums))
 
 
 def test_states_have_the_names_that_the_answer_gives() -> None:
