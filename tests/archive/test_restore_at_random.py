@@ -116,14 +116,14 @@ def is_restored(seed: int) -> None:
     found, done = made.restore()
 
     assert () == done.left == found.problems
-    assert found.is_different
+    assert found.differing
     after = made.everything()
     assert before[:2] == after[:2]
     marks, now = ({name: row.get("reconciledSequence") for name, row in rows.items()} for rows in (before[2], after[2]))
     assert not [name for name, mark in now.items() if mark not in (None, marks[name])]  # one that is gone is the next scan's
     again, nothing = made.restore()
     assert (0, 0, 0) == (nothing.entries, nothing.posted, nothing.marks)
-    assert not again.is_different
+    assert not again.differing
 
 
 @pytest.mark.proof
