@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.audit.archived.audit import audit_archive
+from engine.audit.archived.rounds import Rounds
 from engine.audit.archived.seen import Archive, ArchiveAudit
 from engine.audit.differences import Difference
 from engine.audit.repairs.applied import AppliedPlans
@@ -17,22 +18,20 @@ from engine.runtime.clock import Deadline
 TOLD_MAX = 20
 """More findings than this are counted, and found by ``reconciler audit``."""
 
+ROUND_SHARE = 0.3
+"""So much of the time goes into the round through all of ledger and archive."""
+
 type Answer = dict[str, Any]
 
 
 def check_archive(reconciler: Reconciler, opens: Callable[[], OpenArchive], deadline: Deadline) -> Answer:
     """Audit against the archive, keep a checkpoint, report, and return what was seen (``archive``). Never fails."""
     try:
-        archive = opens()
-        plans = AppliedPlans(archive.bucket, deadline)
-        seen = audit_archive(
-            Archive(archive.bucket, archive.reads, archive.heads.head(deadline)),
-            reconciler.ledger.audits(),
-            deadline,
-            plans.believes,
-            undoes=plans.undoes,
-            writes=True,
-        )
+        opened, store = opens(), reconciler.ledger.audits()
+        archive = Archive(opened.bucket, opened.reads, opened.heads.head(deadline))
+        plans = AppliedPlans(opened.bucket, deadline)
+        also = Rounds(archive, store, deadline.sooner(deadline.left() * ROUND_SHARE)).go_on()
+        seen = audit_archive(archive, store, deadline, plans.believes, undoes=plans.undoes, writes=True, also=also)
     except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
         fields: Answer = {"problem": f"{type(error).__name__}: {error}"}
         reconciler.telemetry.compared(fields, None, is_out_of_time=isinstance(error, LedgerUnavailable))

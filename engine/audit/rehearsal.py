@@ -36,8 +36,8 @@ class Rehearsal:
 
     # --- what is read ---
 
-    def entries(self, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield every entry; logs that were appended to come last, each as a whole."""
+    def entries(self, deadline: Deadline, segment: tuple[int, int] | None = None) -> Iterator[AuditedEntry]:
+        """Yield every entry; logs that were appended to come last, each as a whole. A repair reads no segments."""
         new = set(self.appended)
         yield from (entry for entry in self.store.entries(deadline) if entry.line.reference not in new)
         for reference in new:

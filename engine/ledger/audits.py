@@ -157,8 +157,8 @@ class AuditStore(Protocol):
 
     # --- entries and balances ---
 
-    def entries(self, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield every entry."""
+    def entries(self, deadline: Deadline, segment: tuple[int, int] | None = None) -> Iterator[AuditedEntry]:
+        """Yield every entry; of a ``segment`` (its number, of how many) those that belong to it."""
 
     def log(self, reference: str, deadline: Deadline) -> list[AuditedEntry]:
         """Return the entries of a reference in order of their sequence."""

@@ -101,7 +101,7 @@ def test_an_archive_that_cannot_be_read_is_an_audit_that_did_not_end(world: Arch
     world.archived.bucket = Away()
     told, line = run(world)
 
-    assert told == {"problem": "PermissionError: checkpoints/heads/"}
+    assert told == {"problem": "PermissionError: checkpoints/rounds/"}
     assert (line["level"], line["ComparisonsUnfinished"]) == ("ERROR", 1)
     assert "Differences" not in line
 

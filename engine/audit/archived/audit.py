@@ -63,12 +63,15 @@ def audit_archive(
     writes: bool,
     whole: bool = False,
     keeper: BalanceKeeper | None = None,
+    also: Iterable[Difference] = (),
     seen: Callable[[int], None] = lambda _: None,
     undoes: Undoes = nothing_undone,
 ) -> ArchiveAudit:
     """Audit what came since the last checkpoint, or the ``whole`` chain; ``writes`` a checkpoint at the end.
 
-    ``keeper`` holds balances to the ledger. Raises LedgerError where tables or bucket give no answer.
+    ``keeper`` holds balances to the ledger; ``also`` is what was found otherwise, and is looked at again from now on.
+
+    Raises LedgerError where tables or bucket give no answer.
     """
     problems: list[str] = []
     begun = BEGINNING
@@ -80,6 +83,7 @@ def audit_archive(
     tally = Tally(tally_until(store.clock)) if whole else None
     auditor = Auditor(archive, store, deadline, believed, begun, writes, seen, undoes, tally=tally)
     auditor.tell(Difference(Kind.ARCHIVE, problem) for problem in problems)
+    auditor.tell_again(also)
     return auditor.run(keeper)
 
 
@@ -160,6 +164,15 @@ class Auditor:
             self.counts[each.kind] += 1
             if len(self.differences) < TOLD_MAX:
                 self.differences.append(each)
+
+    def tell_again(self, found: Iterable[Difference]) -> None:
+        """Take note of what was found, and look at it again in the next audit."""
+        for each in found:
+            self.tell([each])
+            if each.key is not None:
+                self._open[each.key] = ""
+            elif each.kind is Kind.ARCHIVE:
+                self._breaks = [*self._breaks, each.problem][:BREAKS_MAX]
 
     # --- the chain ---
 
@@ -270,11 +283,7 @@ class Auditor:
     def _compare_all(self, tally: Tally) -> None:
         """Compare all of the ledger with all of the archive."""
         whole = Whole(self.archive.bucket, self.archive.reads, self.store, tally, self.head, self.deadline)
-        known = of_the_ledger(self.differences)
-        for each in whole.differences(known):
-            self.tell([each])
-            if each.key is not None:
-                self._open[each.key] = ""
+        self.tell_again(list(whole.differences(of_the_ledger(self.differences))))
 
     # --- the books ---
 

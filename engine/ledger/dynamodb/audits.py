@@ -156,9 +156,11 @@ class DynamoAuditStore:
 
     # --- entries and balances ---
 
-    def entries(self, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield every entry with all its attributes."""
-        request = {"TableName": self.tables.ledger, "ConsistentRead": True}
+    def entries(self, deadline: Deadline, segment: tuple[int, int] | None = None) -> Iterator[AuditedEntry]:
+        """Yield every entry with all its attributes; of a ``segment`` (its number, of how many) those that belong to it."""
+        request: dict[str, Any] = {"TableName": self.tables.ledger, "ConsistentRead": True}
+        if segment is not None:
+            request |= {"Segment": segment[0], "TotalSegments": segment[1]}
         yield from map(AuditedItem, items(self.client.scan, request, deadline))
 
     def log(self, reference: str, deadline: Deadline) -> list[AuditedEntry]:
