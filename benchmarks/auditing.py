@@ -171,12 +171,13 @@ class MemoryTables:
         end, whole = at + len(rows), len(self.texts) if is_ledger else len(self.posted)
         return {"Items": rows, **({"LastEvaluatedKey": {"at": end}} if end < whole else {})}
 
-    def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        """Return entries."""
-        keys = [(key["reference"]["S"], key["sequence"]["N"]) for key in request["RequestItems"]["Ledger"]["Keys"]]
+    def query(self, **request: Any) -> dict[str, Any]:
+        """Return the entries of a log."""
+        reference = request["ExpressionAttributeValues"][":reference"]["S"]
+        keys = [(reference, str(sequence)) for sequence in (1, 2)]
         rows = [json.loads(self.texts[self.places[key]]) for key in keys if key in self.places]
-        self.reads.note("get Ledger", rows, is_together=False)
-        return {"Responses": {"Ledger": rows}}
+        self.reads.note("query Ledger", rows, is_together=True)
+        return {"Items": rows}
 
 
 @define

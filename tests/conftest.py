@@ -46,8 +46,8 @@ STRICT = "strict"
 NEED_MORE = pytest.StashKey[set[Path]]()
 """The files whose tests ask for another service of the local AWS: their tables are there too."""
 
-ON_THE_LOCAL_AWS = ("audit", "aws", "docs", "real")
-"""Folders whose tests are of the local AWS itself, show what was measured or printed there, or take its order for theirs."""
+ON_THE_LOCAL_AWS = {"aws", "docs", "real", "test_corrected", "test_seals"}
+"""Folders and files whose tests are of the local AWS itself, show what was printed there, or take its order for theirs."""
 
 hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine makes any single example slow
 hypothesis.settings.load_profile("tests")
@@ -201,8 +201,9 @@ def nothing_is_senseless(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def is_strict(request: pytest.FixtureRequest) -> bool:
     """Say whether the tests of a file run on the strict DynamoDB."""
-    of_the_local_aws = request.path in request.config.stash[NEED_MORE] or request.path.parent.name in ON_THE_LOCAL_AWS
-    return request.config.getoption("--database") == STRICT and not of_the_local_aws
+    needs_more = request.path in request.config.stash[NEED_MORE]
+    is_of_the_local_aws = not ON_THE_LOCAL_AWS.isdisjoint({request.path.parent.name, request.path.stem})
+    return request.config.getoption("--database") == STRICT and not needs_more and not is_of_the_local_aws
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,9 @@ from engine.runtime.clock import Deadline
 AUDIT_RESERVE_SECONDS = 2.0
 """What an audit leaves of the time, so that its run can answer."""
 
+ARCHIVE_SHARE = 0.5
+"""So much of the time at most goes into the audit against the archive: it goes on in the next run where it was."""
+
 TOLD_MAX = 20
 """More users or entries than this are counted, and found by ``reconciler audit``."""
 
@@ -28,15 +31,24 @@ type Answer = dict[str, Any]
 def check_books(reconciler: Reconciler, _at: datetime, deadline: Deadline) -> Answer:
     """Audit every user's entries, as far as the time allows, and return what was seen (``audit``).
 
-    Where there is an archive, it compares what came since the last checkpoint; without one it reads the ledger, and seals it.
-    Never fails: the scan is done.
+    Where there is an archive, what came since the last checkpoint is held to it before (``archive``). Never fails: the scan is
+    done.
     """
     deadline = deadline.sooner(deadline.left() - AUDIT_RESERVE_SECONDS)
-    try:
-        if reconciler.archive is not None:
-            from engine.audit.check_archive import check_archive  # noqa: PLC0415  without an archive nothing needs it
+    compared = _compared(reconciler, deadline)
+    return {**_checked(reconciler, deadline), **compared}
 
-            return check_archive(reconciler, reconciler.archive(), deadline, _keeper(reconciler, deadline))
+
+def _compared(reconciler: Reconciler, deadline: Deadline) -> Answer:
+    if reconciler.archive is None:
+        return {}
+    from engine.audit.check_archive import check_archive  # noqa: PLC0415  without an archive nothing needs it
+
+    return check_archive(reconciler, reconciler.archive, deadline.sooner(deadline.left() * ARCHIVE_SHARE))
+
+
+def _checked(reconciler: Reconciler, deadline: Deadline) -> Answer:
+    try:
         sealer, keeper = _sealer(reconciler, deadline), _keeper(reconciler, deadline)
         seen = audit(
             reconciler.ledger,

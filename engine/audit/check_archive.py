@@ -2,57 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.audit.archived.audit import audit_archive
-from engine.audit.archived.logs import Believed
+from engine.audit.archived.rounds import Rounds
 from engine.audit.archived.seen import Archive, ArchiveAudit
-from engine.audit.balances import BalanceKeeper
 from engine.audit.differences import Difference
+from engine.audit.repairs.applied import AppliedPlans
+from engine.domain.errors import LedgerUnavailable
 from engine.ledger.archive.opened import OpenArchive
-from engine.ledger.audits import AuditedEntry
-from engine.policy.model import Grants
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
 
 TOLD_MAX = 20
 """More findings than this are counted, and found by ``reconciler audit``."""
 
+ROUND_SHARE = 0.3
+"""So much of the time goes into the round through all of ledger and archive."""
+
 type Answer = dict[str, Any]
 
 
-def check_archive(
-    reconciler: Reconciler, archive: OpenArchive, deadline: Deadline, keeper: BalanceKeeper | str | None
-) -> Answer:
-    """Audit, keep a checkpoint, report, and return what was seen (``audit``). Raises what tables and bucket raise.
-
-    ``keeper`` holds balances to the ledger; a text says why they cannot be held.
-    """
-    seen = audit_archive(
-        Archive(archive.bucket, archive.reads, archive.heads.head(deadline)),
-        reconciler.ledger.audits(),
-        deadline,
-        believed_of(archive, deadline),
-        writes=True,
-        keeper=keeper if isinstance(keeper, BalanceKeeper) else None,
-    )
+def check_archive(reconciler: Reconciler, opens: Callable[[], OpenArchive], deadline: Deadline) -> Answer:
+    """Audit against the archive, keep a checkpoint, report, and return what was seen (``archive``). Never fails."""
+    try:
+        opened, store = opens(), reconciler.ledger.audits()
+        archive = Archive(opened.bucket, opened.reads, opened.heads.head(deadline))
+        plans = AppliedPlans(opened.bucket, deadline)
+        also = Rounds(archive, store, deadline.sooner(deadline.left() * ROUND_SHARE)).go_on()
+        seen = audit_archive(archive, store, deadline, plans.believes, undoes=plans.undoes, writes=True, also=also)
+    except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
+        fields: Answer = {"problem": f"{type(error).__name__}: {error}"}
+        reconciler.telemetry.compared(fields, None, is_out_of_time=isinstance(error, LedgerUnavailable))
+        return {"archive": fields}
     fields = answer_of(seen, TOLD_MAX)
-    if reconciler.policy.grants is Grants.EVENTS:
-        fields["balances"] = {"problem": keeper} if isinstance(keeper, str) else _balances_told(seen)
-    is_whole = seen.is_finished and not isinstance(keeper, str)
     counts = {kind.value: count for kind, count in seen.counts.items()}
-    reconciler.telemetry.compared(fields, counts, unexplained=seen.unexplained, is_whole=is_whole)
-    return {"audit": fields}
-
-
-def believed_of(_archive: OpenArchive, _deadline: Deadline) -> Believed:
-    """Return which corrections are believed beside those that were taken in: none."""
-    return _nobody
-
-
-def _nobody(_entry: AuditedEntry) -> bool:
-    return False
+    reconciler.telemetry.compared(fields, counts, is_out_of_time=not seen.is_finished)
+    return {"archive": fields}
 
 
 def answer_of(seen: ArchiveAudit, told_max: int | None = None) -> Answer:
@@ -88,10 +75,3 @@ def _place(each: Difference) -> str:
         return f"{each.key[0]}, entry {each.key[1]}: "
     users = ", ".join(sorted(each.users))
     return f"{users}: " if users else ""
-
-
-def _balances_told(seen: ArchiveAudit) -> Answer | None:
-    """Since which audit balances are held, and which are off; None where the audit did not come so far."""
-    if seen.held is None:
-        return None
-    return {"heldSince": seen.held.since, "drifts": [drift.problem for drift in seen.held.drifts[:TOLD_MAX]]}

@@ -43,7 +43,8 @@ class Balance:
         if line.cost is None:
             return Balance(posted, posted)
         desired = EXACT.minus(line.cost)
-        is_refused = line.type == EntryType.FLAG and desired < self.settled and not line.is_correction
+        may_be_refused = not line.is_correction or self.posted == self.settled  # of a job that waits for its balance
+        is_refused = line.type == EntryType.FLAG and desired < self.settled and may_be_refused
         return Balance(posted, self.settled if is_refused else desired)
 
 

@@ -15,7 +15,7 @@ from engine.domain.fact import Charge, Claim
 from engine.domain.fact_kinds import PRICED, moving_type
 from engine.domain.facts import Facts
 from engine.domain.instants import instant_text
-from engine.domain.log import due, log_of
+from engine.domain.log import JobLog, due, log_of
 from engine.domain.money import ZERO
 from engine.ledger.shapes import NO_ENTRY
 from engine.policy.charges import amount_of, unbounded
@@ -80,34 +80,50 @@ def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
     if entry.source is Source.REPAIR:  # it follows from what was found, and its anomaly says what that was
         return Recount(entry, entry.amount, tuple(anomaly.reason or "" for anomaly in entry.anomalies))
     log = log_of(before)
-    cost = cost_of(entry.facts, log, entry.money) if before else desired_cost(entry.facts, entry.money)
-    amount = ZERO if _moves_nothing(entry) else due(cost, log.posted)
+    cost, amount = _counted(entry, log)
     steps = [
         *(price_steps(entry.price, entry.quantity, entry.money) if entry.price else ()),
         *cost_steps(entry.facts, cost, entry.money),
         f"posted before {log.posted:f}" + ("; this entry moves nothing" if _moves_nothing(entry) else ""),
     ]
-    problems = [
-        *_sequence_problems(entry, before),
+    owner = before[0].user if before else None
+    problems = _problems(entry, log, len(before) + 1, owner)
+    return Recount(entry, amount, tuple(steps), problems)
+
+
+def problems_on(entry: Entry, log: JobLog) -> tuple[str, ...]:
+    """Return where an entry does not follow from itself and a log, were it posted on that. A correction follows from any."""
+    return () if entry.source is Source.REPAIR else _problems(entry, log, log.sequence + 1, log.user)
+
+
+def _counted(entry: Entry, log: JobLog) -> tuple[Decimal, Decimal]:
+    """Return the cost and the amount that follow for an entry on a log."""
+    cost = cost_of(entry.facts, log, entry.money) if log.sequence else desired_cost(entry.facts, entry.money)
+    return cost, ZERO if _moves_nothing(entry) else due(cost, log.posted)
+
+
+def _problems(entry: Entry, log: JobLog, place: int, owner: str | None) -> tuple[str, ...]:
+    cost, amount = _counted(entry, log)
+    return (
+        *_sequence_problems(entry, place, owner),
         *_fact_problems(entry, log.facts),
         *_component_problems(entry),
         *_number_problem("cost", entry.cost, cost),
         *_number_problem("amount", entry.amount, amount),
         *_balance_problem(entry, due(cost, log.posted)),
         *_type_problem(entry, log.facts),
-    ]
-    return Recount(entry, amount, tuple(steps), tuple(problems))
+    )
 
 
 def _moves_nothing(entry: Entry) -> bool:
     return not ENTRY_TYPES[entry.type].moves_credits
 
 
-def _sequence_problems(entry: Entry, before: Sequence[Entry]) -> Iterator[str]:
-    if entry.sequence != len(before) + 1:
-        yield f"its sequence is {entry.sequence}; {len(before) + 1} follows"
-    if before and entry.user != before[0].user:
-        yield f"its user is {entry.user}; the first entry names {before[0].user}"
+def _sequence_problems(entry: Entry, place: int, owner: str | None) -> Iterator[str]:
+    if entry.sequence != place:
+        yield f"its sequence is {entry.sequence}; {place} follows"
+    if owner is not None and entry.user != owner:
+        yield f"its user is {entry.user}; the first entry names {owner}"
 
 
 def _fact_problems(entry: Entry, known: Facts) -> Iterator[str]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from attrs import Factory, define, evolve
@@ -12,7 +12,7 @@ from attrs import Factory, define, evolve
 from engine.domain.entry import Entry
 from engine.domain.errors import LedgerRefused
 from engine.domain.money import EXACT
-from engine.ledger.audits import AuditedEntry, AuditStore, Credit
+from engine.ledger.audits import AuditedEntry, AuditStore, Credit, PutBack
 from engine.ledger.balances import BalancePage
 from engine.ledger.seals import Seal, SealedEntry
 from engine.ledger.stored import EntryKey
@@ -36,8 +36,8 @@ class Rehearsal:
 
     # --- what is read ---
 
-    def entries(self, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield every entry; logs that were appended to come last, each as a whole."""
+    def entries(self, deadline: Deadline, segment: tuple[int, int] | None = None) -> Iterator[AuditedEntry]:
+        """Yield every entry; logs that were appended to come last, each as a whole. A repair reads no segments."""
         new = set(self.appended)
         yield from (entry for entry in self.store.entries(deadline) if entry.line.reference not in new)
         for reference in new:
@@ -63,11 +63,6 @@ class Rehearsal:
         """Return what a user's row says was posted."""
         return self.rows[user] if user in self.rows else self.store.credit(user, deadline)
 
-    def credits_of(self, users: Iterable[str], deadline: Deadline) -> dict[str, Credit]:
-        """Return what the rows of some users say was posted."""
-        wanted = set(users)
-        return {**self.store.credits_of(wanted, deadline), **{user: row for user, row in self.rows.items() if user in wanted}}
-
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted."""
         rows = self.store.credits(deadline, with_remaining=with_remaining)
@@ -90,6 +85,14 @@ class Rehearsal:
         remaining = None if seen.remaining is None else EXACT.add(seen.remaining, moved)
         self.rows[seen.user] = evolve(seen, posted=posted, remaining=remaining, is_there=True)
         return True
+
+    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline) -> bool:
+        """Put nothing back: what is put back is shown by its plan. Raises LedgerRefused."""
+        raise LedgerRefused(NOTHING_IS_KEPT)
+
+    def entry(self, text: str) -> AuditedEntry:
+        """Return the entry of a text."""
+        return self.store.entry(text)
 
     def audited(self, entry: Entry) -> AuditedEntry:
         """Return an entry as audits would see it."""

@@ -10,13 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
+from engine.audit.repairs.applied import KIND
+from engine.cli import repair_plan
+from engine.cli.archive_option import ArchivePlaceIfNamed
 from engine.cli.identity import identity
 from engine.cli.options import (
     DEFAULT_POLICY,
     AsJson,
     CreditsTable,
     LedgerTable,
-    PolicyFile,
+    PolicyFileIfThere,
     Target,
     forever,
     on_aws,
@@ -29,7 +32,7 @@ from engine.domain.errors import LedgerError
 from engine.ledger.store import Tables
 from engine.policy import Policy, load_policy
 from engine.rating.reprice import RULE
-from engine.reconcile.plan_file import PlanFile, PlanFileError
+from engine.reconcile.plan_file import PlanFile, PlanFileError, kind_of
 from engine.reconcile.repricing.apply import Applying, Done
 
 ENTRIES_MAX = 100_000
@@ -39,15 +42,18 @@ NAMED_MAX = 10
 
 @on_aws
 def apply(
-    file: Annotated[Path, typer.Argument(help="A plan, as `reprice` has written it.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path, typer.Argument(help="A plan, as `reprice` or `audit --repair` has written it.", exists=True, dir_okay=False)
+    ],
     *,
-    policy: PolicyFile = DEFAULT_POLICY,
+    policy: PolicyFileIfThere = DEFAULT_POLICY,
     go_on: Annotated[
         bool, typer.Option("--go-on", help="Post the rest where jobs have changed since the plan was made.")
     ] = False,
     max_entries: Annotated[int, typer.Option(min=1, help="Post at most so many entries; the next run goes on.")] = ENTRIES_MAX,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every job of the plan, and post nothing.")] = False,
     by: By = None,
+    archive: ArchivePlaceIfNamed = "",
     place: Place,
     credits_table: CreditsTable = "Credits",
     ledger_table: LedgerTable = "Ledger",
@@ -55,6 +61,11 @@ def apply(
 ) -> None:
     """Post a plan: each job once, however often it is begun. A job whose charges have changed since is left alone."""
     target = Target(Tables(credits=credits_table, ledger=ledger_table), place)
+    if kind_of(file) == KIND:
+        repair_plan.apply(file, archive, by, target, place, dry_run=dry_run, as_json=as_json)
+        return
+    if policy is None:  # a plan of repairs needs none
+        raise typer.BadParameter("the policy of the plan is not here; name a copy of it", param_hint="'--policy'")
     ledger, of_plan = target.ledger(), load_policy(policy)
     plan = _plan(file, of_plan, policy, target)
     run = Applying(plan, of_plan, ledger, identity(place, by).name, forever())

@@ -30,7 +30,7 @@ ArchivePlaceIfNamed = Annotated[
         "--archive",
         envvar="ARCHIVE_BUCKET",
         metavar="s3://BUCKET|FOLDER",
-        help="The archive of entries, if there is one: the ledger is held to it.",
+        help="The archive of entries: the ledger is held to it, and repaired by it.",
         callback=archive_if_named,
     ),
 ]

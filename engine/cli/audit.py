@@ -16,6 +16,7 @@ from engine.audit.repair import Correction, Repair, Wrong, rehearse, users_found
 from engine.audit.repair import repair as run_repair
 from engine.audit.seals import Deviation, Sealer, Verification
 from engine.audit.seals import verify as run_verify
+from engine.cli import repair_plan
 from engine.cli.archive_option import ArchivePlaceIfNamed
 from engine.cli.audit_archive import audit_against
 from engine.cli.options import (
@@ -33,6 +34,7 @@ from engine.cli.options import (
 )
 from engine.cli.output import complain, print_counts, print_json, progress, say
 from engine.cli.place import Place, TableName
+from engine.cli.reprice import By
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.digits import in_digits
 from engine.domain.errors import LedgerRefused
@@ -56,6 +58,15 @@ def audit(
     yes: Annotated[bool, typer.Option("--yes", help="With --repair: post these entries.")] = False,
     reason: Annotated[str | None, typer.Option(help="With --repair: the reason, which each correction keeps.")] = None,
     wrong: Annotated[Wrong | None, typer.Option(help="With --repair: which side, where entries and balance disagree.")] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --repair: write a plan against the archive; apply does it.", dir_okay=False),
+    ] = None,
+    forged: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LOG/NUMBER", help="With --plan: an entry that somebody has put there, like job#j-1/2."),
+    ] = None,
+    by: By = None,
     archive: ArchivePlaceIfNamed = "",
     since_checkpoint: Annotated[
         bool, typer.Option("--since-checkpoint", help="With --archive: what came since the last audit.  [the default]")
@@ -73,6 +84,7 @@ def audit(
     _check_usage(
         verify=verify, head=head, seal=seal, policy=policy, repair=repair, user=user, yes=yes, reason=reason, wrong=wrong
     )
+    repair_plan.check_usage(user if repair else None, plan, yes=yes, has_words=bool(forged or by))
     target = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), place)
     ledger = target.ledger(needed=frozenset({"seals"} if seal or verify or repair or archive else ()))
     if _is_against_archive(archive, by_seals=verify or seal or repair, whole=whole, since=since_checkpoint):
@@ -88,6 +100,11 @@ def audit(
         _name_users(ledger)
     if repair and user is not None:
         _check_known(ledger, user)
+    if plan is not None and user is not None:
+        entries = tuple(map(repair_plan.entry_key, forged or ()))
+        asked = repair_plan.Asked(user, plan, archive, reason or "", by, wrong, entries)
+        repair_plan.plan(asked, target, ledger, place, as_json=as_json)
+        return
     if repair and user is not None and not yes:
         _show(rehearse(ledger, user, reason or "", wrong, forever()), user, as_json=as_json)
         return

@@ -7,7 +7,8 @@ from typing import Any
 from engine.audit.archived.audit import audit_archive
 from engine.audit.archived.seen import Archive, ArchiveAudit
 from engine.audit.balances import BalanceKeeper
-from engine.audit.check_archive import answer_of, believed_of, lines_of
+from engine.audit.check_archive import answer_of, lines_of
+from engine.audit.repairs.applied import AppliedPlans
 from engine.cli.archive_option import open_archive
 from engine.cli.options import forever
 from engine.cli.output import print_counts, print_json, progress, say
@@ -29,7 +30,8 @@ def audit_against(
             Archive(archive.bucket, archive.reads, archive.heads.head(forever())),
             ledger.audits(),
             forever(),
-            believed_of(archive, forever()),
+            (plans := AppliedPlans(archive.bucket, forever())).believes,
+            undoes=plans.undoes,
             writes=False,
             whole=whole,
             keeper=keeper,

@@ -117,7 +117,7 @@ def archive_named(ctx: typer.Context, param: typer.CallbackParam, value: str) ->
         return f"{IN_S3}{stack.output('ArchiveBucketName')}"
     if not value:
         raise typer.BadParameter("name the archive, like s3://BUCKET, or a --stack")
-    return value if source == COMMANDLINE or value.startswith(IN_S3) else f"{IN_S3}{value}"
+    return value if source == COMMANDLINE or "/" in value else f"{IN_S3}{value}"  # a bucket's name alone, as functions have it
 
 
 def archive_if_named(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:

@@ -13,7 +13,7 @@ from engine.domain.facts import Facts
 from engine.domain.money import ZERO
 from engine.ledger.balances import BalancePage
 from engine.ledger.seals import Seal, SealedEntry
-from engine.ledger.stored import EntryKey
+from engine.ledger.stored import EntryKey, Place
 from engine.runtime.clock import Clock, Deadline
 
 
@@ -88,6 +88,10 @@ class AuditedEntry(Protocol):
     def entry(self) -> Entry | str:
         """It as an entry, or why it is none."""
 
+    @property
+    def text(self) -> str:
+        """All attributes but an explanation, as the one text that its digest is of: ``AuditStore.entry`` reads it again."""
+
 
 class ArchivedRecord(Protocol):
     """What a line of the archive tells of the entry at ``key``: that it came, was changed or was removed."""
@@ -131,6 +135,19 @@ class Credit:
     """``posted`` as the store has it: a correction is written only over what was seen."""
 
 
+@frozen
+class PutBack:
+    """An entry that goes back into its place as it was ``posted``, over what is ``found`` there (None: nothing)."""
+
+    posted: AuditedEntry
+    found: AuditedEntry | None
+
+    @property
+    def place(self) -> Place:
+        """Its sequence."""
+        return self.posted.line.sequence
+
+
 class AuditStore(Protocol):
     """The tables of one ledger, read whole. Everything is strongly consistent, but for what is said to be none."""
 
@@ -140,8 +157,8 @@ class AuditStore(Protocol):
 
     # --- entries and balances ---
 
-    def entries(self, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield every entry."""
+    def entries(self, deadline: Deadline, segment: tuple[int, int] | None = None) -> Iterator[AuditedEntry]:
+        """Yield every entry; of a ``segment`` (its number, of how many) those that belong to it."""
 
     def log(self, reference: str, deadline: Deadline) -> list[AuditedEntry]:
         """Return the entries of a reference in order of their sequence."""
@@ -154,9 +171,6 @@ class AuditStore(Protocol):
 
     def credit(self, user: str, deadline: Deadline) -> Credit:
         """Return what a user's row says was posted."""
-
-    def credits_of(self, users: Iterable[str], deadline: Deadline) -> dict[str, Credit]:
-        """Return what the rows of some users say was posted; of who has none, that nothing was."""
 
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""
@@ -171,6 +185,16 @@ class AuditStore(Protocol):
 
         False where the row is no longer as it was ``seen``, or the sequence is taken.
         """
+
+    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline) -> bool:
+        """Put entries of one log back, append corrections to it, and move the balance of each one's user by its number.
+
+        All together, but for more put back than a transaction holds: those come first. False where something is no longer as
+        it was found, a correction's place is taken, or a user whose balance would move has no row with numbers.
+        """
+
+    def entry(self, text: str) -> AuditedEntry:
+        """Return the entry of a ``text``. Raises ValueError for what is none."""
 
     def audited(self, entry: Entry) -> AuditedEntry:
         """Return an entry as audits would see it, were it appended now."""

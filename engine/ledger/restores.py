@@ -47,7 +47,7 @@ class RestoreStore(Protocol):
         """Yield what stands in the ledger, log by log and each in order, to be taken in ``at`` an instant."""
 
     def put_back(self, line: str, explanation: str | None, deadline: Deadline, *, is_free: bool) -> bool:
-        """Let an original stand in its place again, with an explanation of it, or the one that stands there if there is none.
+        """Let an original stand in its place again, with an explanation of it, if there is one.
 
         ``is_free`` where nothing stood there when it was looked at. False where the original stands there already, or where
         somebody else has written there at this very moment.

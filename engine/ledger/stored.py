@@ -19,7 +19,10 @@ from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.price import Component, Price, Tier, TierModel
 
-type EntryKey = tuple[str, int | Decimal]
+type Place = int | Decimal
+"""An entry's sequence. What somebody has put there by hand may have any number."""
+
+type EntryKey = tuple[str, Place]
 """An entry's reference and sequence. A mark that somebody has made by hand may name any number."""
 
 

@@ -20,8 +20,14 @@ type Line = Mapping[str, Any]
 
 DIGEST = "sha256"
 
-HEAD = frozenset({"policy", "tables", "reason", "by", "at", "total"})
+HEAD = frozenset({"tables", "reason", "by", "at", "total"})
 """What the first line says of every plan."""
+
+OWN: Mapping[str, frozenset[str]] = {"reprice": frozenset({"policy"})}
+"""What it says beside that of a plan of one kind."""
+
+COMMANDS: Mapping[str, str] = {"repair": "audit --repair"}
+"""What writes plans of a kind, where that is not called like it."""
 
 VERSION = 1
 """A plan of another form is not applied: it is made again."""
@@ -43,22 +49,12 @@ class PlanFile:
     @classmethod
     def open(cls, path: Path, kind: str) -> PlanFile:
         """Return the plan in a file. Raises PlanFileError for anything but what ``write`` has written."""
-        digest, last, count, header = hashlib.sha256(), b"", 0, b""
         try:
             with path.open("rb") as file:
-                for line in file:
-                    digest.update(last)
-                    header, last, count = header or line, line, count + 1
+                header, said, count = _checked(file, str(path), kind)
         except OSError as error:
             raise PlanFileError(f"{path}: cannot be read: {error}") from error
-        said = _object(last).get(DIGEST)
-        if said is None or count < len((header, last)) or _object(header).get("plan") != kind:
-            raise PlanFileError(f"{path}: is no plan of `reconciler {kind}`, or its end is missing; plan again")
-        if last != _end(digest.hexdigest()):
-            raise PlanFileError(f"{path}: was changed since it was written: a plan is posted as it was looked at; plan again")
-        if (head := _object(header)).get("version") != VERSION or not head.keys() >= HEAD:
-            raise PlanFileError(f"{path}: was written by another version of this program; plan again")
-        return cls(path, head, said, count - 2)
+        return cls(path, header, said, count)
 
     def lines(self) -> Iterator[Line]:
         """Yield what it has for each log, in its order."""
@@ -66,6 +62,39 @@ class PlanFile:
             next(file)
             for _, line in zip(range(self.lines_count), file, strict=False):
                 yield _object(line)
+
+
+def read_plan(data: bytes, name: str, kind: str) -> tuple[str, list[Line]]:
+    """Return the digest of a plan that is kept elsewhere, and its lines. Raises PlanFileError for what is none."""
+    lines = data.splitlines(keepends=True)
+    _, said, count = _checked(lines, name, kind)
+    return said, [_object(line) for line in lines[1 : count + 1]]
+
+
+def kind_of(path: Path) -> str:
+    """Return what a plan is of, as its first line says; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            return str(_object(file.readline()).get("plan", ""))
+    except OSError:
+        return ""
+
+
+def _checked(file: Iterable[bytes], name: str, kind: str) -> tuple[Line, str, int]:
+    """Return a plan's header, its digest, and how many lines it has beside."""
+    digest, last, count, header = hashlib.sha256(), b"", 0, b""
+    for line in file:
+        digest.update(last)
+        header, last, count = header or line, line, count + 1
+    said, head = _object(last).get(DIGEST), _object(header)
+    if said is None or count < len((header, last)) or head.get("plan") != kind:
+        command = COMMANDS.get(kind, kind)
+        raise PlanFileError(f"{name}: is no plan of `reconciler {command}`, or its end is missing; plan again")
+    if last != _end(digest.hexdigest()):
+        raise PlanFileError(f"{name}: was changed since it was written: a plan is posted as it was looked at; plan again")
+    if head.get("version") != VERSION or not head.keys() >= HEAD | OWN.get(kind, frozenset()):
+        raise PlanFileError(f"{name}: was written by another version of this program; plan again")
+    return head, said, count - 2
 
 
 def write(path: Path, header: Line, lines: Iterable[str]) -> str:

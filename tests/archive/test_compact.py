@@ -323,6 +323,9 @@ def test_the_command_says_what_it_wrote(chain: Chain) -> None:
         answer["stillWritten"],
     )
 
+    told = CliRunner().invoke(app, words[:-1], env={"COLUMNS": "200"})
+    assert ["Compact", "files         0", "entries       0", "stillWritten  2026-11-29"] == told.stdout.splitlines()
+
     broken.unlink()
     for part in (chain.folder / "bucket").rglob("*.parquet"):
         part.unlink()

@@ -225,7 +225,8 @@ def test_users_without_a_row_get_what_was_posted_and_are_listed(
 def damage(place: Place) -> None:
     """Change and remove entries, an explanation, what was posted, and marks."""
     tables = place.world.tables
-    place.change("job#j-1", 1, "SET amount = :n, cost = :n, forged = :text REMOVE postedAt", n=Decimal("-0.1"), text="by hand")
+    changes = "SET amount = :n, cost = :n, forged = :text, explanation = :text REMOVE postedAt"
+    place.change("job#j-1", 1, changes, n=Decimal("-0.1"), text="by hand")
     place.remove("job#j-2", 1)
     place.change("job#j-4", 1, "SET explanation = :words", words="nothing to see here")
     place.remove("grant#p-1", 1)
@@ -252,6 +253,38 @@ def test_damaged_tables_are_as_they_were(place: Place) -> None:
     assert (0, 4, 2, 1, 2) == (status, *(done["written"][name] for name in ("entries", "posted", "unmarked", "marked")))
     assert before == place.tables()
     assert (0, 0) == (place.restore()[0], place.restore("--yes")[1]["written"]["entries"])
+
+
+def test_a_person_reads_what_differs_and_what_was_written(place: Place) -> None:
+    """The numbers, some places of each kind by name, and what is left to do."""
+    assert isinstance(place.archived.bucket, FolderBucket)
+    words = ["archive", "restore", "--archive", str(place.archived.bucket.folder), "--policy", str(place.policy)]
+    environment = {**tables_environment(place.world.tables), "COLUMNS": "200"}
+    damage(place)
+
+    looked = CliRunner().invoke(app, words, env=environment)
+    done = CliRunner().invoke(app, [*words, "--yes"], env=environment)
+
+    assert (1, 0) == (looked.exit_code, done.exit_code)
+    shown = [line.split() for line in looked.stdout.splitlines()]
+    assert all(line in shown for line in (["missing", "2"], ["changed", "1"], ["posted", "2"]))
+    assert "changed: job#j-1, entry 1" in looked.stdout
+    assert "posted: u-2: -35 was posted, Credits says no number" in looked.stdout
+    assert "nothing was written; --yes writes what differs" in looked.stdout
+    assert "Written" in done.stdout.splitlines()
+    assert ["entries", "4"] in map(str.split, done.stdout.splitlines())
+
+
+def test_an_archive_has_to_be_named(place: Place, tmp_path: Path) -> None:
+    """By an option, the stack or the variable; a folder that is not there is none."""
+    environment = tables_environment(place.world.tables)
+    for words, said in (
+        ([], "name the archive, like s3://BUCKET, or a --stack"),
+        (["--archive", str(tmp_path / "none")], "there is no such folder"),
+        (["--archive", "s3://bucket/with/folder"], "is no bucket"),
+    ):
+        result = CliRunner().invoke(app, ["archive", "restore", *words], env={**environment, "COLUMNS": "200"})
+        assert (2, True) == (result.exit_code, said in result.stderr), result.stderr
 
 
 def test_what_the_archive_has_twice_is_put_back_once(place: Place) -> None:

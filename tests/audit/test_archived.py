@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from engine.audit.archived import audit as archived_audit
+from engine.domain.adjustment import AdjustmentRequest, Identity
 from engine.domain.instants import posting_text
 from engine.ledger.archive.bucket import MemoryBucket
 from engine.ledger.archive.chain import EMPTY
+from engine.reconcile.corrections import Adjuster
 from tests.support.archived_world import ArchivedWorld
 from tests.support.events import failed, rendered
 
@@ -206,6 +210,21 @@ def test_a_believed_correction_settles_what_stands_before_it(world: ArchivedWorl
     world.put({**correction, "sequence": n("4"), "postedAt": s("2026-01-05T12:00:05Z")})
 
     assert [] == world.found(believed=lambda entry: entry.line.sequence == 4)
+
+
+def test_a_claim_without_its_word_is_found(world: ArchivedWorld) -> None:
+    """An id of an adjustment is claimed for a concession that its job does not have; an honest one is no finding."""
+    adjuster = Adjuster.on(world.world.policy, world.ledger)
+    request = AdjustmentRequest(id="a-1", user="u-1", amount=Decimal("0.1"), reason="ticket 1", job="j-2")
+    adjuster.adjust(request, Identity("arn:aws:iam::1:user/ann", "ann", "ann"), world.world.deadline())
+    world.archived.hand_over()
+    assert [] == world.found()
+    claim = world.item("adjust#a-1", 1)
+    text = json.dumps(claim).replace("a-1", "a-2").replace("j-2", "j-3").replace("u-1", "u-2")
+    world.put(json.loads(text))
+
+    expected = "senseless: adjust#a-2 1: it claims the id of an adjustment that job#j-3 does not have"
+    assert [expected] == world.found() == world.found() == world.found(whole=True)
 
 
 def test_the_archive_itself_is_looked_at(world: ArchivedWorld) -> None:

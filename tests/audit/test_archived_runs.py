@@ -37,15 +37,16 @@ def world() -> ArchivedWorld:
     return world
 
 
-def run(world: ArchivedWorld, policy: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+def run(world: ArchivedWorld) -> tuple[dict[str, Any], dict[str, Any]]:
     """Do what the schedule does, and return what is told of the audit, and the line of the log."""
     lines: list[dict[str, Any]] = []
     telemetry = Telemetry(lambda line: lines.append(json.loads(line)), world.world.clock, {"FunctionName": "test"})
     archive = OpenArchive(world.archived.bucket, world.archived.heads, Record.read)
-    reconciler = Reconciler(policy or example(), world.ledger, telemetry, world.world.clock, archive=lambda: archive)
-    told = everything(reconciler, world.time.now(), closing_steps(), world.world.deadline(60))["audit"]
-    (line,) = [line for line in lines if line.get("message") == "audited"]
-    return told, line
+    reconciler = Reconciler(example(), world.ledger, telemetry, world.world.clock, archive=lambda: archive)
+    told = everything(reconciler, world.time.now(), closing_steps(), world.world.deadline(60))
+    (line,) = [line for line in lines if line.get("message") == "compared"]
+    assert {"users", "entries", "drifts", "faults", "seal"} <= told["audit"].keys()
+    return told["archive"], line
 
 
 def test_a_scheduled_run_reads_what_is_new_and_keeps_a_checkpoint(world: ArchivedWorld) -> None:
@@ -56,7 +57,7 @@ def test_a_scheduled_run_reads_what_is_new_and_keeps_a_checkpoint(world: Archive
 
     assert {"users": 1, "entries": 2, "since": 0, "until": 2, "isFinished": True, "counts": {}}.items() <= first.items()
     assert {"entries": 3, "since": 2, "until": 3, "read": {"objects": 1, "records": 1}}.items() <= second.items()
-    assert (line["level"], line["Drift"], line["AuditsUnfinished"], line["Unexplained"]) == ("INFO", 0, 0, 0)
+    assert (line["level"], line["Differences"], line["ComparisonsUnfinished"]) == ("INFO", 0, 0)
 
 
 def test_a_scheduled_run_tells_what_it_finds_by_kind(world: ArchivedWorld) -> None:
@@ -74,32 +75,20 @@ def test_a_scheduled_run_tells_what_it_finds_by_kind(world: ArchivedWorld) -> No
         "users": ["u-1"],
         "problem": "was changed: its amount is 5; -0.8 was posted",
     }
-    assert (line["level"], line["Drift"], line["FoundChanged"], line["FoundRemoved"]) == ("ERROR", 2, 1, 1)
+    assert (line["level"], line["Differences"], line["FoundChanged"], line["FoundRemoved"]) == ("ERROR", 2, 1, 1)
     assert [line[f"Found{kind}"] for kind in ("Unarchived", "Senseless", "Unreadable", "UnknownCorrection", "Archive")] == [
         0
     ] * 5
 
 
-def test_a_balance_that_was_changed_is_told_as_well(world: ArchivedWorld) -> None:
-    """Where only events grant: the archive does not have balances."""
-    policy = example(("overdraft: flag", "overdraft: flag\ngrants: events"))
-    assert run(world, policy)[0]["balances"]["drifts"] == []
-    world.change_row("u-1", "ADD remaining :n", n={"N": "7"})
-    told, line = run(world, policy)
-
-    assert told["counts"] == {"balance": 1}
-    assert "7.0 too much" in told["balances"]["drifts"][0] or "7 too much" in told["balances"]["drifts"][0]
-    assert (line["FoundBalance"], line["Drift"]) == (1, 1)
-
-
 def test_a_flag_without_words_is_told_for_a_day(world: ArchivedWorld) -> None:
     """From an hour on; once it has an explanation no more."""
     world.deliver(rendered("j-7", seconds=700))
-    assert run(world)[1]["Unexplained"] == 0
+    assert run(world)[0]["unexplained"] == 0
     world.time.wait(3700)
-    assert run(world)[1]["Unexplained"] == 1
+    assert run(world)[0]["unexplained"] == 1
     world.change("job#j-7", 1, "SET explanation = :e", e={"M": {"summary": {"S": "long"}}})
-    assert run(world)[1]["Unexplained"] == 0
+    assert run(world)[0]["unexplained"] == 0
 
 
 def test_an_archive_that_cannot_be_read_is_an_audit_that_did_not_end(world: ArchivedWorld) -> None:
@@ -112,9 +101,9 @@ def test_an_archive_that_cannot_be_read_is_an_audit_that_did_not_end(world: Arch
     world.archived.bucket = Away()
     told, line = run(world)
 
-    assert told == {"problem": "PermissionError: checkpoints/heads/"}
-    assert line["AuditsUnfinished"] == 1
-    assert "Drift" not in line
+    assert told == {"problem": "PermissionError: checkpoints/rounds/"}
+    assert (line["level"], line["ComparisonsUnfinished"]) == ("ERROR", 1)
+    assert "Differences" not in line
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

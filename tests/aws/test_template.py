@@ -166,7 +166,7 @@ def test_the_catch_up_may_read_whole_tables_as_well() -> None:
         "MoveBalances": {"dynamodb:UpdateItem"},
         "ReadBalances": {"dynamodb:GetItem", "dynamodb:Scan"},
         "FindAndMarkJobs": {"dynamodb:DescribeTable", "dynamodb:Scan", "dynamodb:UpdateItem"},
-        "SealEntries": {"dynamodb:PutItem", "dynamodb:Query"},
+        "SealEntries": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
         "ReadTheArchive": {"s3:GetObjectVersion"},
         "ListTheArchive": {"s3:ListBucketVersions"},
         "KeepCheckpoints": {"s3:PutObject"},

@@ -439,7 +439,10 @@ RARE: dict[str, list[Telling]] = {
         Telling("cancelled", 840),
     ],
 }
-"""What the property finds only after many histories, in nine seconds each: one such history."""
+"""What the property finds only after many histories, some 1,300 for the second: one such history.
+
+Thirty times as many are tried before one counts as missed: which are drawn hangs on what else this process has imported.
+"""
 
 FOUND = [pytest.param(name, marks=pytest.mark.proof) if name in RARE else name for name in MUTANTS]
 
@@ -460,7 +463,7 @@ def test_the_properties_find_each_mending_that_is_taken_out(name: str, monkeypat
     monkeypatch.setattr(*MUTANTS[name])
 
     with pytest.raises((AssertionError, EventError, ExceptionGroup)):
-        tried(check_edits, histories(edited=True), 6000, always_the_same=True)
+        tried(check_edits, histories(edited=True), 40_000 if name in RARE else 6000, always_the_same=True)
 
 
 def test_a_scan_that_did_not_read_the_seconds_does_not_confirm_them() -> None:

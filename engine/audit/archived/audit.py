@@ -19,7 +19,7 @@ from engine.audit.archived.back import read_object
 from engine.audit.archived.books import ArchivedBooks
 from engine.audit.archived.changes import changes, late
 from engine.audit.archived.checkpoints import BEGINNING, Checkpoint, Open
-from engine.audit.archived.logs import Believed, Logs
+from engine.audit.archived.logs import Believed, Logs, Undoes, nothing_undone
 from engine.audit.archived.older import ANYWHERE, NOWHERE, Search, Where, around, records_of, repeated
 from engine.audit.archived.part import Part, Spot
 from engine.audit.archived.seen import Archive, ArchiveAudit
@@ -63,11 +63,15 @@ def audit_archive(
     writes: bool,
     whole: bool = False,
     keeper: BalanceKeeper | None = None,
+    also: Iterable[Difference] = (),
     seen: Callable[[int], None] = lambda _: None,
+    undoes: Undoes = nothing_undone,
 ) -> ArchiveAudit:
     """Audit what came since the last checkpoint, or the ``whole`` chain; ``writes`` a checkpoint at the end.
 
-    ``keeper`` holds balances to the ledger. Raises LedgerError where tables or bucket give no answer.
+    ``keeper`` holds balances to the ledger; ``also`` is what was found otherwise, and is looked at again from now on.
+
+    Raises LedgerError where tables or bucket give no answer.
     """
     problems: list[str] = []
     begun = BEGINNING
@@ -77,8 +81,9 @@ def audit_archive(
         else:
             begun = evolve(BEGINNING, count=each.count) if whole else each
     tally = Tally(tally_until(store.clock)) if whole else None
-    auditor = Auditor(archive, store, deadline, believed, begun, writes, seen, tally=tally)
+    auditor = Auditor(archive, store, deadline, believed, begun, writes, seen, undoes, tally=tally)
     auditor.tell(Difference(Kind.ARCHIVE, problem) for problem in problems)
+    auditor.tell_again(also)
     return auditor.run(keeper)
 
 
@@ -93,6 +98,7 @@ class Auditor:
     begun: Checkpoint
     writes: bool
     seen: Callable[[int], None]
+    undoes: Undoes = nothing_undone
     differences: list[Difference] = Factory(list)
     counts: Counter[Kind] = Factory(Counter)
     sums: Sums = field(init=False)
@@ -159,6 +165,15 @@ class Auditor:
             if len(self.differences) < TOLD_MAX:
                 self.differences.append(each)
 
+    def tell_again(self, found: Iterable[Difference]) -> None:
+        """Take note of what was found, and look at it again in the next audit."""
+        for each in found:
+            self.tell([each])
+            if each.key is not None:
+                self._open[each.key] = ""
+            elif each.kind is Kind.ARCHIVE:
+                self._breaks = [*self._breaks, each.problem][:BREAKS_MAX]
+
     # --- the chain ---
 
     def _parts(self) -> bool:
@@ -199,9 +214,9 @@ class Auditor:
         self._look_again(part)
         search = Search(self.archive.bucket, self.archive.reads, before, self.deadline)
         self._find_older(part, search)
-        logs = Logs(self.store, self.deadline, part.spots, self.believed)
+        logs = Logs(self.store, self.deadline, part.spots, self.believed, self.undoes)
         references = logs.references()
-        now, _ = logs.read(references)
+        now = logs.read(references)
         self._report(part, [*changes(part.spots.values(), now), *logs.differences(references, now)])
         for spot in part.spots.values():
             if spot.is_new and spot.original is not None:
@@ -236,7 +251,8 @@ class Auditor:
     def _find_older(self, part: Part, search: Search) -> None:
         """Find the originals that stand before a part."""
         older = {spot.key: spot for spot in part.older()}
-        now = self.store.entries_at([key for key, spot in older.items() if spot.original is None], self.deadline)
+        unknown = sorted({key[0] for key, spot in older.items() if spot.original is None})
+        now = {entry.line.key: entry for name in unknown for entry in self.store.log(name, self.deadline)}
         posted = {key: entry.posted_at for key, spot in older.items() if (entry := spot.original or now.get(key))}
         tries: list[dict[EntryKey, Where]] = [{}, {}, dict.fromkeys(older, ANYWHERE)]
         for key, spot in older.items():
@@ -267,11 +283,7 @@ class Auditor:
     def _compare_all(self, tally: Tally) -> None:
         """Compare all of the ledger with all of the archive."""
         whole = Whole(self.archive.bucket, self.archive.reads, self.store, tally, self.head, self.deadline)
-        known = of_the_ledger(self.differences)
-        for each in whole.differences(known):
-            self.tell([each])
-            if each.key is not None:
-                self._open[each.key] = ""
+        self.tell_again(list(whole.differences(of_the_ledger(self.differences))))
 
     # --- the books ---
 

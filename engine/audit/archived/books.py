@@ -107,9 +107,8 @@ class ArchivedBooks:
         for page in self.sums.all(self.deadline):
             check_time(self.deadline)
             some = {found.user: found for found in page if found.is_open or found.user in also}
-            rows = self.store.credits_of(some, self.deadline)
             for user, found in some.items():
-                if rows[user].posted == found.amount:
+                if self.store.credit(user, self.deadline).posted == found.amount:
                     self.sums.agree(found, self.head.number, self.deadline)
                 else:
                     yield found

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from attrs import define, evolve
 
 from engine.audit.archived.part import Spot
+from engine.audit.claims import Claims
 from engine.audit.differences import Difference, Kind
 from engine.audit.logs import faults
 from engine.audit.recount import recount
@@ -19,13 +20,20 @@ from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
 type Believed = Callable[[AuditedEntry], bool]
+
+type Undoes = Callable[[AuditedEntry, AuditedEntry], bool]
+"""Says of a correction that is believed whether it undoes another entry of its log, as one that was put there."""
+
+
+def nothing_undone(_correction: AuditedEntry, _entry: AuditedEntry) -> bool:
+    """Say of no entry that it is undone."""
+    return False
+
+
 """Whether an entry that calls itself a correction is one of a plan that was applied."""
 
 ENTRIES_RECOUNTED_MAX = 500
 """A log with more entries than this is only added up: to count an entry again takes all those before it."""
-
-KEYS_MAX = 200
-"""Of a log with more gaps than this everything is read."""
 
 
 @define
@@ -36,28 +44,22 @@ class Logs:
     deadline: Deadline
     spots: Mapping[EntryKey, Spot]
     believed: Believed
+    undoes: Undoes = nothing_undone
 
     def references(self) -> list[str]:
         """Return the logs that were written to or touched."""
         return sorted({key[0] for key, spot in self.spots.items() if spot.is_new or spot.is_touched})
 
-    def read(self, references: Sequence[str]) -> tuple[dict[EntryKey, AuditedEntry], set[str]]:
-        """Return what the ledger has of places that somebody was at work at, and of those before what came.
+    def read(self, references: Sequence[str]) -> dict[EntryKey, AuditedEntry]:
+        """Return what the ledger has of the logs that somebody was at work at, and of those that go on from before the part.
 
-        Logs with odd places are read whole; they are returned as well.
+        Of a log that came as a whole, and that nobody touched, the archive has told everything.
         """
-        wanted = [key for key, spot in self.spots.items() if spot.is_touched]
-        whole: set[str] = set()
+        found: dict[EntryKey, AuditedEntry] = {}
         for reference, known in self._by_log(references).items():
-            before = list(_before(reference, known))
-            if len(before) > KEYS_MAX:
-                whole.add(reference)
-            else:
-                wanted += before
-        found = self.store.entries_at(dict.fromkeys(wanted), self.deadline)
-        for reference in sorted(whole):
-            found |= {entry.line.key: entry for entry in self.store.log(reference, self.deadline)}
-        return found, whole
+            if any(self.spots[key].is_touched for key in known) or not _is_from_the_first(known):
+                found |= {entry.line.key: entry for entry in self.store.log(reference, self.deadline)}
+        return found
 
     def _by_log(self, references: Iterable[str]) -> dict[str, list[EntryKey]]:
         found: dict[str, list[EntryKey]] = {reference: [] for reference in references}
@@ -77,12 +79,24 @@ class Logs:
                 logs[key[0]][key] = spot.original
         for reference in references:
             yield from self._of_log([entry for _, entry in sorted(logs[reference].items())], now)
+        yield from self._of_claims(now)
+
+    def _of_claims(self, now: Mapping[EntryKey, AuditedEntry]) -> Iterator[Difference]:
+        """Yield which ids of adjustments are claimed without a word, or told without a claim."""
+        claims = Claims()
+        for spot in self.spots.values():
+            if (spot.is_new or spot.is_open) and spot.original is not None:
+                claims.take(spot.original)
+        for fault in claims.faults(self.store, self.deadline):
+            there = self.spots.get((fault.reference, fault.sequence))
+            if there is not None and there.original is not None:
+                yield self._difference(Kind.SENSELESS, fault.problem, there.original, now)
 
     def _of_log(self, log: Sequence[AuditedEntry], now: Mapping[EntryKey, AuditedEntry]) -> Iterator[Difference]:
         real = [entry.line.is_correction and self._is_believed(entry) for entry in log]
         since = max((index for index, is_real in enumerate(real) if is_real), default=-1)
         for index, entry in enumerate(log):
-            if entry.line.is_correction and not real[index]:
+            if entry.line.is_correction and not real[index] and not self._is_undone(entry, log, real):
                 problem = "it calls itself a correction, and no plan that was applied has it"
                 yield self._difference(Kind.UNKNOWN_CORRECTION, problem, entry, now)
         named: set[EntryKey] = set()
@@ -90,6 +104,9 @@ class Logs:
             if entry.line.key not in named:
                 named.add(entry.line.key)
                 yield self._difference(kind, problem, entry, now)
+
+    def _is_undone(self, entry: AuditedEntry, log: Sequence[AuditedEntry], real: Sequence[bool]) -> bool:
+        return any(is_real and self.undoes(other, entry) for other, is_real in zip(log, real, strict=True))
 
     def _is_believed(self, entry: AuditedEntry) -> bool:
         spot = self.spots.get(entry.line.key)
@@ -120,13 +137,9 @@ class Logs:
         return Difference(kind, problem, key, users, archived, now.get(key, entry))
 
 
-def _before(reference: str, known: Sequence[EntryKey]) -> Iterator[EntryKey]:
-    """Yield the places of a log up to the last one that is known, but for those; more than enough of them where it is odd."""
-    places = {sequence for _, sequence in known}
-    last = max((int(sequence) for sequence in places), default=0)
-    for sequence in range(1, min(last, KEYS_MAX + len(places) + 1) + 1):
-        if sequence not in places:
-            yield reference, sequence
+def _is_from_the_first(known: Sequence[EntryKey]) -> bool:
+    """Say whether places are those of a whole log, up to the last of them."""
+    return sorted(sequence for _, sequence in known) == list(range(1, len(known) + 1))
 
 
 def _recounted(log: Sequence[AuditedEntry], since: int) -> Iterator[tuple[AuditedEntry, Kind, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -16,12 +17,13 @@ from engine.domain.envelope import Source
 from engine.domain.facts import Facts
 from engine.domain.instants import read_instant
 from engine.domain.money import ZERO
-from engine.ledger.audits import AuditedEntry, Credit, Line
+from engine.ledger.audits import AuditedEntry, Credit, Line, PutBack
 from engine.ledger.balances import BalancePage
 from engine.ledger.dynamodb.attributes import Item, decode, decode_item, encode, encode_item
 from engine.ledger.dynamodb.balances import page_item, page_of, pages_request
 from engine.ledger.dynamodb.calls import KEYS_TOGETHER_MAX, Cancelled, ConditionFailed, DynamoDB, call, items, items_at
 from engine.ledger.dynamodb.postings import EXPLANATION, TOKEN_BYTES, item_of, put_entry
+from engine.ledger.dynamodb.put_back import ACTIONS_MAX, moves, put_back
 from engine.ledger.dynamodb.seals import (
     digest_of,
     facts_digest_of,
@@ -33,7 +35,7 @@ from engine.ledger.dynamodb.seals import (
     part_of,
     text_of,
 )
-from engine.ledger.seals import NO_SEAL, Seal, SealedEntry
+from engine.ledger.seals import NO_SEAL, Seal, SealedEntry, canonical
 from engine.ledger.shapes import read_entry
 from engine.ledger.store import Tables
 from engine.ledger.stored import EntryKey
@@ -118,6 +120,16 @@ class AuditedItem:
         """It as an entry, or why it is none."""
         return read_entry(decode_item(self.item))
 
+    @property
+    def text(self) -> str:
+        """All attributes but an explanation, in DynamoDB's own JSON with sorted names."""
+        return canonical({name: value for name, value in self.item.items() if name != EXPLANATION})
+
+
+def _item_of(entry: AuditedEntry) -> dict[str, Any]:
+    """Return the item of an entry, whoever has read it."""
+    return dict(entry.item) if isinstance(entry, AuditedItem) else dict(json.loads(entry.text))
+
 
 def number_of(item: Item, name: str) -> Decimal | None:
     """Return a number, None where it is missing or none."""
@@ -144,9 +156,11 @@ class DynamoAuditStore:
 
     # --- entries and balances ---
 
-    def entries(self, deadline: Deadline) -> Iterator[AuditedEntry]:
-        """Yield every entry with all its attributes."""
-        request = {"TableName": self.tables.ledger, "ConsistentRead": True}
+    def entries(self, deadline: Deadline, segment: tuple[int, int] | None = None) -> Iterator[AuditedEntry]:
+        """Yield every entry with all its attributes; of a ``segment`` (its number, of how many) those that belong to it."""
+        request: dict[str, Any] = {"TableName": self.tables.ledger, "ConsistentRead": True}
+        if segment is not None:
+            request |= {"Segment": segment[0], "TotalSegments": segment[1]}
         yield from map(AuditedItem, items(self.client.scan, request, deadline))
 
     def log(self, reference: str, deadline: Deadline) -> list[AuditedEntry]:
@@ -183,16 +197,6 @@ class DynamoAuditStore:
         """Return what a user's row says was posted."""
         request = {"TableName": self.tables.credits, "Key": encode_item({"userId": user}), "ConsistentRead": True}
         return credit_of(user, call(self.client.get_item, request, deadline).get("Item"))
-
-    def credits_of(self, users: Iterable[str], deadline: Deadline) -> dict[str, Credit]:
-        """Return what the rows of some users say was posted; of who has none, that nothing was."""
-        found: dict[str, Credit] = {}
-        for some in batched(users, KEYS_TOGETHER_MAX):
-            wanted = {"Keys": [encode_item({"userId": user}) for user in some], "ConsistentRead": True}
-            rows = items_at(self.client, self.tables.credits, wanted, deadline)
-            found |= {user: Credit(user) for user in some}
-            found |= {row["userId"]["S"]: credit_of(row["userId"]["S"], row) for row in rows}
-        return found
 
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
         """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""
@@ -233,6 +237,27 @@ class DynamoAuditStore:
             "ConditionExpression": the_row_is_as_seen,
             "ExpressionAttributeValues": values,
         }
+
+    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline) -> bool:
+        """Put entries of one log back, append corrections to it, and move the balance of each one's user by its number."""
+        now = self.clock.now()
+        last = [put_entry(self.tables, item_of(entry, now)) for entry, _ in corrections]
+        last += moves(self.tables, corrections)
+        back = [
+            put_back(self.tables, _item_of(each.posted), _item_of(each.found) if each.found else None) for each in put_backs
+        ]
+        while len(back) + len(last) > ACTIONS_MAX:
+            if not self._write(back[:ACTIONS_MAX], deadline):
+                return False
+            back = back[ACTIONS_MAX:]
+        return not (back or last) or self._write([*back, *last], deadline)
+
+    def entry(self, text: str) -> AuditedEntry:
+        """Return the entry of a text. Raises ValueError for what is none."""
+        try:
+            return AuditedItem(json.loads(text))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"is no entry: {type(error).__name__}: {error}") from error
 
     def _write(self, actions: list[dict[str, Any]], deadline: Deadline) -> bool:
         request = {"TransactItems": actions, "ClientRequestToken": os.urandom(TOKEN_BYTES).hex()}

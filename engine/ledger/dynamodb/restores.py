@@ -67,14 +67,17 @@ class DynamoRestoreStore:
 
     def put_back(self, line: str, explanation: str | None, deadline: Deadline, *, is_free: bool) -> bool:
         """Let an original stand in its place again, over just what stands there now."""
-        original = {name: _as_sent(attribute) for name, attribute in (Record.read(line).item or {}).items()}
+        record = Record.read(line)
+        original = {name: _as_sent(attribute) for name, attribute in (record.item or {}).items()}
         words = {EXPLANATION: _read(explanation)} if explanation is not None else {}
         if is_free and self._put({**original, **words}, {}, deadline):
             return True
         key = {name: original[name] for name in ("reference", "sequence")}
         request = {"TableName": self.tables.ledger, "Key": key, "ConsistentRead": True}
         seen: Item = call(self.client.get_item, request, deadline).get("Item") or {}
-        item = {**{name: seen[name] for name in (EXPLANATION,) if name in seen}, **original, **words}
+        if not words and EXPLANATION in seen and digest_of(seen) == record.digest:
+            words = {EXPLANATION: seen[EXPLANATION]}  # of the original itself, and not archived yet
+        item = {**original, **words}
         return item != seen and self._put(item, seen, deadline)
 
     def _put(self, item: Mapping[str, Any], seen: Item, deadline: Deadline) -> bool:

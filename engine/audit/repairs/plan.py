@@ -1,0 +1,112 @@
+"""A repair of one user, planned against the archive: into a file that a person looks at. Nothing is written to the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from engine.audit.repairer import Wrong
+from engine.audit.repairs.applied import KIND
+from engine.audit.repairs.gather import Archive, Gathered
+from engine.audit.repairs.planning import Drafts, drafts
+from engine.audit.repairs.row import RowDraft, RowStep
+from engine.audit.repairs.steps import Step, step_of
+from engine.audit.repairs.suspects import Believes
+from engine.domain.instants import instant_text
+from engine.domain.money import EXACT, ZERO
+from engine.domain.references import REPAIR
+from engine.ledger.audits import AuditStore
+from engine.ledger.stored import EntryKey
+from engine.reconcile.plan_file import text_of, write
+from engine.runtime.clock import Deadline
+
+
+@frozen
+class Wish:
+    """What a person wants: the findings of ``user`` put right, and who says so, why and when.
+
+    ``forged`` are entries that the person says were put there; ``wrong`` is what is wrong where the row disagrees with
+    entries that are in order. ``tables`` is what tells this ledger from another.
+    """
+
+    user: str
+    reason: str
+    by: str
+    at: datetime
+    tables: Mapping[str, str]
+    forged: AbstractSet[EntryKey] = frozenset()
+    wrong: Wrong | None = None
+
+
+@frozen
+class RepairPlan:
+    """What a repair would do, and what is ``left`` to a person."""
+
+    wish: Wish
+    steps: tuple[Step | RowStep, ...]
+    left: tuple[str, ...]
+
+    def total(self) -> dict[str, Any]:
+        """Return how much it is."""
+        logs = [step for step in self.steps if isinstance(step, Step)]
+        corrections = [each for step in logs for each in step.corrections]
+        corrections += [step.correction for step in self.steps if isinstance(step, RowStep)]
+        moved = ZERO
+        for each in corrections:
+            moved = EXACT.add(moved, each.moves)
+        put_back = sum(len(step.put_back) for step in logs)
+        return {"logs": len(self.steps), "putBack": put_back, "corrections": len(corrections), "moved": moved}
+
+    def header(self) -> dict[str, Any]:
+        """Return what stands at the head of its file."""
+        wish = self.wish
+        said = {"plan": KIND, "user": wish.user, "tables": dict(wish.tables), "reason": wish.reason, "by": wish.by}
+        chosen = {"wrong": wish.wrong.value if wish.wrong else None, "forged": [list(key) for key in sorted(wish.forged)]}
+        return {**said, "at": instant_text(wish.at), **chosen, "total": self.total(), "left": list(self.left)}
+
+    def write(self, path: Path) -> str:
+        """Write it into a file, and return its digest."""
+        return write(path, self.header(), (text_of(step.answer()) for step in self.steps))
+
+
+def plan_repair(wish: Wish, store: AuditStore, archive: Archive, believes: Believes, deadline: Deadline) -> RepairPlan:
+    """Return what puts right what is found of a user, and of all logs that name the user."""
+    read = Gathered(store, archive, wish.user, wish.forged, believes, deadline)
+    found = drafts(read.histories, read.books, believes, frozenset(wish.forged))
+    steps = tuple(step_of(each, each.corrections(wish.at, wish.reason), store) for each in found.drafts)
+    row, left = _row(wish, store, read, found, deadline)
+    return RepairPlan(wish, (*steps, *row), (*found.left, *left))
+
+
+def _row(wish: Wish, store: AuditStore, read: Gathered, found: Drafts, deadline: Deadline) -> tuple[list[RowStep], list[str]]:
+    """Return what is done to the row, and what is left to say. It waits until every log is in order."""
+    gap, row = found.gaps[wish.user].gap, store.credit(wish.user, deadline)
+    if row.posted is not None and not gap:
+        return [], []
+    if found.drafts or found.left:
+        return [], [f"{wish.user}: its balance waits until the entries above are in order"]
+    ledger = EXACT.subtract(row.posted, gap) if row.posted is not None else read.books[wish.user].archived
+    may_be_said = wish.wrong is not None and (wish.wrong is not Wrong.ENTRIES or row.posted is not None)
+    if not may_be_said or wish.wrong is None:
+        said = "no number" if row.posted is None else f"{row.posted:f}"
+        problem = f"{wish.user}: the entries add up to {ledger:f}, Credits says {said}; only a person can say what is wrong"
+        return [], [problem, *_proposals(read, wish.user, gap)]
+    log = store.log(f"{REPAIR}{wish.user}", deadline)
+    return [RowDraft(row, ledger, log).step(store, wish.wrong, wish.at, wish.reason)], []
+
+
+def _proposals(read: Gathered, user: str, gap: Decimal) -> Iterator[str]:
+    """Yield which single entry would explain a difference, were it forged: no more than a few, or it says nothing."""
+    fitting = [key for key, amount in read.books[user].entries if gap and amount == EXACT.minus(gap)]
+    if len(fitting) == 1:
+        reference, sequence = fitting[0]
+        yield (
+            f"{user}: {reference}, entry {sequence}, alone makes up that difference; if it is forged say"
+            f" --forged {reference}/{sequence}"
+        )

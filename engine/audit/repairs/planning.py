@@ -1,0 +1,110 @@
+"""The drafts of a repair: which logs are put right, and what only a person can say. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from engine.audit.repairs.draft import Draft
+from engine.audit.repairs.history import LogHistory
+from engine.audit.repairs.suspects import Believes, Books, Lineup, Suspect, Verdict, lineup, weigh
+from engine.domain.money import ZERO
+from engine.ledger.audits import AuditedEntry
+from engine.ledger.stored import EntryKey, Place
+
+NOBODYS = Books(ZERO, None)
+"""The books of an entry that names no user: they tell nothing."""
+
+
+@frozen
+class Drafts:
+    """What a repair can do, and what is ``left`` to a person."""
+
+    drafts: tuple[Draft, ...]
+    left: tuple[str, ...]
+    gaps: Mapping[str, Verdict]
+    """By user what the books say; a gap is what entries and ``posted`` differ by once all is put right."""
+
+
+def drafts(
+    histories: Iterable[LogHistory],
+    books: Mapping[str, Books],
+    believes: Believes,
+    forged: frozenset[EntryKey] = frozenset(),
+) -> Drafts:
+    """Return what puts logs right. A person has said of entries that they are ``forged``."""
+    lineups = [lineup(each, believes, _named(each, forged)) for each in histories]
+    by_user = _by_user(lineups)
+    verdicts = {user: weigh(books.get(user, NOBODYS), [each for _, each in found]) for user, found in by_user.items()}
+    for user in books.keys() - verdicts.keys():
+        verdicts[user] = weigh(books[user], ())
+    made, left = list[Draft](), list[str]()
+    for each in lineups:
+        problems = list(_problems(each, verdicts))
+        draft = _draft(each, by_user, verdicts)
+        problems += [_unreadable(seen) for seen in draft.unreadable]
+        left += problems
+        if not problems and (draft.put_backs or draft.is_needed):
+            made.append(draft)
+    return Drafts(tuple(made), tuple(left), verdicts)
+
+
+def _unreadable(seen: AuditedEntry) -> str:
+    reference, place = seen.line.key
+    return (
+        f"{reference}, entry {place}: is no entry of this system, and events of this log fail as long as it stands there:"
+        " nothing that is added undoes it; remove it by hand, then plan again"
+    )
+
+
+def _named(history: LogHistory, forged: frozenset[EntryKey]) -> frozenset[Place]:
+    return frozenset(sequence for reference, sequence in forged if reference == history.reference)
+
+
+type ByUser = Mapping[str, Sequence[tuple[str, Suspect]]]
+"""By user the suspects, each with its log, in an order that stays."""
+
+
+def _by_user(lineups: Iterable[Lineup]) -> ByUser:
+    found: dict[str, list[tuple[str, Suspect]]] = defaultdict(list)
+    for each in lineups:
+        for suspect in _open(each):
+            found[suspect.user].append((each.history.reference, suspect))
+    return found
+
+
+def _open(each: Lineup) -> Iterator[Suspect]:
+    yield from each.suspects
+
+
+def _problems(each: Lineup, verdicts: Mapping[str, Verdict]) -> Iterator[str]:
+    reference = each.history.reference
+    for stranger in each.unknown:
+        yield (
+            f"{reference}, entry {stranger.line.sequence}: the archive has never seen it come; take it in, or say that it is"
+            f" forged: --forged {reference}/{stranger.line.sequence}"
+        )
+    for suspect in each.suspects:
+        if not suspect.is_certain and not verdicts[suspect.user].is_clear:
+            place = suspect.seen.line.sequence
+            yield (
+                f"{reference}, entry {place} of {suspect.amount:f} for {suspect.user} {suspect.why}, and the books do not tell"
+                f" whether it was posted; if it is forged say --forged {reference}/{place}"
+            )
+
+
+def _draft(each: Lineup, by_user: ByUser, verdicts: Mapping[str, Verdict]) -> Draft:
+    """Return a log's draft: what is doubtful and moved the balance was posted, and the rest of what is doubtful was not."""
+    forged, movers, trusted = list[Suspect](), set[int](), set[int]()
+    for suspect in each.suspects:
+        index = by_user[suspect.user].index((each.history.reference, suspect))
+        has_moved = index in verdicts[suspect.user].moved
+        if not suspect.is_certain and (has_moved or not suspect.amount):
+            trusted.add(suspect.number if suspect.number is not None else -1)
+            continue
+        if has_moved:
+            movers.add(len(forged))
+        forged.append(suspect)
+    return Draft(each.history, tuple(forged), frozenset(movers), frozenset(trusted))

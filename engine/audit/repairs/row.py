@@ -1,0 +1,128 @@
+"""The last step of a repair: a user's row of Credits, where it disagrees with entries that are all in order.
+
+Nothing in the tables or the archive tells which of the two is right: a person says it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from attrs import frozen
+
+from engine.audit.repairer import Wrong
+from engine.audit.repairs.draft import CORRECTED, RULE
+from engine.audit.repairs.history import UNREADABLE
+from engine.audit.repairs.steps import Correcting, content_of
+from engine.domain.anomaly import Anomaly
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Source
+from engine.domain.fact_kinds import moving_type
+from engine.domain.facts import NOTHING_KNOWN
+from engine.domain.money import EXACT, ZERO, Money
+from engine.domain.references import REPAIR
+from engine.ledger.audits import AuditedEntry, AuditStore, Credit
+from engine.ledger.stored import entry_of
+from engine.reconcile.plan_file import PlanFileError
+
+
+@frozen
+class RowStep:
+    """What is done to a user's row: ``posted`` says ``says`` then, where it was ``seen`` (None: it said nothing)."""
+
+    user: str
+    because: tuple[str, ...]
+    seen: str
+    says: Decimal
+    correction: Correcting
+
+    @property
+    def reference(self) -> str:
+        """The log that keeps it."""
+        return f"{REPAIR}{self.user}"
+
+    def answer(self) -> dict[str, Any]:
+        """Return the step as JSON-like values, for the plan's file."""
+        correction = self.correction.answer(self.correction.entry.occurred_at)
+        told = {"row": self.user, "because": list(self.because), "seen": self.seen, "says": self.says}
+        return {**told, "corrections": [correction]}
+
+    def lines(self) -> list[str]:
+        """Return the step as a person reads it."""
+        entry, moves = self.correction.entry, self.correction.moves
+        moved = f", the balance moves by {moves:f}" if moves else ""
+        added = f"add: entry {entry.sequence}, {entry.amount:f} for {self.user}, `posted` becomes {self.says:f}{moved}"
+        return [*(f"{self.user}: {problem}" for problem in self.because), f"{self.reference}: {added}"]
+
+    def is_before(self, log: Sequence[AuditedEntry], row: Credit) -> bool:
+        """Say whether the row and its log are as they were found."""
+        sequence = int(log[-1].line.sequence) + 1 if log else 1
+        return sequence == self.correction.entry.sequence and _as_text(row) == self.seen
+
+    def is_after(self, log: Sequence[AuditedEntry]) -> bool:
+        """Say whether the entry of this step stands there."""
+        there = {entry.line.sequence: entry for entry in log}
+        own = there.get(self.correction.entry.sequence)
+        return own is not None and content_of(own) == self.correction.content
+
+
+def _as_text(row: Credit) -> str:
+    """Return what a row has as ``posted``, whatever it is."""
+    return json.dumps([row.is_there, row.stored], sort_keys=True, default=str)
+
+
+@frozen
+class RowDraft:
+    """A row, what its user's entries come to, and the log that keeps what was done to the row."""
+
+    row: Credit
+    ledger: Decimal
+    log: Sequence[AuditedEntry]
+
+    def step(self, store: AuditStore, wrong: Wrong, at: datetime, reason: str) -> RowStep:
+        """Return the step that lets both say the same, as a person has said what is wrong."""
+        row, ledger = self.row, self.ledger
+        gap = EXACT.subtract(row.posted or ZERO, ledger)
+        amount = gap if wrong is Wrong.ENTRIES else ZERO
+        moves = EXACT.minus(gap) if wrong is Wrong.BALANCE else ZERO
+        said = "no number" if row.posted is None else f"{row.posted:f}"
+        problem = f"the entries add up to {ledger:f}, Credits says {said}"
+        entry = _entry(row.user, amount, at, f"{reason} ({problem})", self.log)
+        correction = Correcting(entry, content_of(store.audited(entry)), moves)
+        return RowStep(row.user, (problem,), _as_text(row), EXACT.add(ledger, amount), correction)
+
+
+def _entry(user: str, amount: Decimal, at: datetime, said: str, log: Sequence[AuditedEntry]) -> Entry:
+    posted = amount
+    for entry in log:
+        posted = EXACT.add(posted, entry.line.moved)
+    reference = f"{REPAIR}{user}"
+    return Entry(
+        reference=reference,
+        job=None,
+        sequence=int(log[-1].line.sequence) + 1 if log else 1,
+        user=user,
+        type=moving_type(reference, amount) if amount else EntryType.FLAG,
+        amount=amount,
+        occurred_at=at,
+        rule=RULE,
+        policy=RULE,
+        facts=NOTHING_KNOWN,
+        cost=EXACT.minus(posted),
+        money=Money(),
+        source=Source.REPAIR,
+        anomalies=(Anomaly(CORRECTED, said, ()),),
+    )
+
+
+def row_step_in(line: Mapping[str, Any], name: str) -> RowStep:
+    """Return the step of a plan's line. Raises PlanFileError for what is none."""
+    try:
+        (said,) = line["corrections"]
+        correction = Correcting(entry_of(said["entry"]), said["content"], Decimal(said["moves"]))
+        return RowStep(line["row"], tuple(line["because"]), line["seen"], Decimal(line["says"]), correction)
+    except UNREADABLE as error:
+        raise PlanFileError(f"{name}: the line of {line.get('row')} is none of a plan") from error

@@ -1,0 +1,184 @@
+"""Which entries of a log somebody has put there: those with evidence against them, and those that the books acquit. Pure.
+
+What the archive saw come is what somebody put there, not that this system posted it. A posting moves the balance in the same
+transaction; whoever puts an entry there by hand mostly does not. So ``posted`` of the user's row tells the two apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import combinations
+
+from attrs import field, frozen
+
+from engine.audit.repairs.history import Arrival, LogHistory
+from engine.audit.repairs.truth import truth_of
+from engine.domain.money import EXACT, ZERO
+from engine.ledger.audits import AuditedEntry
+from engine.ledger.stored import EntryKey, Place
+
+type Believes = Callable[[AuditedEntry], bool]
+"""Whether a correction stands in a plan that was applied."""
+
+NAMED = "a person has named it as forged"
+UNKNOWN = "calls itself a correction, and no plan that was applied has it"
+NO_ENTRY = "is no entry of this system"
+SECOND = "came into a place that was taken before"
+
+DOUBTED_MAX = 12
+"""So many doubtful entries of one user are weighed against the books; more are left to a person."""
+
+
+@frozen
+class Suspect:
+    """An entry with something against it. What is not ``certain`` the books decide, or a person."""
+
+    seen: AuditedEntry
+    why: str
+    is_certain: bool
+    number: int | None = None
+    """Its number among the arrivals; None where the archive never saw it come."""
+    is_first: bool = True
+    """Whether nothing was posted in its place before it."""
+
+    @property
+    def user(self) -> str:
+        """Whose it says that it is."""
+        return self.seen.line.user or ""
+
+    @property
+    def amount(self) -> Decimal:
+        """What it says that it moved."""
+        return self.seen.line.moved
+
+
+@frozen
+class Lineup:
+    """Who is suspected in a log, and the strangers of whom nothing can be said."""
+
+    history: LogHistory
+    suspects: tuple[Suspect, ...]
+    unknown: tuple[AuditedEntry, ...]
+
+
+def lineup(history: LogHistory, believes: Believes, named: frozenset[Place]) -> Lineup:
+    """Return the suspects of a log. A person has ``named`` the places of forged ones."""
+    found = {suspect.number: suspect for suspect in _certain(history, believes, named)}
+    while (stray := _first_stray(history, _numbers(found))) is not None:
+        found[stray.number] = stray
+    doubtful = list(_doubtful(history, _numbers(found)))
+    strangers = [Suspect(each, _against_stranger(each, believes, named) or "", is_certain=True) for each in history.strangers]
+    return Lineup(
+        history,
+        (*found.values(), *doubtful, *(each for each in strangers if each.why)),
+        tuple(each.seen for each in strangers if not each.why and not _is_believed(each.seen, believes)),
+    )
+
+
+def _is_believed(seen: AuditedEntry, believes: Believes) -> bool:
+    return seen.line.is_correction and believes(seen)
+
+
+def _against_stranger(seen: AuditedEntry, believes: Believes, named: frozenset[Place]) -> str | None:
+    if seen.line.sequence in named:
+        return NAMED
+    return UNKNOWN if seen.line.is_correction and not believes(seen) else None
+
+
+def _certain(history: LogHistory, believes: Believes, named: frozenset[Place]) -> Iterator[Suspect]:
+    accused = {place: _accused(history, place) for place in named & history.posted.keys()}
+    for arrival in history.arrivals:
+        if accused.get(arrival.place) == arrival.number:
+            yield _suspect(history, arrival, NAMED)
+        elif arrival.seen.line.is_correction and not arrival.is_taken_in and not believes(arrival.seen):
+            yield _suspect(history, arrival, UNKNOWN)
+        elif arrival.entry is None and not arrival.is_taken_in:
+            yield _suspect(history, arrival, NO_ENTRY)
+
+
+def _accused(history: LogHistory, place: Place) -> int:
+    """Return which of the entries that came into a place a person means: the one that stands there, else the last."""
+    numbers = [arrival.number for arrival in history.arrivals if arrival.place == place]
+    standing = [number for number in numbers if history.arrivals[number].seen.digest == history.at(place)]
+    return (standing or numbers)[-1]
+
+
+def _numbers(found: Mapping[int | None, Suspect]) -> frozenset[int]:
+    return frozenset(number for number in found if number is not None)
+
+
+def _first_stray(history: LogHistory, forged: frozenset[int]) -> Suspect | None:
+    """Return the first entry that follows from nothing, in a log in which nothing was damaged before it."""
+    truth = truth_of(history, forged)
+    untouched = (stray for stray in truth.strays if not stray.is_behind_damage and not _is_second(history, stray.arrival))
+    return next((_suspect(history, stray.arrival, stray.problem) for stray in untouched), None)
+
+
+def _doubtful(history: LogHistory, forged: frozenset[int]) -> Iterator[Suspect]:
+    strays = {stray.arrival.number: stray.problem for stray in truth_of(history, forged).strays}
+    for arrival in history.arrivals:
+        why = strays.get(arrival.number) or (SECOND if _is_second(history, arrival) else "")
+        if why and arrival.number not in forged:
+            yield _suspect(history, arrival, why, is_certain=False)
+
+
+def _is_second(history: LogHistory, arrival: Arrival) -> bool:
+    return history.posted[arrival.place] is not arrival
+
+
+def _suspect(history: LogHistory, arrival: Arrival, why: str, *, is_certain: bool = True) -> Suspect:
+    return Suspect(arrival.seen, why, is_certain, arrival.number, is_first=not _is_second(history, arrival))
+
+
+# --- what the books say of them ---
+
+
+@frozen
+class Books:
+    """A user's books: the sum of what came first into each place of the ledger, and what the row says was posted."""
+
+    archived: Decimal
+    posted: Decimal | None
+    entries: tuple[tuple[EntryKey, Decimal], ...] = field(default=(), repr=False)
+    """The user's entries by the archive: where they are and what they moved."""
+
+
+@frozen
+class Verdict:
+    """What the books say of a user's suspects: those that moved the balance. ``gap`` is left where they say nothing."""
+
+    moved: frozenset[int] = frozenset()
+    """By their index among the suspects."""
+    gap: Decimal = ZERO
+    is_clear: bool = True
+
+
+def weigh(books: Books, suspects: Sequence[Suspect]) -> Verdict:
+    """Return which of a user's suspects moved the balance: the one choice with which its books agree.
+
+    What is certain and agrees with no choice did not, and the gap is left. What is doubtful then stays so.
+    """
+    if books.posted is None:
+        return Verdict(is_clear=not any(not each.is_certain for each in suspects))
+    innocent = books.archived
+    for suspect in suspects:
+        if suspect.is_first and suspect.number is not None:
+            innocent = EXACT.subtract(innocent, suspect.amount)
+    gap = EXACT.subtract(books.posted, innocent)
+    movers = [index for index, each in enumerate(suspects) if each.amount]
+    choices = list(_choices(gap, suspects, movers)) if len(movers) <= DOUBTED_MAX else []
+    is_certain = all(suspects[index].is_certain for index in movers)
+    if len(choices) == 1 or (choices and is_certain):  # of two forged ones of one amount it is the same which has moved
+        return Verdict(choices[0])
+    return Verdict(gap=gap, is_clear=is_certain)
+
+
+def _choices(gap: Decimal, suspects: Sequence[Suspect], movers: Sequence[int]) -> Iterator[frozenset[int]]:
+    for count in range(len(movers) + 1):
+        for chosen in combinations(movers, count):
+            total = ZERO
+            for index in chosen:
+                total = EXACT.add(total, suspects[index].amount)
+            if total == gap:
+                yield frozenset(chosen)
