@@ -38,7 +38,7 @@ def check_archive(reconciler: Reconciler, opens: Callable[[], OpenArchive], dead
         return {"archive": fields}
     fields = answer_of(seen, TOLD_MAX)
     counts = {kind.value: count for kind, count in seen.counts.items()}
-    reconciler.telemetry.compared(fields, counts, is_out_of_time=not seen.is_finished)
+    reconciler.telemetry.compared(fields, counts, new=seen.new, is_out_of_time=not seen.is_finished)
     return {"archive": fields}
 
 
@@ -51,6 +51,7 @@ def answer_of(seen: ArchiveAudit, told_max: int | None = None) -> Answer:
         "since": seen.since.number,
         "until": seen.until.number,
         "isFinished": seen.is_finished,
+        "new": seen.new,
         "counts": {kind.value: count for kind, count in seen.counts.items() if count},
         "differences": [difference_of(each) for each in seen.differences[:told_max]],
         "busy": list(seen.busy[:told_max]),

@@ -193,12 +193,21 @@ class Telemetry:
         metrics = {"Drift": damages, "Unexplained": unexplained, "AuditsUnfinished": int(not is_whole)}
         self._line(logging.ERROR if damages else logging.INFO, "audited", fields, metrics)
 
-    def compared(self, fields: Mapping[str, Any], counts: Mapping[str, int] | None, *, is_out_of_time: bool) -> None:
-        """Report an audit against the archive, and how much it has found of each kind; None: it could not be made."""
+    def compared(
+        self, fields: Mapping[str, Any], counts: Mapping[str, int] | None, *, new: int = 0, is_out_of_time: bool
+    ) -> None:
+        """Report an audit against the archive, and how much it has found of each kind; None: it could not be made.
+
+        ``new`` is how much of it the audit before did not find.
+        """
         metrics: dict[str, int] = {"ComparisonsUnfinished": int(counts is None or is_out_of_time)}
         found = sum(counts.values()) if counts is not None else 0
         if counts is not None and (found or not is_out_of_time):  # else nobody knows
-            metrics |= {"Differences": found, **{found_metric(kind): count for kind, count in counts.items()}}
+            metrics |= {
+                "Differences": found,
+                "NewDifferences": new,
+                **{found_metric(kind): count for kind, count in counts.items()},
+            }
         level = logging.INFO if counts is not None else logging.WARNING if is_out_of_time else logging.ERROR
         self._line(logging.ERROR if found else level, "compared", fields, metrics)
 

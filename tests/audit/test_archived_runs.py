@@ -68,6 +68,7 @@ def test_a_scheduled_run_tells_what_it_finds_by_kind(world: ArchivedWorld) -> No
     told, line = run(world)
 
     assert told["counts"] == {"changed": 1, "removed": 1}
+    assert (line["NewDifferences"], run(world)[1]["NewDifferences"], run(world)[0]["counts"]) == (2, 0, told["counts"])
     assert told["differences"][0] == {
         "kind": "changed",
         "reference": "job#j-1",

@@ -351,7 +351,7 @@ def test_a_new_log_of_two_users_is_left_to_a_person(day: Day) -> None:
 
 def test_an_explanation_is_no_damage(day: Day) -> None:
     """The only attribute that may be added to an entry."""
-    day.change("job#j-1", 1, "SET explanation = :s", s=s("a long video"))
+    day.change("job#j-1", 1, "SET explanation = :s", s={"M": {"summary": s("a long video")}})
 
     assert [] == named(day)
 

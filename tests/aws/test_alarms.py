@@ -508,6 +508,17 @@ def no_run_at_all(stack: Deployment, watch: Watch) -> Iterator[None]:
 
 
 @contextmanager
+def a_row_that_is_not_what_was_posted(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Something is posted for a user of whom the archive has no entry; the next run finds nothing that is new."""
+    key = {"userId": {"S": f"u-{uuid.uuid4().hex[:12]}"}}
+    stack.dynamodb.put_item(TableName=stack.tables.credits, Item={**key, "posted": {"N": "-5"}})
+    stack.catch_up()
+    yield
+    stack.dynamodb.delete_item(TableName=stack.tables.credits, Key=key)
+    stack.catch_up()
+
+
+@contextmanager
 def an_archive_that_may_not_be_written(stack: Deployment, watch: Watch) -> Iterator[None]:
     """A permission is missing for a quarter of an hour; with it again the batch is archived."""
     batch = {"Records": [inserted(stack, new(stack)[0])]}
@@ -572,6 +583,7 @@ CAUSES: Mapping[str, Cause] = {
     "LostEventsAlarm": many_jobs_that_no_event_told_of,
     "CappedScansAlarm": more_jobs_than_a_run_may_post,
     "DriftAlarm": books_that_do_not_agree,
+    "DifferencesAlarm": a_row_that_is_not_what_was_posted,
     "UnfinishedAuditsAlarm": audits_that_do_not_end,
     "NoEventsAlarm": no_event_at_all,
     "ExplanationFallbacksAlarm": many_anomalies_without_the_model,

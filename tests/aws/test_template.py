@@ -646,6 +646,7 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     telemetry.failed(Failure(Envelope({}, Source.QUEUE), ValueError(), 0.0))
     telemetry.returned({}, 1800.0)
     telemetry.audited({}, 0)
+    telemetry.compared({}, {"changed": 0}, is_out_of_time=False)
     telemetry.looked_back({})
     telemetry.renewed({})
     telemetry.scanned({}, is_capped=True)

@@ -109,6 +109,9 @@ class Auditor:
     """Of an audit of the whole: what the archive has."""
     objects: int = 0
     records: int = 0
+    new: int = 0
+    _before: set[EntryKey] = field(init=False)
+    """Where the audit before has found something."""
     _open: dict[EntryKey, str] = Factory(dict)
     _open_users: set[str] = Factory(set)
     _breaks: list[str] = field(init=False)
@@ -122,7 +125,7 @@ class Auditor:
         self.head, self.at, self.entries = begun.head, begun.at, begun.entries
         self._breaks = list(begun.breaks)
         self._silent = {Open.read([reference, number, ""]).key: at for reference, number, at in begun.silent}
-        self._again = {}
+        self._again, self._before = {}, {each.key for each in begun.open}
         for each in begun.open:
             self._again.setdefault(each.archived, []).append(each)
 
@@ -142,7 +145,17 @@ class Auditor:
         sizes = (self.objects, self.records, self.entries, self.sums.users)
         unexplained = sum(at <= self._ago(UNEXPLAINED_AFTER) for at in self._silent.values())
         return ArchiveAudit(
-            self.begun.head, self.head, *sizes, told, counts, busy, is_at_the_end, held, is_kept, unexplained=unexplained
+            self.begun.head,
+            self.head,
+            *sizes,
+            told,
+            counts,
+            busy,
+            is_at_the_end,
+            held,
+            new=self.new,
+            is_kept=is_kept,
+            unexplained=unexplained,
         )
 
     def _ago(self, span: timedelta) -> str:
@@ -162,6 +175,7 @@ class Auditor:
         """Take note of what was found."""
         for each in found:
             self.counts[each.kind] += 1
+            self.new += not self._is_known(each)
             if len(self.differences) < TOLD_MAX:
                 self.differences.append(each)
 
@@ -173,6 +187,12 @@ class Auditor:
                 self._open[each.key] = ""
             elif each.kind is Kind.ARCHIVE:
                 self._breaks = [*self._breaks, each.problem][:BREAKS_MAX]
+
+    def _is_known(self, each: Difference) -> bool:
+        """Say whether the audit before has found it as well."""
+        if each.kind is Kind.DRIFT:
+            return each.users <= set(self.begun.open_users)
+        return each.problem in self.begun.breaks or (each.key is not None and each.key in self._before)
 
     # --- the chain ---
 

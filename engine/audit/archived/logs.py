@@ -20,6 +20,7 @@ from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
 type Believed = Callable[[AuditedEntry], bool]
+"""Whether an entry that calls itself a correction is one of a plan that was applied."""
 
 type Undoes = Callable[[AuditedEntry, AuditedEntry], bool]
 """Says of a correction that is believed whether it undoes another entry of its log, as one that was put there."""
@@ -29,8 +30,6 @@ def nothing_undone(_correction: AuditedEntry, _entry: AuditedEntry) -> bool:
     """Say of no entry that it is undone."""
     return False
 
-
-"""Whether an entry that calls itself a correction is one of a plan that was applied."""
 
 ENTRIES_RECOUNTED_MAX = 500
 """A log with more entries than this is only added up: to count an entry again takes all those before it."""

@@ -41,6 +41,8 @@ class ArchiveAudit:
     busy: tuple[str, ...] = ()
     is_finished: bool = True
     held: HeldBalances | None = None
+    new: int = 0
+    """Of what was found, how much the audit before did not find."""
     is_kept: bool = False
     """Whether a checkpoint was kept."""
     unexplained: int = 0

@@ -136,7 +136,7 @@ KINDS: Mapping[str, Kind] = {
     "sealed: an entry is said to be a repair's": Kind(
         entry("is_sealed", "is_no_flag"), changed(source=s("repair")), NO, YES, RIGHT, why=RUNS_DO_NOT_VERIFY),
     "sealed: its time is gone": Kind(
-        entry("is_sealed"), changed(postedAt=None), NO, YES, RIGHT, why=RUNS_DO_NOT_VERIFY, is_single=True),
+        entry("is_sealed"), changed(postedAt=None), YES, YES, RIGHT, is_single=True),
     "sealed: a gift is slipped in behind the seal": Kind(
         entry("is_sealed"), behind_the_seal, YES, YES, BALANCES, why=ITS_LOG_STAYS, is_single=True),
     "sealed: a doubled debit, its balance, and a correction that says so": Kind(
