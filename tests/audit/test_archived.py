@@ -239,6 +239,20 @@ def test_what_was_put_back_is_no_finding(world: ArchivedWorld) -> None:
     assert [] == world.found(whole=True)
 
 
+def test_what_is_no_entry_is_done_with_once_it_is_gone(world: ArchivedWorld) -> None:
+    """Nothing that is added could undo it; it never moved a balance, so that no sum knows it."""
+    world.audit()
+    world.put({**world.item("job#j-1", 1), "sequence": n("1.5"), "amount": n("500"), "source": s("repair")})
+    found = world.found()
+    assert any(line.startswith("unreadable: job#j-1 1.5: ") for line in found)
+    assert not any(line.startswith("drift") for line in found)
+    world.client.delete_item(TableName=world.world.tables.ledger, Key={"reference": s("job#j-1"), "sequence": n("1.5")})
+    world.archived.hand_over()
+
+    assert [] == world.found()
+    assert [] == world.found(whole=True)
+
+
 def test_a_believed_correction_settles_what_stands_before_it(world: ArchivedWorld) -> None:
     """A forged entry in a log is named until a correction that was planned says what it comes to."""
     world.put({**world.item("job#j-1", 2), "sequence": n("3"), "amount": n("3"), "postedAt": s("2026-01-05T12:00:04.5Z")})

@@ -146,7 +146,8 @@ class ArchivedBooks:
     def _on_their_way(self, user: str) -> list[AuditedEntry]:
         """Return the user's entries that the archive does not have yet."""
         entries = self.store.entries_of_user(user, self.deadline, self._since)
-        coming = [entry for entry in entries if entry.line.key not in self._archived_lately()]
+        new = (entry for entry in entries if entry.line.key not in self._archived_lately())
+        coming = [entry for entry in new if not isinstance(entry.entry, str)]
         overdue = posting_text(self.store.clock.now() - LATE_AFTER)
         self.late |= {entry.line.key: entry for entry in coming if entry.posted_at < overdue}
         return coming
@@ -182,7 +183,11 @@ class ArchivedBooks:
             of = read_object(self.bucket, key, self.deadline)
             for record in records_of(self.reads, of) if of is not None else ():
                 recent.add(record.key)
-                if record.entry is None or (user := record.entry.line.user) not in since:
+                if (
+                    record.entry is None
+                    or (user := record.entry.line.user) not in since
+                    or isinstance(record.entry.entry, str)
+                ):
                     continue
                 if number > since[user]:
                     self.came.setdefault(user, {})[record.key] = record

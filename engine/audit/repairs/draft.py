@@ -7,7 +7,7 @@ damaged log stays too, and moved the balance: where it is not what should have b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -32,11 +32,17 @@ CORRECTED = "corrected"
 """The anomaly of a correcting entry."""
 
 
-def damage(each: PutBack) -> str:
-    """Return what was done to an entry that is put back, as a person reads it."""
+def damage(each: PutBack, later: Collection[str]) -> str:
+    """Return what was done to an entry that is put back, as a person reads it.
+
+    ``later`` are the digests of entries that came into a place that was taken before.
+    """
     if each.found is None:
         line = each.posted.line
         return f"entry {each.place} is gone: {line.moved:f} of {line.user}, posted {each.posted.posted_at}"
+    if each.found.digest in later:
+        line = each.found.line
+        return f"entry {each.place} was removed, and another of {line.moved:f} for {line.user} came into its place"
     return f"entry {each.place} was changed: {', '.join(_differing(each.posted, each.found))}"
 
 
@@ -196,7 +202,8 @@ class Draft:
 
     def evidence(self) -> list[str]:
         """Return what is wrong with the log, as a person reads it."""
-        said = [damage(each) for each in self.put_backs]
+        later = {arrival.seen.digest for arrival in self.history.arrivals if self.history.posted[arrival.place] is not arrival}
+        said = [damage(each, later) for each in self.put_backs]
         said += [_accusation(each, has_moved=moved) for each, moved in self.open_forged]
         if self.truth.rests_on_damage:
             said.append("entries that came later rest on what was damaged")

@@ -53,6 +53,8 @@ class LogHistory:
     found: Mapping[Place, AuditedEntry]
     posted: Mapping[Place, Arrival] = field(init=False)
     """By its place the entry that was posted there: of several that came into one place the first counts."""
+    damaged: tuple[Place, ...] = field(init=False)
+    """The places in which something else stands than was posted there, or nothing. What is no entry was not posted."""
 
     @posted.default
     def _posted(self) -> Mapping[Place, Arrival]:
@@ -63,9 +65,9 @@ class LogHistory:
         """What stands in places that nothing ever came into, as far as the archive knows."""
         return tuple(entry for place, entry in sorted(self.found.items()) if place not in self.posted)
 
-    @property
-    def damaged(self) -> tuple[Place, ...]:
-        """The places in which something else stands than was posted there, or nothing. What is no entry was not posted."""
+    @damaged.default
+    def _damaged(self) -> tuple[Place, ...]:
+        """Compare what stands there now with what was posted."""
         differing = (place for place, arrival in sorted(self.posted.items()) if self.at(place) != arrival.seen.digest)
         return tuple(place for place in differing if self.posted[place].is_taken_in or self.posted[place].entry is not None)
 

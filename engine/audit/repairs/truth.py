@@ -22,6 +22,7 @@ from engine.domain.facts import Facts
 from engine.domain.log import NO_ENTRIES, JobLog
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.audits import AuditedEntry
+from engine.ledger.store import StoredEntry
 from engine.ledger.stored import Place, log_of_stored
 from engine.rating.cost import cost_of
 
@@ -176,9 +177,10 @@ def states_before(history: LogHistory, arrival: Arrival) -> Iterator[JobLog]:
     """Yield what the log can have been when an entry came, the least damaged first."""
     if arrival.place == 1:
         yield NO_ENTRIES  # a first debit is posted without a look: its place was free, whatever stood behind it
+    stored: dict[int, StoredEntry | None] = {}
     for standing in _choices(_options(history, arrival)):
         there = sorted((each for each in standing if each is not None), key=lambda each: each.line.sequence)
-        if there and there[-1].line.sequence == arrival.place - 1 and (log := _log(there)) is not None:
+        if there and there[-1].line.sequence == arrival.place - 1 and (log := _log(there, stored)) is not None:
             yield log
 
 
@@ -213,18 +215,32 @@ def _choices(options: Sequence[Sequence[Choice]]) -> Iterator[list[Choice]]:
                 yield [standing[by_index.get(index, 0)] for index, standing in enumerate(options)]
 
 
-def _log(entries: Sequence[AuditedEntry]) -> JobLog | None:
-    """Return the log as what serves events reads it; None where it cannot."""
+def _log(entries: Sequence[AuditedEntry], stored: dict[int, StoredEntry | None]) -> JobLog | None:
+    """Return the log as what serves events reads it; None where it cannot. What was read once is ``stored``."""
+    for entry in entries:
+        if id(entry) not in stored:
+            stored[id(entry)] = _readable(entry)
+    read = [each for entry in entries if (each := stored[id(entry)]) is not None]
+    if len(read) < len(entries) or not read:
+        return None
+    *before, last = read
+    return log_of_stored([*({name: each[name] for name in each if name != "facts"} for each in before), last])
+
+
+def _readable(entry: AuditedEntry) -> StoredEntry | None:
+    """Return an entry that can stand in a log which what serves events reads; None for what it cannot read."""
     try:
-        return log_of_stored(entry.stored for entry in entries)
+        found = dict(entry.stored)
+        log_of_stored([found])
     except UNREADABLE:
         return None
+    return found
 
 
 def as_it_will_be(history: LogHistory) -> JobLog | None:
     """Return the log once everything stands again as it was posted; None where it cannot be read."""
     standing = standing_then(history)
-    return _log([standing[place] for place in sorted(standing)])
+    return _log([standing[place] for place in sorted(standing)], {}) if standing else NO_ENTRIES
 
 
 def standing_then(history: LogHistory) -> dict[Place, AuditedEntry]:
