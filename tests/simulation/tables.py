@@ -93,6 +93,8 @@ OTHERS_NAMES = (
     "turns taken from one archiver by another",
     "object that no head names",
     "archive whose day ends",
+    "audit against the archive",
+    "entry that was archived too late",
 )
 """What others do, who take part in some histories."""
 

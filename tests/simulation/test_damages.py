@@ -1,4 +1,4 @@
-"""Damages at random, each in a history that is lived twice: no innocent is named or moved, and a repair done twice is one."""
+"""Damages at random, each in a history that is lived twice: with the archive they end as if they had not been done."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from tests.simulation.damages import report
 from tests.simulation.damages.__main__ import main
 from tests.simulation.damages.keepers import WithoutArchive
 from tests.simulation.damages.kinds import KINDS, Kind
+from tests.simulation.damages.shares import share
 from tests.simulation.damages.trial import Trial
+from tests.simulation.damages.with_archive import WithArchive
 
 SEEDS = (0, 6)
-PROVED = 120
+PROVED = 122
 
 
 def test_there_are_more_than_eighty_kinds() -> None:
@@ -34,6 +36,16 @@ def test_what_need_not_be_seen_or_put_right_has_its_reason() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_with_an_archive_each_damage_is_noticed_named_and_put_right(seed: int) -> None:
+    """All is as if it had not been done, now and whatever comes later; but for what is undecidable, and says why."""
+    trial = Trial(seed, WithArchive)
+    became = trial.play()
+
+    assert became
+    assert [] == [*trial.wrong, *(what for each in became for what in report.unexpected(each))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_without_an_archive_no_innocent_is_touched(seed: int) -> None:
     """Whatever else becomes of the damage."""
     trial = Trial(seed, WithoutArchive)
@@ -44,7 +56,7 @@ def test_without_an_archive_no_innocent_is_touched(seed: int) -> None:
 
 def test_what_nobody_has_damaged_raises_no_alarm() -> None:
     """The same history, looked at in the middle and in the end, with events between."""
-    assert [] == [what for seed in SEEDS for what in Trial(seed, WithoutArchive).sound()]
+    assert [] == [what for keeper in (WithArchive, WithoutArchive) for what in Trial(SEEDS[0], keeper).sound()]
 
 
 def test_a_repair_that_is_wrong_is_seen() -> None:
@@ -75,7 +87,7 @@ def named_by(trial: Trial) -> list[str]:
 
 def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     """A line for each kind, and how many there were."""
-    main(["--count", "2", "--workers", "1"])
+    main(["--count", "1", "--workers", "1"])
     told = capsys.readouterr().out
 
     assert "| kind | damages | old | noticed | named |" in told
@@ -85,11 +97,9 @@ def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.proof
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_no_innocent_is_touched_by_a_hundred_damages() -> None:
-    """A thousand are played by the command."""
-    tally = report.Tally()
-    for part in report.played(range(1000, 1000 + PROVED), WithoutArchive):
-        tally.add(part)
+def test_a_hundred_damages_end_as_if_they_had_not_been_done() -> None:
+    """Of all kinds. A thousand are played by the command."""
+    tally = share(range(1000, 1000 + PROVED), "on")
 
     assert tally.damages > PROVED
-    assert [] == [what for what in tally.wrong if "innocents" in what or "second repair" in what]
+    assert [] == tally.wrong

@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
-from tests.simulation.damages.keepers import Keeper, WithoutArchive
 from tests.simulation.damages.kinds import KINDS
-from tests.simulation.damages.report import Tally, played
+from tests.simulation.damages.report import Tally
+from tests.simulation.damages.shares import KEEPERS, played, share
 from tests.simulation.damages.trial import world_of
 from tests.simulation.fleet import cores
 
-KEEPERS: dict[str, Callable[[], Keeper]] = {"without": WithoutArchive}
 SHOWN_MAX = 40
 EACH = 1.45
 """So many damages a trial has, about."""
@@ -43,18 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _all(seeds: Sequence[int], keeper: str, workers: int) -> list[Tally]:
     """Play trials in some processes: each takes those of some histories."""
     if workers == 1:
-        return list(played(seeds, KEEPERS[keeper]))
+        return list(played(seeds, keeper))
     shares = [[seed for seed in seeds if world_of(seed) % workers == number] for number in range(workers)]
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        under_way = [pool.submit(_share, share, keeper) for share in shares]
+        under_way = [pool.submit(share, some, keeper) for some in shares]
         return [each.result() for each in as_completed(under_way)]
-
-
-def _share(seeds: Sequence[int], keeper: str) -> Tally:
-    tally = Tally()
-    for part in played(seeds, KEEPERS[keeper]):
-        tally.add(part)
-    return tally
 
 
 def _tell(line: str) -> None:
@@ -65,7 +57,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.damages", description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="so many damages at least (default 1000)")
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the seed of the first trial (default 0)")
-    parser.add_argument("--archive", choices=sorted(KEEPERS), default="without", help="who looks and puts right")
+    parser.add_argument("--archive", choices=sorted(KEEPERS), default="on", help="whether there is an archive (default on)")
     parser.add_argument("--workers", type=int, default=cores(), help="so many processes play (default: one for each core)")
     return parser.parse_args(arguments)
 

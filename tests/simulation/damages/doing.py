@@ -134,6 +134,7 @@ def put_in(gives: Decimal = GIFT, *, paid: bool = False, **changes: Any) -> Act:
     """Return what puts an entry into a log of its own, ``paid`` with the balance."""
 
     def do(hands: StageHands, spot: Target) -> None:
+        hands.touch(spot.user)
         hands.put(made(hands, spot, gives, **changes))
         if paid:
             hands.move(spot.user, posted=gives, remaining=gives)

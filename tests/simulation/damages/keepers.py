@@ -29,13 +29,15 @@ class Seen:
     counts: bool = False
     """More or fewer entries are there than there should be; whose, nobody says."""
     of_archive: bool = False
+    is_found_weekly: bool = False
+    """Whether the audit of the whole, once a week, finds something."""
     stopped: str = ""
     """The error with which the look has ended: nothing was seen."""
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing is found."""
-        return not (self.noticed or self.named or self.counts or self.of_archive or self.stopped)
+        return not (self.noticed or self.named or self.counts or self.of_archive)
 
 
 NOTHING_SEEN = Seen()
@@ -65,8 +67,8 @@ NOTHING_SAID = Word()
 class Keeper(Protocol):
     """Whoever looks and puts right."""
 
-    def look(self, stage: Stage) -> Seen:
-        """Look at all of it, as the scheduled run does, and keep what the next look needs."""
+    def look(self, stage: Stage, *, whole: bool = False) -> Seen:
+        """Look, as the scheduled run does, and keep what the next look needs; ``whole``: as once a week."""
 
     def known(self, stage: Stage) -> set[Key]:
         """Return the entries that a later look can hold to what they were."""
@@ -79,7 +81,7 @@ class Keeper(Protocol):
 class WithoutArchive:
     """The audit of sums, logs and seals, and the repair of what the rest of a log proves."""
 
-    def look(self, stage: Stage) -> Seen:
+    def look(self, stage: Stage, *, whole: bool = False) -> Seen:  # noqa: ARG002  each run looks at all of it
         """Audit and seal as a scheduled run does, and verify what was sealed before."""
         try:
             return self._look(stage)

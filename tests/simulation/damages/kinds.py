@@ -61,6 +61,8 @@ class Kind:
 
 POSTED, BALANCE, ENTRIES = Wrong.POSTED, Wrong.BALANCE, Wrong.ENTRIES
 LIKE_A_POSTING = "entry and balance agree, and the entry follows: it is like a posting of this system"
+OF_NOBODY = "it is of nobody: no balance can be wrong by it, so that nothing is taken back; it is named as long as it stands"
+AT_NO_PLACE = "nothing of this system stands at such a place, so that no entry can undo it; it is named as long as it stands"
 THE_APPLICATIONS = "remaining is the application's too: only posted is held to the ledger"
 NOT_THE_LEDGER = "marks are no part of the ledger; the next scan settles a row that is not marked"
 OPENING = "what the application had granted is in no ledger"
@@ -113,7 +115,7 @@ CHANGED: Mapping[str, Kind] = {
     "changed: flag is gone": Kind(entry("is_flagged"), changed(anomalies={"L": []}, flagged=None)),
     "changed: anomalies are texts": Kind(entry("is_flagged"), changed(anomalies={"L": [s("dear")]})),
     "changed: it is a repair's": Kind(entry("is_last"), changed(source=s("repair"))),
-    "changed: a scan made it": Kind(entry("is_plain"), changed(source=s("scan"), eventId=None)),
+    "changed: a scan made it": Kind(entry("is_plain", "is_told"), changed(source=s("scan"), eventId=None)),
     "changed: posting time is gone": Kind(entry("is_last"), changed(postedAt=None)),
     "changed: posting time lies ahead": Kind(entry("is_last"), changed(postedAt=s(AHEAD))),
     "changed: posting time lies back": Kind(entry("is_last"), changed(postedAt=s(BACK))),
@@ -160,10 +162,14 @@ PUT_IN: Mapping[str, Kind] = {
     ),
     "put in: a gift without a time": Kind(entry("moves"), put_in(postedAt=None), ENTRIES),
     "put in: a gift without a time, with its balance": Kind(entry("moves"), put_in(postedAt=None, paid=True), ENTRIES),
-    "put in: a gift at place 1.5": Kind(entry("moves"), doing.half_a_place, ENTRIES),
+    "put in: a gift at place 1.5": Kind(
+        entry("moves"), doing.half_a_place, ENTRIES, undecidable=AT_NO_PLACE, is_mended=False
+    ),
     "put in: a gift at place 0": Kind(entry("moves"), put_in(sequence=n(0)), ENTRIES),
     "put in: a gift at place -1, with its balance": Kind(entry("moves"), put_in(sequence=n(-1), paid=True), ENTRIES),
-    "put in: a gift for nobody": Kind(entry("moves"), put_in(userId=None), ENTRIES),
+    "put in: a gift for nobody": Kind(
+        entry("moves"), put_in(userId=None), ENTRIES, undecidable=OF_NOBODY, is_mended=False
+    ),
     "put in: a gift whose amount is a text": Kind(entry("moves"), put_in(amount=s("500")), ENTRIES),
     "put in: nothing but a key": Kind(entry("moves"), doing.key_alone),
     "put in: a thousand places behind": Kind(entry("is_last"), doing.far_behind),
@@ -215,6 +221,8 @@ ROWS: Mapping[str, Kind] = {
     ),
 }  # fmt: skip
 
+A_CHECKPOINT = objects.an_object("checkpoints/heads/", last=True)
+
 OF_ARCHIVE: Mapping[str, Kind] = {
     "archive: an earlier object is gone": of_archive(objects.an_object("entries/", last=False), objects.gone),
     "archive: the last object is gone": of_archive(objects.an_object("entries/", last=True), objects.gone),
@@ -226,9 +234,9 @@ OF_ARCHIVE: Mapping[str, Kind] = {
     "archive: the head goes back": of_archive(anything, objects.head_back),
     "archive: the head names nothing": of_archive(anything, objects.head_nowhere),
     "archive: the head is gone": of_archive(anything, objects.no_head),
-    "archive: a checkpoint is gone": of_archive(objects.an_object("checkpoints/", last=True), objects.gone, is_seen=False),
-    "archive: a checkpoint is something else": of_archive(objects.an_object("checkpoints/", last=True), objects.junk),
-    "archive: a checkpoint says something else": of_archive(objects.an_object("checkpoints/", last=True), objects.altered),
+    "archive: a checkpoint is gone": of_archive(A_CHECKPOINT, objects.gone, is_seen=False),
+    "archive: a checkpoint is something else": of_archive(A_CHECKPOINT, objects.junk),
+    "archive: a checkpoint says something else": of_archive(A_CHECKPOINT, objects.altered),
     "archive: a plan is gone": of_archive(objects.an_object("plans/"), objects.gone),
     "archive: a plan says something else": of_archive(objects.an_object("plans/"), objects.altered),
 }  # fmt: skip

@@ -65,6 +65,11 @@ class Target(Spot):
         return self.item["source"] == {"S": "repair"}
 
     @property
+    def is_told(self) -> bool:
+        """Whether an event has told what it says."""
+        return "eventId" in self.item
+
+    @property
     def is_explained(self) -> bool:
         """Whether it has an explanation."""
         return EXPLANATION in self.item

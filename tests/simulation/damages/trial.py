@@ -186,19 +186,21 @@ class Trial:
             self._send(stage, document)
         stage.pass_by(MINUTES)
         seen = keeper.look(stage)
+        is_of_archive = any(each.kind.of_archive for each in self.planted)
+        weekly = keeper.look(stage, whole=True) if is_of_archive else seen
         named = (seen.noticed | seen.named) - hands.touched
-        if named:
+        if named and not is_of_archive:
             self.wrong.append(f"innocents are named: {sorted(named)}")
         if script and script.disturbed:
             self._disturbed(stage, keeper)
-        self._mended(stage, keeper, seen, before, forged)
+        self._mended(stage, keeper, evolve(seen, is_found_weekly=not weekly.is_clean), before, forged)
 
     def _mended(self, stage: Stage, keeper: Keeper, seen: Seen, before: int, forged: list[tuple[str, str]]) -> None:
         first = keeper.mend(stage, NOTHING_SAID)
         stage.archive()
         alone = state_of(stage)
         word = Word(next((each.kind.said for each in self.planted[before:] if each.kind.said), None), forged)
-        if first.left:
+        if first.left or forged:
             keeper.mend(stage, word)
             stage.archive()
         again = keeper.mend(stage, word)
@@ -304,8 +306,8 @@ class Trial:
     def _plant(self, hands: StageHands, names: Sequence[str]) -> None:
         for name in names:
             kind = KINDS[name]
-            if any(each.kind.said is not kind.said and each.kind.said and kind.said for each in self.planted):
-                continue  # a person says one thing
+            if any(not fit_together(each.kind, kind) for each in self.planted):
+                continue
             target = kind.pick(hands, list(hands.spots()), self.chance)
             if target is None:
                 continue
@@ -324,10 +326,11 @@ class Trial:
         seen = planted.seen
         is_of_archive = ARCHIVE in planted.touched
         counts = seen.counts and not planted.is_one_of_many
+        is_found = not seen.is_clean or seen.is_found_weekly
         return Became(
             planted,
-            noticed=seen.of_archive if is_of_archive else bool(seen.noticed & planted.touched) or counts,
-            named=seen.of_archive if is_of_archive else bool(seen.named & planted.touched),
+            noticed=not seen.is_clean if is_of_archive else bool(seen.noticed & planted.touched) or counts,
+            named=is_found if is_of_archive else bool(seen.named & planted.touched),
             by_itself=alone,
             right=right,
             again=again,
@@ -371,6 +374,11 @@ def reached(stage: Stage, caller: Caller) -> DynamoStore:
     """Return the store as a caller reaches it to whom things happen."""
     client: Any = FaultyClient(stage.place, caller)
     return DynamoStore(client, TABLES, caller.clock())
+
+
+def fit_together(one: Kind, other: Kind) -> bool:
+    """Say whether two kinds can be planted in one trial: a person says one thing, and a broken archive proves nothing."""
+    return (one.said is other.said or None in {one.said, other.said}) and not (one.of_archive or other.of_archive)
 
 
 def world_of(seed: int) -> int:

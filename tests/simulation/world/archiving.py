@@ -14,9 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define, field, frozen
 
+from engine.audit.archived import audit as archived_audit
+from engine.audit.archived import seen as chain_audit
+from engine.audit.archived.seen import ArchiveAudit
+from engine.audit.differences import Kind
+from engine.domain.instants import read_instant
 from engine.ledger.archive import chain
 from engine.ledger.archive.bucket import MemoryBucket
 from engine.ledger.archive.chain import EMPTY, Head, follow, heads_of
+from engine.ledger.audits import AuditedEntry
 from engine.ledger.dynamodb import stream
 from engine.ledger.dynamodb.attributes import Item, encode_item
 from engine.ledger.dynamodb.heads import DynamoHeads
@@ -24,11 +30,11 @@ from engine.ledger.dynamodb.postings import EXPLANATION
 from engine.runtime.clock import Deadline
 from tests.simulation.chain_judge import judge_chain
 from tests.simulation.database import Client, Database, Fresh
-from tests.simulation.faults import Caller
+from tests.simulation.faults import STALE_READS, Caller
 from tests.simulation.world.crew import UNASKED, Crew
 from tests.simulation.world.deeds import tried
 from tests.simulation.world.faulty_client import TABLES, FaultyClient
-from tests.simulation.world.place import NEVER
+from tests.simulation.world.place import NEVER, START
 from tests.simulation.world.plan import Step
 
 if TYPE_CHECKING:
@@ -40,6 +46,14 @@ TAKE_PART = 0.4
 SHARDS_MAX = 3
 BATCHES = (1, 3, 10)
 AT_ONCE = (1, 1, 2, 3)
+AUDITED = 0.15
+"""So often somebody audits after a round."""
+
+AUDIT_SECONDS = 60.0
+LATE_SECONDS = 840.0
+"""What is archived after more than a quarter of an hour an audit calls missing; clocks differ by less than a minute."""
+
+WAITS = frozenset({Kind.UNARCHIVED, Kind.DRIFT})
 REPEATED = 0.15
 IDLE = 0.4
 """So often nobody archives after a round: the stream is late."""
@@ -83,16 +97,22 @@ class ArchiveStream:
     explained: set[Key] = Factory(set)
     of_log: dict[str, Shard] = Factory(dict)
 
-    def look(self, entries: Sequence[Mapping[str, Any]], words: Mapping[Key, Mapping[str, Any]], at: datetime) -> None:
-        """Take what is new since the last look."""
+    def look(self, world: World) -> None:
+        """Take what is new since the last look: an entry at the time at which it was committed."""
+        entries, words, now = world.place.entries(), world.desk.words(world.place), world.timeline.now()
+
+        def at(entry: Mapping[str, Any]) -> datetime:
+            committed = world.place.committed.get((entry["reference"], int(entry["sequence"])))
+            return START + timedelta(seconds=committed) if committed is not None else read_instant(entry["postedAt"]) or now
+
         for entry in sorted(entries, key=lambda each: each["sequence"]):
             key = entry["reference"], int(entry["sequence"])
             if key not in self.seen:
                 self.seen.add(key)
-                self.tell("INSERT", encode_item(dict(entry)), at)
+                self.tell("INSERT", encode_item(dict(entry)), at(entry))
             if key in words and key not in self.explained:
                 self.explained.add(key)
-                self.tell("MODIFY", encode_item({**entry, EXPLANATION: words[key]}), at)
+                self.tell("MODIFY", encode_item({**entry, EXPLANATION: words[key]}), now)
 
     def tell(self, name: str, item: Item, at: datetime) -> None:
         """Add a record to the shard of its log."""
@@ -198,10 +218,45 @@ class Archive:
             if writers > 1 and self.midnight is None and self.chance.random() < 0.5:
                 self.midnight = world.timeline.steady + self.chance.random()
             self._work(world, [self.chance.choice(self.stream.shards) for _ in range(writers)])
+        if self.chance.random() < AUDITED:
+            self.audit(world)
+
+    def audit(self, world: World, *, is_last: bool = False) -> None:
+        """Audit from the last checkpoint on, beside whoever archives: nobody has damaged anything."""
+        caller = world.caller(Step("audit", self.chance.getrandbits(48)))
+        caller.ends_at = float("inf")
+        store = world.place.audits(caller, lambda: caller.dice.happens(STALE_READS[1]))
+        deadline = caller.clock().deadline(AUDIT_SECONDS)
+        heads, bucket = self.place.heads(caller), FaultyBucket(self.bucket, caller)
+        before, name = world.timeline.steady, "an audit of all" if is_last else "an audit against the archive"
+
+        def audited() -> ArchiveAudit:
+            archive = chain_audit.Archive(bucket, stream.Record.read, heads.head(deadline))
+            return archived_audit.audit_archive(archive, store, deadline, _nobody, writes=True, whole=is_last)
+
+        said = tried(world, name, audited)
+        world.timeline.steady = before
+        if said is None:
+            return
+        world.count["audit against the archive"] += 1
+        waiting = self._waiting(world)
+        false = [each for each in said.differences if each.kind not in WAITS or not each.users & waiting]
+        world.count["entry that was archived too late"] += len(said.differences) - len(false)
+        if false:
+            world.wrong.append(f"a false alarm against the archive: {false[:3]}")
+        if is_last and not (said.is_finished and said.entries == len(world.place.entries())):
+            world.wrong.append(f"an audit of all has seen {said.entries} entries, to its end: {said.is_finished}")
+
+    def _waiting(self, world: World) -> set[str]:
+        """Return the users of entries that nobody has archived after a quarter of an hour, as far as anybody knows."""
+        waiting = (record["dynamodb"] for shard in self.stream.shards for record in shard.records[shard.done :])
+        overdue = world.timeline.now().timestamp() - LATE_SECONDS
+        late = (change for change in waiting if change["ApproximateCreationDateTime"] < overdue)
+        return {change["NewImage"]["userId"]["S"] for change in late}
 
     def look(self, world: World) -> None:
         """Hear what the stream tells."""
-        self.stream.look(world.place.entries(), world.desk.words(world.place), world.timeline.now())
+        self.stream.look(world)
 
     def rest(self, world: World) -> None:
         """Archive all that is left; nothing goes wrong any more."""
@@ -253,7 +308,8 @@ class Archive:
         lines, wrong = judge_chain(self.bucket.objects, head.digest, told, table, spoken)
         wrong += [] if wrong else list(self._read_wrongly(lines, head))
         world.count["object of an archive"] += head.number
-        world.count["object that no head names"] += len(self.bucket.objects) - head.number
+        kept = sum(key.startswith(chain.PREFIX) for key in self.bucket.objects)
+        world.count["object that no head names"] += kept - head.number
         world.count["archive whose day ends"] += head.day > "2026-01-05"
         return [f"the archive: {problem}" for problem in wrong]
 
@@ -274,6 +330,11 @@ class Archive:
             yield "read without its head it is another"
 
 
+def _nobody(_entry: AuditedEntry) -> bool:
+    """Believe no correction: nobody has repaired anything."""
+    return False
+
+
 def archive_between(world: World) -> None:
     """Let the archive work after a round, in histories that have one."""
     if world.archive.takes_part:
@@ -285,4 +346,7 @@ def archived_at_last(world: World) -> list[str]:
     if not world.archive.takes_part:
         return []
     world.archive.rest(world)
+    world.timeline.pass_by(AUDIT_SECONDS + 1)
+    for is_last in (False, True):
+        world.archive.audit(world, is_last=is_last)
     return world.archive.wrong(world)

@@ -206,9 +206,10 @@ class MemoryAudits:
         """Return a log."""
         return self._ask("audit log", lambda: self._stored(reference), deadline)
 
-    def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[AuditedItem]:
+    def entries_of_user(self, user: str, deadline: Deadline, since: str = "") -> Iterator[AuditedItem]:
         """Yield a user's entries by an index that may trail the table."""
-        return iter(self._ask("audit entries of a user", lambda: self._of_user(user), deadline))
+        found = self._ask("audit entries of a user", lambda: self._of_user(user), deadline)
+        return (each for each in found if each.posted_at >= since)
 
     def _of_user(self, user: str) -> list[AuditedItem]:
         until = self.place.timeline.steady - INDEX_TRAILS_SECONDS if self.is_stale() else float("inf")
@@ -231,6 +232,11 @@ class MemoryAudits:
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Any]:  # noqa: ARG002  rows are whole
         """Yield what every user's row says."""
         return iter(self._ask("audit credits", lambda: [self._credit(user) for user in self.place.store.credits], deadline))
+
+    def credits_of(self, users: Iterable[str], deadline: Deadline) -> Any:
+        """Return what the rows of some users say, by user."""
+        wanted = sorted(set(users))
+        return self._ask("audit credits of users", lambda: {user: self._credit(user) for user in wanted}, deadline)
 
     def _credit(self, user: str) -> Any:
         row = self.place.store.credits.get(user)
