@@ -248,9 +248,9 @@ def check_time(deadline: Deadline) -> None:
         raise TimeIsUp("the audit's time was used up")
 
 
-def total(amounts: Iterable[Decimal]) -> Decimal:
+def total(amounts: Iterable[Decimal], begun: Decimal = ZERO) -> Decimal:
     """Return the exact sum."""
-    result = ZERO
+    result = begun
     for amount in amounts:
         result = EXACT.add(result, amount)
     return result

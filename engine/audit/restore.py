@@ -62,9 +62,9 @@ class Found:
     """Some of the places and users, by what is said of them."""
 
     @property
-    def is_different(self) -> bool:
-        """Whether an entry has to be put back."""
-        return any(self.states[state] for state in (State.MISSING, State.CHANGED, State.UNEXPLAINED))
+    def differing(self) -> int:
+        """How many entries have to be put back."""
+        return sum(self.states[state] for state in (State.MISSING, State.CHANGED, State.UNEXPLAINED))
 
 
 @frozen

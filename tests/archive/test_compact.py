@@ -297,6 +297,7 @@ def test_what_somebody_has_put_there_by_hand_stops_nothing(chain: Chain) -> None
     assert ["job#j-2/1", "job#j-3/1", "job#j-5/1", "job#j-6/1"] == named
 
 
+@pytest.mark.proof
 def test_no_odd_item_stops_it(chain: Chain) -> None:
     """Each attribute of an entry, at any depth, with each value that DynamoDB holds: all of them are rows."""
     odd = [each for _, each in odd_items_of(item("j-1"))]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 from typer.testing import CliRunner
 
 from engine.audit.restore import Restore
@@ -18,11 +18,12 @@ from engine.domain.envelope import Source
 from engine.domain.errors import LedgerRefused
 from engine.ledger.archive.bucket import FolderBucket
 from engine.ledger.archive.chain import EMPTY, append
-from engine.ledger.archive.originals import State
+from engine.ledger.archive.originals import Originals, State, Told
 from engine.ledger.dynamodb.attributes import encode, encode_item
 from engine.ledger.dynamodb.heads import DynamoHeads
 from engine.ledger.dynamodb.store import DynamoStore
-from engine.ledger.dynamodb.stream import Told, record_of
+from engine.ledger.dynamodb.stream import Told as Kind
+from engine.ledger.dynamodb.stream import record_of
 from engine.ledger.store import Tables
 from engine.policy import parse_policy
 from tests.support.archived import Archived
@@ -146,9 +147,9 @@ def place(dynamodb: Any, tables: Tables, local_aws: str, tmp_path: Path, monkeyp
     return made
 
 
-def test_the_story_is_what_the_tests_take_it_for(place: Place) -> None:
+def is_what_the_tests_take_it_for(world: World) -> None:
     """60.00 for ten minutes, flagged; 0.80 given back; nothing for what failed first; u-3 has too little."""
-    amounts = {job: place.world.amounts(job) for job in ("j-1", "j-2", "j-3", "j-4", "j-5")}
+    amounts = {job: world.amounts(job) for job in ("j-1", "j-2", "j-3", "j-4", "j-5")}
 
     assert amounts == {
         "j-1": [("debit", Decimal("-0.8"))],
@@ -175,6 +176,7 @@ def emptied(place: Place, tables: Tables) -> None:
 
 def test_new_tables_get_every_entry_what_was_posted_and_the_marks(place: Place, new_tables: Callable[[], Tables]) -> None:
     """To the item. The balance is the application's: it gives what it had given and what was posted, once, by ADD."""
+    is_what_the_tests_take_it_for(place.world)
     before, tables, old = place.tables(), new_tables(), place.world.tables
     emptied(place, tables)
     was_empty = place.items(tables.ledger), place.items(tables.credits), place.items(tables.jobs)
@@ -275,15 +277,14 @@ def test_a_person_reads_what_differs_and_what_was_written(place: Place) -> None:
     assert ["entries", "4"] in map(str.split, done.stdout.splitlines())
 
 
-def test_an_archive_has_to_be_named(place: Place, tmp_path: Path) -> None:
+def test_an_archive_has_to_be_named(tmp_path: Path) -> None:
     """By an option, the stack or the variable; a folder that is not there is none."""
-    environment = tables_environment(place.world.tables)
     for words, said in (
         ([], "name the archive, like s3://BUCKET, or a --stack"),
         (["--archive", str(tmp_path / "none")], "there is no such folder"),
         (["--archive", "s3://bucket/with/folder"], "is no bucket"),
     ):
-        result = CliRunner().invoke(app, ["archive", "restore", *words], env={**environment, "COLUMNS": "200"})
+        result = CliRunner().invoke(app, ["archive", "restore", *words], env={"COLUMNS": "200"})
         assert (2, True) == (result.exit_code, said in result.stderr), result.stderr
 
 
@@ -432,39 +433,28 @@ def killed_everywhere(place: Place) -> Iterator[None]:
             return
 
 
-def test_an_entry_that_is_taken_in_is_restored_like_one_that_came_by_the_stream(place: Place) -> None:
-    """Of a ledger that is older than its archive; with the explanation that it had by then."""
-    table = place.world.tables.ledger
+def test_without_a_head_the_chain_goes_on_where_it_ends(place: Place) -> None:
+    """Of a ledger that was taken in, all is lost: a writer that found no head would begin a chain that nobody follows."""
+    table, seals = place.world.tables.ledger, place.world.tables.seals
     folder = place.policy.parent / "another"
     folder.mkdir()
     place.archived = Archived(place.client, table, bucket=FolderBucket(folder))
     place.archived.take_in()
-    before = place.items(table)
+    before, last = place.items(table), place.archived.heads.head(place.archived.deadline)
     for item in before:
         place.client.delete_item(TableName=table, Key={name: item[name] for name in ("reference", "sequence")})
-    head = {"id": {"S": "archive"}, "number": {"N": "0"}}
-    place.client.delete_item(TableName=place.world.tables.seals, Key=head)
+    place.client.delete_item(TableName=seals, Key={"id": {"S": "archive"}, "number": {"N": "0"}})
 
+    assert place.restore()[0] == 1
+    assert DynamoHeads(place.client, seals).head(place.archived.deadline) == EMPTY
     status, done = place.restore("--yes")
 
     assert (0, 7, True) == (status, done["written"]["entries"], done["written"]["head"])
+    assert DynamoHeads(place.client, seals).head(place.archived.deadline) == last
     assert before == place.items(table)
 
 
-def test_without_a_head_the_chain_goes_on_where_it_ends(place: Place) -> None:
-    """A writer that found no head would begin a second chain, which nobody follows."""
-    heads = DynamoHeads(place.client, place.world.tables.seals)
-    last = heads.head(place.archived.deadline)
-    place.client.delete_item(TableName=place.world.tables.seals, Key={"id": {"S": "archive"}, "number": {"N": "0"}})
-    assert heads.head(place.archived.deadline) == EMPTY
-
-    assert place.restore()[0] == 0
-    assert heads.head(place.archived.deadline) == EMPTY
-    place.restore("--yes")
-
-    assert heads.head(place.archived.deadline) == last
-
-
+@pytest.mark.proof
 def test_what_somebody_has_put_there_by_hand_is_restored_as_it_was(place: Place) -> None:
     """Archived as it came: bytes, sets, a sequence that is no number of an entry. It is an audit's to say what it is."""
     table = place.world.tables.ledger
@@ -473,25 +463,27 @@ def test_what_somebody_has_put_there_by_hand_is_restored_as_it_was(place: Place)
         **entry,
         "sequence": {"N": "1.5"},
         "facts": {"M": {"x": {"L": [{"B": b"\x00\xff"}, {"BS": [b"a"]}]}, "y": {"NULL": True}}},
+        "amount": {"N": "500"},
         "cost": {"N": "9E+100"},
         "explanation": {"SS": ["a", "b"]},
     }
+    del odd["userId"]
     place.client.put_item(TableName=table, Item=odd)
     place.archived.hand_over()
-    before = place.odd_items()
+    before, credits_before = place.odd_items(), place.items(place.world.tables.credits)
     place.remove("job#j-1", Decimal("1.5"))
 
     status, done = place.restore("--yes")
 
     assert (0, 1) == (status, done["written"]["entries"])
-    assert before == place.odd_items()
+    assert (before, credits_before) == (place.odd_items(), place.items(place.world.tables.credits))
     assert 0 == place.restore()[0]
 
 
 def test_a_line_that_is_no_record_is_a_problem_of_the_archive(place: Place) -> None:
     """It is named, and nothing is restored over it."""
     item = place.items(place.world.tables.ledger)[0]
-    place.archived.tell(record_of(Told.TAKEN_IN, place.world.clock.now(), item))
+    place.archived.tell(record_of(Kind.TAKEN_IN, place.world.clock.now(), item))
 
     append(
         place.archived.bucket, place.archived.heads, ['{"told":"insert"}'], place.world.clock.now(), place.archived.deadline
@@ -501,6 +493,15 @@ def test_a_line_that_is_no_record_is_a_problem_of_the_archive(place: Place) -> N
 
     assert 1 == status
     assert "line 2: is no record of the archive" in answer["problems"][0]
+
+
+def test_an_original_without_a_user_is_in_no_sum() -> None:
+    """Somebody has put it there: no row of Credits can be asked for it."""
+    with Originals() as originals:
+        told = Told(("job#j-1", 1), "ab", is_whole=True, user="u-1", amount=Decimal(2))
+        originals.take("ab" * 32, [(0, told), (1, evolve(told, key=("job#j-1", 2), user="", amount=Decimal(500)))])
+
+        assert (2, {"u-1": Decimal(2)}) == (originals.count, dict(originals.sums))
 
 
 def test_states_have_the_names_that_the_answer_gives() -> None:

@@ -10,12 +10,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from engine.audit.archived import audit as archived_audit
 from engine.domain.adjustment import AdjustmentRequest, Identity
 from engine.domain.instants import posting_text
 from engine.ledger.archive.bucket import MemoryBucket
 from engine.ledger.archive.chain import EMPTY
+from engine.ledger.dynamodb.stream import record_of_stream
 from engine.reconcile.corrections import Adjuster
 from tests.support.archived_world import ArchivedWorld
 from tests.support.events import failed, rendered
@@ -67,6 +69,41 @@ def test_what_comes_twice_counts_once(world: ArchivedWorld) -> None:
 
     assert [] == world.found()
     assert world.audit().entries == 6
+
+
+def test_what_comes_again_out_of_the_order_of_time_counts_once(world: ArchivedWorld) -> None:
+    """Between a record and its repeat stand others that are hours older, of a shard that was late; before a checkpoint."""
+    world.time.wait(3 * 3600)
+    old = world.archived.tell
+    world.world.deliver(rendered("j-10"))
+    again = world.archived.hand_over()
+    world.world.deliver(rendered("j-11", user="u-2"))
+    (late,) = world.archived.hand_over()
+    old(evolve(late, at="2026-01-05T12:30:00.000000Z"))
+    world.time.wait(3600)
+    world.deliver(rendered("j-12"))
+    assert [] == world.found()
+    old(*again)
+    world.time.wait(60)
+    world.deliver(rendered("j-13"))
+
+    assert [] == world.found()
+    old(*again)
+    assert [] == world.found()
+    assert [] == world.found(whole=True)
+
+
+def test_what_is_under_way_behind_a_late_record_is_no_finding(world: ArchivedWorld) -> None:
+    """The newest object has a record that is hours old; what was archived before it is not taken for missing."""
+    world.time.wait(3 * 3600)
+    world.deliver(rendered("j-10"))
+    world.world.deliver(rendered("j-11", user="u-2"))
+    (late,) = world.archived.changes(world.time.now())
+    world.archived.tell(evolve(record_of_stream(late), at="2026-01-05T12:30:00.000000Z"))
+    world.world.deliver(rendered("j-12"))
+    world.time.wait(20)
+
+    assert [] == [line for line in world.found() if not line.startswith("senseless: job#j-11")]
 
 
 def test_what_is_under_way_is_no_finding(world: ArchivedWorld) -> None:
@@ -197,6 +234,20 @@ def test_what_was_put_back_is_no_finding(world: ArchivedWorld) -> None:
     world.time.wait(7200)
     world.put(changed)
     world.put(gone)
+
+    assert [] == world.found()
+    assert [] == world.found(whole=True)
+
+
+def test_what_is_no_entry_is_done_with_once_it_is_gone(world: ArchivedWorld) -> None:
+    """Nothing that is added could undo it; it never moved a balance, so that no sum knows it."""
+    world.audit()
+    world.put({**world.item("job#j-1", 1), "sequence": n("1.5"), "amount": n("500"), "source": s("repair")})
+    found = world.found()
+    assert any(line.startswith("unreadable: job#j-1 1.5: ") for line in found)
+    assert not any(line.startswith("drift") for line in found)
+    world.client.delete_item(TableName=world.world.tables.ledger, Key={"reference": s("job#j-1"), "sequence": n("1.5")})
+    world.archived.hand_over()
 
     assert [] == world.found()
     assert [] == world.found(whole=True)

@@ -17,6 +17,10 @@ from botocore.exceptions import ClientError
 
 from engine.audit.seals import REST
 from engine.domain.instants import posting_text
+from engine.ledger.archive.chain import append
+from engine.ledger.archive.s3 import S3Bucket
+from engine.ledger.dynamodb.heads import DynamoHeads
+from engine.runtime.clock import Clock
 from tests.support.adjusting import a_list, a_plan_applied, an_approval
 from tests.support.roles import reduced
 from tests.support.staff import (
@@ -232,6 +236,23 @@ def test_no_permission_is_spare(desk: Staff, sid: str, action: str, check: Check
         desk.put(desk.document)
 
     assert SAYS_NO_REASON.get((sid, action), f"not authorized to perform: {action}") in " ".join(said.split()), said
+
+
+def test_who_operates_compacts_the_archive_and_restores_nothing_from_it(desk: Staff) -> None:
+    """A day that is over becomes a file. An entry that is gone stays gone: to put one there without its balance is forging."""
+    a_take_in(desk)
+    s3, tomorrow = desk.aws.client("s3"), datetime.now(UTC) + timedelta(days=1)
+    heads = DynamoHeads(desk.owner, TABLES.seals)
+    append(S3Bucket(s3, ARCHIVE), heads, [], tomorrow, Clock().deadline(60))
+    s3.close()
+
+    compacted = desk.run("archive", "compact", "--archive", f"s3://{ARCHIVE}", "--json")
+    restored = desk.run(
+        "archive", "restore", "--archive", f"s3://{ARCHIVE}", "--json", "--yes", "--policy", desk.policy_file()
+    )
+
+    assert '"files": 1' in compacted, compacted
+    assert "not authorized to perform: dynamodb:PutItem" in restored, restored
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.rating import decide
-from tests.simulation import choose
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation import choose, rates
+from tests.simulation.mutants import MUTANTS, Mutant, mutant
 
 CAUGHT, HARMLESS = "the newest row of prices counts", "a mutant that does no harm"
 
@@ -36,16 +36,30 @@ def test_a_mutant_without_a_seed_gets_the_first_that_catches_it(
     assert "17     a history that somebody wants to see again\n" in corpus
     assert page.startswith(f"before\n{choose.BEGIN}")
     assert page.endswith(f"{choose.END}after\n")
-    assert f"| {CAUGHT} | memory | {choose.seeds()[CAUGHT] + 1} | 300 |\n" in page
+    assert f"| {CAUGHT} | memory | {choose.seeds()[CAUGHT] + 1} | 900 |\n" in page
 
 
 def test_the_command_fails_where_a_mutant_is_not_caught(
     files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is named, and it has no line: the tests that ask for its seed fail as well."""
-    monkeypatch.setattr(choose, "MUTANTS", {HARMLESS: Mutant(decide, "due", lambda old: old, seeds_max=1)})
+    monkeypatch.setattr(mutant, "CERTAIN", 1)
+    monkeypatch.setattr(choose, "MUTANTS", {HARMLESS: Mutant(decide, "due", lambda old: old, one_in=1)})
     assert 1 == choose.main([])
 
     assert f"{HARMLESS}: not caught" in capsys.readouterr().err
     assert {} == choose.seeds()
     assert HARMLESS not in files[1].read_text()
+
+
+def test_a_mutant_that_shows_more_seldom_than_it_says_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Then its number of histories is too small, and somebody's proof fails by chance."""
+    harmless = Mutant(decide, "due", lambda old: old, one_in=2)
+    monkeypatch.setattr(rates, "MUTANTS", {CAUGHT: MUTANTS[CAUGHT], HARMLESS: harmless})
+    assert 1 == rates.main(["--catches", "2"])
+
+    assert f"more seldom than they say: {HARMLESS}\n" in capsys.readouterr().out
+    assert 0 == rates.main(["--catches", "2", CAUGHT])
+    assert (8, ()) == (rates.counted(harmless, 0, 2).played, rates.counted(harmless, 0, 2).caught)

@@ -223,7 +223,7 @@ class Auditor:
                 self.entries += 1
                 if self.tally is not None:
                     self.tally.add(spot.original, spot.digest)
-                if (user := spot.original.line.user) is not None:
+                if (user := spot.original.line.user) is not None and spot.is_entry:
                     self.sums.add(user, spot.original.line.moved, spot.number, self.deadline)
         self._note_silent(part)
         self.records += part.records

@@ -6,14 +6,14 @@ whose sums still differ is looked at again, and counts where nobody wrote in bet
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
 from attrs import Factory, define, field, frozen
 
-from engine.audit.archived.back import objects_back
-from engine.audit.archived.older import AGAIN_WITHIN, Read, records_of
+from engine.audit.archived.back import keys_back, objects_back, read_object
+from engine.audit.archived.older import AGAIN_WITHIN, DAY, FIRST_DAY, Read, records_of
 from engine.audit.archived.part import DATED_WITHIN
 from engine.audit.archived.sums import Sums, UserSum
 from engine.audit.books import BUSY, LOOKS_MAX, SECONDS_BETWEEN_LOOKS, check_time, total
@@ -32,8 +32,8 @@ USERS_AT_ONCE_MAX = 300_000
 LATE_AFTER = timedelta(minutes=15)
 """So old is what should be in the archive for long."""
 
-EVIDENCE_OBJECTS_MAX = 2_000
-"""So many objects are read to find the entries that a user's difference can come from."""
+EVIDENCE_OBJECTS_MAX = 20_000
+"""So many objects are read at most to count users again."""
 
 
 @frozen
@@ -68,6 +68,8 @@ class ArchivedBooks:
     """All rows that were read, where all were."""
     late: dict[EntryKey, AuditedEntry] = Factory(dict)
     """Entries that the archive should have for long."""
+    came: dict[str, dict[EntryKey, ArchivedRecord]] = Factory(dict)
+    """What came for users who were counted again, since their books agreed."""
     _recent: set[EntryKey] | None = None
     _since: str = field(init=False)
 
@@ -82,13 +84,15 @@ class ArchivedBooks:
             suspects = list(self._suspects_of_all())
         else:
             suspects = list(self._suspects_of_some(also))
-        for found in suspects:
-            look = self._look(found)
-            if look is None:
-                self.sums.agree(found, self.head.number, self.deadline)
-            elif isinstance(look, str):
+        differing = {found.user for found in suspects if self._differs(found) is not None}
+        doubtful = differing | {entry.line.user for entry in self.late.values()}
+        second = [found for found in suspects if found.user in doubtful]
+        self.late = {}  # a second look says it, which knows all that was archived lately
+        for found in self._recounted(second) if second else ():
+            look = self._differs(found)
+            if isinstance(look, str):
                 self.busy.append(found.user)
-            else:
+            elif look is not None:
                 yield self._difference(look, found)
 
     def _suspects_of_all(self) -> Iterator[UserSum]:
@@ -113,6 +117,13 @@ class ArchivedBooks:
                 else:
                     yield found
 
+    def _differs(self, found: UserSum) -> Look | str | None:
+        """Return what is different of a user, as ``_look`` does. Where nothing is, that is noted."""
+        look = self._look(found)
+        if look is None:
+            self.sums.agree(found, self.head.number, self.deadline)
+        return look
+
     # --- a second look ---
 
     def _look(self, found: UserSum) -> Look | str | None:
@@ -135,7 +146,8 @@ class ArchivedBooks:
     def _on_their_way(self, user: str) -> list[AuditedEntry]:
         """Return the user's entries that the archive does not have yet."""
         entries = self.store.entries_of_user(user, self.deadline, self._since)
-        coming = [entry for entry in entries if entry.line.key not in self._archived_lately()]
+        new = (entry for entry in entries if entry.line.key not in self._archived_lately())
+        coming = [entry for entry in new if not isinstance(entry.entry, str)]
         overdue = posting_text(self.store.clock.now() - LATE_AFTER)
         self.late |= {entry.line.key: entry for entry in coming if entry.posted_at < overdue}
         return coming
@@ -153,29 +165,64 @@ class ArchivedBooks:
                     break
         return self._recent
 
+    def _recounted(self, suspects: Sequence[UserSum]) -> list[UserSum]:
+        """Return the sums of users counted again since their books agreed, from the archive, without what came twice.
+
+        A record can come again for a day, and stand behind others that are older; so all objects are read of the days in which
+        its first telling can be. What was archived lately is known by them as well.
+        """
+        since = {found.user: found.agreed for found in suspects}
+        first, recent = min(since.values()), set[EntryKey]()
+        until = min(filter(None, [self._since[:10]]), default=FIRST_DAY)
+        before: set[EntryKey] = set()
+        for read, (day, key) in enumerate(keys_back(self.bucket, self.head, self.deadline)):
+            number = int(key.split("/")[-1][:12])
+            if (number <= first and day < until) or read >= EVIDENCE_OBJECTS_MAX:
+                break
+            check_time(self.deadline)
+            of = read_object(self.bucket, key, self.deadline)
+            for record in records_of(self.reads, of) if of is not None else ():
+                recent.add(record.key)
+                if (
+                    record.entry is None
+                    or (user := record.entry.line.user) not in since
+                    or isinstance(record.entry.entry, str)
+                ):
+                    continue
+                if number > since[user]:
+                    self.came.setdefault(user, {})[record.key] = record
+                    until = min(until, day_before(record.at))
+                else:
+                    before.add(record.key)
+        self._recent = recent
+        return [self._corrected(found, before) for found in suspects]
+
+    def _corrected(self, found: UserSum, before: Collection[EntryKey]) -> UserSum:
+        came = self.came[found.user] = {
+            key: record for key, record in self.came.get(found.user, {}).items() if key not in before
+        }
+        amount = total((record.entry.line.moved for record in came.values() if record.entry is not None), found.agreed_amount)
+        if amount == found.amount or not found.entries:
+            return found
+        return self.sums.correct(found, amount, found.entries, self.deadline)
+
     # --- what it can come from ---
 
     def _difference(self, look: Look, found: UserSum) -> Difference:
-        """Return the difference of a user, with the one entry that makes it up, where there is just one."""
+        """Return the difference of a user, with the one entry that makes it up, where there is just one of several."""
         since = f"; they agreed at object {found.agreed}" if found.agreed else ""
         by = EXACT.subtract(look.expected, look.posted) if look.posted is not None else None
-        making_up = [record for record in self._entries_since(found) if record.entry and record.entry.line.moved == by]
+        came = self.came.get(found.user, {})
+        making_up = [record for record in came.values() if record.entry and record.entry.line.moved == by]
         problem = f"{look.problem}{since}"
-        if len(making_up) != 1:
+        if len(making_up) != 1 or len(came) == found.entries > 1:
             return Difference(Kind.DRIFT, problem, users=frozenset({look.user}))
         key = making_up[0].key
         problem = f"{problem}; {key[0]}, entry {key[1]} alone makes it up"
         return Difference(Kind.DRIFT, problem, key, frozenset({look.user}), making_up[0].entry)
 
-    def _entries_since(self, found: UserSum) -> list[ArchivedRecord]:
-        """Return what came for a user since the books agreed, as far as that can be read; nothing where they never did."""
-        if not found.agreed and found.entries > 1:
-            return []
-        came: dict[EntryKey, ArchivedRecord] = {}
-        for read, each in enumerate(objects_back(self.bucket, self.head, self.deadline, lambda _: True)):
-            if each.number <= found.agreed or read >= EVIDENCE_OBJECTS_MAX:
-                break
-            for record in records_of(self.reads, each):
-                if record.entry is not None and record.entry.line.user == found.user:
-                    came[record.key] = record
-        return list(came.values())
+
+def day_before(at: str) -> str:
+    """Return the day before that of an instant: no object of an earlier one has a record of it."""
+    came = read_instant(at)
+    return (came - DAY).date().isoformat() if came is not None else FIRST_DAY

@@ -26,6 +26,8 @@ def _change(spot: Spot, now: AuditedEntry | None) -> tuple[Kind, str] | None:
             return None
         what = "was removed" if now is None else "was written to"
         return Kind.UNARCHIVED, f"{what}, and the archive has not seen it come"
+    if now is None and not spot.is_entry:
+        return None  # it was none, and somebody has taken it away: nothing that is added could undo it
     if now is None:
         line = spot.original.line
         return Kind.REMOVED, f"is gone: {line.moved:f} of {line.user}, posted {spot.original.posted_at}"

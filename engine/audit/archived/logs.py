@@ -75,7 +75,8 @@ class Logs:
             if key[0] in logs:
                 logs[key[0]][key] = entry
         for key, spot in self.spots.items():
-            if key[0] in logs and spot.original is not None:
+            was_taken_away = spot.is_touched and key not in now and not spot.is_entry
+            if key[0] in logs and spot.original is not None and not was_taken_away:
                 logs[key[0]][key] = spot.original
         for reference in references:
             yield from self._of_log([entry for _, entry in sorted(logs[reference].items())], now)

@@ -74,6 +74,11 @@ class Spot:
         return self.is_open or self.was_removed or is_other or len(self.words) > 1
 
     @property
+    def is_entry(self) -> bool:
+        """Whether what was archived is an entry of this system: only those were ever posted."""
+        return self.original is not None and not isinstance(self.original.entry, str)
+
+    @property
     def is_dated_right(self) -> bool:
         """Whether the original says of its posting what its record does."""
         return self.is_taken_in or self.original is None or is_dated(self.original.posted_at, self.at)

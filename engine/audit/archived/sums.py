@@ -34,7 +34,8 @@ class SumsError(ValueError):
 class UserSum:
     """What was posted for a user (credits), by so many ``entries``; the last one stands in the object ``changed``.
 
-    ``agreed`` is the last head at which ``posted`` said the same.
+    ``agreed`` is the last head at which ``posted`` said the same, or the object before the user's first entry: nothing was
+    posted then. ``agreed_amount`` is what was posted there.
     """
 
     user: str
@@ -42,6 +43,7 @@ class UserSum:
     entries: int = 0
     changed: int = 0
     agreed: int = 0
+    agreed_amount: Decimal = ZERO
 
     @property
     def is_open(self) -> bool:
@@ -50,13 +52,14 @@ class UserSum:
 
     def text(self) -> str:
         """Return the line that stands for it in a page."""
-        return json.dumps([self.user, format(self.amount, "f"), self.entries, self.changed, self.agreed])
+        amounts = [format(amount, "f") for amount in (self.amount, self.agreed_amount)]
+        return json.dumps([self.user, amounts[0], self.entries, self.changed, self.agreed, amounts[1]])
 
     @classmethod
     def read(cls, text: str) -> UserSum:
         """Return what a line stands for. Raises ValueError for what is none."""
-        user, amount, entries, changed, agreed = json.loads(text)
-        return cls(user, Decimal(amount), entries, changed, agreed)
+        user, amount, entries, changed, agreed, agreed_amount = json.loads(text)
+        return cls(user, Decimal(amount), entries, changed, agreed, Decimal(agreed_amount))
 
 
 @define
@@ -89,13 +92,21 @@ class Sums:
     def add(self, user: str, amount: Decimal, number: int, deadline: Deadline) -> None:
         """Add what an entry moves that stands in an object (its number). Raises SumsError."""
         before = self.of(user, deadline)
+        if not before.entries:
+            before = UserSum(user, agreed=number - 1)
         now = EXACT.add(before.amount, amount)
         self._set(evolve(before, amount=now, entries=before.entries + 1, changed=number), deadline)
 
     def agree(self, found: UserSum, number: int, deadline: Deadline) -> None:
         """Note that ``posted`` says the same of a user at a head (its number)."""
         if found.is_open:
-            self._set(evolve(found, agreed=number), deadline)
+            self._set(evolve(found, agreed=number, agreed_amount=found.amount), deadline)
+
+    def correct(self, found: UserSum, amount: Decimal, entries: int, deadline: Deadline) -> UserSum:
+        """Let the sum of a user be another one: something was counted twice. Returns it."""
+        right = evolve(found, amount=amount, entries=entries)
+        self._set(right, deadline)
+        return right
 
     def all(self, deadline: Deadline) -> Iterator[list[UserSum]]:
         """Yield the sums of all users, page by page; at the end of each it is kept, and let go of."""

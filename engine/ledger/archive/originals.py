@@ -72,7 +72,7 @@ class Place:
 
 @define(eq=False)
 class Originals:
-    """The originals of an archive. ``sums`` are by user, of what each original says."""
+    """The originals of an archive. ``sums`` are by user, of what each original says; one that names no user is in none."""
 
     sums: dict[str, Decimal] = field(factory=lambda: defaultdict(lambda: ZERO))
     count: int = 0
@@ -108,7 +108,8 @@ class Originals:
         statement = "INSERT OR IGNORE INTO originals (reference, sequence, digest, object, line) VALUES (?, ?, ?, ?, ?)"
         if self.database.execute(statement, row).rowcount:
             self.count += 1
-            self.sums[told.user] = EXACT.add(self.sums[told.user], told.amount)
+            if told.user:
+                self.sums[told.user] = EXACT.add(self.sums[told.user], told.amount)
         elif self.digest_of(told.key) == told.digest:
             self.again += 1
         else:

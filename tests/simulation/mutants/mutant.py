@@ -16,19 +16,28 @@ from tests.simulation.world.strict import strict_world
 
 type Broken = Callable[[Any], Any]
 
+CERTAIN = 30
+"""What one history in so many shows on average, this many times as many all miss once in e^30, which is 10^13, times."""
+
 
 @frozen
 class Mutant:
     """A deliberate bug: ``broken`` makes of what stands at ``name`` of ``place`` what takes its place.
 
-    ``is_strict``: only the strict database shows it. ``seeds_max`` histories are enough to catch it, whichever they are.
+    ``is_strict``: only the strict database shows it. ``one_in`` says how often at least, one history in so many;
+    whether it does, ``python -m tests.simulation.rates`` counts.
     """
 
     place: Any
     name: str
     broken: Broken
     is_strict: bool = False
-    seeds_max: int = 300
+    one_in: int = 30
+
+    @property
+    def seeds_max(self) -> int:
+        """So many histories are enough to catch it, whichever they are."""
+        return CERTAIN * self.one_in
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

@@ -69,7 +69,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "the price of the event's own time counts": Mutant(contributions, "price_charge", _at_its_own_time),
     "all of a quantity costs the rate of the last tier": Mutant(charges, "_graduated", _all_at_the_last),
     "components are rounded one by one": Mutant(charges, "_without_rate", _rounds_each),
-    "a row without a time charges beside a refund": Mutant(facts.Facts, "join", _weak_beside_refunds, seeds_max=1000),
+    "a row without a time charges beside a refund": Mutant(facts.Facts, "join", _weak_beside_refunds),
     "a failed row without a time counts before a refund": Mutant(facts.Facts, "refund", _weak_first),
     "of several series one counts": Mutant(facts.Facts, "revoking", _one_series),
     "more goes back than was charged": Mutant(fact, "part_of", _more_than_all),

@@ -115,14 +115,14 @@ MUTANTS: Mapping[str, Mutant] = {
     "what a balance does not cover is corrected": Mutant(correct, "_moving", _takes_uncovered),
     "a lower revision overrules": Mutant(facts, "_last_revision", _last(lambda each: (each.revision, each.amount))),
     "of two equal revisions the larger counts": Mutant(
-        facts, "_last_revision", _last(lambda each: (-each.revision, -each.amount))
+        facts, "_last_revision", _last(lambda each: (-each.revision, -each.amount)), one_in=120
     ),
     "an event of the policy that has priced it anew is another": Mutant(recognise, "_is_of_another_policy", _knows_the_policy),
     "only the charge that counts is priced anew": Mutant(
         reprice.Repricer, "job", lambda old: lambda *values: old(*values)[:1]
     ),
     "what a row without a time told is not priced anew": Mutant(reprice, "kept_charges", _strong_alone),
-    "a plan is applied whatever has changed": Mutant(apply, "changed_since", always(None)),
+    "a plan is applied whatever has changed": Mutant(apply, "changed_since", always(None), one_in=60),
     "a plan forgets what it has posted": Mutant(apply.Applying, "_is_ours", always(value=False)),
     "a run of a plan has no bound": Mutant(apply.Applying, "post", _without_bound),
 }

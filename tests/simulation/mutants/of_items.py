@@ -9,8 +9,6 @@ from engine.ledger import memory, memory_logs, stored
 from engine.ledger.dynamodb import marks, postings
 from tests.simulation.mutants.mutant import Mutant
 
-SEEDS_MAX = 60
-
 
 def _keeps_more(old: Any) -> Any:
     """An entry says when its event came, for whoever may want to know."""
@@ -53,15 +51,9 @@ def _signs_its_mark(old: Any) -> Any:
 MUTANTS: Mapping[str, Mutant] = {
     "an entry has an attribute too many": Mutant(memory_logs, "stored_of", _keeps_more),
     "a price has an attribute too many": Mutant(stored, "stored_price", _in_credits),
-    "what an entry does not say is kept as NULL": Mutant(
-        postings, "item_of", _keeps_nothing_as_null, is_strict=True, seeds_max=SEEDS_MAX
-    ),
-    "a user's row keeps what moved it last": Mutant(
-        postings, "add_credits", _names_its_last_posting, is_strict=True, seeds_max=SEEDS_MAX
-    ),
+    "what an entry does not say is kept as NULL": Mutant(postings, "item_of", _keeps_nothing_as_null, is_strict=True),
+    "a user's row keeps what moved it last": Mutant(postings, "add_credits", _names_its_last_posting, is_strict=True),
     "a mark leaves an attribute of its own": Mutant(memory, "_write", _signs_its_mark),
-    "a mark leaves an attribute of its own in DynamoDB": Mutant(
-        marks, "JOB_MARKED", _keeps_the_status, is_strict=True, seeds_max=SEEDS_MAX
-    ),
+    "a mark leaves an attribute of its own in DynamoDB": Mutant(marks, "JOB_MARKED", _keeps_the_status, is_strict=True),
 }
 """By what they do wrong."""

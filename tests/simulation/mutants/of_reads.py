@@ -12,8 +12,6 @@ from engine.ledger.dynamodb import audits
 from tests.simulation.mutants.mutant import Broken, Mutant
 from tests.simulation.world.strict import TABLES
 
-SEEDS_MAX = 300
-
 type Request = Mapping[str, Any]
 
 
@@ -61,9 +59,9 @@ def is_log(request: Request) -> bool:
     return request["TableName"] == TABLES.ledger and "#reference = :reference" in request.get("KeyConditionExpression", "")
 
 
-def stale(place: Any, name: str, broken: Broken, seeds_max: int = SEEDS_MAX) -> Mutant:
+def stale(place: Any, name: str, broken: Broken) -> Mutant:
     """Return a mutant of the strict database."""
-    return Mutant(place, name, broken, is_strict=True, seeds_max=seeds_max)
+    return Mutant(place, name, broken, is_strict=True)
 
 
 MUTANTS: Mapping[str, Mutant] = {

@@ -16,11 +16,9 @@ from engine.ledger.dynamodb.wire import NoAnswerError
 from engine.ledger.store import Receipt, Verdict
 from tests.simulation.mutants.mutant import Broken, Mutant, instead
 
-SEEDS_MAX = 60
 
-
-def _strict(place: Any, name: str, broken: Broken, seeds_max: int = SEEDS_MAX) -> Mutant:
-    return Mutant(place, name, broken, is_strict=True, seeds_max=seeds_max)
+def _strict(place: Any, name: str, broken: Broken) -> Mutant:
+    return Mutant(place, name, broken, is_strict=True)
 
 
 # --- conditions -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from attrs import evolve
 from tests.simulation.words import Word
 from tests.simulation.world.documents import Document, event_of, instant
 from tests.simulation.world.plan import Plan, Round, Step, Told
-from tests.simulation.world.sayings import PEOPLE, PricedByHand, Pricing, Saying
+from tests.simulation.world.sayings import PEOPLE, Approving, PricedByHand, Pricing, Saying
 
 SHARE = 0.25
 """In so many plans each scene may be."""
@@ -22,7 +22,10 @@ SHARE = 0.25
 SMALL = {"seconds": "1", "frames": "5", "model": "veo", "resolution": "hd"}
 LARGE = {"seconds": "100", "frames": "90", "model": "pro", "resolution": "hd"}
 MORNING = 5 * 3600
-DEARER, REPEATS_ARE_IGNORED = 2, 5
+CAPPED, BUSY, RACES = 6, 6, 6
+"""How many jobs wait for a scan that may post fewer; how many events come beside an audit."""
+
+CHEAPER, DEARER, REPEATS_ARE_IGNORED, REPEATS_COUNT = 1, 2, 5, 6
 """Edits of the policy (``terms.CHANGES``)."""
 
 
@@ -47,19 +50,20 @@ def _overtaken(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
     """
     if plan.overdraft != "refuse":
         return [], []
-    user, job = "u-race", "j-race"
-    first = Told("e-race-1", f"job#{job}", user, "rendered", instant(MORNING), SMALL)
-    later = Told("e-race-2", f"job#{job}", user, "rendered", instant(MORNING + 3600), LARGE)
-    rows = [_row(fact, job) for fact in (first, later)]
+    user, jobs = "u-race", [f"j-race-{number}" for number in range(1, RACES + 1)]
+    first, later = (
+        [Told(f"e-{when}-{job}", f"job#{job}", user, "rendered", instant(MORNING + late), said) for job in jobs]
+        for when, late, said in (("first", 0, SMALL), ("later", 3600, LARGE))
+    )
     steps = _Steps(chance)
-    return [first, later], [
+    return [*first, *later], [
         steps.round(("credits", (user, "1000"))),
-        steps.round(("direct", event_of(first))),
+        steps.round(*(("direct", event_of(fact)) for fact in first)),
         steps.round(("credits", (user, "-1000"))),
-        steps.round(("put", (rows[0], first.event))),
+        steps.round(*(("put", (_row(fact, job), fact.event)) for fact, job in zip(first, jobs, strict=True))),
         steps.round(("begin", None)),
-        steps.round(("slice", None), ("direct", event_of(later)), ("slice", None)),
-        steps.round(("update", (rows[1], later.event))),
+        steps.round(*[("slice", None)] * 3, *(("direct", event_of(fact)) for fact in later)),
+        steps.round(*(("update", (_row(fact, job), fact.event)) for fact, job in zip(later, jobs, strict=True))),
     ]
 
 
@@ -77,7 +81,6 @@ def _of_one_instant(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round
 def _priced_by_what_comes(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
     """A charge is priced anew under an edit that ignores repeats; then its event is told once more, under that edit."""
     fact = Told("e-anew", "job#j-anew", "u-1", "rendered", instant(MORNING), SMALL)
-    edits = [plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")]
     steps = _Steps(chance)
     return [fact], [
         steps.round(("credits", ("u-1", "100"))),
@@ -85,7 +88,7 @@ def _priced_by_what_comes(plan: Plan, chance: Random) -> tuple[list[Told], list[
         steps.round(("deploy", REPEATS_ARE_IGNORED)),
         steps.round(("price_by_hand", PricedByHand("by-hand-anew", "j-anew", "30"))),
         steps.round(("direct", event_of(fact))),
-        steps.round(("deploy", edits[-1])),
+        steps.round(("deploy", _edit_at_last(plan))),
     ]
 
 
@@ -117,7 +120,194 @@ def _conceded(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
     return told, [steps.round(("credits", ("u-1", "100"))), charged, *said[:2], failed, *said[2:]]
 
 
-SCENES: tuple[Scene, ...] = (_overtaken, _of_one_instant, _priced_by_what_comes, _weak_and_priced, _conceded)
+def _taken_back(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """What was given is taken back, which the balance covers no more for a while; and that cannot be taken back itself."""
+    user, given = "u-back", Word("t-1", "u-back", Fraction(5), "for t-1")
+    back, again = (Word(f"t-{n}", user, Fraction(0), f"for t-{n}", reverses=f"t-{n - 1}") for n in (2, 3))
+    steps = _Steps(chance)
+    said = {word.id: tuple(("say", Saying(word, by)) for by in PEOPLE) for word in (given, back, again)}
+    return [], [
+        steps.round(("credits", (user, "0"))),
+        steps.round(*said["t-1"]),
+        steps.round(("credits", (user, "-5"))),
+        steps.round(*said["t-2"]),
+        steps.round(("credits", (user, "5"))),
+        steps.round(*said["t-2"]),
+        steps.round(*said["t-3"]),
+    ]
+
+
+def _of_two_people(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """One id for two things; and so much that another person has to approve it, which its proposer tries first."""
+    one, other = (Word("s-1", "u-1", Fraction(amount), f"for s-1, {amount}") for amount in (1, 2))
+    large, (ann, bob) = Word("s-2", "u-1", Fraction(40), "for s-2"), PEOPLE
+    steps = _Steps(chance)
+    return [], [
+        steps.round(("credits", ("u-1", "1"))),
+        steps.round(("say", Saying(one, ann)), ("say", Saying(other, bob))),
+        steps.round(("say", Saying(other, ann)), ("say", Saying(large, ann))),
+        steps.round(("approve", Approving(large.id, ann)), ("approve", Approving(large.id, ann))),
+        steps.round(("approve", Approving(large.id, bob))),
+    ]
+
+
+def _refused_in_a_batch(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """Two charges of one job come in one batch, and the balance covers neither."""
+    if plan.overdraft != "refuse":
+        return [], []
+    told = [
+        Told(f"e-short-{job}-{late}", f"job#j-short-{job}", "u-short", "rendered", instant(MORNING + late), said)
+        for job in (1, 2)
+        for late, said in ((0, LARGE), (60, SMALL))
+    ]
+    steps = _Steps(chance)
+    return told, [
+        steps.round(("credits", ("u-short", "0"))),
+        *(steps.round(("send", event_of(fact))) for fact in told),
+        *(steps.round(("poll", 10)) for _ in range(2)),
+    ]
+
+
+def _capped(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """More rows are due than a run may post, in one invocation or in steps; some of them events have told before."""
+    if plan.cap is None:
+        return [], []
+    told = [
+        Told(f"e-cap-{number}", f"job#j-cap-{number}", "u-cap", "rendered", instant(MORNING), SMALL)
+        for number in range(1, CAPPED + 1)
+    ]
+    steps = _Steps(chance)
+    known = [steps.round(*(("direct", event_of(fact)) for fact in chance.sample(told, 3)))]
+    rows = steps.round(*(("put", (_row(fact, fact.reference.partition("#")[2]), fact.event)) for fact in told))
+    parts = [steps.round(("begin", None)), *(steps.round(*[("slice", None)] * 3) for _ in range(3))]
+    run = chance.choice(([steps.round(("schedule", None))], [*known, rows, *parts]))
+    return told, [steps.round(("credits", ("u-cap", "1000"))), rows, *run]
+
+
+def _covered_meanwhile(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """A balance that does not cover a charge covers it a moment later: no flag may say what is no more so."""
+    if plan.overdraft != "flag":
+        return [], []
+    told = [
+        Told(f"e-soon-{number}", f"job#j-soon-{number}", f"u-soon-{number}", "rendered", instant(MORNING), LARGE)
+        for number in (1, 2, 3)
+    ]
+    steps = _Steps(chance)
+    return told, [
+        steps.round(*(("credits", (fact.user, "0")) for fact in told)),
+        *(steps.round(("direct", event_of(fact)), ("credits", (fact.user, "1000"))) for fact in told),
+    ]
+
+
+def _weak_and_refunded(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """A scan has charged by a row without a time; then an event says that the work failed: nothing says when it was done."""
+    done, failed = (
+        Told(f"e-void-{kind}", "job#j-void", "u-1", kind, instant(MORNING), said, is_timeless=kind == "rendered")
+        for kind, said in (("rendered", SMALL), ("failed", {}))
+    )
+    row = {name: value for name, value in _row(done, "j-void").items() if name != "updatedAt"}
+    steps = _Steps(chance)
+    return [done, failed], [
+        steps.round(("credits", ("u-1", "100"))),
+        steps.round(("put", (row, done.event))),
+        steps.round(("begin", None)),
+        steps.round(("slice", None), ("slice", None), ("slice", None)),
+        steps.round(("direct", event_of(failed))),
+    ]
+
+
+def _audited_beside(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """Whoever audits finds a user whom others write to all the time."""
+    told = [
+        Told(f"e-busy-{number}", f"job#j-busy-{number}", "u-busy", "rendered", instant(MORNING), SMALL)
+        for number in range(1, BUSY + 1)
+    ]
+    steps = _Steps(chance)
+    return told, [
+        steps.round(("credits", ("u-busy", "1000"))),
+        steps.round(("begin", None)),
+        steps.round(("finish", None), ("finish", None), *(("direct", event_of(fact)) for fact in told)),
+    ]
+
+
+def _after_the_sale(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """Work that was done when a row of prices has ended; most is done before."""
+    said = {"seconds": "8", "frames": "5", "model": "pro", "resolution": "hd"}
+    fact = Told("e-sale", "job#j-sale", "u-1", "rendered", instant(11 * 3600), said)
+    steps = _Steps(chance)
+    return [fact], [steps.round(("credits", ("u-1", "100"))), steps.round(("direct", event_of(fact)))]
+
+
+def _refunded_again(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """A refund of a part is told again under edits that give back less and more: it stays what it was."""
+    done, failed = (
+        Told(f"e-part-{kind}", "job#j-part", "u-1", kind, instant(MORNING), said)
+        for kind, said in (("rendered", LARGE), ("cancelled", {}))
+    )
+    steps = _Steps(chance)
+    edited = [
+        each
+        for edit in (CHEAPER, DEARER)
+        for each in (steps.round(("deploy", edit)), steps.round(("direct", event_of(failed))))
+    ]
+    return [done, failed], [
+        steps.round(("credits", ("u-1", "100"))),
+        steps.round(("direct", event_of(done))),
+        *edited,
+        steps.round(("deploy", _edit_at_last(plan))),
+    ]
+
+
+def _priced_by_two(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """Two people have read the same, and price a job anew at once, each at an amount of their own."""
+    fact = Told("e-two", "job#j-two", "u-1", "rendered", instant(MORNING), SMALL)
+    steps = _Steps(chance)
+    priced = [
+        steps.round(*(("price_by_hand", PricedByHand(f"two-{turn}-{amount}", "j-two", amount)) for amount in amounts))
+        for turn, amounts in enumerate((("0.01", "1.5"), ("0.3333", "3"), ("2", "0.5")))
+    ]
+    return [fact], [steps.round(("credits", ("u-1", "100"))), steps.round(("direct", event_of(fact))), *priced]
+
+
+def _row_has_changed(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """An event is told again when its job's row says what would cost less; its rule does not ignore repeats."""
+    fact = Told("e-row", "job#j-row", "u-1", "hooked", instant(MORNING), {"count": "5"})
+    row = {**_row(fact, "j-row"), "status": "rendering", "plan": "base", "size": "8"}
+    steps = _Steps(chance)
+    return [fact], [
+        steps.round(("credits", ("u-1", "100"))),
+        steps.round(("put", (row, ""))),
+        steps.round(("deploy", REPEATS_COUNT)),
+        steps.round(("direct", event_of(fact))),
+        steps.round(("update", ({"jobId": "j-row", "plan": "gold", "size": "4"}, ""))),
+        steps.round(("direct", event_of(fact))),
+        steps.round(("deploy", _edit_at_last(plan))),
+    ]
+
+
+def _edit_at_last(plan: Plan) -> int:
+    """Return the edit of the policy that is at work when a scene begins."""
+    return [plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")][-1]
+
+
+SCENES: tuple[Scene, ...] = (
+    _overtaken,
+    _of_one_instant,
+    _priced_by_what_comes,
+    _weak_and_priced,
+    _conceded,
+    _taken_back,
+    _of_two_people,
+    _refused_in_a_batch,
+    _capped,
+    _covered_meanwhile,
+    _weak_and_refunded,
+    _audited_beside,
+    _after_the_sale,
+    _refunded_again,
+    _priced_by_two,
+    _row_has_changed,
+)
 
 
 class _Steps:

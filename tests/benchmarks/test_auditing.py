@@ -1,0 +1,15 @@
+"""What an audit against the archive takes, on a small ledger: the benchmark runs, and a checkpoint spares most of it."""
+
+from __future__ import annotations
+
+from benchmarks.auditing import measure, report
+
+
+def test_what_is_new_takes_a_fraction_of_the_whole() -> None:
+    """Of a thousand entries and ten more: no processor time is compared, since others are at work; reads and objects are."""
+    whole, since = figures = measure(1_000)
+
+    assert (1_000, 10) == (whole.seen.records, since.seen.records)
+    assert (1_000, 1_010) == (whole.seen.entries, since.seen.entries)
+    assert sum(whole.units.values()) > 50 * sum(since.units.values())
+    assert any(line.startswith("| a hundredth more | 10 | ") for line in report(figures))
