@@ -153,7 +153,7 @@ def test_a_plan_of_other_tables_is_not_applied(place: Place, monkeypatch: pytest
     assert "was made for" in result.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_apply_that_is_killed_is_gone_on_with(place: Place, local_aws: str) -> None:
     """SIGKILL in the middle of twelve logs; the second run does the rest, and each log is put right once."""
     jobs = [f"j-{number}" for number in range(12)]
