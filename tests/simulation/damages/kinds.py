@@ -63,6 +63,7 @@ POSTED, BALANCE, ENTRIES = Wrong.POSTED, Wrong.BALANCE, Wrong.ENTRIES
 LIKE_A_POSTING = "entry and balance agree, and the entry follows: it is like a posting of this system"
 OF_NOBODY = "it is of nobody: no balance can be wrong by it, so that nothing is taken back; it is named as long as it stands"
 AT_NO_PLACE = "nothing of this system stands at such a place, so that no entry can undo it; it is named as long as it stands"
+NO_WORDS = "nothing is decided by an explanation: of one that is gone an audit says no more than that it is missing"
 THE_APPLICATIONS = "remaining is the application's too: only posted is held to the ledger"
 NOT_THE_LEDGER = "marks are no part of the ledger; the next scan settles a row that is not marked"
 OPENING = "what the application had granted is in no ledger"
@@ -121,7 +122,9 @@ CHANGED: Mapping[str, Kind] = {
     "changed: posting time lies back": Kind(entry("is_last"), changed(postedAt=s(BACK))),
     "changed: time of the event": Kind(entry("is_last"), changed(occurredAt=s("2026-01-05T00:30:00Z"))),
     "changed: explanation of another": Kind(entry("is_explained"), changed(explanation=doing.words_of("all is well"))),
-    "changed: explanation is gone": Kind(entry("is_explained"), changed(explanation=None)),
+    "changed: explanation is gone": Kind(
+        entry("is_explained"), changed(explanation=None), undecidable=NO_WORDS, is_seen=False, is_harmless=True
+    ),
     "changed: explanation is a text": Kind(entry("is_explained"), changed(explanation=s("all is well"))),
     "changed: explanation of what is not flagged": unseen(
         entry("is_no_flagged"), changed(explanation=doing.words_of("all is well")),

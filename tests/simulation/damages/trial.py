@@ -339,9 +339,9 @@ class Trial:
         )
 
     def _innocents(self, hands: StageHands, truth: list[State], states: list[State]) -> None:
-        for state, true, what in zip(
-            states, truth, ("the repair", "all events again", "refunds and other prices"), strict=True
-        ):
+        stays = any(not each.kind.is_mended for each in self.planted)  # later debits may be refused
+        names = ("the repair", "all events again", "refunds and other prices")[: 1 if stays else 3]
+        for state, true, what in zip(states, truth, names, strict=False):
             moved = state.differing(true) - hands.touched
             if moved:
                 self.wrong.append(f"innocents are moved by {what}: {sorted(moved)}")

@@ -46,7 +46,8 @@ class WithArchive:
         except Exception as error:  # noqa: BLE001  whatever it is, the run has seen nothing
             return Seen(stopped=f"{type(error).__name__}: {error}")
         self.seen = {key_of(item) for item in stage.items("ledger") if item["sequence"]["N"].isdecimal()}
-        names = {name for each in found.differences for name in (*each.users, each.reference) if name}
+        names = {name for each in found.differences for name in each.users}
+        names |= {each.reference for each in found.differences if each.reference and each.kind is not Kind.DRIFT}
         is_of_archive = bool(found.counts[Kind.ARCHIVE])
         return Seen(frozenset(names), frozenset(names), of_archive=is_of_archive)
 
