@@ -62,7 +62,6 @@ class Kind:
 POSTED, BALANCE, ENTRIES = Wrong.POSTED, Wrong.BALANCE, Wrong.ENTRIES
 LIKE_A_POSTING = "entry and balance agree, and the entry follows: it is like a posting of this system"
 OF_NOBODY = "it is of nobody: no balance can be wrong by it, so that nothing is taken back; it is named as long as it stands"
-AT_NO_PLACE = "nothing of this system stands at such a place, so that no entry can undo it; it is named as long as it stands"
 NO_WORDS = "nothing is decided by an explanation: of one that is gone an audit says no more than that it is missing"
 THE_APPLICATIONS = "remaining is the application's too: only posted is held to the ledger"
 NOT_THE_LEDGER = "marks are no part of the ledger; the next scan settles a row that is not marked"
@@ -156,7 +155,7 @@ GONE: Mapping[str, Kind] = {
 
 PUT_IN: Mapping[str, Kind] = {
     "put in: a gift": Kind(entry("moves"), put_in(), ENTRIES),
-    "put in: a gift, with its balance": unseen(entry("moves"), put_in(paid=True), LIKE_A_POSTING),
+    "put in: a gift, with its balance": Kind(entry("moves"), put_in(paid=True), ENTRIES),
     "put in: what moves nothing": unseen(entry("moves"), put_in(Decimal(0)), LIKE_A_POSTING),
     "put in: a gift that is dated back": Kind(entry("moves"), put_in(postedAt=s(BACK)), ENTRIES),
     "put in: a gift that is dated back, with its balance": Kind(entry("moves"), put_in(postedAt=s(BACK), paid=True), ENTRIES),
@@ -165,9 +164,7 @@ PUT_IN: Mapping[str, Kind] = {
     ),
     "put in: a gift without a time": Kind(entry("moves"), put_in(postedAt=None), ENTRIES),
     "put in: a gift without a time, with its balance": Kind(entry("moves"), put_in(postedAt=None, paid=True), ENTRIES),
-    "put in: a gift at place 1.5": Kind(
-        entry("moves"), doing.half_a_place, ENTRIES, undecidable=AT_NO_PLACE, is_mended=False
-    ),
+    "put in: a gift at place 1.5": Kind(entry("moves"), doing.half_a_place, ENTRIES),
     "put in: a gift at place 0": Kind(entry("moves"), put_in(sequence=n(0)), ENTRIES),
     "put in: a gift at place -1, with its balance": Kind(entry("moves"), put_in(sequence=n(-1), paid=True), ENTRIES),
     "put in: a gift for nobody": Kind(
@@ -181,7 +178,7 @@ PUT_IN: Mapping[str, Kind] = {
     "put in: a refund, with its balance": Kind(
         entry("is_last", "is_of_job", "moves_in_all"), doing.refunded(paid=True), ENTRIES
     ),
-    "put in: a debit, with its balance": unseen(entry("moves"), doing.taken_from, LIKE_A_POSTING),
+    "put in: a debit, with its balance": Kind(entry("moves"), doing.taken_from, ENTRIES),
 }  # fmt: skip
 
 SAID: Mapping[str, Kind] = {
