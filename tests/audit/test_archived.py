@@ -13,6 +13,8 @@ import pytest
 from attrs import evolve
 
 from engine.audit.archived import audit as archived_audit
+from engine.audit.archived.checkpoints import last as last_checkpoint
+from engine.audit.archived.older import repeated
 from engine.domain.adjustment import AdjustmentRequest, Identity
 from engine.domain.instants import posting_text
 from engine.ledger.archive.bucket import MemoryBucket
@@ -91,6 +93,42 @@ def test_what_comes_again_out_of_the_order_of_time_counts_once(world: ArchivedWo
     old(*again)
     assert [] == world.found()
     assert [] == world.found(whole=True)
+
+
+def test_what_comes_again_beside_an_entry_under_way_of_the_same_amount_counts_once(world: ArchivedWorld) -> None:
+    """The one would stand in for the other: the sum would agree by chance, and be wrong from then on."""
+    world.world.deliver(rendered("j-9", user="u-2"))
+    old = world.archived.hand_over()
+    world.time.wait(3600)
+    world.world.deliver(rendered("j-10"))
+    again = world.archived.hand_over()
+    world.archived.tell(*old)  # a batch of an hour ago comes again, as an object of its own
+    assert [] == world.found()
+    world.archived.tell(*again)
+    world.world.deliver(rendered("j-11"))
+    assert [] == world.found()
+    world.archived.hand_over()
+    last = world.audit()
+
+    assert ((), 7) == (last.differences, last.entries)
+
+
+def test_what_was_written_before_a_record_is_not_searched_for_it(world: ArchivedWorld) -> None:
+    """Checkpoints say when a head had been written, the first that saw it; clocks may differ by five minutes."""
+    world.audit()
+    world.time.wait(600)
+    world.audit()
+    world.time.wait(200)
+    world.deliver(rendered("j-4"))
+    world.audit()
+    (last, *_) = last_checkpoint(world.archived.bucket, world.world.deadline(60))
+
+    assert not isinstance(last, str)
+    assert (("2026-01-05T12:00:04.000000Z", 4), ("2026-01-05T12:13:25.000000Z", 5)) == last.written
+    places = [
+        repeated(f"2026-01-05T{at}.000000Z", last.written).after for at in ("12:05:03", "12:05:04", "12:18:24", "12:18:25")
+    ]
+    assert [0, 4, 4, 5] == places
 
 
 def test_what_is_under_way_behind_a_late_record_is_no_finding(world: ArchivedWorld) -> None:

@@ -276,7 +276,7 @@ class Auditor:
         posted = {key: entry.posted_at for key, spot in older.items() if (entry := spot.original or now.get(key))}
         tries: list[dict[EntryKey, Where]] = [{}, {}, dict.fromkeys(older, ANYWHERE)]
         for key, spot in older.items():
-            by_time = repeated(spot.at) if spot.is_new and spot.is_dated_right else None
+            by_time = repeated(spot.at, self.begun.written) if spot.is_new and spot.is_dated_right else None
             tries[0][key] = by_time or around(posted.get(key, "")) or NOWHERE
             tries[1][key] = NOWHERE if by_time else around(posted.get(key, ""), is_late=True) or NOWHERE
         for where in tries:
@@ -309,9 +309,8 @@ class Auditor:
 
     def _books(self, keeper: BalanceKeeper | None) -> tuple[bool, tuple[str, ...], HeldBalances | None]:
         """Compare the users' sums with their rows. Says first whether that came to its end."""
-        books = ArchivedBooks(
-            self.archive.bucket, self.store, self.archive.reads, self.sums, self.head, self.at, self.deadline
-        )
+        place = self.sums, self.head, self.at, self.deadline, self.begun.written
+        books = ArchivedBooks(self.archive.bucket, self.store, self.archive.reads, *place)
         drifts: list[Difference] = []
         is_kept = keeper is not None and keeper.is_needed
         try:
@@ -332,7 +331,6 @@ class Auditor:
 
     def _keep(self) -> bool:
         self.sums.save(self.deadline)
-        opened = tuple(Open(key, archived) for key, archived in sorted(self._open.items()))
         kept = Checkpoint(
             count=self.begun.count + 1,
             head=self.head,
@@ -341,10 +339,11 @@ class Auditor:
             users=self.sums.users,
             digits=self.sums.digits,
             pages=dict(self.sums.pages),
-            open=opened,
+            open=tuple(Open(key, archived) for key, archived in sorted(self._open.items())),
             open_users=tuple(sorted(self._open_users)),
             silent=tuple((key[0], str(key[1]), at) for key, at in sorted(self._silent.items())),
             breaks=tuple(self._breaks),
+            written=self.begun.written_until(self.head, self.store.clock.now()),
         )
         checkpoints.keep(self.archive.bucket, kept, self.deadline)
         return True

@@ -13,7 +13,7 @@ from decimal import Decimal
 from attrs import Factory, define, field, frozen
 
 from engine.audit.archived.back import keys_back, objects_back, read_object
-from engine.audit.archived.older import AGAIN_WITHIN, DAY, FIRST_DAY, Read, records_of
+from engine.audit.archived.older import DAY, FIRST_DAY, Read, Written, records_of, repeated
 from engine.audit.archived.part import DATED_WITHIN
 from engine.audit.archived.sums import Sums, UserSum
 from engine.audit.books import BUSY, LOOKS_MAX, SECONDS_BETWEEN_LOOKS, check_time, total
@@ -63,6 +63,7 @@ class ArchivedBooks:
     head: Head
     at: str
     deadline: Deadline
+    written: Collection[Written] = ()
     busy: list[str] = Factory(list)
     rows: dict[str, Credit] = Factory(dict)
     """All rows that were read, where all were."""
@@ -155,13 +156,11 @@ class ArchivedBooks:
     def _archived_lately(self) -> set[EntryKey]:
         """Return the places of the newest records: of all that can have been posted since ``_since``."""
         if self._recent is None:
-            at = read_instant(self._since)
-            until = posting_text(at - AGAIN_WITHIN) if at is not None else ""
-            self._recent = set()
-            for each in objects_back(self.bucket, self.head, self.deadline, lambda day: day >= until[:10] or None):
+            where, self._recent = repeated(self._since, self.written), set()
+            for each in objects_back(self.bucket, self.head, self.deadline, lambda day: day >= where.first or None):
                 records = list(records_of(self.reads, each))
                 self._recent |= {record.key for record in records}
-                if max((record.at for record in records), default="") < until:
+                if where.ends_at(each.number, max((record.at for record in records), default=""), len(self._recent)):
                     break
         return self._recent
 

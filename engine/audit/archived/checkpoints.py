@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 from attrs import asdict, field, frozen
 
 from engine.audit.archived.back import read_object
+from engine.audit.archived.older import Written
+from engine.domain.instants import posting_text
 from engine.ledger.archive.bucket import Bucket
 from engine.ledger.archive.chain import DIGITS, EMPTY, Head
 from engine.ledger.stored import EntryKey
@@ -27,6 +30,9 @@ PREFIX = "checkpoints/heads/"
 KEY = re.compile(r"checkpoints/heads/(\d{12})-(\d{12})-([0-9a-f]{32})\.json")
 
 VERSION = 1
+
+WRITTEN_MAX = 100
+"""Of so many heads a checkpoint knows when they had been written: of more than a day. For a day a record can come again."""
 
 
 @frozen
@@ -69,11 +75,21 @@ class Checkpoint:
     """Flagged entries of the last day that have no explanation yet: log, number, and when they came."""
     breaks: tuple[str, ...] = ()
     """What is not as it was written in the archive up to here."""
+    written: tuple[Written, ...] = ()
+    """When the heads of the last checkpoints had been written, in order: what was posted later stands behind them."""
 
     def text(self) -> str:
         """Return what is kept of it."""
         said = {**asdict(self, recurse=True), "open": [each.answer() for each in self.open], "checkpoint": VERSION}
+        if not self.written:
+            del said["written"]  # of those that were kept before there was any
         return json.dumps(said, sort_keys=True)
+
+    def written_until(self, head: Head, now: datetime) -> tuple[Written, ...]:
+        """Return what the next one says of when heads had been written, where the last one is there ``now``."""
+        if head.number == (self.written[-1][1] if self.written else 0):
+            return self.written
+        return (*self.written, (posting_text(now), head.number))[-WRITTEN_MAX:]
 
     @property
     def key(self) -> str:
@@ -89,8 +105,10 @@ class Checkpoint:
             del said["checkpoint"]  # of another version its key would be another one
             tuples = {name: tuple(said.pop(name)) for name in ("open_users", "breaks")}
             silent = tuple((reference, number, at) for reference, number, at in said.pop("silent"))
+            written = tuple((instant, int(number)) for instant, number in said.pop("written", ()))
             opened = tuple(Open.read(each) for each in said.pop("open"))
-            found = cls(**{**said, **tuples, "head": Head(**said["head"]), "open": opened, "silent": silent})
+            own = {"head": Head(**said["head"]), "open": opened, "silent": silent, "written": written}
+            found = cls(**{**said, **tuples, **own})
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{key}: is no checkpoint: {error}") from error
         if found.key != key:

@@ -6,7 +6,7 @@ all days are read, the latest first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
 
 from attrs import Factory, define, field, frozen
@@ -23,6 +23,9 @@ from engine.runtime.clock import Deadline
 type Read = Callable[[str], ArchivedRecord]
 """Reads a line of the archive. Raises ValueError for what is no record."""
 
+type Written = tuple[str, int]
+"""An instant, and the number of an object: it was written before, as all before it were."""
+
 FIRST_DAY, LAST_DAY = "0000-00-00", "9999-99-99"
 DAY = timedelta(days=1)
 
@@ -31,14 +34,26 @@ LATE_BY = timedelta(hours=1)
 AGAIN_WITHIN = timedelta(minutes=5)
 """So much older than the newest record of an object another one of it may be, as a rule: of several shards one may be late."""
 
+RECORDS_NEAR = 20_000
+"""So many records before a part are read for what may have come again, whatever their times are: as many as a part has."""
+
 
 @frozen
 class Where:
-    """Between which days a record can be. ``since``: objects whose newest record is older end the search."""
+    """Between which days a record can be, in the objects ``after`` one (its number).
+
+    ``since``: an object whose newest record is older ends the search, but for the ``near`` records that are read first.
+    """
 
     first: str = FIRST_DAY
     last: str = LAST_DAY
     since: str = ""
+    after: int = 0
+    near: int = 0
+
+    def ends_at(self, number: int, newest: str, read: int) -> bool:
+        """Say whether nothing before an object is read: its newest record came at ``newest``, ``read`` were read so far."""
+        return number <= self.after + 1 or (newest < self.since and read >= self.near)
 
 
 ANYWHERE = Where()
@@ -61,11 +76,16 @@ def around(posted_at: str, *, is_late: bool = False) -> Where | None:
         return None
 
 
-def repeated(at: str) -> Where:
-    """Return where a record is that may have come before, by its own time."""
+def repeated(at: str, written: Collection[Written] = ()) -> Where:
+    """Return where a record is that may have come before, by its own time: in no object that was written before.
+
+    Where nothing says which those are, the newest records of objects do, but not of the nearest: an old batch that comes again
+    is an object of old records as well, and younger ones stand before it.
+    """
     came = read_instant(at)
     since = posting_text(came - AGAIN_WITHIN) if came is not None else ""
-    return Where(first=since[:10] or FIRST_DAY, since=since)
+    after = max((number for instant, number in written if instant <= since), default=0)
+    return Where(since[:10] or FIRST_DAY, since=since, after=after, near=RECORDS_NEAR)
 
 
 @define
@@ -81,11 +101,13 @@ class Search:
     _left: dict[EntryKey, Where] = field(factory=dict)
     _spots: Mapping[EntryKey, Spot] = field(factory=dict)
     _words: dict[EntryKey, object] = Factory(dict)
+    _records: int = 0
 
     def find(self, spots: Mapping[EntryKey, Spot], where: Mapping[EntryKey, Where]) -> set[EntryKey]:
         """Tell spots their originals, and return those of which none was found."""
-        self._left, self._spots, self._words = dict(where), spots, {}
-        if self._left and self.head.number:
+        self._left = {key: each for key, each in where.items() if each.after < self.head.number}
+        self._spots, self._words, self._records = spots, {}, 0
+        if self._left:
             for each in objects_back(self.bucket, self.head, self.deadline, self._is_wanted):
                 self.read += 1
                 self._look_at(each)
@@ -99,11 +121,12 @@ class Search:
 
     def _look_at(self, of: ArchiveObject) -> None:
         newest = ""
+        self._records += len(of.lines)
         for record in reversed(list(records_of(self.reads, of))):
             newest = max(newest, record.at)
             if record.key in self._left:
                 self._take(record, of)
-        for key in [key for key, where in self._left.items() if newest < where.since]:
+        for key in [key for key, where in self._left.items() if where.ends_at(of.number, newest, self._records)]:
             del self._left[key]
 
     def _take(self, record: ArchivedRecord, of: ArchiveObject) -> None:
