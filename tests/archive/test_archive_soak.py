@@ -53,6 +53,8 @@ class Shard:
     chance: random.Random
     soak: Soak
     counts: Counter[str] = Factory(Counter)
+    seconds: float = 0.08
+    """How long the last work took that nobody broke off."""
 
     def run(self, writer: Archiver) -> None:
         """Hand everything over."""
@@ -70,7 +72,13 @@ class Shard:
     def _answer(self, writer: Archiver, batch: Sequence[Any], *, is_safe: bool = False) -> Any:
         """Hand a batch over; the writer may be killed at any moment of its work."""
         is_killed = not is_safe and writer.process is not None and not self.chance.randrange(self.soak.kill_one_in)
-        return writer.hand_over(batch, self.chance.uniform(0, 0.08) if is_killed else None)
+        if is_killed:
+            return writer.hand_over(batch, self.chance.uniform(0, self.seconds))
+        is_warm, begun = writer.process is not None, time.perf_counter()
+        answer = writer.hand_over(batch)
+        if is_warm:
+            self.seconds = time.perf_counter() - begun
+        return answer
 
 
 def drawn(seed: int | str) -> random.Random:

@@ -48,10 +48,14 @@ def test_both_stores_end_with_the_same_balances() -> None:
         assert first == second
 
 
+DECIDES_BY_ITS_TURN = frozenset({"deploy", "price_by_hand", "apply_prices"})
+"""What comes to something else before an event than after it."""
+
+
 def _is_calm(plan: Plan) -> bool:
-    """Say whether no fault, no deployment and no other plan of a user changes what a plan comes to."""
+    """Say whether no fault, no deployment, no price told by a person and no other plan of a user changes what it comes to."""
     is_calm = plan.often == 0 and plan.overdraft == "allow" and plan.cap is None
-    return is_calm and not any(step.kind == "deploy" or _changes_plan(step) for step in plan.steps())
+    return is_calm and not any(step.kind in DECIDES_BY_ITS_TURN or _changes_plan(step) for step in plan.steps())
 
 
 def _changes_plan(step: Step) -> bool:
