@@ -13,7 +13,7 @@ import pytest
 from attrs import evolve
 
 from engine.audit.archived import audit as archived_audit
-from engine.audit.archived.checkpoints import last as last_checkpoint
+from engine.audit.archived import checkpoints
 from engine.audit.archived.older import repeated
 from engine.domain.adjustment import AdjustmentRequest, Identity
 from engine.domain.instants import posting_text
@@ -121,7 +121,7 @@ def test_what_was_written_before_a_record_is_not_searched_for_it(world: Archived
     world.time.wait(200)
     world.deliver(rendered("j-4"))
     world.audit()
-    (last, *_) = last_checkpoint(world.archived.bucket, world.world.deadline(60))
+    (last, *_) = checkpoints.last(world.archived.bucket, world.world.deadline(60))
 
     assert not isinstance(last, str)
     assert (("2026-01-05T12:00:04.000000Z", 4), ("2026-01-05T12:13:25.000000Z", 5)) == last.written
@@ -129,6 +129,20 @@ def test_what_was_written_before_a_record_is_not_searched_for_it(world: Archived
         repeated(f"2026-01-05T{at}.000000Z", last.written).after for at in ("12:05:03", "12:05:04", "12:18:24", "12:18:25")
     ]
     assert [0, 4, 4, 5] == places
+
+
+@pytest.mark.parametrize("forged", [(5, 3), ("2026-01-05T12:00:00.000000Z", "3"), ("", 3.5), ("", 3, 3), 3, None], ids=str)
+def test_a_checkpoint_that_says_nonsense_of_what_was_written_is_none(world: ArchivedWorld, forged: Any) -> None:
+    """It is told, and the audit goes on from the one before."""
+    world.audit()
+    bucket, deadline = world.archived.bucket, world.world.deadline(60)
+    good = next(each for each in checkpoints.last(bucket, deadline) if not isinstance(each, str))
+    checkpoints.keep(bucket, evolve(good, count=good.count + 1, written=(forged,)), deadline)
+    world.deliver(rendered("j-4"))
+    told = world.audit(writes=False)
+
+    assert (1, 5) == (told.records, told.entries)
+    assert [True] == [each.problem.startswith("checkpoints/heads/000000000002-") for each in told.differences]
 
 
 def test_what_is_under_way_behind_a_late_record_is_no_finding(world: ArchivedWorld) -> None:

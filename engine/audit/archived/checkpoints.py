@@ -105,7 +105,7 @@ class Checkpoint:
             del said["checkpoint"]  # of another version its key would be another one
             tuples = {name: tuple(said.pop(name)) for name in ("open_users", "breaks")}
             silent = tuple((reference, number, at) for reference, number, at in said.pop("silent"))
-            written = tuple((instant, int(number)) for instant, number in said.pop("written", ()))
+            written = tuple((str(instant), int(number)) for instant, number in said.pop("written", ()))
             opened = tuple(Open.read(each) for each in said.pop("open"))
             own = {"head": Head(**said["head"]), "open": opened, "silent": silent, "written": written}
             found = cls(**{**said, **tuples, **own})
