@@ -244,8 +244,18 @@ class Archive:
         world.count["entry that was archived too late"] += len(said.differences) - len(false)
         if false:
             world.wrong.append(f"a false alarm against the archive: {false[:3]}")
+        if said.entries != (posted := self._posted(said.until)):
+            world.wrong.append(
+                f"an audit has counted {said.entries} entries up to object {said.until.number}, which are {posted}"
+            )
         if is_last and not (said.is_finished and said.entries == len(world.place.entries())):
             world.wrong.append(f"an audit of all has seen {said.entries} entries, to its end: {said.is_finished}")
+
+    def _posted(self, until: Head) -> int:
+        """Return how many entries are archived up to a head, each once."""
+        objects = follow(self.bucket, EMPTY, until, NEVER)
+        lines = (line for each in objects if isinstance(each, chain.ArchiveObject) for line in each.lines)
+        return len({record.key for record in map(stream.Record.read, lines) if record.entry is not None})
 
     def _waiting(self, world: World) -> set[str]:
         """Return the users of entries that nobody has archived after a quarter of an hour, as far as anybody knows."""
