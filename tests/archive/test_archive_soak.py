@@ -73,7 +73,8 @@ class Shard:
         """Hand a batch over; the writer may be killed at any moment of its work."""
         is_killed = not is_safe and writer.process is not None and not self.chance.randrange(self.soak.kill_one_in)
         if is_killed:
-            return writer.hand_over(batch, self.chance.uniform(0, self.seconds))
+            at_once = self.chance.randrange(2)  # whatever the machine's speed is, some are killed for sure
+            return writer.hand_over(batch, 0.0 if at_once else self.chance.uniform(0, self.seconds))
         is_warm, begun = writer.process is not None, time.perf_counter()
         answer = writer.hand_over(batch)
         if is_warm:
