@@ -38,6 +38,9 @@ from tools.template import function_properties, load, resources
 STACK_NAME = "cc-agent-reconciler-dev"
 BUILD_DIR = ROOT / ".aws-sam" / "build"
 BUCKET = "local-deployments"
+NOT_BEGUN, INVOCATIONS_MAX = "bootstrap exited during init", 3
+"""What the local AWS says where it has ended a process that it was starting, as it does when others invoke it meanwhile."""
+
 EVENTS_PER_CALL_MAX = 10
 
 PATIENCE_SECONDS = 180.0
@@ -125,10 +128,13 @@ class Deployment:
     def invoke(self, payload: object, function: str | None = None) -> Any:
         """Invoke a function, wait for its answer and return it. Raises LocalAwsError if it raised."""
         name = function or self.function
-        answer = self._lambda.invoke(FunctionName=name, Payload=json.dumps(payload).encode())
-        body = answer["Payload"].read().decode()
-        if "FunctionError" in answer:
-            raise LocalAwsError(f"{name} raised: {body}")
+        for left in reversed(range(INVOCATIONS_MAX)):
+            answer = self._lambda.invoke(FunctionName=name, Payload=json.dumps(payload).encode())
+            body = answer["Payload"].read().decode()
+            if "FunctionError" not in answer:
+                break
+            if NOT_BEGUN not in body or not left:
+                raise LocalAwsError(f"{name} raised: {body}")
         return json.loads(body)
 
     def catch_up(self) -> Any:
