@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.audit.logs import faults
+from engine.audit.repairer import Wrong
 from engine.audit.repairs.applying import RepairRun, State
 from engine.audit.repairs.history import readable
 from engine.domain.money import ZERO
@@ -248,3 +249,64 @@ def test_checking_writes_nothing(place: Place) -> None:
 
     assert {"job#j-1": State.DUE} == checked.states
     assert before == place.items()
+
+
+def test_an_event_between_the_looks_at_a_row_is_not_written_over(place: Place) -> None:
+    """``posted`` is set over what the plan saw, and over nothing else: the event's debit stays in it."""
+    place.deliver(rendered("j-1"))
+    place.move_row("u-1", posted="5")
+    file = place.written(place.plan("u-1", wrong=Wrong.POSTED))
+
+    def late(operation: str, request: dict[str, Any], send: Any) -> Any:
+        answer = send(**request)
+        if operation == "get_item" and client.calls.count(operation) == 1:
+            place.world.deliver(rendered("j-2"))
+        return answer
+
+    client = DisturbedClient(place.world.client, late)
+    done = place.apply(file, _on(place, client))
+
+    assert {"repair#u-1": State.CHANGED} == done.states
+    assert right("-0.8", "-0.8", "5")[1] == place.balance("u-1")[1]
+    place.repair("u-1", wrong=Wrong.POSTED)
+    assert Decimal("-1.6") == place.balance("u-1")[1]
+
+
+def test_an_event_that_comes_while_an_entry_is_put_back_is_not_passed_over(place: Place) -> None:
+    """Nothing is added, so that no place is taken: the run says that the log has changed, and the next plan ends it."""
+    place.deliver(rendered("j-1"))
+    place.change("job#j-1", 1, amount=Decimal("-0.1"), cost=Decimal("0.1"))
+    file = place.written(place.plan("u-1"))
+
+    def late(operation: str, request: dict[str, Any], send: Any) -> Any:
+        answer = send(**request) if operation == "query" else None
+        if operation == "query" and client.calls.count(operation) == 1:
+            place.world.deliver(failed("j-1"))
+        return answer or send(**request)
+
+    client = DisturbedClient(place.world.client, late)
+    done = place.apply(file, _on(place, client))
+
+    assert {"job#j-1": State.CHANGED} == done.states
+    place.repair("u-1")
+    assert right() == place.balance("u-1")
+
+
+@pytest.mark.parametrize("was_removed", [False, True])
+def test_a_refund_on_an_entry_that_was_damaged_for_a_while_is_no_forgery(place: Place, was_removed: bool) -> None:  # noqa: FBT001
+    """Somebody has made the charge small, or taken it away, and put it back as it was: only the archive still tells of it."""
+    place.deliver(rendered("j-1"))
+    whole = place.item("job#j-1", 1)
+    if was_removed:
+        place.remove("job#j-1", 1)
+    else:
+        place.change("job#j-1", 1, amount=Decimal("-0.1"), cost=Decimal("0.1"))
+    place.deliver(failed("j-1"))
+    place.write(whole)
+    assert (right("-0.8") if was_removed else right("-0.8", "0.1")) == place.balance("u-1")
+
+    place.repair("u-1")
+
+    assert right() == place.balance("u-1")
+    place.deliver(*place.sent)
+    assert right() == place.balance("u-1")

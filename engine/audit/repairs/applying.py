@@ -1,21 +1,22 @@
 """A plan of repairs, applied: just what its file says, each log once, whoever else is at work and however often it is begun.
 
 A log is put right in one transaction: what is put back, what is added, and what the balance moves by. Its conditions name what
-was found. So whoever dies on the way has done some logs and not the others, and a log that somebody has written to since is
-left alone.
+was found, at the look that a step was held to. So whoever dies on the way has done some logs and not the others, and a log
+that somebody has written to since is left alone. Where nothing is added, no condition tells of an event that comes between
+the two: then the log is looked at again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 
-from attrs import Factory, define, evolve, field
+from attrs import Factory, define, evolve, field, frozen
 
 from engine.audit.repairs.row import RowStep, row_step_in
 from engine.audit.repairs.steps import Step, step_in
 from engine.domain.entry import Correction
-from engine.ledger.audits import AuditStore, PutBack
+from engine.ledger.audits import AuditedEntry, AuditStore, Credit, PutBack
 from engine.reconcile.plan_file import PlanFile
 from engine.runtime.clock import Deadline
 
@@ -46,6 +47,22 @@ class Done:
         return all(each in {State.DONE, State.DONE_BEFORE} for each in self.states.values())
 
 
+@frozen
+class Seen:
+    """One look at the log of a step, and at the row of its user where the step is about that."""
+
+    log: Sequence[AuditedEntry]
+    row: Credit | None
+
+    def state(self, step: Step | RowStep) -> State:
+        """Return how the log stands to a step."""
+        if step.is_after(self.log):
+            return State.DONE_BEFORE
+        if isinstance(step, RowStep):
+            return State.DUE if self.row is not None and step.is_before(self.log, self.row) else State.CHANGED
+        return State.DUE if step.is_before(self.log) else State.CHANGED
+
+
 @define(eq=False)
 class RepairRun:
     """One run of a plan of repairs. ``by`` is who applies it."""
@@ -71,37 +88,39 @@ class RepairRun:
 
     def check(self) -> Done:
         """Return how every log stands. Nothing is written."""
-        return Done({step.reference: self._state(step) for step in self.steps()})
+        return Done({step.reference: self._look(step).state(step) for step in self.steps()})
 
     def apply(self, told: Callable[[int], None] = lambda _: None) -> Done:
         """Do what is due, and return what was done. Raises LedgerError; the next run goes on."""
         for number, step in enumerate(self.steps(), start=1):
-            state = self._state(step)
+            seen = self._look(step)
+            state = seen.state(step)
             if state is State.DUE:
-                state = State.DONE if self._write(step) else self._after_refusal(step)
+                state = self._after(step, is_written=self._write(step, seen))
             self.done.states[step.reference] = state
             told(number)
         return self.done
 
-    def _state(self, step: Step | RowStep) -> State:
-        log = self.store.log(step.reference, self.deadline)
-        if step.is_after(log):
-            return State.DONE_BEFORE
-        if isinstance(step, RowStep):
-            return State.DUE if step.is_before(log, self.store.credit(step.user, self.deadline)) else State.CHANGED
-        return State.DUE if step.is_before(log) else State.CHANGED
+    def _look(self, step: Step | RowStep) -> Seen:
+        row = self.store.credit(step.user, self.deadline) if isinstance(step, RowStep) else None
+        return Seen(self.store.log(step.reference, self.deadline), row)
 
-    def _after_refusal(self, step: Step | RowStep) -> State:
-        """Somebody was faster: another run of this plan, or an event."""
-        state = self._state(step)
+    def _after(self, step: Step | RowStep, *, is_written: bool) -> State:
+        """Return how a log stands after its transaction. One that was refused met another run, or an event."""
+        if is_written and (isinstance(step, RowStep) or step.corrections):
+            return State.DONE
+        seen = self._look(step)
+        if is_written:
+            return State.DONE if isinstance(step, RowStep) or step.is_before(seen.log) else State.CHANGED
+        state = seen.state(step)
         return State.CHANGED if state is State.DUE else state
 
-    def _write(self, step: Step | RowStep) -> bool:
+    def _write(self, step: Step | RowStep, seen: Seen) -> bool:
         if isinstance(step, RowStep):
             entry = evolve(step.correction.entry, correction=self.said)
-            seen = self.store.credit(step.user, self.deadline)
-            return self.store.append_with_posted(entry, seen, step.says, step.correction.moves, self.deadline)
-        there = {entry.line.sequence: entry for entry in self.store.log(step.reference, self.deadline)}
+            row = seen.row or Credit(step.user)
+            return self.store.append_with_posted(entry, row, step.says, step.correction.moves, self.deadline)
+        there = {entry.line.sequence: entry for entry in seen.log}
         backs = [
             PutBack(self.store.entry(each.text), there.get(each.place))
             for each in step.put_back

@@ -13,7 +13,7 @@ from engine.audit.repairs.history import LogHistory, history
 from engine.audit.repairs.suspects import Believes, Books
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.audits import ArchivedRecord, AuditedEntry, AuditStore
-from engine.ledger.stored import EntryKey
+from engine.ledger.stored import EntryKey, Place
 from engine.runtime.clock import Deadline
 
 type Archive = Callable[[], Iterable[ArchivedRecord]]
@@ -51,17 +51,23 @@ class Gathered:
     def _histories(self, references: set[str]) -> Iterator[LogHistory]:
         """Yield the logs' histories. A correction of a plan counts, even where the archive has not seen it yet."""
         came: dict[str, list[AuditedEntry]] = defaultdict(list)
+        touched: dict[str, set[tuple[Place, str]]] = defaultdict(set)
         taken_in = set[EntryKey]()
-        for record, entry in self._whole():
-            if entry.line.reference in references:
-                came[entry.line.reference].append(entry)
-                if record.is_taken_in:
-                    taken_in.add(record.key)
+        for record in self.archive():
+            reference, place = record.key
+            if reference not in references:
+                continue
+            if (entry := record.entry) is None:
+                touched[reference].add((place, record.digest))
+                continue
+            came[reference].append(entry)
+            if record.is_taken_in:
+                taken_in.add(record.key)
         for reference in sorted(references):
             found = self.store.log(reference, self.deadline)
             corrections = (entry for entry in found if entry.line.is_correction and self.believes(entry))
             late = [entry for entry in corrections if all(entry.line.key != each.line.key for each in came[reference])]
-            yield history(reference, [*came[reference], *late], found, frozenset(taken_in))
+            yield history(reference, [*came[reference], *late], found, frozenset(taken_in), touched[reference])
 
     def _users(self) -> Iterator[str]:
         """Yield whom the logs name."""

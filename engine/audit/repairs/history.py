@@ -51,6 +51,8 @@ class LogHistory:
     reference: str
     arrivals: tuple[Arrival, ...]
     found: Mapping[Place, AuditedEntry]
+    touched: frozenset[tuple[Place, str]] = frozenset()
+    """What the archive tells of places beside what came into them: the digest of a changed entry, nothing for a removal."""
     posted: Mapping[Place, Arrival] = field(init=False)
     """By its place the entry that was posted there: of several that came into one place the first counts."""
     damaged: tuple[Place, ...] = field(init=False)
@@ -76,12 +78,18 @@ class LogHistory:
         return self.found[place].digest if place in self.found else ""
 
     @property
+    def changed(self) -> frozenset[Place]:
+        """The places in which something else stood for a while, whatever is there now."""
+        posted = {place: arrival.seen.digest for place, arrival in self.posted.items()}
+        return frozenset(place for place, found in self.touched if found and found != posted.get(place))
+
+    @property
     def freed(self) -> frozenset[Place]:
-        """The places that stood free for a while: nothing is there now, or something came into it twice."""
+        """The places that stood free for a while: nothing is there now, it was removed, or something came into it twice."""
         times: dict[Place, int] = defaultdict(int)
         for arrival in self.arrivals:
             times[arrival.place] += 1
-        gone = {place for place in self.posted if place not in self.found}
+        gone = {place for place in self.posted if place not in self.found or (place, "") in self.touched}
         return frozenset(gone.union(place for place, count in times.items() if count > 1))
 
     @property
@@ -100,6 +108,7 @@ def history(
     came: Iterable[AuditedEntry],
     found: Iterable[AuditedEntry],
     taken_in: frozenset[EntryKey] = frozenset(),
+    touched: Iterable[tuple[Place, str]] = (),
 ) -> LogHistory:
     """Return the history of a log. What ``came`` is in the order of the archive: the same again is the same."""
     arrivals: dict[tuple[Place, str], AuditedEntry] = {}
@@ -110,4 +119,5 @@ def history(
         reference,
         tuple(Arrival(number, seen, seen.line.key in taken_in) for number, seen in enumerate(numbered)),
         {entry.line.sequence: entry for entry in found},
+        frozenset(touched),
     )

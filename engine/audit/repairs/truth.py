@@ -94,7 +94,7 @@ class _Walk:
 
     @_damaged.default
     def _all_damaged(self) -> frozenset[Place]:
-        return frozenset((*self.history.damaged, *self.history.freed))
+        return frozenset((*self.history.damaged, *self.history.freed, *self.history.changed))
 
     def take(self, arrival: Arrival) -> None:
         """Take one entry that came."""
