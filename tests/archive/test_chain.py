@@ -244,3 +244,16 @@ def test_the_head_in_a_table_moves_only_over_what_was_seen(dynamodb: Any, tables
     assert heads.move(one, two, DEADLINE)
     assert not heads.move(one, other, DEADLINE)
     assert heads.head(DEADLINE) == two
+
+
+@pytest.mark.local_aws
+@pytest.mark.parametrize("odd", [{"object": {"S": "2"}}, {"digest": {"N": "1"}}, {"day": {"NULL": True}}, {"key": None}])
+def test_a_row_that_is_no_head_is_told_by_its_place(dynamodb: Any, tables: Tables, odd: dict[str, Any]) -> None:
+    """Whoever reads it, to archive or to audit, says where it stands and what is wrong; nothing is appended to it."""
+    heads = DynamoHeads(dynamodb, tables.seals)
+    assert heads.move(EMPTY, Head(1, "ab" * 32, "key", "2026-11-28"), DEADLINE)
+    row = dynamodb.get_item(TableName=tables.seals, Key={"id": {"S": "archive"}, "number": {"N": "0"}})["Item"]
+    dynamodb.put_item(TableName=tables.seals, Item={name: value for name, value in (row | odd).items() if value is not None})
+
+    with pytest.raises(LedgerRefused, match=f"{tables.seals}: the row archive, 0 is no head of an archive"):
+        append(MemoryBucket(), heads, ["line"], NOON, DEADLINE)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import asdict, frozen
 
+from engine.domain.errors import LedgerRefused
 from engine.ledger.archive.chain import EMPTY, Head
 from engine.ledger.dynamodb.attributes import decode_item, encode, encode_item
 from engine.ledger.dynamodb.calls import ConditionFailed, DynamoDB, call
@@ -21,13 +24,16 @@ class DynamoHeads:
     table: str
 
     def head(self, deadline: Deadline) -> Head:
-        """Return the head as it is now; ``EMPTY`` where nothing was appended yet."""
+        """Return the head as it is now; ``EMPTY`` where nothing was appended yet. Raises LedgerRefused for what is none."""
         request = {"TableName": self.table, "Key": encode_item({"id": HEAD, "number": 0}), "ConsistentRead": True}
         row = call(self.client.get_item, request, deadline).get("Item")
         if not row:
             return EMPTY
         stored = decode_item(row)
-        return Head(stored["object"], stored["digest"], stored["key"], stored["day"])
+        said: list[Any] = [stored.get(name) for name in ("object", "digest", "key", "day")]
+        if [each.__class__ for each in said] != [int, str, str, str]:
+            raise LedgerRefused(f"{self.table}: the row {HEAD}, 0 is no head of an archive: {said}")
+        return Head(*said)
 
     def move(self, seen: Head, to: Head, deadline: Deadline) -> bool:
         """Let the head be ``to``. False where it is no longer as it was ``seen``."""
