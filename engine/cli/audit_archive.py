@@ -16,6 +16,13 @@ from engine.cli.place import Place
 from engine.ledger.archive.opened import OpenArchive
 from engine.ledger.store import Store
 
+FINE_WHOLE = "the ledger is what was posted, and every user's entries add up"
+
+FINE_SINCE = (
+    "nothing of what the archive tells since then is wrong, and every user's entries add up; --whole compares every entry"
+)
+"""What the stream has told of no change is not compared then."""
+
 
 def audit_against(
     name: str, ledger: Store, place: Place, keeper: BalanceKeeper | None, *, whole: bool, as_json: bool
@@ -38,7 +45,7 @@ def audit_against(
             seen=lambda count: bar.update(task, completed=count),
         )
     answer = answer_of(seen) | _balances(seen)
-    print_json(answer) if as_json else _print(seen)
+    print_json(answer) if as_json else _print(seen, FINE_WHOLE if whole else FINE_SINCE)
     return seen
 
 
@@ -48,7 +55,7 @@ def _balances(seen: ArchiveAudit) -> dict[str, Any]:
     return {"balances": {"heldSince": seen.held.since, "drifts": [drift.problem for drift in seen.held.drifts]}}
 
 
-def _print(seen: ArchiveAudit) -> None:
+def _print(seen: ArchiveAudit, fine: str) -> None:
     since = f"object {seen.since.number}" if seen.since.number else "the first object"
     print_counts(
         "Audit against the archive",
@@ -65,4 +72,4 @@ def _print(seen: ArchiveAudit) -> None:
     for user in seen.busy:
         say(f"busy: {user}: was being written to at each look; look again")
     counted = ", ".join(f"{count} {kind}" for kind, count in seen.counts.items() if count)
-    say(f"found: {counted}" if counted else "the ledger is what was posted, and every user's entries add up")
+    say(f"found: {counted}" if counted else fine)
