@@ -38,6 +38,8 @@ from tools.template import function_properties, load, resources
 STACK_NAME = "cc-agent-reconciler-dev"
 BUILD_DIR = ROOT / ".aws-sam" / "build"
 BUCKET = "local-deployments"
+LOG_EVENTS_MAX = 10_000
+
 NOT_BEGUN, INVOCATIONS_MAX = "bootstrap exited during init", 3
 """What the local AWS says where it has ended a process that it was starting, as it does when others invoke it meanwhile."""
 
@@ -174,11 +176,20 @@ class Deployment:
                 return list(seen.values())
             seen |= new
 
-    def log_lines(self, function: str | None = None) -> list[str]:
+    def log_lines(self, function: str | None = None, since: datetime | None = None) -> list[str]:
         """Return a function's log, one message a line, oldest first."""
         group = self._log_group_of(function) if function else self.log_group
-        pages = self._logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-        return [event["message"].rstrip("\n") for page in pages for event in page["events"]]
+        start = int(since.timestamp() * 1000) if since else 0
+        return [event["message"].rstrip("\n") for event in self._log_events(group, start)]
+
+    def _log_events(self, group: str, start: int) -> Iterator[dict[str, Any]]:
+        """The local AWS gives the first 10,000 only, and no token for the rest: what follows is asked for by its time."""
+        while len(page := self._logs.filter_log_events(logGroupName=group, startTime=start)["events"]) == LOG_EVENTS_MAX:
+            start, before = page[-1]["timestamp"], start
+            if start == before:
+                raise RuntimeError(f"more than {LOG_EVENTS_MAX} lines within one millisecond in {group}")
+            yield from (event for event in page if event["timestamp"] < start)
+        yield from page
 
     def _log_group_of(self, function: str) -> str:
         """Return where a function writes: the scheduled run's log has a name that CloudFormation made."""

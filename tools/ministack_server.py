@@ -11,12 +11,15 @@ version is pinned exactly; tests/aws/test_local_aws.py (of the keys test_support
   about; ministack gives them none, so that a condition by it would hold for whatever comes.
 - A message in a function's dead-letter queue is the event itself with RequestID, ErrorCode and ErrorMessage as attributes;
   ministack writes the envelope of an on-failure destination.
+- A function's log has whatever it wrote before its answer; ministack waits some milliseconds for lines that are on their way,
+  and on a busy machine gives what comes later to the next invocation.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import queue
 import runpy
 import signal
 import sys
@@ -26,12 +29,15 @@ import uuid
 from contextvars import ContextVar
 from typing import Any
 
-from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-not-found]
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime  # type: ignore[import-not-found]
 from ministack.services import dynamodb, eventbridge, lambda_svc, sqs  # type: ignore[import-not-found]
 
 # ruff: noqa: SLF001  mending means reaching into what is private
 
 ERROR_MESSAGE_CHARACTERS_MAX = 1024
+
+MARK_SECONDS_MAX = 5
+"""A function that has closed its output shows no mark."""
 
 BY_THE_SERVICE = "the-service-itself"
 
@@ -147,11 +153,31 @@ def enforce_with_keys(*caller: Any, resource_arn: str = "*", service_context: di
     return enforce(*caller, resource_arn=str(resource_arn), service_context=service_context)
 
 
+def whole_log(worker: Any, **waits: Any) -> str:
+    """Return what a function has written so far: all that stands in its pipe before a line of ours."""
+    mark = f"mark-{uuid.uuid4()}"
+    try:
+        with open(f"/proc/{worker._proc.pid}/fd/1", "ab", buffering=0) as pipe:  # noqa: PTH123  a pipe cannot be sought in
+            pipe.write(f"{mark}\n".encode())
+    except (OSError, AttributeError):  # it has ended, or this is not Linux
+        return str(log_so_far(worker, **waits))
+    lines: list[str] = []
+    until = time.monotonic() + MARK_SECONDS_MAX
+    while not (lines and lines[-1].endswith(mark)) and time.monotonic() < until:
+        try:
+            lines.append(worker._stderr_queue.get_nowait())
+        except queue.Empty:
+            time.sleep(0.001)
+    return "\n".join(lines).removesuffix(mark).rstrip("\n")
+
+
 put_events, route_to_destination = eventbridge._put_events, lambda_svc._route_async_failure
 
 service_context, transaction_checks = iam_actions.dynamodb_service_context, iam_actions.dynamodb_transaction_checks
 enforce = iam_evaluator.enforce
+log_so_far = lambda_runtime.ProvidedWorker._drain_stderr_bounded
 
+lambda_runtime.ProvidedWorker._drain_stderr_bounded = whole_log
 iam_actions.dynamodb_service_context = context_with_keys
 iam_actions.dynamodb_transaction_checks = checks_with_keys
 iam_evaluator.enforce = enforce_with_keys

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ import pytest
 from engine.ledger.store import Tables
 from tools.deployment import wait_until
 from tools.environments import ROOT
-from tools.local_aws import LocalAws, table_names
+from tools.local_aws import ACCOUNT, LocalAws, table_names
 from tools.template import table_schemas
 
 START_AND_WAIT = """
@@ -36,7 +37,7 @@ EVENT = {"Source": "video.generation", "DetailType": "video.rendered", "Detail":
 @pytest.fixture
 def clients(aws: LocalAws) -> Iterator[dict[str, Any]]:
     """Return the clients of the services that hand events on."""
-    made = {service: aws.client(service) for service in ("events", "sqs", "lambda", "iam")}
+    made = {service: aws.client(service) for service in ("events", "sqs", "lambda", "iam", "logs")}
     yield made
     for client in made.values():
         client.close()
@@ -117,6 +118,50 @@ def test_an_event_that_a_function_raises_on_ends_in_its_dead_letter_queue(client
     assert "seconds makes no sense" in message["MessageAttributes"]["ErrorMessage"]["StringValue"]
     events.remove_targets(Rule="raises", Ids=["function"])
     events.delete_rule(Name="raises")
+
+
+BOOTSTRAP = """#!/bin/sh
+exec {python} - <<'END'
+import os, sys, time, urllib.request
+api = f"http://{{os.environ['AWS_LAMBDA_RUNTIME_API']}}/2018-06-01/runtime/invocation"
+while True:
+    with urllib.request.urlopen(f"{{api}}/next") as event:
+        number, request = event.read().decode(), event.headers["Lambda-Runtime-Aws-Request-Id"]
+    sys.stdout.write("".join(f"{{number}} {{line}}\\n" for line in range({lines})))
+    sys.stdout.flush()
+    urllib.request.urlopen(f"{{api}}/{{request}}/response", data=number.encode()).close()
+END
+"""
+LINES = 2000
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
+def test_a_functions_log_has_what_it_wrote_before_its_answer(clients: dict[str, Any]) -> None:
+    """All of it, and nothing of the invocation before, however busy the machine is: what was refused is read there."""
+    functions = clients["lambda"]
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        bootstrap = zipfile.ZipInfo("bootstrap")
+        bootstrap.external_attr = 0o755 << 16
+        archive.writestr(bootstrap, BOOTSTRAP.format(python=sys.executable, lines=LINES))
+    role = f"arn:aws:iam::{ACCOUNT}:role/writes"
+    code = {"ZipFile": package.getvalue()}
+    functions.create_function(FunctionName="writes", Runtime="provided.al2023", Handler="-", Role=role, Code=code)
+
+    def invoke(number: int) -> None:
+        answer = functions.invoke(FunctionName="writes", Payload=str(number).encode())
+        assert number == json.loads(answer["Payload"].read())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert 80 == len(list(pool.map(invoke, range(80))))
+
+    group = {"logGroupName": "/aws/lambda/writes"}
+    pages = clients["logs"].get_paginator("describe_log_streams").paginate(**group)
+    streams = [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+    written = [clients["logs"].get_log_events(**group, logStreamName=stream, limit=10_000)["events"] for stream in streams]
+    for _start, *lines, _end, _report in [[event["message"] for event in events] for events in written]:
+        assert [f"{lines[0].split()[0]} {line}" for line in range(LINES)] == lines
+    assert 80 == len(written)
 
 
 def test_it_ends_with_the_process_that_started_it_even_if_that_is_killed() -> None:

@@ -39,6 +39,7 @@ class Watch:
     """Of what only grows (lines, counters, executions): how much was seen already."""
     oldest: float | None = None
     """When the oldest message of the queue was sent."""
+    begun: datetime = field(factory=lambda: datetime.now(UTC))
 
     def __attrs_post_init__(self) -> None:
         """Forget what was before."""
@@ -90,12 +91,12 @@ class Watch:
 
     def _embedded(self) -> Iterator[Datum]:
         for function in self._functions():
-            for line in self._new(function, self.stack.log_lines(function)):
+            for line in self._new(function, self.stack.log_lines(function, self.begun)):
                 yield from read_line(line)
 
     def _durations(self) -> Iterator[Datum]:
         for function in self._functions():
-            for line in self._new(f"{function} reports", self.stack.log_lines(function)):
+            for line in self._new(f"{function} reports", self.stack.log_lines(function, self.begun)):
                 if report := REPORT.match(line):
                     yield self._of_lambda("Duration", function, float(report["milliseconds"]))
 
@@ -103,7 +104,7 @@ class Watch:
         (metric_filter,) = self._logs.describe_metric_filters(logGroupName=self.stack.log_group)["metricFilters"]
         (metric,) = metric_filter["metricTransformations"]
         dimensions = frozenset(metric.get("dimensions", {}).items())
-        for line in self._new(self.stack.log_group, self.stack.log_lines()):
+        for line in self._new(self.stack.log_group, self.stack.log_lines(since=self.begun)):
             if (value := value_of(line, metric_filter["filterPattern"], metric["metricValue"])) is not None:
                 yield Datum(metric["metricNamespace"], metric["metricName"], dimensions, datetime.now(UTC), value)
 
