@@ -196,7 +196,7 @@ READINGS_MAX = 64
 
 
 def readings(entry: Entry, told: Sequence[Telling], policies: Policies) -> list[Reading]:
-    """Return what an entry may tell: one thing, unless rows that were written at one time say other things."""
+    """Return what an entry may tell: one thing, unless the job's row has said several and the entry does not show which."""
     if "correction" in entry:
         return [None]
     if (policy := policies.get(entry["policy"])) is None:
@@ -206,21 +206,22 @@ def readings(entry: Entry, told: Sequence[Telling], policies: Policies) -> list[
         return [None]
     found: dict[tuple[tuple[str, str], ...], Reading] = {}
     for telling in told:
-        if (row := _row_read(entry, telling, rule, policy)) is not None:
-            fact = telling.fact if "eventId" in entry else telling.by_scan
-            fact = evolve(fact, at=instant(entry["occurredAt"]), weak="occurredAtFrom" in entry)
-            found.setdefault(tuple(sorted(telling.fact.said.items())), (fact, policy, entry["policy"], row))
+        fact = telling.fact if "eventId" in entry else telling.by_scan
+        fact = evolve(fact, at=instant(entry["occurredAt"]), weak="occurredAtFrom" in entry)
+        for row in _rows_read(entry, telling, rule, policy):
+            said = tuple(sorted({**telling.fact.said, **row}.items()))
+            found.setdefault(said, (fact, policy, entry["policy"], row))
     if not found:
         raise Wrong(f"an entry tells a {entry['rule']} of {entry['occurredAt']} that nobody told")
     return list(found.values())
 
 
-def _row_read(entry: Entry, telling: Telling, rule: Mapping[str, Any], policy: Mapping[str, Any]) -> Mapping[str, str] | None:
-    """Return what the job's row said when an entry was made of a telling; None where it was not."""
+def _rows_read(entry: Entry, telling: Telling, rule: Mapping[str, Any], policy: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """Return what the job's row may have said when an entry was made of a telling; none where it was not."""
     if not is_it(telling, entry, rule):
-        return None
+        return []
     said, terms, books = telling.fact.said, terms_of(rule), policy["prices"]
-    return next((row for row in telling.rows if is_priced_so(entry, terms, books, {**said, **row})), None)
+    return [row for row in telling.rows if is_priced_so(entry, terms, books, {**said, **row})]
 
 
 def is_it(telling: Telling, entry: Entry, rule: Mapping[str, Any]) -> bool:
