@@ -85,11 +85,11 @@ def plan_repair(wish: Wish, store: AuditStore, archive: Archive, believes: Belie
 
 
 def _row(wish: Wish, store: AuditStore, read: Gathered, found: Drafts, deadline: Deadline) -> tuple[list[RowStep], list[str]]:
-    """Return what is done to the row, and what is left to say. It waits until every log is in order."""
+    """Return what is done to the row, and what is left to say. It waits until every log that names its user is in order."""
     gap, row = found.gaps[wish.user].gap, store.credit(wish.user, deadline)
     if row.posted is not None and not gap:
         return [], []
-    if found.drafts or found.left:
+    if wish.user in found.unsettled:
         return [], [f"{wish.user}: its balance waits until the entries above are in order"]
     ledger = EXACT.subtract(row.posted, gap) if row.posted is not None else read.books[wish.user].archived
     may_be_said = wish.wrong is not None and (wish.wrong is not Wrong.ENTRIES or row.posted is not None)

@@ -26,6 +26,8 @@ class Drafts:
     left: tuple[str, ...]
     gaps: Mapping[str, Verdict]
     """By user what the books say; a gap is what entries and ``posted`` differ by once all is put right."""
+    unsettled: frozenset[str] = frozenset()
+    """Whom logs name that are not in order: their rows wait."""
 
 
 def drafts(
@@ -40,15 +42,18 @@ def drafts(
     verdicts = {user: weigh(books.get(user, NOBODYS), [each for _, each in found]) for user, found in by_user.items()}
     for user in books.keys() - verdicts.keys():
         verdicts[user] = weigh(books[user], ())
-    made, left = list[Draft](), list[str]()
+    made, left, unsettled = list[Draft](), list[str](), set[str]()
     for each in lineups:
         problems = list(_problems(each, verdicts))
         draft = _draft(each, by_user, verdicts)
         problems += [_unreadable(seen) for seen in draft.unreadable]
         left += problems
-        if not problems and (draft.put_backs or draft.is_needed):
+        is_damaged = bool(draft.put_backs or draft.is_needed)
+        if not problems and is_damaged:
             made.append(draft)
-    return Drafts(tuple(made), tuple(left), verdicts)
+        if problems or is_damaged:
+            unsettled |= each.history.users
+    return Drafts(tuple(made), tuple(left), verdicts, frozenset(unsettled))
 
 
 def _unreadable(seen: AuditedEntry) -> str:
