@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from engine.audit.repairer import Wrong
 from tests.repairs.conftest import Place
-from tests.support.events import rendered
+from tests.support.events import failed, rendered
 
 CHARGED = Decimal("999.2"), Decimal("-0.8")
 """What a user has to whom eight seconds were charged, and what was posted then."""
@@ -37,3 +37,93 @@ def test_a_row_waits_for_a_log_that_names_its_user(desk: Place) -> None:
     assert ("u-1: its balance waits until the entries above are in order",) == first.left
     assert (Decimal("1004.2"), Decimal("4.2")) == waiting
     assert CHARGED == desk.balance("u-1")
+
+
+def unreadable(place: Place, user: str, posted: str) -> None:
+    """Let a row say as a text what was posted."""
+    place.world.client.update_item(
+        TableName=place.world.tables.credits,
+        Key={"userId": {"S": user}},
+        UpdateExpression="SET posted = :posted",
+        ExpressionAttributeValues={":posted": {"S": posted}},
+    )
+
+
+def test_where_a_row_says_no_number_nobody_guesses_what_moved_the_balance(desk: Place) -> None:
+    """A forged refund was undone as if the balance had not moved with it: its user kept 500 credits, and the row agreed."""
+    desk.deliver(rendered("j-1"))
+    desk.insert("job#j-1", 2, ("job#j-1", 1), amount=Decimal(500), cost=Decimal(-500), type="refund")
+    desk.move_row("u-1", posted="500", remaining="500")
+    unreadable(desk, "u-1", "499.2")
+
+    planned = desk.plan("u-1")
+
+    assert () == planned.steps
+    assert ["job#j-1", "u-1"] == [problem.split(":")[0] for problem in planned.left]
+    assert all("Credits says no number" in problem for problem in planned.left)
+
+
+def test_a_number_that_a_person_writes_into_a_row_tells_what_moved_the_balance(desk: Place) -> None:
+    """What the text said, say: then the books tell that the forged refund has moved it."""
+    desk.deliver(rendered("j-1"))
+    desk.insert("job#j-1", 2, ("job#j-1", 1), amount=Decimal(500), cost=Decimal(-500), type="refund")
+    desk.move_row("u-1", posted="500", remaining="500")
+
+    desk.repair("u-1")
+
+    assert CHARGED == desk.balance("u-1")
+
+
+def test_a_row_that_says_no_number_is_put_right_before_its_logs(desk: Place) -> None:
+    """A person says that the balance is right, and so that nothing forged has moved it."""
+    desk.deliver(rendered("j-1"))
+    desk.insert("job#j-1", 2, ("job#j-1", 1), amount=Decimal(500), cost=Decimal(-500), type="refund")
+    unreadable(desk, "u-1", "-0.8")
+
+    assert () == desk.repair("u-1", wrong=Wrong.POSTED).left
+
+    assert CHARGED == desk.balance("u-1")
+    assert [] == desk.audit()
+
+
+def test_what_events_did_on_a_damaged_log_is_put_right_where_the_row_says_no_number(desk: Place) -> None:
+    """The log waited for a number in the row, and the row for the log."""
+    desk.deliver(rendered("j-1"))
+    desk.change("job#j-1", 1, amount=Decimal(-2), cost=Decimal(2))
+    desk.deliver(failed("j-1"))
+    moved = desk.balance("u-1")
+    unreadable(desk, "u-1", "1.2")
+
+    assert () == desk.repair("u-1", wrong=Wrong.POSTED).left
+
+    assert (Decimal("1001.2"), Decimal("1.2")) == moved
+    assert (Decimal(1000), Decimal(0)) == desk.balance("u-1")
+    assert [] == desk.audit()
+
+
+def test_choices_that_end_alike_are_left_to_nobody(desk: Place) -> None:
+    """Charge and refund of a log that was gone came again, and cancel out: whether they moved the balance is the same."""
+    desk.deliver(rendered("j-1"), failed("j-1"))
+    before = desk.items()
+    desk.remove("job#j-1", 2, 1)
+    desk.deliver(rendered("j-1"), failed("j-1"))
+
+    assert () == desk.repair("u-1").left
+
+    assert (Decimal(1000), Decimal(0)) == desk.balance("u-1")
+    assert [] == desk.audit()
+    assert before.items() <= desk.items().items()
+
+
+def test_choices_that_end_otherwise_are_left_to_a_person(desk: Place) -> None:
+    """A refund that nobody had told before came on the empty log: it may be forged with the charge, and cancels it out."""
+    desk.deliver(rendered("j-1"), rendered("j-1", seconds=16, at="10:30"))
+    desk.remove("job#j-1", 2, 1)
+    desk.deliver(rendered("j-1"), failed("j-1"))
+
+    planned = desk.plan("u-1")
+
+    assert () == planned.steps
+    assert ["job#j-1, entry 1 of -0.8", "job#j-1, entry 2 of 0.8"] == [
+        problem.split(" for")[0] for problem in planned.left[:2]
+    ]

@@ -78,20 +78,25 @@ class RepairPlan:
 def plan_repair(wish: Wish, store: AuditStore, archive: Archive, believes: Believes, deadline: Deadline) -> RepairPlan:
     """Return what puts right what is found of a user, and of all logs that name the user."""
     read = Gathered(store, archive, wish.user, wish.forged, believes, deadline)
-    found = drafts(read.histories, read.books, believes, frozenset(wish.forged))
+    said = frozenset({wish.user} if wish.wrong not in {None, Wrong.ENTRIES} else ())
+    found = drafts(read.histories, read.books, believes, frozenset(wish.forged), said)
     steps = tuple(step_of(each, each.corrections(wish.at, wish.reason), store) for each in found.drafts)
     row, left = _row(wish, store, read, found, deadline)
-    return RepairPlan(wish, (*steps, *row), (*found.left, *left))
+    return RepairPlan(wish, (*row, *steps), (*found.left, *left))
 
 
 def _row(wish: Wish, store: AuditStore, read: Gathered, found: Drafts, deadline: Deadline) -> tuple[list[RowStep], list[str]]:
-    """Return what is done to the row, and what is left to say. It waits until every log that names its user is in order."""
-    gap, row = found.gaps[wish.user].gap, store.credit(wish.user, deadline)
+    """Return what is done to the row, and what is left to say. It waits until every log that names its user is in order.
+
+    Where it says no number it comes first: no log that moves the balance can be put right before.
+    """
+    verdict, row = found.gaps[wish.user], store.credit(wish.user, deadline)
+    gap = verdict.gap
     if row.posted is not None and not gap:
         return [], []
-    if wish.user in found.unsettled:
+    if wish.user in found.unsettled if row.posted is not None else not verdict.is_clear:
         return [], [f"{wish.user}: its balance waits until the entries above are in order"]
-    ledger = EXACT.subtract(row.posted, gap) if row.posted is not None else read.books[wish.user].archived
+    ledger = EXACT.subtract(row.posted, gap) if row.posted is not None else verdict.innocent
     may_be_said = wish.wrong is not None and (wish.wrong is not Wrong.ENTRIES or row.posted is not None)
     if not may_be_said or wish.wrong is None:
         said = "no number" if row.posted is None else f"{row.posted:f}"

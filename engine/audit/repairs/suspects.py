@@ -152,6 +152,12 @@ class Verdict:
     """By their index among the suspects."""
     gap: Decimal = ZERO
     is_clear: bool = True
+    choices: tuple[frozenset[int], ...] = ()
+    """Where several choices agree with the books: all of them, the one with the fewest suspects first."""
+    is_blind: bool = False
+    """Whether the row says no number: nothing tells then what has moved the balance."""
+    innocent: Decimal = ZERO
+    """What the entries come to against which nothing speaks."""
 
 
 def weigh(books: Books, suspects: Sequence[Suspect]) -> Verdict:
@@ -159,19 +165,19 @@ def weigh(books: Books, suspects: Sequence[Suspect]) -> Verdict:
 
     What is certain and agrees with no choice did not, and the gap is left. What is doubtful then stays so.
     """
-    if books.posted is None:
-        return Verdict(is_clear=not any(not each.is_certain for each in suspects))
     innocent = books.archived
     for suspect in suspects:
         if suspect.is_first and suspect.number is not None:
             innocent = EXACT.subtract(innocent, suspect.amount)
-    gap = EXACT.subtract(books.posted, innocent)
     movers = [index for index, each in enumerate(suspects) if each.amount]
-    choices = list(_choices(gap, suspects, movers)) if len(movers) <= DOUBTED_MAX else []
     is_certain = all(suspects[index].is_certain for index in movers)
+    if books.posted is None:
+        return Verdict(is_clear=is_certain, is_blind=True, innocent=innocent)
+    gap = EXACT.subtract(books.posted, innocent)
+    choices = list(_choices(gap, suspects, movers)) if len(movers) <= DOUBTED_MAX else []
     if len(choices) == 1 or (choices and is_certain):  # of two forged ones of one amount it is the same which has moved
-        return Verdict(choices[0])
-    return Verdict(gap=gap, is_clear=is_certain)
+        return Verdict(choices[0], innocent=innocent)
+    return Verdict(gap=gap, is_clear=is_certain, choices=tuple(choices), innocent=innocent)
 
 
 def _choices(gap: Decimal, suspects: Sequence[Suspect], movers: Sequence[int]) -> Iterator[frozenset[int]]:
