@@ -124,6 +124,23 @@ def test_choices_that_end_otherwise_are_left_to_a_person(desk: Place) -> None:
     planned = desk.plan("u-1")
 
     assert () == planned.steps
-    assert ["job#j-1, entry 1 of -0.8", "job#j-1, entry 2 of 0.8"] == [
-        problem.split(" for")[0] for problem in planned.left[:2]
-    ]
+    named = [problem.split(" for")[0] for problem in planned.left[:2]]
+    assert ["job#j-1, entry 1 of -0.8", "job#j-1, entry 2 of 0.8"] == named
+
+    desk.repair("u-1", posted=[("job#j-1", 1), ("job#j-1", 2)])
+    assert (Decimal(1000), Decimal(0)) == desk.balance("u-1")
+    assert [] == desk.audit()
+
+
+def test_an_entry_that_a_person_acquits_has_to_agree_with_the_books(desk: Place) -> None:
+    """It did not move the balance, so that nobody can have posted it: it stays in doubt."""
+    desk.deliver(rendered("j-1"))
+    forged = {**desk.item("job#j-1", 1), "amount": {"N": "-2"}, "cost": {"N": "2"}}
+    desk.remove("job#j-1", 1)
+    desk.write(forged)
+
+    acquitted = desk.plan("u-1", posted=[("job#j-1", 1)])
+    assert () == acquitted.steps
+    assert ["job#j-1, entry 1 of -2"] == [problem.split(" for")[0] for problem in acquitted.left]
+    assert () == desk.repair("u-1").left
+    assert CHARGED == desk.balance("u-1")

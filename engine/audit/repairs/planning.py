@@ -38,13 +38,15 @@ def drafts(
     books: Mapping[str, Books],
     believes: Believes,
     forged: frozenset[EntryKey] = frozenset(),
+    *,
+    posted: frozenset[EntryKey] = frozenset(),
     said: frozenset[str] = frozenset(),
 ) -> Drafts:
-    """Return what puts logs right. A person has said of entries that they are ``forged``.
+    """Return what puts logs right. A person has said of entries that they are ``forged``, or that they were ``posted``.
 
     Of the users in ``said`` a person has said what is wrong with a row that says no number: so no forged entry moved it.
     """
-    lineups = [lineup(each, believes, _named(each, forged)) for each in histories]
+    lineups = [lineup(each, believes, _named(each, forged), _named(each, posted)) for each in histories]
     by_user = _by_user(lineups)
     verdicts = {user: weigh(books.get(user, NOBODYS), [each for _, each in found]) for user, found in by_user.items()}
     for user in books.keys() - verdicts.keys():
@@ -103,8 +105,8 @@ def _unreadable(seen: AuditedEntry) -> str:
     )
 
 
-def _named(history: LogHistory, forged: frozenset[EntryKey]) -> frozenset[Place]:
-    return frozenset(sequence for reference, sequence in forged if reference == history.reference)
+def _named(history: LogHistory, said: frozenset[EntryKey]) -> frozenset[Place]:
+    return frozenset(sequence for reference, sequence in said if reference == history.reference)
 
 
 type ByUser = Mapping[str, Sequence[tuple[str, Suspect]]]
@@ -135,7 +137,8 @@ def _problems(each: Lineup, verdicts: Mapping[str, Verdict]) -> Iterator[str]:
             place = suspect.seen.line.sequence
             yield (
                 f"{reference}, entry {place} of {suspect.amount:f} for {suspect.user} {suspect.why}, and the books do not tell"
-                f" whether it was posted; if it is forged say --forged {reference}/{place}"
+                f" whether it was posted; if it is forged say --forged {reference}/{place}, if it was posted say --posted"
+                f" {reference}/{place}"
             )
 
 
