@@ -101,6 +101,19 @@ def test_what_events_did_on_a_damaged_log_is_put_right_where_the_row_says_no_num
     assert [] == desk.audit()
 
 
+def test_a_row_that_says_no_number_waits_for_what_is_not_archived(desk: Place) -> None:
+    """Such an entry may have been posted just now: a row that is written without it would be wrong for ever."""
+    desk.deliver(rendered("j-1"))
+    desk.world.deliver(rendered("j-2"))
+    desk.archived.seen = desk.items()  # the stream has lost it
+    unreadable(desk, "u-1", "-1.6")
+
+    planned = desk.plan("u-1", wrong=Wrong.POSTED)
+
+    assert () == planned.steps
+    assert ["job#j-2, entry 1", "u-1"] == [problem.split(":")[0] for problem in planned.left]
+
+
 def test_choices_that_end_alike_are_left_to_nobody(desk: Place) -> None:
     """Charge and refund of a log that was gone came again, and cancel out: whether they moved the balance is the same."""
     desk.deliver(rendered("j-1"), failed("j-1"))

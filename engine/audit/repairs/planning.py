@@ -51,7 +51,7 @@ def drafts(
     verdicts = {user: weigh(books.get(user, NOBODYS), [each for _, each in found]) for user, found in by_user.items()}
     for user in books.keys() - verdicts.keys():
         verdicts[user] = weigh(books[user], ())
-    verdicts |= {user: evolve(verdicts[user], is_blind=False) for user in said & verdicts.keys()}
+    verdicts |= {user: _in_the_dark(user, each, lineups, said) for user, each in verdicts.items() if each.is_blind}
     for user in sorted(user for user, each in verdicts.items() if each.choices):
         verdicts[user] = _decided(user, lineups, by_user, verdicts)
     made, left, unsettled = list[Draft](), list[str](), set[str]()
@@ -84,6 +84,13 @@ def _decided(user: str, lineups: Iterable[Lineup], by_user: ByUser, verdicts: Ma
         if any(_draft(each, by_user, {**verdicts, user: other}).outcome != outcome for other in others):
             return verdict
     return first
+
+
+def _in_the_dark(user: str, verdict: Verdict, lineups: Iterable[Lineup], said: frozenset[str]) -> Verdict:
+    """Return the verdict where the row says no number. What is not archived may have moved it, whatever a person says."""
+    if any(stranger.line.user == user for each in lineups for stranger in each.unknown):
+        return evolve(verdict, is_clear=False)
+    return evolve(verdict, is_blind=user not in said)
 
 
 def _blind(draft: Draft, verdicts: Mapping[str, Verdict]) -> Iterator[str]:

@@ -13,8 +13,6 @@ from engine.ledger.audits import ArchivedRecord
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
-LOST = "has not come again: either it comes within a day, or somebody has moved the head"
-
 
 @define(eq=False)
 class Records:
@@ -40,10 +38,10 @@ class Records:
             for record in self._records(each):
                 unheard.pop((record.key, record.digest), None)
                 yield record
-        for (reference, place), key in unheard.items():
-            raise LedgerRefused(
-                f"{key}: is no part of the archive's chain, and what it tells of {reference}, entry {place} {LOST}"
-            )
+        if unheard:
+            ((reference, place), _), key = next(iter(unheard.items()))
+            told = f"{key} is no part of it, and tells of {reference}, entry {place}, which has not come again"
+            raise LedgerRefused(f"the archive is broken, and proves nothing: {told}. Wait a minute, or see who moved the head")
 
     def _objects(self, strays: list[str]) -> Iterator[ArchiveObject | Break]:
         if self.head != EMPTY:
