@@ -35,7 +35,7 @@ class Gathered:
 
     def __attrs_post_init__(self) -> None:
         self.histories = list(self._histories(self._references()))
-        self.books = self._books({self.user, *self._users()})
+        self.books = self._books({self.user, *(user for each in self.histories for user in each.users)})
 
     def _references(self) -> set[str]:
         """Return every log that names the user, or did."""
@@ -68,12 +68,6 @@ class Gathered:
             corrections = (entry for entry in found if entry.line.is_correction and self.believes(entry))
             late = [entry for entry in corrections if all(entry.line.key != each.line.key for each in came[reference])]
             yield history(reference, [*came[reference], *late], found, frozenset(taken_in), touched[reference])
-
-    def _users(self) -> Iterator[str]:
-        """Yield whom the logs name."""
-        for each in self.histories:
-            there = (*(arrival.seen for arrival in each.arrivals), *each.found.values())
-            yield from (seen.line.user for seen in there if seen.line.user is not None)
 
     def _books(self, users: AbstractSet[str]) -> dict[str, Books]:
         """Return the books of users. Of what came into one place the first counts, whosever it is."""
