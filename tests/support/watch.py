@@ -55,9 +55,14 @@ class Watch:
         self.data += [evolve(datum, at=datum.at + self.shift) for datum in self._source()]
 
     def let_pass(self, time: timedelta) -> None:
-        """Let time pass in which nothing happens. What has happened before stays where it was."""
+        """Let time pass in which nothing happens, up to the beginning of that minute. What has happened stays where it was.
+
+        So what is done before and after a period stands in two periods that follow each other, however long doing it takes.
+        """
         self.look()
         self.shift += time
+        now = self.now()
+        self.shift -= now - now.replace(second=0, microsecond=0)
         self.look()
 
     def becomes(self, state: str, *, within: timedelta) -> bool:
@@ -85,6 +90,9 @@ class Watch:
                 return self._filtered()
 
     def _functions(self) -> tuple[str, ...]:
+        """Return the functions whose metrics the alarm may look at: one, where its dimensions name it."""
+        if named := dict(self.alarm.dimensions).get("FunctionName"):
+            return (named,)
         return self.stack.function, self.stack.catch_up_function, self.stack.explain_function, self.stack.archive_function
 
     # --- what is written: lines, each once ---
