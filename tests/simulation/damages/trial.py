@@ -182,8 +182,10 @@ class Trial:
         since, before = len(stage.told), len(self.planted)
         self._plant(hands, names)
         forged = [key for key in stage.inserted(since) if key not in _keys(stage.told[:since])]
+        planted = len(stage.told)
         for document in script.beside if script else ():
             self._send(stage, document)
+        posted = [key for key in stage.inserted(planted) if key not in forged]
         stage.pass_by(MINUTES)
         seen = keeper.look(stage)
         is_of_archive = any(each.kind.of_archive for each in self.planted)
@@ -193,14 +195,14 @@ class Trial:
             self.wrong.append(f"innocents are named: {sorted(named)}")
         if script and script.disturbed:
             self._disturbed(stage, keeper)
-        self._mended(stage, keeper, evolve(seen, is_found_weekly=not weekly.is_clean), before, forged)
+        word = Word(next((each.kind.said for each in self.planted[before:] if each.kind.said), None), forged, posted)
+        self._mended(stage, keeper, evolve(seen, is_found_weekly=not weekly.is_clean), before, word)
 
-    def _mended(self, stage: Stage, keeper: Keeper, seen: Seen, before: int, forged: list[tuple[str, str]]) -> None:
+    def _mended(self, stage: Stage, keeper: Keeper, seen: Seen, before: int, word: Word) -> None:
         first = keeper.mend(stage, NOTHING_SAID)
         stage.archive()
         alone = state_of(stage)
-        word = Word(next((each.kind.said for each in self.planted[before:] if each.kind.said), None), forged)
-        if first.left or forged:
+        if first.left or word.forged:
             keeper.mend(stage, word)
             stage.archive()
         again = keeper.mend(stage, word)
