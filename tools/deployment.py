@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from attrs import define
+from attrs import define, field
 
 from engine.ledger.store import Tables
 from tools import environments
@@ -67,6 +67,7 @@ class Deployment:
     aws: LocalAws
     name: str
     outputs: Mapping[str, str]
+    _log_groups: dict[str, str] = field(factory=dict, init=False)
 
     @property
     def function(self) -> str:
@@ -178,7 +179,9 @@ class Deployment:
 
     def log_lines(self, function: str | None = None, since: datetime | None = None) -> list[str]:
         """Return a function's log, one message a line, oldest first."""
-        group = self._log_group_of(function) if function else self.log_group
+        if function and function not in self._log_groups:
+            self._log_groups[function] = self._log_group_of(function)
+        group = self._log_groups[function] if function else self.log_group
         start = int(since.timestamp() * 1000) if since else 0
         return [event["message"].rstrip("\n") for event in self._log_events(group, start)]
 
@@ -248,8 +251,30 @@ def build(build_dir: Path = BUILD_DIR) -> Path:
     return build_dir
 
 
+type Deployer = Callable[[LocalAws, Path, str, Mapping[str, str]], None]
+"""Makes a stack of a template's file, of a name and with parameters."""
+
+
+def deploy_by_sam(aws: LocalAws, template: Path, name: str, parameters: Mapping[str, str]) -> None:
+    """Run ``sam deploy``. Raises LocalAwsError with what SAM said if it fails."""
+    sam(
+        *("deploy", "--template-file", template, "--stack-name", name, "--s3-bucket", BUCKET),
+        *("--region", REGION, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset"),
+        *(
+            "--parameter-overrides",
+            *(f'{key}="{value}"' if " " in value else f"{key}={value}" for key, value in parameters.items()),
+        ),
+        environment=aws.environment(),
+    )
+
+
 def deploy(
-    aws: LocalAws, build_dir: Path = BUILD_DIR, *, name: str = STACK_NAME, parameters: Mapping[str, str] | None = None
+    aws: LocalAws,
+    build_dir: Path,
+    *,
+    name: str = STACK_NAME,
+    parameters: Mapping[str, str] | None = None,
+    by: Deployer = deploy_by_sam,
 ) -> Deployment:
     """Deploy what ``build`` made to the local AWS and return the stack. Run again, it updates the stack.
 
@@ -257,16 +282,7 @@ def deploy(
     """
     localized = localize(build_dir, aws.folder / f"{name}-localized")
     _make_bucket(aws)
-    overrides = {"Environment": "dev", **(parameters or {})}
-    sam(
-        *("deploy", "--template-file", localized / "template.yaml", "--stack-name", name, "--s3-bucket", BUCKET),
-        *("--region", REGION, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset"),
-        *(
-            "--parameter-overrides",
-            *(f'{key}="{value}"' if " " in value else f"{key}={value}" for key, value in overrides.items()),
-        ),
-        environment=aws.environment(),
-    )
+    by(aws, localized / "template.yaml", name, {"Environment": "dev", **(parameters or {})})
     _set_what_cloudformation_drops(aws, name, load(localized / "template.yaml"))
     outputs = _outputs(aws, name)
     if bucket := outputs.get("ArchiveBucketName"):
@@ -345,12 +361,16 @@ def sam(*arguments: str | Path, environment: Mapping[str, str]) -> None:
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
-    """Ask every 50 ms until ``holds()``; raises LocalAwsError, naming ``what`` was waited for, after ``seconds``."""
-    deadline = time.monotonic() + seconds
+    """Ask until ``holds()``, ever less often; raises LocalAwsError, naming ``what`` was waited for, after ``seconds``.
+
+    A pause is a fifth of what was waited already, within bounds: asking costs the server's time, and the tests wait for it.
+    """
+    began = time.monotonic()
     while not holds():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise LocalAwsError(f"waited {seconds:g} s in vain until {what}")
-        time.sleep(0.05)
+        time.sleep(min(max(waited / 5, 0.02), 0.5))
 
 
 def _entry(envelope: Mapping[str, Any], bus: str) -> dict[str, Any]:

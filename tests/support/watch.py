@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -55,16 +55,24 @@ class Watch:
         self.data += [evolve(datum, at=datum.at + self.shift) for datum in self._source()]
 
     def let_pass(self, time: timedelta) -> None:
-        """Let time pass in which nothing happens. What has happened before stays where it was."""
+        """Let time pass in which nothing happens, up to the beginning of that minute. What has happened stays where it was.
+
+        So what is done before and after a period stands in two periods that follow each other, however long doing it takes.
+        """
         self.look()
         self.shift += time
+        now = self.now()
+        self.shift -= now - now.replace(second=0, microsecond=0)
         self.look()
 
-    def becomes(self, state: str, *, within: timedelta) -> bool:
-        """Let minute after minute pass until the alarm has this state, however far it looks back. False: not ``within``."""
+    def becomes(self, state: str, *, within: timedelta, others: Sequence[Alarm] = ()) -> bool:
+        """Let minute after minute pass until the alarm has this state, however far it looks back. False: not ``within``.
+
+        ``others`` have to have it as well: alarms that look at the same namespace.
+        """
         until = self.now() + within + 2 * MINUTE
         self.look()
-        while self.alarm.states(self.data, self.now()) != {state}:
+        while any(alarm.states(self.data, self.now()) != {state} for alarm in (self.alarm, *others)):
             if self.now() > until:
                 return False
             self.shift += MINUTE
@@ -85,6 +93,9 @@ class Watch:
                 return self._filtered()
 
     def _functions(self) -> tuple[str, ...]:
+        """Return the functions whose metrics the alarm may look at: one, where its dimensions name it."""
+        if named := dict(self.alarm.dimensions).get("FunctionName"):
+            return (named,)
         return self.stack.function, self.stack.catch_up_function, self.stack.explain_function, self.stack.archive_function
 
     # --- what is written: lines, each once ---

@@ -16,7 +16,7 @@ from engine.runtime.clock import Deadline
 
 @define(eq=False)
 class Records:
-    """What stands in a chain up to its ``head``, and what came behind that since. Each call reads it again, object by object.
+    """What stands in a chain up to its ``head``, and what came behind that since, object by object.
 
     ``problems`` are lines that cannot be read: what stood there is missing among the records.
     """
@@ -27,21 +27,34 @@ class Records:
     deadline: Deadline
     problems: dict[str, None] = Factory(dict)
 
-    def __call__(self) -> Iterator[ArchivedRecord]:
-        """Yield every record. Raises TimeIsUp, LedgerRefused where the chain is broken, LedgerError where no answer comes."""
+    def objects(self) -> Iterator[tuple[str, Iterator[ArchivedRecord]]]:
+        """Yield the key and the records of every object; whoever asks for the next one has read all of them.
+
+        Raises TimeIsUp, LedgerRefused where the chain is broken, LedgerError where no answer comes.
+        """
         strays, unheard = list[str](), dict[tuple[EntryKey, str], str]()
         for each in self._objects(strays):
             if isinstance(each, Break):
                 raise LedgerRefused(f"the archive is broken behind object {each.number}, and proves nothing: {each.problem}")
             while strays:
                 unheard |= self._told_by(strays.pop())
-            for record in self._records(each):
-                unheard.pop((record.key, record.digest), None)
-                yield record
+            yield each.key, self._heard(each, unheard)
         if unheard:
             ((reference, place), _), key = next(iter(unheard.items()))
             told = f"{key} is no part of it, and tells of {reference}, entry {place}, which has not come again"
             raise LedgerRefused(f"the archive is broken, and proves nothing: {told}. Wait a minute, or see who moved the head")
+
+    def of(self, key: str) -> Iterator[ArchivedRecord]:
+        """Yield the records of one object once more."""
+        try:
+            yield from self._records(ArchiveObject.read(key, self.bucket.get(key, self.deadline) or b""))
+        except ArchiveError as error:
+            self.problems[str(error)] = None
+
+    def _heard(self, archived: ArchiveObject, unheard: dict[tuple[EntryKey, str], str]) -> Iterator[ArchivedRecord]:
+        for record in self._records(archived):
+            unheard.pop((record.key, record.digest), None)
+            yield record
 
     def _objects(self, strays: list[str]) -> Iterator[ArchiveObject | Break]:
         if self.head != EMPTY:

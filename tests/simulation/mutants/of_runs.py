@@ -77,7 +77,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "the last page of a scan is forgotten": Mutant(MemoryStore, "due_jobs", _forgets_the_last_page),
     "the cap of a run is not shared": Mutant(catch_up.SharedAllowance, "take", _takes_nothing),
     "a run in one invocation has no cap": Mutant(catch_up.OwnAllowance, "take", _takes_nothing),
-    "what a run has not used is given back twice": Mutant(MemoryStore, "give_back_to_run", _gives_back_twice, one_in=300),
+    "what a run has not used is given back twice": Mutant(MemoryStore, "give_back_to_run", _gives_back_twice, one_in=60),
     "an audit believes its first look": Mutant(books, "look_again", _believes_the_first_look, one_in=100),
     "an audit takes every balance for right": Mutant(books, "look_again", always(None), one_in=60),
     "an audit looks at no single entry": Mutant(logs, "_shape_faults", _sees_nothing, one_in=200),

@@ -5,27 +5,23 @@ A scene has a user and a job of its own, so that the rest of a plan stays as it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from random import Random
 
 from attrs import evolve
 
 from tests.simulation.words import Word
-from tests.simulation.world.documents import Document, event_of, instant
-from tests.simulation.world.plan import Plan, Round, Step, Told
+from tests.simulation.world.documents import event_of, instant
+from tests.simulation.world.plan import Plan, Round, Told
 from tests.simulation.world.sayings import PEOPLE, Approving, PricedByHand, Pricing, Saying
+from tests.simulation.world.scenes_of_runs import audited_beside, capped, left_over, overtaken
+from tests.simulation.world.staging import LARGE, MORNING, SMALL, Steps, edit_at_last, row_telling
 
 SHARE = 0.25
 """In so many plans each scene may be."""
 
-SMALL = {"seconds": "1", "frames": "5", "model": "veo", "resolution": "hd"}
-LARGE = {"seconds": "100", "frames": "90", "model": "pro", "resolution": "hd"}
-MORNING = 5 * 3600
-CAPPED, BUSY, RACES = 6, 6, 6
-"""How many jobs wait for a scan that may post fewer; how many events come beside an audit."""
-
-CHEAPER, DEARER, REPEATS_ARE_IGNORED, REPEATS_COUNT = 1, 2, 5, 6
+AS_IT_WAS, CHEAPER, DEARER, REPEATS_ARE_IGNORED, REPEATS_COUNT = 0, 1, 2, 5, 6
 """Edits of the policy (``terms.CHANGES``)."""
 
 
@@ -43,30 +39,6 @@ def with_scenes(plan: Plan) -> Plan:
     return plan
 
 
-def _overtaken(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
-    """A scan has found a charge settled, and marks its row; meanwhile a later charge is refused, and stays due.
-
-    The row says the later one only by an update at the same status: a mark of the scan's over that of the refusal hides it.
-    """
-    if plan.overdraft != "refuse":
-        return [], []
-    user, jobs = "u-race", [f"j-race-{number}" for number in range(1, RACES + 1)]
-    first, later = (
-        [Told(f"e-{when}-{job}", f"job#{job}", user, "rendered", instant(MORNING + late), said) for job in jobs]
-        for when, late, said in (("first", 0, SMALL), ("later", 3600, LARGE))
-    )
-    steps = _Steps(chance)
-    return [*first, *later], [
-        steps.round(("credits", (user, "1000"))),
-        steps.round(*(("direct", event_of(fact)) for fact in first)),
-        steps.round(("credits", (user, "-1000"))),
-        steps.round(*(("put", (_row(fact, job), fact.event)) for fact, job in zip(first, jobs, strict=True))),
-        steps.round(("begin", None)),
-        steps.round(*[("slice", None)] * 3, *(("direct", event_of(fact)) for fact in later)),
-        steps.round(*(("update", (_row(fact, job), fact.event)) for fact, job in zip(later, jobs, strict=True))),
-    ]
-
-
 def _of_one_instant(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
     """The work and its failure are of one instant: the failure is the later, in whatever order they come."""
     user, job = "u-1", "j-tie"
@@ -74,29 +46,29 @@ def _of_one_instant(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round
         Told(f"e-tie-{kind}", f"job#{job}", user, kind, instant(MORNING), said)
         for kind, said in (("rendered", SMALL), (chance.choice(("failed", "cancelled")), {}))
     ]
-    steps = _Steps(chance)
+    steps = Steps(chance)
     return told, [steps.round(*(("direct", event_of(fact)) for fact in told))]
 
 
 def _priced_by_what_comes(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
     """A charge is priced anew under an edit that ignores repeats; then its event is told once more, under that edit."""
     fact = Told("e-anew", "job#j-anew", "u-1", "rendered", instant(MORNING), SMALL)
-    steps = _Steps(chance)
+    steps = Steps(chance)
     return [fact], [
         steps.round(("credits", ("u-1", "100"))),
         steps.round(("direct", event_of(fact))),
         steps.round(("deploy", REPEATS_ARE_IGNORED)),
         steps.round(("price_by_hand", PricedByHand("by-hand-anew", "j-anew", "30"))),
         steps.round(("direct", event_of(fact))),
-        steps.round(("deploy", _edit_at_last(plan))),
+        steps.round(("deploy", edit_at_last(plan))),
     ]
 
 
 def _weak_and_priced(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
     """What a row without a time has told is priced anew by a plan, before anything with a time of its own is known."""
     fact = Told("e-weak", "job#j-weak", "u-1", "rendered", instant(MORNING), LARGE, is_timeless=True)
-    row = {name: value for name, value in _row(fact, "j-weak").items() if name != "updatedAt"}
-    pricing, steps = Pricing("plan-weak", DEARER), _Steps(chance)
+    row = {name: value for name, value in row_telling(fact, "j-weak").items() if name != "updatedAt"}
+    pricing, steps = Pricing("plan-weak", DEARER), Steps(chance)
     return [fact], [
         steps.round(("credits", ("u-1", "100"))),
         steps.round(("put", (row, fact.event))),
@@ -114,7 +86,7 @@ def _conceded(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
         for kind, late, said in (("rendered", 0, LARGE), ("cancelled", 60, {}))
     ]
     words = [Word(f"c-{number}", "u-1", Fraction("0.5"), f"for c-{number}", "j-ceded") for number in range(1, 5)]
-    steps = _Steps(chance)
+    steps = Steps(chance)
     said = [steps.round(*(("say", Saying(word, by)) for by in PEOPLE)) for word in words]
     charged, failed = (steps.round(("direct", event_of(fact))) for fact in told)
     return told, [steps.round(("credits", ("u-1", "100"))), charged, *said[:2], failed, *said[2:]]
@@ -124,7 +96,7 @@ def _taken_back(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
     """What was given is taken back, which the balance covers no more for a while; and that cannot be taken back itself."""
     user, given = "u-back", Word("t-1", "u-back", Fraction(5), "for t-1")
     back, again = (Word(f"t-{n}", user, Fraction(0), f"for t-{n}", reverses=f"t-{n - 1}") for n in (2, 3))
-    steps = _Steps(chance)
+    steps = Steps(chance)
     said = {word.id: tuple(("say", Saying(word, by)) for by in PEOPLE) for word in (given, back, again)}
     return [], [
         steps.round(("credits", (user, "0"))),
@@ -141,7 +113,7 @@ def _of_two_people(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]
     """One id for two things; and so much that another person has to approve it, which its proposer tries first."""
     one, other = (Word("s-1", "u-1", Fraction(amount), f"for s-1, {amount}") for amount in (1, 2))
     large, (ann, bob) = Word("s-2", "u-1", Fraction(40), "for s-2"), PEOPLE
-    steps = _Steps(chance)
+    steps = Steps(chance)
     return [], [
         steps.round(("credits", ("u-1", "1"))),
         steps.round(("say", Saying(one, ann)), ("say", Saying(other, bob))),
@@ -160,28 +132,12 @@ def _refused_in_a_batch(plan: Plan, chance: Random) -> tuple[list[Told], list[Ro
         for job in (1, 2)
         for late, said in ((0, LARGE), (60, SMALL))
     ]
-    steps = _Steps(chance)
+    steps = Steps(chance)
     return told, [
         steps.round(("credits", ("u-short", "0"))),
         *(steps.round(("send", event_of(fact))) for fact in told),
         *(steps.round(("poll", 10)) for _ in range(2)),
     ]
-
-
-def _capped(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
-    """More rows are due than a run may post, in one invocation or in steps; some of them events have told before."""
-    if plan.cap is None:
-        return [], []
-    told = [
-        Told(f"e-cap-{number}", f"job#j-cap-{number}", "u-cap", "rendered", instant(MORNING), SMALL)
-        for number in range(1, CAPPED + 1)
-    ]
-    steps = _Steps(chance)
-    known = [steps.round(*(("direct", event_of(fact)) for fact in chance.sample(told, 3)))]
-    rows = steps.round(*(("put", (_row(fact, fact.reference.partition("#")[2]), fact.event)) for fact in told))
-    parts = [steps.round(("begin", None)), *(steps.round(*[("slice", None)] * 3) for _ in range(3))]
-    run = chance.choice(([steps.round(("schedule", None))], [*known, rows, *parts]))
-    return told, [steps.round(("credits", ("u-cap", "1000"))), rows, *run]
 
 
 def _covered_meanwhile(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
@@ -192,7 +148,7 @@ def _covered_meanwhile(plan: Plan, chance: Random) -> tuple[list[Told], list[Rou
         Told(f"e-soon-{number}", f"job#j-soon-{number}", f"u-soon-{number}", "rendered", instant(MORNING), LARGE)
         for number in (1, 2, 3)
     ]
-    steps = _Steps(chance)
+    steps = Steps(chance)
     return told, [
         steps.round(*(("credits", (fact.user, "0")) for fact in told)),
         *(steps.round(("direct", event_of(fact)), ("credits", (fact.user, "1000"))) for fact in told),
@@ -205,8 +161,8 @@ def _weak_and_refunded(_plan: Plan, chance: Random) -> tuple[list[Told], list[Ro
         Told(f"e-void-{kind}", "job#j-void", "u-1", kind, instant(MORNING), said, is_timeless=kind == "rendered")
         for kind, said in (("rendered", SMALL), ("failed", {}))
     )
-    row = {name: value for name, value in _row(done, "j-void").items() if name != "updatedAt"}
-    steps = _Steps(chance)
+    row = {name: value for name, value in row_telling(done, "j-void").items() if name != "updatedAt"}
+    steps = Steps(chance)
     return [done, failed], [
         steps.round(("credits", ("u-1", "100"))),
         steps.round(("put", (row, done.event))),
@@ -216,25 +172,11 @@ def _weak_and_refunded(_plan: Plan, chance: Random) -> tuple[list[Told], list[Ro
     ]
 
 
-def _audited_beside(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
-    """Whoever audits finds a user whom others write to all the time."""
-    told = [
-        Told(f"e-busy-{number}", f"job#j-busy-{number}", "u-busy", "rendered", instant(MORNING), SMALL)
-        for number in range(1, BUSY + 1)
-    ]
-    steps = _Steps(chance)
-    return told, [
-        steps.round(("credits", ("u-busy", "1000"))),
-        steps.round(("begin", None)),
-        steps.round(("finish", None), ("finish", None), *(("direct", event_of(fact)) for fact in told)),
-    ]
-
-
 def _after_the_sale(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
     """Work that was done when a row of prices has ended; most is done before."""
     said = {"seconds": "8", "frames": "5", "model": "pro", "resolution": "hd"}
     fact = Told("e-sale", "job#j-sale", "u-1", "rendered", instant(11 * 3600), said)
-    steps = _Steps(chance)
+    steps = Steps(chance)
     return [fact], [steps.round(("credits", ("u-1", "100"))), steps.round(("direct", event_of(fact)))]
 
 
@@ -244,7 +186,7 @@ def _refunded_again(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]
         Told(f"e-part-{kind}", "job#j-part", "u-1", kind, instant(MORNING), said)
         for kind, said in (("rendered", LARGE), ("cancelled", {}))
     )
-    steps = _Steps(chance)
+    steps = Steps(chance)
     edited = [
         each
         for edit in (CHEAPER, DEARER)
@@ -254,14 +196,14 @@ def _refunded_again(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]
         steps.round(("credits", ("u-1", "100"))),
         steps.round(("direct", event_of(done))),
         *edited,
-        steps.round(("deploy", _edit_at_last(plan))),
+        steps.round(("deploy", edit_at_last(plan))),
     ]
 
 
 def _priced_by_two(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
     """Two people have read the same, and price a job anew at once, each at an amount of their own."""
     fact = Told("e-two", "job#j-two", "u-1", "rendered", instant(MORNING), SMALL)
-    steps = _Steps(chance)
+    steps = Steps(chance)
     priced = [
         steps.round(*(("price_by_hand", PricedByHand(f"two-{turn}-{amount}", "j-two", amount)) for amount in amounts))
         for turn, amounts in enumerate((("0.01", "1.5"), ("0.3333", "3"), ("2", "0.5")))
@@ -272,8 +214,8 @@ def _priced_by_two(_plan: Plan, chance: Random) -> tuple[list[Told], list[Round]
 def _row_has_changed(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
     """An event is told again when its job's row says what would cost less; its rule does not ignore repeats."""
     fact = Told("e-row", "job#j-row", "u-1", "hooked", instant(MORNING), {"count": "5"})
-    row = {**_row(fact, "j-row"), "status": "rendering", "plan": "base", "size": "8"}
-    steps = _Steps(chance)
+    row = {**row_telling(fact, "j-row"), "status": "rendering", "plan": "base", "size": "8"}
+    steps = Steps(chance)
     return [fact], [
         steps.round(("credits", ("u-1", "100"))),
         steps.round(("put", (row, ""))),
@@ -281,17 +223,30 @@ def _row_has_changed(plan: Plan, chance: Random) -> tuple[list[Told], list[Round
         steps.round(("direct", event_of(fact))),
         steps.round(("update", ({"jobId": "j-row", "plan": "gold", "size": "4"}, ""))),
         steps.round(("direct", event_of(fact))),
-        steps.round(("deploy", _edit_at_last(plan))),
+        steps.round(("deploy", edit_at_last(plan))),
     ]
 
 
-def _edit_at_last(plan: Plan) -> int:
-    """Return the edit of the policy that is at work when a scene begins."""
-    return [plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")][-1]
+def _dearer_than_the_balance(plan: Plan, chance: Random) -> tuple[list[Told], list[Round]]:
+    """A plan makes a job dearer than its user's balance covers: a run leaves it alone, a later one posts it."""
+    if plan.overdraft != "refuse":
+        return [], []
+    fact = Told("e-poor", "job#j-poor", "u-poor", "rendered", instant(MORNING), SMALL)
+    pricing, steps = Pricing("plan-poor", DEARER, instant(MORNING), instant(MORNING + 60)), Steps(chance)
+    return [fact], [
+        steps.round(("deploy", AS_IT_WAS)),
+        steps.round(("credits", (fact.user, "0.1"))),
+        steps.round(("direct", event_of(fact))),
+        steps.round(("plan_prices", pricing)),
+        steps.round(("apply_prices", pricing), ("apply_prices", pricing)),
+        steps.round(("credits", (fact.user, "1"))),
+        steps.round(("apply_prices", pricing)),
+        steps.round(("deploy", edit_at_last(plan))),
+    ]
 
 
 SCENES: tuple[Scene, ...] = (
-    _overtaken,
+    overtaken,
     _of_one_instant,
     _priced_by_what_comes,
     _weak_and_priced,
@@ -299,32 +254,14 @@ SCENES: tuple[Scene, ...] = (
     _taken_back,
     _of_two_people,
     _refused_in_a_batch,
-    _capped,
+    capped,
     _covered_meanwhile,
     _weak_and_refunded,
-    _audited_beside,
+    audited_beside,
     _after_the_sale,
     _refunded_again,
     _priced_by_two,
     _row_has_changed,
+    _dearer_than_the_balance,
+    left_over,
 )
-
-
-class _Steps:
-    """Makes rounds, each step with a seed of its own."""
-
-    def __init__(self, chance: Random) -> None:
-        self.chance = chance
-
-    def round(self, *steps: tuple[str, object]) -> Round:
-        """Return a round of steps that happen at once."""
-        return Round(self.chance.getrandbits(48), tuple(self._steps(steps)), 3.0)
-
-    def _steps(self, steps: tuple[tuple[str, object], ...]) -> Iterator[Step]:
-        for kind, subject in steps:
-            yield Step(kind, self.chance.getrandbits(48), subject)
-
-
-def _row(fact: Told, job: str) -> Document:
-    """Return the row by which a job's work is told."""
-    return {"jobId": job, "userId": fact.user, "status": "completed", "prompt": "a cat", **fact.said, "updatedAt": fact.at}
