@@ -35,12 +35,15 @@ def s(text: str) -> dict[str, str]:
     return {"S": text}
 
 
+J_3 = rendered("j-3", user="u-2", seconds=12)
+
+
 @pytest.fixture
 def world() -> ArchivedWorld:
     """Return u-1 with j-1, charged (-0.8) and given back, and j-2, charged (-0.8); and u-2 with j-3, charged (-1.2)."""
     world = ArchivedWorld()
     world.world.user("u-1").user("u-2")
-    world.deliver(rendered("j-1"), failed("j-1"), rendered("j-2"), rendered("j-3", user="u-2", seconds=12))
+    world.deliver(rendered("j-1"), failed("j-1"), rendered("j-2"), J_3)
     return world
 
 
@@ -214,6 +217,13 @@ DAMAGE: dict[str, tuple[Do, list[str]]] = {
     "something else stands in its place": (
         lambda world: world.put({**world.remove("job#j-3", 1), "amount": n("5")}),
         ["changed: job#j-3 1: was changed: its amount is 5; -1.2 was posted"],
+    ),
+    "an event came again on an empty log": (
+        lambda world: (world.remove("job#j-3", 1), world.time.wait(90_000), world.deliver(J_3)),
+        [
+            "changed: job#j-3 1: was changed: its postedAt is 2026-01-06T13:00:0",
+            "drift: u-2: the archived entries add up to -1.2, Credits says -2.4",
+        ],
     ),
     "the row was raised": (
         lambda world: world.change_row("u-1", "SET posted = :n", n=n("9")),
@@ -433,6 +443,19 @@ def test_sums_are_kept_in_pages(world: ArchivedWorld, monkeypatch: pytest.Monkey
 def lost(world: ArchivedWorld) -> None:
     """Let the stream lose what has happened since it was read last."""
     world.archived.seen = world.archived.items()
+
+
+def test_what_came_where_something_unknown_was_removed_is_told(world: ArchivedWorld) -> None:
+    """The stream has lost an entry, which is gone; its event came again in its place."""
+    world.audit()
+    world.world.deliver(rendered("j-5"))
+    lost(world)
+    world.remove("job#j-5", 1)
+    world.deliver(rendered("j-5"))
+
+    found = world.found()
+    assert ["drift: u-1", "unarchived: job#j-5 1"] == [": ".join(line.split(": ")[:2]) for line in found]
+    assert found[1].endswith(": something was removed here before it came, and the archive has not seen that come")
 
 
 def test_an_audit_of_the_whole_finds_what_the_stream_has_lost(world: ArchivedWorld) -> None:

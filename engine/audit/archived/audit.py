@@ -276,7 +276,7 @@ class Auditor:
         posted = {key: entry.posted_at for key, spot in older.items() if (entry := spot.original or now.get(key))}
         tries: list[dict[EntryKey, Where]] = [{}, {}, dict.fromkeys(older, ANYWHERE)]
         for key, spot in older.items():
-            by_time = repeated(spot.at, self.begun.written) if spot.is_new and spot.is_dated_right else None
+            by_time = repeated(spot.at, self.begun.written) if spot.may_be_again else None
             tries[0][key] = by_time or around(posted.get(key, "")) or NOWHERE
             tries[1][key] = NOWHERE if by_time else around(posted.get(key, ""), is_late=True) or NOWHERE
         for where in tries:
@@ -287,7 +287,7 @@ class Auditor:
     def _is_sought(self, spot: Spot, where: Where) -> bool:
         """Say whether a place still lacks its original; of one that has come just now an older one is looked for nearby."""
         is_found = spot.original is not None and not spot.is_new
-        return where != NOWHERE and not is_found and (spot.original is None or where != ANYWHERE)
+        return where != NOWHERE and not is_found and (spot.original is None or spot.was_taken or where != ANYWHERE)
 
     def _report(self, part: Part, found: Iterable[Difference]) -> None:
         named: set[tuple[Kind, EntryKey | None]] = set()

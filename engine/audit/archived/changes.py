@@ -21,11 +21,8 @@ def changes(spots: Iterable[Spot], now: Mapping[EntryKey, AuditedEntry]) -> Iter
 
 
 def _change(spot: Spot, now: AuditedEntry | None) -> tuple[Kind, str] | None:
-    if spot.original is None:
-        if now is None and not spot.was_removed:
-            return None
-        what = "was removed" if now is None else "was written to"
-        return Kind.UNARCHIVED, f"{what}, and the archive has not seen it come"
+    if spot.original is None or (spot.was_taken and spot.is_new):
+        return _unarchived(spot, now)
     if now is None and not spot.is_entry:
         return None  # it was none, and somebody has taken it away: nothing that is added could undo it
     if now is None:
@@ -35,6 +32,15 @@ def _change(spot: Spot, now: AuditedEntry | None) -> tuple[Kind, str] | None:
         return Kind.CHANGED, change_text(spot.original, now)
     told, stands = spot.words[:1], now.stored.get("explanation")
     return (Kind.CHANGED, "its explanation is not the one that was given") if told and stands != told[0] else None
+
+
+def _unarchived(spot: Spot, now: AuditedEntry | None) -> tuple[Kind, str] | None:
+    if spot.original is not None:
+        return Kind.UNARCHIVED, "something was removed here before it came, and the archive has not seen that come"
+    if now is None and not spot.was_removed:
+        return None
+    what = "was removed" if now is None else "was written to"
+    return Kind.UNARCHIVED, f"{what}, and the archive has not seen it come"
 
 
 def change_text(posted: AuditedEntry, now: AuditedEntry) -> str:

@@ -40,6 +40,8 @@ class Spot:
     is_open: bool = False
     """Whether something was found here before."""
     was_removed: bool = False
+    was_taken: bool = False
+    """Whether something was removed here before the original came: what was posted here stands before this part."""
     digests: set[str] = Factory(set)
     """Of all that came here, or that it was changed into."""
     words: list[object] = Factory(list)
@@ -56,6 +58,7 @@ class Spot:
             self.original, self.digest = entry, record.digest
             self.archived, self.number, self.at = of.key, of.number, record.at
             self.is_new, self.is_taken_in = True, record.is_taken_in
+            self.was_taken = self.was_removed
             self.is_older = self.is_older or may_be_again or not is_dated(entry.posted_at, record.at)
         self.is_older = self.is_older or self.original is None
 
@@ -82,6 +85,11 @@ class Spot:
     def is_dated_right(self) -> bool:
         """Whether the original says of its posting what its record does."""
         return self.is_taken_in or self.original is None or is_dated(self.original.posted_at, self.at)
+
+    @property
+    def may_be_again(self) -> bool:
+        """Whether the original may have come before at about the time of its record: it says that time itself."""
+        return self.is_new and self.is_dated_right and not self.was_taken
 
 
 def is_dated(posted_at: str, at: str) -> bool:
