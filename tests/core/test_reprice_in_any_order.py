@@ -88,7 +88,7 @@ WRONG = [
 # --- what happens -----------------------------------------------------------------------------------------------------
 
 SECONDS = {"called": [13, "18", 41.5]}
-"""After an edit of the policy an event is known by what it says, whatever its kind. So each kind has its own, also rounded up."""
+"""After an edit of the policy an event is known by what it says, whatever its kind: each has its own, also rounded up."""
 
 KINDS = ["rendered", "rendered", "called", "copied", "failed", "half", "part"]
 TIMES = ["10:00", "10:00", "11:00", "12:00"]
