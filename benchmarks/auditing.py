@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import resource
 import time
 from collections import Counter
@@ -254,21 +255,26 @@ def posted(tables: MemoryTables, told: Iterator[tuple[datetime, dict[str, Any]]]
 def measure_on_aws(count: int) -> list[Figures]:
     """Return the same figures on the local AWS."""
     with run_local_aws() as aws:
+        os.environ.update(aws.environment())
         client = build_client(REGION, aws.endpoint, connections=4)
-        tables, bucket, pattern, clock = create_tables(client, Tables()), MemoryBucket(), Pattern.made(), Clock()
-        counting = CountingClient(client)
-        store = DynamoAuditStore(counting, tables, clock)
-        head, figures, sums = EMPTY, list[Figures](), dict[str, Decimal]()
-        for name, first, last in (("the whole", 0, count), ("a hundredth more", count, count + count // 100)):
-            told = list(entries(pattern, first, last))
-            _write(client, tables.ledger, [item for _, item in told])
-            for _, item in told:
-                user = item["userId"]["S"]
-                sums[user] = sums.get(user, Decimal(0)) + Decimal(item["amount"]["N"])
-            _write(client, tables.credits, [encode_item({"userId": user, "posted": total}) for user, total in sums.items()])
-            head = archived(bucket, head, iter(told), clock.deadline(10**6))
-            figures.append(measured(name, store, counting.reads, Archive(bucket, Record.read, head), whole=first == 0))
-        return figures
+        return measure_with(client, create_tables(client, Tables()), count)
+
+
+def measure_with(client: Any, tables: Tables, count: int) -> list[Figures]:
+    """Return the figures of a ledger in tables that are empty."""
+    bucket, pattern, clock, counting = MemoryBucket(), Pattern.made(), Clock(), CountingClient(client)
+    store = DynamoAuditStore(counting, tables, clock)
+    head, figures, sums = EMPTY, list[Figures](), dict[str, Decimal]()
+    for name, first, last in (("the whole", 0, count), ("a hundredth more", count, count + count // 100)):
+        told = list(entries(pattern, first, last))
+        _write(client, tables.ledger, [item for _, item in told])
+        for _, item in told:
+            user = item["userId"]["S"]
+            sums[user] = sums.get(user, Decimal(0)) + Decimal(item["amount"]["N"])
+        _write(client, tables.credits, [encode_item({"userId": user, "posted": total}) for user, total in sums.items()])
+        head = archived(bucket, head, iter(told), clock.deadline(10**6))
+        figures.append(measured(name, store, counting.reads, Archive(bucket, Record.read, head), whole=first == 0))
+    return figures
 
 
 def _write(client: Any, table: str, items: list[dict[str, Any]]) -> None:

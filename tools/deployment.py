@@ -251,8 +251,30 @@ def build(build_dir: Path = BUILD_DIR) -> Path:
     return build_dir
 
 
+type Deployer = Callable[[LocalAws, Path, str, Mapping[str, str]], None]
+"""Makes a stack of a template's file, of a name and with parameters."""
+
+
+def deploy_by_sam(aws: LocalAws, template: Path, name: str, parameters: Mapping[str, str]) -> None:
+    """Run ``sam deploy``. Raises LocalAwsError with what SAM said if it fails."""
+    sam(
+        *("deploy", "--template-file", template, "--stack-name", name, "--s3-bucket", BUCKET),
+        *("--region", REGION, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset"),
+        *(
+            "--parameter-overrides",
+            *(f'{key}="{value}"' if " " in value else f"{key}={value}" for key, value in parameters.items()),
+        ),
+        environment=aws.environment(),
+    )
+
+
 def deploy(
-    aws: LocalAws, build_dir: Path = BUILD_DIR, *, name: str = STACK_NAME, parameters: Mapping[str, str] | None = None
+    aws: LocalAws,
+    build_dir: Path,
+    *,
+    name: str = STACK_NAME,
+    parameters: Mapping[str, str] | None = None,
+    by: Deployer = deploy_by_sam,
 ) -> Deployment:
     """Deploy what ``build`` made to the local AWS and return the stack. Run again, it updates the stack.
 
@@ -260,16 +282,7 @@ def deploy(
     """
     localized = localize(build_dir, aws.folder / f"{name}-localized")
     _make_bucket(aws)
-    overrides = {"Environment": "dev", **(parameters or {})}
-    sam(
-        *("deploy", "--template-file", localized / "template.yaml", "--stack-name", name, "--s3-bucket", BUCKET),
-        *("--region", REGION, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset"),
-        *(
-            "--parameter-overrides",
-            *(f'{key}="{value}"' if " " in value else f"{key}={value}" for key, value in overrides.items()),
-        ),
-        environment=aws.environment(),
-    )
+    by(aws, localized / "template.yaml", name, {"Environment": "dev", **(parameters or {})})
     _set_what_cloudformation_drops(aws, name, load(localized / "template.yaml"))
     outputs = _outputs(aws, name)
     if bucket := outputs.get("ArchiveBucketName"):

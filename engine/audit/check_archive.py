@@ -30,15 +30,17 @@ def check_archive(reconciler: Reconciler, opens: Callable[[], OpenArchive], dead
         opened, store = opens(), reconciler.ledger.audits()
         archive = Archive(opened.bucket, opened.reads, opened.heads.head(deadline))
         plans = AppliedPlans(opened.bucket, deadline)
-        also = Rounds(archive, store, deadline.sooner(deadline.left() * ROUND_SHARE)).go_on()
+        rounds = Rounds(archive, store, deadline.sooner(deadline.left() * ROUND_SHARE))
+        also = rounds.go_on()
         seen = audit_archive(archive, store, deadline, plans.believes, undoes=plans.undoes, writes=True, also=also)
     except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
         fields: Answer = {"problem": f"{type(error).__name__}: {error}"}
         reconciler.telemetry.compared(fields, None, is_out_of_time=isinstance(error, LedgerUnavailable))
         return {"archive": fields}
-    fields = answer_of(seen, TOLD_MAX)
+    fields = {**answer_of(seen, TOLD_MAX), "whole": rounds.now.answer()}
     counts = {kind.value: count for kind, count in seen.counts.items()}
-    reconciler.telemetry.compared(fields, counts, new=seen.new, is_out_of_time=not seen.is_finished)
+    since_whole = rounds.now.seconds_since(reconciler.clock.now())
+    reconciler.telemetry.compared(fields, counts, new=seen.new, is_out_of_time=not seen.is_finished, since_whole=since_whole)
     return {"archive": fields}
 
 

@@ -66,6 +66,10 @@ def audit(
         list[str] | None,
         typer.Option(metavar="LOG/NUMBER", help="With --plan: an entry that somebody has put there, like job#j-1/2."),
     ] = None,
+    posted: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LOG/NUMBER", help="With --plan: an entry in doubt that was posted, like job#j-1/2."),
+    ] = None,
     by: By = None,
     archive: ArchivePlaceIfNamed = "",
     since_checkpoint: Annotated[
@@ -84,7 +88,7 @@ def audit(
     _check_usage(
         verify=verify, head=head, seal=seal, policy=policy, repair=repair, user=user, yes=yes, reason=reason, wrong=wrong
     )
-    repair_plan.check_usage(user if repair else None, plan, yes=yes, has_words=bool(forged or by))
+    repair_plan.check_usage(user if repair else None, plan, yes=yes, has_words=bool(forged or posted or by))
     target = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), place)
     ledger = target.ledger(needed=frozenset({"seals"} if seal or verify or repair or archive else ()))
     if _is_against_archive(archive, by_seals=verify or seal or repair, whole=whole, since=since_checkpoint):
@@ -101,8 +105,8 @@ def audit(
     if repair and user is not None:
         _check_known(ledger, user)
     if plan is not None and user is not None:
-        entries = tuple(map(repair_plan.entry_key, forged or ()))
-        asked = repair_plan.Asked(user, plan, archive, reason or "", by, wrong, entries)
+        words = [tuple(map(repair_plan.entry_key, each or ())) for each in (forged, posted)]
+        asked = repair_plan.Asked(user, plan, archive, reason or "", by, wrong, *words)
         repair_plan.plan(asked, target, ledger, place, as_json=as_json)
         return
     if repair and user is not None and not yes:

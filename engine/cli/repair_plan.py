@@ -46,6 +46,7 @@ class Asked:
     by: str | None
     wrong: Wrong | None
     forged: tuple[EntryKey, ...]
+    posted: tuple[EntryKey, ...]
 
 
 def entry_key(text: str) -> EntryKey:
@@ -60,7 +61,7 @@ def check_usage(user: str | None, plan: Path | None, *, yes: bool, has_words: bo
     problems = {
         "--plan goes with --repair --user": plan is not None and user is None,
         "--yes does not go with --plan: `reconciler apply` applies it": yes and plan is not None,
-        "--forged and --by go with --plan": plan is None and has_words,
+        "--forged, --posted and --by go with --plan": plan is None and has_words,
     }
     for problem in (problem for problem, is_wrong in problems.items() if is_wrong):
         complain(problem)
@@ -73,6 +74,7 @@ def problems_of(asked: Asked) -> list[str]:
         "--plan needs --reason, which stands in each correction": not asked.reason.strip(),
         f"--reason {text_problem(asked.reason)}": text_problem(asked.reason) is not None,
         f"{asked.out}: is there already; a plan that may have been applied is not written over": asked.out.exists(),
+        "--forged and --posted name the same entry": not set(asked.forged).isdisjoint(asked.posted),
         "--plan needs --archive: without an archive nobody can say what was posted": not asked.archive,
     }
     return [problem for problem, is_wrong in problems.items() if is_wrong]
@@ -92,6 +94,7 @@ def plan(asked: Asked, target: Target, ledger: Store, place: Place, *, as_json: 
         target.addresses(),
         frozenset(asked.forged),
         asked.wrong,
+        frozenset(asked.posted),
     )
     records = Records(bucket, ledger.restores().heads().head(forever()), record_reader(), forever())
     with progress() as bar, writing(asked.out):

@@ -29,9 +29,13 @@ LINE = json.JSONEncoder(default=as_text)
 
 RETURNED = "ReturnedSeconds"
 ARCHIVE_LAG = "ArchiveLagSeconds"
+SINCE_WHOLE = "SecondsSinceWhole"
 
-UNITS: Mapping[str, str] = {"CreditsMoved": "None", RETURNED: "Seconds", ARCHIVE_LAG: "Seconds"}
+UNITS: Mapping[str, str] = {"CreditsMoved": "None", RETURNED: "Seconds", ARCHIVE_LAG: "Seconds", SINCE_WHOLE: "Seconds"}
 """The unit of each metric that counts nothing."""
+
+WHOLE_WITHIN = timedelta(days=14)
+"""So long after the last comparison of all of the ledger with all of the archive the next one should have ended."""
 
 
 @frozen(eq=False, repr=False)
@@ -194,13 +198,22 @@ class Telemetry:
         self._line(logging.ERROR if damages else logging.INFO, "audited", fields, metrics)
 
     def compared(
-        self, fields: Mapping[str, Any], counts: Mapping[str, int] | None, *, new: int = 0, is_out_of_time: bool
+        self,
+        fields: Mapping[str, Any],
+        counts: Mapping[str, int] | None,
+        *,
+        new: int = 0,
+        is_out_of_time: bool,
+        since_whole: float | None = None,
     ) -> None:
         """Report an audit against the archive, and how much it has found of each kind; None: it could not be made.
 
-        ``new`` is how much of it the audit before did not find.
+        ``new`` is how much of it the audit before did not find, ``since_whole`` how many seconds ago all of both was compared.
         """
-        metrics: dict[str, int] = {"ComparisonsUnfinished": int(counts is None or is_out_of_time)}
+        is_late = since_whole is not None and since_whole > WHOLE_WITHIN.total_seconds()
+        metrics: dict[str, float] = {"ComparisonsUnfinished": int(counts is None or is_out_of_time or is_late)}
+        if since_whole is not None:
+            metrics[SINCE_WHOLE] = since_whole
         found = sum(counts.values()) if counts is not None else 0
         if counts is not None and (found or not is_out_of_time):  # else nobody knows
             metrics |= {

@@ -189,9 +189,22 @@ def test_a_forged_branch_is_not_followed() -> None:
     archive, heads = five()
     forged = archive.stray("a gift", after=heads[1])
     archive.stray("another", after=forged.head)
+    lines = [f"line {number}" for number in range(1, 6)]
+    problem = f"* {forged.key}: is no part of the chain, and others follow it: there are two branches"
 
-    assert [f"line {number}" for number in range(1, 6)] == archive.read()
-    assert [f"line {number}" for number in range(1, 6)] == list(told(follow(archive.bucket, EMPTY, None, DEADLINE)))
+    assert [*lines, problem] == archive.read()
+    assert [*lines, problem] == list(told(follow(archive.bucket, EMPTY, None, DEADLINE)))
+    assert lines[2:] == archive.read(after=heads[1])[:3]
+
+
+def test_a_forged_head_of_a_forged_object_is_told() -> None:
+    """It passes over four objects that were posted, and what is appended then follows the forged one."""
+    archive, heads = five()
+    archive.heads.now = archive.stray("a gift", after=heads[0]).head
+    archive.add("line 7")
+
+    problem = f"* {heads[1].key}: is no part of the chain, and others follow it: there are two branches"
+    assert ["line 1", "a gift", "line 7", problem] == archive.read()
 
 
 def test_a_head_that_names_something_else_is_told() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from engine.audit.archived import rounds
-from engine.audit.archived.rounds import Rounds, last_round
+from engine.audit.archived.rounds import Round, Rounds, last_round
 from engine.audit.archived.seen import Archive
 from engine.ledger.archive.bucket import MemoryBucket
 from engine.ledger.dynamodb.stream import Record
@@ -101,6 +102,25 @@ def test_an_object_that_is_gone_is_told_at_the_end_of_a_round(world: ArchivedWor
     del world.archived.bucket.objects[gone]
 
     assert ["archive: ", "unarchived: job#j-0"] == go_on(world)
+
+
+def test_a_round_says_when_one_was_over_last(world: ArchivedWorld) -> None:
+    """Also while the next one is under way. One that was kept before this was noted counts from its beginning."""
+    begun = world.time.now()
+    go_on(world)
+    first = last_round(world.archived.bucket, world.archived.deadline)
+    world.time.wait(8 * DAY)
+    go_on(world, 0)
+    second = last_round(world.archived.bucket, world.archived.deadline)
+    old = evolve(first, ended="")
+
+    assert (True, False) == (first.is_over, second.is_over)
+    assert (first.ended, first.seconds_since(begun + timedelta(hours=1))) == (second.ended, HOUR)
+    assert 8 * DAY == second.seconds_since(world.time.now())
+    assert "ended" not in old.text()
+    assert old == Round.read(old.key, old.text().encode())
+    assert 8 * DAY == old.seconds_since(world.time.now())
+    assert Round().seconds_since(begun) is None
 
 
 def test_what_is_no_round_is_passed_over(world: ArchivedWorld) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from engine.audit import check_archive
 from engine.cli.app import app
 from engine.ledger.archive.bucket import FolderBucket, MemoryBucket
 from engine.ledger.archive.chain import EMPTY
@@ -26,6 +27,7 @@ from tests.support.events import rendered
 from tests.support.policies import example
 
 FINE, FAILED, MISUSED = 0, 1, 2
+DAY = 86400.0
 
 
 @pytest.fixture
@@ -92,6 +94,33 @@ def test_a_flag_without_words_is_told_for_a_day(world: ArchivedWorld) -> None:
     assert run(world)[0]["unexplained"] == 0
 
 
+def test_a_run_says_when_all_of_both_was_compared_last(world: ArchivedWorld) -> None:
+    """In its answer with how far the comparison has come, and as a metric of seconds."""
+    first, line = run(world)
+    world.time.wait(3 * DAY)
+    second, later = run(world)
+
+    assert {"isOver": True, "object": 2, "objects": 2, "segment": 1, "segments": 1}.items() <= first["whole"].items()
+    assert first["whole"] == second["whole"]
+    assert (0, 3 * DAY) == (line["SecondsSinceWhole"], later["SecondsSinceWhole"])
+
+
+def test_a_comparison_of_all_that_never_ends_is_unfinished(world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After two weeks, although each run comes to its end: what it finds is told all the same. It ends with the comparison."""
+    with monkeypatch.context() as patched:
+        patched.setattr(check_archive, "ROUND_SHARE", 0.0)
+        fine = run(world)[1]
+        world.time.wait(13.9 * DAY)
+        waits = run(world)[1]
+        world.time.wait(0.2 * DAY)
+        told, late = run(world)
+    over = run(world)[1]
+
+    assert (told["isFinished"], told["whole"]["isOver"], told["whole"]["ended"]) == (True, False, None)
+    assert [0, 0, 1, 0] == [line["ComparisonsUnfinished"] for line in (fine, waits, late, over)]
+    assert (late["level"], late["Differences"], late["FoundChanged"]) == ("INFO", 0, 0)
+
+
 def test_an_archive_that_cannot_be_read_is_an_audit_that_did_not_end(world: ArchivedWorld) -> None:
     """Nobody knows of the books then; the scan is done."""
 
@@ -104,7 +133,7 @@ def test_an_archive_that_cannot_be_read_is_an_audit_that_did_not_end(world: Arch
 
     assert told == {"problem": "PermissionError: checkpoints/rounds/"}
     assert (line["level"], line["ComparisonsUnfinished"]) == ("ERROR", 1)
-    assert "Differences" not in line
+    assert not {"Differences", "SecondsSinceWhole"} & line.keys()
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

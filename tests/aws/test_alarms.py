@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,6 +30,7 @@ from tests.support.failing_runs import (
     a_segment_that_fails_twice,
     set_seconds,
 )
+from tests.support.findings import FOUND, counts, findings, forget_what_others_have_left
 from tests.support.model_server import KEY
 from tests.support.roles import roles_of
 from tests.support.slow_database import slow_database
@@ -358,6 +359,17 @@ def audits_that_do_not_end(stack: Deployment, watch: Watch) -> Iterator[None]:
 
 
 @contextmanager
+def findings_of_every_kind(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Somebody is at work in the Ledger and in the bucket; then a person plans the repair of the user, and applies it."""
+    with findings(stack) as made:
+        assert dict.fromkeys(FOUND, 1) == counts(stack)
+        yield
+        made.put_right()
+        watch.let_pass(SIX_HOURS)
+        assert {} == counts(stack)
+
+
+@contextmanager
 def a_row_that_makes_no_sense(stack: Deployment, watch: Watch) -> Iterator[None]:
     """Its seconds are no number; another row is fine. Then the application mends it."""
     user, job = new(stack)
@@ -589,7 +601,6 @@ CAUSES: Mapping[str, Cause] = {
     "CappedScansAlarm": more_jobs_than_a_run_may_post,
     "DriftAlarm": books_that_do_not_agree,
     "DifferencesAlarm": a_row_that_is_not_what_was_posted,
-    "UnfinishedAuditsAlarm": audits_that_do_not_end,
     "NoEventsAlarm": no_event_at_all,
     "ExplanationFallbacksAlarm": many_anomalies_without_the_model,
     "UnexplainedEntriesAlarm": an_entry_that_got_no_words,
@@ -601,6 +612,12 @@ CAUSES: Mapping[str, Cause] = {
     "UnarchivedEntriesAlarm": entries_that_became_a_day_old,
 }
 """The reason of each alarm: there within the ``with``, gone behind it."""
+
+TOGETHER: Mapping[Cause, Sequence[str]] = {
+    audits_that_do_not_end: ("UnfinishedAuditsAlarm", "UnfinishedComparisonsAlarm"),
+    findings_of_every_kind: sorted(name for name in ALARMS if name.startswith("Found")),
+}
+"""The alarms that have one reason: it is brought about once for all of them."""
 
 FURTHER_CAUSES: tuple[tuple[str, Cause], ...] = (
     ("CatchUpErrorsAlarm", a_run_in_which_every_row_fails),
@@ -614,13 +631,18 @@ FURTHER_CAUSES: tuple[tuple[str, Cause], ...] = (
 @pytest.fixture
 def watch(deployed: Deployment, logical_id: str) -> Iterator[Watch]:
     """Return a watch of the deployed alarm."""
+    watch = Watch(deployed, deployed_alarm(deployed, logical_id))
+    yield watch
+    watch.close()
+
+
+def deployed_alarm(deployed: Deployment, logical_id: str) -> Alarm:
+    """Return an alarm as it was deployed."""
     cloudwatch = deployed.aws.client("cloudwatch")
     name = ALARMS[logical_id]["Properties"]["AlarmName"]["Fn::Sub"].replace("${Environment}", "dev")
     (described,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
     cloudwatch.close()
-    watch = Watch(deployed, Alarm.described(described))
-    yield watch
-    watch.close()
+    return Alarm.described(described)
 
 
 def cause_of(logical_id: str) -> Cause:
@@ -630,7 +652,7 @@ def cause_of(logical_id: str) -> Cause:
     return cause
 
 
-@pytest.mark.parametrize("logical_id", sorted(ALARMS))
+@pytest.mark.parametrize("logical_id", sorted(CAUSES))
 def test_an_alarm_begins_with_its_reason_and_ends_with_it(
     deployed: Deployment, topic: Topic, watch: Watch, logical_id: str
 ) -> None:
@@ -661,8 +683,25 @@ def begins_and_ends(deployed: Deployment, topic: Topic, watch: Watch, cause: Cau
     assert "OK" == topic.tell(watch.alarm, "OK")
 
 
+@pytest.mark.parametrize("cause", TOGETHER, ids=[cause.__name__ for cause in TOGETHER])
+def test_alarms_of_one_reason_begin_and_end_with_it(deployed: Deployment, topic: Topic, cause: Cause) -> None:
+    """A person is told of each by its name."""
+    first, *others = alarms = [deployed_alarm(deployed, logical_id) for logical_id in TOGETHER[cause]]
+    watch = Watch(deployed, first)
+    forget_what_others_have_left(deployed)
+    assert watch.becomes("OK", within=first.range, others=others), "one is on before there is a reason"
+
+    with cause(deployed, watch):
+        assert watch.becomes("ALARM", within=first.range, others=others), "one does not begin"
+        assert ["ALARM"] * len(alarms) == [topic.tell(alarm, "ALARM") for alarm in alarms]
+
+    assert watch.becomes("OK", within=AN_HOUR, others=others), "one does not end"
+    assert ["OK"] * len(alarms) == [topic.tell(alarm, "OK") for alarm in alarms]
+    watch.close()
+
+
 def test_every_alarm_has_a_cause_and_every_cause_an_alarm() -> None:
     """No line is left of one that is gone, and a new one without a line fails."""
-    assert set(ALARMS) == CAUSES.keys()
+    assert sorted(ALARMS) == sorted([*CAUSES, *(name for names in TOGETHER.values() for name in names)])
     with pytest.raises(pytest.fail.Exception, match="no cause for SilenceAlarm"):
         cause_of("SilenceAlarm")

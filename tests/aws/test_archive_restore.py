@@ -17,9 +17,10 @@ from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.dynamodb.heads import DynamoHeads
 from engine.runtime.clock import Clock
 from tests.conftest import started
+from tests.support.change_sets import deploy_by_change_set
 from tests.support.rehearsal import PARAMETERS, STACK, Rehearsal, blocks, half_a_day
 from tests.support.stack import rendered
-from tools.deployment import deploy, wait_until
+from tools.deployment import wait_until
 from tools.environments import ROOT
 from tools.local_aws import run_local_aws
 
@@ -34,7 +35,7 @@ def rehearsal(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     with started(run_local_aws(tmp_path, enforce_iam=True)) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
-        stack = deploy(running, built, name=STACK, parameters={**PARAMETERS, "Archive": "on"})
+        stack = deploy_by_change_set(running, built, name=STACK, parameters={**PARAMETERS, "Archive": "on"})
         yield (found := Rehearsal(stack, built, blocks("Restoring from the archive")).at_work(monkeypatch.setenv))
         found.stack.close()
 

@@ -284,7 +284,10 @@ COPIED = ("Makefile", "engine", "handler.py", "policies", "pyproject.toml", "req
 
 
 @pytest.mark.slow
-def test_a_build_with_nothing_beside_it_is_equal(built: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "functions", [("ReconcilerFunction",), pytest.param(("CatchUpFunction", "ExplainFunction"), marks=pytest.mark.proof)]
+)
+def test_a_build_with_nothing_beside_it_is_equal(built: Path, tmp_path: Path, functions: tuple[str, ...]) -> None:
     """As in the container of ``sam build --use-container``: Lambda's Python 3.12 and make, and a .venv that leads nowhere.
 
     The folder is mounted read-only there, so that whatever a build makes is kept elsewhere.
@@ -300,7 +303,7 @@ def test_a_build_with_nothing_beside_it_is_equal(built: Path, tmp_path: Path) ->
     clean = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "HOME", "TMPDIR"))}
     environment = {**clean, "PATH": os.defpath, "LANG": "en_US.UTF-8"}
 
-    for function in ("ReconcilerFunction", "ExplainFunction"):
+    for function in functions:
         (target := tmp_path / function).mkdir()
         command = ["make", f"build-{function}", f"ARTIFACTS_DIR={target}", f"SCRATCH={scratch}", f"PYTHON={real_python()}"]
         done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)

@@ -19,8 +19,9 @@ import pytest
 from engine.ledger.dynamodb.attributes import decode_item
 from engine.policy.compiled import compile_policy
 from tests.conftest import started
+from tests.support.change_sets import deploy_by_change_set
 from tests.support.stack import balance, entries, give, put_job, rendered
-from tools.deployment import Deployment, deploy, wait_until
+from tools.deployment import Deployment, wait_until
 from tools.local_aws import LocalAwsError, run_local_aws
 from tools.template import load, resources
 
@@ -96,7 +97,7 @@ def with_studio(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def studio(with_studio: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Return a stack that runs the studio's policy, where its functions may do only what their roles permit."""
     with started(run_local_aws(tmp_path_factory.mktemp("studio-aws"), enforce_iam=True)) as running:
-        stack = deploy(running, with_studio, parameters=STUDIO_PARAMETERS)
+        stack = deploy_by_change_set(running, with_studio, parameters=STUDIO_PARAMETERS)
         yield stack
         stack.close()
 
@@ -170,7 +171,7 @@ def test_the_rule_lets_in_what_the_parameters_name(studio: Deployment) -> None:
 def test_a_stack_that_is_updated_to_another_policy_gets_the_events_of_that(studio: Deployment, with_studio: Path) -> None:
     """30 seconds at 0.02 are 0.60, by MediaConvert's own event; the studio's events arrive no more."""
     give(studio, "u-mc", "100")
-    deploy(studio.aws, with_studio, parameters=MEDIACONVERT_PARAMETERS)
+    deploy_by_change_set(studio.aws, with_studio, parameters=MEDIACONVERT_PARAMETERS)
     before = balance(studio, "c-1")
     studio.send(of_studio("studio.renders", "Clip Finished", "12:00", clip={"id": "k-2"}))
     detail = {"jobId": "mc-1", "userMetadata": {"userId": "u-mc"}, "status": "COMPLETE"}

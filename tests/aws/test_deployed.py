@@ -19,6 +19,7 @@ from engine.cli.app import app
 from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.store import Tables
 from engine.reconcile.dead_letters import read_letter
+from tests.support.change_sets import deploy_by_change_set
 from tests.support.model_server import FINE, KEY
 from tests.support.stack import balance, give, put_job, rendered
 from tools.deployment import Deployment, delete, deploy, wait_until
@@ -40,7 +41,7 @@ def beside_the_application(deployed: Deployment, built: Path) -> Iterator[Deploy
         "ExistingLedgerTable": tables.ledger,
         "ExistingSealsTable": tables.seals,
     }
-    stack = deploy(deployed.aws, built, name="cc-agent-reconciler-staging", parameters=parameters)
+    stack = deploy_by_change_set(deployed.aws, built, name="cc-agent-reconciler-staging", parameters=parameters)
     yield stack
     stack.close()
 
@@ -317,7 +318,7 @@ def test_a_stack_in_use_is_updated_and_deleted_and_no_credit_is_lost(
     bus = deployed.aws.client("events")
     bus.create_event_bus(Name="prod")
     before = release_before(built, tmp_path / "before")
-    stack = deploy(deployed.aws, before, name=name, parameters=parameters | {"Delivery": "direct"})
+    stack = deploy_by_change_set(deployed.aws, before, name=name, parameters=parameters | {"Delivery": "direct"})
     give(stack, "u-prod", "100")
     stack.send(rendered("u-prod", "j-before"), bus="prod")
     wait_until(lambda: balance(stack, "u-prod") == Decimal("99.2"), "the job before the update is charged")

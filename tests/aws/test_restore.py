@@ -12,8 +12,9 @@ import pytest
 
 from tests.conftest import started
 from tests.support.aws_cli import AwsCli, Shell, UsageError
+from tests.support.change_sets import deploy_by_change_set
 from tests.support.rehearsal import PARAMETERS, STACK, Rehearsal, blocks, half_a_day, purchased
-from tools.deployment import deploy, wait_until
+from tools.deployment import wait_until
 from tools.environments import ROOT
 from tools.local_aws import ACCOUNT, REGION, run_local_aws
 
@@ -29,7 +30,7 @@ def rehearsal(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
         events.create_archive(ArchiveName="credit-reconciler-prod", EventSourceArn=bus)  # its CloudFormation makes none
         events.close()
-        stack = deploy(running, built, name=STACK, parameters=PARAMETERS)
+        stack = deploy_by_change_set(running, built, name=STACK, parameters=PARAMETERS)
         found = Rehearsal(stack, built, blocks("Restoring a table")).at_work(monkeypatch.setenv)
         found.shell.variables |= {"FROM": "2026-01-05T00:00:00Z", "UNTIL": "2026-01-05T23:59:59Z"}
         yield found

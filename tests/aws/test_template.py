@@ -15,6 +15,7 @@ from engine.anomalies.corrections import CREDITS, tell_corrections
 from engine.anomalies.explain.bus import EXPLAINED
 from engine.anomalies.explain.run import METRICS as EXPLAIN_METRICS
 from engine.anomalies.explain.run import STORE_SECONDS, TOGETHER_MAX
+from engine.audit.differences import Kind
 from engine.domain.anomaly import Anomaly, Sample
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Outcome
@@ -33,7 +34,7 @@ from engine.ledger.store import ACTIONS_MAX
 from engine.policy.patterns import compile_pattern
 from engine.reconcile.give_up import RECEIVES_MAX
 from engine.runtime.clock import Clock
-from engine.runtime.telemetry import RETURNED, Failure, Report, Telemetry, settled_metrics
+from engine.runtime.telemetry import RETURNED, SINCE_WHOLE, Failure, Report, Telemetry, found_metric, settled_metrics
 from tools.environments import ROOT
 from tools.template import function_properties, load, resources, role_statements, statements_of, table_schemas, template_rules
 
@@ -48,6 +49,8 @@ ROLES = role_statements(TEMPLATE)
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 BALANCE_ACTIONS, ACTIONS_OF_A_JOB = 1, 2
 """What a transaction of a single user takes: the balance, and for each job its entry and its mark."""
+FOUND_BY_A_RUN = [kind for kind in Kind if kind is not Kind.BALANCE]
+"""A run holds balances to the ledger beside the archive: the alarm ``drift`` tells of them."""
 SHORTEST_CANARY_SECONDS = 5 * 60
 ONE_DAY = 24 * 60 * 60
 FOURTEEN_DAYS = 14 * ONE_DAY
@@ -590,6 +593,9 @@ def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
         RETURNED,
         *EXPLAIN_METRICS,
         *ARCHIVE_METRICS,
+        *map(found_metric, FOUND_BY_A_RUN),
+        SINCE_WHOLE,
+        "ComparisonsUnfinished",
         *CREDITS.values(),
     } == shown
     assert len(widgets) == len({(widget["x"], widget["y"]) for widget in widgets})
@@ -608,6 +614,22 @@ def own_metrics(metrics: list[list[Any]]) -> set[str]:
 
 
 ALARMS = resources(TEMPLATE, "AWS::CloudWatch::Alarm")
+
+
+def test_every_kind_of_finding_that_a_run_can_make_has_an_alarm_of_its_name() -> None:
+    """Its name says the kind, which is all that a message in the night shows; it is there only where an archive is."""
+    found = {
+        alarm["Properties"]["AlarmName"]["Fn::Sub"].split("-found-")[1]: alarm
+        for name, alarm in ALARMS.items()
+        if name.startswith("Found")
+    }
+
+    assert set(FOUND_BY_A_RUN) == found.keys()
+    for kind, alarm in found.items():
+        assert (found_metric(kind), "ArchiveEntries") == (alarm["Properties"]["MetricName"], alarm["Condition"])
+        assert [{"Name": "FunctionName", "Value": {"Ref": "CatchUpFunction"}}] == alarm["Properties"]["Dimensions"]
+
+
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 
 
@@ -646,7 +668,7 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     telemetry.failed(Failure(Envelope({}, Source.QUEUE), ValueError(), 0.0))
     telemetry.returned({}, 1800.0)
     telemetry.audited({}, 0)
-    telemetry.compared({}, {"changed": 0}, is_out_of_time=False)
+    telemetry.compared({}, dict.fromkeys(Kind, 0), is_out_of_time=False, since_whole=60.0)
     telemetry.looked_back({})
     telemetry.renewed({})
     telemetry.scanned({}, is_capped=True)

@@ -87,8 +87,8 @@ WRONG = [
 
 # --- what happens -----------------------------------------------------------------------------------------------------
 
-SECONDS = {"called": [4, "9", 31.5]}
-"""After an edit of the policy an event is known by what it says, whatever its kind: two at one moment say different things."""
+SECONDS = {"called": [13, "18", 41.5]}
+"""After an edit of the policy an event is known by what it says, whatever its kind: each has its own, also rounded up."""
 
 KINDS = ["rendered", "rendered", "called", "copied", "failed", "half", "part"]
 TIMES = ["10:00", "10:00", "11:00", "12:00"]
@@ -145,7 +145,7 @@ def the_wrong_world(history: History, wrong: Policy, right: Policy, folder: Path
     return books
 
 
-EXAMPLES = [100, pytest.param(2_000, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
+EXAMPLES = [50, pytest.param(2_000, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 
 @pytest.mark.parametrize("examples", EXAMPLES)

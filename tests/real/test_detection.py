@@ -280,6 +280,8 @@ def all_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.reconcile.baseline_cache.ENTRIES_MAX", 1_000_000)
 
 
+@pytest.mark.proof
+@pytest.mark.slow
 def test_a_week_of_trouble_is_found_and_no_credit_moves_for_it(capsys: pytest.CaptureFixture[str]) -> None:
     """95 in 100 of each kind but one; the page has these very tables; without anomalies each job costs the same."""
     measured = Measured.of(HELD_OUT)

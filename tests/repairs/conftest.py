@@ -129,10 +129,13 @@ class Place:
         said = (f"{each.kind} {' '.join(map(str, each.key or sorted(each.users)))}" for each in found.differences)
         return sorted(said)
 
-    def plan(self, user: str, forged: Iterable[EntryKey] = (), wrong: Wrong | None = None) -> RepairPlan:
+    def plan(
+        self, user: str, forged: Iterable[EntryKey] = (), wrong: Wrong | None = None, posted: Iterable[EntryKey] = ()
+    ) -> RepairPlan:
         """Return a repair of a user."""
         self.archived.hand_over()
-        wish = Wish(user, "ticket 4711", "ann", self.time.now(), TABLES, frozenset(forged), wrong)
+        now, said = self.time.now(), frozenset(forged)
+        wish = Wish(user, "ticket 4711", "ann", now, TABLES, said, wrong, frozenset(posted))
         records = Records(self.archived.bucket, self.archived.heads.now, Record.read, self.deadline)
         return plan_repair(wish, self.store, records, self.believed.believes, self.deadline)
 

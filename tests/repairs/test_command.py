@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 from engine.cli.app import app
 from engine.ledger.archive.bucket import FolderBucket
 from tests.repairs.conftest import Place
-from tests.support.events import rendered
+from tests.support.events import failed, rendered
 from tools.environments import ROOT
 
 pytestmark = pytest.mark.local_aws
@@ -116,15 +116,37 @@ def test_an_entry_that_a_person_names_is_undone(place: Place) -> None:
     assert (Decimal("998.4"), Decimal("-1.6")) == place.balance("u-1")
 
 
+def test_an_entry_in_doubt_was_posted_where_a_person_says_so(place: Place) -> None:
+    """Charge and refund came on a log that was emptied, and cancel each other out: somebody may have forged both."""
+    place.deliver(rendered("j-1"), rendered("j-1", seconds=16, at="10:30"))
+    place.remove("job#j-1", 2, 1)
+    place.deliver(rendered("j-1"), failed("j-1"))
+
+    asked = planned(place)
+    said = planned(place, "--posted", "job#j-1/1", "--posted", "job#j-1/2")
+    done = applied(place)
+
+    assert "if it was posted say --posted job#j-1/2" in " ".join(asked.stdout.split())
+    assert (FAILED, FINE) == (said.exit_code, done.exit_code)
+    assert (Decimal(1000), Decimal(0)) == place.balance("u-1")
+
+
+PLANNED = ("--repair", "--user", "u-1", "--plan", "p", "--reason", "x", "--archive", ".")
+
 MISTAKES: list[tuple[tuple[str, ...], str]] = [
     (("--plan", "p"), "--plan goes with --repair --user"),
     (("--repair", "--user", "u-1", "--plan", "p", "--yes", "--reason", "x"), "--yes does not go with --plan"),
-    (("--repair", "--user", "u-1", "--forged", "job#j-1/1"), "--forged and --by go with --plan"),
+    (("--repair", "--user", "u-1", "--forged", "job#j-1/1"), "--forged, --posted and --by go with --plan"),
+    (("--repair", "--user", "u-1", "--posted", "job#j-1/1"), "--forged, --posted and --by go with --plan"),
     (("--repair", "--user", "u-1", "--plan", "p", "--archive", "."), "--plan needs --reason"),
     (("--repair", "--user", "u-1", "--plan", "p", "--reason", "x"), "--plan needs --archive"),
     (
-        ("--repair", "--user", "u-1", "--plan", "p", "--reason", "x", "--archive", ".", "--forged", "j-1"),
+        (*PLANNED, "--forged", "j-1"),
         "write the entry's log and its number",
+    ),
+    (
+        (*PLANNED, "--forged", "job#j-1/1", "--posted", "job#j-1/1"),
+        "--forged and --posted name the same entry",
     ),
 ]
 

@@ -89,14 +89,14 @@ def _pays(old: Any) -> Any:
 
 MUTANTS: dict[str, tuple[Any, str, Callable[[Any], Any], int]] = {
     "the budget is not asked": (Budget, "take", lambda _old: lambda *_: True, 11),
-    "of a batch that failed nothing comes back": (Explainer, "batch", lambda old: lambda *v: old(*v)[:0], 371),
-    "an explanation takes the place of another": (explanations.DynamoExplanationStore, "store", _overwrites, 27),
+    "of a batch that failed nothing comes back": (Explainer, "batch", lambda old: lambda *v: old(*v)[:0], 472),
+    "an explanation takes the place of another": (explanations.DynamoExplanationStore, "store", _overwrites, 72),
     "an explanation gives a credit": (explanations.DynamoExplanationStore, "store", _pays, 0),
     "words that were not stored are told": (
         explanations.DynamoExplanationStore,
         "store",
         lambda old: lambda *v: old(*v) or True,
-        27,
+        72,
     ),
     "the command deletes what it could not settle": (actors, "settle", lambda _old: lambda *_: ([], None), 5),
 }

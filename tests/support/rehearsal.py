@@ -17,8 +17,9 @@ from engine.cli.app import app
 from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.dynamodb.marked import MARK
 from tests.support.aws_cli import AwsCli, Shell, commands
+from tests.support.change_sets import deploy_by_change_set
 from tests.support.stack import balance, failed, give, put_job, rendered
-from tools.deployment import Deployment, deploy, wait_until
+from tools.deployment import Deployment, wait_until
 from tools.environments import ROOT
 
 STACK = "cc-agent-reconciler-prod"
@@ -76,7 +77,9 @@ class Rehearsal:
         assert ["deploy", "--config-env", "prod", "--parameter-overrides"] == words[:4]
         assert STACK == tomllib.loads((ROOT / "samconfig.toml").read_text())["prod"]["global"]["parameters"]["stack_name"]
         parameters = {name: value for name, _, value in (word.partition("=") for word in words[4:])}
-        self.stack = evolve(self.stack, outputs=deploy(self.stack.aws, self.build, name=STACK, parameters=parameters).outputs)
+        self.stack = evolve(
+            self.stack, outputs=deploy_by_change_set(self.stack.aws, self.build, name=STACK, parameters=parameters).outputs
+        )
         self.ran.append("sam deploy")
         return ""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -65,11 +65,14 @@ class Watch:
         self.shift -= now - now.replace(second=0, microsecond=0)
         self.look()
 
-    def becomes(self, state: str, *, within: timedelta) -> bool:
-        """Let minute after minute pass until the alarm has this state, however far it looks back. False: not ``within``."""
+    def becomes(self, state: str, *, within: timedelta, others: Sequence[Alarm] = ()) -> bool:
+        """Let minute after minute pass until the alarm has this state, however far it looks back. False: not ``within``.
+
+        ``others`` have to have it as well: alarms that look at the same namespace.
+        """
         until = self.now() + within + 2 * MINUTE
         self.look()
-        while self.alarm.states(self.data, self.now()) != {state}:
+        while any(alarm.states(self.data, self.now()) != {state} for alarm in (self.alarm, *others)):
             if self.now() > until:
                 return False
             self.shift += MINUTE

@@ -52,11 +52,11 @@ class Spot:
         if record.digest:
             self.digests.add(record.digest)
         self.was_removed = self.was_removed or not record.digest
-        if self.original is None and record.entry is not None:
-            self.original, self.digest = record.entry, record.digest
+        if self.original is None and (entry := record.entry) is not None:
+            self.original, self.digest = entry, record.digest
             self.archived, self.number, self.at = of.key, of.number, record.at
             self.is_new, self.is_taken_in = True, record.is_taken_in
-            self.is_older = self.is_older or may_be_again or not is_dated(record.entry.posted_at, record.at)
+            self.is_older = self.is_older or may_be_again or not is_dated(entry.posted_at, record.at)
         self.is_older = self.is_older or self.original is None
 
     def found_before(self, record: ArchivedRecord, of: ArchiveObject, words: object) -> None:

@@ -11,8 +11,9 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 from attrs import asdict, define, evolve, field, frozen
 
@@ -62,10 +63,15 @@ class Round:
     ledger: Pieces = field(factory=dict)
     is_over: bool = False
     breaks: tuple[str, ...] = ()
+    ended: str = ""
+    """When a round was over last: this one, or one before it."""
 
     def text(self) -> str:
         """Return what is kept of it."""
-        return json.dumps(asdict(self), sort_keys=True)
+        said = asdict(self)
+        if not self.ended:
+            del said["ended"]  # of those that were kept before it was noted
+        return json.dumps(said, sort_keys=True)
 
     @property
     def key(self) -> str:
@@ -84,6 +90,16 @@ class Round:
         if found.key != key:
             raise ValueError(f"{key}: is not what its key says")
         return found
+
+    def answer(self) -> dict[str, Any]:
+        """Return how far it has come as JSON-like values: objects of the archive, then segments of the ledger."""
+        come = {"object": self.at.number, "objects": self.head.number, "segment": self.segment, "segments": self.segments}
+        return {"begun": self.begun, "isOver": self.is_over, "ended": self.ended or None, **come}
+
+    def seconds_since(self, now: datetime) -> float | None:
+        """Return how long ago a round was over; where none ever was, how long ago this one began. None: there is none."""
+        last = read_instant(self.ended or self.begun)
+        return (now - last).total_seconds() if last is not None else None
 
     def tally(self, pieces: Pieces) -> Tally:
         """Return one of the two tallies."""
@@ -109,15 +125,16 @@ class Rounds:
     archive: Archive
     store: AuditStore
     deadline: Deadline
+    now: Round = field(factory=lambda: Round(is_over=True))
+    """The round as it was kept last."""
 
     def go_on(self, known: Collection[EntryKey] = ()) -> list[Difference]:
         """Work until the deadline, keep how far that came, and return what the end of a round has found."""
         bucket, head = self.archive.bucket, self.archive.head
-        now = last_round(bucket, self.deadline)
+        self.now = now = last_round(bucket, self.deadline)
         if now.is_over and head is not None and self._is_time(now):
-            begun = posting_text(self.store.clock.now())
             segments = 1 + head.number // OBJECTS_OF_A_SEGMENT
-            now = Round(now.number, begun, tally_until(self.store.clock), head, segments=segments)
+            now = Round(now.number, self._text(), tally_until(self.store.clock), head, segments=segments, ended=now.ended)
         if now.is_over:
             return []
         now = self._read_archive(now)
@@ -126,10 +143,13 @@ class Rounds:
         found: list[Difference] = []
         if now.segment >= now.segments:
             found = list(self._found(now, known))
-            now = evolve(now, is_over=True, archived={}, ledger={})
-        now = evolve(now, number=now.number + 1)
+            now = evolve(now, is_over=True, archived={}, ledger={}, ended=self._text())
+        self.now = now = evolve(now, number=now.number + 1)
         bucket.put(now.key, now.text().encode("ascii"), self.deadline)
         return found
+
+    def _text(self) -> str:
+        return posting_text(self.store.clock.now())
 
     def _is_time(self, before: Round) -> bool:
         begun = read_instant(before.begun)

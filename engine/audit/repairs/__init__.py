@@ -2,6 +2,7 @@
 
 The way through it::
 
+    gather       what a repair of one user rests on: the archive is read once, what is about the user once more
     history      all that the archive saw come into a log, and what stands there now
     truth        what the log would be if nobody had touched it: what each honest entry has added, joined with what was posted
     draft        what brings the ledger there: entries to be put back, and corrections of desired - posted

@@ -136,6 +136,11 @@ class Draft:
         moved = EXACT.add(undone.moved, EXACT.subtract(desired, self.truth.moved.get(self.owner, ZERO)))
         return {**found, self.owner: Amounts(amount, moved)}
 
+    @property
+    def outcome(self) -> tuple[object, ...]:
+        """What it makes of the log, of its user and of balances."""
+        return _essence(self.truth.log), self.amounts()
+
     def _stands(self) -> Decimal:
         """Return what the owner's entries come to once all is put back, but for the forged ones."""
         numbers = {each.number for each in self.forged}

@@ -93,6 +93,12 @@ class LogHistory:
         return frozenset(gone.union(place for place, count in times.items() if count > 1))
 
     @property
+    def users(self) -> frozenset[str]:
+        """Whom it names, or did."""
+        there = (*(arrival.seen for arrival in self.arrivals), *self.found.values())
+        return frozenset(seen.line.user for seen in there if seen.line.user is not None)
+
+    @property
     def digest(self) -> str:
         """The digest of all that stands there now."""
         return log_digest({place: entry.digest for place, entry in self.found.items()})

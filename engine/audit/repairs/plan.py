@@ -31,8 +31,8 @@ from engine.runtime.clock import Deadline
 class Wish:
     """What a person wants: the findings of ``user`` put right, and who says so, why and when.
 
-    ``forged`` are entries that the person says were put there; ``wrong`` is what is wrong where the row disagrees with
-    entries that are in order. ``tables`` is what tells this ledger from another.
+    ``forged`` are entries that the person says were put there, ``posted`` those in doubt that were not; ``wrong`` is what is
+    wrong where the row disagrees with entries that are in order. ``tables`` is what tells this ledger from another.
     """
 
     user: str
@@ -42,6 +42,7 @@ class Wish:
     tables: Mapping[str, str]
     forged: AbstractSet[EntryKey] = frozenset()
     wrong: Wrong | None = None
+    posted: AbstractSet[EntryKey] = frozenset()
 
 
 @frozen
@@ -68,6 +69,8 @@ class RepairPlan:
         wish = self.wish
         said = {"plan": KIND, "user": wish.user, "tables": dict(wish.tables), "reason": wish.reason, "by": wish.by}
         chosen = {"wrong": wish.wrong.value if wish.wrong else None, "forged": [list(key) for key in sorted(wish.forged)]}
+        if wish.posted:
+            chosen["posted"] = [list(key) for key in sorted(wish.posted)]
         return {**said, "at": instant_text(wish.at), **chosen, "total": self.total(), "left": list(self.left)}
 
     def write(self, path: Path) -> str:
@@ -77,21 +80,26 @@ class RepairPlan:
 
 def plan_repair(wish: Wish, store: AuditStore, archive: Archive, believes: Believes, deadline: Deadline) -> RepairPlan:
     """Return what puts right what is found of a user, and of all logs that name the user."""
-    read = Gathered(store, archive, wish.user, wish.forged, believes, deadline)
-    found = drafts(read.histories, read.books, believes, frozenset(wish.forged))
+    read = Gathered(store, archive, wish.user, {*wish.forged, *wish.posted}, believes, deadline)
+    said = frozenset({wish.user} if wish.wrong not in {None, Wrong.ENTRIES} else ())
+    found = drafts(read.histories, read.books, believes, frozenset(wish.forged), posted=frozenset(wish.posted), said=said)
     steps = tuple(step_of(each, each.corrections(wish.at, wish.reason), store) for each in found.drafts)
     row, left = _row(wish, store, read, found, deadline)
-    return RepairPlan(wish, (*steps, *row), (*found.left, *left))
+    return RepairPlan(wish, (*row, *steps), (*found.left, *left))
 
 
 def _row(wish: Wish, store: AuditStore, read: Gathered, found: Drafts, deadline: Deadline) -> tuple[list[RowStep], list[str]]:
-    """Return what is done to the row, and what is left to say. It waits until every log is in order."""
-    gap, row = found.gaps[wish.user].gap, store.credit(wish.user, deadline)
+    """Return what is done to the row, and what is left to say. It waits until every log that names its user is in order.
+
+    Where it says no number it comes first: no log that moves the balance can be put right before.
+    """
+    verdict, row = found.gaps[wish.user], store.credit(wish.user, deadline)
+    gap = verdict.gap
     if row.posted is not None and not gap:
         return [], []
-    if found.drafts or found.left:
+    if wish.user in found.unsettled if row.posted is not None else not verdict.is_clear:
         return [], [f"{wish.user}: its balance waits until the entries above are in order"]
-    ledger = EXACT.subtract(row.posted, gap) if row.posted is not None else read.books[wish.user].archived
+    ledger = EXACT.subtract(row.posted, gap) if row.posted is not None else verdict.innocent
     may_be_said = wish.wrong is not None and (wish.wrong is not Wrong.ENTRIES or row.posted is not None)
     if not may_be_said or wish.wrong is None:
         said = "no number" if row.posted is None else f"{row.posted:f}"

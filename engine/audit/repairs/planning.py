@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from engine.audit.repairs.draft import Draft
 from engine.audit.repairs.history import LogHistory
@@ -17,6 +17,9 @@ from engine.ledger.stored import EntryKey, Place
 NOBODYS = Books(ZERO, None)
 """The books of an entry that names no user: they tell nothing."""
 
+CHOICES_MAX = 8
+"""So many choices that agree with a user's books are drafted, to see whether they end alike."""
+
 
 @frozen
 class Drafts:
@@ -26,6 +29,8 @@ class Drafts:
     left: tuple[str, ...]
     gaps: Mapping[str, Verdict]
     """By user what the books say; a gap is what entries and ``posted`` differ by once all is put right."""
+    unsettled: frozenset[str] = frozenset()
+    """Whom logs name that are not in order: their rows wait."""
 
 
 def drafts(
@@ -33,22 +38,70 @@ def drafts(
     books: Mapping[str, Books],
     believes: Believes,
     forged: frozenset[EntryKey] = frozenset(),
+    *,
+    posted: frozenset[EntryKey] = frozenset(),
+    said: frozenset[str] = frozenset(),
 ) -> Drafts:
-    """Return what puts logs right. A person has said of entries that they are ``forged``."""
-    lineups = [lineup(each, believes, _named(each, forged)) for each in histories]
+    """Return what puts logs right. A person has said of entries that they are ``forged``, or that they were ``posted``.
+
+    Of the users in ``said`` a person has said what is wrong with a row that says no number: so no forged entry moved it.
+    """
+    lineups = [lineup(each, believes, _named(each, forged), _named(each, posted)) for each in histories]
     by_user = _by_user(lineups)
     verdicts = {user: weigh(books.get(user, NOBODYS), [each for _, each in found]) for user, found in by_user.items()}
     for user in books.keys() - verdicts.keys():
         verdicts[user] = weigh(books[user], ())
-    made, left = list[Draft](), list[str]()
+    verdicts |= {user: _in_the_dark(user, each, lineups, said) for user, each in verdicts.items() if each.is_blind}
+    for user in sorted(user for user, each in verdicts.items() if each.choices):
+        verdicts[user] = _decided(user, lineups, by_user, verdicts)
+    made, left, unsettled = list[Draft](), list[str](), set[str]()
     for each in lineups:
         problems = list(_problems(each, verdicts))
         draft = _draft(each, by_user, verdicts)
         problems += [_unreadable(seen) for seen in draft.unreadable]
+        problems += _blind(draft, verdicts)
         left += problems
-        if not problems and (draft.put_backs or draft.is_needed):
+        is_damaged = bool(draft.put_backs or draft.is_needed)
+        if not problems and is_damaged:
             made.append(draft)
-    return Drafts(tuple(made), tuple(left), verdicts)
+        if problems or is_damaged:
+            unsettled |= each.history.users
+    return Drafts(tuple(made), tuple(left), verdicts, frozenset(unsettled))
+
+
+def _decided(user: str, lineups: Iterable[Lineup], by_user: ByUser, verdicts: Mapping[str, Verdict]) -> Verdict:
+    """Return the verdict where several choices agree with the books, and end alike: then it is the same which is true.
+
+    What came into a place that was free, say, and was refunded there, has moved a balance by nothing in the end.
+    """
+    verdict = verdicts[user]
+    if len(verdict.choices) > CHOICES_MAX:
+        return verdict
+    concerned = [each for each in lineups if any(suspect.user == user for suspect in each.suspects)]
+    first, *others = (evolve(verdict, moved=moved, gap=ZERO, is_clear=True) for moved in reversed(verdict.choices))
+    for each in concerned:
+        outcome = _draft(each, by_user, {**verdicts, user: first}).outcome
+        if any(_draft(each, by_user, {**verdicts, user: other}).outcome != outcome for other in others):
+            return verdict
+    return first
+
+
+def _in_the_dark(user: str, verdict: Verdict, lineups: Iterable[Lineup], said: frozenset[str]) -> Verdict:
+    """Return the verdict where the row says no number. What is not archived may have moved it, whatever a person says."""
+    if any(stranger.line.user == user for each in lineups for stranger in each.unknown):
+        return evolve(verdict, is_clear=False)
+    return evolve(verdict, is_blind=user not in said)
+
+
+def _blind(draft: Draft, verdicts: Mapping[str, Verdict]) -> Iterator[str]:
+    """Yield who has to be put right before a log: whose balance would move, or may have, where the row says no number."""
+    suspected = {each.user for each, _ in draft.open_forged if each.amount}
+    for user, each in draft.amounts().items():
+        if user and verdicts[user].is_blind and (each.moved or user in suspected):
+            yield (
+                f"{draft.history.reference}: Credits says no number as what was posted for {user}, so that nothing tells what"
+                f" has moved the balance; say what is wrong with the row, in a repair of {user}: --wrong"
+            )
 
 
 def _unreadable(seen: AuditedEntry) -> str:
@@ -59,8 +112,8 @@ def _unreadable(seen: AuditedEntry) -> str:
     )
 
 
-def _named(history: LogHistory, forged: frozenset[EntryKey]) -> frozenset[Place]:
-    return frozenset(sequence for reference, sequence in forged if reference == history.reference)
+def _named(history: LogHistory, said: frozenset[EntryKey]) -> frozenset[Place]:
+    return frozenset(sequence for reference, sequence in said if reference == history.reference)
 
 
 type ByUser = Mapping[str, Sequence[tuple[str, Suspect]]]
@@ -91,7 +144,8 @@ def _problems(each: Lineup, verdicts: Mapping[str, Verdict]) -> Iterator[str]:
             place = suspect.seen.line.sequence
             yield (
                 f"{reference}, entry {place} of {suspect.amount:f} for {suspect.user} {suspect.why}, and the books do not tell"
-                f" whether it was posted; if it is forged say --forged {reference}/{place}"
+                f" whether it was posted; if it is forged say --forged {reference}/{place}, if it was posted say --posted"
+                f" {reference}/{place}"
             )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import combinations
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from engine.audit.repairs.history import Arrival, LogHistory
 from engine.audit.repairs.truth import truth_of
@@ -41,6 +41,8 @@ class Suspect:
     """Its number among the arrivals; None where the archive never saw it come."""
     is_first: bool = True
     """Whether nothing was posted in its place before it."""
+    is_acquitted: bool = False
+    """Whether a person has said that it was posted: the books have to agree with that."""
 
     @property
     def user(self) -> str:
@@ -62,12 +64,14 @@ class Lineup:
     unknown: tuple[AuditedEntry, ...]
 
 
-def lineup(history: LogHistory, believes: Believes, named: frozenset[Place]) -> Lineup:
-    """Return the suspects of a log. A person has ``named`` the places of forged ones."""
+def lineup(
+    history: LogHistory, believes: Believes, named: frozenset[Place], acquitted: frozenset[Place] = frozenset()
+) -> Lineup:
+    """Return the suspects of a log. A person has ``named`` the places of forged ones, and ``acquitted`` doubtful ones."""
     found = {suspect.number: suspect for suspect in _certain(history, believes, named)}
     while (stray := _first_stray(history, _numbers(found))) is not None:
         found[stray.number] = stray
-    doubtful = list(_doubtful(history, _numbers(found)))
+    doubtful = list(_doubtful(history, _numbers(found), acquitted))
     strangers = [Suspect(each, _against_stranger(each, believes, named) or "", is_certain=True) for each in history.strangers]
     return Lineup(
         history,
@@ -115,12 +119,13 @@ def _first_stray(history: LogHistory, forged: frozenset[int]) -> Suspect | None:
     return next((_suspect(history, stray.arrival, stray.problem) for stray in untouched), None)
 
 
-def _doubtful(history: LogHistory, forged: frozenset[int]) -> Iterator[Suspect]:
+def _doubtful(history: LogHistory, forged: frozenset[int], acquitted: frozenset[Place]) -> Iterator[Suspect]:
     strays = {stray.arrival.number: stray.problem for stray in truth_of(history, forged).strays}
     for arrival in history.arrivals:
         why = strays.get(arrival.number) or (SECOND if _is_second(history, arrival) else "")
         if why and arrival.number not in forged:
-            yield _suspect(history, arrival, why, is_certain=False)
+            is_acquitted = arrival.place in acquitted and _accused(history, arrival.place) == arrival.number
+            yield evolve(_suspect(history, arrival, why, is_certain=False), is_acquitted=is_acquitted)
 
 
 def _is_second(history: LogHistory, arrival: Arrival) -> bool:
@@ -152,6 +157,12 @@ class Verdict:
     """By their index among the suspects."""
     gap: Decimal = ZERO
     is_clear: bool = True
+    choices: tuple[frozenset[int], ...] = ()
+    """Where several choices agree with the books: all of them, the one with the fewest suspects first."""
+    is_blind: bool = False
+    """Whether the row says no number: nothing tells then what has moved the balance."""
+    innocent: Decimal = ZERO
+    """What the entries come to against which nothing speaks."""
 
 
 def weigh(books: Books, suspects: Sequence[Suspect]) -> Verdict:
@@ -159,19 +170,20 @@ def weigh(books: Books, suspects: Sequence[Suspect]) -> Verdict:
 
     What is certain and agrees with no choice did not, and the gap is left. What is doubtful then stays so.
     """
-    if books.posted is None:
-        return Verdict(is_clear=not any(not each.is_certain for each in suspects))
     innocent = books.archived
     for suspect in suspects:
         if suspect.is_first and suspect.number is not None:
             innocent = EXACT.subtract(innocent, suspect.amount)
-    gap = EXACT.subtract(books.posted, innocent)
     movers = [index for index, each in enumerate(suspects) if each.amount]
-    choices = list(_choices(gap, suspects, movers)) if len(movers) <= DOUBTED_MAX else []
     is_certain = all(suspects[index].is_certain for index in movers)
+    if books.posted is None:
+        return Verdict(is_clear=is_certain, is_blind=True, innocent=innocent)
+    gap = EXACT.subtract(books.posted, innocent)
+    acquitted = {index for index in movers if suspects[index].is_acquitted}
+    choices = [each for each in _choices(gap, suspects, movers) if acquitted <= each] if len(movers) <= DOUBTED_MAX else []
     if len(choices) == 1 or (choices and is_certain):  # of two forged ones of one amount it is the same which has moved
-        return Verdict(choices[0])
-    return Verdict(gap=gap, is_clear=is_certain)
+        return Verdict(choices[0], innocent=innocent)
+    return Verdict(gap=gap, is_clear=is_certain, choices=tuple(choices), innocent=innocent)
 
 
 def _choices(gap: Decimal, suspects: Sequence[Suspect], movers: Sequence[int]) -> Iterator[frozenset[int]]:

@@ -151,13 +151,16 @@ class Break:
     problem: str
 
 
-def follow(bucket: Bucket, after: Head, until: Head | None, deadline: Deadline) -> Iterator[ArchiveObject | Break]:
+def follow(
+    bucket: Bucket, after: Head, until: Head | None, deadline: Deadline, passed_over: list[str] | None = None
+) -> Iterator[ArchiveObject | Break]:
     """Yield the objects of the chain ``after`` a head and ``until`` another, in order, and where it is broken.
 
-    Without ``until`` it ends with the last object that is there; of several last ones each counts. Strays are left out. Raises
+    Without ``until`` it ends with the last object that is there; of several last ones each counts. Strays are left out:
+    ``passed_over`` gets the key of each, before what came instead of it. A branch beside the chain is told at the end. Raises
     TimeIsUp where the deadline comes first. Memory is one object, and the keys of two days.
     """
-    return _Follower(bucket, deadline, after, until).objects()
+    return _Follower(bucket, deadline, after, until, passed_over if passed_over is not None else []).objects()
 
 
 @define
@@ -167,8 +170,11 @@ class _Follower:
     at: Head
     """The object that was passed last; of one that could not be read the digest is as short as in its key."""
     until: Head | None
+    passed_over: list[str]
     _followers: dict[str, list[str]] = field(factory=dict, init=False)
     """The keys that were read and not passed yet, by what they say of the digest before them."""
+    _others: list[str] = field(factory=list, init=False)
+    """The keys of objects that another one was chosen instead of."""
     _unread: Iterator[str] = field(init=False)
     _is_read: bool = field(default=False, init=False)
 
@@ -185,6 +191,15 @@ class _Follower:
             yield self._broken(f"objects {self.at.number + 1} to {self.until.number} are missing")
         elif self.until is not None and _short(self.at.digest) != _short(self.until.digest):
             yield self._broken(f"object {self.at.number} has the digest {self.at.digest}; the head says {self.until.digest}")
+        yield from self._branches()
+
+    def _branches(self) -> Iterator[Break]:
+        """Yield where another branch begins. Nothing follows a stray: somebody has made one of the branches, or the head."""
+        for key in self._others:
+            if self._followers.get(_own_of(key)):
+                yield Break(
+                    _number_of(key) - 1, f"{key}: is no part of the chain, and others follow it: there are two branches"
+                )
 
     def _broken(self, problem: str) -> Break:
         return Break(self.at.number, problem)
@@ -219,7 +234,11 @@ class _Follower:
             return following or self._behind_the_gap()
         reach = {key: self._reach(key) for key in following}
         furthest = [key for key in following if reach[key] == max(reach.values())]
-        return furthest if self.until is None else furthest[:1]
+        chosen = furthest if self.until is None else furthest[:1]
+        others = [key for key in following if key not in chosen]
+        self._others += others
+        self.passed_over += others
+        return chosen
 
     def _is_clear(self, before: str) -> bool:
         """Say whether the keys that were read tell which object is next. Of a fork the longest branch tells it.

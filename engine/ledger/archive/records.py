@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator
 
 from attrs import Factory, define
 
+from engine.domain.errors import LedgerRefused
 from engine.ledger.archive.bucket import Bucket
-from engine.ledger.archive.chain import EMPTY, ArchiveObject, Break, Head, follow
+from engine.ledger.archive.chain import EMPTY, ArchiveError, ArchiveObject, Break, Head, follow
 from engine.ledger.audits import ArchivedRecord
+from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
 
 @define(eq=False)
 class Records:
-    """What stands in a chain up to its ``head``, and what came behind that since. Each call reads it again, object by object.
+    """What stands in a chain up to its ``head``, and what came behind that since, object by object.
 
-    ``problems`` are what was not as it was written: what stood there is missing among the records.
+    ``problems`` are lines that cannot be read: what stood there is missing among the records.
     """
 
     bucket: Bucket
@@ -25,18 +27,47 @@ class Records:
     deadline: Deadline
     problems: dict[str, None] = Factory(dict)
 
-    def __call__(self) -> Iterator[ArchivedRecord]:
-        """Yield every record. Raises TimeIsUp, and LedgerError where no answer comes."""
-        for each in self._objects():
-            if isinstance(each, ArchiveObject):
-                yield from self._records(each)
-            else:
-                self.problems[f"the archive is broken behind object {each.number}: {each.problem}"] = None
+    def objects(self) -> Iterator[tuple[str, Iterator[ArchivedRecord]]]:
+        """Yield the key and the records of every object; whoever asks for the next one has read all of them.
 
-    def _objects(self) -> Iterator[ArchiveObject | Break]:
+        Raises TimeIsUp, LedgerRefused where the chain is broken, LedgerError where no answer comes.
+        """
+        strays, unheard = list[str](), dict[tuple[EntryKey, str], str]()
+        for each in self._objects(strays):
+            if isinstance(each, Break):
+                raise LedgerRefused(f"the archive is broken behind object {each.number}, and proves nothing: {each.problem}")
+            while strays:
+                unheard |= self._told_by(strays.pop())
+            yield each.key, self._heard(each, unheard)
+        if unheard:
+            ((reference, place), _), key = next(iter(unheard.items()))
+            told = f"{key} is no part of it, and tells of {reference}, entry {place}, which has not come again"
+            raise LedgerRefused(f"the archive is broken, and proves nothing: {told}. Wait a minute, or see who moved the head")
+
+    def of(self, key: str) -> Iterator[ArchivedRecord]:
+        """Yield the records of one object once more."""
+        try:
+            yield from self._records(ArchiveObject.read(key, self.bucket.get(key, self.deadline) or b""))
+        except ArchiveError as error:
+            self.problems[str(error)] = None
+
+    def _heard(self, archived: ArchiveObject, unheard: dict[tuple[EntryKey, str], str]) -> Iterator[ArchivedRecord]:
+        for record in self._records(archived):
+            unheard.pop((record.key, record.digest), None)
+            yield record
+
+    def _objects(self, strays: list[str]) -> Iterator[ArchiveObject | Break]:
         if self.head != EMPTY:
-            yield from follow(self.bucket, EMPTY, self.head, self.deadline)
-        yield from follow(self.bucket, self.head, None, self.deadline)
+            yield from follow(self.bucket, EMPTY, self.head, self.deadline, strays)
+        yield from follow(self.bucket, self.head, None, self.deadline, strays)
+
+    def _told_by(self, key: str) -> dict[tuple[EntryKey, str], str]:
+        """Return what a stray tells. Its writer died or was overtaken: the same comes again, unless the head was forged."""
+        try:
+            found = ArchiveObject.read(key, self.bucket.get(key, self.deadline) or b"")
+        except ArchiveError:
+            return {}
+        return {(record.key, record.digest): key for record in self._records(found)}
 
     def _records(self, archived: ArchiveObject) -> Iterator[ArchivedRecord]:
         for number, line in enumerate(archived.lines, start=1):

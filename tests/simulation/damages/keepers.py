@@ -55,10 +55,11 @@ class Mended:
 
 @frozen
 class Word:
-    """What a person says: which side is wrong where sums disagree, and which entries are forged."""
+    """What a person says: which side is wrong where sums disagree, which entries are forged, and which events told."""
 
     wrong: Wrong | None = None
     forged: Collection[tuple[str, str]] = ()
+    posted: Collection[tuple[str, str]] = ()
 
 
 NOTHING_SAID = Word()

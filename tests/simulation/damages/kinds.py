@@ -231,7 +231,7 @@ OF_ARCHIVE: Mapping[str, Kind] = {
     "archive: something else among the objects": of_archive(anything, objects.put_junk, is_seen=False),
     "archive: a branch": of_archive(objects.some_entry, objects.branch, is_seen=False),
     "archive: a branch that the head names": of_archive(objects.some_entry, objects.branch_with_head),
-    "archive: the head goes back": of_archive(anything, objects.head_back),
+    "archive: the head goes back": of_archive(objects.more_than_one, objects.head_back),
     "archive: the head names nothing": of_archive(anything, objects.head_nowhere),
     "archive: the head is gone": of_archive(anything, objects.no_head),
     "archive: a checkpoint is gone": of_archive(A_CHECKPOINT, objects.gone, is_seen=False),

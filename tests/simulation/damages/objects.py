@@ -88,6 +88,11 @@ def branch_with_head(hands: StageHands, spot: Any) -> None:
     _put_head(hands, _forged(hands, first, spot).head)
 
 
+def more_than_one(hands: Hands, spots: list[Spot], chance: Random) -> str | None:
+    """Choose an object before the last one; None where the head names the first."""
+    return an_object("entries/day=", last=False)(hands, spots, chance)
+
+
 def head_back(hands: StageHands, _picked: object) -> None:
     """Let the head name the first object again."""
     hands.touch(ARCHIVE)

@@ -182,8 +182,9 @@ class Trial:
         since, before = len(stage.told), len(self.planted)
         self._plant(hands, names)
         forged = [key for key in stage.inserted(since) if key not in _keys(stage.told[:since])]
-        for document in script.beside if script else ():
-            self._send(stage, document)
+        planted = len(stage.told)
+        refused = [document for document in (script.beside if script else ()) if not self._send(stage, document)]
+        posted = [key for key in stage.inserted(planted) if key not in forged]
         stage.pass_by(MINUTES)
         seen = keeper.look(stage)
         is_of_archive = any(each.kind.of_archive for each in self.planted)
@@ -193,15 +194,21 @@ class Trial:
             self.wrong.append(f"innocents are named: {sorted(named)}")
         if script and script.disturbed:
             self._disturbed(stage, keeper)
-        self._mended(stage, keeper, evolve(seen, is_found_weekly=not weekly.is_clean), before, forged)
+        word = Word(next((each.kind.said for each in self.planted[before:] if each.kind.said), None), forged, posted)
+        self._mended(stage, keeper, evolve(seen, is_found_weekly=not weekly.is_clean), before, word, refused=refused)
 
-    def _mended(self, stage: Stage, keeper: Keeper, seen: Seen, before: int, forged: list[tuple[str, str]]) -> None:
+    def _mended(
+        self, stage: Stage, keeper: Keeper, seen: Seen, before: int, word: Word, *, refused: Sequence[Document]
+    ) -> None:
+        """Put right, with nobody's word and with one. What was ``refused`` waits with the dead letters, and comes again."""
         first = keeper.mend(stage, NOTHING_SAID)
+        refused = [document for document in refused if not self._send(stage, document)]
         stage.archive()
         alone = state_of(stage)
-        word = Word(next((each.kind.said for each in self.planted[before:] if each.kind.said), None), forged)
-        if first.left or forged:
+        if first.left or word.forged:
             keeper.mend(stage, word)
+            for document in refused:
+                self._send(stage, document)
             stage.archive()
         again = keeper.mend(stage, word)
         if again.written:
@@ -263,10 +270,12 @@ class Trial:
     def _send_as_first(self, stage: Stage, document: Document) -> None:
         stage.send(document, self.policies.get(document["id"], self.world.policy))
 
-    def _send(self, stage: Stage, document: Document, policy: Policy | None = None) -> None:
-        """Send an event; what is damaged may refuse it."""
+    def _send(self, stage: Stage, document: Document, policy: Policy | None = None) -> bool:
+        """Send an event; what is damaged may refuse it: False."""
         with contextlib.suppress(EventError, LedgerError, KeyError, ValueError, TypeError, AttributeError, ArithmeticError):
             stage.send(document, policy or self.policies.get(document["id"], self.world.policy))
+            return True
+        return False
 
     def _everything_again(self, stage: Stage) -> None:
         """Send all events again; one that has told nothing new comes last: no entry says which policy priced it."""

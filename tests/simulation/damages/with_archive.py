@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from attrs import Factory, define
@@ -90,11 +90,14 @@ def audited(stage: Stage, ledger: DynamoStore, *, writes: bool, whole: bool = Fa
 def planned(stage: Stage, ledger: DynamoStore, user: str, word: Word) -> RepairPlan:
     """Plan a repair of one user."""
     wrong = Wrong.BALANCE if word.wrong is Wrong.ENTRIES else word.wrong
-    forged = frozenset((reference, int(sequence)) for reference, sequence in word.forged if sequence.isdecimal())
-    wish = Wish(user, REASON, "ann", ledger.clock.now(), ADDRESSES, forged, wrong)
+    wish = Wish(user, REASON, "ann", ledger.clock.now(), ADDRESSES, _keys(word.forged), wrong, _keys(word.posted))
     deadline = ledger.clock.deadline(6000)
     records = Records(stage.bucket, stage.heads.head(NEVER), Record.read, deadline)
     return plan_repair(wish, ledger.audits(), records, AppliedPlans(stage.bucket, deadline).believes, deadline)
+
+
+def _keys(said: Collection[tuple[str, str]]) -> frozenset[tuple[str, int]]:
+    return frozenset((reference, int(sequence)) for reference, sequence in said if sequence.isdecimal())
 
 
 def applied(stage: Stage, ledger: DynamoStore, plan: RepairPlan) -> int:

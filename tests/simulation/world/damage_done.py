@@ -75,7 +75,7 @@ def has_a_seal(pick: Pick) -> Pick:
 
 def n(value: Decimal | int) -> dict[str, str]:
     """Return a number of DynamoDB."""
-    return {"N": f"{value:f}"}
+    return {"N": f"{Decimal(value):f}"}  # a whole number would have six places, as no table writes it
 
 
 def s(text: str) -> dict[str, str]:

@@ -1,0 +1,159 @@
+"""A user's row where it disagrees with entries: what it waits for, and what is done where it cannot be read."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from engine.audit.repairer import Wrong
+from tests.repairs.conftest import Place
+from tests.support.events import failed, rendered
+
+CHARGED = Decimal("999.2"), Decimal("-0.8")
+"""What a user has to whom eight seconds were charged, and what was posted then."""
+
+
+def test_a_row_waits_for_no_log_that_does_not_name_its_user(desk: Place) -> None:
+    """Somebody has put in what no entry can undo, of another user: it was named together with what is wrong with the row."""
+    desk.deliver(rendered("j-1"), rendered("j-2", user="u-2"))
+    desk.insert("job#j-2", 2, ("job#j-2", 1), facts={"charge": 7}, userId=None)
+    desk.move_row("u-1", posted="5", remaining="5")
+
+    planned = desk.repair("u-1", wrong=Wrong.BALANCE, forged=[("job#j-2", 2)])
+
+    assert ["job#j-2, entry 2"] == [problem.split(":")[0] for problem in planned.left]
+    assert CHARGED == desk.balance("u-1")
+
+
+def test_a_row_waits_for_a_log_that_names_its_user(desk: Place) -> None:
+    """Also where nothing of it is the user's any more: what it comes to decides what the row should say."""
+    desk.deliver(rendered("j-1"))
+    desk.change("job#j-1", 1, userId="u-2")
+    desk.move_row("u-1", posted="5", remaining="5")
+
+    first = desk.repair("u-1", wrong=Wrong.BALANCE)
+    waiting = desk.balance("u-1")
+    desk.repair("u-1", wrong=Wrong.BALANCE)
+
+    assert ("u-1: its balance waits until the entries above are in order",) == first.left
+    assert (Decimal("1004.2"), Decimal("4.2")) == waiting
+    assert CHARGED == desk.balance("u-1")
+
+
+def unreadable(place: Place, user: str, posted: str) -> None:
+    """Let a row say as a text what was posted."""
+    place.world.client.update_item(
+        TableName=place.world.tables.credits,
+        Key={"userId": {"S": user}},
+        UpdateExpression="SET posted = :posted",
+        ExpressionAttributeValues={":posted": {"S": posted}},
+    )
+
+
+def test_where_a_row_says_no_number_nobody_guesses_what_moved_the_balance(desk: Place) -> None:
+    """A forged refund was undone as if the balance had not moved with it: its user kept 500 credits, and the row agreed."""
+    desk.deliver(rendered("j-1"))
+    desk.insert("job#j-1", 2, ("job#j-1", 1), amount=Decimal(500), cost=Decimal(-500), type="refund")
+    desk.move_row("u-1", posted="500", remaining="500")
+    unreadable(desk, "u-1", "499.2")
+
+    planned = desk.plan("u-1")
+
+    assert () == planned.steps
+    assert ["job#j-1", "u-1"] == [problem.split(":")[0] for problem in planned.left]
+    assert all("Credits says no number" in problem for problem in planned.left)
+
+
+def test_a_number_that_a_person_writes_into_a_row_tells_what_moved_the_balance(desk: Place) -> None:
+    """What the text said, say: then the books tell that the forged refund has moved it."""
+    desk.deliver(rendered("j-1"))
+    desk.insert("job#j-1", 2, ("job#j-1", 1), amount=Decimal(500), cost=Decimal(-500), type="refund")
+    desk.move_row("u-1", posted="500", remaining="500")
+
+    desk.repair("u-1")
+
+    assert CHARGED == desk.balance("u-1")
+
+
+def test_a_row_that_says_no_number_is_put_right_before_its_logs(desk: Place) -> None:
+    """A person says that the balance is right, and so that nothing forged has moved it."""
+    desk.deliver(rendered("j-1"))
+    desk.insert("job#j-1", 2, ("job#j-1", 1), amount=Decimal(500), cost=Decimal(-500), type="refund")
+    unreadable(desk, "u-1", "-0.8")
+
+    assert () == desk.repair("u-1", wrong=Wrong.POSTED).left
+
+    assert CHARGED == desk.balance("u-1")
+    assert [] == desk.audit()
+
+
+def test_what_events_did_on_a_damaged_log_is_put_right_where_the_row_says_no_number(desk: Place) -> None:
+    """The log waited for a number in the row, and the row for the log."""
+    desk.deliver(rendered("j-1"))
+    desk.change("job#j-1", 1, amount=Decimal(-2), cost=Decimal(2))
+    desk.deliver(failed("j-1"))
+    moved = desk.balance("u-1")
+    unreadable(desk, "u-1", "1.2")
+
+    assert () == desk.repair("u-1", wrong=Wrong.POSTED).left
+
+    assert (Decimal("1001.2"), Decimal("1.2")) == moved
+    assert (Decimal(1000), Decimal(0)) == desk.balance("u-1")
+    assert [] == desk.audit()
+
+
+def test_a_row_that_says_no_number_waits_for_what_is_not_archived(desk: Place) -> None:
+    """Such an entry may have been posted just now: a row that is written without it would be wrong for ever."""
+    desk.deliver(rendered("j-1"))
+    desk.world.deliver(rendered("j-2"))
+    desk.archived.seen = desk.items()  # the stream has lost it
+    unreadable(desk, "u-1", "-1.6")
+
+    planned = desk.plan("u-1", wrong=Wrong.POSTED)
+
+    assert () == planned.steps
+    assert ["job#j-2, entry 1", "u-1"] == [problem.split(":")[0] for problem in planned.left]
+
+
+def test_choices_that_end_alike_are_left_to_nobody(desk: Place) -> None:
+    """Charge and refund of a log that was gone came again, and cancel out: whether they moved the balance is the same."""
+    desk.deliver(rendered("j-1"), failed("j-1"))
+    before = desk.items()
+    desk.remove("job#j-1", 2, 1)
+    desk.deliver(rendered("j-1"), failed("j-1"))
+
+    assert () == desk.repair("u-1").left
+
+    assert (Decimal(1000), Decimal(0)) == desk.balance("u-1")
+    assert [] == desk.audit()
+    assert before.items() <= desk.items().items()
+
+
+def test_choices_that_end_otherwise_are_left_to_a_person(desk: Place) -> None:
+    """A refund that nobody had told before came on the empty log: it may be forged with the charge, and cancels it out."""
+    desk.deliver(rendered("j-1"), rendered("j-1", seconds=16, at="10:30"))
+    desk.remove("job#j-1", 2, 1)
+    desk.deliver(rendered("j-1"), failed("j-1"))
+
+    planned = desk.plan("u-1")
+
+    assert () == planned.steps
+    named = [problem.split(" for")[0] for problem in planned.left[:2]]
+    assert ["job#j-1, entry 1 of -0.8", "job#j-1, entry 2 of 0.8"] == named
+
+    desk.repair("u-1", posted=[("job#j-1", 1), ("job#j-1", 2)])
+    assert (Decimal(1000), Decimal(0)) == desk.balance("u-1")
+    assert [] == desk.audit()
+
+
+def test_an_entry_that_a_person_acquits_has_to_agree_with_the_books(desk: Place) -> None:
+    """It did not move the balance, so that nobody can have posted it: it stays in doubt."""
+    desk.deliver(rendered("j-1"))
+    forged = {**desk.item("job#j-1", 1), "amount": {"N": "-2"}, "cost": {"N": "2"}}
+    desk.remove("job#j-1", 1)
+    desk.write(forged)
+
+    acquitted = desk.plan("u-1", posted=[("job#j-1", 1)])
+    assert () == acquitted.steps
+    assert ["job#j-1, entry 1 of -2"] == [problem.split(" for")[0] for problem in acquitted.left]
+    assert () == desk.repair("u-1").left
+    assert CHARGED == desk.balance("u-1")
