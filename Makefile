@@ -35,11 +35,11 @@ test: lint setup-tests ## everything that must hold: lint, types, template, test
 	$(BIN)/python -m pytest $(IN_PARALLEL) --database=strict --hypothesis-seed=$(CHANCE) --cov --cov-report=term
 
 SEEDS ?= 0:1000
-FRESH ?= 4000
+FRESH ?= 3000
 
 proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
 	@echo "chance: $(CHANCE), of the commit; CHANCE=NUMBER proves with the same or another"
-	PROOF=1 $(BIN)/python -m pytest $(IN_PARALLEL) -m "proof or sized" --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
+	PROOF=1 $(BIN)/python -m pytest $(IN_PARALLEL) -m "proof or sized" --timeout=3600 --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
 	$(BIN)/python -m pytest $(IN_PARALLEL) tests/ledger tests/handler --hypothesis-seed=$(CHANCE)
 	$(BIN)/python -m tests.simulation --seeds $(CHANCE):$$(($(CHANCE) + $(FRESH))) --complete
 

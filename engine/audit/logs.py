@@ -14,6 +14,7 @@ from attrs import frozen
 from engine.domain.entry_types import ENTRY_TYPES, EntryType, TypeOfEntry
 from engine.domain.errors import shown
 from engine.domain.money import EXACT, ZERO
+from engine.domain.references import LOGS
 from engine.ledger.audits import Line
 
 
@@ -95,10 +96,8 @@ def _gap(line: Line, last: int) -> Iterator[Fault]:
 
 
 def _shape_faults(line: Line, owner: str | None) -> Iterator[Fault]:
+    yield from _place_faults(line)
     known = TYPES.get(line.type)
-    if not isinstance(line.sequence, int) or line.sequence < 1:
-        problem = f"its sequence is {shown(line.sequence)}; a whole number from 1 on is needed"
-        yield Fault(line.reference, line.sequence, problem)
     if line.amount is None:
         yield Fault(line.reference, line.sequence, "its amount is no number")
     elif known is None:
@@ -107,6 +106,15 @@ def _shape_faults(line: Line, owner: str | None) -> Iterator[Fault]:
         yield Fault(line.reference, line.sequence, f"its amount is {line.amount:f}; of a {line.type} it is {known.amount_is}")
     if line.user is None or line.user != owner:
         yield Fault(line.reference, line.sequence, f"its user is {shown(line.user)}; the log is of {shown(owner)}")
+
+
+def _place_faults(line: Line) -> Iterator[Fault]:
+    if not line.reference.startswith(LOGS):
+        problem = f"its log is {shown(line.reference)}; one that begins with {', '.join(LOGS)} is needed"
+        yield Fault(line.reference, line.sequence, problem)
+    if not isinstance(line.sequence, int) or line.sequence < 1:
+        problem = f"its sequence is {shown(line.sequence)}; a whole number from 1 on is needed"
+        yield Fault(line.reference, line.sequence, problem)
 
 
 def _sum_fault(line: Line, balance: Balance) -> Fault:

@@ -5,6 +5,9 @@ from __future__ import annotations
 JOB, GRANT, ADJUST, REPAIR = "job#", "grant#", "adjust#", "repair#"
 """What a reference of the ledger begins with: a job, a grant, an adjustment's id, a user whose row of Credits was repaired."""
 
+LOGS = (JOB, GRANT, ADJUST, REPAIR)
+"""No other log is of this system."""
+
 
 def log_name(reference: str) -> str:
     """Return whose log a reference names: ``job``, ``grant``, ``adjust`` or ``repair``."""

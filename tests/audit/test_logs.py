@@ -84,6 +84,23 @@ def test_what_was_done_to_a_log_is_named_with_its_place(log: list[Line], where: 
     assert Fault("job#j-1", where, problem) == faults(log)[0]
 
 
+@pytest.mark.parametrize("reference", ["x", "", "j-1", "Job#j-1", "jobs#j-1"])
+def test_a_log_of_no_kind_is_named_though_its_entry_moves_nothing(reference: str) -> None:
+    """A claim of an id that stands there adds up all the same. Once it was corrected it is done with."""
+    void = line(1, "void", "0", "0", reference=reference)
+    corrected = line(2, "flag", "0", "0", reference=reference, is_correction=True)
+    problem = f"its log is {reference!r}; one that begins with job#, grant#, adjust#, repair# is needed"
+
+    assert [Fault(reference, 1, problem)] == faults([void])
+    assert [] == faults([void, corrected])
+
+
+@pytest.mark.parametrize("reference", ["grant#p-1", "adjust#a-1", "repair#u-1"])
+def test_a_log_of_each_kind_is_none_that_is_named(reference: str) -> None:
+    """Not only a job's."""
+    assert [] == faults([line(1, "void", "0", "0", reference=reference)])
+
+
 def test_one_wrong_amount_is_told_once() -> None:
     """Though all sums behind it are wrong as well."""
     assert 1 == len(faults([line(1, "debit", "-0.7", "0.8"), REFUND, AGAIN]))

@@ -237,7 +237,7 @@ def tried(name: str, examples: int, *, always_the_same: bool = False) -> None:
     rules(given(histories)(check))()
 
 
-EXAMPLES = [40, pytest.param(300, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(600)])]
+EXAMPLES = [40, pytest.param(300, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 
 @pytest.mark.parametrize("examples", EXAMPLES)

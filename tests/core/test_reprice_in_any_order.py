@@ -145,7 +145,7 @@ def the_wrong_world(history: History, wrong: Policy, right: Policy, folder: Path
     return books
 
 
-EXAMPLES = [50, pytest.param(3_000, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
+EXAMPLES = [50, pytest.param(2_000, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 
 @pytest.mark.parametrize("examples", EXAMPLES)

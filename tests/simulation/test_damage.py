@@ -62,8 +62,8 @@ def test_a_kind_of_damage_is_noticed_named_and_mended_as_the_table_says(kind: st
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_of_damage_is_as_the_table_says_wherever_it_is_done(kind: str) -> None:
-    """In up to eight histories."""
-    assert [] == planted(kind, 8)
+    """In up to four histories."""
+    assert [] == planted(kind, 4)
 
 
 def test_what_is_not_seen_or_not_put_right_has_its_reason() -> None:
