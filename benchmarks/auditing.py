@@ -14,7 +14,7 @@ import os
 import resource
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import batched
@@ -256,28 +256,27 @@ def measure_on_aws(count: int) -> list[Figures]:
     """Return the same figures on the local AWS."""
     with run_local_aws() as aws:
         os.environ.update(aws.environment())
-        client = build_client(REGION, aws.endpoint, connections=4)
-        return measure_with(client, create_tables(client, Tables()), count)
+        client, writer = build_client(REGION, aws.endpoint, connections=4), aws.client("dynamodb")
+        return measure_with(client, create_tables(client, Tables()), count, writer)
 
 
-def measure_with(client: Any, tables: Tables, count: int) -> list[Figures]:
-    """Return the figures of a ledger in tables that are empty."""
+def measure_with(client: Any, tables: Tables, count: int, writer: Any) -> list[Figures]:
+    """Return the figures of a ledger in tables that are empty. ``writer`` fills them: a client that waits for its answers."""
     bucket, pattern, clock, counting = MemoryBucket(), Pattern.made(), Clock(), CountingClient(client)
     store = DynamoAuditStore(counting, tables, clock)
     head, figures, sums = EMPTY, list[Figures](), dict[str, Decimal]()
     for name, first, last in (("the whole", 0, count), ("a hundredth more", count, count + count // 100)):
-        told = list(entries(pattern, first, last))
-        _write(client, tables.ledger, [item for _, item in told])
-        for _, item in told:
+        _write(writer, tables.ledger, (item for _, item in entries(pattern, first, last)))
+        for _, item in entries(pattern, first, last):
             user = item["userId"]["S"]
             sums[user] = sums.get(user, Decimal(0)) + Decimal(item["amount"]["N"])
-        _write(client, tables.credits, [encode_item({"userId": user, "posted": total}) for user, total in sums.items()])
-        head = archived(bucket, head, iter(told), clock.deadline(10**6))
+        _write(writer, tables.credits, (encode_item({"userId": user, "posted": total}) for user, total in sums.items()))
+        head = archived(bucket, head, entries(pattern, first, last), clock.deadline(10**6))
         figures.append(measured(name, store, counting.reads, Archive(bucket, Record.read, head), whole=first == 0))
     return figures
 
 
-def _write(client: Any, table: str, items: list[dict[str, Any]]) -> None:
+def _write(client: Any, table: str, items: Iterable[Mapping[str, Any]]) -> None:
     for some in batched(items, 25):
         client.batch_write_item(RequestItems={table: [{"PutRequest": {"Item": item}} for item in some]})
 

@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from engine.audit.archived import audit as archived_audit
 from engine.audit.archived import checkpoints
+from engine.audit.archived import part as archived_part
+from engine.audit.archived.audit import audit_archive
 from engine.audit.archived.older import repeated
+from engine.audit.archived.seen import Archive
 from engine.domain.adjustment import AdjustmentRequest, Identity
 from engine.domain.instants import posting_text
 from engine.ledger.archive.bucket import MemoryBucket
 from engine.ledger.archive.chain import EMPTY
-from engine.ledger.dynamodb.stream import record_of_stream
+from engine.ledger.dynamodb.stream import Record, record_of_stream
 from engine.reconcile.corrections import Adjuster
 from tests.support.archived_world import ArchivedWorld
 from tests.support.events import failed, rendered
@@ -349,9 +351,28 @@ def test_the_archive_itself_is_looked_at(world: ArchivedWorld) -> None:
     assert any("is not what its key says" in line for line in world.found())
 
 
+@pytest.mark.parametrize(
+    ("limit", "most", "parts"),
+    [("RECORDS_MAX", 4, [4, 8, 10]), ("CHARACTERS_MAX", 4_000, [4, 8, 10]), ("CHARACTERS_MAX", 1, [*range(1, 11), 10])],
+)
+def test_a_part_ends_by_records_or_by_what_they_take(
+    world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, parts: list[int]
+) -> None:
+    """So its memory is bounded, whatever an entry has: a line here has 1,000 to 1,300 characters. All of it is audited."""
+    for number in range(4, 10):
+        world.deliver(rendered(f"j-{number}"))
+    monkeypatch.setattr(archived_part, limit, most)
+    ends = list[int]()
+    archive = Archive(world.archived.bucket, Record.read, world.archived.heads.now)
+    seen = audit_archive(archive, world.store, world.world.deadline(600), lambda _: False, writes=False, seen=ends.append)
+
+    assert parts == ends
+    assert (10, 10, 0, True) == (seen.records, seen.entries, seen.damages, seen.is_finished)
+
+
 def test_an_audit_that_has_no_time_left_goes_on_where_it_was(world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """In parts of two records: each audit reads as far as its time goes; of the books only the last one says something."""
-    monkeypatch.setattr(archived_audit, "RECORDS_MAX", 2)
+    monkeypatch.setattr(archived_part, "RECORDS_MAX", 2)
     for number in range(4, 12):
         world.deliver(rendered(f"j-{number}"))
     seen = world.audit()

@@ -20,6 +20,6 @@ def test_what_is_new_takes_a_fraction_of_the_whole() -> None:
 
 def test_what_the_tables_of_a_database_answer_is_counted_alike(dynamodb: Any, tables: Tables) -> None:
     """Of the same entries, in memory and behind a client: each read of Ledger and Credits, by DynamoDB's rules."""
-    for there, here in zip(measure_with(dynamodb, tables, 300), measure(300), strict=True):
+    for there, here in zip(measure_with(dynamodb, tables, 300, writer=dynamodb), measure(300), strict=True):
         assert sorted(here.units.values()) == sorted(there.units.values())
         assert (here.seen.records, here.seen.users, here.seen.damages) == (there.seen.records, there.seen.users, 0)

@@ -53,14 +53,14 @@ class Findings:
     def make(self) -> None:
         """Do one thing of each kind. What the stream tells of it comes twice: from the stream, and from here at once."""
         changed, removed = self.entry("changed"), self.entry("removed")
-        self.tell("INSERT", changed)
-        self.write({**changed, "rule": {"S": "another"}})
-        self.tell("INSERT", removed)
-        self.tell("REMOVE", removed)
-        self.tell("REMOVE", self.entry("unarchived"))
-        self.write_and_tell({**self.entry("senseless"), "amount": {"N": "5"}})  # which is a drift as well: the row says 0
-        self.write_and_tell(self.unreadable)
-        self.write_and_tell(self.correction())
+        senseless = {**self.entry("senseless"), "amount": {"N": "5"}}  # which is a drift as well: the row says 0
+        there = [senseless, self.unreadable, self.correction()]
+        came = [record_of("INSERT", item) for item in (changed, removed, *there)]
+        gone = [record_of("REMOVE", item) for item in (removed, self.entry("unarchived"))]
+        answer = self.stack.invoke({"Records": [*came, *gone]}, self.stack.archive_function)
+        assert len(came) + len(gone) == answer["records"]
+        for item in ({**changed, "rule": {"S": "another"}}, *there):
+            self.stack.dynamodb.put_item(TableName=self.stack.ledger_table, Item=item)
         self.put_a_checkpoint_that_is_none()
 
     def put_a_checkpoint_that_is_none(self) -> None:
@@ -92,23 +92,6 @@ class Findings:
         """Return what is no entry."""
         return {"reference": {"S": self.reference("unreadable")}, "sequence": {"N": "1"}, "userId": {"S": self.user}}
 
-    def write(self, item: Item) -> None:
-        """Put an item into the Ledger."""
-        self.stack.dynamodb.put_item(TableName=self.stack.ledger_table, Item=item)
-
-    def tell(self, event: str, item: Item) -> None:
-        """Let the archive have what the stream tells of an item."""
-        keys = {name: item[name] for name in ("reference", "sequence")}
-        change: dict[str, Any] = {"ApproximateCreationDateTime": datetime.now(UTC).timestamp(), "Keys": keys}
-        image = {} if event == "REMOVE" else {"NewImage": item}
-        record = {"eventName": event, "eventSource": "aws:dynamodb", "dynamodb": {**change, **image}}
-        assert 1 == self.stack.invoke({"Records": [record]}, self.stack.archive_function)["records"]
-
-    def write_and_tell(self, item: Item) -> None:
-        """Put an item into the Ledger, and let the archive have it."""
-        self.tell("INSERT", item)
-        self.write(item)
-
     # --- how it is put right ---
 
     def put_right(self) -> None:
@@ -126,6 +109,14 @@ class Findings:
             digest = planned.write(path := Path(folder) / "plan")
             keep(self.bucket, path.read_bytes(), digest, deadline)
             assert RepairRun(PlanFile.open(path, "repair"), store, "ann", deadline).apply().is_whole
+
+
+def record_of(event: str, item: Item) -> dict[str, Any]:
+    """Return what the stream tells of an item, just now."""
+    keys = {name: item[name] for name in ("reference", "sequence")}
+    change: dict[str, Any] = {"ApproximateCreationDateTime": datetime.now(UTC).timestamp(), "Keys": keys}
+    image = {} if event == "REMOVE" else {"NewImage": item}
+    return {"eventName": event, "eventSource": "aws:dynamodb", "dynamodb": {**change, **image}}
 
 
 def forget_what_others_have_left(stack: Deployment) -> None:

@@ -36,9 +36,6 @@ from engine.ledger.audits import ArchivedRecord, AuditStore
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
-RECORDS_MAX = 20_000
-"""So many records are one part: some 100 MB."""
-
 OPEN_MAX = 10_000
 """With more findings than this a checkpoint does not move on: nothing that was found is forgotten."""
 
@@ -209,7 +206,7 @@ class Auditor:
                     continue
                 part.take(each, list(self._records(each)))
                 here = each.head
-                if part.records >= RECORDS_MAX or self.deadline.left() < last:
+                if part.is_full or self.deadline.left() < last:
                     is_last = False
                     break
             self._examine(part, before, here)

@@ -19,6 +19,15 @@ from engine.ledger.stored import EntryKey
 DATED_WITHIN = timedelta(minutes=15)
 """So far from the time of its record is what an honest entry says of its posting at most: clocks differ by less."""
 
+RECORDS_MAX = 20_000
+"""So many records are one part at most."""
+
+CHARACTERS_MAX = 16_000_000
+"""Lines of so many characters are one part: some 200 MB, since an entry that was read takes thirteen times its text.
+
+Smaller ones would cost time: before each part the records near it are read again, for what has come late.
+"""
+
 
 @define
 class Spot:
@@ -97,6 +106,7 @@ class Part:
     since: str
     spots: dict[EntryKey, Spot] = Factory(dict)
     records: int = 0
+    characters: int = 0
     until: str = ""
 
     def take(self, of: ArchiveObject, records: Sequence[ArchivedRecord]) -> None:
@@ -106,6 +116,12 @@ class Part:
             spot.take(record, of, may_be_again=record.at <= self.since)
             self.until = max(self.until, record.at)
         self.records += len(records)
+        self.characters += sum(map(len, of.lines))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what comes next is another part."""
+        return self.records >= RECORDS_MAX or self.characters >= CHARACTERS_MAX
 
     def older(self) -> Iterator[Spot]:
         """Yield the places whose original may stand before this part."""
