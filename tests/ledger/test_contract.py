@@ -35,7 +35,7 @@ from tools.local_aws import create_tables, delete_tables, tables_named
 
 FACTS = Facts(charges=(Charge(Decimal(2), START, (("detail.seconds", "8"),), "video@1"),))
 KEYS = {"jobs": ("jobId",), "credits": ("userId",), "ledger": ("reference", "sequence"), "state": ("id",)}
-EXAMPLES = [80, pytest.param(1500, marks=pytest.mark.proof)]
+EXAMPLES = [80, pytest.param(500, marks=pytest.mark.proof)]
 _numbers = itertools.count(1)
 
 

@@ -15,7 +15,7 @@ from tests.simulation.story import story_of
 from tests.simulation.world.plan import plan_of
 
 FRESH = range(1_000_000, 1_000_300)
-"""``make proof`` plays three thousand histories by the command as well."""
+"""``make proof`` plays two thousand histories by the command as well."""
 
 
 @pytest.mark.parametrize("seed", sorted(set(corpus())))

@@ -78,12 +78,11 @@ def without_a_token(_old: Any) -> Any:
 
 def each_try_with_its_own_token(_old: Any) -> Any:
     """Draw the token where the request is sent."""
+    tries = itertools.count()
 
     def transact(self: Any, actions: Any, deadline: Any, *, by_item: bool = False) -> None:
-        tries = itertools.count()
-
         def send(**request: Any) -> Any:
-            return self.client.transact_write_items(**request, ClientRequestToken=f"{next(tries)}-{id(actions)}"[:36])
+            return self.client.transact_write_items(**request, ClientRequestToken=f"try-{next(tries)}")
 
         call(send, {"TransactItems": actions}, deadline, by_item=by_item)
 
