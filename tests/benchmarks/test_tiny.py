@@ -11,6 +11,7 @@ import pytest
 from tools.environments import DEV, ROOT
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 @pytest.mark.local_aws
 def test_the_benchmarks_run(built: Path) -> None:

@@ -30,7 +30,7 @@ from tests.support.world import World
 from tools.local_aws import REGION
 
 LARGE = 300_000
-JOBS = int(os.environ.get("SCANNED_JOBS", "30000"))
+JOBS = int(os.environ.get("SCANNED_JOBS", "20000"))
 
 pytestmark = [pytest.mark.local_aws, pytest.mark.slow, pytest.mark.timeout(300 * max(1, 6 * JOBS // LARGE))]
 

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.local_aws, pytest.mark.slow]
 
 JOBS_OF_A_USER = 25
 WRONG = example_text(('"0.10", premium: "0.25"', '"1.00", premium: "2.50"'))
-MANY = int(os.environ.get("JOBS", "3000"))
+MANY = int(os.environ.get("JOBS", "2000"))
 SIZES = [(200, (0.4,)), pytest.param(MANY, (0.2, 0.5, 0.8), marks=[pytest.mark.proof, pytest.mark.timeout(7200)])]
 """How many jobs, and behind how much of the plan a run is killed."""
 

@@ -142,7 +142,7 @@ def test_a_history_with_damaged_answers_ends_right(connected: Callable[[str], An
 @pytest.mark.timeout(900)
 def test_histories_with_damaged_answers_end_right(connected: Callable[[str], Any]) -> None:
     """And each kind of damage really occurs."""
-    verdicts = [torn_history(seed, connected) for seed in range(3_000_000, 3_000_012)]
+    verdicts = [torn_history(seed, connected) for seed in range(3_000_000, 3_000_008)]
 
     assert {} == {verdict.plan.seed: verdict.wrong[0] for verdict in verdicts if verdict.wrong}
     assert all(sum(verdict.count[damage] for verdict in verdicts) for damage in DAMAGES)
