@@ -101,6 +101,18 @@ def test_an_id_is_one_word_and_claimed_once() -> None:
     assert lost.startswith("adjust#c-1: it stands at")
 
 
+def test_a_proposal_of_what_another_has_taken_back_holds_its_id() -> None:
+    """It waits for a second person, who is refused now; another word with its id is refused until somebody withdraws it."""
+    large = evolve(GIVEN, amount=Fraction(40))
+    waits = evolve(BACK, id="a-5", reason="by two")
+    other = evolve(GIVEN, id="a-5", reason="another")
+    log = [of(large, "40"), of(BACK, "-40", "adjust#a-1"), of(BACK, "0")]
+    by_two = [{**entry, "correction": {**entry["correction"], "approvedBy": "arn:cid"}} for entry in log]
+
+    assert [] == judged(by_two, "0", words=[large, BACK, waits, other])
+    assert ["adjust#a-5: it was said, and no entry knows of it"] == judged(by_two, "0", words=[large, BACK, other])
+
+
 def test_what_nobody_said_is_wrong() -> None:
     """An adjustment by an id, a reason or a plan that is unknown."""
     for entry in (of(GIVEN, "5"), {**of(GIVEN, "5"), "rule": "reprice"}, anew("p-1", "0.3")):
