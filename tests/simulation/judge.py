@@ -104,9 +104,21 @@ def _of_logs(case: Case, logs: Mapping[str, list[Entry]], tellings: Mapping[str,
 
 def _of_words(case: Case) -> Iterator[str]:
     try:
-        yield from of_ids(case.words, case.entries, next(iter(case.policies.values()))["adjustments"])
+        bounds = next(iter(case.policies.values()))["adjustments"]
+        yield from of_ids(_not_held(case, Fraction(bounds["second_person_above"])), case.entries, bounds)
     except Wrong as wrong:
         yield str(wrong)
+
+
+def _not_held(case: Case, bound: Fraction) -> list[Word]:
+    """Return the words but for those whose id a proposal may hold that waits in vain.
+
+    It needs a second person, who is refused: another word has taken back what it is to take back.
+    """
+    stand = {entry["correction"]["id"]: word_of(case.words, entry) for entry in case.entries if entry["rule"] == ADJUST}
+    taken = {name for word in stand.values() if (name := word.reverses) in stand and abs(stand[name].amount) > bound}
+    held = {word.id for word in case.words if word.reverses in taken and word.id not in stand}
+    return [word for word in case.words if word.id not in held]
 
 
 def _of_net(case: Case, reference: str, log: list[Entry], told: list[Telling]) -> Iterator[str]:

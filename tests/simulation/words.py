@@ -63,10 +63,7 @@ def of_ids(said: Sequence[Word], entries: Iterable[Mapping[str, Any]], bounds: M
         ):
             yield f"adjust#{name}: it stands at {sorted(found)}; once on {log} is right, and the id is claimed"
     for name in {word.id for word in said} - one.keys():
-        of_name = [word for word in said if word.id == name]
-        if any(may_wait(word, one, bounds) for word in of_name):
-            continue
-        if any(may_stand(word, one, logs, bounds) for word in of_name):
+        if any(may_stand(word, one, logs, bounds) for word in said if word.id == name):
             yield f"adjust#{name}: it was said, and no entry knows of it"
     targets = [word.reverses for word in one.values() if word.reverses]
     yield from (f"adjust#{name}: it is taken back, and took back" for name in targets if name not in one or one[name].reverses)
@@ -95,13 +92,6 @@ def may_stand(word: Word, one: Mapping[str, Word], logs: Collection[str], bounds
     target = one.get(word.reverses)
     is_free = all(other.reverses != word.reverses for other in one.values())
     return not word.reverses or (target is not None and not target.reverses and is_free)
-
-
-def may_wait(word: Word, one: Mapping[str, Word], bounds: Mapping[str, str]) -> bool:
-    """Say whether a word may hold its id as a proposal: it takes back what another has taken back before it was approved."""
-    target = one.get(word.reverses)
-    is_taken_back = any(other.reverses == word.reverses for other in one.values())
-    return target is not None and is_taken_back and abs(target.amount) > Fraction(bounds["second_person_above"])
 
 
 def of_bounds(name: str, amount: Fraction, bounds: Mapping[str, str], *, by_two: bool) -> Iterator[str]:
