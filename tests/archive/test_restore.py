@@ -489,10 +489,14 @@ def test_a_line_that_is_no_record_is_a_problem_of_the_archive(place: Place) -> N
         place.archived.bucket, place.archived.heads, ['{"told":"insert"}'], place.world.clock.now(), place.archived.deadline
     )
 
-    status, answer = place.restore()
+    place.remove("job#j-1", 1)
+    damaged = place.tables()
+
+    status, answer = place.restore("--yes")
 
     assert 1 == status
     assert "line 2: is no record of the archive" in answer["problems"][0]
+    assert ("written" not in answer, damaged) == (True, place.tables())
 
 
 def test_an_original_without_a_user_is_in_no_sum() -> None:
