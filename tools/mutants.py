@@ -47,7 +47,13 @@ QUICK: Mapping[str, Sequence[str]] = {
         "core/test_trends.py",
         "core/test_adjusting.py",
     ),
-    "ledger": ("ledger/test_entries.py", "ledger/test_postings.py", "ledger/test_jobs.py", "ledger/test_wire.py", "archive"),
+    "ledger": (
+        "ledger/test_entries.py",
+        "ledger/test_postings.py",
+        "ledger/test_marks.py",
+        "ledger/test_wire.py",
+        "archive",
+    ),
     "reconcile": (
         "core/test_reconcile.py",
         "core/test_wiring.py",
@@ -60,13 +66,14 @@ QUICK: Mapping[str, Sequence[str]] = {
         "audit/test_logs.py",
         "audit/test_archived.py",
         "audit/test_archived_rounds.py",
+        "audit/test_balances.py",
         "audit/test_seals.py",
         "repairs",
     ),
     "preview": (
         "core/test_plan.py",
         "core/test_next_try.py",
-        "core/test_stories.py",
+        "core/test_refunds.py",
         "cli/test_cli.py",
         "policy/test_adjusting_in_tests.py",
     ),
@@ -83,8 +90,8 @@ TESTS: Mapping[str, Sequence[str]] = {
     "reconcile": ("core", "handler", "ledger", "repairs", "cli", "simulation/test_simulation.py"),
     "anomalies": ("explain", "core", "cli", "handler", "ledger"),
     "audit": ("audit", "repairs", "archive", "core", "handler", "simulation/test_damages.py"),
-    "preview": ("core", "cli", "policy", "docs"),
-    "runtime": ("core", "handler", "explain", "cli"),
+    "preview": ("core", "prices", "cli", "policy", "docs"),
+    "runtime": ("core", "handler", "explain", "cli", "aws/test_artifact.py"),
     "cli": ("cli", "audit", "repairs", "archive", "core", "docs"),
 }
 """All tests of a room; what survives ``QUICK`` meets them. Those of ``make test`` are meant: none is marked ``proof``."""
