@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,20 +13,21 @@ from engine.audit.recount import Recount, recount
 from engine.cli import validate as checking
 from engine.cli.job_rows import rows_in
 from engine.cli.options import DEFAULT_POLICY, AsJson, LedgerTable, PolicyFile, Target, name_of_a_log, on_aws, patience
-from engine.cli.output import complain, print_json, progress, say
+from engine.cli.output import complain, print_json, print_streamed, progress, say
 from engine.cli.place import Place
 from engine.cli.plan import print_plan
-from engine.cli.replay import ReplayFile
-from engine.cli.replay_source import open_file
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.documents import read_document
-from engine.domain.envelope import Document
 from engine.domain.errors import NoRow
 from engine.ledger.store import Tables
-from engine.policy import Policy, load_policy
+from engine.policy import load_policy
 from engine.policy.schema import policy_schema
 from engine.policy.schema_for import schema_for
-from engine.preview.plan import Plan, plan
+from engine.preview.planning.answer import answer_of
+from engine.preview.planning.effects import WORKERS_MAX
+from engine.preview.planning.lines import UnreadableEvents
+from engine.preview.planning.run import planned
+from engine.preview.planning.work import Wish
 from engine.preview.reasons import Reasons, reasons_for
 
 
@@ -145,25 +146,31 @@ def show_plan(
     ] = None,
     policy: PolicyFile = DEFAULT_POLICY,
     top: Annotated[int, typer.Option(min=0, help="How many of the jobs that would differ to show.")] = 10,
+    workers: Annotated[int, typer.Option(min=1, max=WORKERS_MAX, help="How many processes share the work.")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Show what an edit of the policy would do to given events. Touches no table; past charges keep their price."""
     given = None if rows is None else rows_in(rows)
+    wish = Wish((events,), load_policy(policy), load_policy(edited), given, workers=workers)
     try:
-        result = _planned(open_file(events), load_policy(policy), load_policy(edited), given)
+        refused = _planned(wish, top, as_json=as_json)
     except NoRow as error:
         complain(f"{error}; name a file with the rows of Jobs by --rows")
         raise typer.Exit(MISUSED) from error
-    if as_json:
-        print_json(result.answer())
-    else:
-        print_plan(result, top)
-    if result.refused:
+    except UnreadableEvents as error:
+        complain(str(error))
+        raise typer.Exit(MISUSED) from error
+    if refused:
         raise typer.Exit(FAILED)
 
 
-def _planned(source: ReplayFile, now: Policy, then: Policy, rows: Mapping[str, Document] | None) -> Plan:
-    documents = (read_document(line) for _, line in source.lines_after(0))
+def _planned(wish: Wish, top: int, *, as_json: bool) -> bool:
+    """Plan, show the answer, and say whether events would be refused."""
     with progress() as bar:
-        task = bar.add_task(f"plan {source.path.name}", total=source.lines)
-        return plan(documents, now, then, lambda count: bar.update(task, completed=count), rows)
+        task = bar.add_task("plan", total=None)
+        told = lambda step, done: bar.update(task, description=f"plan: {step}", completed=done)  # noqa: E731
+        with planned(wish, told) as outcome:
+            bar.stop()
+            answer = answer_of(wish, outcome)
+            print_streamed(answer) if as_json else print_plan(answer, top)
+            return bool(answer["refused"])
