@@ -14,12 +14,13 @@ from engine.domain.fact_kinds import content_of
 from engine.domain.price import Price
 from engine.domain.references import JOB, log_name
 from engine.policy.detectors import Frequency
-from engine.policy.expressions.paths import compile_path
+from engine.policy.expressions.paths import Path as Expression
+from engine.policy.expressions.paths import PathProblem, compile_path
 from engine.policy.model import Policy
 from engine.preview.planning.lines import exactly_decoded, quickly_decoded
 from engine.preview.planning.reads import Reads
-from engine.preview.planning.reduction import Reduced, Reducer, Uncarried, microseconds
-from engine.preview.planning.side import REFUSED, Side
+from engine.preview.planning.reduction import EPOCH, Reduced, Reducer, Uncarried, microseconds
+from engine.preview.planning.side import REFUSED, Side, moved
 from engine.rating.detectors import sign_text
 
 MEMO_MAX = 10_000
@@ -44,7 +45,7 @@ class Sign(NamedTuple):
 class Effect:
     """What both policies make of all events of one reduction. A plain class: millions of them are looked at."""
 
-    __slots__ = ("alone", "assessments", "fixed", "models", "number", "prefixes", "shared", "signs")
+    __slots__ = ("alike", "alone", "assessments", "fixed", "models", "number", "prefixes", "shared", "signs")
 
     def __init__(self, number: int, assessments: tuple[Any, Any], *, shared: bool, models: Any, signs: Any) -> None:
         self.number, self.assessments, self.shared = number, assessments, shared
@@ -54,6 +55,8 @@ class Effect:
         """What the reference of the event's log begins with under each policy; None where it has none."""
         self.fixed = tuple(_fixed(each) for each in assessments)
         """How an event without a log ends."""
+        self.alike = number
+        """The number of the first effect that folds as this one does: failures of jobs that cost differently, say."""
         self.alone: Any = None
         """How a log ends that is this event alone, once it was asked for."""
 
@@ -107,6 +110,7 @@ class Effects:
         self.of_policy = tuple(_Signs(side.policy, reads) for side in sides)
         self.by_key: dict[Any, Effect] = {}
         self.by_number: dict[int, Effect] = {}
+        self.firsts: dict[Any, int] = {}
         self.folder = folder
         self.waiting: list[bytes] = []
         self.size = 0
@@ -153,8 +157,17 @@ class Effects:
         models = tuple(_model(each, side.policy) for each, side in zip((now, then), self.sides, strict=True))
         signs = tuple(of.signs(each) for each, of in zip((now, then), self.of_policy, strict=True))
         effect = Effect(number, (now, then), shared=key is not None, models=models, signs=signs)
+        if key is not None:
+            effect.alike = self._alike(effect, document)
         self._remember(number, effect, key)
         return effect
+
+    def _alike(self, effect: Effect, document: Document) -> int:
+        """Return the number of the first effect that no fold can tell from this one."""
+        told = (_told(each, side, document) for each, side in zip(effect.assessments, self.sides, strict=True))
+        if len(self.firsts) >= self.memo_max:
+            self.firsts.clear()
+        return self.firsts.setdefault((*told, effect.models, effect.signs, effect.fixed), effect.number)
 
     def _remember(self, number: int, effect: Effect, key: Any) -> None:
         if key is not None:
@@ -194,6 +207,28 @@ class Effects:
         with _file(self.folder, worker).open("rb") as file:
             file.seek(at)
             return file.read(int.from_bytes(file.read(4)))
+
+
+def _told(assessment: Assessment | EventError | None, side: Side, document: Document) -> Any:
+    """Return what a fold sees of an event: its facts, and how it answers what other events of its kind were asked.
+
+    An event is asked what known facts were asked, to see whether it tells one of them again: by rules of its own action.
+    """
+    if not isinstance(assessment, Assessment):
+        return None
+    actions = {rule.action for rule in side.policy.rules if rule.name == assessment.rule}
+    paths = [path for rule in side.policy.rules if rule.action in actions for path in rule.terms.paths()]
+    answers = tuple((value.__class__, value) for path in paths for value in [_answer(path, document)])
+    seen = assessment.rule, assessment.price, assessment.quantity, assessment.anomalies, log_name(assessment.reference)
+    return moved(assessment.fact, EPOCH), *seen, answers
+
+
+def _answer(path: Expression, document: Document) -> Any:
+    try:
+        value = path.search(document)
+    except PathProblem as problem:
+        return str(problem)
+    return repr(value) if isinstance(value, list | dict) else value
 
 
 # --- what it is called by ---------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ class Line(NamedTuple):
 class Folded:
     """How a log ends under both policies: what is the same for all logs that are alike. Compared by what it is."""
 
-    __slots__ = ("differs", "lines", "pairs", "posted", "problems", "records", "said")
+    __slots__ = ("differs", "lines", "pairs", "posted", "problems", "records", "said", "signs")
 
     def __init__(
         self, pairs: Any, lines: tuple[tuple[Line, ...], tuple[Line, ...]], posted: tuple[Decimal, Decimal], problems: Any
@@ -61,6 +61,17 @@ class Folded:
         self.said = tuple(format(amount, "f") for amount in posted)
         self.records = tuple(sorted({line.record for side in lines for line in side}))
         """The places of the events that have posted something."""
+        self.signs = tuple(tuple(_signs(side)) for side in lines)
+        """What entries now and then are counted by."""
+
+
+type EntrySign = tuple[int, int, int, Sign]
+"""The place of an entry's event in its log, that of the log's first entry, the entry's own in the log; a sign of it."""
+
+
+def _signs(lines: Sequence[Line]) -> Iterator[EntrySign]:
+    for place, line in enumerate(lines):
+        yield from ((line.record, lines[0].record, place, sign) for sign in line.signs)
 
 
 class Folding:
@@ -110,7 +121,7 @@ class Folding:
         users = [record[USER] for record in records]
         apart = (later[AT] - earlier[AT] for earlier, later in combinations(records, 2))
         windows = tuple([(gap > 0) - (gap < 0), bisect_left(self.bounds, abs(gap))] for gap in apart)
-        return (*(effect.number for effect in effects), *map(users.index, users), *map(tuple, windows))
+        return (*(effect.alike for effect in effects), *map(users.index, users), *map(tuple, windows))
 
     def _folded(self, records: Sequence[Record], effects: Sequence[Effect]) -> Folded:
         ends = [self._ends(which, records, effects) for which in (0, 1)]

@@ -13,7 +13,7 @@ from operator import itemgetter
 from engine.domain.anomaly import Excerpt
 from engine.policy.detectors import Frequency
 from engine.policy.model import Policy
-from engine.preview.planning.fold import AT, MICROSECOND, REFERENCE, SEQ, TEXTS, Folded
+from engine.preview.planning.fold import AT, MICROSECOND, REFERENCE, SEQ, TEXTS, EntrySign, Folded
 from engine.preview.planning.reduction import EPOCH, microseconds
 from engine.preview.planning.spill import Record, Spill
 from engine.preview.planning.tally import Tally
@@ -31,26 +31,20 @@ BOTH = NOW | THEN
 
 def spill_signs(folded: Folded, records: Sequence[Record], spill: Spill) -> None:
     """Spill what a log's entries are counted by. An entry that is the same on both sides is spilled once."""
-    now, then = (tuple(_signs(folded, which, records)) for which in (0, 1))
+    now, then = folded.signs
     if now == then:
-        _add(now, BOTH, spill)
+        _add(now, records, BOTH, spill)
     else:
-        _add(now, NOW, spill)
-        _add(then, THEN, spill)
+        _add(now, records, NOW, spill)
+        _add(then, records, THEN, spill)
 
 
-def _signs(folded: Folded, which: int, records: Sequence[Record]) -> Iterator[Record]:
-    lines = folded.lines[which]
-    for place, line in enumerate(lines):
-        for name, places, key in line.signs:
-            record = records[line.record]
-            text = key if places is None else "\0".join([record[TEXTS][at] for at in places])
-            yield name, text, record[AT], record[REFERENCE], records[lines[0].record][SEQ], place
-
-
-def _add(signs: Iterable[Record], sides: int, spill: Spill) -> None:
-    for sign in signs:
-        spill.add_by(sign[KEY], (*sign, sides))
+def _add(signs: Iterable[EntrySign], records: Sequence[Record], sides: int, spill: Spill) -> None:
+    for of, first, place, (name, places, key) in signs:
+        record = records[of]
+        texts = record[TEXTS]
+        text = key if places is None else texts[places[0]] if len(places) == 1 else "\0".join([texts[at] for at in places])
+        spill.add_by(text, (name, text, record[AT], record[REFERENCE], records[first][SEQ], place, sides))
 
 
 class LookingBack:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
-
-from attrs import frozen
+from typing import Any, NamedTuple
 
 from engine.domain.instants import read_instant
 from engine.domain.texts import CHARACTERS_MAX
@@ -41,8 +39,7 @@ class Uncarried(Exception):
     """A reduction cannot carry this event: the engine has to be asked."""
 
 
-@frozen(eq=False, repr=False)
-class Reduced:
+class Reduced(NamedTuple):
     """An event without what makes no difference: ``key`` is all that its effect follows from.
 
     ``job``, ``reference`` and ``user`` are what it names, ``at`` is its time in microseconds since 1970, ``texts`` are what
@@ -69,7 +66,7 @@ class Reducer:
         self.fields = reads.fields
         self.levels, places = _levels(reads)
         self.values = [places[names] for names in reads.values]
-        self.tested = [(places[names], tests) for names, tests in reads.tested.items()]
+        self.tested = [(places[names], _single(tests), tests) for names, tests in reads.tested.items()]
         self.signs = [places[names] for names in reads.signs]
         self.moments = reads.moments
 
@@ -88,10 +85,11 @@ class Reducer:
                 key.append((value.__class__, value))
             else:
                 raise Uncarried
-        for place, tests in self.tested:
-            key.append(_answers(found[place], tests))
+        for place, accepts_string, tests in self.tested:
+            leaf = found[place]
+            key.append(accepts_string(leaf) if leaf.__class__ is str and accepts_string is not None else _answers(leaf, tests))
         texts = tuple([_text(found[place]) for place in self.signs])
-        key.extend(map(bool, texts))
+        key += [text == "" for text in texts]
         return Reduced(tuple(key), job, reference, user, 0 if at is None else microseconds(at), _id(document), texts)
 
     def _read(self, document: Document) -> list[Any]:
@@ -104,10 +102,11 @@ class Reducer:
                 if node is not MISSING:
                     raise Uncarried
                 node = NOTHING
-            if not winding.isdisjoint(node):
+            if winding and not winding.isdisjoint(node):
                 raise Uncarried
             nodes.append(node)
-            found += [node.get(member, MISSING) for member in members]
+            find = node.get
+            found += [find(member, MISSING) for member in members]
         return found
 
     def _instant(self, document: Document) -> datetime | None:
@@ -160,6 +159,11 @@ def _text(value: Any) -> str:
     if value.__class__ is str:
         return value
     return "" if value is MISSING else sign_text(value)
+
+
+def _single(tests: Sequence[LeafTest]) -> Callable[[str], bool] | None:
+    """Return what a single list of tests says of a text: no answer of it is equal to one about anything else."""
+    return tests[0].accepts_string if len(tests) == 1 else None
 
 
 def _answers(leaf: Any, tests: Sequence[LeafTest]) -> tuple[bool, ...]:

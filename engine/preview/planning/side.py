@@ -47,11 +47,11 @@ class Told:
             user=self.user,
             at=self.at,
             event_id=self.event_id,
-            fact=_moved(first.fact, self.at),
+            fact=moved(first.fact, self.at),
         )
 
 
-def _moved(fact: Facts, at: datetime) -> Facts:
+def moved(fact: Facts, at: datetime) -> Facts:
     """Return what an event tells, told at another instant: all that it tells is of its own time."""
     return evolve(
         fact,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -58,12 +59,18 @@ class Cells:
         for folded, count in whole.items():
             tally.log(folded, count)
         for (folded, days), count in by_day.items():
-            tally.group(DAY, group_sums(folded, lambda line, days=days: (day_text(days[line.record]),)), count)
+            tally.group(DAY, _by_day(folded, days), count)
         for place, name in enumerate(self.groups):
             for (folded, of_groups), count in by_group.items():
                 keys = lambda line, own=of_groups, place=place: (own[line.record][place],)  # noqa: E731
                 tally.group(name, group_sums(folded, keys), count)
         self.counted.clear()
+
+
+def _by_day(folded: Folded, days: tuple[int, ...]) -> dict[str, Pair]:
+    if len(days) == 1:
+        return {day_text(days[0]): [*folded.posted]}
+    return group_sums(folded, lambda line: (day_text(days[line.record]),))
 
 
 def _own_groups(records: Sequence[Record]) -> tuple[tuple[str, ...], ...]:
@@ -73,6 +80,7 @@ def _own_groups(records: Sequence[Record]) -> tuple[tuple[str, ...], ...]:
     return tuple([tuple([key if key != NOTHING else first for key, first in zip(own, firsts, strict=True)]) for own in said])
 
 
+@functools.cache
 def day_text(day: int) -> str:
     """Return a day, counted from 1970, as text."""
     return f"{EPOCH + timedelta(days=day):%Y-%m-%d}"

@@ -264,22 +264,20 @@ class _Logging:
         for place, problem in folded.problems:
             if folded.pairs[place][0]:  # half of an event that another log may take as well: see _halved
                 self.refused.add((records[place][SEQ], problem))
-        if any(record[MORE] is not None and record[MORE][0] is not None for record in records):
-            self._halved(folded, records)
+        for place, record in enumerate(records):
+            if record[MORE] is not None and record[MORE][0] is not None:
+                self._halved(folded, place, record)
 
     def _differs(self, folded: Folded, records: list[Record]) -> None:
         now, then = folded.lines
         first = records[(now or then)[0].record]
         self.differences.add((first[REFERENCE], first[USER], *folded.said, 0 if now else 1, first[SEQ]))
 
-    def _halved(self, folded: Folded, records: list[Record]) -> None:
-        """Spill how events end whose other half is of another log."""
-        problems = dict(folded.problems)
-        for place, record in enumerate(records):
-            if record[MORE] is not None and (which := record[MORE][0]) is not None:
-                self.halves.add(
-                    record[SEQ] % HALVES, (record[SEQ], which, folded.pairs[place][which], problems.get(place, ""))
-                )
+    def _halved(self, folded: Folded, place: int, record: Record) -> None:
+        """Spill how an event ends whose other half is of another log."""
+        number, which = record[SEQ], record[MORE][0]
+        problem = dict(folded.problems).get(place, "")
+        self.halves.add(number % HALVES, (number, which, folded.pairs[place][which], problem))
 
     def done(self) -> Done:
         spilled = self.signs.done(), self.users.done(), self.halves.done()
