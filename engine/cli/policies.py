@@ -1,4 +1,4 @@
-"""Commands about policies: check them, explain what they do, show what an edit would do."""
+"""Commands about policies: check them, print their schema, explain what they do."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from engine.audit.recount import Recount, recount
 from engine.cli import validate as checking
 from engine.cli.job_rows import rows_in
 from engine.cli.options import DEFAULT_POLICY, AsJson, LedgerTable, PolicyFile, Target, name_of_a_log, on_aws, patience
-from engine.cli.output import complain, print_json, print_streamed, progress, say
+from engine.cli.output import complain, print_json, say
 from engine.cli.place import Place
-from engine.cli.plan import print_plan
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.documents import read_document
 from engine.domain.errors import NoRow
@@ -23,11 +22,6 @@ from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.policy.schema import policy_schema
 from engine.policy.schema_for import schema_for
-from engine.preview.planning.answer import answer_of
-from engine.preview.planning.effects import WORKERS_MAX
-from engine.preview.planning.lines import UnreadableEvents
-from engine.preview.planning.run import planned
-from engine.preview.planning.work import Wish
 from engine.preview.reasons import Reasons, reasons_for
 
 
@@ -131,46 +125,3 @@ def _recounts(reference: str, target: Target) -> list[Recount]:
         complain(f"{reference}: {known}")
         raise typer.Exit(FAILED)
     return recounts
-
-
-def show_plan(
-    edited: Annotated[Path, typer.Argument(help="The edited policy file.", exists=True, dir_okay=False)],
-    *,
-    events: Annotated[
-        Path,
-        typer.Option(help="Events to try both policies on, one JSON object a line; gzip too.", exists=True, dir_okay=False),
-    ],
-    rows: Annotated[
-        Path | None,
-        typer.Option(help="Rows of Jobs for a policy that reads `row`, one JSON object a line.", exists=True, dir_okay=False),
-    ] = None,
-    policy: PolicyFile = DEFAULT_POLICY,
-    top: Annotated[int, typer.Option(min=0, help="How many of the jobs that would differ to show.")] = 10,
-    workers: Annotated[int, typer.Option(min=1, max=WORKERS_MAX, help="How many processes share the work.")] = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Show what an edit of the policy would do to given events. Touches no table; past charges keep their price."""
-    given = None if rows is None else rows_in(rows)
-    wish = Wish((events,), load_policy(policy), load_policy(edited), given, workers=workers)
-    try:
-        refused = _planned(wish, top, as_json=as_json)
-    except NoRow as error:
-        complain(f"{error}; name a file with the rows of Jobs by --rows")
-        raise typer.Exit(MISUSED) from error
-    except UnreadableEvents as error:
-        complain(str(error))
-        raise typer.Exit(MISUSED) from error
-    if refused:
-        raise typer.Exit(FAILED)
-
-
-def _planned(wish: Wish, top: int, *, as_json: bool) -> bool:
-    """Plan, show the answer, and say whether events would be refused."""
-    with progress() as bar:
-        task = bar.add_task("plan", total=None)
-        told = lambda step, done: bar.update(task, description=f"plan: {step}", completed=done)  # noqa: E731
-        with planned(wish, told) as outcome:
-            bar.stop()
-            answer = answer_of(wish, outcome)
-            print_streamed(answer) if as_json else print_plan(answer, top)
-            return bool(answer["refused"])

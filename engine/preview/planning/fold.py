@@ -23,7 +23,7 @@ from engine.rating.recognise import GRANT_IS_REPEATED_AFTER
 ALIKE_MAX = 4
 """Logs of more events are folded one by one: no two of them are alike."""
 
-FOLDED_MAX = 20_000
+FOLDED_MAX = 5_000
 """So many ways of ending are kept in memory."""
 
 MICROSECOND = timedelta(microseconds=1)

@@ -19,7 +19,7 @@ from engine.preview.planning.tally import Tally
 from engine.preview.planning.users import UserTally, with_users
 from engine.preview.planning.work import HALVES, Done, Wish, Work, by_line, by_size, by_user, share_of
 
-PARTITION_BYTES = 16 << 20
+PARTITION_BYTES = 8 << 20
 """So much of the files lies in one partition, about: what one process has in memory at once."""
 
 PARTITIONS = 16, 512

@@ -19,10 +19,10 @@ from attrs import frozen
 
 type Record = tuple[Any, ...]
 
-BUFFERED_MAX = 16_384
+BUFFERED_MAX = 8_192
 """So many records wait in memory, in all partitions together."""
 
-SORTED_AT_ONCE = 50_000
+SORTED_AT_ONCE = 20_000
 """So many records are sorted in memory; runs of them are merged when they are read."""
 
 READ_AT_ONCE = 200

@@ -163,7 +163,7 @@ def _count(user: _User, groups: Sequence[str], tally: UserTally) -> None:
             tally.keys.setdefault(name, Counter())[key] += 1
 
 
-DECIMALS_MAX = 100_000
+DECIMALS_MAX = 10_000
 _DECIMALS: dict[str, Decimal] = {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -84,7 +85,7 @@ class Counted:
 
 def by_size(record: Record) -> tuple[Decimal, int, int]:
     """Return the order of differences: the largest first, of equal ones those that are posted now, as they were posted."""
-    return EXACT.minus(EXACT.abs(EXACT.subtract(Decimal(record[3]), Decimal(record[2])))), record[4], record[5]
+    return _size(record[2], record[3]), record[4], record[5]
 
 
 def by_line(record: Record) -> int:
@@ -94,7 +95,13 @@ def by_line(record: Record) -> int:
 
 def by_user(record: Record) -> tuple[Decimal, str]:
     """Return the order of users: those with the largest difference first."""
-    return EXACT.minus(EXACT.abs(EXACT.subtract(Decimal(record[3]), Decimal(record[2])))), record[0]
+    return _size(record[2], record[3]), record[0]
+
+
+@functools.lru_cache(maxsize=10_000)
+def _size(now: str, then: str) -> Decimal:
+    """Return the size of a difference, below 0: most of them come again and again."""
+    return EXACT.minus(EXACT.abs(EXACT.subtract(Decimal(then), Decimal(now))))
 
 
 # --- the work ---
