@@ -113,7 +113,7 @@ def _order(entry: Excerpt) -> tuple[datetime, str]:
     return entry.at, entry.reference
 
 
-def too_many(entries: list[Excerpt], frequency: Frequency, flagged: set[Moment]) -> Iterator[tuple[Excerpt, Figures]]:
+def too_many(entries: Iterable[Excerpt], frequency: Frequency, flagged: set[Moment]) -> Iterator[tuple[Excerpt, Figures]]:
     """Yield each entry whose job is one too many. A job counts once, however many entries it has."""
     jobs: dict[str, Excerpt] = {}
     flagged_before = set(flagged)

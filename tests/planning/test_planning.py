@@ -101,6 +101,15 @@ def test_a_large_file_of_all_that_can_come_gives_the_engines_answer(tmp_path: Pa
     assert {by_engine(lines, NOW, then)} == by_each
 
 
+@pytest.mark.parametrize("edit", ["other bursts", "no price for others"])
+def test_what_does_not_fit_into_memory_is_looked_at_in_order(tmp_path: Path, edit: str):
+    """One user may stand behind half of all events."""
+    lines = made_lines(7, 150)
+    then = policy(*EDITS[edit])
+
+    assert by_engine(lines, NOW, then) == at_any_size([written(tmp_path, lines)], NOW, then, looked_at_once=0)
+
+
 def test_two_processes_give_the_engines_answer(tmp_path: Path):
     """Each reads every other block, so that a job's events are met by both."""
     lines = made_lines(5, 200)
@@ -152,8 +161,9 @@ def test_rows_of_jobs_are_read_where_a_policy_asks_for_them(tmp_path: Path):
     then = policy(("quantity: detail.seconds,", "quantity: row.seconds,"))
 
     assert by_engine(lines, NOW, then, rows) == at_any_size([path], NOW, then, rows)
-    with pytest.raises(NoRow):
-        at_any_size([path], NOW, then)
+    for workers in (1, 2):
+        with pytest.raises(NoRow, match=r"there is no row of job 'j-1' in Jobs, which `row.seconds` needs"):
+            at_any_size([path], NOW, then, workers=workers)
 
 
 def test_amounts_of_38_digits_are_added_without_loss(tmp_path: Path):

@@ -34,9 +34,10 @@ def at_any_size(
     *,
     memo_max: int = MEMO_MAX,
     workers: int = 1,
+    **more: Any,
 ) -> str:
     """Return as much of the answer of a plan as the engine gives event by event."""
-    wish = Wish(tuple(paths), now, then, rows, memo_max=memo_max, workers=workers)
+    wish = Wish(tuple(paths), now, then, rows, memo_max=memo_max, workers=workers, **more)
     with planned(wish) as outcome:
         answer = answer_of(wish, outcome)
         return text_of({name: answer[name] for name in SHARED})

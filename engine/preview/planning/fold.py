@@ -61,8 +61,9 @@ class Folded:
         self.said = tuple(format(amount, "f") for amount in posted)
         self.records = tuple(sorted({line.record for side in lines for line in side}))
         """The places of the events that have posted something."""
-        self.signs = tuple(tuple(_signs(side)) for side in lines)
-        """What entries now and then are counted by."""
+        signs = tuple(tuple(_signs(side)) for side in lines)
+        self.signs = signs if signs[0] != signs[1] else (signs[0], signs[0])
+        """What entries now and then are counted by: one and the same object where it is the same."""
 
 
 type EntrySign = tuple[int, int, int, Sign]

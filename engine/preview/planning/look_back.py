@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from itertools import groupby
 from operator import itemgetter
 
 from engine.domain.anomaly import Excerpt
@@ -15,7 +16,7 @@ from engine.policy.detectors import Frequency
 from engine.policy.model import Policy
 from engine.preview.planning.fold import AT, MICROSECOND, REFERENCE, SEQ, TEXTS, EntrySign, Folded
 from engine.preview.planning.reduction import EPOCH, microseconds
-from engine.preview.planning.spill import Record, Spill
+from engine.preview.planning.spill import InOrder, Record, Spill
 from engine.preview.planning.tally import Tally
 from engine.rating.trends import too_many
 
@@ -32,7 +33,7 @@ BOTH = NOW | THEN
 def spill_signs(folded: Folded, records: Sequence[Record], spill: Spill) -> None:
     """Spill what a log's entries are counted by. An entry that is the same on both sides is spilled once."""
     now, then = folded.signs
-    if now == then:
+    if now is then:
         _add(now, records, BOTH, spill)
     else:
         _add(now, records, NOW, spill)
@@ -65,6 +66,17 @@ class LookingBack:
             for sides, which in self._asked(name, entries):
                 self._found([entry for entry in entries if entry[SIDES] & which], name, sides, found)
 
+    def find_in_order(self, records: InOrder, found: Spill) -> None:
+        """Do the same for a partition that does not fit into memory: it is in order, and is read once for each side."""
+        for which, side in enumerate((NOW, THEN)):
+            of_side = (record for record in records if record[SIDES] & side and record[NAME] in self.frequencies[which])
+            for (name, _), entries in groupby(of_side, key=itemgetter(NAME, KEY)):
+                firsts: list[tuple[int, int]] = []
+                told = list(too_many(_excerpts(entries, firsts), self.frequencies[which][name], set()))
+                for place, (entry, _) in enumerate(told):
+                    at = entry.reference, name, *firsts[0], place, microseconds(entry.at), side
+                    found.add_by(entry.reference, at)
+
     def _asked(self, name: str, entries: list[Record]) -> Iterator[tuple[int, int]]:
         """Yield which sides are looked at, and by which entries: both at once where they ask and have the same."""
         now, then = (frequencies.get(name) for frequencies in self.frequencies)
@@ -82,6 +94,18 @@ class LookingBack:
         excerpts.sort(key=lambda entry: (entry.at, entry.reference))
         for place, (entry, _) in enumerate(too_many(excerpts, frequency, set())):
             found.add_by(entry.reference, (entry.reference, name, *first, place, microseconds(entry.at), sides))
+
+
+def in_order(record: Record) -> tuple[str, str, int, str]:
+    """Return the order in which a partition is looked at that does not fit into memory."""
+    return record[NAME], record[KEY], record[WHEN], record[OF_LOG]
+
+
+def _excerpts(entries: Iterable[Record], firsts: list[tuple[int, int]]) -> Iterator[Excerpt]:
+    """Yield entries as a look back sees them; ``firsts`` has then the place of the one that was posted first."""
+    for entry in entries:
+        firsts[:] = [min([(entry[FIRST], entry[PLACE]), *firsts])]
+        yield Excerpt(entry[OF_LOG], None, "", EPOCH + timedelta(microseconds=entry[WHEN]))
 
 
 def _may_be_too_many(entries: list[Record], frequency: Frequency) -> bool:

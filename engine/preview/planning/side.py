@@ -100,6 +100,7 @@ class Side:
                 raise
             return error
         except EventError as error:
+            error.__traceback__ = error.__cause__ = error.__context__ = None  # it is kept, and would keep all that it saw
             return error
 
     def ending(self, told: Sequence[Told]) -> Ending:

@@ -29,17 +29,16 @@ READ_AT_ONCE = 200
 """So many records of a run are in memory while runs are merged."""
 
 
-def partition_of(name: str, partitions: int) -> int:
-    """Return the partition of a name: the same in every process, as ``hash`` is not."""
-    return zlib.crc32(name.encode("utf-8", "surrogatepass")) % partitions
-
-
 @frozen
 class Spilled:
     """A file of framed blocks, and where the blocks of each partition stand in it."""
 
     path: Path
     blocks: tuple[tuple[tuple[int, int], ...], ...]
+
+    def size(self, partition: int) -> int:
+        """Return how many bytes the records of a partition take."""
+        return sum(size for _, size in self.blocks[partition])
 
     def records(self, partition: int) -> Iterator[Record]:
         """Yield the records of a partition in the order in which they were added."""
@@ -69,8 +68,12 @@ class Spill:
             self._write(partition)
 
     def add_by(self, name: str, record: Record) -> None:
-        """Add a record to the partition of a name."""
-        self.add(partition_of(name, self.partitions), record)
+        """Add a record to the partition of a name: by ``crc32``, the same in every process, as ``hash`` is not."""
+        partition = zlib.crc32(name.encode("utf-8", "surrogatepass")) % self.partitions
+        waiting = self.waiting[partition]
+        waiting.append(record)
+        if len(waiting) >= self.together:
+            self._write(partition)
 
     def _write(self, partition: int) -> None:
         block = marshal.dumps(self.waiting[partition])

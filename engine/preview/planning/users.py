@@ -30,19 +30,23 @@ class Cells:
 
     def __init__(self, groups: Sequence[str]) -> None:
         self.groups = groups
-        self.counted: Counter[Cell] = Counter()
+        self.counted: dict[Cell, int] = {}
 
     def log(self, folded: Folded, records: Sequence[Record]) -> None:
         """Count a log."""
         if len(records) == 1:
             (record,) = records
-            of_groups = (record[MORE][2],) if self.groups else ()
+            of_groups: tuple[tuple[str, ...], ...] = (record[MORE][2],) if self.groups else ()
             user = record[USER]
-            self.counted[user, user, folded, (record[AT] // DAY_MICROSECONDS,), of_groups] += 1
+            self._count((user, user, folded, (record[AT] // DAY_MICROSECONDS,), of_groups))
             return
         days = tuple([record[AT] // DAY_MICROSECONDS for record in records])
         now, then = (records[lines[0].record][USER] if lines else None for lines in folded.lines)
-        self.counted[now or then, then or now, folded, days, _own_groups(records) if self.groups else ()] += 1  # type: ignore[index]
+        of_groups = _own_groups(records) if self.groups else ()
+        self._count((now or then or "", then or now or "", folded, days, of_groups))
+
+    def _count(self, cell: Cell) -> None:
+        self.counted[cell] = self.counted.get(cell, 0) + 1
 
     def tell(self, tally: Tally, spill: Spill) -> None:
         """Count what was counted into the tally, and spill it by its users."""
@@ -54,7 +58,8 @@ class Cells:
             whole[folded] += count
             if folded.records:
                 by_day[folded, days] += count
-                by_group[folded, of_groups] += count
+                if of_groups:
+                    by_group[folded, of_groups] += count
                 _spill(cell, count, spill)
         for folded, count in whole.items():
             tally.log(folded, count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ from engine.policy.model import Policy
 from engine.preview.planning.effects import MEMO_MAX, Effects, Met
 from engine.preview.planning.fold import MORE, REFERENCE, SEQ, USER, Folded, Folding
 from engine.preview.planning.lines import blocks
-from engine.preview.planning.look_back import LookingBack, count_flags, spill_signs
+from engine.preview.planning.look_back import LookingBack, count_flags, in_order, spill_signs
 from engine.preview.planning.reads import reads_of
 from engine.preview.planning.side import REFUSED, Rows, Side
-from engine.preview.planning.spill import Record, Run, Sorting, Spill, Spilled, partition_of
+from engine.preview.planning.spill import InOrder, Record, Run, Sorting, Spill, Spilled, merged
 from engine.preview.planning.tally import Tally
 from engine.preview.planning.users import NOTHING, Cells, UserTally, count_users
 from engine.rating.detectors import sign_text
+
+LOOKED_AT_ONCE = 8 << 20
+"""So many bytes of what jobs are counted by are looked at in memory; one user may stand behind half of all events."""
 
 HALVES = 16
 """Into so many partitions the halves of events go whose log has another name under the other policy."""
@@ -42,6 +45,7 @@ class Wish:
     workers: int = 1
     partitions: int = 16
     memo_max: int = MEMO_MAX
+    looked_at_once: int = LOOKED_AT_ONCE
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -155,8 +159,18 @@ class Work:
         looking = LookingBack((self.wish.now, self.wish.then))
         found = Spill(self._file("flags"), self.wish.partitions)
         for partition in partitions:
-            looking.find((record for each in done for record in each.signs.records(partition)), found)
+            records = (record for each in done for record in each.signs.records(partition))
+            if sum(each.signs.size(partition) for each in done) <= self.wish.looked_at_once:
+                looking.find(records, found)
+            else:
+                looking.find_in_order(self._sorted(records, f"signs-{partition}"), found)
         return found.done()
+
+    def _sorted(self, records: Iterable[Record], name: str) -> InOrder:
+        sorting = Sorting(self._file(name), in_order)
+        for record in records:
+            sorting.add(record)
+        return merged(sorting.done(), in_order, self._file(f"{name}-merged"))
 
     def flags(self, found: Sequence[Spilled], partitions: Sequence[int]) -> Tally:
         """Count the flags of what comes too often."""
@@ -247,16 +261,17 @@ class _Logging:
 
     def partition(self, records: list[Record]) -> int:
         """Fold the logs of a partition, and return how many records it had."""
-        logs: dict[str, list[Record]] = {}
+        logs: dict[str, Record] = {}
+        longer: dict[str, list[Record]] = {}
         for record in records:
-            log = logs.get(record[REFERENCE])
-            if log is None:
-                logs[record[REFERENCE]] = [record]
-            else:
-                log.append(record)
-        for log in logs.values():
-            if len(log) > 1:
-                log.sort(key=by_line)
+            first = logs.setdefault(record[REFERENCE], record)
+            if first is not record:
+                longer.setdefault(record[REFERENCE], [first]).append(record)
+        for reference, record in logs.items():
+            if reference not in longer:
+                self._log([record])
+        for log in longer.values():
+            log.sort(key=by_line)
             self._log(log)
         self.cells.tell(self.tally, self.users)
         return len(records)
@@ -271,20 +286,20 @@ class _Logging:
         for place, problem in folded.problems:
             if folded.pairs[place][0]:  # half of an event that another log may take as well: see _halved
                 self.refused.add((records[place][SEQ], problem))
-        for place, record in enumerate(records):
-            if record[MORE] is not None and record[MORE][0] is not None:
-                self._halved(folded, place, record)
+        if records[0][MORE] is not None or len(records) > 1:
+            self._halves(folded, records)
 
     def _differs(self, folded: Folded, records: list[Record]) -> None:
         now, then = folded.lines
         first = records[(now or then)[0].record]
         self.differences.add((first[REFERENCE], first[USER], *folded.said, 0 if now else 1, first[SEQ]))
 
-    def _halved(self, folded: Folded, place: int, record: Record) -> None:
-        """Spill how an event ends whose other half is of another log."""
-        number, which = record[SEQ], record[MORE][0]
-        problem = dict(folded.problems).get(place, "")
-        self.halves.add(number % HALVES, (number, which, folded.pairs[place][which], problem))
+    def _halves(self, folded: Folded, records: list[Record]) -> None:
+        """Spill how events end whose other half is of another log."""
+        for place, record in enumerate(records):
+            if record[MORE] is not None and (which := record[MORE][0]) is not None:
+                number, problem = record[SEQ], dict(folded.problems).get(place, "")
+                self.halves.add(number % HALVES, (number, which, folded.pairs[place][which], problem))
 
     def done(self) -> Done:
         spilled = self.signs.done(), self.users.done(), self.halves.done()
@@ -294,6 +309,3 @@ class _Logging:
 def share_of(worker: int, workers: int, partitions: int) -> range:
     """Return the partitions of one process."""
     return range(worker, partitions, workers)
-
-
-__all__ = ["Counted", "Done", "Read", "Wish", "Work", "partition_of", "share_of"]
