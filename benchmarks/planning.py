@@ -58,7 +58,7 @@ def _event(chance: random.Random, number: int, count: int) -> str:
     of_job = random.Random(job)  # noqa: S311  a failure names what was ordered
     detail = {
         "jobId": f"job-{job:012d}",
-        "userId": f"user-{int(of_job.paretovariate(1.1)) % 50_000 if kind > 0.001 else 'other'}",
+        "userId": f"user-{int(50_000 * of_job.random() ** 3) if kind > 0.001 else 'other'}",
         "seconds": _seconds(of_job),
         "model": f"model-{int(of_job.paretovariate(1.0)) % 80}",
         "result_url": f"s3://renders/{job:012d}.mp4",

@@ -20,10 +20,11 @@ from engine.policy.model import Policy
 from engine.preview.changes import changes
 from engine.preview.planning.books import edited_rates
 from engine.preview.planning.cautions import cautions
+from engine.preview.planning.fold import MODEL, RULE
 from engine.preview.planning.run import Planned
 from engine.preview.planning.side import REFUSED
 from engine.preview.planning.spill import InOrder, Record
-from engine.preview.planning.tally import DAY, MODEL, RULE, Group, Pair, Tally
+from engine.preview.planning.tally import DAY, Group, Pair, Tally
 from engine.preview.planning.work import Wish
 
 USER = "user"

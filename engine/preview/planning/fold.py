@@ -32,6 +32,10 @@ SEQ, REFERENCE, USER, AT, EFFECT, EVENT_ID, TEXTS, MORE = range(8)
 """The members of a record. ``MORE`` is None, or which side it is of, why it is refused, and its own groups."""
 
 
+RULE, MODEL = "rule", "model"
+"""Groups that follow from how a log ends."""
+
+
 class Line(NamedTuple):
     """An entry: of which record of its log, and what a tally asks of it."""
 
@@ -47,7 +51,7 @@ class Line(NamedTuple):
 class Folded:
     """How a log ends under both policies: what is the same for all logs that are alike. Compared by what it is."""
 
-    __slots__ = ("differs", "lines", "pairs", "posted", "problems", "records", "said", "signs")
+    __slots__ = ("differs", "keys", "lines", "pairs", "posted", "problems", "records", "said", "signs")
 
     def __init__(
         self, pairs: Any, lines: tuple[tuple[Line, ...], tuple[Line, ...]], posted: tuple[Decimal, Decimal], problems: Any
@@ -61,6 +65,8 @@ class Folded:
         self.said = tuple(format(amount, "f") for amount in posted)
         self.records = tuple(sorted({line.record for side in lines for line in side}))
         """The places of the events that have posted something."""
+        self.keys = tuple(sorted({key for side in lines for line in side for key in ((RULE, line.rule), (MODEL, line.model))}))
+        """The keys of rules and models under which it is counted."""
         signs = tuple(tuple(_signs(side)) for side in lines)
         self.signs = signs if signs[0] != signs[1] else (signs[0], signs[0])
         """What entries now and then are counted by: one and the same object where it is the same."""

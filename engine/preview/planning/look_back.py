@@ -16,6 +16,7 @@ from engine.policy.detectors import Frequency
 from engine.policy.model import Policy
 from engine.preview.planning.fold import AT, MICROSECOND, REFERENCE, SEQ, TEXTS, EntrySign, Folded
 from engine.preview.planning.reduction import EPOCH, microseconds
+from engine.preview.planning.seen import SeenByAll
 from engine.preview.planning.spill import InOrder, Record, Spill
 from engine.preview.planning.tally import Tally
 from engine.rating.trends import too_many
@@ -30,32 +31,46 @@ NOW, THEN = 1, 2
 BOTH = NOW | THEN
 
 
-def spill_signs(folded: Folded, records: Sequence[Record], spill: Spill) -> None:
-    """Spill what a log's entries are counted by. An entry that is the same on both sides is spilled once."""
-    now, then = folded.signs
-    if now is then:
-        _add(now, records, BOTH, spill)
-    else:
-        _add(now, records, NOW, spill)
-        _add(then, records, THEN, spill)
+class Signing:
+    """Spills what entries are counted by, but for what has come too seldom to be too many."""
+
+    def __init__(self, policies: tuple[Policy, Policy], seen: SeenByAll) -> None:
+        self.seen = seen
+        self.least: dict[str, int] = {}
+        for rule, frequency in (each for policy in policies for each in _frequencies(policy).items()):
+            self.least[rule] = min(frequency.more_than, self.least.get(rule, frequency.more_than))
+
+    def spill(self, folded: Folded, records: Sequence[Record], spill: Spill) -> None:
+        """Spill what a log's entries are counted by. An entry that is the same on both sides is spilled once."""
+        now, then = folded.signs
+        if now is then:
+            self._add(now, records, BOTH, spill)
+        else:
+            self._add(now, records, NOW, spill)
+            self._add(then, records, THEN, spill)
+
+    def _add(self, signs: Iterable[EntrySign], records: Sequence[Record], sides: int, spill: Spill) -> None:
+        for of, first, place, (name, places, key) in signs:
+            record = records[of]
+            if places is None:
+                text = key
+            else:
+                texts = record[TEXTS]
+                if not self.seen.more_often(texts[places[0]], self.least[name]):
+                    continue
+                text = texts[places[0]] if len(places) == 1 else "\0".join([texts[at] for at in places])
+            spill.add_by(text, (name, text, record[AT], record[REFERENCE], records[first][SEQ], place, sides))
 
 
-def _add(signs: Iterable[EntrySign], records: Sequence[Record], sides: int, spill: Spill) -> None:
-    for of, first, place, (name, places, key) in signs:
-        record = records[of]
-        texts = record[TEXTS]
-        text = key if places is None else texts[places[0]] if len(places) == 1 else "\0".join([texts[at] for at in places])
-        spill.add_by(text, (name, text, record[AT], record[REFERENCE], records[first][SEQ], place, sides))
+def _frequencies(policy: Policy) -> dict[str, Frequency]:
+    return {rule.name: rule.detector for rule in policy.anomalies if isinstance(rule.detector, Frequency)}
 
 
 class LookingBack:
     """Finds what comes too often under both policies."""
 
     def __init__(self, policies: tuple[Policy, Policy]) -> None:
-        self.frequencies = tuple(
-            {rule.name: rule.detector for rule in policy.anomalies if isinstance(rule.detector, Frequency)}
-            for policy in policies
-        )
+        self.frequencies = tuple(map(_frequencies, policies))
 
     def find(self, records: Iterable[Record], found: Spill) -> None:
         """Spill each entry of a partition that completes what comes too often, by its log."""

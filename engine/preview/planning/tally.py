@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from attrs import Factory, define
 
 from engine.domain.money import EXACT, ZERO
-from engine.preview.planning.fold import Folded, Line
+from engine.preview.planning.fold import MODEL, RULE, Folded, Line
 
 type Pair = list[Decimal]
 """Credits now and then, from the user's side: what costs is below 0."""
 
-RULE, MODEL, DAY = "rule", "model", "day"
-"""The groups that are always there, beside the users."""
+DAY = "day"
+"""The group that is always there, beside rules, models and users."""
 
 KEYS_MAX = 10_000
 """So many keys of one group are counted by themselves; what comes later counts under one."""
@@ -141,11 +141,3 @@ def group_sums(folded: Folded, keys_of: Any) -> dict[str, Pair]:
             for key in keys_of(line):
                 add_one(sums.setdefault(key, [ZERO, ZERO]), which, line.amount, 1)
     return sums
-
-
-def touched(folded: Folded) -> Iterator[tuple[str, str]]:
-    """Yield the keys of rules and models under which a log is counted."""
-    for lines in folded.lines:
-        for line in lines:
-            yield RULE, line.rule
-            yield MODEL, line.model

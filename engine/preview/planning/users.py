@@ -14,7 +14,7 @@ from engine.domain.money import EXACT, ZERO
 from engine.preview.planning.fold import AT, MORE, USER, Folded
 from engine.preview.planning.reduction import EPOCH
 from engine.preview.planning.spill import Record, Sorting, Spill
-from engine.preview.planning.tally import DAY, Group, Pair, Tally, add_to, group_sums, touched
+from engine.preview.planning.tally import DAY, Group, Pair, Tally, add_to, group_sums
 
 DAY_MICROSECONDS = 86_400_000_000
 
@@ -94,8 +94,8 @@ def day_text(day: int) -> str:
 def _spill(cell: Cell, count: int, spill: Spill) -> None:
     """Spill what logs move, by the user; the rare log whose entries are of another user then is told of both."""
     now, then, folded, days, of_groups = cell
-    said = tuple(touched(folded))
-    touched_days = tuple({days[place] for place in folded.records})
+    said = folded.keys
+    touched_days = days if len(days) == 1 else tuple({days[place] for place in folded.records})
     touched_groups = tuple({of_groups[place] for place in folded.records}) if of_groups else ()
     if now == then:
         spill.add_by(now, (now, count, *folded.said, said, touched_days, touched_groups))

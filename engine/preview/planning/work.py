@@ -18,8 +18,9 @@ from engine.policy.model import Policy
 from engine.preview.planning.effects import MEMO_MAX, Effects, Met
 from engine.preview.planning.fold import MORE, REFERENCE, SEQ, USER, Folded, Folding
 from engine.preview.planning.lines import blocks
-from engine.preview.planning.look_back import LookingBack, count_flags, in_order, spill_signs
+from engine.preview.planning.look_back import LookingBack, Signing, count_flags, in_order
 from engine.preview.planning.reads import reads_of
+from engine.preview.planning.seen import Seen, SeenByAll
 from engine.preview.planning.side import REFUSED, Rows, Side
 from engine.preview.planning.spill import InOrder, Record, Run, Sorting, Spill, Spilled, merged
 from engine.preview.planning.tally import Tally
@@ -145,11 +146,12 @@ class Work:
                         reading.event(number, line)
                 seen(reading.tally.events - before)
         self.effects.flush()
+        reading.seen.write(self._file("seen"))
         return reading.done()
 
     def fold(self, read: Sequence[Read], partitions: Sequence[int], seen: Callable[[int], None]) -> Done:
         """Fold the logs in some partitions; ``seen`` is told of each how many events it has had."""
-        logging = _Logging(self)
+        logging = _Logging(self, SeenByAll([self.folder / f"seen-{worker}" for worker in range(self.wish.workers)]))
         for partition in partitions:
             seen(logging.partition([records for each in read for records in each.logs.records(partition)]))
         return logging.done()
@@ -197,6 +199,7 @@ class _Reading:
         self.spill = Spill(work._file("logs"), work.wish.partitions)  # noqa: SLF001  it is a part of the same work
         self.refused = Sorting(work._file("refused"), by_line)  # noqa: SLF001
         self.latest: int | None = None
+        self.seen = Seen(work.wish.partitions, work.wish.workers)
 
     def event(self, number: int, line: bytes) -> None:
         """Take in the event of a line."""
@@ -209,6 +212,7 @@ class _Reading:
         at = (now or then)[2]  # type: ignore[index]
         if self.latest is None or at > self.latest:
             self.latest = at
+        self.seen.add(met.texts)
         problem = self._problem(met) if effect.fixed[1] == REFUSED else None
         own = tuple([_key(path, met.document) for _, path in self.groups]) if self.groups else None
         if now is None or then is None or now == then:
@@ -251,7 +255,8 @@ def _key(path: Expression, document: Any) -> str:
 class _Logging:
     """Folds the logs of partitions."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, seen: SeenByAll) -> None:
+        self.signing = Signing((work.wish.now, work.wish.then), seen)
         self.folding, self.cells, self.tally = work.folding, Cells(work.wish.names), Tally()
         name, partitions = work._file, work.wish.partitions  # noqa: SLF001  it is a part of the same work
         self.signs, self.users = Spill(name("signs"), partitions), Spill(name("users"), partitions)
@@ -282,7 +287,7 @@ class _Logging:
         if folded.differs:
             self._differs(folded, records)
         if folded.records:
-            spill_signs(folded, records, self.signs)
+            self.signing.spill(folded, records, self.signs)
         for place, problem in folded.problems:
             if folded.pairs[place][0]:  # half of an event that another log may take as well: see _halved
                 self.refused.add((records[place][SEQ], problem))
