@@ -29,6 +29,7 @@ from engine.preview.planning.condition import Condition, ConditionError
 from engine.preview.planning.effects import WORKERS_MAX
 from engine.preview.planning.lines import UnreadableEvents
 from engine.preview.planning.run import Planned, planned
+from engine.preview.planning.spill import NoRoom
 from engine.preview.planning.work import Wish
 
 TAKEN = frozenset({"rule", "model", "day", "user"})
@@ -89,7 +90,7 @@ def show_plan(
         now, then = _base(policy, edited), load_policy(edited)
         groups = tuple(dict(map(_group, group or ())).items())
         given = None if rows is None else rows_in(rows)
-        wish = Wish(tuple(events), now, then, given, groups, workers=workers or os.cpu_count() or 1)
+        wish = Wish(tuple(events), now, then, given, groups, workers=workers or min(os.cpu_count() or 1, WORKERS_MAX))
         form = _as_json if as_json else print_markdown if markdown else print_plan
         has_failed = _Show(form, top, condition).show(wish, at)
     if has_failed:
@@ -152,7 +153,7 @@ def _complaining() -> Iterator[None]:
     except NoRow as error:
         complain(f"{error}; name a file with the rows of Jobs by --rows")
         raise typer.Exit(MISUSED) from error
-    except (UnreadableEvents, NotCommittedError) as error:
+    except (UnreadableEvents, NotCommittedError, NoRoom) as error:
         complain(str(error))
         raise typer.Exit(MISUSED) from error
     except ConditionError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,18 @@ def test_events_that_would_be_refused_or_pass_by_are_counted(events: Path):
     assert {"refused": 2, "unmatched": 1, "flagged": 0} == answer(events, gone, never)["newly"]
 
 
+def test_of_very_many_keys_the_rest_stands_under_one(events: Path, monkeypatch: pytest.MonkeyPatch):
+    """So that a group by what each event has for itself fills no memory; the sums are whole."""
+    from engine.policy.expressions.paths import compile_path  # noqa: PLC0415
+
+    for module in ("tally", "users"):
+        monkeypatch.setattr(f"engine.preview.planning.{module}.KEYS_MAX", 2)
+    rows = answer(events, DEARER, groups=(("job", compile_path("detail.jobId")),))["groups"]["job"]
+
+    assert (3, "1.0800", 4) == (len(rows), f"{sum(Decimal(one['by']) for one in rows)}", sum(one["jobs"] for one in rows))
+    assert "(others)" in {one["key"] for one in rows}
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +201,26 @@ def test_the_base_is_what_the_last_commit_has(events: Path, policies: tuple[Path
 
     assert (2, "no commit has it yet") == (before.exit_code, " ".join(before.stderr.split())[len(str(edited)) + 2 :][:20])
     assert (0, True) == (after.exit_code, "users pay 11.8000 -> 12.8800 (+1.0800, +9.15 %)" in after.stdout)
+
+
+def test_a_disk_that_is_full_is_named(events: Path, policies: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
+    """What does not fit into memory has to stand somewhere."""
+    monkeypatch.setattr("engine.preview.planning.spill.Path.open", _full)
+
+    result = run(policies[1], "--policy", policies[0], "--events", events)
+
+    assert 2 == result.exit_code
+    assert "No space left on device; TMPDIR names another folder" in " ".join(result.stderr.split())
+
+
+REALLY_OPEN = Path.open
+
+
+def _full(path: Path, mode: str = "r", *more: Any, **options: Any) -> Any:
+    """Open a file of a disk on which nothing can be added."""
+    if mode == "ab":
+        raise OSError(errno.ENOSPC, "No space left on device")
+    return REALLY_OPEN(path, mode, *more, **options)
 
 
 def test_no_line_in_a_terminal_is_wider_than_it(events: Path, policies: tuple[Path, Path]):

@@ -21,6 +21,7 @@ from engine.preview.planning.lines import exactly_decoded, quickly_decoded
 from engine.preview.planning.reads import Reads
 from engine.preview.planning.reduction import EPOCH, Reduced, Reducer, Uncarried, microseconds
 from engine.preview.planning.side import REFUSED, Side, moved
+from engine.preview.planning.spill import append
 from engine.rating.detectors import sign_text
 
 MEMO_MAX = 10_000
@@ -182,8 +183,7 @@ class Effects:
 
     def flush(self) -> None:
         """Let other processes read what this one has met."""
-        with _file(self.folder, self.worker).open("ab") as file:
-            file.write(b"".join(self.waiting))
+        append(_file(self.folder, self.worker), b"".join(self.waiting))
         self.waiting.clear()
 
     def numbered(self, number: int) -> Effect:

@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.preview.planning.spill import append
+
 SLOTS_MAX, SLOTS_OF_A_PARTITION = 1 << 24, 1 << 16
 """One byte each, of all processes together; two texts that share a slot only make both look more frequent."""
 
@@ -29,7 +31,7 @@ class Seen:
 
     def write(self, path: Path) -> None:
         """Keep what was counted in a file."""
-        path.write_bytes(self.counts)
+        append(path, bytes(self.counts))
 
 
 class SeenByAll:

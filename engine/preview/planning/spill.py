@@ -29,6 +29,22 @@ READ_AT_ONCE = 200
 """So many records of a run are in memory while runs are merged."""
 
 
+class NoRoom(ValueError):
+    """What does not fit into memory cannot be written to disk."""
+
+
+def append(path: Path, text: bytes) -> None:
+    """Write behind what is in a file. Raises NoRoom."""
+    try:
+        with path.open("ab") as file:
+            file.write(text)
+    except OSError as error:
+        problem = (
+            f"cannot be written: {error.strerror or error}; TMPDIR names another folder for what does not fit into memory"
+        )
+        raise NoRoom(f"{path.parent}: {problem}") from error
+
+
 @frozen
 class Spilled:
     """A file of framed blocks, and where the blocks of each partition stand in it."""
@@ -79,8 +95,7 @@ class Spill:
         block = marshal.dumps(self.waiting[partition])
         self.blocks[partition].append((self.size, len(block)))
         self.size += len(block)
-        with self.path.open("ab") as file:
-            file.write(block)
+        append(self.path, block)
         self.waiting[partition].clear()
 
     def done(self) -> Spilled:

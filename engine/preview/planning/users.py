@@ -14,7 +14,7 @@ from engine.domain.money import EXACT, ZERO
 from engine.preview.planning.fold import AT, MORE, USER, Folded
 from engine.preview.planning.reduction import EPOCH
 from engine.preview.planning.spill import Record, Sorting, Spill
-from engine.preview.planning.tally import DAY, Group, Pair, Tally, add_to, group_sums
+from engine.preview.planning.tally import DAY, KEYS_MAX, OTHERS, Group, Pair, Tally, add_to, group_sums
 
 DAY_MICROSECONDS = 86_400_000_000
 
@@ -116,6 +116,11 @@ class UserTally:
     keys: dict[str, Counter[str]] = Factory(dict)
     """How many users stand behind each key of a group."""
 
+    def stands_behind(self, name: str, key: str) -> None:
+        """Count a user behind a key of a group, or behind one for all others."""
+        keys = self.keys.setdefault(name, Counter())
+        keys[key if key in keys or len(keys) < KEYS_MAX else OTHERS] += 1
+
     def add(self, other: UserTally) -> None:
         """Add what another process has counted."""
         self.users += other.users
@@ -160,12 +165,12 @@ def _count(user: _User, groups: Sequence[str], tally: UserTally) -> None:
     tally.won = EXACT.add(tally.won, max(by, ZERO))
     tally.lost = EXACT.add(tally.lost, min(by, ZERO))
     for name, key in user.touched:
-        tally.keys.setdefault(name, Counter())[key] += 1
+        tally.stands_behind(name, key)
     for day in user.days:
-        tally.keys.setdefault(DAY, Counter())[day_text(day)] += 1
+        tally.stands_behind(DAY, day_text(day))
     for place, name in enumerate(groups):
         for key in {own[place] for own in user.own}:
-            tally.keys.setdefault(name, Counter())[key] += 1
+            tally.stands_behind(name, key)
 
 
 DECIMALS_MAX = 10_000
