@@ -248,13 +248,67 @@ def test_the_command_ends_with_the_status_of_a_check(world: ArchivedWorld, folde
         ("--whole",),
         ("--since-checkpoint",),
         ("--archive", ".", "--whole", "--since-checkpoint"),
-        ("--archive", ".", "--whole", "--verify"),
+        ("--archive", ".", "--repair", "--whole"),
+        ("--head", "0" * 64),
     ],
 )
 def test_what_does_not_go_together_is_refused(world: ArchivedWorld, folder: Path, arguments: tuple[str, ...]) -> None:
     """Nothing is read then."""
     assert folder.is_dir()
     assert audit(world, *arguments).exit_code == MISUSED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "instead"),
+    [
+        (("--seal",), "leave out --seal: scheduled runs audit by the archive"),
+        (("--verify",), "--whole compares every entry with it"),
+        (("--repair", "--user", "u-1"), "add --plan FILE, and apply it"),
+        (("--repair", "--user", "u-1", "--reason", "a mistake", "--yes"), "add --plan FILE, and apply it"),
+    ],
+)
+def test_what_goes_by_seals_is_refused_with_what_to_use(
+    world: ArchivedWorld, folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], instead: str
+) -> None:
+    """Whoever names the archive says so: an option, or the variable that the functions have, too."""
+    before = world.archived.items(), world.world.user_row()
+    monkeypatch.setenv("ARCHIVE_BUCKET", str(folder))
+    result = audit(world, *arguments)
+
+    assert (MISUSED, True) == (result.exit_code, instead in result.stderr)
+    assert before == (world.archived.items(), world.world.user_row())
+
+
+def test_what_was_sealed_before_there_was_an_archive_can_still_be_compared(
+    world: ArchivedWorld, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever says that there is none goes by the seals."""
+    monkeypatch.setenv("ARCHIVE_BUCKET", str(folder))
+    sealed = audit(world, "--seal", "--archive", "")
+    verified = audit(world, "--verify", "--archive", "", "--json")
+
+    assert (FINE, FINE) == (sealed.exit_code, verified.exit_code)
+    assert 2 == json.loads(verified.stdout)["seals"]["entries"]
+
+
+def test_a_head_that_a_log_has_kept_is_looked_for_in_the_archive(world: ArchivedWorld, folder: Path) -> None:
+    """An earlier one is there as long as nobody has made the chain anew."""
+    head = run(world)[0]["head"]
+    world.deliver(rendered("j-3"))
+    known = audit(world, "--archive", folder, "--head", head, "--json")
+    unknown = audit(world, "--archive", folder, "--head", f"{head[:60]}0000")
+
+    assert (FINE, True) == (known.exit_code, json.loads(known.stdout)["headIsKnown"])
+    assert world.archived.heads.now.digest == json.loads(known.stdout)["head"] != head
+    assert (FAILED, True) == (unknown.exit_code, "head: no object of the archive has this digest" in unknown.stdout)
+
+
+def test_a_repair_of_nobody_names_of_whom_the_archive_tells_something(world: ArchivedWorld, folder: Path) -> None:
+    """Whose entries and row agree with each other is named as well: an entry that is not what was posted."""
+    world.change("job#j-1", 1, "SET #source = :s", s={"S": "scan"})
+    result = audit(world, "--repair", "--archive", folder)
+
+    assert (MISUSED, ["  u-1"]) == (result.exit_code, result.stderr.splitlines()[-1:])
 
 
 def test_without_an_archive_the_audit_is_what_it_was(world: ArchivedWorld, folder: Path) -> None:
