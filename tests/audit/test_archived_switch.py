@@ -73,7 +73,7 @@ def test_an_archive_that_is_switched_on_again_is_told_what_it_lacks(world: Archi
 
 
 def test_what_a_plan_has_put_right_is_sealed_as_it_is_put_right(tmp_path: Path) -> None:
-    """But what was dated back behind the last seal stays there, undone: the seals call it added until a repair by seals says so."""
+    """But what was dated back behind the last seal stays, undone: the seals call it added until a repair by seals says so."""
     archived = ArchivedWorld()
     desk: Place = place_on(archived.client, archived.world.tables, tmp_path)
     desk.deliver(rendered("j-1"), rendered("j-2"))
