@@ -25,7 +25,7 @@ from engine.domain.digits import in_digits
 from engine.domain.errors import LedgerRefused
 from engine.domain.money import ZERO
 from engine.ledger.archive.bucket import Bucket
-from engine.ledger.archive.chain import EMPTY, ArchiveObject, Break, Head, follow
+from engine.ledger.archive.chain import EMPTY, FIRST_LINE, ArchiveObject, Break, Head, follow
 from engine.ledger.archive.originals import Originals, Place, State, Told
 from engine.ledger.audits import AuditStore, Credit
 from engine.ledger.marks import MarkedRow, MarkStore
@@ -154,7 +154,7 @@ class Restore:
             try:
                 yield number, self.store.told_by(line)
             except ValueError as error:
-                self.problems.append(f"{found.key}, line {number + 2}: {error}")
+                self.problems.append(f"{found.key}, line {FIRST_LINE + number}: {error}")
 
     def _compare(self) -> None:
         for count, told in enumerate(self.store.entries(self.deadline), start=1):

@@ -30,7 +30,7 @@ from engine.audit.books import UNEXPLAINED_AFTER, UNEXPLAINED_UNTIL
 from engine.audit.differences import Difference, Kind
 from engine.domain.errors import LedgerError, LedgerUnavailable
 from engine.domain.instants import posting_text
-from engine.ledger.archive.chain import ArchiveObject, Break, Head, follow
+from engine.ledger.archive.chain import FIRST_LINE, ArchiveObject, Break, Head, follow
 from engine.ledger.audits import ArchivedRecord, AuditStore, Credit
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
@@ -223,7 +223,7 @@ class Auditor:
 
     def _records(self, of: ArchiveObject) -> Iterator[ArchivedRecord]:
         self.objects += 1
-        for number, line in enumerate(of.lines, start=1):
+        for number, line in enumerate(of.lines, start=FIRST_LINE):
             try:
                 yield self.archive.reads(line)
             except ValueError as error:

@@ -15,6 +15,7 @@ from engine.audit.balances import BalanceKeeper
 from engine.audit.repairer import Wrong, left_of
 from engine.audit.repairs.applied import KIND
 from engine.audit.repairs.gather import Archive, Gathered
+from engine.audit.repairs.ids import against_ids
 from engine.audit.repairs.planning import Drafts, drafts
 from engine.audit.repairs.row import HeldDraft, RowDraft, RowStep
 from engine.audit.repairs.steps import Step, step_of
@@ -83,7 +84,9 @@ def plan_repair(wish: Wish, store: AuditStore, archive: Archive, believes: Belie
     """Return what puts right what is found of a user, and of all logs that name the user."""
     read = Gathered(store, archive, wish.user, {*wish.forged, *wish.posted}, believes, deadline)
     said = frozenset({wish.user} if wish.wrong not in {None, Wrong.ENTRIES} else ())
-    found = drafts(read.histories, read.books, believes, frozenset(wish.forged), posted=frozenset(wish.posted), said=said)
+    against = against_ids(read.histories, store, believes, deadline)
+    forged, posted = frozenset(wish.forged), frozenset(wish.posted)
+    found = drafts(read.histories, read.books, believes, forged, posted=posted, said=said, against=against)
     steps = tuple(step_of(each, each.corrections(wish.at, wish.reason), store) for each in found.drafts)
     row, left = _row(wish, store, read, found, deadline)
     return RepairPlan(wish, (*row, *steps), (*found.left, *left))

@@ -65,9 +65,9 @@ class Lineup:
 
 
 def lineup(
-    history: LogHistory, believes: Believes, named: frozenset[Place], acquitted: frozenset[Place] = frozenset()
+    history: LogHistory, believes: Believes, named: Mapping[Place, str], acquitted: frozenset[Place] = frozenset()
 ) -> Lineup:
-    """Return the suspects of a log. A person has ``named`` the places of forged ones, and ``acquitted`` doubtful ones."""
+    """Return the suspects of a log. ``named`` are the places of forged ones, and why; a person has ``acquitted`` others."""
     found = {suspect.number: suspect for suspect in _certain(history, believes, named)}
     while (stray := _first_stray(history, _numbers(found))) is not None:
         found[stray.number] = stray
@@ -84,17 +84,17 @@ def _is_believed(seen: AuditedEntry, believes: Believes) -> bool:
     return seen.line.is_correction and believes(seen)
 
 
-def _against_stranger(seen: AuditedEntry, believes: Believes, named: frozenset[Place]) -> str | None:
+def _against_stranger(seen: AuditedEntry, believes: Believes, named: Mapping[Place, str]) -> str | None:
     if seen.line.sequence in named:
-        return NAMED
+        return named[seen.line.sequence]
     return UNKNOWN if seen.line.is_correction and not believes(seen) else None
 
 
-def _certain(history: LogHistory, believes: Believes, named: frozenset[Place]) -> Iterator[Suspect]:
-    accused = {place: _accused(history, place) for place in named & history.posted.keys()}
+def _certain(history: LogHistory, believes: Believes, named: Mapping[Place, str]) -> Iterator[Suspect]:
+    accused = {place: _accused(history, place) for place in named.keys() & history.posted.keys()}
     for arrival in history.arrivals:
         if accused.get(arrival.place) == arrival.number:
-            yield _suspect(history, arrival, NAMED)
+            yield _suspect(history, arrival, named[arrival.place])
         elif arrival.seen.line.is_correction and not arrival.is_taken_in and not believes(arrival.seen):
             yield _suspect(history, arrival, UNKNOWN)
         elif arrival.entry is None and not arrival.is_taken_in:

@@ -40,6 +40,9 @@ VERSION = 1
 DIGITS = 32
 """So many hexadecimal digits of a digest stand in a key: 128 bits."""
 
+FIRST_LINE = 2
+"""The number of the first line behind an object's header: places are said as ``zcat`` and an editor show them."""
+
 KEY = re.compile(r"entries/day=(\d{4}-\d\d-\d\d)/(\d{12})-([0-9a-f]{32})-([0-9a-f]{32})\.jsonl\.gz")
 
 

@@ -4,33 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from attrs import Factory, define
+from attrs import define
 
 from engine.domain.errors import LedgerRefused
 from engine.ledger.archive.bucket import Bucket
-from engine.ledger.archive.chain import EMPTY, ArchiveError, ArchiveObject, Break, Head, follow
+from engine.ledger.archive.chain import EMPTY, FIRST_LINE, ArchiveError, ArchiveObject, Break, Head, follow
 from engine.ledger.audits import ArchivedRecord
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
+
+UNREADABLE = (
+    "Has a newer version written it? Then use that one's command. Else somebody has put it there: "
+    "the runbook says under found-archive how to go on"
+)
+"""What to do about a line that is no record. What archives keeps what is no entry apart, so that none is in the chain."""
 
 
 @define(eq=False)
 class Records:
     """What stands in a chain up to its ``head``, and what came behind that since, object by object.
 
-    ``problems`` are lines that cannot be read: what stood there is missing among the records.
+    A line that cannot be read breaks the chain like an object that is gone: books without what stood there may accuse
+    innocents.
     """
 
     bucket: Bucket
     head: Head
     reads: Callable[[str], ArchivedRecord]
     deadline: Deadline
-    problems: dict[str, None] = Factory(dict)
 
     def objects(self) -> Iterator[tuple[str, Iterator[ArchivedRecord]]]:
         """Yield the key and the records of every object; whoever asks for the next one has read all of them.
 
-        Raises TimeIsUp, LedgerRefused where the chain is broken, LedgerError where no answer comes.
+        Raises TimeIsUp, LedgerRefused where the chain is broken or a line is no record, LedgerError where no answer comes.
         """
         strays, unheard = list[str](), dict[tuple[EntryKey, str], str]()
         for each in self._objects(strays):
@@ -45,11 +51,12 @@ class Records:
             raise LedgerRefused(f"the archive is broken, and proves nothing: {told}. Wait a minute, or see who moved the head")
 
     def of(self, key: str) -> Iterator[ArchivedRecord]:
-        """Yield the records of one object once more."""
+        """Yield the records of one object once more. Raises LedgerRefused where it is no longer what was read before."""
         try:
-            yield from self._records(ArchiveObject.read(key, self.bucket.get(key, self.deadline) or b""))
+            found = ArchiveObject.read(key, self.bucket.get(key, self.deadline) or b"")
         except ArchiveError as error:
-            self.problems[str(error)] = None
+            raise LedgerRefused(f"the archive has changed while it was read, and proves nothing: {error}") from error
+        yield from self._records(found)
 
     def _heard(self, archived: ArchiveObject, unheard: dict[tuple[EntryKey, str], str]) -> Iterator[ArchivedRecord]:
         for record in self._records(archived):
@@ -70,8 +77,11 @@ class Records:
         return {(record.key, record.digest): key for record in self._records(found)}
 
     def _records(self, archived: ArchiveObject) -> Iterator[ArchivedRecord]:
-        for number, line in enumerate(archived.lines, start=1):
+        for number, line in enumerate(archived.lines, start=FIRST_LINE):
             try:
-                yield self.reads(line)
+                record = self.reads(line)
             except ValueError as error:
-                self.problems[f"{archived.key}, line {number}: {error}"] = None
+                raise LedgerRefused(
+                    f"the archive is not whole, and proves nothing: {archived.key}, line {number}: {error}. {UNREADABLE}"
+                ) from error
+            yield record
