@@ -139,6 +139,24 @@ def last(bucket: Bucket, deadline: Deadline) -> Iterator[Checkpoint | str]:
     yield BEGINNING
 
 
+def begun(bucket: Bucket, deadline: Deadline, *, whole: bool) -> tuple[Checkpoint, list[str]]:
+    """Return the checkpoint that an audit goes on from (one of the ``whole``: none), and what is wrong with newer ones."""
+    problems = list[str]()
+    found = BEGINNING
+    for each in last(bucket, deadline):
+        if isinstance(each, str):
+            problems.append(each)
+        else:
+            found = each
+    return (Checkpoint(count=found.count) if whole else found), problems
+
+
+def newest(bucket: Bucket, deadline: Deadline) -> int:
+    """Return the number of the newest checkpoint, whatever it is: scheduled runs keep some while one of the whole goes on."""
+    keys = (KEY.fullmatch(key) for key in bucket.keys(PREFIX, "", deadline))
+    return max((int(key[1]) for key in keys if key is not None), default=0)
+
+
 def _is_there(bucket: Bucket, head: Head, deadline: Deadline) -> bool:
     found = read_object(bucket, head.key, deadline)
     return found is not None and found.head == head
