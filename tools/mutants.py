@@ -26,32 +26,75 @@ from pathlib import Path
 from tools.environments import DEV, ROOT
 
 QUICK: Mapping[str, Sequence[str]] = {
-    "domain": ("core/test_decide.py", "core/test_stories.py", "core/test_doors.py", "prices", "ledger/test_entries.py"),
-    "policy": ("policy/test_loader.py", "policy/test_schema.py", "patterns", "prices"),
-    "rating": ("core/test_decide.py", "core/test_stories.py", "core/test_grants.py", "core/test_trends.py"),
-    "ledger": ("ledger/test_entries.py", "ledger/test_postings.py", "ledger/test_jobs.py", "ledger/test_wire.py", "audit"),
-    "reconcile": ("core/test_reconcile.py", "core/test_wiring.py", "handler"),
-    "anomalies": ("explain", "core/test_digest.py", "core/test_trends.py"),
-    "audit": ("audit/test_logs.py", "audit/test_seals.py", "audit/test_damage.py"),
-    "preview": ("core/test_plan.py", "core/test_stories.py", "cli"),
+    "domain": (
+        "core/test_decide.py",
+        "core/test_stories.py",
+        "core/test_doors.py",
+        "core/test_revokes.py",
+        "ledger/test_entries.py",
+    ),
+    "policy": (
+        "policy/test_loader.py",
+        "policy/test_schema.py",
+        "policy/test_not_yaml.py",
+        "prices",
+        "patterns/test_conformance.py",
+    ),
+    "rating": (
+        "core/test_decide.py",
+        "core/test_stories.py",
+        "core/test_grants.py",
+        "core/test_trends.py",
+        "core/test_adjusting.py",
+    ),
+    "ledger": (
+        "ledger/test_entries.py",
+        "ledger/test_postings.py",
+        "ledger/test_marks.py",
+        "ledger/test_wire.py",
+        "archive",
+    ),
+    "reconcile": (
+        "core/test_reconcile.py",
+        "core/test_wiring.py",
+        "core/test_reprice.py",
+        "core/test_corrections.py",
+        "handler",
+    ),
+    "anomalies": ("explain", "core/test_digest.py", "core/test_trends.py", "cli/test_anomalies.py"),
+    "audit": (
+        "audit/test_logs.py",
+        "audit/test_archived.py",
+        "audit/test_archived_rounds.py",
+        "audit/test_balances.py",
+        "audit/test_seals.py",
+        "repairs",
+    ),
+    "preview": (
+        "core/test_plan.py",
+        "core/test_next_try.py",
+        "core/test_refunds.py",
+        "cli/test_cli.py",
+        "policy/test_adjusting_in_tests.py",
+    ),
     "runtime": ("core/test_telemetry.py", "core/test_tracing.py", "core/test_precompiled.py", "handler"),
     "cli": ("cli",),
 }
 """The tests that are likeliest to notice a mistake in a room, and take seconds."""
 
 TESTS: Mapping[str, Sequence[str]] = {
-    "domain": ("core", "prices", "ledger"),
-    "policy": ("policy", "patterns", "core"),
-    "rating": ("core", "prices"),
-    "ledger": ("ledger", "handler", "audit"),
-    "reconcile": ("core", "handler", "ledger"),
-    "anomalies": ("explain", "core", "cli", "handler"),
-    "audit": ("audit", "core", "handler"),
-    "preview": ("core", "cli", "policy"),
-    "runtime": ("core", "handler", "explain"),
-    "cli": ("cli", "audit", "core", "docs"),
+    "domain": ("core", "prices", "ledger", "simulation/test_simulation.py"),
+    "policy": ("policy", "patterns", "prices", "slips", "recipes", "wallet", "core"),
+    "rating": ("core", "prices", "policy", "recipes", "simulation/test_simulation.py"),
+    "ledger": ("ledger", "archive", "handler", "audit", "simulation/test_simulation.py"),
+    "reconcile": ("core", "handler", "ledger", "repairs", "cli", "simulation/test_simulation.py"),
+    "anomalies": ("explain", "core", "cli", "handler", "ledger"),
+    "audit": ("audit", "repairs", "archive", "core", "handler", "simulation/test_damages.py"),
+    "preview": ("core", "prices", "cli", "policy", "docs"),
+    "runtime": ("core", "handler", "explain", "cli", "aws/test_artifact.py"),
+    "cli": ("cli", "audit", "repairs", "archive", "core", "docs"),
 }
-"""All tests of a room; what survives ``QUICK`` meets them."""
+"""All tests of a room; what survives ``QUICK`` meets them. Those of ``make test`` are meant: none is marked ``proof``."""
 
 PYTEST = ("-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--database=strict")
 

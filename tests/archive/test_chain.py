@@ -197,6 +197,20 @@ def test_a_forged_branch_is_not_followed() -> None:
     assert lines[2:] == archive.read(after=heads[1])[:3]
 
 
+@pytest.mark.parametrize("day", [0, 1, 2, 3])
+def test_what_a_writer_left_behind_beside_the_last_object_hides_no_head(day: int) -> None:
+    """The forged branch is the longer one by an object: the way to the head counts, whoever died beside its end."""
+    archive, heads = five()
+    after = NOON + timedelta(days=1)
+    forged = archive.stray("a gift", after=heads[2], at=after)
+    further = archive.stray("another", after=forged.head, at=after)
+    archive.stray("one more", after=further.head, at=after)
+    archive.stray("line 5", after=heads[3], at=NOON + timedelta(days=day))
+
+    problem = f"* {forged.key}: is no part of the chain, and others follow it: there are two branches"
+    assert [*(f"line {number}" for number in range(1, 6)), problem] == archive.read()
+
+
 def test_a_forged_head_of_a_forged_object_is_told() -> None:
     """It passes over four objects that were posted, and what is appended then follows the forged one."""
     archive, heads = five()

@@ -359,6 +359,19 @@ def restoring(place: Place, client: Any = None) -> Restore:
     return Restore(ledger.restores(), ledger.audits(), place.archived.bucket, place.archived.deadline, workers=1)
 
 
+def test_a_restore_says_of_each_step_how_far_it_is(place: Place) -> None:
+    """The entries are in one object, what was explained later in another; of seven entries two are gone, and come back."""
+    place.remove("job#j-1", 1)
+    place.remove("job#j-2", 2)
+    work, steps = restoring(place), list[tuple[str, int]]()
+    work.seen = lambda step, count: steps.append((step, count))
+    work.write(work.look(), DynamoStore(place.client, place.world.tables, place.world.clock).marks())
+
+    read = [("objects of the archive", 1), ("objects of the archive", 2)]
+    compared = [("entries of the ledger", count) for count in range(1, 6)]
+    assert [*read, *compared, ("entries put back", 2)] == steps
+
+
 def test_events_that_are_posted_meanwhile_are_not_harmed(place: Place) -> None:
     """At every fifth of the restore's calls something is posted. When all is quiet the same command finishes its work."""
     damage(place)

@@ -111,6 +111,15 @@ def test_a_ledger_is_taken_in_once_and_each_log_in_order(monkeypatch: pytest.Mon
     assert (0, 8, 3) == (again.taken, again.known, again.head.number)
 
 
+def test_a_run_says_of_each_entry_that_it_has_read_it() -> None:
+    """Those that the archive has too: a second run reads as much and appends nothing."""
+    town, counts = Town().post("j-1", "j-2"), list[int]()
+    for _ in range(2):
+        town.take_in(seen=counts.append)
+
+    assert 2 * [1, 2, 3, 4] == counts
+
+
 def test_what_the_archive_has_is_left_out() -> None:
     """Its stream has told two jobs; the third is older."""
     town = Town().post("j-1")

@@ -188,6 +188,19 @@ def test_a_revoke_keeps_its_amount_and_its_series_when_the_policy_changes():
     assert Decimal(40) == ledger.balances["u-1"]
 
 
+def test_of_a_series_that_was_renamed_the_eight_steps_before_the_latest_are_known():
+    """Ten steps took 10 in all. Told again under the new name the last nine are known; the first one adds its 1 to them."""
+    ledger = books()
+    steps = [refunded(amount, f"11:{amount:02}") for amount in range(1, 11)]
+    ledger.deliver(BOUGHT, *steps)
+
+    ledger.policy = stripe(("amount: detail.amount_refunded", "amount: detail.amount_refunded, series: returned"))
+
+    assert 9 * [Outcome.DUPLICATE] == ledger.deliver(*steps[1:])
+    assert [Outcome.REVOKED] == ledger.deliver(steps[0])
+    assert Decimal(89) == ledger.balances["u-1"]
+
+
 def test_a_flat_figure_is_known_by_what_kind_of_event_it_was():
     """The dispute was won in the second in which it was opened, and the series has another name in between."""
     ledger = books()

@@ -788,6 +788,15 @@ def test_a_file_that_is_no_policy_is_refused(data, expected):
     assert expected == told(refused(data), expected)
 
 
+@pytest.mark.parametrize("empty", ["[]", "{}", "word"])
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ("{b: ", "}")], ids=["lists", "mappings"])
+def test_what_is_empty_is_one_level_behind_an_alias_too(empty: str, opens: str, closes: str):
+    """The file is the first level; in 62 more the alias is the 64th and may be there, in 63 it is one too many."""
+    for levels, is_too_deep in ((62, False), (63, True)):
+        mistakes = refused(f"a: &a {empty}\nb: {levels * opens}*a {levels * closes}").mistakes
+        assert is_too_deep == any("is nested deeper than 64 levels" in mistake.message for mistake in mistakes)
+
+
 def test_text_that_cannot_be_utf8_is_refused():
     """A lone surrogate in a string is a mistake like one in a file."""
     assert ["1:7: the byte 0xED"] == told(refused("name: \ud800"), ["1:7: the byte 0xED"])
