@@ -109,7 +109,7 @@ class Checkpoint:
             opened = tuple(Open.read(each) for each in said.pop("open"))
             own = {"head": Head(**said["head"]), "open": opened, "silent": silent, "written": written}
             found = cls(**{**said, **tuples, **own})
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{key}: is no checkpoint: {error}") from error
         if found.key != key:
             raise ValueError(f"{key}: is not what its key says")

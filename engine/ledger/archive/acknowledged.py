@@ -35,7 +35,7 @@ class Acknowledged:
     @property
     def key(self) -> str:
         """Return where it is kept: of one break there is one, the first."""
-        return f"{PREFIX}{sha256(self.problem.encode()).hexdigest()}.json"
+        return f"{PREFIX}{_digest(self.problem)}.json"
 
     def text(self) -> str:
         """Return what is kept."""
@@ -47,7 +47,7 @@ class Acknowledged:
         try:
             said = json.loads(body)
             found = cls(*(str(said[name]) for name in ("problem", "by", "at", "reason")))
-        except (KeyError, TypeError) as error:
+        except (KeyError, RecursionError, TypeError) as error:
             raise ValueError(f"{key}: is no acknowledgement: {error}") from error
         if found.key != key:
             raise ValueError(f"{key}: is not what its key says")
@@ -60,7 +60,11 @@ class Acknowledged:
 
 def name_of(problem: str) -> str:
     """Return how a person names a break."""
-    return sha256(problem.encode()).hexdigest()[:NAME_DIGITS]
+    return _digest(problem)[:NAME_DIGITS]
+
+
+def _digest(problem: str) -> str:
+    return sha256(problem.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def keep(bucket: Bucket, said: Acknowledged, deadline: Deadline) -> Acknowledged:

@@ -80,7 +80,12 @@ class Records:
         yield from follow(self.bucket, self.head, None, self.deadline, strays)
 
     def _told_by(self, key: str) -> dict[tuple[EntryKey, str], str]:
-        """Return what a stray tells. Its writer died or was overtaken: the same comes again, unless the head was forged."""
+        """Return what a stray tells. Its writer died or was overtaken: the same comes again, unless the head was forged.
+
+        Of a branch that a person has acknowledged nothing has to come again: the head names the right one.
+        """
+        if any(problem.startswith(f"{key}: ") for problem in self._accepted):
+            return {}
         try:
             found = ArchiveObject.read(key, self.bucket.get(key, self.deadline) or b"")
         except ArchiveError:
