@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from attrs import asdict
+
 from engine.audit.archived.audit import audit_archive
 from engine.audit.archived.rounds import Round, Rounds
 from engine.audit.archived.seen import Archive, ArchiveAudit
@@ -90,6 +92,7 @@ def answer_of(seen: ArchiveAudit, told_max: int | None = None) -> Answer:
         "differences": [difference_of(each) for each in seen.differences[:told_max]],
         "busy": list(seen.busy[:told_max]),
         "unexplained": seen.unexplained,
+        **({"acknowledged": [asdict(each) for each in seen.acknowledged]} if seen.acknowledged else {}),
     }
 
 

@@ -112,6 +112,8 @@ def _print(seen: ArchiveAudit, fine: str, *, is_known: bool) -> None:
     )
     for line in lines_of(seen.differences):
         say(line)
+    for said in seen.acknowledged:
+        say(said.line())
     for user in seen.busy:
         say(f"busy: {user}: was being written to at each look; look again")
     counted = ", ".join(f"{count} {kind}" for kind, count in seen.counts.items() if count)

@@ -118,6 +118,62 @@ def test_what_comes_again_beside_an_entry_under_way_of_the_same_amount_counts_on
     assert ((), 7) == (last.differences, last.entries)
 
 
+def far_behind(world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch) -> list[Record]:
+    """Return the record of a charge of u-1 that comes again later than what is looked through: behind a batch of old ones.
+
+    What is looked through is 20,000 records; here it is one.
+    """
+    monkeypatch.setattr("engine.audit.archived.older.RECORDS_NEAR", 1)
+    world.world.deliver(rendered("j-9", user="u-2"))
+    old = world.archived.hand_over()
+    world.time.wait(3600)
+    world.world.deliver(rendered("j-10"))
+    again = world.archived.hand_over()
+    world.archived.tell(*old)
+    assert [] == world.found()
+    return again
+
+
+def test_a_repeat_far_behind_is_counted_twice_and_then_once(world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's books differ, so that they are counted again: nobody is told of anything."""
+    again = far_behind(world, monkeypatch)
+    world.archived.tell(*again)
+    twice = world.audit()
+
+    assert ((), 7) == (twice.differences, twice.entries)
+    assert [[], []] == [world.found(), world.found(whole=True)]
+
+
+def test_a_repeat_far_behind_beside_an_entry_of_the_same_amount_is_a_drift_until_sums_begin_anew(
+    world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not proven: the one stands in for the other, and the sum agrees by chance. The audit of the whole ends it."""
+    again = far_behind(world, monkeypatch)
+    world.archived.tell(*again)
+    world.world.deliver(rendered("j-11"))
+    by_chance = world.found()
+    world.archived.hand_over()
+    told = world.found()
+
+    assert [] == by_chance
+    assert ["drift: job#j-11 1: the archived entries add up to -3.2, Credits says -2.4"] == [
+        each.split("; ")[0] for each in told
+    ]
+    assert [[], []] == [world.found(whole=True), world.found()]
+
+
+def test_a_row_that_was_changed_by_the_amount_of_a_repeat_far_behind_is_found_by_the_whole(
+    world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not proven, the other way round: no audit from a checkpoint sees it."""
+    again = far_behind(world, monkeypatch)
+    world.archived.tell(*again)
+    world.change_row("u-1", "ADD posted :n", n=n("-0.8"))
+
+    assert [[], []] == [world.found(), world.found()]
+    assert ["drift: u-1: the archived entries add up to -1.6, Credits says -2.4"] == world.found(whole=True)
+
+
 def test_what_was_written_before_a_record_is_not_searched_for_it(world: ArchivedWorld) -> None:
     """Checkpoints say when a head had been written, the first that saw it; clocks may differ by five minutes."""
     world.audit()

@@ -17,7 +17,7 @@ from engine.audit.archived import checkpoints
 from engine.audit.archived.back import read_object
 from engine.audit.archived.books import ArchivedBooks
 from engine.audit.archived.changes import changes, late
-from engine.audit.archived.checkpoints import BEGINNING, Checkpoint, Open
+from engine.audit.archived.checkpoints import Checkpoint, Open
 from engine.audit.archived.logs import Believed, Logs, Undoes, nothing_undone
 from engine.audit.archived.older import RESERVE, Search, find_older, records_of
 from engine.audit.archived.part import Part, Spot
@@ -30,6 +30,7 @@ from engine.audit.books import UNEXPLAINED_AFTER, UNEXPLAINED_UNTIL
 from engine.audit.differences import Difference, Kind
 from engine.domain.errors import LedgerError, LedgerUnavailable
 from engine.domain.instants import posting_text
+from engine.ledger.archive.acknowledged import Acknowledged, acknowledged
 from engine.ledger.archive.chain import FIRST_LINE, ArchiveObject, Break, Head, follow
 from engine.ledger.audits import ArchivedRecord, AuditStore, Credit
 from engine.ledger.stored import EntryKey
@@ -66,18 +67,13 @@ def audit_archive(
 
     Raises LedgerError where tables or bucket give no answer.
     """
-    problems: list[str] = []
-    begun = BEGINNING
-    for each in checkpoints.last(archive.bucket, deadline):
-        if isinstance(each, str):
-            problems.append(each)
-        else:
-            begun = evolve(BEGINNING, count=each.count) if whole else each
+    begun, problems = checkpoints.begun(archive.bucket, deadline, whole=whole)
     tally = Tally(tally_until(store.clock)) if whole else None
     auditor = Auditor(archive, store, deadline, believed, begun, writes, seen, undoes, tally=tally)
+    auditor.accepted = acknowledged(archive.bucket, deadline)
     auditor.tell(Difference(Kind.ARCHIVE, problem) for problem in problems)
     auditor.tell_again(also)
-    return auditor.run(keeper)
+    return evolve(auditor.run(keeper), acknowledged=tuple(auditor.accepted[each] for each in auditor.passed_over))
 
 
 @define
@@ -100,6 +96,9 @@ class Auditor:
     entries: int = field(init=False)
     tally: Tally | None = None
     """Of an audit of the whole: what the archive has."""
+    accepted: dict[str, Acknowledged] = Factory(dict)
+    """What people answer for of the archive: it is told apart from what is found (``passed_over``)."""
+    passed_over: dict[str, None] = Factory(dict)
     objects: int = 0
     records: int = 0
     new: int = 0
@@ -173,6 +172,9 @@ class Auditor:
     def tell(self, found: Iterable[Difference]) -> None:
         """Take note of what was found."""
         for each in found:
+            if each.kind is Kind.ARCHIVE and each.problem in self.accepted:
+                self.passed_over[each.problem] = None
+                continue
             self.counts[each.kind] += 1
             self.new += not self._is_known(each)
             if len(self.differences) < TOLD_MAX:
@@ -318,8 +320,9 @@ class Auditor:
 
     def _keep(self) -> bool:
         self.sums.save(self.deadline)
+        before = self.begun.count if self.tally is None else checkpoints.newest(self.archive.bucket, self.deadline)
         kept = Checkpoint(
-            count=self.begun.count + 1,
+            count=before + 1,
             head=self.head,
             at=self.at,
             entries=self.entries,

@@ -85,7 +85,7 @@ class Round:
             said = json.loads(body)
             heads = {name: Head(**said.pop(name)) for name in ("head", "at")}
             found = cls(**{**said, **heads, "breaks": tuple(said["breaks"])})
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{key}: is no round: {error}") from error
         if found.key != key:
             raise ValueError(f"{key}: is not what its key says")

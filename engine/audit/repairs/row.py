@@ -20,6 +20,7 @@ from engine.audit.repairs.draft import CORRECTED, RULE
 from engine.audit.repairs.history import UNREADABLE
 from engine.audit.repairs.steps import Correcting, content_of
 from engine.domain.anomaly import Anomaly
+from engine.domain.digits import as_text
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
 from engine.domain.fact_kinds import moving_type
@@ -78,7 +79,7 @@ def _as_text(row: Credit) -> str:
 
 def _with_balance(row: Credit) -> str:
     """Return the same with the balance: what takes back a change of that is done only where nobody has done it already."""
-    return json.dumps([row.is_there, row.stored, str(row.remaining)], sort_keys=True, default=str)
+    return json.dumps([row.is_there, row.stored, as_text(row.remaining)], sort_keys=True, default=str)
 
 
 @frozen
