@@ -86,8 +86,8 @@ class Logs:
     ) -> Iterator[Difference]:
         """Yield where an id of an adjustment is claimed without a word, told without a claim, or told twice.
 
-        Word and claim come together: where one of them came before, or never, the log of the other is read. A shard is late, so
-        that one may be archived and the other under way: what speaks against an id has to do so in the ledger as well.
+        Word and claim come together: where one of them came before, or never, the log of the other is read. A shard is late:
+        one may be archived and the other under way. So what speaks against an id has to do so in the ledger as well.
         """
         posted = {reference: [entry for _, entry in sorted(log.items())] for reference, log in logs.items()}
         whole: dict[str, Sequence[AuditedEntry]] = {}
