@@ -48,6 +48,8 @@ class ArchiveAudit:
     """Whether a checkpoint was kept."""
     unexplained: int = 0
     """Flagged entries of the last day that have no explanation after an hour."""
+    unheld: str = ""
+    """Why balances could not be held to the ledger, where that failed."""
 
     acknowledged: tuple[Acknowledged, ...] = ()
     """What is not as it should be of the archive, and a person answers for: it is not counted."""
