@@ -400,6 +400,22 @@ def test_a_claim_without_its_word_is_found(world: ArchivedWorld) -> None:
     assert [expected] == world.found() == world.found() == world.found(whole=True)
 
 
+@pytest.mark.parametrize("first", ["adjust#a-1", "job#j-4"])
+def test_a_word_and_its_claim_that_come_by_different_shards_are_no_finding(world: ArchivedWorld, first: str) -> None:
+    """One of them is archived, together with all of its log so far, and the other still under way."""
+    world.world.deliver(rendered("j-4"))
+    charged = [record_of_stream(change) for change in world.archived.changes(world.time.now())]
+    adjuster = Adjuster.on(world.world.policy, world.ledger)
+    request = AdjustmentRequest(id="a-1", user="u-1", amount=Decimal("0.1"), reason="ticket 1", job="j-4")
+    adjuster.adjust(request, Identity("arn:aws:iam::1:user/ann", "ann", "ann"), world.world.deadline())
+    told = [record_of_stream(change) for change in world.archived.changes(world.time.now())]
+    world.archived.tell(*charged, *(record for record in told if record.key[0] == first))
+
+    assert [] == world.found()
+    world.archived.tell(*(record for record in told if record.key[0] != first))
+    assert [] == world.found() == world.found(whole=True)
+
+
 def test_the_archive_itself_is_looked_at(world: ArchivedWorld) -> None:
     """An object that is gone, found by each audit; a checkpoint that somebody made up is not gone on with."""
     world.audit()
