@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from engine.audit.archived import checkpoints
 from engine.audit.archived import part as archived_part
 from engine.audit.archived.audit import audit_archive
 from engine.audit.archived.older import repeated
+from engine.audit.archived.rounds import Round, last_round
 from engine.audit.archived.seen import Archive
 from engine.domain.adjustment import AdjustmentRequest, Identity
 from engine.domain.instants import posting_text
@@ -431,6 +433,21 @@ def test_the_archive_itself_is_looked_at(world: ArchivedWorld) -> None:
     assert any(line.startswith("archive: ") and "what comes between is missing" in line for line in found)
     assert any(line.startswith("archive: ") for line in again)
     assert any("is not what its key says" in line for line in world.found())
+
+
+@pytest.mark.parametrize("of", ["checkpoints/heads/", "checkpoints/rounds/", "checkpoints/sums/", "entries/"])
+def test_what_is_nested_deeper_than_can_be_read_stops_no_audit(world: ArchivedWorld, of: str) -> None:
+    """Anything may stand in a bucket: it is told where it matters, as whatever else is not what its key says."""
+    world.audit()
+    assert isinstance(world.archived.bucket, MemoryBucket)
+    objects, deep = world.archived.bucket.objects, b"[" * 100_000
+    objects["checkpoints/rounds/000000000001-" + "0" * 32 + ".json"] = deep
+    for key in [key for key in objects if key.startswith(of)]:
+        objects[key] = gzip.compress(deep) if key.endswith(".gz") else deep
+    deadline = world.world.deadline(600)
+
+    assert Round(is_over=True) == last_round(world.archived.bucket, deadline)
+    assert (of == "checkpoints/rounds/") == (() == world.audit().differences)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,29 @@ def test_a_row_waits_for_a_log_that_names_its_user(desk: Place) -> None:
     assert CHARGED == desk.balance("u-1")
 
 
+def test_where_the_row_is_wrong_a_person_says_what_was_posted_and_no_book_has_to_agree(desk: Place) -> None:
+    """A charge was removed with its balance, and another telling of it came on the empty log.
+
+    The log waited for the row, which waited for the log: whatever a person said, neither was ever put right. Five seconds are
+    charged in the end, as 10:30 says.
+    """
+    desk.deliver(rendered("j-1"))
+    desk.remove("job#j-1", 1)
+    desk.move_row("u-1", posted="0.8", remaining="0.8")
+    desk.deliver(rendered("j-1", seconds=5, at="10:30"))
+    said = {"wrong": Wrong.BALANCE, "posted": [("job#j-1", 1)]}
+
+    assert () == desk.plan("u-1").steps == desk.plan("u-1", wrong=Wrong.BALANCE).steps
+    first = desk.repair("u-1", **said)
+    second = desk.repair("u-1", **said)
+    third = desk.plan("u-1", **said)
+
+    assert (["job#j-1"], ["repair#u-1"]) == tuple([step.reference for step in each.steps] for each in (first, second))
+    assert ((), ()) == (third.steps, third.left)
+    assert (Decimal("999.5"), Decimal("-0.5")) == desk.balance("u-1")
+    assert [] == desk.audit()
+
+
 def unreadable(place: Place, user: str, posted: str) -> None:
     """Let a row say as a text what was posted."""
     place.world.client.update_item(

@@ -115,6 +115,17 @@ def test_a_line_that_only_looks_like_a_record_is_none(desk: Place, odd: str) -> 
         desk.plan("u-1")
 
 
+@pytest.mark.parametrize("line", ["", "[" * 100_000, '"x"', "NaN", "{}"], ids=["empty", "deep", "text", "nan", "none"])
+def test_a_line_of_anything_stops_no_audit(desk: Place, line: str) -> None:
+    """It is one finding."""
+    desk.deliver(rendered("j-1"))
+    a_line(desk, line)
+
+    assert ["archive"] == [each.kind for each in desk.found()]
+    with pytest.raises(LedgerRefused, match=", line 2: "):
+        desk.plan("u-1")
+
+
 def test_an_object_that_changes_while_a_repair_is_planned_is_refused(desk: Place) -> None:
     """It is read twice: what stood in it the first time would be missing."""
     desk.deliver(rendered("j-1"))

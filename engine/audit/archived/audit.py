@@ -320,9 +320,10 @@ class Auditor:
 
     def _keep(self) -> bool:
         self.sums.save(self.deadline)
-        before = self.begun.count if self.tally is None else checkpoints.newest(self.archive.bucket, self.deadline)
+        # scheduled runs keep checkpoints while one of the whole goes on: it comes behind them
+        before = self.begun if self.tally is None else checkpoints.begun(self.archive.bucket, self.deadline, whole=True)[0]
         kept = Checkpoint(
-            count=before + 1,
+            count=before.count + 1,
             head=self.head,
             at=self.at,
             entries=self.entries,

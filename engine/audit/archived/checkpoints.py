@@ -151,12 +151,6 @@ def begun(bucket: Bucket, deadline: Deadline, *, whole: bool) -> tuple[Checkpoin
     return (Checkpoint(count=found.count) if whole else found), problems
 
 
-def newest(bucket: Bucket, deadline: Deadline) -> int:
-    """Return the number of the newest checkpoint, whatever it is: scheduled runs keep some while one of the whole goes on."""
-    keys = (KEY.fullmatch(key) for key in bucket.keys(PREFIX, "", deadline))
-    return max((int(key[1]) for key in keys if key is not None), default=0)
-
-
 def _is_there(bucket: Bucket, head: Head, deadline: Deadline) -> bool:
     found = read_object(bucket, head.key, deadline)
     return found is not None and found.head == head
