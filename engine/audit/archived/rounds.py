@@ -185,10 +185,12 @@ class Rounds:
         return self.deadline.left() <= 0
 
     def _found(self, now: Round, known: Collection[EntryKey]) -> Iterator[Difference]:
+        """Yield what differs. What was late when the round began may have come since, so the archive is read to its end."""
         yield from (Difference(Kind.ARCHIVE, problem) for problem in now.breaks)
         reads: Read = self.archive.reads
         later = self.store.clock.deadline(COMPARED_SECONDS)
-        whole = Whole(self.archive.bucket, reads, self.store, now.tally(now.archived), now.head, later)
+        head = max(now.head, self.archive.head or EMPTY, key=lambda each: each.number)
+        whole = Whole(self.archive.bucket, reads, self.store, now.tally(now.archived), head, later)
         yield from whole.compare(now.tally(now.ledger), known)
 
 
