@@ -7,6 +7,7 @@ always gives one answer at once, so that what is measured is the function alone;
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ GIT, MAKE = shutil.which("git") or "git", shutil.which("make") or "make"
 ROUNDS = 25
 SINGLE = 200
 BATCHES, BATCH = 8, 48
+
+FIRST_AT, SECONDS = datetime(2026, 1, 5, 10, tzinfo=UTC), itertools.count()
 
 FIGURES = (
     "cold start ms",
@@ -104,15 +108,16 @@ def cpu_seconds(box: Sandbox) -> float:
 
 
 def event() -> dict[str, Any]:
-    """Return an event of a job that was never seen."""
+    """Return an event of a job that was never seen, a second after the one before."""
     job = f"j-{uuid.uuid4().hex}"
+    at = FIRST_AT + timedelta(seconds=next(SECONDS))
     detail = {"jobId": job, "userId": "u-1", "seconds": 8, "model": "veo-3", "result_url": f"s3://renders/{job}.mp4"}
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
         "source": "video.generation",
         "detail-type": "video.rendered",
-        "time": "2026-01-05T10:00:00Z",
+        "time": f"{at:%Y-%m-%dT%H:%M:%SZ}",
         "detail": detail,
     }
 

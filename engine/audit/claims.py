@@ -6,7 +6,7 @@ of 0 there, written in the same transaction. What a repair has said of either co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from attrs import Factory, define
 
@@ -71,3 +71,57 @@ def is_told(store: AuditStore, own: str, target: str, deadline: Deadline) -> boo
     """Say whether a log has the entry of an adjustment, by the log of its id, or what a repair has put in its place."""
     name = own.removeprefix(ADJUST)
     return any(entry.correction_id == name or entry.line.is_correction for entry in store.log(target, deadline))
+
+
+# --- with an archive: entry by entry ---
+
+type LogOf = Callable[[str], Sequence[AuditedEntry]]
+"""The entries of a log in their order, as they were posted."""
+
+
+def id_problem(entry: AuditedEntry, log_of: LogOf, believes: Callable[[AuditedEntry], bool]) -> str:
+    """Return what speaks against the id that an entry tells or claims; empty where nothing does.
+
+    Word and claim are posted together, once, and the claim names the log of its word: so an id that is told on two logs is
+    told by right on the one that its claim names. A correction that is believed settles what stands before it.
+    """
+    name, log = entry.correction_id, entry.line.reference
+    if not name or entry.line.is_correction:
+        return ""
+    here = log_of(log)
+    if _is_settled(entry, here, believes):
+        return ""
+    first = next(each for each in [*here, entry] if each.correction_id == name and not each.line.is_correction)
+    if first.line.sequence < entry.line.sequence:
+        return f"it tells the id {name}, as entry {first.line.sequence} of its log does: an id is told once"
+    own = f"{ADJUST}{name}"
+    return _claim_problem(entry, log_of, believes) if log == own else _word_problem(log, name, log_of(own), believes)
+
+
+def _is_settled(entry: AuditedEntry, log: Sequence[AuditedEntry], believes: Callable[[AuditedEntry], bool]) -> bool:
+    later = (each for each in log if each.line.sequence > entry.line.sequence)
+    return any(each.line.is_correction and believes(each) for each in later)
+
+
+def _word_problem(log: str, name: str, claimed: Sequence[AuditedEntry], believes: Callable[[AuditedEntry], bool]) -> str:
+    own = f"{ADJUST}{name}"
+    if any(each.line.is_correction and believes(each) for each in claimed):
+        return ""
+    claim = next((each for each in claimed if each.correction_id == name), None)
+    if claim is None:
+        stands = "tells another" if claimed else "has no entry"
+        return f"its id is not claimed: {own} {stands}, and it could be told again"
+    if claim.line.type != EntryType.VOID:
+        return f"its id was told on {own}, and belongs to what was told there"
+    target = told_on(claim)
+    return f"its id was told on {target}: {own} claims it for that log" if target not in {"", log} else ""
+
+
+def _claim_problem(entry: AuditedEntry, log_of: LogOf, believes: Callable[[AuditedEntry], bool]) -> str:
+    target = told_on(entry) if entry.line.type == EntryType.VOID else ""
+    if not target:
+        return ""
+    there = (each for each in log_of(target) if each.line.key != entry.line.key)
+    if any(each.correction_id == entry.correction_id or (each.line.is_correction and believes(each)) for each in there):
+        return ""
+    return f"it claims the id of an adjustment that {target} does not have"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import typer
-from attrs import frozen
+from attrs import asdict, frozen
 
 from engine.audit.repairer import Wrong
 from engine.audit.repairs.applied import KIND, AppliedPlans, keep
@@ -24,6 +24,7 @@ from engine.cli.place import Place
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.errors import LedgerError
 from engine.domain.texts import text_problem
+from engine.ledger.archive.acknowledged import Acknowledged
 from engine.ledger.archive.records import Records
 from engine.ledger.store import Store
 from engine.ledger.stored import EntryKey
@@ -101,26 +102,30 @@ def plan(asked: Asked, target: Target, ledger: Store, place: Place, *, as_json: 
         bar.add_task("repair: the archive is read", total=None)
         planned = plan_repair(wish, ledger.audits(), records, AppliedPlans(bucket, forever()).believes, forever())
         digest = planned.write(asked.out) if planned.steps else None
-    _tell_plan(planned, asked, digest, tuple(records.problems), as_json=as_json)
-    if planned.steps or planned.left or records.problems:
+    _tell_plan(planned, asked, digest, records.passed_over.values(), as_json=as_json)
+    if planned.steps or planned.left:
         raise typer.Exit(FAILED)
 
 
-def _tell_plan(planned: RepairPlan, asked: Asked, digest: str | None, problems: Sequence[str], *, as_json: bool) -> None:
-    left = [*planned.left, *problems]
+def _tell_plan(
+    planned: RepairPlan, asked: Asked, digest: str | None, passed_over: Collection[Acknowledged], *, as_json: bool
+) -> None:
     if as_json:
         steps = [step.answer() for step in planned.steps]
-        print_json({"user": asked.user, "plan": digest, "total": planned.total(), "steps": steps, "left": left})
+        answer = {"user": asked.user, "plan": digest, "total": planned.total(), "steps": steps, "left": list(planned.left)}
+        print_json({**answer, **({"acknowledged": [asdict(each) for each in passed_over]} if passed_over else {})})
         return
+    for each in passed_over:
+        say(each.line())
     for step in planned.steps:
         for line in step.lines():
             say(line)
-    for problem in left:
+    for problem in planned.left:
         say(f"left: {problem}")
     if digest is not None:
         say(f"nothing was written to the ledger; look at {asked.out}, then: reconciler apply {asked.out}")
     else:
-        say(f"{asked.user}: nothing to put right" + ("" if not left else " before that is said"))
+        say(f"{asked.user}: nothing to put right" + ("" if not planned.left else " before that is said"))
 
 
 # --- apply ------------------------------------------------------------------------------------------------------------

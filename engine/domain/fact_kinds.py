@@ -227,7 +227,8 @@ def written(facts: Facts) -> dict[str, object]:
     """Return facts as an entry writes them down."""
     stored: dict[str, object] = {}
     for kept in KEPT:
-        stored |= kept.write(getattr(facts, kept.field))
+        if told := getattr(facts, kept.field):  # most kinds have told nothing
+            stored |= kept.write(told)
     return stored
 
 

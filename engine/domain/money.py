@@ -65,7 +65,8 @@ def read_number(value: Any) -> Decimal:
 
 def fits(number: Decimal) -> bool:
     """Say whether a finite number has at most 38 digits written out: those before its point and those behind it."""
-    if not number:
+    text = str(number)
+    if not number or (len(text) <= DIGITS_MAX and "E" not in text):  # as nearly all: it is written out so
         return True
     digits, first = digits_of(number), number.adjusted()
     return max(first + 1, 0) + max(digits - 1 - first, 0) <= DIGITS_MAX

@@ -81,7 +81,7 @@ def find_anomalies(rules: tuple[AnomalyRule, ...], document: Document, priced: P
     They see the envelope plus ``charge`` of a debit or ``grant`` of a grant.
     """
     event = {**document, **priced}
-    examined = [_examine(rule, event, priced, baselines) for rule in rules]
+    examined = [_examined(rule, event, priced, baselines) for rule in rules if rule.matches(event)]
     return Detected(
         anomalies=tuple(each.anomaly for each in examined if each.anomaly),
         samples=tuple(dict.fromkeys(each.sample for each in examined if each.sample)),
@@ -92,12 +92,12 @@ def find_anomalies(rules: tuple[AnomalyRule, ...], document: Document, priced: P
 
 def examine(rule: AnomalyRule, document: Document, priced: Priced, baselines: Baselines) -> Examination:
     """Return what one rule makes of an event."""
-    return _examine(rule, {**document, **priced}, priced, baselines)
+    event = {**document, **priced}
+    return _examined(rule, event, priced, baselines) if rule.matches(event) else NOTHING_FOUND
 
 
-def _examine(rule: AnomalyRule, event: Document, priced: Priced, baselines: Baselines) -> Examination:
-    if not rule.matches(event):
-        return NOTHING_FOUND
+def _examined(rule: AnomalyRule, event: Document, priced: Priced, baselines: Baselines) -> Examination:
+    """Return what a rule makes of an event that it matches."""
     match detector := rule.detector:
         case None:
             return Examination(Anomaly(rule.name, rule.reason, _figures(priced)))

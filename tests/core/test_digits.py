@@ -87,7 +87,7 @@ def test_no_number_of_the_ledger_is_shown_with_an_exponent(number: Decimal | flo
 
 # --- no place shows a decimal as Python would -------------------------------------------------------------------------
 
-AT_THE_ROOT = {"digits.py", "attributes.py"}
+AT_THE_ROOT = {"digits.py", "attributes.py", "money.py"}
 """``in_digits`` itself, and what DynamoDB is sent, whose form of a number it is."""
 
 

@@ -439,12 +439,19 @@ def test_a_balance_that_is_no_number_is_left_alone(file: Path):
     assert "is no number: 'plenty'" in done.alone[0]["why"]
 
 
+class NoInstant:
+    """What stands where an instant should."""
+
+    def isoformat(self) -> str:
+        return "yesterday"
+
+
 def test_a_log_that_was_damaged_since_is_left_alone(file: Path):
     """Its last entry has lost the instant of its charge."""
     books = forty_jobs(TOO_MUCH)
     planned(books.store, RIGHT, file)
     ((entry, at),) = books.store.kept["job#j-0"]
-    charge = evolve(entry.facts.charges[0], at=SimpleNamespace(isoformat=lambda: "yesterday"))
+    charge = evolve(entry.facts.charges[0], at=NoInstant())
     books.store.kept["job#j-0"] = [(evolve(entry, facts=Facts(charges=(charge,))), at)]
     done = applying(books.store, RIGHT, file).post(1000)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -286,6 +287,18 @@ def test_a_connection_is_kept() -> None:
 
     assert [json.loads(FINE)] * 3 == results
     assert 1 == server.connections
+
+
+def test_a_request_leaves_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Head and body by themselves would be two packets, and over TLS two records."""
+    sent: list[bytes] = []
+    send = HTTPConnection.send
+    monkeypatch.setattr(HTTPConnection, "send", lambda self, data: (sent.append(data), send(self, data))[1])
+
+    asked(answer(200, FINE), answer(200, FINE), times=2)
+
+    assert [b"POST / HTTP/1.1", b"POST / HTTP/1.1"] == [piece.split(b"\r\n")[0] for piece in sent]
+    assert [b'{"Key":{}}', b'{"Key":{}}'] == [piece.split(b"\r\n\r\n")[1] for piece in sent]
 
 
 def test_a_kept_connection_that_was_closed_meanwhile_is_made_anew() -> None:

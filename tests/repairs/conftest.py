@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from attrs import Factory, define
 
 from engine.audit.archived.audit import audit_archive
 from engine.audit.archived.seen import Archive
+from engine.audit.differences import Difference
 from engine.audit.repairer import Wrong
 from engine.audit.repairs.applied import KIND, AppliedPlans, keep
 from engine.audit.repairs.applying import Done, RepairRun
@@ -120,14 +121,18 @@ class Place:
 
     def audit(self) -> list[str]:
         """Return what the audit of the whole archive finds: kinds and places, or whom it concerns."""
+        said = (f"{each.kind} {' '.join(map(str, each.key or sorted(each.users)))}" for each in self.found())
+        return sorted(said)
+
+    def found(self) -> Sequence[Difference]:
+        """Return what the audit of the whole archive finds."""
         archive = Archive(self.archived.bucket, Record.read, self.archived.heads.now)
         plans = self.believed
         self.time.wait(120)
         found = audit_archive(
             archive, self.store, self.deadline, plans.believes, writes=False, whole=True, undoes=plans.undoes
         )
-        said = (f"{each.kind} {' '.join(map(str, each.key or sorted(each.users)))}" for each in found.differences)
-        return sorted(said)
+        return found.differences
 
     def plan(
         self, user: str, forged: Iterable[EntryKey] = (), wrong: Wrong | None = None, posted: Iterable[EntryKey] = ()

@@ -94,4 +94,3 @@ def test_what_was_gathered_is_what_stands_in_the_archive(desk: Place, bucket: Co
     assert {"u-1": Decimal("-3.2"), "u-2": Decimal("-3.2"), "u-3": Decimal("-8.2")} == {
         user: each.archived for user, each in found.books.items()
     }
-    assert {} == records.problems

@@ -5,18 +5,15 @@ A repair of one user rests on few objects. The archive is read once to know whic
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
+from typing import ClassVar
 
-from attrs import define, field
+from attrs import define
 
 from engine.ledger.audits import ArchivedRecord
+from engine.ledger.on_disk import OnDisk
 
 TABLES = """
-    PRAGMA journal_mode = OFF;
-    PRAGMA synchronous = OFF;
     CREATE TABLE objects (number INTEGER PRIMARY KEY, key TEXT);
     CREATE TABLE records (object INTEGER, log INTEGER, user INTEGER);
     CREATE TABLE logs (log INTEGER PRIMARY KEY);
@@ -36,23 +33,10 @@ def short(text: str) -> Short:
 
 
 @define(eq=False)
-class Index:
+class Index(OnDisk):
     """What the objects of an archive are about. Logs and users are chosen, and say which objects are read again."""
 
-    database: sqlite3.Connection = field(init=False, repr=False)
-
-    @database.default
-    def _database(self) -> sqlite3.Connection:
-        database = sqlite3.connect("", isolation_level=None)
-        database.executescript(TABLES)
-        database.execute("BEGIN")
-        return database
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.database.close()
+    TABLES: ClassVar[str] = TABLES
 
     def take(self, key: str, records: Iterable[ArchivedRecord]) -> None:
         """Take in the next object of the chain."""

@@ -9,13 +9,15 @@ from attrs import evolve, frozen
 
 from engine.audit.repairs.draft import Draft
 from engine.audit.repairs.history import LogHistory
-from engine.audit.repairs.suspects import Believes, Books, Lineup, Suspect, Verdict, lineup, weigh
+from engine.audit.repairs.suspects import NAMED, Believes, Books, Lineup, Suspect, Verdict, lineup, weigh
 from engine.domain.money import ZERO
 from engine.ledger.audits import AuditedEntry
 from engine.ledger.stored import EntryKey, Place
 
 NOBODYS = Books(ZERO, None)
 """The books of an entry that names no user: they tell nothing."""
+
+NOTHING_AGAINST: Mapping[EntryKey, str] = {}
 
 CHOICES_MAX = 8
 """So many choices that agree with a user's books are drafted, to see whether they end alike."""
@@ -41,14 +43,22 @@ def drafts(
     *,
     posted: frozenset[EntryKey] = frozenset(),
     said: frozenset[str] = frozenset(),
+    against: Mapping[EntryKey, str] = NOTHING_AGAINST,
 ) -> Drafts:
     """Return what puts logs right. A person has said of entries that they are ``forged``, or that they were ``posted``.
 
+    ``against`` is why others are forged, unless the person says that they were posted.
     Of the users in ``said`` a person has said what is wrong with a row that says no number: so no forged entry moved it.
     """
-    lineups = [lineup(each, believes, _named(each, forged), _named(each, posted)) for each in histories]
+    whys = {**{key: why for key, why in against.items() if key not in posted}, **dict.fromkeys(forged, NAMED)}
+    lineups = [
+        lineup(each, believes, _of_log(each, whys), frozenset(_of_log(each, dict.fromkeys(posted, "")))) for each in histories
+    ]
     by_user = _by_user(lineups)
-    verdicts = {user: weigh(books.get(user, NOBODYS), [each for _, each in found]) for user, found in by_user.items()}
+    verdicts = {
+        user: weigh(books.get(user, NOBODYS), [each for _, each in found], is_row_wrong=user in said)
+        for user, found in by_user.items()
+    }
     for user in books.keys() - verdicts.keys():
         verdicts[user] = weigh(books[user], ())
     verdicts |= {user: _in_the_dark(user, each, lineups, said) for user, each in verdicts.items() if each.is_blind}
@@ -116,6 +126,10 @@ def _named(history: LogHistory, said: frozenset[EntryKey]) -> frozenset[Place]:
     return frozenset(sequence for reference, sequence in said if reference == history.reference)
 
 
+def _of_log(history: LogHistory, said: Mapping[EntryKey, str]) -> dict[Place, str]:
+    return {sequence: why for (reference, sequence), why in said.items() if reference == history.reference}
+
+
 type ByUser = Mapping[str, Sequence[tuple[str, Suspect]]]
 """By user the suspects, each with its log, in an order that stays."""
 
@@ -140,7 +154,7 @@ def _problems(each: Lineup, verdicts: Mapping[str, Verdict]) -> Iterator[str]:
             f" forged: --forged {reference}/{stranger.line.sequence}"
         )
     for suspect in each.suspects:
-        if not suspect.is_certain and not verdicts[suspect.user].is_clear:
+        if not (suspect.is_certain or suspect.is_settled or verdicts[suspect.user].is_clear):
             place = suspect.seen.line.sequence
             yield (
                 f"{reference}, entry {place} of {suspect.amount:f} for {suspect.user} {suspect.why}, and the books do not tell"

@@ -40,6 +40,9 @@ VERSION = 1
 DIGITS = 32
 """So many hexadecimal digits of a digest stand in a key: 128 bits."""
 
+FIRST_LINE = 2
+"""The number of the first line behind an object's header: places are said as ``zcat`` and an editor show them."""
+
 KEY = re.compile(r"entries/day=(\d{4}-\d\d-\d\d)/(\d{12})-([0-9a-f]{32})-([0-9a-f]{32})\.jsonl\.gz")
 
 
@@ -108,7 +111,7 @@ class ArchiveObject:
             first, *lines = gzip.decompress(body).decode("ascii").split("\n")
             header = json.loads(first)
             found = cls(header["number"], header["previous"], header["day"], tuple(lines))
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, RecursionError, TypeError) as error:
             raise ArchiveError(f"{key}: is no object of the archive: {error or type(error).__name__}") from error
         if header.get("archive") != VERSION or found.key != key:
             raise ArchiveError(f"{key}: is not what its key says; its own key would be {found.key}")

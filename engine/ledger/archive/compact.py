@@ -17,7 +17,7 @@ from attrs import asdict, define, field, frozen
 
 from engine.domain.errors import LedgerRefused
 from engine.ledger.archive.bucket import UNFINISHED, Bucket
-from engine.ledger.archive.chain import DIGITS, EMPTY, ArchiveObject, Break, Head, follow
+from engine.ledger.archive.chain import DIGITS, EMPTY, FIRST_LINE, ArchiveObject, Break, Head, follow
 from engine.ledger.archive.parquet import Lines, Row, connected, odd_places, rests_on, write
 from engine.runtime.clock import Deadline
 
@@ -70,7 +70,7 @@ class Compaction:
         self.left = last.day if lines is not None else ""
 
     def _rows(self, found: ArchiveObject) -> Iterator[Row]:
-        for number, line in enumerate(found.lines, start=2):
+        for number, line in enumerate(found.lines, start=FIRST_LINE):
             try:
                 row = self.row_of(line)
             except ValueError as error:

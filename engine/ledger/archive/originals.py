@@ -6,22 +6,19 @@ again is the same. Of its explanation the first counts that was told of just thi
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import IntEnum
-from types import TracebackType
-from typing import Self
+from typing import ClassVar
 
 from attrs import define, field, frozen
 
 from engine.domain.money import EXACT, ZERO
+from engine.ledger.on_disk import OnDisk
 from engine.ledger.stored import EntryKey
 
 TABLES = """
-    PRAGMA journal_mode = OFF;
-    PRAGMA synchronous = OFF;
     CREATE TABLE originals (
         reference TEXT, sequence TEXT, digest TEXT, object INTEGER, line INTEGER, state INTEGER DEFAULT 0, explanation TEXT,
         PRIMARY KEY (reference, sequence)
@@ -71,27 +68,15 @@ class Place:
 
 
 @define(eq=False)
-class Originals:
+class Originals(OnDisk):
     """The originals of an archive. ``sums`` are by user, of what each original says; one that names no user is in none."""
+
+    TABLES: ClassVar[str] = TABLES
 
     sums: dict[str, Decimal] = field(factory=lambda: defaultdict(lambda: ZERO))
     count: int = 0
     again: int = 0
     """Records that came once more, as the archive may have them."""
-    database: sqlite3.Connection = field(init=False, repr=False)
-
-    @database.default
-    def _database(self) -> sqlite3.Connection:
-        database = sqlite3.connect("", isolation_level=None)
-        database.executescript(TABLES)
-        database.execute("BEGIN")
-        return database
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.database.close()
 
     # --- from the archive ---
 

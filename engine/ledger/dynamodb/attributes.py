@@ -38,7 +38,7 @@ def _encoder_of(value: object) -> Callable[[Any], dict[str, Any]]:
 def encode_item(attributes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
     """Return an item; an attribute that is None is left out."""
     return {
-        name: {"S": value} if value.__class__ is str else encode(value)  # most are strings
+        name: {"S": value} if value.__class__ is str else (ENCODERS.get(value.__class__) or _encoder_of(value))(value)
         for name, value in attributes.items()
         if value is not None
     }

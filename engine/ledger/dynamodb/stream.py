@@ -88,13 +88,22 @@ class Record:
         """Return the record of a line. Raises ValueError for what is none."""
         try:
             said = json.loads(text)
-            key = said["reference"], _sequence(said["sequence"])
-            found = cls(Told(said["told"]), said["at"], key, said["digest"], said.get("entry"), said.get("explanation"))
-        except (ArithmeticError, KeyError, TypeError) as error:
+            key = _text(said["reference"]), _sequence(said["sequence"])
+            at, digest = _text(said["at"]), _text(said["digest"])
+            found = cls(Told(said["told"]), at, key, digest, said.get("entry"), said.get("explanation"))
+            _ = found.words
+            is_whole = found.item is None or (digest_of(found.item), key_of(found.item)) == (digest, key)
+        except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError) as error:
             raise ValueError(f"is no record of the archive: {type(error).__name__}: {error}") from error
-        if found.item is not None and digest_of(found.item) != found.digest:
+        if not is_whole:
             raise ValueError(f"{key[0]}, entry {key[1]}: is not what its digest says")
         return found
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def record_of(told: Told, at: datetime, item: Item) -> Record:

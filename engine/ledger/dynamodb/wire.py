@@ -12,7 +12,7 @@ import select
 import socket
 import ssl  # http.client brings it anyway; what costs is reading roots, which waits for the first connection
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -129,8 +129,8 @@ class WireClient:
     def _exchange(self, connection: HTTPConnection, target: str, body: bytes, *, is_kept: bool) -> Response:
         headers = self.signer.headers(self.endpoint.authority, target, body, self.now())
         try:
-            connection.request("POST", "/", body, {**headers, "accept-encoding": "identity"})
-            response = connection.getresponse()
+            connection.send(_request(headers, body))
+            response = _begun(connection)
         except (HTTPException, OSError) as error:
             connection.close()
             if is_kept and isinstance(error, CLOSED_MEANWHILE):
@@ -192,6 +192,23 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=roots_of(endpoint))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def _request(headers: Mapping[str, str], body: bytes) -> bytes:
+    """Return a request in one piece: ``http.client`` sends head and body by themselves, as two packets and two TLS records."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST / HTTP/1.1\r\n{lines}accept-encoding: identity\r\ncontent-length: {len(body)}\r\n\r\n".encode("ascii") + body
+
+
+def _begun(connection: HTTPConnection) -> HTTPResponse:
+    """Read the head of the answer, as ``HTTPConnection.getresponse`` does."""
+    response = connection.response_class(connection.sock, method="POST")
+    try:
+        response.begin()
+    except BaseException:
+        response.close()
+        raise
+    return response
 
 
 def _is_quiet(sock: socket.socket | None) -> bool:

@@ -1,4 +1,4 @@
-"""Somebody does to a ledger what nothing of this system can, and it has to end as if he had not: 122 kinds, one or several.
+"""Somebody does to a ledger what nothing of this system can, and it has to end as if he had not: 124 kinds, one or several.
 
     stage       a history that is over, lived again on the strict database, with its stream and its archive
     targets     what is there to do something to

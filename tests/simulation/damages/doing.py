@@ -266,6 +266,24 @@ def claimed(hands: StageHands, spot: Target) -> None:
     hands.put(made(hands, spot, Decimal(0), reference=s(f"adjust#{name}"), correction=word, **said))
 
 
+def told_twice(*, paid: bool) -> Act:
+    """Return what tells the id of a concession on another job too, as this system would post it, ``paid`` with the balance."""
+
+    def do(hands: StageHands, spot: Target) -> None:
+        word, last = spot.concession(), spot.log[-1]
+        facts, cost = last["facts"]["M"], Decimal(last["cost"]["N"])
+        told = {"M": {"id": word["correction"]["M"]["id"], "amount": n(cost), "at": s("2026-01-05T15:00:00Z")}}
+        concessions = {"L": [*facts.get("concessions", {"L": []})["L"], told]}
+        said = {name: word[name] for name in ("type", "rule", "source", "correction")}
+        said |= {"amount": n(cost), "cost": n(0), "facts": {"M": {**facts, "concessions": concessions}}}
+        item = behind(hands, spot, **said, anomalies={"L": []})
+        hands.put({name: value for name, value in item.items() if name not in {"eventId", "price", "quantity", "flagged"}})
+        if paid:
+            hands.move(spot.user, posted=cost, remaining=cost)
+
+    return do
+
+
 # --- rows of users ----------------------------------------------------------------------------------------------------
 
 

@@ -118,6 +118,25 @@ class Target(Spot):
         """Return that entry."""
         return next(item for item in self.others if self._is_another(item))
 
+    @property
+    def is_due(self) -> bool:
+        """Whether its log costs something, and nothing is left open."""
+        cost = Decimal(self.log[-1]["cost"]["N"])
+        return cost > 0 and cost == -self.net
+
+    @property
+    def others_have_a_concession(self) -> bool:
+        """Whether its user was let off something of another job."""
+        return any(self._is_another_concession(item) for item in self.others)
+
+    def concession(self) -> Item:
+        """Return the entry that says so."""
+        return next(item for item in self.others if self._is_another_concession(item))
+
+    def _is_another_concession(self, item: Item) -> bool:
+        is_of_another = item["reference"]["S"].startswith("job#") and item["reference"]["S"] != self.reference
+        return is_of_another and item["rule"] == {"S": "adjust"} and "id" in item.get("correction", {"M": {}})["M"]
+
     def _is_another(self, item: Item) -> bool:
         amount = Decimal(item["amount"]["N"])
         return item["reference"]["S"] != self.reference and amount not in {0, self.amount} and "correction" not in item

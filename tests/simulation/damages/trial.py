@@ -15,7 +15,7 @@ from engine.domain.errors import EventError, LedgerError
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.policy import Policy
 from tests.simulation.damages.keepers import NOTHING_SAID, NOTHING_SEEN, Keeper, Seen, Word
-from tests.simulation.damages.kinds import KINDS, Kind
+from tests.simulation.damages.kinds import DRAWN, KINDS, LATER, Kind
 from tests.simulation.damages.objects import ARCHIVE
 from tests.simulation.damages.stage import Stage, over
 from tests.simulation.damages.state import NOTHING, State, state_of
@@ -171,8 +171,10 @@ class Trial:
 
     def _drawn(self) -> list[list[str]]:
         """Return kinds by the seed: each seed begins with another one; some are several, some come after a repair."""
-        names, chance = list(KINDS), self.chance
+        names, chance, of_later = list(DRAWN), self.chance, Random(f"later kinds {self.seed}")
         first = [names[self.seed % len(names)], *chance.sample(names, chance.choice((0, 0, 1, 3)))]
+        if of_later.random() < len(LATER) / len(KINDS):
+            first[0] = of_later.choice(list(LATER))
         return [first, *([chance.sample(names, chance.choice((1, 2)))] if chance.random() < AFTER_A_REPAIR else [])]
 
     def _round(
