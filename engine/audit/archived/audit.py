@@ -282,7 +282,8 @@ class Auditor:
 
     def _compare_all(self, tally: Tally) -> None:
         """Compare all of the ledger with all of the archive."""
-        whole = Whole(self.archive.bucket, self.archive.reads, self.store, tally, self.head, self.deadline)
+        both = self.archive.bucket, self.archive.reads, self.store
+        whole = Whole(*both, tally, self.head, self.deadline, lambda entries: self.seen(self.records + entries))
         self.tell_again(list(whole.differences(of_the_ledger(self.differences))))
 
     # --- the books ---
