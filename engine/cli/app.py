@@ -28,7 +28,7 @@ COMMANDS: Mapping[str, Command] = {
     "validate": Command("policies", "validate", "Check policy files, and show every mistake with its line."),
     "test": Command("policy_tests", "run_policy_tests", "Run policy tests: what given events must post."),
     "explain": Command("policies", "explain", "Show why an event, or an entry, costs what it costs."),
-    "plan": Command("policies", "show_plan", "Show what an edit of the policy would do to given events."),
+    "plan": Command("plan", "show_plan", "Show what an edit of the policy would do to given events."),
     "schema": Command("policies", "schema", "Print the JSON Schema of a policy file, for editors."),
     "replay": Command("ledger", "replay", "Send a file of events through the engine."),
     "scan": Command("ledger", "scan", "Charge and refund the jobs whose event was lost."),

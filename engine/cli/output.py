@@ -37,6 +37,13 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, default=as_text, indent=2))
 
 
+def print_streamed(value: Any) -> None:
+    """Print a value as JSON, part by part: a list in it may be longer than memory."""
+    for part in json.JSONEncoder(default=as_text, indent=2).iterencode(value):
+        print(part, end="")
+    print()
+
+
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], *, prose: Collection[str] = ()) -> None:
     """Print rows under their columns; numbers stand to the right. Only ``prose`` may be folded, between its words."""
     cells = [list(row) for row in rows]

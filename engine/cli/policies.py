@@ -1,8 +1,8 @@
-"""Commands about policies: check them, explain what they do, show what an edit would do."""
+"""Commands about policies: check them, print their schema, explain what they do."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,20 +13,15 @@ from engine.audit.recount import Recount, recount
 from engine.cli import validate as checking
 from engine.cli.job_rows import rows_in
 from engine.cli.options import DEFAULT_POLICY, AsJson, LedgerTable, PolicyFile, Target, name_of_a_log, on_aws, patience
-from engine.cli.output import complain, print_json, progress, say
+from engine.cli.output import complain, print_json, say
 from engine.cli.place import Place
-from engine.cli.plan import print_plan
-from engine.cli.replay import ReplayFile
-from engine.cli.replay_source import open_file
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.documents import read_document
-from engine.domain.envelope import Document
 from engine.domain.errors import NoRow
 from engine.ledger.store import Tables
-from engine.policy import Policy, load_policy
+from engine.policy import load_policy
 from engine.policy.schema import policy_schema
 from engine.policy.schema_for import schema_for
-from engine.preview.plan import Plan, plan
 from engine.preview.reasons import Reasons, reasons_for
 
 
@@ -130,40 +125,3 @@ def _recounts(reference: str, target: Target) -> list[Recount]:
         complain(f"{reference}: {known}")
         raise typer.Exit(FAILED)
     return recounts
-
-
-def show_plan(
-    edited: Annotated[Path, typer.Argument(help="The edited policy file.", exists=True, dir_okay=False)],
-    *,
-    events: Annotated[
-        Path,
-        typer.Option(help="Events to try both policies on, one JSON object a line; gzip too.", exists=True, dir_okay=False),
-    ],
-    rows: Annotated[
-        Path | None,
-        typer.Option(help="Rows of Jobs for a policy that reads `row`, one JSON object a line.", exists=True, dir_okay=False),
-    ] = None,
-    policy: PolicyFile = DEFAULT_POLICY,
-    top: Annotated[int, typer.Option(min=0, help="How many of the jobs that would differ to show.")] = 10,
-    as_json: AsJson = False,
-) -> None:
-    """Show what an edit of the policy would do to given events. Touches no table; past charges keep their price."""
-    given = None if rows is None else rows_in(rows)
-    try:
-        result = _planned(open_file(events), load_policy(policy), load_policy(edited), given)
-    except NoRow as error:
-        complain(f"{error}; name a file with the rows of Jobs by --rows")
-        raise typer.Exit(MISUSED) from error
-    if as_json:
-        print_json(result.answer())
-    else:
-        print_plan(result, top)
-    if result.refused:
-        raise typer.Exit(FAILED)
-
-
-def _planned(source: ReplayFile, now: Policy, then: Policy, rows: Mapping[str, Document] | None) -> Plan:
-    documents = (read_document(line) for _, line in source.lines_after(0))
-    with progress() as bar:
-        task = bar.add_task(f"plan {source.path.name}", total=source.lines)
-        return plan(documents, now, then, lambda count: bar.update(task, completed=count), rows)

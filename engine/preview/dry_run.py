@@ -22,8 +22,8 @@ from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Failure, Report, Telemetry
 
-PLENTY = Decimal(10) ** 30
-"""What everybody has where nobody says what they have."""
+PLENTY = Decimal(10) ** 60
+"""What everybody has where nobody says what they have: charges of 38 digits by the trillion do not use it up."""
 
 BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 

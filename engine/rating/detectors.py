@@ -130,14 +130,14 @@ def distance_of(outlier: Outlier, baseline: Baseline, value: Decimal) -> Decimal
 
 def _sign(name: str, frequency: Frequency, event: Document) -> Sign | None:
     """Return what an event is counted by: a digest, since a prompt may be long. None where a value is missing."""
-    texts = [_text(_search(path, event)) for path in frequency.same]
+    texts = [sign_text(_search(path, event)) for path in frequency.same]
     if not all(texts):
         return None
     digest = hashlib.blake2b("\0".join(texts).encode(errors="surrogatepass"), digest_size=KEY_BYTES).digest()
     return Sign(name, base64.b64encode(digest).decode())
 
 
-def _text(value: object) -> str:
+def sign_text(value: object) -> str:
     """Return the one text of a value, however a number is written; an empty one for what says nothing."""
     if isinstance(value, str):
         return value

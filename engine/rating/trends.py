@@ -98,7 +98,7 @@ class LookBack:
 
     def _frequent(self, name: str, frequency: Frequency) -> Iterator[tuple[Excerpt, Figures]]:
         for entries in self.counted[name].values():
-            yield from _too_many(sorted(entries, key=_order), frequency, self.flagged[name])
+            yield from too_many(sorted(entries, key=_order), frequency, self.flagged[name])
 
     def _fallen(self, name: str, falling: Falling) -> Iterator[tuple[Excerpt, Figures]]:
         for group, values in self.measured[falling.of].items():
@@ -113,7 +113,7 @@ def _order(entry: Excerpt) -> tuple[datetime, str]:
     return entry.at, entry.reference
 
 
-def _too_many(entries: list[Excerpt], frequency: Frequency, flagged: set[Moment]) -> Iterator[tuple[Excerpt, Figures]]:
+def too_many(entries: list[Excerpt], frequency: Frequency, flagged: set[Moment]) -> Iterator[tuple[Excerpt, Figures]]:
     """Yield each entry whose job is one too many. A job counts once, however many entries it has."""
     jobs: dict[str, Excerpt] = {}
     flagged_before = set(flagged)

@@ -102,14 +102,15 @@ class Conductor:
 
     def _assess(self, envelope: Envelope, baselines: Baselines, deadline: Deadline) -> Assessment | None:
         with self.tracer.span("match") as span:
-            assessment = self._assessed(envelope, baselines, deadline)
+            assessment = self.assessed(envelope, baselines, deadline)
             if assessment is None:
                 span.annotate(outcome=Outcome.IGNORED)
             else:
                 span.annotate([assessment], policy=self.policy.identity)
         return assessment
 
-    def _assessed(self, envelope: Envelope, baselines: Baselines, deadline: Deadline) -> Assessment | None:
+    def assessed(self, envelope: Envelope, baselines: Baselines, deadline: Deadline) -> Assessment | None:
+        """Return what the policy makes of an event. Where the row of its job is needed, it is read."""
         now = self.clock.now()
         try:
             return assess(envelope, self.policy, baselines, now)

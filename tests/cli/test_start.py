@@ -37,7 +37,16 @@ rules:
   - {name: debit, match: {source: [a]}, action: debit, charge: {price: second, quantity: detail.seconds}}
 """
 
-LIBRARIES = ("typer", "rich", "botocore", "boto3", "jmespath", "jsonschema", "engine.runtime.telemetry", "engine.preview.plan")
+LIBRARIES = (
+    "typer",
+    "rich",
+    "botocore",
+    "boto3",
+    "jmespath",
+    "jsonschema",
+    "engine.runtime.telemetry",
+    "engine.preview.planning.run",
+)
 
 
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:

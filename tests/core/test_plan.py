@@ -12,8 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.cli.app import app
-from engine.preview.plan import Difference, changes, plan
+from engine.preview.changes import changes
 from tests.support.events import event, failed, rendered
+from tests.support.planned_by_engine import Difference, plan
 from tests.support.policies import example, example_text
 
 EVENTS = [rendered("j-1", seconds=8), rendered("j-2", seconds=8, model="premium"), failed("j-2"), rendered("j-3", seconds=500)]

@@ -17,7 +17,6 @@ from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.dynamodb.postings import item_of
 from engine.ledger.stored import entry_of, excerpt_of
 from engine.policy import Policy
-from engine.preview.plan import plan
 from engine.preview.reasons import reasons_for
 from engine.rating import trends
 from engine.rating.baselines import Baseline, Baselines
@@ -27,6 +26,7 @@ from engine.rating.trends import LookBack, Trend
 from tests.support.books import Books
 from tests.support.clock import START
 from tests.support.events import failed, rendered
+from tests.support.planned_by_engine import plan
 from tests.support.policies import example
 from tests.support.steps import Steps
 

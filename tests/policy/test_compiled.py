@@ -11,7 +11,7 @@ import pytest
 from engine.domain.errors import PolicyError
 from engine.policy import load_policy
 from engine.policy.compiled import compile_policy, compiled_path, load_compiled
-from engine.preview.plan import changes
+from engine.preview.changes import changes
 from tests.policy.mutation.spread import SPREAD
 from tests.support.events import failed, rendered
 from tools.environments import ROOT

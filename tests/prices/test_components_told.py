@@ -18,7 +18,7 @@ from engine.domain.entry import Entry
 from engine.domain.envelope import Envelope, Source
 from engine.domain.price import Component
 from engine.policy import parse_policy
-from engine.preview.plan import changes
+from engine.preview.changes import changes
 from engine.preview.policy_tests import Coverage
 from engine.preview.reasons import reasons_for
 from engine.rating.assess import assess, priced_view

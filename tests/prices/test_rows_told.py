@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from engine.policy import Policy
-from engine.preview.plan import changes, plan
+from engine.preview.changes import changes
 from engine.preview.policy_tests import Coverage, parts_of
 from engine.preview.reasons import reasons_for
 from tests.support.books import Books
 from tests.support.events import rendered
+from tests.support.planned_by_engine import plan
 from tests.support.price_rows import policy
 
 PRICES = """\

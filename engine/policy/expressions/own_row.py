@@ -18,7 +18,7 @@ ITSELF = {"current", "identity"}
 
 def own_row_attributes(path: Path) -> frozenset[str] | None:
     """Return the attributes that an expression can look at by ``row``: none, these, or (None) all of the row."""
-    found = [names[1:2] for names in _looks(path) if names[0] == OWN_ROW]
+    found = [names[1:2] for names in looks(path) if names[0] == OWN_ROW]
     return None if any(not names or not names[0] for names in found) else frozenset(name for (name,) in found)
 
 
@@ -56,7 +56,7 @@ def _in_quotes(name: str) -> str:
     return json.dumps(name)
 
 
-def _looks(path: Path) -> Iterator[tuple[str, ...]]:
+def looks(path: Path) -> Iterator[tuple[str, ...]]:
     """Yield the dotted names by which an expression looks into the event itself."""
     with_fallback = WITH_FALLBACK.fullmatch(path.text)
     plain = with_fallback["path"] if with_fallback else path.text
@@ -64,6 +64,11 @@ def _looks(path: Path) -> Iterator[tuple[str, ...]]:
         yield tuple(plain.split("."))
         return
     yield from _looks_of(path.tree())
+
+
+def is_asked_of_itself(path: Path) -> bool:
+    """Say whether an expression other than a plain path may look at all of the event: it has ``@`` in it."""
+    return _may_be_itself(path.tree())
 
 
 def _looks_of(node: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

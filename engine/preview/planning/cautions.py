@@ -1,0 +1,45 @@
+"""What would make an answer empty, or say less than it seems to: a person is warned of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from engine.domain.instants import instant_text
+from engine.preview.planning.books import EditedRate
+from engine.preview.planning.reduction import EPOCH
+from engine.preview.planning.run import Planned
+
+
+def cautions(
+    paths: Sequence[Path], outcome: Planned, changes: Sequence[str], rates: Sequence[EditedRate], at: datetime | None
+) -> Iterator[str]:
+    """Yield warnings. ``at`` is the instant at which all events are priced; None: each at its own."""
+    yield from _twice(paths)
+    if not changes:
+        yield "the two policies do not differ"
+    if not outcome.tally.events:
+        yield "there are no events"
+    elif outcome.latest is None:
+        yield "no rule of either policy takes any of the events"
+    elif at is None:
+        yield from _too_late(rates, EPOCH + timedelta(microseconds=outcome.latest))
+
+
+def _twice(paths: Sequence[Path]) -> Iterator[str]:
+    seen: list[Path] = []
+    for path in paths:
+        if any(path.samefile(other) for other in seen):
+            yield f"{path} is named twice: its events come twice, and count once"
+        seen.append(path)
+
+
+def _too_late(rates: Sequence[EditedRate], latest: datetime) -> Iterator[str]:
+    """Warn of each row that is edited and begins behind the last event."""
+    for book, effective in dict.fromkeys((rate.book, rate.effective) for rate in rates if rate.effective > latest):
+        begins = instant_text(effective)
+        yield (
+            f"no event shows what is edited in {book} from {begins}: the last one is of {instant_text(latest)};"
+            f" --as-of {begins} prices all events as if they happened then"
+        )

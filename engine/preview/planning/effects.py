@@ -1,0 +1,270 @@
+"""What the two policies make of an event. Events of one reduction share an effect, which the engine has worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine.domain.assessment import Assessment
+from engine.domain.entry_types import Outcome
+from engine.domain.envelope import Document
+from engine.domain.errors import EventError
+from engine.domain.fact_kinds import content_of
+from engine.domain.price import Price
+from engine.domain.references import JOB, log_name
+from engine.policy.detectors import Frequency
+from engine.policy.expressions.paths import Path as Expression
+from engine.policy.expressions.paths import PathProblem, compile_path
+from engine.policy.model import Policy
+from engine.preview.planning.lines import exactly_decoded, quickly_decoded
+from engine.preview.planning.reads import Reads
+from engine.preview.planning.reduction import EPOCH, Reduced, Reducer, Uncarried, microseconds
+from engine.preview.planning.side import REFUSED, Side, moved
+from engine.rating.detectors import sign_text
+
+MEMO_MAX = 10_000
+"""So many effects are kept in memory: of a year of a real service there were fewer."""
+
+WORKERS_MAX = 64
+"""So many processes at most: the number of an effect names the one that has met it."""
+
+
+KEPT_TOGETHER = 500
+"""So many lines wait in memory to be kept in the file."""
+
+
+class Sign(NamedTuple):
+    """What an event is counted by: the anomaly, and either the places of its texts among those carried, or the text itself."""
+
+    name: str
+    places: tuple[int, ...] | None
+    key: str
+
+
+class Effect:
+    """What both policies make of all events of one reduction. A plain class: millions of them are looked at."""
+
+    __slots__ = ("alike", "alone", "assessments", "fixed", "models", "number", "prefixes", "shared", "signs")
+
+    def __init__(self, number: int, assessments: tuple[Any, Any], *, shared: bool, models: Any, signs: Any) -> None:
+        self.number, self.assessments, self.shared = number, assessments, shared
+        self.models: tuple[str | None, str | None] = models
+        self.signs: tuple[tuple[Sign, ...], tuple[Sign, ...]] = signs
+        self.prefixes = tuple(_prefix(each) for each in assessments)
+        """What the reference of the event's log begins with under each policy; None where it has none."""
+        self.fixed = tuple(_fixed(each) for each in assessments)
+        """How an event without a log ends."""
+        self.alike = number
+        """The number of the first effect that folds as this one does: failures of jobs that cost differently, say."""
+        self.alone: Any = None
+        """How a log ends that is this event alone, once it was asked for."""
+
+
+def _file(folder: Path, worker: int) -> Path:
+    return folder / f"effects-{worker}"
+
+
+def _prefix(assessment: Assessment | EventError | None) -> str | None:
+    return f"{log_name(assessment.reference)}#" if isinstance(assessment, Assessment) else None
+
+
+def _named(prefix: str | None, reduced: Reduced) -> Named:
+    if prefix is None:
+        return None
+    name = reduced.job if prefix == JOB else reduced.reference
+    return f"{prefix}{name}", reduced.user or "", reduced.at
+
+
+def _named_alone(assessment: Assessment | EventError | None) -> Named:
+    if not isinstance(assessment, Assessment):
+        return None
+    return assessment.reference, assessment.user, microseconds(assessment.at)
+
+
+def _fixed(assessment: Assessment | EventError | None) -> str:
+    return REFUSED if isinstance(assessment, EventError) else Outcome.IGNORED.value
+
+
+type Named = tuple[str, str, int] | None
+"""The reference of an event's log, its user, and its time (microseconds since 1970) under a policy; None without a log."""
+
+
+class Met(NamedTuple):
+    """An event as it was met: its effect, what it names now and then, and the texts that jobs are counted by."""
+
+    effect: Effect
+    named: tuple[Named, Named]
+    event_id: str | None
+    texts: tuple[str, ...]
+    document: Any
+
+
+class Effects:
+    """The effects that are known, the last ``memo_max`` of them in memory; of each an event is kept in a file."""
+
+    def __init__(self, sides: tuple[Side, Side], reads: Reads | None, folder: Path, worker: int, memo_max: int) -> None:
+        self.sides, self.memo_max, self.worker = sides, memo_max, worker
+        self.reduce: Callable[[Any], Reduced] | None = Reducer(reads).reduce if reads is not None else None
+        self.signs = [compile_path(".".join(names)) for names in reads.signs] if reads is not None else []
+        self.of_policy = tuple(_Signs(side.policy, reads) for side in sides)
+        self.by_key: dict[Any, Effect] = {}
+        self.by_number: dict[int, Effect] = {}
+        self.firsts: dict[Any, int] = {}
+        self.folder = folder
+        self.waiting: list[bytes] = []
+        self.size = 0
+
+    def met(self, number: int, line: bytes) -> Met:
+        """Return the event in a line. Raises UnreadableEvents, and NoRow where rows are needed and none are given."""
+        document = quickly_decoded(line)
+        reduced = self._reduced(document)
+        if reduced is None:
+            return self._met_alone(number, line)
+        effect = self.by_key.get(reduced.key)
+        if effect is None:
+            effect = self._new(self._keep(line), document, reduced.key)
+        now, then = effect.prefixes
+        named = _named(now, reduced)
+        return Met(effect, (named, named if now == then else _named(then, reduced)), reduced.id, reduced.texts, document)
+
+    def _reduced(self, document: Any) -> Reduced | None:
+        if self.reduce is None or document.__class__ is not dict:
+            return None
+        try:
+            return self.reduce(document)
+        except Uncarried:
+            return None
+
+    def _met_alone(self, number: int, line: bytes) -> Met:
+        document = exactly_decoded(line, number)
+        effect = self._new(self._keep(line), document, None)
+        now, then = map(_named_alone, effect.assessments)
+        texts = tuple([sign_text(path.search(document)) for path in self.signs])
+        return Met(effect, (now, then), None, texts, document)
+
+    def _keep(self, line: bytes) -> int:
+        """Keep the line in the file, and return the number of its effect."""
+        at = self.size
+        self.waiting.append(len(line).to_bytes(4) + line)
+        self.size += len(self.waiting[-1])
+        if len(self.waiting) >= KEPT_TOGETHER:
+            self.flush()
+        return at * WORKERS_MAX + self.worker
+
+    def _new(self, number: int, document: Document, key: Any) -> Effect:
+        now, then = (side.assessment(document) for side in self.sides)
+        models = tuple(_model(each, side.policy) for each, side in zip((now, then), self.sides, strict=True))
+        signs = tuple(of.signs(each) for each, of in zip((now, then), self.of_policy, strict=True))
+        effect = Effect(number, (now, then), shared=key is not None, models=models, signs=signs)
+        if key is not None:
+            effect.alike = self._alike(effect, document)
+        self._remember(number, effect, key)
+        return effect
+
+    def _alike(self, effect: Effect, document: Document) -> int:
+        """Return the number of the first effect that no fold can tell from this one."""
+        told = (_told(each, side, document) for each, side in zip(effect.assessments, self.sides, strict=True))
+        if len(self.firsts) >= self.memo_max:
+            self.firsts.clear()
+        return self.firsts.setdefault((*told, effect.models, effect.signs, effect.fixed), effect.number)
+
+    def _remember(self, number: int, effect: Effect, key: Any) -> None:
+        if key is not None:
+            if len(self.by_key) >= self.memo_max:
+                self.by_key.clear()
+            self.by_key[key] = effect
+        if len(self.by_number) >= self.memo_max:
+            self.by_number.clear()
+        self.by_number[number] = effect
+
+    # --- when logs are folded ---
+
+    def flush(self) -> None:
+        """Let other processes read what this one has met."""
+        with _file(self.folder, self.worker).open("ab") as file:
+            file.write(b"".join(self.waiting))
+        self.waiting.clear()
+
+    def numbered(self, number: int) -> Effect:
+        """Return an effect by its number."""
+        effect = self.by_number.get(number)
+        return effect if effect is not None else self._read(number)
+
+    def _read(self, number: int) -> Effect:
+        line = self._line(*divmod(number, WORKERS_MAX))
+        document = quickly_decoded(line)
+        reduced = self._reduced(document)
+        if reduced is None:
+            return self._new(number, exactly_decoded(line, 0), None)
+        effect = self.by_key.get(reduced.key)
+        if effect is None:
+            return self._new(number, document, reduced.key)
+        self._remember(number, effect, None)
+        return effect
+
+    def _line(self, at: int, worker: int) -> bytes:
+        with _file(self.folder, worker).open("rb") as file:
+            file.seek(at)
+            return file.read(int.from_bytes(file.read(4)))
+
+
+def _told(assessment: Assessment | EventError | None, side: Side, document: Document) -> Any:
+    """Return what a fold sees of an event: its facts, and how it answers what other events of its kind were asked.
+
+    An event is asked what known facts were asked, to see whether it tells one of them again: by rules of its own action.
+    """
+    if not isinstance(assessment, Assessment):
+        return None
+    actions = {rule.action for rule in side.policy.rules if rule.name == assessment.rule}
+    paths = [path for rule in side.policy.rules if rule.action in actions for path in rule.terms.paths()]
+    answers = tuple((value.__class__, value) for path in paths for value in [_answer(path, document)])
+    seen = assessment.rule, assessment.price, assessment.quantity, assessment.anomalies, log_name(assessment.reference)
+    return moved(assessment.fact, EPOCH), *seen, answers
+
+
+def _answer(path: Expression, document: Document) -> Any:
+    try:
+        value = path.search(document)
+    except PathProblem as problem:
+        return str(problem)
+    return repr(value) if isinstance(value, list | dict) else value
+
+
+# --- what it is called by ---------------------------------------------------------------------------------------------
+
+
+class _Signs:
+    """What events are counted by under a policy: as the engine has it, or by texts that each record carries."""
+
+    def __init__(self, policy: Policy, reads: Reads | None) -> None:
+        self.places: dict[str, tuple[int, ...]] = {}
+        for rule in policy.anomalies:
+            if isinstance(rule.detector, Frequency) and reads is not None and reads.carries(rule.detector):
+                ways = (tuple(path.text.split(".")) for path in rule.detector.same)
+                self.places[rule.name] = tuple(reads.signs.index(names) for names in ways)
+
+    def signs(self, assessment: Assessment | EventError | None) -> tuple[Sign, ...]:
+        if not isinstance(assessment, Assessment):
+            return ()
+        return tuple(Sign(sign.name, self.places.get(sign.name), sign.key) for sign in assessment.signs)
+
+
+def _model(assessment: Assessment | EventError | None, policy: Policy) -> str | None:
+    """Return what has selected the rate of an event, as the event says it; None for what has no price."""
+    if not isinstance(assessment, Assessment) or assessment.price is None:
+        return None
+    said = dict(content_of(assessment.fact))
+    return " + ".join(dict.fromkeys(_selected(price, said, policy) for price in assessment.price.parts))
+
+
+FLAT = "(flat)"
+
+
+def _selected(price: Price, said: dict[str, str], policy: Policy) -> str:
+    if price.book is None:
+        return FLAT
+    rows = policy.prices[price.book].rows
+    row = next((row for row in rows if row.effective == price.effective), None)
+    asked: Iterable[str] = (by.text for by in row.by) if row is not None else ()
+    return "/".join(said[text] for text in asked if text in said) or price.unit or FLAT

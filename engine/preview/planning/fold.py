@@ -1,0 +1,185 @@
+"""How logs end under both policies: each by the engine's own decisions, logs that are alike once."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from engine.domain.assessment import Assessment
+from engine.domain.entry import Entry
+from engine.domain.log import NO_ENTRIES
+from engine.policy.model import Policy
+from engine.policy.shares import RefundTerms
+from engine.preview.planning.effects import Effect, Effects, Sign
+from engine.preview.planning.reduction import EPOCH
+from engine.preview.planning.side import REFUSED, Ending, Side, Told
+from engine.preview.planning.spill import Record
+from engine.rating.recognise import GRANT_IS_REPEATED_AFTER
+
+ALIKE_MAX = 4
+"""Logs of more events are folded one by one: no two of them are alike."""
+
+FOLDED_MAX = 5_000
+"""So many ways of ending are kept in memory."""
+
+MICROSECOND = timedelta(microseconds=1)
+
+SEQ, REFERENCE, USER, AT, EFFECT, EVENT_ID, TEXTS, MORE = range(8)
+"""The members of a record. ``MORE`` is None, or which side it is of, why it is refused, and its own groups."""
+
+
+class Line(NamedTuple):
+    """An entry: of which record of its log, and what a tally asks of it."""
+
+    record: int
+    type: str
+    amount: Decimal
+    rule: str
+    model: str
+    anomalies: tuple[str, ...]
+    signs: tuple[Sign, ...]
+
+
+class Folded:
+    """How a log ends under both policies: what is the same for all logs that are alike. Compared by what it is."""
+
+    __slots__ = ("differs", "lines", "pairs", "posted", "problems", "records", "said", "signs")
+
+    def __init__(
+        self, pairs: Any, lines: tuple[tuple[Line, ...], tuple[Line, ...]], posted: tuple[Decimal, Decimal], problems: Any
+    ) -> None:
+        self.pairs: tuple[tuple[str, str], ...] = pairs
+        """How each event ends now and then."""
+        self.lines, self.posted = lines, posted
+        self.problems: tuple[tuple[int, str], ...] = problems
+        """Why events make no sense then that make sense now, by their places in the log."""
+        self.differs = posted[0] != posted[1]
+        self.said = tuple(format(amount, "f") for amount in posted)
+        self.records = tuple(sorted({line.record for side in lines for line in side}))
+        """The places of the events that have posted something."""
+        self.signs = tuple(tuple(_signs(side)) for side in lines)
+        """What entries now and then are counted by."""
+
+
+type EntrySign = tuple[int, int, int, Sign]
+"""The place of an entry's event in its log, that of the log's first entry, the entry's own in the log; a sign of it."""
+
+
+def _signs(lines: Sequence[Line]) -> Iterator[EntrySign]:
+    for place, line in enumerate(lines):
+        yield from ((line.record, lines[0].record, place, sign) for sign in line.signs)
+
+
+class Folding:
+    """Folds logs."""
+
+    def __init__(self, sides: tuple[Side, Side], effects: Effects) -> None:
+        self.sides, self.effects = sides, effects
+        self.known: dict[Any, Folded] = {}
+        self.bounds = sorted({bound for side in sides for bound in _bounds(side.policy)})
+
+    def fold(self, records: Sequence[Record]) -> Folded:
+        """Return how a log ends; its records are in the order of their events."""
+        if len(records) == 1:
+            return self._alone(records[0])
+        effects = [self.effects.numbered(record[EFFECT]) for record in records]
+        key = self._key(records, effects)
+        if key is None:
+            return self._folded(records, effects)
+        if (folded := self.known.get(key)) is None:
+            folded = self._folded(records, effects)
+            if not folded.problems:  # which name their very events
+                self._remember(key, folded)
+        return folded
+
+    def _remember(self, key: Any, folded: Folded) -> None:
+        if len(self.known) >= FOLDED_MAX:
+            self.known.clear()
+        self.known[key] = folded
+
+    def _alone(self, record: Record) -> Folded:
+        effect = self.effects.numbered(record[EFFECT])
+        if record[MORE] is not None and (record[MORE][0] is not None or record[MORE][1] is not None):
+            return self._folded([record], [effect])
+        if effect.alone is None:
+            effect.alone = self._folded([record], [effect])
+        return effect.alone  # type: ignore[no-any-return]
+
+    def _key(self, records: Sequence[Record], effects: Sequence[Effect]) -> Any:
+        """Return what decides how a log ends; None where it is alike to no other.
+
+        Of instants only their order counts, and whether two lie within one of the lengths of time that a policy asks about.
+        """
+        if len(records) > ALIKE_MAX or not all(effect.shared for effect in effects):
+            return None
+        if any(record[MORE] is not None and record[MORE][:2] != (None, None) for record in records):
+            return None
+        users = [record[USER] for record in records]
+        apart = (later[AT] - earlier[AT] for earlier, later in combinations(records, 2))
+        windows = tuple([(gap > 0) - (gap < 0), bisect_left(self.bounds, abs(gap))] for gap in apart)
+        return (*(effect.alike for effect in effects), *map(users.index, users), *map(tuple, windows))
+
+    def _folded(self, records: Sequence[Record], effects: Sequence[Effect]) -> Folded:
+        ends = [self._ends(which, records, effects) for which in (0, 1)]
+        (now, now_posted), (then, then_posted) = ends
+        pairs = tuple(zip((end for end, _, _ in now), (end for end, _, _ in then), strict=True))
+        problems = tuple(
+            (place, record[MORE][1] if record[MORE] is not None and record[MORE][1] is not None else problem)
+            for place, (record, (_, problem, _), pair) in enumerate(zip(records, then, pairs, strict=True))
+            if pair[1] == REFUSED != pair[0]
+        )
+        lines = tuple(tuple(_lines(each, effects, which)) for which, each in enumerate((now, then)))
+        return Folded(pairs, lines, (now_posted, then_posted), problems)  # type: ignore[arg-type]
+
+    def _ends(
+        self, which: int, records: Sequence[Record], effects: Sequence[Effect]
+    ) -> tuple[list[tuple[str, str, Entry | None]], Decimal]:
+        """Return how the events of a log end under one policy, also those that it does not let into the log."""
+        ends = [_outside(record, effect, which) for record, effect in zip(records, effects, strict=True)]
+        inside = [place for place, end in enumerate(ends) if end is None]
+        told = [_told(records[place], effects[place], which) for place in inside]
+        ending = self.sides[which].ending(told) if told else Ending((), NO_ENTRIES.posted)
+        for place, end in zip(inside, ending.ends, strict=True):
+            ends[place] = end
+        return [end for end in ends if end is not None], ending.posted
+
+
+def _outside(record: Record, effect: Effect, which: int) -> tuple[str, str, Entry | None] | None:
+    """Return how an event ends that is not of this log under a policy; nothing where another record tells it."""
+    half = record[MORE][0] if record[MORE] is not None else None
+    if half is not None and half != which:
+        return "", "", None
+    return None if effect.prefixes[which] is not None else (effect.fixed[which], "", None)
+
+
+def _told(record: Record, effect: Effect, which: int) -> Told:
+    assessment: Assessment = effect.assessments[which]
+    if not effect.shared:
+        return Told(assessment, assessment.reference, assessment.user, assessment.at, assessment.event_id)
+    at = EPOCH + timedelta(microseconds=record[AT])
+    return Told(assessment, record[REFERENCE], record[USER], at, record[EVENT_ID])
+
+
+def _lines(ends: Sequence[tuple[str, str, Entry | None]], effects: Sequence[Effect], which: int) -> Iterator[Line]:
+    """Yield the entries; a refund is of the model of its job's charge."""
+    models = [effect.models[which] or effect.models[1 - which] for effect in effects]
+    of_the_log = next((model for model in models if model is not None), "(none)")
+    for place, (_, _, entry) in enumerate(ends):
+        if entry is not None:
+            names = tuple(anomaly.name for anomaly in entry.anomalies)
+            model = models[place] or of_the_log
+            signs = effects[place].signs[which]
+            yield Line(place, entry.type.value, entry.amount, entry.rule, model, names, signs)
+
+
+def _bounds(policy: Policy) -> Iterator[int]:
+    """Yield the lengths of time, in microseconds, by which a policy and the engine tell one case from another."""
+    for length in (timedelta(0), policy.clock.skew, GRANT_IS_REPEATED_AFTER):
+        yield length // MICROSECOND
+    for rule in policy.rules:
+        if isinstance(rule.terms, RefundTerms) and rule.terms.within is not None:
+            yield rule.terms.within // MICROSECOND

@@ -1,0 +1,299 @@
+"""What one process does for a plan: it reads its share of the lines, folds its share of the logs, looks back, counts users."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from engine.domain.errors import EventError
+from engine.domain.money import EXACT
+from engine.policy.expressions.paths import Path as Expression
+from engine.policy.expressions.paths import PathProblem
+from engine.policy.model import Policy
+from engine.preview.planning.effects import MEMO_MAX, Effects, Met
+from engine.preview.planning.fold import MORE, REFERENCE, SEQ, USER, Folded, Folding
+from engine.preview.planning.lines import blocks
+from engine.preview.planning.look_back import LookingBack, count_flags, spill_signs
+from engine.preview.planning.reads import reads_of
+from engine.preview.planning.side import REFUSED, Rows, Side
+from engine.preview.planning.spill import Record, Run, Sorting, Spill, Spilled, partition_of
+from engine.preview.planning.tally import Tally
+from engine.preview.planning.users import NOTHING, Cells, UserTally, count_users
+from engine.rating.detectors import sign_text
+
+HALVES = 16
+"""Into so many partitions the halves of events go whose log has another name under the other policy."""
+
+
+@frozen
+class Wish:
+    """What is to be planned, and how: a person's question."""
+
+    paths: tuple[Path, ...]
+    now: Policy
+    then: Policy
+    rows: Rows | None = None
+    groups: tuple[tuple[str, Expression], ...] = ()
+    workers: int = 1
+    partitions: int = 16
+    memo_max: int = MEMO_MAX
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of a person's own groups."""
+        return tuple(name for name, _ in self.groups)
+
+
+@frozen
+class Read:
+    """What one process has read."""
+
+    tally: Tally
+    logs: Spilled
+    refused: tuple[Run, ...]
+    latest: int | None
+    """The time of the latest event, in microseconds since 1970."""
+
+
+@frozen
+class Done:
+    """What one process has folded."""
+
+    tally: Tally
+    signs: Spilled
+    users: Spilled
+    halves: Spilled
+    differences: tuple[Run, ...]
+    refused: tuple[Run, ...]
+
+
+@frozen
+class Counted:
+    """What one process has counted of users."""
+
+    tally: UserTally
+    rows: tuple[Run, ...]
+
+
+# --- what is sorted ---
+
+
+def by_size(record: Record) -> tuple[Decimal, int, int]:
+    """Return the order of differences: the largest first, of equal ones those that are posted now, as they were posted."""
+    return _size(record[2], record[3]), record[4], record[5]
+
+
+def by_line(record: Record) -> int:
+    """Return the order of events that are refused: their own."""
+    return record[0]  # type: ignore[no-any-return]
+
+
+def by_user(record: Record) -> tuple[Decimal, str]:
+    """Return the order of users: those with the largest difference first."""
+    return _size(record[2], record[3]), record[0]
+
+
+@functools.lru_cache(maxsize=10_000)
+def _size(now: str, then: str) -> Decimal:
+    """Return the size of a difference, below 0: most of them come again and again."""
+    return EXACT.minus(EXACT.abs(EXACT.subtract(Decimal(then), Decimal(now))))
+
+
+# --- the work ---
+
+
+@frozen(eq=False)
+class Work:
+    """One process at work: number ``worker`` of ``wish.workers``. Its steps follow each other."""
+
+    wish: Wish
+    folder: Path
+    worker: int
+    effects: Effects = field(init=False)
+    folding: Folding = field(init=False)
+
+    @effects.default
+    def _effects(self) -> Effects:
+        wish = self.wish
+        sides = Side(wish.now, wish.rows), Side(wish.then, wish.rows)
+        return Effects(sides, reads_of(wish.now, wish.then), self.folder, self.worker, wish.memo_max)
+
+    @folding.default
+    def _folding(self) -> Folding:
+        return Folding(self.effects.sides, self.effects)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}-{self.worker}"
+
+    def read(self, seen: Callable[[int], None]) -> Read:
+        """Read this process's share of the lines; ``seen`` is told of each block how many events it has had."""
+        reading = _Reading(self)
+        for index, (first, lines) in enumerate(blocks(self.wish.paths)):
+            if index % self.wish.workers == self.worker:
+                before = reading.tally.events
+                for number, line in enumerate(lines, first):
+                    if not line.isspace() and line:
+                        reading.event(number, line)
+                seen(reading.tally.events - before)
+        self.effects.flush()
+        return reading.done()
+
+    def fold(self, read: Sequence[Read], partitions: Sequence[int], seen: Callable[[int], None]) -> Done:
+        """Fold the logs in some partitions; ``seen`` is told of each how many events it has had."""
+        logging = _Logging(self)
+        for partition in partitions:
+            seen(logging.partition([records for each in read for records in each.logs.records(partition)]))
+        return logging.done()
+
+    def look_back(self, done: Sequence[Done], partitions: Sequence[int]) -> Spilled:
+        """Find what comes too often in some partitions."""
+        looking = LookingBack((self.wish.now, self.wish.then))
+        found = Spill(self._file("flags"), self.wish.partitions)
+        for partition in partitions:
+            looking.find((record for each in done for record in each.signs.records(partition)), found)
+        return found.done()
+
+    def flags(self, found: Sequence[Spilled], partitions: Sequence[int]) -> Tally:
+        """Count the flags of what comes too often."""
+        tally = Tally()
+        for partition in partitions:
+            count_flags((record for each in found for record in each.records(partition)), tally)
+        return tally
+
+    def users(self, done: Sequence[Done], partitions: Sequence[int]) -> Counted:
+        """Count the users in some partitions."""
+        tally, rows = UserTally(), Sorting(self._file("user-rows"), by_user)
+        for partition in partitions:
+            records = (record for each in done for record in each.users.records(partition))
+            count_users(records, self.wish.names, tally, rows)
+        return Counted(tally, rows.done())
+
+
+class _Reading:
+    """Reads events, and spills a record of each by its log."""
+
+    def __init__(self, work: Work) -> None:
+        self.effects, self.groups = work.effects, work.wish.groups
+        self.tally = Tally()
+        self.spill = Spill(work._file("logs"), work.wish.partitions)  # noqa: SLF001  it is a part of the same work
+        self.refused = Sorting(work._file("refused"), by_line)  # noqa: SLF001
+        self.latest: int | None = None
+
+    def event(self, number: int, line: bytes) -> None:
+        """Take in the event of a line."""
+        self.tally.events += 1
+        met = self.effects.met(number, line)
+        effect, (now, then) = met.effect, met.named
+        if now is None and then is None:
+            self._settled(number, met)
+            return
+        at = (now or then)[2]  # type: ignore[index]
+        if self.latest is None or at > self.latest:
+            self.latest = at
+        problem = self._problem(met) if effect.fixed[1] == REFUSED else None
+        own = tuple([_key(path, met.document) for _, path in self.groups]) if self.groups else None
+        if now is None or then is None or now == then:
+            self._add(now or then, number, met, (None, problem, own) if own or problem else None)
+            return
+        self._add(now, number, met, (0, None, own))
+        self._add(then, number, met, (1, None, own))
+
+    def _add(self, named: Any, number: int, met: Met, more: Any) -> None:
+        self.spill.add_by(named[0], (number, *named, met.effect.number, met.event_id, met.texts, more))
+
+    def _settled(self, number: int, met: Met) -> None:
+        """Count an event that no log will have."""
+        now, then = met.effect.fixed
+        self.tally.outcomes[now, then] += 1
+        if then == REFUSED != now:
+            self.refused.add((number, self._problem(met)))
+
+    def _problem(self, met: Met) -> str:
+        """Return why this very event makes no sense under the edited policy."""
+        told = self.effects.sides[1].assessment(met.document) if met.effect.shared else met.effect.assessments[1]
+        assert isinstance(told, EventError)  # noqa: S101  the effect says so of all its events
+        return str(told)
+
+    def done(self) -> Read:
+        return Read(self.tally, self.spill.done(), self.refused.done(), self.latest)
+
+
+def _key(path: Expression, document: Any) -> str:
+    """Return the key of an event in a person's own group."""
+    try:
+        value = path.search(document)
+    except PathProblem:
+        return NOTHING
+    if value is None or isinstance(value, str):
+        return value or NOTHING
+    return sign_text(value).removeprefix("\1") or (str(value).lower() if isinstance(value, bool) else NOTHING)
+
+
+class _Logging:
+    """Folds the logs of partitions."""
+
+    def __init__(self, work: Work) -> None:
+        self.folding, self.cells, self.tally = work.folding, Cells(work.wish.names), Tally()
+        name, partitions = work._file, work.wish.partitions  # noqa: SLF001  it is a part of the same work
+        self.signs, self.users = Spill(name("signs"), partitions), Spill(name("users"), partitions)
+        self.halves = Spill(name("halves"), HALVES)
+        self.differences = Sorting(name("differences"), by_size)
+        self.refused = Sorting(name("refused-by-log"), by_line)
+
+    def partition(self, records: list[Record]) -> int:
+        """Fold the logs of a partition, and return how many records it had."""
+        logs: dict[str, list[Record]] = {}
+        for record in records:
+            log = logs.get(record[REFERENCE])
+            if log is None:
+                logs[record[REFERENCE]] = [record]
+            else:
+                log.append(record)
+        for log in logs.values():
+            if len(log) > 1:
+                log.sort(key=by_line)
+            self._log(log)
+        self.cells.tell(self.tally, self.users)
+        return len(records)
+
+    def _log(self, records: list[Record]) -> None:
+        folded = self.folding.fold(records)
+        self.cells.log(folded, records)
+        if folded.differs:
+            self._differs(folded, records)
+        if folded.records:
+            spill_signs(folded, records, self.signs)
+        for place, problem in folded.problems:
+            if folded.pairs[place][0]:  # half of an event that another log may take as well: see _halved
+                self.refused.add((records[place][SEQ], problem))
+        for place, record in enumerate(records):
+            if record[MORE] is not None and record[MORE][0] is not None:
+                self._halved(folded, place, record)
+
+    def _differs(self, folded: Folded, records: list[Record]) -> None:
+        now, then = folded.lines
+        first = records[(now or then)[0].record]
+        self.differences.add((first[REFERENCE], first[USER], *folded.said, 0 if now else 1, first[SEQ]))
+
+    def _halved(self, folded: Folded, place: int, record: Record) -> None:
+        """Spill how an event ends whose other half is of another log."""
+        number, which = record[SEQ], record[MORE][0]
+        problem = dict(folded.problems).get(place, "")
+        self.halves.add(number % HALVES, (number, which, folded.pairs[place][which], problem))
+
+    def done(self) -> Done:
+        spilled = self.signs.done(), self.users.done(), self.halves.done()
+        return Done(self.tally, *spilled, self.differences.done(), self.refused.done())
+
+
+def share_of(worker: int, workers: int, partitions: int) -> range:
+    """Return the partitions of one process."""
+    return range(worker, partitions, workers)
+
+
+__all__ = ["Counted", "Done", "Read", "Wish", "Work", "partition_of", "share_of"]
