@@ -108,12 +108,17 @@ class BalanceKeeper:
 
     def _drifts(self, rows: Mapping[str, Credit], unclear: Collection[str]) -> Iterator[BalanceDrift]:
         for user in sorted((rows.keys() | self.book.openings.keys()) - set(unclear)):
-            row, opening = rows.get(user, Credit(user)), self.book.openings.get(user, ZERO)
-            if opening is None or row.posted is None:
-                continue
-            expected = EXACT.add(opening, row.posted)
-            if row.remaining != expected:
-                yield BalanceDrift(user, row.remaining, expected, self.book.off.get(user, self._now))
+            if drift := self.drift_of(rows.get(user, Credit(user))):
+                yield drift
+
+    def drift_of(self, row: Credit) -> BalanceDrift | None:
+        """Return by what a user's balance is off, as far as the book says what follows; None where it is not, or not held."""
+        opening = self.book.openings.get(row.user, ZERO)
+        if not self.is_needed or opening is None or row.posted is None:
+            return None
+        expected = EXACT.add(opening, row.posted)
+        since = self.book.off.get(row.user, self._now)
+        return BalanceDrift(row.user, row.remaining, expected, since) if row.remaining != expected else None
 
     def _find(self, drifts: Iterable[BalanceDrift], unclear: Collection[str]) -> None:
         """Keep which balances are off since this audit, and which are right again."""

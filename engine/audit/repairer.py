@@ -207,7 +207,7 @@ class Repairer:
             is_said = wrong is not None and (wrong is not Wrong.ENTRIES or drift.posted is not None)
             yield problem, partial(self.balance, drift, wrong) if wrong is not None and is_said else None
         for held in (each for each in found.balances if each.user == self.user):
-            problem = f"{held.problem}; {_left_of(held, wrong)}"
+            problem = f"{held.problem}; {left_of(held, wrong)}"
             yield problem, partial(self.held, held) if wrong is Wrong.BALANCE and held.by is not None else None
 
     def held(self, drift: BalanceDrift) -> Correction:
@@ -336,7 +336,7 @@ def _surplus(drift: Drift | None) -> Decimal | None:
     return None if drift.posted is None else EXACT.subtract(drift.ledger, drift.posted)
 
 
-def _left_of(held: BalanceDrift, wrong: Wrong | None) -> str:
+def left_of(held: BalanceDrift, wrong: Wrong | None) -> str:
     """Return what a person still has to say, or could not have meant, of a balance that is off by itself."""
     if held.by is None:
         return "only a person can say whether that is wrong"

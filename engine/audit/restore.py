@@ -24,6 +24,7 @@ from engine.audit.books import SECONDS_BETWEEN_LOOKS, total
 from engine.domain.digits import in_digits
 from engine.domain.errors import LedgerRefused
 from engine.domain.money import ZERO
+from engine.ledger.archive.acknowledged import Acknowledged, acknowledged
 from engine.ledger.archive.bucket import Bucket
 from engine.ledger.archive.chain import EMPTY, FIRST_LINE, ArchiveObject, Break, Head, follow
 from engine.ledger.archive.originals import Originals, Place, State, Told
@@ -60,6 +61,8 @@ class Found:
     """What of the archive cannot be read."""
     named: dict[str, list[str]]
     """Some of the places and users, by what is said of them."""
+    acknowledged: tuple[Acknowledged, ...] = ()
+    """What of it cannot be read, and a person answers for."""
 
     @property
     def differing(self) -> int:
@@ -93,6 +96,9 @@ class Restore:
     originals: Originals = Factory(Originals)
     head: Head = EMPTY
     problems: list[str] = field(factory=list)
+    accepted: dict[str, Acknowledged] = field(factory=dict)
+    """What a person has acknowledged of the archive: it is no problem."""
+    passed_over: list[str] = field(factory=list)
     unarchived: list[EntryKey] = field(factory=list)
     unarchived_count: int = 0
     rows: dict[str, UserRow] = field(factory=dict)
@@ -115,6 +121,7 @@ class Restore:
             sum(1 for _ in self.without_balance()),
             tuple(self.problems),
             self._named(drifts),
+            tuple(self.accepted[problem] for problem in self.passed_over),
         )
 
     def without_balance(self) -> Iterator[tuple[str, Decimal]]:
@@ -134,9 +141,10 @@ class Restore:
         return f"{row.user}: {in_digits(self._sum(row.user))} was posted, Credits says {said}"
 
     def _read_archive(self) -> None:
+        self.accepted = acknowledged(self.bucket, self.deadline)
         for found in self._objects():
             if isinstance(found, Break):
-                self.problems.append(found.problem)
+                self._note(found.problem)
                 continue
             self.originals.take(found.digest, self._told(found))
             self.head = found.head
@@ -154,7 +162,10 @@ class Restore:
             try:
                 yield number, self.store.told_by(line)
             except ValueError as error:
-                self.problems.append(f"{found.key}, line {FIRST_LINE + number}: {error}")
+                self._note(f"{found.key}, line {FIRST_LINE + number}: {error}")
+
+    def _note(self, problem: str) -> None:
+        (self.passed_over if problem in self.accepted else self.problems).append(problem)
 
     def _compare(self) -> None:
         for count, told in enumerate(self.store.entries(self.deadline), start=1):

@@ -16,8 +16,8 @@ from attrs import define, field, frozen
 
 from engine.domain.instants import posting_text
 from engine.ledger.archive.bucket import Bucket
-from engine.ledger.archive.chain import EMPTY, Break, Head, append, follow
-from engine.ledger.archive.originals import Originals
+from engine.ledger.archive.chain import EMPTY, FIRST_LINE, ArchiveObject, Break, Head, append, follow
+from engine.ledger.archive.originals import Originals, Told
 from engine.ledger.restores import RestoreStore
 from engine.runtime.clock import Clock, Deadline
 
@@ -80,10 +80,14 @@ class TakeIn:
             if isinstance(found, Break):
                 self.problems.append(found.problem)
                 continue
+            originals.take(found.digest, self._told(found))
+
+    def _told(self, found: ArchiveObject) -> Iterator[tuple[int, Told]]:
+        for number, line in enumerate(found.lines):
             try:
-                originals.take(found.digest, enumerate(map(self.store.told_by, found.lines)))
+                yield number, self.store.told_by(line)
             except ValueError as error:
-                self.problems.append(f"{found.key}: {error}")
+                self.problems.append(f"{found.key}, line {FIRST_LINE + number}: {error}")
 
     def _batches(self, originals: Originals) -> Iterator[list[str]]:
         lines: list[str] = []

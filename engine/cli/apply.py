@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,10 +64,11 @@ def apply(
     if kind_of(file) == KIND:
         repair_plan.apply(file, archive, by, target, place, dry_run=dry_run, as_json=as_json)
         return
+    plan = _opened(file)
     if policy is None:  # a plan of repairs needs none
         raise typer.BadParameter("the policy of the plan is not here; name a copy of it", param_hint="'--policy'")
     ledger, of_plan = target.ledger(), load_policy(policy)
-    plan = _plan(file, of_plan, policy, target)
+    _check(file, (*_of_another_policy(plan, of_plan, policy), *_of_other_tables(plan, target.addresses())))
     run = Applying(plan, of_plan, ledger, identity(place, by).name, forever())
     done = _run(run, "checked", plan, run.check)
     is_check = dry_run or (done.changed > 0 and not go_on)
@@ -83,18 +84,20 @@ def apply(
         raise typer.Exit(FAILED)
 
 
-def _plan(file: Path, policy: Policy, policy_file: Path, target: Target) -> PlanFile:
-    """Return the plan in a file. Exits where it is none, or of another policy or other tables."""
+def _opened(file: Path) -> PlanFile:
+    """Return the plan in a file. Exits where it is none."""
     try:
-        plan = PlanFile.open(file, RULE)
+        return PlanFile.open(file, RULE)
     except PlanFileError as error:
         complain(str(error))
         raise typer.Exit(FAILED) from error
-    problems = (*_of_another_policy(plan, policy, policy_file), *_of_other_tables(plan, target.addresses()))
+
+
+def _check(file: Path, problems: Iterable[str]) -> None:
+    """Exit where a plan is of another policy or of other tables."""
     for problem in problems:
         complain(f"{file}: {problem}")
         raise typer.Exit(FAILED)
-    return plan
 
 
 def _of_another_policy(plan: PlanFile, policy: Policy, file: Path) -> Iterator[str]:

@@ -30,7 +30,7 @@ ArchivePlaceIfNamed = Annotated[
         "--archive",
         envvar="ARCHIVE_BUCKET",
         metavar="s3://BUCKET|FOLDER",
-        help="The archive of entries: the ledger is held to it, and repaired by it.",
+        help="The archive of entries: the ledger is held to it, and repaired by it; '' for none.",
         callback=archive_if_named,
     ),
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from attrs import asdict
 
 from engine.audit.restore import Done, Found, Restore
 from engine.cli.archive_option import ArchivePlace, open_archive
@@ -30,6 +31,7 @@ from engine.cli.output import complain, print_counts, print_json, progress, say
 from engine.cli.place import Place
 from engine.cli.status import FAILED
 from engine.domain.digits import as_text
+from engine.ledger.archive.acknowledged import Acknowledged
 from engine.ledger.archive.originals import State
 from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
@@ -111,6 +113,7 @@ def _answer(found: Found, loose: int) -> dict[str, Any]:
         "looseMarks": loose,
         "withoutBalance": found.without_balance,
         "problems": list(found.problems),
+        **({"acknowledged": [asdict(each) for each in found.acknowledged]} if found.acknowledged else {}),
         "named": found.named,
     }
 
@@ -135,6 +138,8 @@ def _print(answer: dict[str, Any], done: Done | None) -> None:
     for kind, places in answer["named"].items():
         for place in places[:NAMED_MAX]:
             say(f"{kind}: {place}")
+    for each in answer.get("acknowledged", ()):
+        say(Acknowledged(**each).line())
     for problem in answer["problems"][:NAMED_MAX]:
         complain(f"archive: {problem}")
     if done is None:

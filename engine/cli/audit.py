@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from engine.audit.seals import Deviation, Sealer, Verification
 from engine.audit.seals import verify as run_verify
 from engine.cli import repair_plan
 from engine.cli.archive_option import ArchivePlaceIfNamed
-from engine.cli.audit_archive import audit_against
+from engine.cli.audit_archive import audit_against, check_usage, users_against
 from engine.cli.options import (
     AsJson,
     CreditsTable,
@@ -48,9 +48,14 @@ HEAD_SHOWN = 12
 @on_aws
 def audit(
     *,
-    verify: Annotated[bool, typer.Option("--verify", help="Compare every sealed entry with the ledger now.")] = False,
-    head: Annotated[str | None, typer.Option(help="With --verify: the hash of a seal, from the log of its run.")] = None,
-    seal: Annotated[bool, typer.Option("--seal", help="Seal the entries since the last seal, as scheduled runs do.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Without an archive: compare every sealed entry with the ledger now.")
+    ] = False,
+    head: Annotated[
+        str | None,
+        typer.Option(help="With --archive: the digest of a head, from the log of a run; with --verify: the hash of a seal."),
+    ] = None,
+    seal: Annotated[bool, typer.Option("--seal", help="Without an archive: seal the entries since the last seal.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Show the entries that would correct a user's findings.")] = False,
     user: Annotated[
         str | None, typer.Option(help="With --repair: whose findings. One user at a time.", callback=key_of_a_table)
@@ -85,25 +90,23 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Check that every user's entries add up to `posted` in Credits, and that each entry follows from those before it."""
+    check_usage(archive, verify=verify, seal=seal, repair=repair, user=user, plan=plan, whole=whole, since=since_checkpoint)
+    given = None if archive and not repair else head
     _check_usage(
-        verify=verify, head=head, seal=seal, policy=policy, repair=repair, user=user, yes=yes, reason=reason, wrong=wrong
+        verify=verify, head=given, seal=seal, policy=policy, repair=repair, user=user, yes=yes, reason=reason, wrong=wrong
     )
     repair_plan.check_usage(user if repair else None, plan, yes=yes, has_words=bool(forged or posted or by))
     target = Target(Tables(jobs_table, credits_table, ledger_table, seals=seals_table), place)
     ledger = target.ledger(needed=frozenset({"seals"} if seal or verify or repair or archive else ()))
-    if _is_against_archive(archive, by_seals=verify or seal or repair, whole=whole, since=since_checkpoint):
-        seen = audit_against(
-            archive, ledger, place, _keeper(ledger, None, seals_table, seal=False), whole=whole, as_json=as_json
-        )
-        if seen.damages or not seen.is_finished:
+    if archive and not repair:
+        keeper = _keeper(ledger, None, seals_table, seal=False)
+        if not audit_against(archive, ledger, place, keeper, head, whole=whole, as_json=as_json):
             raise typer.Exit(FAILED)
         return
     answer: dict[str, Any] = {}
     is_good = True
-    if repair and user is None:
-        _name_users(ledger)
-    if repair and user is not None:
-        _check_known(ledger, user)
+    if repair:
+        _check_user(ledger, user, archive, place, seals_table)
     if plan is not None and user is not None:
         words = [tuple(map(repair_plan.entry_key, each or ())) for each in (forged, posted)]
         asked = repair_plan.Asked(user, plan, archive, reason or "", by, wrong, *words)
@@ -160,34 +163,23 @@ def _problems(
     yield from (problem for problem, is_wrong in problems.items() if is_wrong)
 
 
-def _is_against_archive(archive: str, *, by_seals: bool, whole: bool, since: bool) -> bool:
-    """Say whether the ledger is held to an archive. Exits where options are given that do not go together."""
-    problems = {
-        "--whole and --since-checkpoint go with --archive": (whole or since) and not archive,
-        "--whole and --since-checkpoint exclude each other": whole and since,
-        "--verify, --seal and --repair go by seals: leave out --whole and --since-checkpoint": by_seals and (whole or since),
-    }
-    for problem in (problem for problem, is_wrong in problems.items() if is_wrong):
-        complain(problem)
-        raise typer.Exit(MISUSED)
-    return bool(archive) and not by_seals
+def _check_user(ledger: Store, user: str | None, archive: str, place: Place, seals_table: str) -> None:
+    """Exit where no user is named, and for one of whom no table tells: nothing to correct would read as if all were right."""
+    if user is None:
+        keeper = _keeper(ledger, None, seals_table, seal=False) if archive else None
+        _name_users(users_against(archive, ledger, place, keeper) if archive else users_found(ledger, forever()))
+    elif ledger.balance(user, patience()) is None and next(iter(ledger.entries_of_user(user, patience())), None) is None:
+        complain(f"{user}: no such user in Credits and no entry in the ledger")
+        raise typer.Exit(FAILED)
 
 
-def _name_users(ledger: Store) -> None:
+def _name_users(users: Sequence[str]) -> None:
     """Say of whom something is found, and exit: a repair takes one user at a time."""
-    users = users_found(ledger, forever())
     found = "Something is found of:" if users else "No user is named by what is found."
     complain(f"--repair corrects one user at a time; name one by --user. {found}")
     for user in users:
         complain(f"  {user}")
     raise typer.Exit(MISUSED)
-
-
-def _check_known(ledger: Store, user: str) -> None:
-    """Exit for a user of whom no table tells: nothing to correct would read as if all were right."""
-    if ledger.balance(user, patience()) is None and next(iter(ledger.entries_of_user(user, patience())), None) is None:
-        complain(f"{user}: no such user in Credits and no entry in the ledger")
-        raise typer.Exit(FAILED)
 
 
 def _show(tried: Repair, user: str, *, as_json: bool) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import typer
-from attrs import frozen
+from attrs import asdict, frozen
 
 from engine.audit.repairer import Wrong
 from engine.audit.repairs.applied import KIND, AppliedPlans, keep
@@ -23,6 +24,7 @@ from engine.cli.place import Place
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.errors import LedgerError
 from engine.domain.texts import text_problem
+from engine.ledger.archive.acknowledged import Acknowledged
 from engine.ledger.archive.records import Records
 from engine.ledger.store import Store
 from engine.ledger.stored import EntryKey
@@ -100,16 +102,21 @@ def plan(asked: Asked, target: Target, ledger: Store, place: Place, *, as_json: 
         bar.add_task("repair: the archive is read", total=None)
         planned = plan_repair(wish, ledger.audits(), records, AppliedPlans(bucket, forever()).believes, forever())
         digest = planned.write(asked.out) if planned.steps else None
-    _tell_plan(planned, asked, digest, as_json=as_json)
+    _tell_plan(planned, asked, digest, records.passed_over.values(), as_json=as_json)
     if planned.steps or planned.left:
         raise typer.Exit(FAILED)
 
 
-def _tell_plan(planned: RepairPlan, asked: Asked, digest: str | None, *, as_json: bool) -> None:
+def _tell_plan(
+    planned: RepairPlan, asked: Asked, digest: str | None, passed_over: Collection[Acknowledged], *, as_json: bool
+) -> None:
     if as_json:
         steps = [step.answer() for step in planned.steps]
-        print_json({"user": asked.user, "plan": digest, "total": planned.total(), "steps": steps, "left": list(planned.left)})
+        answer = {"user": asked.user, "plan": digest, "total": planned.total(), "steps": steps, "left": list(planned.left)}
+        print_json({**answer, **({"acknowledged": [asdict(each) for each in passed_over]} if passed_over else {})})
         return
+    for each in passed_over:
+        say(each.line())
     for step in planned.steps:
         for line in step.lines():
             say(line)

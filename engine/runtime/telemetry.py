@@ -203,15 +203,18 @@ class Telemetry:
         counts: Mapping[str, int] | None,
         *,
         new: int = 0,
+        unexplained: int = 0,
         is_out_of_time: bool,
+        is_whole: bool = True,
         since_whole: float | None = None,
     ) -> None:
         """Report an audit against the archive, and how much it has found of each kind; None: it could not be made.
 
         ``new`` is how much of it the audit before did not find, ``since_whole`` how many seconds ago all of both was compared.
+        One that ``is_whole`` has looked at balances too, where it should.
         """
         is_late = since_whole is not None and since_whole > WHOLE_WITHIN.total_seconds()
-        metrics: dict[str, float] = {"ComparisonsUnfinished": int(counts is None or is_out_of_time or is_late)}
+        metrics: dict[str, float] = {"ComparisonsUnfinished": int(counts is None or is_out_of_time or is_late or not is_whole)}
         if since_whole is not None:
             metrics[SINCE_WHOLE] = since_whole
         found = sum(counts.values()) if counts is not None else 0
@@ -221,6 +224,8 @@ class Telemetry:
                 "NewDifferences": new,
                 **{found_metric(kind): count for kind, count in counts.items()},
             }
+        if counts is not None and not is_out_of_time:  # an explanation may stand in what was not read
+            metrics["Unexplained"] = unexplained
         level = logging.INFO if counts is not None else logging.WARNING if is_out_of_time else logging.ERROR
         self._line(logging.ERROR if found else level, "compared", fields, metrics)
 

@@ -16,6 +16,7 @@ from engine.audit.restore import Restore
 from engine.cli.app import app
 from engine.domain.envelope import Source
 from engine.domain.errors import LedgerRefused
+from engine.ledger.archive.acknowledged import Acknowledged, keep
 from engine.ledger.archive.bucket import FolderBucket
 from engine.ledger.archive.chain import EMPTY, append
 from engine.ledger.archive.originals import Originals, State, Told
@@ -502,6 +503,7 @@ def test_a_line_that_is_no_record_is_a_problem_of_the_archive(place: Place) -> N
         place.archived.bucket, place.archived.heads, ['{"told":"insert"}'], place.world.clock.now(), place.archived.deadline
     )
 
+    before = place.tables()
     place.remove("job#j-1", 1)
     damaged = place.tables()
 
@@ -510,6 +512,11 @@ def test_a_line_that_is_no_record_is_a_problem_of_the_archive(place: Place) -> N
     assert 1 == status
     assert "line 2: is no record of the archive" in answer["problems"][0]
     assert ("written" not in answer, damaged) == (True, place.tables())
+    said = Acknowledged(answer["problems"][0], "ann", "2026-11-29T08:00:00Z", "put there by a newer version")
+    keep(place.archived.bucket, said, place.archived.deadline)
+    status, answer = place.restore("--yes")
+    assert (0, [], [said.problem]) == (status, answer["problems"], [each["problem"] for each in answer["acknowledged"]])
+    assert before == place.tables()
 
 
 def test_an_original_without_a_user_is_in_no_sum() -> None:

@@ -18,7 +18,7 @@ from engine.audit.take_in import FRESH, TakeIn, Taken
 from engine.cli.app import app
 from engine.domain.errors import LedgerUnavailable
 from engine.ledger.archive.bucket import FolderBucket, MemoryBucket
-from engine.ledger.archive.chain import EMPTY, ArchiveObject, follow
+from engine.ledger.archive.chain import EMPTY, ArchiveObject, append, follow
 from engine.ledger.dynamodb.heads import DynamoHeads
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.stream import Record, Told, record_of
@@ -235,6 +235,21 @@ def test_what_of_the_archive_cannot_be_read_is_told_and_stops_nothing() -> None:
 
     done = town.take_in()
     assert (("objects 1 to 1 are missing",), 4, False) == (done.problems, done.taken, done.is_whole)
+
+
+def test_a_line_that_is_no_record_hides_nothing_of_what_stands_behind_it() -> None:
+    """It is told by its object and line; what its object has behind it is archived, and is not taken in again."""
+    town = Town().post("j-1")
+    items = town.items()
+    heads, lines = (
+        DynamoHeads(town.client, town.tables.seals),
+        [record_of(Told.INSERT, town.now, item).text() for item in items],
+    )
+    head = append(town.bucket, heads, [lines[0], "{}", *lines[1:]], town.now, DEADLINE)
+
+    done = town.take_in()
+    assert (0, len(items), False) == (done.taken, done.known, done.is_whole)
+    assert [True] == [problem.startswith(f"{head.key}, line 3: is no record of the archive") for problem in done.problems]
 
 
 @pytest.mark.local_aws

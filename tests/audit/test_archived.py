@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from engine.audit.archived import checkpoints
 from engine.audit.archived import part as archived_part
 from engine.audit.archived.audit import audit_archive
 from engine.audit.archived.older import repeated
+from engine.audit.archived.rounds import Round, last_round
 from engine.audit.archived.seen import Archive
 from engine.domain.adjustment import AdjustmentRequest, Identity
 from engine.domain.instants import posting_text
@@ -116,6 +118,62 @@ def test_what_comes_again_beside_an_entry_under_way_of_the_same_amount_counts_on
     last = world.audit()
 
     assert ((), 7) == (last.differences, last.entries)
+
+
+def far_behind(world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch) -> list[Record]:
+    """Return the record of a charge of u-1 that comes again later than what is looked through: behind a batch of old ones.
+
+    What is looked through is 20,000 records; here it is one.
+    """
+    monkeypatch.setattr("engine.audit.archived.older.RECORDS_NEAR", 1)
+    world.world.deliver(rendered("j-9", user="u-2"))
+    old = world.archived.hand_over()
+    world.time.wait(3600)
+    world.world.deliver(rendered("j-10"))
+    again = world.archived.hand_over()
+    world.archived.tell(*old)
+    assert [] == world.found()
+    return again
+
+
+def test_a_repeat_far_behind_is_counted_twice_and_then_once(world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's books differ, so that they are counted again: nobody is told of anything."""
+    again = far_behind(world, monkeypatch)
+    world.archived.tell(*again)
+    twice = world.audit()
+
+    assert ((), 7) == (twice.differences, twice.entries)
+    assert [[], []] == [world.found(), world.found(whole=True)]
+
+
+def test_a_repeat_far_behind_beside_an_entry_of_the_same_amount_is_a_drift_until_sums_begin_anew(
+    world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not proven: the one stands in for the other, and the sum agrees by chance. The audit of the whole ends it."""
+    again = far_behind(world, monkeypatch)
+    world.archived.tell(*again)
+    world.world.deliver(rendered("j-11"))
+    by_chance = world.found()
+    world.archived.hand_over()
+    told = world.found()
+
+    assert [] == by_chance
+    assert ["drift: job#j-11 1: the archived entries add up to -3.2, Credits says -2.4"] == [
+        each.split("; ")[0] for each in told
+    ]
+    assert [[], []] == [world.found(whole=True), world.found()]
+
+
+def test_a_row_that_was_changed_by_the_amount_of_a_repeat_far_behind_is_found_by_the_whole(
+    world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not proven, the other way round: no audit from a checkpoint sees it."""
+    again = far_behind(world, monkeypatch)
+    world.archived.tell(*again)
+    world.change_row("u-1", "ADD posted :n", n=n("-0.8"))
+
+    assert [[], []] == [world.found(), world.found()]
+    assert ["drift: u-1: the archived entries add up to -1.6, Credits says -2.4"] == world.found(whole=True)
 
 
 def test_what_was_written_before_a_record_is_not_searched_for_it(world: ArchivedWorld) -> None:
@@ -342,6 +400,22 @@ def test_a_claim_without_its_word_is_found(world: ArchivedWorld) -> None:
     assert [expected] == world.found() == world.found() == world.found(whole=True)
 
 
+@pytest.mark.parametrize("first", ["adjust#a-1", "job#j-4"])
+def test_a_word_and_its_claim_that_come_by_different_shards_are_no_finding(world: ArchivedWorld, first: str) -> None:
+    """One of them is archived, together with all of its log so far, and the other still under way."""
+    world.world.deliver(rendered("j-4"))
+    charged = [record_of_stream(change) for change in world.archived.changes(world.time.now())]
+    adjuster = Adjuster.on(world.world.policy, world.ledger)
+    request = AdjustmentRequest(id="a-1", user="u-1", amount=Decimal("0.1"), reason="ticket 1", job="j-4")
+    adjuster.adjust(request, Identity("arn:aws:iam::1:user/ann", "ann", "ann"), world.world.deadline())
+    told = [record_of_stream(change) for change in world.archived.changes(world.time.now())]
+    world.archived.tell(*charged, *(record for record in told if record.key[0] == first))
+
+    assert [] == world.found()
+    world.archived.tell(*(record for record in told if record.key[0] != first))
+    assert [] == world.found() == world.found(whole=True)
+
+
 def test_the_archive_itself_is_looked_at(world: ArchivedWorld) -> None:
     """An object that is gone, found by each audit; a checkpoint that somebody made up is not gone on with."""
     world.audit()
@@ -359,6 +433,21 @@ def test_the_archive_itself_is_looked_at(world: ArchivedWorld) -> None:
     assert any(line.startswith("archive: ") and "what comes between is missing" in line for line in found)
     assert any(line.startswith("archive: ") for line in again)
     assert any("is not what its key says" in line for line in world.found())
+
+
+@pytest.mark.parametrize("of", ["checkpoints/heads/", "checkpoints/rounds/", "checkpoints/sums/", "entries/"])
+def test_what_is_nested_deeper_than_can_be_read_stops_no_audit(world: ArchivedWorld, of: str) -> None:
+    """Anything may stand in a bucket: it is told where it matters, as whatever else is not what its key says."""
+    world.audit()
+    assert isinstance(world.archived.bucket, MemoryBucket)
+    objects, deep = world.archived.bucket.objects, b"[" * 100_000
+    objects["checkpoints/rounds/000000000001-" + "0" * 32 + ".json"] = deep
+    for key in [key for key in objects if key.startswith(of)]:
+        objects[key] = gzip.compress(deep) if key.endswith(".gz") else deep
+    deadline = world.world.deadline(600)
+
+    assert Round(is_over=True) == last_round(world.archived.bucket, deadline)
+    assert (of == "checkpoints/rounds/") == (() == world.audit().differences)
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,10 @@ def test_a_forged_word_or_claim_is_named_and_undone(place: Place, kind: str) -> 
 
     told = [f"{' '.join(map(str, each.key or ()))}: {each.problem}" for each in place.found() if each.kind == "senseless"]
     assert any(line.startswith(f"{where}: ") and problem in line for line in told), told
-    for user in POSTED:
-        planned = place.plan(user)
+    plans = {user: place.plan(user) for user in POSTED}
+    lines = " ".join(line for planned in plans.values() for step in planned.steps for line in step.lines())
+    assert f" is forged: {problem}" in lines
+    for planned in plans.values():
         assert () == planned.left
         assert not planned.steps or place.apply(planned).is_whole
     assert [] == place.audit()

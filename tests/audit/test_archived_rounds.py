@@ -95,6 +95,16 @@ def test_a_round_takes_as_many_runs_as_it_needs(world: ArchivedWorld, seconds: f
     assert ["changed: job#j-1", "removed: job#j-2", "unarchived: job#j-99"] == found
 
 
+def test_what_was_late_when_a_round_began_and_has_come_since_is_no_finding(world: ArchivedWorld) -> None:
+    """The archive was behind for longer than a quarter of an hour; nobody has done anything."""
+    world.world.deliver(rendered("j-50"))
+    world.time.wait(HOUR)
+    assert [] == go_on(world, 0)
+    world.archived.hand_over()
+
+    assert [] == go_on(world)
+
+
 def test_an_object_that_is_gone_is_told_at_the_end_of_a_round(world: ArchivedWorld) -> None:
     """What was in it is told as what the archive has not: nobody can say any more."""
     assert isinstance(world.archived.bucket, MemoryBucket)

@@ -11,20 +11,16 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine.audit import check_archive
+from engine.audit.archived.seen import ArchiveAudit
 from engine.cli.app import app
 from engine.ledger.archive.bucket import FolderBucket, MemoryBucket
 from engine.ledger.archive.chain import EMPTY
-from engine.ledger.archive.opened import OpenArchive
+from engine.ledger.dynamodb.audits import DynamoAuditStore
 from engine.ledger.dynamodb.heads import DynamoHeads
-from engine.ledger.dynamodb.stream import Record
-from engine.reconcile.reconciler import Reconciler
-from engine.reconcile.scheduled import everything
-from engine.runtime.telemetry import Telemetry
-from handler import closing_steps
+from engine.runtime.clock import Deadline
 from tests.simulation.database import run_server
 from tests.support.archived_world import ArchivedWorld
 from tests.support.events import rendered
-from tests.support.policies import example
 
 FINE, FAILED, MISUSED = 0, 1, 2
 DAY = 86400.0
@@ -41,14 +37,9 @@ def world() -> ArchivedWorld:
 
 def run(world: ArchivedWorld) -> tuple[dict[str, Any], dict[str, Any]]:
     """Do what the schedule does, and return what is told of the audit, and the line of the log."""
-    lines: list[dict[str, Any]] = []
-    telemetry = Telemetry(lambda line: lines.append(json.loads(line)), world.world.clock, {"FunctionName": "test"})
-    archive = OpenArchive(world.archived.bucket, world.archived.heads, Record.read)
-    reconciler = Reconciler(example(), world.ledger, telemetry, world.world.clock, archive=lambda: archive)
-    told = everything(reconciler, world.time.now(), closing_steps(), world.world.deadline(60))
-    (line,) = [line for line in lines if line.get("message") == "compared"]
-    assert {"users", "entries", "drifts", "faults", "seal"} <= told["audit"].keys()
-    return told["archive"], line
+    told = world.scheduled()
+    assert ("compared", False) == (told["line"]["message"], "audit" in told)
+    return told["archive"], told["line"]
 
 
 def test_a_scheduled_run_reads_what_is_new_and_keeps_a_checkpoint(world: ArchivedWorld) -> None:
@@ -89,9 +80,65 @@ def test_a_flag_without_words_is_told_for_a_day(world: ArchivedWorld) -> None:
     world.deliver(rendered("j-7", seconds=700))
     assert run(world)[0]["unexplained"] == 0
     world.time.wait(3700)
-    assert run(world)[0]["unexplained"] == 1
+    told, line = run(world)
+    assert (told["unexplained"], line["Unexplained"]) == (1, 1)
     world.change("job#j-7", 1, "SET explanation = :e", e={"M": {"summary": {"S": "long"}}})
-    assert run(world)[0]["unexplained"] == 0
+    told, line = run(world)
+    assert (told["unexplained"], line["Unexplained"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("days", "counted"), [(30, 0), (0.9, 1)])
+def test_a_flag_that_is_taken_in_is_as_old_as_it_says(days: float, counted: int) -> None:
+    """What nobody explained before there was an archive is no news when it is taken in."""
+    world = ArchivedWorld()
+    world.world.user("u-1")
+    world.world.deliver(rendered("j-7", seconds=700))
+    world.time.wait(days * DAY)
+    world.archived.take_in()
+    world.time.wait(3700)
+
+    assert counted == run(world)[1]["Unexplained"]
+
+
+def test_the_log_has_the_digest_of_the_head_that_an_audit_came_to(world: ArchivedWorld) -> None:
+    """Nobody can change the log: so it is a witness of the chain."""
+    told, line = run(world)
+
+    head = world.archived.heads.now
+    assert (head.number, head.digest) == (told["until"], told["head"]) == (line["until"], line["head"])
+
+
+def test_nothing_is_sealed_and_the_ledger_is_not_read_as_a_whole(
+    world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once all of both was compared, a run reads of the ledger no more than what is new."""
+    run(world)
+    world.deliver(rendered("j-3"))
+    monkeypatch.setattr(DynamoAuditStore, "entries", forbidden)
+    monkeypatch.setattr(DynamoAuditStore, "last_seal", forbidden)
+
+    assert (3, True) == (run(world)[0]["entries"], run(world)[0]["isFinished"])
+    assert [] == list(world.ledger.audits().seals(world.archived.deadline))
+
+
+def forbidden(*_: Any) -> None:
+    """Let nobody read what need not be read."""
+    raise AssertionError("it is read as a whole")
+
+
+def test_an_audit_has_all_of_the_time_of_a_run(world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else is left to do behind the scan: but for two seconds in which the run answers."""
+    given: list[float] = []
+    real = check_archive.audit_archive
+
+    def audited(archive: Any, store: Any, deadline: Deadline, *rest: Any, **options: Any) -> ArchiveAudit:
+        given.append(deadline.left())
+        return real(archive, store, deadline, *rest, **options)
+
+    monkeypatch.setattr(check_archive, "audit_archive", audited)
+    world.scheduled(seconds=100)
+
+    assert [98.0] == given
 
 
 def test_a_run_says_when_all_of_both_was_compared_last(world: ArchivedWorld) -> None:
@@ -201,13 +248,67 @@ def test_the_command_ends_with_the_status_of_a_check(world: ArchivedWorld, folde
         ("--whole",),
         ("--since-checkpoint",),
         ("--archive", ".", "--whole", "--since-checkpoint"),
-        ("--archive", ".", "--whole", "--verify"),
+        ("--archive", ".", "--repair", "--whole"),
+        ("--head", "0" * 64),
     ],
 )
 def test_what_does_not_go_together_is_refused(world: ArchivedWorld, folder: Path, arguments: tuple[str, ...]) -> None:
     """Nothing is read then."""
     assert folder.is_dir()
     assert audit(world, *arguments).exit_code == MISUSED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "instead"),
+    [
+        (("--seal",), "leave out --seal: scheduled runs audit by the archive"),
+        (("--verify",), "--whole compares every entry with it"),
+        (("--repair", "--user", "u-1"), "add --plan FILE, and apply it"),
+        (("--repair", "--user", "u-1", "--reason", "a mistake", "--yes"), "add --plan FILE, and apply it"),
+    ],
+)
+def test_what_goes_by_seals_is_refused_with_what_to_use(
+    world: ArchivedWorld, folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], instead: str
+) -> None:
+    """Whoever names the archive says so: an option, or the variable that the functions have, too."""
+    before = world.archived.items(), world.world.user_row()
+    monkeypatch.setenv("ARCHIVE_BUCKET", str(folder))
+    result = audit(world, *arguments)
+
+    assert (MISUSED, True) == (result.exit_code, instead in result.stderr)
+    assert before == (world.archived.items(), world.world.user_row())
+
+
+def test_what_was_sealed_before_there_was_an_archive_can_still_be_compared(
+    world: ArchivedWorld, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever says that there is none goes by the seals."""
+    monkeypatch.setenv("ARCHIVE_BUCKET", str(folder))
+    sealed = audit(world, "--seal", "--archive", "")
+    verified = audit(world, "--verify", "--archive", "", "--json")
+
+    assert (FINE, FINE) == (sealed.exit_code, verified.exit_code)
+    assert 2 == json.loads(verified.stdout)["seals"]["entries"]
+
+
+def test_a_head_that_a_log_has_kept_is_looked_for_in_the_archive(world: ArchivedWorld, folder: Path) -> None:
+    """An earlier one is there as long as nobody has made the chain anew."""
+    head = run(world)[0]["head"]
+    world.deliver(rendered("j-3"))
+    known = audit(world, "--archive", folder, "--head", head, "--json")
+    unknown = audit(world, "--archive", folder, "--head", f"{head[:60]}0000")
+
+    assert (FINE, True) == (known.exit_code, json.loads(known.stdout)["headIsKnown"])
+    assert world.archived.heads.now.digest == json.loads(known.stdout)["head"] != head
+    assert (FAILED, True) == (unknown.exit_code, "head: no object of the archive has this digest" in unknown.stdout)
+
+
+def test_a_repair_of_nobody_names_of_whom_the_archive_tells_something(world: ArchivedWorld, folder: Path) -> None:
+    """Whose entries and row agree with each other is named as well: an entry that is not what was posted."""
+    world.change("job#j-1", 1, "SET #source = :s", s={"S": "scan"})
+    result = audit(world, "--repair", "--archive", folder)
+
+    assert (MISUSED, ["  u-1"]) == (result.exit_code, result.stderr.splitlines()[-1:])
 
 
 def test_without_an_archive_the_audit_is_what_it_was(world: ArchivedWorld, folder: Path) -> None:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import pytest
 
 from engine.audit import books
+from engine.audit.archived import whole
+from engine.audit.archived.audit import audit_archive
+from engine.audit.archived.seen import Archive
 from engine.audit.books import audit
 from engine.audit.seals import verify
+from engine.ledger.dynamodb.stream import Record
 from tests.audit.conftest import Day
+from tests.support.archived_world import ArchivedWorld, nobody
+from tests.support.events import rendered
 
 pytestmark = pytest.mark.local_aws
 
@@ -31,3 +37,16 @@ def test_a_look_at_the_seals_says_how_many_of_the_entries_it_has_compared(day: D
     verify(day.store, day.world.deadline(600), counts.append)
 
     assert [8, 11] == counts
+
+
+def test_a_comparison_of_the_whole_goes_on_counting_in_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six records of the archive, then the six entries of the ledger: every second is a look at the clock."""
+    monkeypatch.setattr(whole, "ENTRIES_BETWEEN_LOOKS_AT_THE_CLOCK", 2)
+    world, counts = ArchivedWorld(), list[int]()
+    world.world.user("u-1", "100")
+    world.deliver(*(rendered(f"j-{number}", user="u-1") for number in range(6)))
+    archive = Archive(world.archived.bucket, Record.read, world.archived.heads.now)
+    deadline = world.world.deadline(600)
+    audit_archive(archive, world.store, deadline, nobody, writes=False, whole=True, seen=counts.append)
+
+    assert [6, 8, 10, 12] == counts

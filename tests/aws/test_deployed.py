@@ -120,7 +120,13 @@ def test_the_catch_up_charges_a_job_that_no_event_told_of(deployed: Deployment) 
     answer = deployed.catch_up()
 
     assert Decimal("99.2") == balance(deployed, "u-lost")
-    assert [] == answer["audit"]["drifts"]
+    assert not drifts_of("u-lost", answer)
+
+
+def drifts_of(user: str, answer: dict[str, Any]) -> list[str]:
+    """Return what a run says of a user's books, by the archive."""
+    found = answer["archive"]["differences"]
+    return [each["problem"] for each in found if each["kind"] == "drift" and user in each["users"]]
 
 
 def test_the_catch_up_names_whose_books_do_not_agree(deployed: Deployment) -> None:
@@ -128,12 +134,12 @@ def test_the_catch_up_names_whose_books_do_not_agree(deployed: Deployment) -> No
     item = {"userId": {"S": "u-drift"}, "remaining": {"N": "10"}, "posted": {"N": "-5"}}
     deployed.dynamodb.put_item(TableName=deployed.tables.credits, Item=item)
 
-    found = deployed.catch_up()["audit"]
+    found = deployed.catch_up()
     give(deployed, "u-drift", "10")
 
-    assert (["u-drift"], [], []) == tuple(found[name] for name in ("drifts", "faults", "busy"))
-    assert 0 == found["seal"]["cameOrWent"], "the role reaches the seals"
-    assert [] == deployed.catch_up()["audit"]["drifts"]
+    assert ["the archived entries add up to 0, Credits says -5"] == drifts_of("u-drift", found)
+    assert "audit" not in found, "where there is an archive nothing is sealed"
+    assert [] == drifts_of("u-drift", deployed.catch_up())
 
 
 def test_the_catch_up_flags_a_result_that_was_charged_twice(deployed: Deployment) -> None:
@@ -258,7 +264,8 @@ def test_the_alarms_are_there_and_tell_the_topic(deployed: Deployment) -> None:
     alarms = {alarm["AlarmName"]: alarm for alarm in cloudwatch.describe_alarms()["MetricAlarms"]}
     cloudwatch.close()
 
-    expected = {alarm["Properties"]["AlarmName"]["Fn::Sub"] for alarm in resources(None, "AWS::CloudWatch::Alarm").values()}
+    made = resources(None, "AWS::CloudWatch::Alarm").values()
+    expected = {each["Properties"]["AlarmName"]["Fn::Sub"] for each in made if each.get("Condition") != "WithoutArchive"}
     assert {name.replace("${Environment}", "dev") for name in expected} <= alarms.keys()
     topic = deployed.outputs["AlarmsTopicArn"]
     ours = [alarm for name, alarm in alarms.items() if name.startswith("credit-reconciler-dev-")]

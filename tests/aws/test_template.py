@@ -28,6 +28,7 @@ from engine.domain.money import Money
 from engine.ledger.archive.chain import PREFIX
 from engine.ledger.archive.writer import METRICS as ARCHIVE_METRICS
 from engine.ledger.archive.writer import ODD
+from engine.ledger.dynamodb.balances import PAGES
 from engine.ledger.dynamodb.heads import HEAD
 from engine.ledger.dynamodb.postings import item_of
 from engine.ledger.store import ACTIONS_MAX
@@ -49,8 +50,6 @@ ROLES = role_statements(TEMPLATE)
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 BALANCE_ACTIONS, ACTIONS_OF_A_JOB = 1, 2
 """What a transaction of a single user takes: the balance, and for each job its entry and its mark."""
-FOUND_BY_A_RUN = [kind for kind in Kind if kind is not Kind.BALANCE]
-"""A run holds balances to the ledger beside the archive: the alarm ``drift`` tells of them."""
 SHORTEST_CANARY_SECONDS = 5 * 60
 ONE_DAY = 24 * 60 * 60
 FOURTEEN_DAYS = 14 * ONE_DAY
@@ -169,7 +168,9 @@ def test_the_catch_up_may_read_whole_tables_as_well() -> None:
         "MoveBalances": {"dynamodb:UpdateItem"},
         "ReadBalances": {"dynamodb:GetItem", "dynamodb:Scan"},
         "FindAndMarkJobs": {"dynamodb:DescribeTable", "dynamodb:Scan", "dynamodb:UpdateItem"},
-        "SealEntries": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
+        "SealEntries": {"dynamodb:PutItem", "dynamodb:Query"},
+        "ReadTheHead": {"dynamodb:GetItem"},
+        "KeepTheBookOfBalances": {"dynamodb:PutItem", "dynamodb:Query"},
         "ReadTheArchive": {"s3:GetObjectVersion"},
         "ListTheArchive": {"s3:ListBucketVersions"},
         "KeepCheckpoints": {"s3:PutObject"},
@@ -593,7 +594,7 @@ def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
         RETURNED,
         *EXPLAIN_METRICS,
         *ARCHIVE_METRICS,
-        *map(found_metric, FOUND_BY_A_RUN),
+        *map(found_metric, Kind),
         SINCE_WHOLE,
         "ComparisonsUnfinished",
         *CREDITS.values(),
@@ -624,10 +625,26 @@ def test_every_kind_of_finding_that_a_run_can_make_has_an_alarm_of_its_name() ->
         if name.startswith("Found")
     }
 
-    assert set(FOUND_BY_A_RUN) == found.keys()
+    assert set(Kind) == found.keys()
     for kind, alarm in found.items():
         assert (found_metric(kind), "ArchiveEntries") == (alarm["Properties"]["MetricName"], alarm["Condition"])
         assert [{"Name": "FunctionName", "Value": {"Ref": "CatchUpFunction"}}] == alarm["Properties"]["Dimensions"]
+
+
+def test_what_goes_by_seals_is_there_only_without_an_archive() -> None:
+    """The alarms of the books and of audits that end by no archive, and the permission to seal; and nothing else."""
+    alone = {name: resource for name, resource in RESOURCES.items() if resource.get("Condition") == "WithoutArchive"}
+    seals = ROLES["CatchUpRole"]["SealEntries"]["Action"]
+
+    assert {"Fn::Not": [{"Condition": "ArchiveEntries"}]} == TEMPLATE["Conditions"]["WithoutArchive"]
+    assert {"Drift", "AuditsUnfinished"} == {alarm["Properties"]["MetricName"] for alarm in alone.values()}
+    assert (["dynamodb:PutItem", "dynamodb:Query"], HEAD, PAGES) == (
+        seals,
+        *(
+            ROLES["CatchUpRole"][sid]["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"][0]
+            for sid in ("ReadTheHead", "KeepTheBookOfBalances")
+        ),
+    )
 
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()

@@ -204,6 +204,16 @@ def test_characters_that_take_two_columns_are_counted_as_two(screen: Screen) -> 
     )
 
 
+def test_a_table_that_is_just_as_wide_as_the_screen_is_a_table(screen: Screen) -> None:
+    """Three columns of ten characters, two blanks apart, take 34. On a column less they are a list."""
+
+    def three() -> None:
+        print_table("", ("one", "two", "three"), [("job#000001", "job#000002", "job#000003")])
+
+    assert ["job#000001  job#000002  job#000003"] == screen(34, three)[-1:]
+    assert ["one", "job#000001", "    two    job#000002", "    three  job#000003"] == screen(33, three)
+
+
 def test_a_table_without_rows_has_its_names(screen: Screen) -> None:
     """Nothing was found, and that is said."""
     assert ["0 dead letters", "id  now"] == screen(80, lambda: print_table("0 dead letters", ("id", "now"), []))

@@ -14,7 +14,7 @@ from engine.domain.errors import LedgerRefused
 from engine.ledger.dynamodb.attributes import encode_item
 from engine.ledger.store import Tables
 from engine.policy import load_policy
-from tests.support.events import failed, rendered
+from tests.support.events import event, failed, rendered
 from tests.support.world import World
 from tools.environments import ROOT
 from tools.local_aws import tables_environment
@@ -93,6 +93,15 @@ def test_what_the_schedule_has_flagged_is_told_and_not_hidden(world: World) -> N
     reconciler("anomalies", "resolve", "job#j-2", "--note", "two cuts of one film")
     assert ["two cuts of one film"] == [each["resolved"] for each in found("--user", "u-1")]
     assert "flagged, resolved: two cuts of one film" in " ".join(reconciler("look-back").stdout.split())
+
+
+@pytest.mark.parametrize("arguments", [(), ("--user", "u-1")])
+def test_a_flag_that_a_rule_has_raised_is_none_that_looks_back(world: World, arguments: tuple[str, ...]) -> None:
+    """It was raised by its event alone: the list of anomalies has it, and a look back has not."""
+    world.deliver(event("video.queued", {"jobId": "test-1", "userId": "u-1"}))
+
+    assert "job#test-1" in [each["reference"] for each in json.loads(reconciler("anomalies", "list", "--json").stdout)]
+    assert [("rendered-twice", "job#j-2", "new")] == told(*arguments)
 
 
 def test_a_charge_that_was_given_back_since_is_no_longer_charged_twice(world: World) -> None:

@@ -284,6 +284,16 @@ def test_another_plan_than_was_looked_at_is_refused(change: Callable[[Desk], tup
     assert (Decimal(88), Decimal("77.5")) == balances(desk)
 
 
+def test_what_is_no_plan_is_refused_before_any_table_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without a region as well: whoever mistypes a file's name reads of the file."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_DYNAMODB"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "notes.txt").write_text("ask ann\n")
+    refused = CliRunner().invoke(app, ["apply", str(tmp_path / "notes.txt"), "--policy", "policies/video.yaml"])
+
+    assert (FAILED, True) == (refused.exit_code, "notes.txt: is no plan of `reconciler reprice`" in refused.stderr)
+
+
 def test_users_who_would_go_below_zero_are_told_and_can_be_spared(desk: Desk):
     """The new price takes 120 - 12 from a user who has 88, and 225 - 22.5 from one who was given plenty meanwhile."""
     desk.world.user("u-2", "1000")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -150,6 +151,16 @@ def test_no_text_gets_out_of_the_data_of_a_question(group: str, user: str) -> No
     begin, _, end = brief({"e1": flagged}, NO_BASELINES, {}, Names()).split("\n")
 
     assert ("<data>", "</data>") == (begin, end)
+
+
+@pytest.mark.parametrize(("text", "kept"), [(200 * "x", 200 * "x"), (201 * "x", 197 * "x" + "...")], ids=["200", "201"])
+def test_of_one_text_a_question_has_200_characters(text: str, kept: str) -> None:
+    """Of its name, too."""
+    flagged = entry(Anomaly("unusual", None, ((text, text),)))
+
+    _, said, _ = brief({"e1": flagged}, NO_BASELINES, {}, Names()).split("\n")
+
+    assert {kept: kept} == json.loads(said)["entries"][0]["anomalies"][0]["figures"]
 
 
 def test_a_true_name_is_hidden_wherever_it_stands() -> None:

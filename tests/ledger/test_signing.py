@@ -69,3 +69,8 @@ def test_a_secret_is_never_shown():
 
     assert "do-not-show" not in repr(Signer(credentials, "us-east-1"))
     assert "nor-this" not in repr(credentials)
+
+
+def test_credentials_show_neither_their_secret_nor_their_token():
+    """A traceback that shows what a function was given shows no more than which key it was."""
+    assert "Credentials(access_key='AKID')" == repr(Credentials("AKID", "the-secret", "the-token"))

@@ -788,12 +788,23 @@ def test_a_file_that_is_no_policy_is_refused(data, expected):
     assert expected == told(refused(data), expected)
 
 
-@pytest.mark.parametrize("empty", ["[]", "{}", "word"])
+BEHIND = {
+    "word": 1,
+    "[]": 1,
+    "{}": 1,
+    "[word, [[]]]": 3,
+    "[[[]], word]": 3,
+    "{b: word, c: {b: {}}}": 3,
+    "{b: {b: {}}, c: word}": 3,
+}
+
+
+@pytest.mark.parametrize("value", BEHIND)
 @pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ("{b: ", "}")], ids=["lists", "mappings"])
-def test_what_is_empty_is_one_level_behind_an_alias_too(empty: str, opens: str, closes: str):
-    """The file is the first level; in 62 more the alias is the 64th and may be there, in 63 it is one too many."""
-    for levels, is_too_deep in ((62, False), (63, True)):
-        mistakes = refused(f"a: &a {empty}\nb: {levels * opens}*a {levels * closes}").mistakes
+def test_64_levels_are_read_and_65_are_not_where_an_alias_stands_for_the_last(value: str, opens: str, closes: str):
+    """The file is the first of them; what is empty is one like a word, and of several values the deepest counts."""
+    for levels, is_too_deep in ((63 - BEHIND[value], False), (64 - BEHIND[value], True)):
+        mistakes = refused(f"a: &a {value}\nb: {levels * opens}*a {levels * closes}").mistakes
         assert is_too_deep == any("is nested deeper than 64 levels" in mistake.message for mistake in mistakes)
 
 

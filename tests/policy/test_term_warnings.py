@@ -158,6 +158,16 @@ def test_a_row_with_an_end_counts_beside_the_one_before_it() -> None:
                 "30:52: `detail.seconds` is close to `detail.secnods` in line 17; is it the same?",
             ],
         ),
+        (
+            [
+                (
+                    "source: [video.generation], detail-type: [video.failed]",
+                    'source: [{prefix: "video."}], detail-type: [video.failed]',
+                ),
+                ("source: video.generation, detail-type: video.failed", "source: video.genertaion, detail-type: video.failed"),
+            ],
+            ["36:21: `video.genertaion` is close to `video.generation` in line 15; is it the same?"],
+        ),
         ([(TEST_RENDERS, "match: {detail: {status: [canceled]}, detail-type: [cancelled]}")], []),
         ([(TEST_RENDERS, "match: {detail: {reason: [timeout, timeuot]}}")], []),
         ([(TEST_RENDERS, "match: {detail: {jobId: [VIDEO, Video], model: [video.rendered]}}")], []),

@@ -150,6 +150,14 @@ def test_a_repair_leaves_no_trace_of_a_kind_of_damage(kind: str) -> None:
     assert [(seed, "") for seed in (1, 2)] == [(seed, play(seed, kind)[1]) for seed in (1, 2)]
 
 
+@pytest.mark.parametrize("seed", [10_770, 10_839])
+def test_a_first_debit_on_a_log_whose_beginning_was_gone_counts_as_it_was_posted(seed: int) -> None:
+    """Two histories that end otherwise where its place is not taken for a free one. Nothing is left to a person."""
+    _, unlike = play(seed)
+
+    assert "" == unlike
+
+
 @pytest.mark.proof
 def test_a_repair_leaves_no_trace_of_any_damage() -> None:
     """In a thousand histories with 1,600 damages, and a second plan has nothing to do. Ten may be left to a person."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
+from engine.audit.balances import BalanceKeeper
 from engine.audit.repairer import Wrong
+from engine.audit.repairs.applying import State
 from tests.repairs.conftest import Place
 from tests.support.events import failed, rendered
 
@@ -37,6 +41,29 @@ def test_a_row_waits_for_a_log_that_names_its_user(desk: Place) -> None:
     assert ("u-1: its balance waits until the entries above are in order",) == first.left
     assert (Decimal("1004.2"), Decimal("4.2")) == waiting
     assert CHARGED == desk.balance("u-1")
+
+
+def test_where_the_row_is_wrong_a_person_says_what_was_posted_and_no_book_has_to_agree(desk: Place) -> None:
+    """A charge was removed with its balance, and another telling of it came on the empty log.
+
+    The log waited for the row, which waited for the log: whatever a person said, neither was ever put right. Five seconds are
+    charged in the end, as 10:30 says.
+    """
+    desk.deliver(rendered("j-1"))
+    desk.remove("job#j-1", 1)
+    desk.move_row("u-1", posted="0.8", remaining="0.8")
+    desk.deliver(rendered("j-1", seconds=5, at="10:30"))
+    said = {"wrong": Wrong.BALANCE, "posted": [("job#j-1", 1)]}
+
+    assert () == desk.plan("u-1").steps == desk.plan("u-1", wrong=Wrong.BALANCE).steps
+    first = desk.repair("u-1", **said)
+    second = desk.repair("u-1", **said)
+    third = desk.plan("u-1", **said)
+
+    assert (["job#j-1"], ["repair#u-1"]) == tuple([step.reference for step in each.steps] for each in (first, second))
+    assert ((), ()) == (third.steps, third.left)
+    assert (Decimal("999.5"), Decimal("-0.5")) == desk.balance("u-1")
+    assert [] == desk.audit()
 
 
 def unreadable(place: Place, user: str, posted: str) -> None:
@@ -157,3 +184,80 @@ def test_an_entry_that_a_person_acquits_has_to_agree_with_the_books(desk: Place)
     assert ["job#j-1, entry 1 of -2"] == [problem.split(" for")[0] for problem in acquitted.left]
     assert () == desk.repair("u-1").left
     assert CHARGED == desk.balance("u-1")
+
+
+# --- a balance that is held to the ledger, and off by itself ----------------------------------------------------------
+
+
+def hold_balances(place: Place) -> None:
+    """Look at balances as a scheduled run does where only events grant: the first one opens the book."""
+    keeper = BalanceKeeper(place.store, place.time.now(), place.deadline, wanted=True, writes=True)
+    keeper.look({row.user: row for row in place.store.credits(place.deadline, with_remaining=True)}, ())
+
+
+def test_a_balance_that_was_changed_by_hand_is_taken_back_once(desk: Place) -> None:
+    """Its entries and `posted` agree, so nothing else is wrong; the correction is believed, and no finding."""
+    desk.deliver(rendered("j-1"))
+    hold_balances(desk)
+    desk.move_row("u-1", remaining="5")
+
+    (left,) = desk.plan("u-1").left
+    planned = desk.plan("u-1", wrong=Wrong.BALANCE)
+    file = desk.written(planned)
+    first, second = desk.apply(file), desk.apply(file)
+
+    assert "5 too much" in left
+    assert "only a person can say whether that is wrong; `--wrong balance` takes it back" in left
+    assert ("repair#u-1", Decimal(0), Decimal(-5)) == (
+        (step := planned.steps[0]).reference, step.correction.entry.amount, step.correction.moves,
+    )  # fmt: skip
+    assert ((1, 0), (0, 1)) == tuple((each.count(State.DONE), each.count(State.DONE_BEFORE)) for each in (first, second))
+    assert (CHARGED, []) == (desk.balance("u-1"), desk.audit())
+    assert () == desk.plan("u-1").steps
+
+
+@pytest.mark.parametrize("moved", [{"remaining": "-5"}, {"remaining": "-1", "posted": "-1"}])
+def test_a_balance_that_has_moved_since_is_left_alone(desk: Place, moved: dict[str, str]) -> None:
+    """Somebody else has taken the change back, or something was posted: what the plan was about is another thing then."""
+    desk.deliver(rendered("j-1"))
+    hold_balances(desk)
+    desk.move_row("u-1", remaining="5")
+    planned = desk.plan("u-1", wrong=Wrong.BALANCE)
+    desk.move_row("u-1", **moved)
+    before = desk.balance("u-1")
+
+    assert (1, before) == (desk.apply(planned).count(State.CHANGED), desk.balance("u-1"))
+
+
+def test_a_balance_that_says_no_number_or_is_not_held_is_left_to_a_person(desk: Place) -> None:
+    """No number says by how much it should move; and where the application grants, any balance may be right."""
+    desk.deliver(rendered("j-1"))
+    desk.move_row("u-1", remaining="5")
+    assert () == desk.plan("u-1", wrong=Wrong.BALANCE).steps
+    desk.move_row("u-1", remaining="-5")
+    hold_balances(desk)
+    desk.world.client.update_item(
+        TableName=desk.world.tables.credits,
+        Key={"userId": {"S": "u-1"}},
+        UpdateExpression="SET remaining = :text",
+        ExpressionAttributeValues={":text": {"S": "many"}},
+    )
+    planned = desk.plan("u-1", wrong=Wrong.BALANCE)
+
+    assert () == planned.steps
+    assert ["u-1: the balance is no number; 999.2 follows"] == [left.split(", first")[0] for left in planned.left]
+
+
+def test_a_balance_that_is_off_waits_for_the_entries(desk: Place) -> None:
+    """Once they are in order it is taken back: a log that is put right moves balance and `posted` alike."""
+    desk.deliver(rendered("j-1"))
+    hold_balances(desk)
+    desk.change("job#j-1", 1, amount=Decimal(5))
+    desk.move_row("u-1", remaining="5")
+
+    first = desk.repair("u-1", wrong=Wrong.BALANCE)
+    second = desk.repair("u-1", wrong=Wrong.BALANCE)
+
+    assert (["job#j-1"], ["repair#u-1"]) == tuple([step.reference for step in each.steps] for each in (first, second))
+    assert ("u-1: its balance waits until the entries above are in order",) == first.left
+    assert (CHARGED, []) == (desk.balance("u-1"), desk.audit())

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.domain.errors import LedgerRefused
+from engine.ledger.archive.acknowledged import Acknowledged, keep
 from engine.ledger.archive.bucket import FolderBucket
 from engine.ledger.archive.chain import EMPTY, ArchiveObject, Head, append, follow
 from engine.ledger.archive.records import Records
@@ -114,6 +115,17 @@ def test_a_line_that_only_looks_like_a_record_is_none(desk: Place, odd: str) -> 
         desk.plan("u-1")
 
 
+@pytest.mark.parametrize("line", ["", "[" * 100_000, '"x"', "NaN", "{}"], ids=["empty", "deep", "text", "nan", "none"])
+def test_a_line_of_anything_stops_no_audit(desk: Place, line: str) -> None:
+    """It is one finding."""
+    desk.deliver(rendered("j-1"))
+    a_line(desk, line)
+
+    assert ["archive"] == [each.kind for each in desk.found()]
+    with pytest.raises(LedgerRefused, match=", line 2: "):
+        desk.plan("u-1")
+
+
 def test_an_object_that_changes_while_a_repair_is_planned_is_refused(desk: Place) -> None:
     """It is read twice: what stood in it the first time would be missing."""
     desk.deliver(rendered("j-1"))
@@ -155,3 +167,25 @@ def test_a_person_repairs_by_the_branch_that_is_right(desk: Place) -> None:
     desk.repair("u-1")
 
     assert {"N": "-0.8"} == desk.item("job#j-1", 1)["amount"]
+
+
+def test_a_person_says_that_the_branch_which_the_head_names_is_the_right_one(desk: Place) -> None:
+    """The other one stays in the bucket, which nobody can change: what only it tells counts for nothing from then on."""
+    desk.deliver(rendered("j-1"), rendered("j-2"), rendered("j-3"))
+    desk.change("job#j-1", 1, amount=Decimal("-0.1"))
+    right = list(objects(desk))[-1].head
+    passed_over(desk, 2)
+    desk.archived.heads.now = right  # type: ignore[attr-defined]  it is one in memory
+    problems = [each.problem for each in desk.found() if each.kind == "archive"]
+    assert [True] == [each.endswith("there are two branches") for each in problems]
+    with pytest.raises(LedgerRefused, match="two branches"):
+        desk.plan("u-1")
+
+    for problem in problems:
+        keep(
+            desk.archived.bucket, Acknowledged(problem, "ann", "2026-01-06T08:00:00Z", "the head was put right"), desk.deadline
+        )
+    desk.repair("u-1")
+
+    assert {"N": "-0.8"} == desk.item("job#j-1", 1)["amount"]
+    assert "grant#gift" not in {reference for reference, _ in desk.items()}

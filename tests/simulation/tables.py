@@ -94,6 +94,7 @@ OTHERS_NAMES = (
     "object that no head names",
     "archive whose day ends",
     "audit against the archive",
+    "audit of a run against the archive",
     "entry that was archived too late",
 )
 """What others do, who take part in some histories."""

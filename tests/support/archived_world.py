@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 from engine.audit.archived.audit import audit_archive
 from engine.audit.archived.seen import Archive, ArchiveAudit
+from engine.ledger.archive.opened import OpenArchive
 from engine.ledger.audits import AuditedEntry, AuditStore
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.stream import Record
 from engine.ledger.store import Tables
+from engine.reconcile.scheduled import everything
+from handler import closing_steps
 from tests.simulation.database import Client, Database
 from tests.support.archived import Archived
 from tests.support.clock import ManualClock
@@ -64,6 +67,14 @@ class ArchivedWorld:
         """Audit from the last checkpoint on."""
         archive = Archive(self.archived.bucket, Record.read, self.archived.heads.now)
         return audit_archive(archive, self.store, self.world.deadline(seconds), believed, writes=writes, whole=whole)
+
+    def scheduled(self, client: Any = None, seconds: float = 60) -> dict[str, Any]:
+        """Do what the schedule does where there is an archive, and return what is told; ``line`` is that of the audit."""
+        opened = OpenArchive(self.archived.bucket, self.archived.heads, Record.read)
+        reconciler = evolve(self.world.reconciler(client), archive=lambda: opened)
+        told = everything(reconciler, self.time.now(), closing_steps(), self.world.deadline(seconds))
+        line = next(line for line in reversed(self.world.lines) if line.get("message") in {"compared", "audited"})
+        return {**told, "line": line}
 
     def found(self, **options: Any) -> list[str]:
         """Return what an audit finds: kind, place or users, and what is said of it."""

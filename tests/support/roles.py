@@ -35,10 +35,10 @@ class Role:
         """Take an action out of a statement, and put it back at the end."""
         whole = self.document()
         try:
-            self._put(reduced(whole, sid, action))
+            self.put(reduced(whole, sid, action))
             yield
         finally:
-            self._put(whole)
+            self.put(whole)
 
     @contextlib.contextmanager
     def without_any(self) -> Iterator[None]:
@@ -48,7 +48,7 @@ class Role:
             self.iam.delete_role_policy(RoleName=self.name, PolicyName=self.policy)
             yield
         finally:
-            self._put(whole)
+            self.put(whole)
 
     def simulated(self, document: Document, action: str, resource: str) -> str:
         """Return what SimulateCustomPolicy says of a call under a policy: ``allowed``, or why not."""
@@ -77,7 +77,8 @@ class Role:
             region_name=REGION,
         )
 
-    def _put(self, document: Document) -> None:
+    def put(self, document: Document) -> None:
+        """Let the policy be this one."""
         if document["Statement"]:
             text = json.dumps(document)
             self.iam.put_role_policy(RoleName=self.name, PolicyName=self.policy, PolicyDocument=text)

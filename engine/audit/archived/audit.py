@@ -8,8 +8,7 @@ the time is over before, the checkpoint stands where the audit has come to.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from attrs import Factory, define, evolve, field
@@ -18,9 +17,9 @@ from engine.audit.archived import checkpoints
 from engine.audit.archived.back import read_object
 from engine.audit.archived.books import ArchivedBooks
 from engine.audit.archived.changes import changes, late
-from engine.audit.archived.checkpoints import BEGINNING, Checkpoint, Open
+from engine.audit.archived.checkpoints import Checkpoint, Open
 from engine.audit.archived.logs import Believed, Logs, Undoes, nothing_undone
-from engine.audit.archived.older import ANYWHERE, NOWHERE, Search, Where, around, records_of, repeated
+from engine.audit.archived.older import RESERVE, Search, find_older, records_of
 from engine.audit.archived.part import Part, Spot
 from engine.audit.archived.seen import Archive, ArchiveAudit
 from engine.audit.archived.sums import Sums, SumsError
@@ -29,10 +28,11 @@ from engine.audit.archived.whole import Whole, of_the_ledger, tally_until
 from engine.audit.balances import BalanceKeeper, HeldBalances
 from engine.audit.books import UNEXPLAINED_AFTER, UNEXPLAINED_UNTIL
 from engine.audit.differences import Difference, Kind
-from engine.domain.errors import LedgerUnavailable, TimeIsUp
+from engine.domain.errors import LedgerError, LedgerUnavailable
 from engine.domain.instants import posting_text
+from engine.ledger.archive.acknowledged import Acknowledged, acknowledged
 from engine.ledger.archive.chain import FIRST_LINE, ArchiveObject, Break, Head, follow
-from engine.ledger.audits import ArchivedRecord, AuditStore
+from engine.ledger.audits import ArchivedRecord, AuditStore, Credit
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
@@ -46,9 +46,6 @@ BREAKS_MAX = 100
 
 USERS_READ_MAX = 200_000
 """Of so many users sums are in memory at once: some 100 MB."""
-
-RESERVE = 0.3
-"""This share of the time is kept for the books, and for the checkpoint."""
 
 
 def audit_archive(
@@ -70,18 +67,13 @@ def audit_archive(
 
     Raises LedgerError where tables or bucket give no answer.
     """
-    problems: list[str] = []
-    begun = BEGINNING
-    for each in checkpoints.last(archive.bucket, deadline):
-        if isinstance(each, str):
-            problems.append(each)
-        else:
-            begun = evolve(BEGINNING, count=each.count) if whole else each
+    begun, problems = checkpoints.begun(archive.bucket, deadline, whole=whole)
     tally = Tally(tally_until(store.clock)) if whole else None
     auditor = Auditor(archive, store, deadline, believed, begun, writes, seen, undoes, tally=tally)
+    auditor.accepted = acknowledged(archive.bucket, deadline)
     auditor.tell(Difference(Kind.ARCHIVE, problem) for problem in problems)
     auditor.tell_again(also)
-    return auditor.run(keeper)
+    return evolve(auditor.run(keeper), acknowledged=tuple(auditor.accepted[each] for each in auditor.passed_over))
 
 
 @define
@@ -104,6 +96,9 @@ class Auditor:
     entries: int = field(init=False)
     tally: Tally | None = None
     """Of an audit of the whole: what the archive has."""
+    accepted: dict[str, Acknowledged] = Factory(dict)
+    """What people answer for of the archive: it is told apart from what is found (``passed_over``)."""
+    passed_over: dict[str, None] = Factory(dict)
     objects: int = 0
     records: int = 0
     new: int = 0
@@ -111,8 +106,13 @@ class Auditor:
     """Where the audit before has found something."""
     _open: dict[EntryKey, str] = Factory(dict)
     _open_users: set[str] = Factory(set)
+    _told: set[tuple[Kind, EntryKey | None]] = Factory(set)
+    """What was found otherwise, and is not counted again where the chain tells it as well."""
     _breaks: list[str] = field(init=False)
     _silent: dict[EntryKey, str] = field(init=False)
+    _off: set[str] = Factory(set)
+    """Users whose balance the audit before has found off."""
+    unheld: str = ""
     _again: dict[str, list[Open]] = field(init=False)
     """What was found before, by its object: looked at again in the first part."""
 
@@ -153,6 +153,7 @@ class Auditor:
             new=self.new,
             is_kept=is_kept,
             unexplained=unexplained,
+            unheld=self.unheld,
         )
 
     def _ago(self, span: timedelta) -> str:
@@ -164,13 +165,16 @@ class Auditor:
             if spot.words:
                 self._silent.pop(key, None)
             elif spot.is_new and spot.original is not None and spot.original.anomalies:
-                self._silent[key] = spot.at
+                self._silent[key] = spot.original.posted_at if spot.is_taken_in else spot.at
         yesterday = self._ago(UNEXPLAINED_UNTIL)
         self._silent = {key: at for key, at in self._silent.items() if at >= yesterday}
 
     def tell(self, found: Iterable[Difference]) -> None:
         """Take note of what was found."""
         for each in found:
+            if each.kind is Kind.ARCHIVE and each.problem in self.accepted:
+                self.passed_over[each.problem] = None
+                continue
             self.counts[each.kind] += 1
             self.new += not self._is_known(each)
             if len(self.differences) < TOLD_MAX:
@@ -182,13 +186,14 @@ class Auditor:
             self.tell([each])
             if each.key is not None:
                 self._open[each.key] = ""
+                self._told.add((each.kind, each.key))
             elif each.kind is Kind.ARCHIVE:
                 self._breaks = [*self._breaks, each.problem][:BREAKS_MAX]
 
     def _is_known(self, each: Difference) -> bool:
         """Say whether the audit before has found it as well."""
-        if each.kind is Kind.DRIFT:
-            return each.users <= set(self.begun.open_users)
+        if each.kind in {Kind.DRIFT, Kind.BALANCE}:
+            return each.users <= (self._off if each.kind is Kind.BALANCE else set(self.begun.open_users))
         return each.problem in self.begun.breaks or (each.key is not None and each.key in self._before)
 
     # --- the chain ---
@@ -230,7 +235,7 @@ class Auditor:
         """Look at what a part tells; the sums and the head go on."""
         self._look_again(part)
         search = Search(self.archive.bucket, self.archive.reads, before, self.deadline)
-        self._find_older(part, search)
+        find_older(part, search, self.store, self.begun.written)
         logs = Logs(self.store, self.deadline, part.spots, self.believed, self.undoes)
         references = logs.references()
         now = logs.read(references)
@@ -265,48 +270,27 @@ class Auditor:
                     spot.found_before(record, of, None)
                     spot.is_older = False
 
-    def _find_older(self, part: Part, search: Search) -> None:
-        """Find the originals that stand before a part."""
-        older = {spot.key: spot for spot in part.older()}
-        unknown = sorted({key[0] for key, spot in older.items() if spot.original is None})
-        now = {entry.line.key: entry for name in unknown for entry in self.store.log(name, self.deadline)}
-        posted = {key: entry.posted_at for key, spot in older.items() if (entry := spot.original or now.get(key))}
-        tries: list[dict[EntryKey, Where]] = [{}, {}, dict.fromkeys(older, ANYWHERE)]
-        for key, spot in older.items():
-            by_time = repeated(spot.at, self.begun.written) if spot.may_be_again else None
-            tries[0][key] = by_time or around(posted.get(key, "")) or NOWHERE
-            tries[1][key] = NOWHERE if by_time else around(posted.get(key, ""), is_late=True) or NOWHERE
-        for where in tries:
-            search.deadline = self.deadline.sooner(self.deadline.left() * RESERVE)
-            with suppress(TimeIsUp):  # what is not found in this time may be found by an audit of the whole
-                search.find(older, {key: each for key, each in where.items() if self._is_sought(older[key], each)})
-
-    def _is_sought(self, spot: Spot, where: Where) -> bool:
-        """Say whether a place still lacks its original; of one that has come just now an older one is looked for nearby."""
-        is_found = spot.original is not None and not spot.is_new
-        return where != NOWHERE and not is_found and (spot.original is None or spot.was_taken or where != ANYWHERE)
-
     def _report(self, part: Part, found: Iterable[Difference]) -> None:
-        named: set[tuple[Kind, EntryKey | None]] = set()
+        named: set[tuple[Kind, EntryKey | None]] = set(self._told)
         for each in found:
-            if (each.kind, each.key) in named:
-                continue
+            if (each.kind, each.key) not in named:
+                self.tell([each])
             named.add((each.kind, each.key))
-            self.tell([each])
             if each.key is not None:
                 spot = part.spots.get(each.key)
                 self._open[each.key] = spot.archived if spot is not None else ""
 
     def _compare_all(self, tally: Tally) -> None:
         """Compare all of the ledger with all of the archive."""
-        whole = Whole(self.archive.bucket, self.archive.reads, self.store, tally, self.head, self.deadline)
+        both = self.archive.bucket, self.archive.reads, self.store
+        whole = Whole(*both, tally, self.head, self.deadline, lambda entries: self.seen(self.records + entries))
         self.tell_again(list(whole.differences(of_the_ledger(self.differences))))
 
     # --- the books ---
 
     def _books(self, keeper: BalanceKeeper | None) -> tuple[bool, tuple[str, ...], HeldBalances | None]:
         """Compare the users' sums with their rows. Says first whether that came to its end."""
-        place = self.sums, self.head, self.at, self.deadline, self.begun.written
+        place = self.sums, self.head, self.at, self.deadline, self.begun.written, self.begun.count
         books = ArchivedBooks(self.archive.bucket, self.store, self.archive.reads, *place)
         drifts: list[Difference] = []
         is_kept = keeper is not None and keeper.is_needed
@@ -321,15 +305,26 @@ class Auditor:
             return False, tuple(books.busy), None
         self._open_users = {*books.busy, *(user for each in drifts for user in each.users)}
         self.tell(late(entry) for entry in books.late.values())
-        held = keeper.look(books.rows, self._open_users) if keeper is not None and is_kept else None
-        if held is not None:
-            self.tell(Difference(Kind.BALANCE, each.problem, users=frozenset({each.user})) for each in held.drifts)
-        return True, tuple(books.busy), held
+        return True, tuple(books.busy), self._held(keeper, books.rows) if keeper is not None else None
+
+    def _held(self, keeper: BalanceKeeper, rows: Mapping[str, Credit]) -> HeldBalances | None:
+        """Hold balances to the ledger, or end that where nobody wants it any more. What else was found stays found."""
+        self._off = set(keeper.book.off)
+        try:
+            held = keeper.look(rows, self._open_users)
+        except LedgerError as error:
+            self.unheld = f"{type(error).__name__}: {error}"
+            return None
+        for each in held.drifts if held is not None else ():
+            self.tell([Difference(Kind.BALANCE, each.problem, users=frozenset({each.user}))])
+        return held
 
     def _keep(self) -> bool:
         self.sums.save(self.deadline)
+        # scheduled runs keep checkpoints while one of the whole goes on: it comes behind them
+        before = self.begun if self.tally is None else checkpoints.begun(self.archive.bucket, self.deadline, whole=True)[0]
         kept = Checkpoint(
-            count=self.begun.count + 1,
+            count=before.count + 1,
             head=self.head,
             at=self.at,
             entries=self.entries,

@@ -68,3 +68,12 @@ def read_object(bucket: Bucket, key: str, deadline: Deadline) -> ArchiveObject |
         return ArchiveObject.read(key, body) if body is not None else None
     except ArchiveError:
         return None
+
+
+def is_in_chain(bucket: Bucket, head: Head, digest: str, deadline: Deadline) -> bool:
+    """Say whether an object of the chain that ends at ``head`` has this digest: what a log has kept of an earlier head."""
+    for _, key in keys_back(bucket, head, deadline):
+        if (parts := KEY.fullmatch(key)) is not None and parts[4] == digest[:DIGITS]:
+            found = read_object(bucket, key, deadline)
+            return found is not None and found.head.digest == digest
+    return False

@@ -109,7 +109,7 @@ class Checkpoint:
             opened = tuple(Open.read(each) for each in said.pop("open"))
             own = {"head": Head(**said["head"]), "open": opened, "silent": silent, "written": written}
             found = cls(**{**said, **tuples, **own})
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{key}: is no checkpoint: {error}") from error
         if found.key != key:
             raise ValueError(f"{key}: is not what its key says")
@@ -137,6 +137,18 @@ def last(bucket: Bucket, deadline: Deadline) -> Iterator[Checkpoint | str]:
             return
         yield f"{key}: rests on {found.head.key}, which is no object of the archive"
     yield BEGINNING
+
+
+def begun(bucket: Bucket, deadline: Deadline, *, whole: bool) -> tuple[Checkpoint, list[str]]:
+    """Return the checkpoint that an audit goes on from (one of the ``whole``: none), and what is wrong with newer ones."""
+    problems = list[str]()
+    found = BEGINNING
+    for each in last(bucket, deadline):
+        if isinstance(each, str):
+            problems.append(each)
+        else:
+            found = each
+    return (Checkpoint(count=found.count) if whole else found), problems
 
 
 def _is_there(bucket: Bucket, head: Head, deadline: Deadline) -> bool:

@@ -86,18 +86,29 @@ class Logs:
     ) -> Iterator[Difference]:
         """Yield where an id of an adjustment is claimed without a word, told without a claim, or told twice.
 
-        Word and claim come together: where one of them came before, or never, the log of the other is read.
+        Word and claim come together: where one of them came before, or never, the log of the other is read. A shard is late:
+        one may be archived and the other under way. So what speaks against an id has to do so in the ledger as well.
         """
         posted = {reference: [entry for _, entry in sorted(log.items())] for reference, log in logs.items()}
+        whole: dict[str, Sequence[AuditedEntry]] = {}
 
         def log_of(reference: str) -> Sequence[AuditedEntry]:
             if reference not in posted:
                 posted[reference] = self.store.log(reference, self.deadline)
             return posted[reference]
 
+        def with_what_is_under_way(reference: str) -> Sequence[AuditedEntry]:
+            if reference not in whole:
+                there = {entry.line.key: entry for entry in self.store.log(reference, self.deadline)}
+                there |= {entry.line.key: entry for entry in log_of(reference)}
+                whole[reference] = [entry for _, entry in sorted(there.items())]
+            return whole[reference]
+
         came = (key for key, spot in self.spots.items() if spot.is_new or spot.is_open)
         for entry in [logs[key[0]][key] for key in came if key in logs[key[0]]]:
-            if problem := id_problem(entry, log_of, self._is_believed):
+            if not id_problem(entry, log_of, self._is_believed):
+                continue
+            if problem := id_problem(entry, with_what_is_under_way, self._is_believed):
                 yield self._difference(Kind.SENSELESS, problem, entry, now)
 
     def _of_log(self, log: Sequence[AuditedEntry], now: Mapping[EntryKey, AuditedEntry]) -> Iterator[Difference]:

@@ -7,16 +7,18 @@ all days are read, the latest first.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 from attrs import Factory, define, field, frozen
 
 from engine.audit.archived.back import objects_back
-from engine.audit.archived.part import Spot
+from engine.audit.archived.part import Part, Spot
+from engine.domain.errors import TimeIsUp
 from engine.domain.instants import posting_text, read_instant
 from engine.ledger.archive.bucket import Bucket
 from engine.ledger.archive.chain import ArchiveObject, Head
-from engine.ledger.audits import ArchivedRecord
+from engine.ledger.audits import ArchivedRecord, AuditStore
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
@@ -33,6 +35,9 @@ LATE_BY = timedelta(hours=1)
 
 AGAIN_WITHIN = timedelta(minutes=5)
 """So much older than the newest record of an object another one of it may be, as a rule: of several shards one may be late."""
+
+RESERVE = 0.3
+"""This share of the time is kept for the books, and for the checkpoint; each search takes no more of what is left."""
 
 RECORDS_NEAR = 20_000
 """So many records before a part are read for what may have come again, whatever their times are: as many as a part has."""
@@ -144,3 +149,27 @@ def records_of(read: Read, of: ArchiveObject) -> Iterator[ArchivedRecord]:
             yield read(line)
         except ValueError:
             continue
+
+
+def find_older(part: Part, search: Search, store: AuditStore, written: Collection[Written]) -> None:
+    """Tell the places of a part their originals that stand before it. ``search`` ends at the audit's deadline."""
+    older = {spot.key: spot for spot in part.older()}
+    unknown = sorted({key[0] for key, spot in older.items() if spot.original is None})
+    now = {entry.line.key: entry for name in unknown for entry in store.log(name, search.deadline)}
+    posted = {key: entry.posted_at for key, spot in older.items() if (entry := spot.original or now.get(key))}
+    tries: list[dict[EntryKey, Where]] = [{}, {}, dict.fromkeys(older, ANYWHERE)]
+    for key, spot in older.items():
+        by_time = repeated(spot.at, written) if spot.may_be_again else None
+        tries[0][key] = by_time or around(posted.get(key, "")) or NOWHERE
+        tries[1][key] = NOWHERE if by_time else around(posted.get(key, ""), is_late=True) or NOWHERE
+    whole = search.deadline
+    for where in tries:
+        search.deadline = whole.sooner(whole.left() * RESERVE)
+        with suppress(TimeIsUp):  # what is not found in this time may be found by an audit of the whole
+            search.find(older, {key: each for key, each in where.items() if _is_sought(older[key], each)})
+
+
+def _is_sought(spot: Spot, where: Where) -> bool:
+    """Say whether a place still lacks its original; of one that has come just now an older one is looked for nearby."""
+    is_found = spot.original is not None and not spot.is_new
+    return where != NOWHERE and not is_found and (spot.original is None or spot.was_taken or where != ANYWHERE)

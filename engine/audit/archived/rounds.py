@@ -85,7 +85,7 @@ class Round:
             said = json.loads(body)
             heads = {name: Head(**said.pop(name)) for name in ("head", "at")}
             found = cls(**{**said, **heads, "breaks": tuple(said["breaks"])})
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{key}: is no round: {error}") from error
         if found.key != key:
             raise ValueError(f"{key}: is not what its key says")
@@ -185,10 +185,12 @@ class Rounds:
         return self.deadline.left() <= 0
 
     def _found(self, now: Round, known: Collection[EntryKey]) -> Iterator[Difference]:
+        """Yield what differs. What was late when the round began may have come since, so the archive is read to its end."""
         yield from (Difference(Kind.ARCHIVE, problem) for problem in now.breaks)
         reads: Read = self.archive.reads
         later = self.store.clock.deadline(COMPARED_SECONDS)
-        whole = Whole(self.archive.bucket, reads, self.store, now.tally(now.archived), now.head, later)
+        head = max(now.head, self.archive.head or EMPTY, key=lambda each: each.number)
+        whole = Whole(self.archive.bucket, reads, self.store, now.tally(now.archived), head, later)
         yield from whole.compare(now.tally(now.ledger), known)
 
 

@@ -9,6 +9,7 @@ from attrs import frozen
 from engine.audit.archived.older import Read
 from engine.audit.balances import HeldBalances
 from engine.audit.differences import Difference, Kind
+from engine.ledger.archive.acknowledged import Acknowledged
 from engine.ledger.archive.bucket import Bucket
 from engine.ledger.archive.chain import Head
 
@@ -47,6 +48,11 @@ class ArchiveAudit:
     """Whether a checkpoint was kept."""
     unexplained: int = 0
     """Flagged entries of the last day that have no explanation after an hour."""
+    unheld: str = ""
+    """Why balances could not be held to the ledger, where that failed."""
+
+    acknowledged: tuple[Acknowledged, ...] = ()
+    """What is not as it should be of the archive, and a person answers for: it is not counted."""
 
     @property
     def damages(self) -> int:

@@ -140,7 +140,7 @@ class Sums:
             if sha256(text.encode("ascii")).hexdigest() != digest:
                 raise SumsError(f"{key}: is gone, or is not what its name says")
             return {each.user: each for each in map(UserSum.read, text.split("\n"))}
-        except (OSError, EOFError, zlib.error, ValueError, TypeError, ArithmeticError) as error:
+        except (OSError, EOFError, zlib.error, ValueError, RecursionError, TypeError, ArithmeticError) as error:
             raise SumsError(str(error)) from error
 
     def save(self, deadline: Deadline) -> None:

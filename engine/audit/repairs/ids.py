@@ -29,7 +29,7 @@ def against_ids(
 
     arrivals = [arrival for each in histories for arrival in each.posted.values() if not arrival.is_taken_in]
     found = {arrival.seen.line.key: id_problem(arrival.seen, log_of, believes) for arrival in arrivals}
-    return {key: problem for key, problem in found.items() if problem}
+    return {key: f"is forged: {problem}" for key, problem in found.items() if problem}
 
 
 def _as_posted(history: LogHistory) -> list[AuditedEntry]:

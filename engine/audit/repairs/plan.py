@@ -11,18 +11,19 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.audit.repairer import Wrong
+from engine.audit.balances import BalanceKeeper
+from engine.audit.repairer import Wrong, left_of
 from engine.audit.repairs.applied import KIND
 from engine.audit.repairs.gather import Archive, Gathered
 from engine.audit.repairs.ids import against_ids
 from engine.audit.repairs.planning import Drafts, drafts
-from engine.audit.repairs.row import RowDraft, RowStep
+from engine.audit.repairs.row import HeldDraft, RowDraft, RowStep
 from engine.audit.repairs.steps import Step, step_of
 from engine.audit.repairs.suspects import Believes
 from engine.domain.instants import instant_text
 from engine.domain.money import EXACT, ZERO
 from engine.domain.references import REPAIR
-from engine.ledger.audits import AuditStore
+from engine.ledger.audits import AuditStore, Credit
 from engine.ledger.stored import EntryKey
 from engine.reconcile.plan_file import text_of, write
 from engine.runtime.clock import Deadline
@@ -99,7 +100,7 @@ def _row(wish: Wish, store: AuditStore, read: Gathered, found: Drafts, deadline:
     verdict, row = found.gaps[wish.user], store.credit(wish.user, deadline)
     gap = verdict.gap
     if row.posted is not None and not gap:
-        return [], []
+        return _held(wish, store, row, found, deadline)
     if wish.user in found.unsettled if row.posted is not None else not verdict.is_clear:
         return [], [f"{wish.user}: its balance waits until the entries above are in order"]
     ledger = EXACT.subtract(row.posted, gap) if row.posted is not None else verdict.innocent
@@ -110,6 +111,19 @@ def _row(wish: Wish, store: AuditStore, read: Gathered, found: Drafts, deadline:
         return [], [problem, *_proposals(read, wish.user, gap)]
     log = store.log(f"{REPAIR}{wish.user}", deadline)
     return [RowDraft(row, ledger, log).step(store, wish.wrong, wish.at, wish.reason)], []
+
+
+def _held(wish: Wish, store: AuditStore, row: Credit, found: Drafts, deadline: Deadline) -> tuple[list[RowStep], list[str]]:
+    """Return what is done to a balance that does not follow although its entries do, and what is left to say of it."""
+    drift = BalanceKeeper(store, wish.at, deadline).drift_of(row)
+    if drift is None:
+        return [], []
+    if wish.user in found.unsettled:
+        return [], [f"{wish.user}: its balance waits until the entries above are in order"]
+    if drift.by is None or wish.wrong is not Wrong.BALANCE:
+        return [], [f"{drift.problem}; {left_of(drift, wish.wrong)}"]
+    log = store.log(f"{REPAIR}{wish.user}", deadline)
+    return [HeldDraft(row, drift, log).step(store, wish.at, wish.reason)], []
 
 
 def _proposals(read: Gathered, user: str, gap: Decimal) -> Iterator[str]:

@@ -55,7 +55,10 @@ def drafts(
         lineup(each, believes, _of_log(each, whys), frozenset(_of_log(each, dict.fromkeys(posted, "")))) for each in histories
     ]
     by_user = _by_user(lineups)
-    verdicts = {user: weigh(books.get(user, NOBODYS), [each for _, each in found]) for user, found in by_user.items()}
+    verdicts = {
+        user: weigh(books.get(user, NOBODYS), [each for _, each in found], is_row_wrong=user in said)
+        for user, found in by_user.items()
+    }
     for user in books.keys() - verdicts.keys():
         verdicts[user] = weigh(books[user], ())
     verdicts |= {user: _in_the_dark(user, each, lineups, said) for user, each in verdicts.items() if each.is_blind}
@@ -151,7 +154,7 @@ def _problems(each: Lineup, verdicts: Mapping[str, Verdict]) -> Iterator[str]:
             f" forged: --forged {reference}/{stranger.line.sequence}"
         )
     for suspect in each.suspects:
-        if not suspect.is_certain and not verdicts[suspect.user].is_clear:
+        if not (suspect.is_certain or suspect.is_settled or verdicts[suspect.user].is_clear):
             place = suspect.seen.line.sequence
             yield (
                 f"{reference}, entry {place} of {suspect.amount:f} for {suspect.user} {suspect.why}, and the books do not tell"

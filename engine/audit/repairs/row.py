@@ -1,6 +1,7 @@
 """The last step of a repair: a user's row of Credits, where it disagrees with entries that are all in order.
 
-Nothing in the tables or the archive tells which of the two is right: a person says it.
+Nothing in the tables or the archive tells which of the two is right: a person says it. Where only events grant, the balance
+alone can be off as well: then a person says whether that is wrong.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import Any
 
 from attrs import frozen
 
+from engine.audit.balances import BalanceDrift
 from engine.audit.repairer import Wrong
 from engine.audit.repairs.draft import CORRECTED, RULE
 from engine.audit.repairs.history import UNREADABLE
 from engine.audit.repairs.steps import Correcting, content_of
 from engine.domain.anomaly import Anomaly
+from engine.domain.digits import as_text
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
 from engine.domain.fact_kinds import moving_type
@@ -31,7 +34,7 @@ from engine.reconcile.plan_file import PlanFileError
 
 @frozen
 class RowStep:
-    """What is done to a user's row: ``posted`` says ``says`` then, where it was ``seen`` (None: it said nothing)."""
+    """What is done to a user's row: ``posted`` says ``says`` then, where the row was as ``seen``."""
 
     user: str
     because: tuple[str, ...]
@@ -60,7 +63,7 @@ class RowStep:
     def is_before(self, log: Sequence[AuditedEntry], row: Credit) -> bool:
         """Say whether the row and its log are as they were found."""
         sequence = int(log[-1].line.sequence) + 1 if log else 1
-        return sequence == self.correction.entry.sequence and _as_text(row) == self.seen
+        return sequence == self.correction.entry.sequence and self.seen in {_as_text(row), _with_balance(row)}
 
     def is_after(self, log: Sequence[AuditedEntry]) -> bool:
         """Say whether the entry of this step stands there."""
@@ -72,6 +75,11 @@ class RowStep:
 def _as_text(row: Credit) -> str:
     """Return what a row has as ``posted``, whatever it is."""
     return json.dumps([row.is_there, row.stored], sort_keys=True, default=str)
+
+
+def _with_balance(row: Credit) -> str:
+    """Return the same with the balance: what takes back a change of that is done only where nobody has done it already."""
+    return json.dumps([row.is_there, row.stored, as_text(row.remaining)], sort_keys=True, default=str)
 
 
 @frozen
@@ -93,6 +101,22 @@ class RowDraft:
         entry = _entry(row.user, amount, at, f"{reason} ({problem})", self.log)
         correction = Correcting(entry, content_of(store.audited(entry)), moves)
         return RowStep(row.user, (problem,), _as_text(row), EXACT.add(ledger, amount), correction)
+
+
+@frozen
+class HeldDraft:
+    """A row whose balance is off although entries and ``posted`` agree, and the log that keeps what was done to the row."""
+
+    row: Credit
+    drift: BalanceDrift
+    log: Sequence[AuditedEntry]
+
+    def step(self, store: AuditStore, at: datetime, reason: str) -> RowStep:
+        """Return the step that moves the balance to what follows from the ledger. An entry of 0 keeps by how much."""
+        row, drift = self.row, self.drift
+        entry = _entry(row.user, ZERO, at, f"{reason} ({drift.problem})", self.log)
+        correction = Correcting(entry, content_of(store.audited(entry)), EXACT.minus(drift.by or ZERO))
+        return RowStep(row.user, (drift.problem,), _with_balance(row), row.posted or ZERO, correction)
 
 
 def _entry(user: str, amount: Decimal, at: datetime, said: str, log: Sequence[AuditedEntry]) -> Entry:

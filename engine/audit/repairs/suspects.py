@@ -6,7 +6,7 @@ transaction; whoever puts an entry there by hand mostly does not. So ``posted`` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import combinations
 
@@ -42,7 +42,9 @@ class Suspect:
     is_first: bool = True
     """Whether nothing was posted in its place before it."""
     is_acquitted: bool = False
-    """Whether a person has said that it was posted: the books have to agree with that."""
+    """Whether a person has said that it was posted: the books have to agree with that, unless the row is said to be wrong."""
+    is_settled: bool = False
+    """Whether a correction that is believed came behind it: what it moved was weighed then."""
 
     @property
     def user(self) -> str:
@@ -72,10 +74,13 @@ def lineup(
     while (stray := _first_stray(history, _numbers(found))) is not None:
         found[stray.number] = stray
     doubtful = list(_doubtful(history, _numbers(found), acquitted))
+    corrections = (each.number for each in history.arrivals if each.is_taken_in or _is_believed(each.seen, believes))
+    settled = max((number for number in corrections if history.arrivals[number].seen.line.is_correction), default=-1)
+    came = [evolve(each, is_settled=each.number < settled) for each in (*found.values(), *doubtful) if each.number is not None]
     strangers = [Suspect(each, _against_stranger(each, believes, named) or "", is_certain=True) for each in history.strangers]
     return Lineup(
         history,
-        (*found.values(), *doubtful, *(each for each in strangers if each.why)),
+        (*came, *(each for each in strangers if each.why)),
         tuple(each.seen for each in strangers if not each.why and not _is_believed(each.seen, believes)),
     )
 
@@ -165,16 +170,18 @@ class Verdict:
     """What the entries come to against which nothing speaks."""
 
 
-def weigh(books: Books, suspects: Sequence[Suspect]) -> Verdict:
+def weigh(books: Books, suspects: Sequence[Suspect], *, is_row_wrong: bool = False) -> Verdict:
     """Return which of a user's suspects moved the balance: the one choice with which its books agree.
 
+    Where a person has said that the row is wrong (``is_row_wrong``), and that all of them were posted, that is so: no choice
+    has to agree with such a row, and the gap is its own.
     What is certain and agrees with no choice did not, and the gap is left. What is doubtful then stays so.
     """
     innocent = books.archived
     for suspect in suspects:
-        if suspect.is_first and suspect.number is not None:
+        if suspect.is_first and suspect.number is not None and not suspect.is_settled:
             innocent = EXACT.subtract(innocent, suspect.amount)
-    movers = [index for index, each in enumerate(suspects) if each.amount]
+    movers = [index for index, each in enumerate(suspects) if each.amount and not each.is_settled]
     is_certain = all(suspects[index].is_certain for index in movers)
     if books.posted is None:
         return Verdict(is_clear=is_certain, is_blind=True, innocent=innocent)
@@ -183,14 +190,20 @@ def weigh(books: Books, suspects: Sequence[Suspect]) -> Verdict:
     choices = [each for each in _choices(gap, suspects, movers) if acquitted <= each] if len(movers) <= DOUBTED_MAX else []
     if len(choices) == 1 or (choices and is_certain):  # of two forged ones of one amount it is the same which has moved
         return Verdict(choices[0], innocent=innocent)
+    if is_row_wrong and acquitted and acquitted == set(movers):
+        return Verdict(frozenset(movers), EXACT.subtract(gap, _sum(suspects, movers)), innocent=innocent)
     return Verdict(gap=gap, is_clear=is_certain, choices=tuple(choices), innocent=innocent)
 
 
 def _choices(gap: Decimal, suspects: Sequence[Suspect], movers: Sequence[int]) -> Iterator[frozenset[int]]:
     for count in range(len(movers) + 1):
         for chosen in combinations(movers, count):
-            total = ZERO
-            for index in chosen:
-                total = EXACT.add(total, suspects[index].amount)
-            if total == gap:
+            if _sum(suspects, chosen) == gap:
                 yield frozenset(chosen)
+
+
+def _sum(suspects: Sequence[Suspect], chosen: Iterable[int]) -> Decimal:
+    total = ZERO
+    for index in chosen:
+        total = EXACT.add(total, suspects[index].amount)
+    return total

@@ -111,7 +111,7 @@ class ArchiveObject:
             first, *lines = gzip.decompress(body).decode("ascii").split("\n")
             header = json.loads(first)
             found = cls(header["number"], header["previous"], header["day"], tuple(lines))
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, RecursionError, TypeError) as error:
             raise ArchiveError(f"{key}: is no object of the archive: {error or type(error).__name__}") from error
         if header.get("archive") != VERSION or found.key != key:
             raise ArchiveError(f"{key}: is not what its key says; its own key would be {found.key}")

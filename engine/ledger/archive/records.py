@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from attrs import define
+from attrs import Factory, define
 
 from engine.domain.errors import LedgerRefused
+from engine.ledger.archive.acknowledged import Acknowledged, acknowledged
 from engine.ledger.archive.bucket import Bucket
 from engine.ledger.archive.chain import EMPTY, FIRST_LINE, ArchiveError, ArchiveObject, Break, Head, follow
 from engine.ledger.audits import ArchivedRecord
@@ -25,21 +26,26 @@ class Records:
     """What stands in a chain up to its ``head``, and what came behind that since, object by object.
 
     A line that cannot be read breaks the chain like an object that is gone: books without what stood there may accuse
-    innocents.
+    innocents. It goes on behind what a person has acknowledged, and notes that (``passed_over``).
     """
 
     bucket: Bucket
     head: Head
     reads: Callable[[str], ArchivedRecord]
     deadline: Deadline
+    passed_over: dict[str, Acknowledged] = Factory(dict)
+    _accepted: dict[str, Acknowledged] = Factory(dict)
 
     def objects(self) -> Iterator[tuple[str, Iterator[ArchivedRecord]]]:
         """Yield the key and the records of every object; whoever asks for the next one has read all of them.
 
         Raises TimeIsUp, LedgerRefused where the chain is broken or a line is no record, LedgerError where no answer comes.
         """
+        self._accepted = acknowledged(self.bucket, self.deadline)
         strays, unheard = list[str](), dict[tuple[EntryKey, str], str]()
         for each in self._objects(strays):
+            if isinstance(each, Break) and self._is_accepted(each.problem):
+                continue
             if isinstance(each, Break):
                 raise LedgerRefused(f"the archive is broken behind object {each.number}, and proves nothing: {each.problem}")
             while strays:
@@ -58,6 +64,11 @@ class Records:
             raise LedgerRefused(f"the archive has changed while it was read, and proves nothing: {error}") from error
         yield from self._records(found)
 
+    def _is_accepted(self, problem: str) -> bool:
+        if problem in self._accepted:
+            self.passed_over[problem] = self._accepted[problem]
+        return problem in self._accepted
+
     def _heard(self, archived: ArchiveObject, unheard: dict[tuple[EntryKey, str], str]) -> Iterator[ArchivedRecord]:
         for record in self._records(archived):
             unheard.pop((record.key, record.digest), None)
@@ -69,7 +80,12 @@ class Records:
         yield from follow(self.bucket, self.head, None, self.deadline, strays)
 
     def _told_by(self, key: str) -> dict[tuple[EntryKey, str], str]:
-        """Return what a stray tells. Its writer died or was overtaken: the same comes again, unless the head was forged."""
+        """Return what a stray tells. Its writer died or was overtaken: the same comes again, unless the head was forged.
+
+        Of a branch that a person has acknowledged nothing has to come again: the head names the right one.
+        """
+        if any(problem.startswith(f"{key}: ") for problem in self._accepted):
+            return {}
         try:
             found = ArchiveObject.read(key, self.bucket.get(key, self.deadline) or b"")
         except ArchiveError:
@@ -81,7 +97,7 @@ class Records:
             try:
                 record = self.reads(line)
             except ValueError as error:
-                raise LedgerRefused(
-                    f"the archive is not whole, and proves nothing: {archived.key}, line {number}: {error}. {UNREADABLE}"
-                ) from error
+                if self._is_accepted(problem := f"{archived.key}, line {number}: {error}"):
+                    continue
+                raise LedgerRefused(f"the archive is not whole, and proves nothing: {problem}. {UNREADABLE}") from error
             yield record

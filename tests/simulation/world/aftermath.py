@@ -26,12 +26,16 @@ from tests.simulation.faults import Caller, Dice, Killed
 from tests.simulation.world.crew import Crew
 from tests.simulation.world.damage import Hands, copied
 from tests.simulation.world.damage_kinds import KINDS, Kind, Mended
+from tests.simulation.world.place import START
 from tests.simulation.world.plan import Document
 from tests.simulation.world.play import World
 from tests.simulation.world.sent_again import documents_of, policies_of, told_again
 from tests.simulation.world.strict import TABLES, FaultyClient
 from tests.simulation.world.telling import Counting
 from tests.support.repairs import repair_everybody
+
+SEALS = 3
+"""So many seals a history has by its runs, which are as many or more."""
 
 SHARE = 0.12
 """So many histories end with damage: what it costs is worth more seeds."""
@@ -116,11 +120,19 @@ class Aftermath:
             self.world.timeline.pass_by(1200.0)
             self.hands.seal()
             return
+        if self.world.archive.takes_part:
+            self._as_runs_without_an_archive()
         seals = self.hands.items("seals")
         count = int(self.chance.random() * (1 + max((int(item["number"]["N"]) for item in seals), default=0)))
         for item in seals:
             if int(item["number"]["N"]) > count:
                 self.hands.client.delete_item(TableName=TABLES.seals, Key={name: item[name] for name in ("id", "number")})
+
+    def _as_runs_without_an_archive(self) -> None:
+        """Seal as the runs of a history would have that has no archive: what is tried here is a ledger of that kind."""
+        now = self.hands.ledger.clock.now()
+        for part in range(1, SEALS + 1):
+            self.hands.seal(START + (now - START) * part / SEALS)
 
     # --- planting ---
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -189,10 +190,10 @@ class Hands:
 
     # --- what audits say ---
 
-    def seal(self) -> Audit:
-        """Audit as a scheduled run does."""
+    def seal(self, at: datetime | None = None) -> Audit:
+        """Audit as a scheduled run without an archive does, now or ``at`` an instant before."""
         store, deadline = self.ledger.audits(), self.ledger.clock.deadline(600)
-        return audit(self.ledger, deadline, sealer=Sealer(store, store.clock.now(), deadline))
+        return audit(self.ledger, deadline, sealer=Sealer(store, at or store.clock.now(), deadline))
 
     def verify(self) -> Verification:
         """Compare all that was sealed, as ``audit --verify`` does."""

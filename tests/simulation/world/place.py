@@ -13,6 +13,7 @@ from engine.domain.entry import Entry
 from engine.ledger.balances import BalancePage
 from engine.ledger.dynamodb.attributes import Item, encode_item
 from engine.ledger.dynamodb.audits import AuditedItem, credit_of
+from engine.ledger.dynamodb.postings import EXPLANATION
 from engine.ledger.dynamodb.seals import header_item, header_of, lines_of, part_of
 from engine.ledger.memory import MemoryStore
 from engine.ledger.seals import NO_SEAL, Seal
@@ -109,6 +110,8 @@ class MemoryPlace:
     headers: dict[int, Item] = Factory(dict)
     told: dict[int, tuple[Entry, Row, AuditedItem]] = Factory(dict)
     """Entries as they are stored, by the identity of their value, which is immutable: to encode one takes long."""
+    words: Mapping[tuple[str, int], Mapping[str, str]] = Factory(dict)
+    """The explanations by the entries on which they stand."""
 
     @store.default
     def _store(self) -> MemoryStore:
@@ -191,10 +194,15 @@ class MemoryAudits:
         return self.caller.call(name, act, deadline)
 
     def _stored(self, reference: str) -> list[AuditedItem]:
-        return [item for _, item in self.place.stored(reference)]
+        words = self.place.words
+        return [
+            item if (said := words.get((reference, int(item.line.sequence)))) is None else with_words(item, said)
+            for _, item in self.place.stored(reference)
+        ]
 
-    def entries(self, deadline: Deadline) -> Iterator[AuditedItem]:
+    def entries(self, deadline: Deadline, segment: tuple[int, int] = (0, 1)) -> Iterator[AuditedItem]:
         """Yield every entry, some references at a time; what was posted behind the reader is not seen."""
+        assert segment == (0, 1), "no ledger of a history is so large"
         references = sorted(self._ask("audit entries", lambda: list(self.place.store.kept), deadline))
         for first in range(0, len(references), ENTRIES_A_PAGE):
             some = references[first : first + ENTRIES_A_PAGE]
@@ -290,3 +298,8 @@ class MemoryAudits:
     def keep_balances(self, page: BalancePage, deadline: Deadline) -> bool:
         """Nothing in the world holds balances."""
         raise NotImplementedError
+
+
+def with_words(item: AuditedItem, words: Mapping[str, str]) -> AuditedItem:
+    """Return an entry with its explanation."""
+    return AuditedItem({**item.item, **encode_item({EXPLANATION: words})})

@@ -122,6 +122,8 @@ class World:
 
     def __attrs_post_init__(self) -> None:
         self.cap, self.edit = self.plan.cap, self.plan.edit
+        if isinstance(self.place, MemoryPlace):
+            self.place.words = self.desk.shelf.words
         for row in self.plan.rows:
             self.put(Step("put", 0, (row, "")))
 
@@ -259,7 +261,9 @@ class World:
             self._audited(self.invoke(step, {"parts": parts, "time": f"{self.timeline.now():%FT%TZ}"}, f"end of {run.name}"))
 
     def _audited(self, answer: Answer | None) -> None:
-        """An audit at work beside writers must raise no false alarm."""
+        """An audit at work beside writers must raise no false alarm; where there is an archive it goes by that alone."""
+        if answer is not None and self.archive.takes_part:
+            self.archive.hear(self, answer["archive"])
         said = (answer or {}).get("audit", {})
         self.count["audit that came to its end"] += "drifts" in said
         self.count["audit that did not"] += "problem" in said
@@ -337,6 +341,7 @@ class World:
             adjustments_max=self.cap,
             scans_at_once=2,
             failed_events=lambda: letters,
+            archive=(lambda: self.archive.opened(caller)) if self.archive.takes_part else None,
         )
 
     def calm(self) -> None:
