@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.errors import NoRow
@@ -16,6 +16,7 @@ from engine.policy import Policy, parse_policy
 from engine.preview.planning.lines import UnreadableEvents, quickly_decoded
 from engine.preview.planning.reads import reads_of
 from tests.support.events import rendered
+from tests.support.examples import tries
 from tests.support.planning import at_any_size, by_engine, made_lines
 from tests.support.policies import example_text
 
@@ -142,7 +143,7 @@ def event(kind: str, job: str, user: str, at: int, seconds: int) -> bytes:
     return json.dumps({"id": "e", "source": "video.generation", "detail-type": kind, "time": time, "detail": detail}).encode()
 
 
-@settings(max_examples=15, deadline=None)
+@tries(60)
 @given(story=STORY, edit=st.sampled_from(sorted(EDITS)))
 def test_any_story_of_a_job_ends_as_the_engine_ends_it(tmp_path_factory: pytest.TempPathFactory, story: Any, edit: str):
     """In whatever order, however far apart; then once more under other names, from what is known of the first."""

@@ -31,6 +31,9 @@ WORKERS_MAX = 64
 """So many processes at most: the number of an effect names the one that has met it."""
 
 
+NUMBERS_OF_AN_EFFECT = 8
+"""So many numbers an effect has on average at most: each process that meets it gives it one."""
+
 KEPT_TOGETHER = 500
 """So many lines wait in memory to be kept in the file."""
 
@@ -175,7 +178,7 @@ class Effects:
             if len(self.by_key) >= self.memo_max:
                 self.by_key.clear()
             self.by_key[key] = effect
-        if len(self.by_number) >= self.memo_max:
+        if len(self.by_number) >= (NUMBERS_OF_AN_EFFECT if effect.shared else 1) * self.memo_max:
             self.by_number.clear()
         self.by_number[number] = effect
 
