@@ -148,11 +148,17 @@ class Folding:
         """Return how the events of a log end under one policy, also those that it does not let into the log."""
         ends = [_outside(record, effect, which) for record, effect in zip(records, effects, strict=True)]
         inside = [place for place, end in enumerate(ends) if end is None]
-        told = [_told(records[place], effects[place], which) for place in inside]
-        ending = self.sides[which].ending(told) if told else Ending((), NO_ENTRIES.posted)
+        ending = self._ending(which, inside, records, effects)
         for place, end in zip(inside, ending.ends, strict=True):
             ends[place] = end
         return [end for end in ends if end is not None], ending.posted
+
+    def _ending(self, which: int, inside: Sequence[int], records: Sequence[Record], effects: Sequence[Effect]) -> Ending:
+        if not inside:
+            return Ending((), NO_ENTRIES.posted)
+        if len(inside) == 1:  # what it names plays no part where nothing is known
+            return self.sides[which].first(effects[inside[0]].assessments[which])
+        return self.sides[which].ending([_told(records[place], effects[place], which) for place in inside])
 
 
 def _outside(record: Record, effect: Effect, which: int) -> tuple[str, str, Entry | None] | None:

@@ -13,7 +13,7 @@ from engine.domain.entry import Entry
 from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError, NoRow
 from engine.domain.facts import Facts
-from engine.domain.log import log_of
+from engine.domain.log import NO_ENTRIES, log_of
 from engine.domain.references import JOB
 from engine.policy.model import Policy
 from engine.preview.dry_run import NOT_MARKED, DryRun, store_of
@@ -102,6 +102,13 @@ class Side:
         except EventError as error:
             error.__traceback__ = error.__cause__ = error.__context__ = None  # it is kept, and would keep all that it saw
             return error
+
+    def first(self, assessment: Assessment) -> Ending:
+        """Return how an event ends that is alone in its log: nobody has been there before, so that it is decided at once."""
+        proposal = EventProposal(assessment, self.policy, self.run.reconciler.ledger, NO_ENTRIES, row=NOT_MARKED)
+        decision = proposal.decided()
+        entries = [] if decision.entry is None else [decision.entry]
+        return Ending(((decision.outcome.value, "", decision.entry),), log_of(entries).posted)
 
     def ending(self, told: Sequence[Told]) -> Ending:
         """Return how the events of one log end, in their order, on a ledger that knows nothing of the log."""
