@@ -132,6 +132,15 @@ def test_of_very_many_keys_the_rest_stands_under_one(events: Path, monkeypatch: 
     assert "(others)" in {one["key"] for one in rows}
 
 
+def test_events_that_make_no_sense_under_either_policy_are_told(events: Path):
+    """As of a year without prices all debits are refused now and then: no difference says nothing."""
+    wish = Wish((events,), *(as_of(which, datetime(2019, 1, 1, tzinfo=UTC)) for which in (example(), example(DEARER))))
+    with planned(wish) as outcome:
+        told = answer_of(wish, outcome, Asked(example(), example(DEARER), datetime(2019, 1, 1, tzinfo=UTC)))
+
+    assert ["4 events make no sense under either policy, and play no part"] == told["warnings"]
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 

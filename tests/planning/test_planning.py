@@ -94,7 +94,7 @@ def test_a_file_of_all_that_can_come_gives_the_engines_answer(tmp_path: Path, ed
 @pytest.mark.parametrize("edit", EDITS)
 def test_a_large_file_of_all_that_can_come_gives_the_engines_answer(tmp_path: Path, edit: str):
     """By one process and by two, with hardly any memory of what was met before and with all of it."""
-    lines = made_lines(1 + len(edit), 500)
+    lines = made_lines(1 + len(edit), 1_500)
     then, path = policy(*EDITS[edit]), written(tmp_path, lines)
 
     by_each = {at_any_size([path], NOW, then, memo_max=memo, workers=n) for memo, n in ((200, 1), (10**9, 1), (200, 2))}
@@ -191,11 +191,12 @@ def test_amounts_of_38_digits_are_added_without_loss(tmp_path: Path):
 )
 def test_a_line_that_is_no_event_is_named(tmp_path: Path, text: bytes, said: str):
     """A person has to look at the file."""
-    path = tmp_path / "events.jsonl"
+    path = tmp_path / "second.jsonl"
     path.write_bytes(text)
 
-    with pytest.raises(UnreadableEvents, match=said):
-        at_any_size([path], NOW, NOW)
+    for workers in (1, 2)[: 1 + (text == b"[1]")]:
+        with pytest.raises(UnreadableEvents, match=f"^{path}: {said}"):
+            at_any_size([written(tmp_path, made_lines(1, 3)), path], NOW, NOW, workers=workers)
 
 
 @pytest.mark.parametrize(

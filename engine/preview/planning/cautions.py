@@ -10,6 +10,7 @@ from engine.domain.instants import instant_text
 from engine.preview.planning.books import EditedRate
 from engine.preview.planning.reduction import EPOCH
 from engine.preview.planning.run import Planned
+from engine.preview.planning.side import REFUSED
 
 
 def cautions(
@@ -23,7 +24,9 @@ def cautions(
         yield "there are no events"
     elif outcome.latest is None:
         yield "no rule of either policy takes any of the events"
-    elif at is None:
+    if (count := outcome.tally.outcomes[REFUSED, REFUSED]) > 0:
+        yield f"{count} events make no sense under either policy, and play no part"
+    if outcome.latest is not None and at is None:
         yield from _too_late(rates, EPOCH + timedelta(microseconds=outcome.latest))
 
 

@@ -119,12 +119,12 @@ class Effects:
         self.waiting: list[bytes] = []
         self.size = 0
 
-    def met(self, number: int, line: bytes) -> Met:
+    def met(self, line: bytes) -> Met:
         """Return the event in a line. Raises UnreadableEvents, and NoRow where rows are needed and none are given."""
         document = quickly_decoded(line)
         reduced = self._reduced(document)
         if reduced is None:
-            return self._met_alone(number, line)
+            return self._met_alone(line)
         effect = self.by_key.get(reduced.key)
         if effect is None:
             effect = self._new(self._keep(line), document, reduced.key)
@@ -140,8 +140,8 @@ class Effects:
         except Uncarried:
             return None
 
-    def _met_alone(self, number: int, line: bytes) -> Met:
-        document = exactly_decoded(line, number)
+    def _met_alone(self, line: bytes) -> Met:
+        document = exactly_decoded(line)
         effect = self._new(self._keep(line), document, None)
         now, then = map(_named_alone, effect.assessments)
         texts = tuple([sign_text(path.search(document)) for path in self.signs])
@@ -199,7 +199,7 @@ class Effects:
         document = quickly_decoded(line)
         reduced = self._reduced(document)
         if reduced is None:
-            return self._new(number, exactly_decoded(line, 0), None)
+            return self._new(number, exactly_decoded(line), None)
         effect = self.by_key.get(reduced.key)
         if effect is None:
             return self._new(number, document, reduced.key)

@@ -7,7 +7,7 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
@@ -28,8 +28,17 @@ class UnreadableEvents(ValueError):
     """A file of events cannot be read, or a line of it is no JSON object."""
 
 
-type Line = tuple[int, bytes]
-"""A line that is not blank, and its number: over all files, counted from 1."""
+class Block(NamedTuple):
+    """Some lines of a file. ``first`` is the number of the first of them over all files, ``before`` how many others have."""
+
+    path: Path
+    before: int
+    first: int
+    lines: list[bytes]
+
+    def place(self, number: int) -> str:
+        """Return where a line stands."""
+        return f"{self.path}: line {number - self.before}"
 
 
 def quickly_decoded(line: bytes) -> Any:
@@ -40,21 +49,22 @@ def quickly_decoded(line: bytes) -> Any:
         return None
 
 
-def exactly_decoded(line: bytes, number: int) -> Document:
+def exactly_decoded(line: bytes) -> Document:
     """Return the event in a line. Raises UnreadableEvents for what is no JSON object."""
     try:
-        return read_document(line, f"in line {number}")
+        return read_document(line)
     except EventError as error:
-        raise UnreadableEvents(f"line {number}: {error.problem}") from error
+        raise UnreadableEvents(error.problem) from error
 
 
-def blocks(paths: Sequence[Path]) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield the lines of files in blocks, each with the number of its first line. Raises UnreadableEvents."""
+def blocks(paths: Sequence[Path]) -> Iterator[Block]:
+    """Yield the lines of files in blocks; lines are counted from 1. Raises UnreadableEvents."""
     first = 1
     for path in paths:
+        before = first - 1
         try:
             for lines in _blocks_of(path):
-                yield first, lines
+                yield Block(path, before, first, lines)
                 first += len(lines)
         except (OSError, EOFError, zlib.error) as error:
             raise UnreadableEvents(f"{path}: cannot be read: {error}; if it is packed, pack it again") from error

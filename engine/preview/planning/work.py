@@ -17,7 +17,7 @@ from engine.policy.expressions.paths import PathProblem
 from engine.policy.model import Policy
 from engine.preview.planning.effects import MEMO_MAX, Effects, Met
 from engine.preview.planning.fold import MORE, REFERENCE, SEQ, USER, Folded, Folding
-from engine.preview.planning.lines import blocks
+from engine.preview.planning.lines import Block, UnreadableEvents, blocks
 from engine.preview.planning.look_back import LookingBack, Signing, count_flags, in_order
 from engine.preview.planning.reads import reads_of
 from engine.preview.planning.seen import Seen, SeenByAll
@@ -138,13 +138,9 @@ class Work:
     def read(self, seen: Callable[[int], None]) -> Read:
         """Read this process's share of the lines; ``seen`` is told of each block how many events it has had."""
         reading = _Reading(self)
-        for index, (first, lines) in enumerate(blocks(self.wish.paths)):
+        for index, block in enumerate(blocks(self.wish.paths)):
             if index % self.wish.workers == self.worker:
-                before = reading.tally.events
-                for number, line in enumerate(lines, first):
-                    if not line.isspace() and line:
-                        reading.event(number, line)
-                seen(reading.tally.events - before)
+                seen(reading.block(block))
         self.effects.flush()
         reading.seen.write(self._file("seen"))
         return reading.done()
@@ -201,10 +197,21 @@ class _Reading:
         self.latest: int | None = None
         self.seen = Seen(work.wish.partitions, work.wish.workers)
 
-    def event(self, number: int, line: bytes) -> None:
+    def block(self, block: Block) -> int:
+        """Take in some lines, and return how many events they had. Raises UnreadableEvents."""
+        before = self.tally.events
+        for number, line in enumerate(block.lines, block.first):
+            if line and not line.isspace():
+                try:
+                    self._event(number, line)
+                except UnreadableEvents as error:
+                    raise UnreadableEvents(f"{block.place(number)}: {error}") from error
+        return self.tally.events - before
+
+    def _event(self, number: int, line: bytes) -> None:
         """Take in the event of a line."""
         self.tally.events += 1
-        met = self.effects.met(number, line)
+        met = self.effects.met(line)
         effect, (now, then) = met.effect, met.named
         if now is None and then is None:
             self._settled(number, met)
