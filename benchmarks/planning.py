@@ -149,10 +149,11 @@ def figures(events: int, rounds: int) -> list[str]:
     assert len({plan_.said for _, *plans in measured for plan_ in plans}) == 1, "one worker and two say different things"
     head = [f"| {events} events | seconds | of the processor | / floor | peak MB |", "| --- | --- | --- | --- | --- |"]
     names = "json.loads, line by line", "plan, 1 worker", "plan, 2 workers"
-    return [*head, *(_row(name, [row[place] for row in measured], measured) for place, name in enumerate(names))]
+    return [*head, *(row_of(name, [row[place] for row in measured], measured) for place, name in enumerate(names))]
 
 
-def _row(name: str, column: list[Taken], measured: list[Any]) -> str:
+def row_of(name: str, column: list[Taken], measured: list[Any]) -> str:
+    """Return a row of the table: medians, and the median of the shares of each round."""
     shares = statistics.median(each.processor / row[0].processor for each, row in zip(column, measured, strict=True))
     passed, processor, peak = (
         statistics.median(getattr(each, figure) for each in column) for figure in ("passed", "processor", "peak")
