@@ -37,6 +37,7 @@ ONLY_TO_EXPLAIN = ("engine/anomalies/explain",)
 ONLY_FOR_THE_BUILD = ("yaml", "_yaml", "boto3", "s3transfer", "bin")
 ONLY_FOR_A_LAPTOP = (
     "engine/cli",
+    "engine/preview",
     "engine/audit/repair.py",
     "engine/audit/repairer.py",
     "engine/audit/rehearsal.py",

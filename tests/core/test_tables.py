@@ -280,7 +280,7 @@ FORGOTTEN = {
     ("rating/contributions.py", "_contribution", "Action.NEWS"),
     ("rating/contributions.py", "_recogniser", "Kind.NEWS"),
     ("rating/cost.py", "_words", "Kind.NEWS"),
-    ("rating/detectors.py", "_examine", "News"),
+    ("rating/detectors.py", "_examined", "News"),
     ("rating/trends.py", "_found", "News"),
 }
 """Where a member more has to be dealt with: the file, its function and what is missing there."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,15 @@ from engine.policy.price_rows import Change, Rate, Selectors
 from engine.policy.sharing import NumberOrExpression
 from engine.policy.source import read_yaml
 from engine.preview.given import PEOPLE, Given
+from engine.preview.planning.answer import answer_of
+from engine.preview.planning.condition import Condition
+from engine.preview.planning.run import planned
+from engine.preview.planning.work import Wish
 from engine.preview.policy_tests import TESTS, load_tests, run_test
 from engine.rating.baselines import baseline_of
 from tests.support.documentation import Block, Page, Table, code, read_page
+from tests.support.events import rendered
+from tests.support.policies import example
 
 PAGE: Page = read_page(Path(__file__).resolve().parents[2] / "docs" / "policy.md")
 
@@ -306,6 +314,30 @@ def check_edit(_table: Table, row: tuple[str, ...]) -> None:
     assert () == parse_policy(f"{above.rstrip()}{indent}- {written}\n{found}{below}", SHIPPED.name).warnings
 
 
+@cache
+def answer_of_a_plan() -> Mapping[str, Any]:
+    """Return what a plan of one event says, under an edit that changes its price."""
+    with tempfile.TemporaryDirectory() as folder:
+        events = Path(folder) / "events.jsonl"
+        events.write_text(f"{json.dumps(rendered('j-1', model='veo-3'))}\n")
+        wish = Wish((events,), example(), example(('"0.10"', '"0.05"')))
+        with planned(wish) as outcome:
+            answer: Mapping[str, Any] = json.loads("".join(json.JSONEncoder().iterencode(answer_of(wish, outcome))))
+            return answer
+
+
+def check_in_json(table: Table, row: tuple[str, ...]) -> None:
+    """What the JSON of a plan is said to have it has; nothing that it has is left out of the table."""
+    assert set(code(row[0])) <= answer_of_a_plan().keys()
+    assert answer_of_a_plan().keys() <= {name for each in table.rows for name in code(each[0])}
+
+
+def check_condition(_table: Table, row: tuple[str, ...]) -> None:
+    """Each condition asks for what the answer has: another name is refused."""
+    (written,) = code(row[0])
+    Condition.read(written).met(answer_of_a_plan())
+
+
 PRICED = """\
 version: 1
 name: video
@@ -327,6 +359,8 @@ TABLES: Mapping[str, Callable[[Table, tuple[str, ...]], None]] = {
     "key of": check_key,
     "rates below": check_rates_below,
     "you want to": check_edit,
+    "in the JSON": check_in_json,
+    "condition": check_condition,
 }
 """What must be true of a row, by the first words of its table."""
 
