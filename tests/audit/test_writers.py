@@ -26,7 +26,7 @@ from engine.runtime.clock import Deadline
 from tests.support.events import failed, rendered
 from tests.support.world import World
 
-SECONDS = [3, pytest.param(30, marks=pytest.mark.proof)]
+SECONDS = [3, pytest.param(20, marks=pytest.mark.proof)]
 WRITERS = 8
 REST_SECONDS = 5
 """So old is what is sealed here; a transaction takes milliseconds."""

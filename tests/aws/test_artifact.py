@@ -283,10 +283,9 @@ COPIED = ("Makefile", "engine", "handler.py", "policies", "pyproject.toml", "req
 """What of the project a build needs; in a container the whole folder is mounted."""
 
 
+@pytest.mark.proof
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "functions", [("ReconcilerFunction",), pytest.param(("CatchUpFunction", "ExplainFunction"), marks=pytest.mark.proof)]
-)
+@pytest.mark.parametrize("functions", [("ReconcilerFunction",), ("CatchUpFunction", "ExplainFunction")])
 def test_a_build_with_nothing_beside_it_is_equal(built: Path, tmp_path: Path, functions: tuple[str, ...]) -> None:
     """As in the container of ``sam build --use-container``: Lambda's Python 3.12 and make, and a .venv that leads nowhere.
 

@@ -21,7 +21,7 @@ type Word = tuple[str, str, Fraction, str, str]
 
 MAXIMUM, SECOND_ABOVE = 100, 20
 JOBS = {"j-1": "u-1", "j-2": "u-1", "j-3": "u-2"}
-EXAMPLES = [150, pytest.param(3000, marks=pytest.mark.proof)]
+EXAMPLES = [150, pytest.param(2000, marks=pytest.mark.proof)]
 
 
 @define

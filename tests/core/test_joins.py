@@ -57,7 +57,7 @@ HISTORIES = st.lists(ONE, min_size=1, max_size=8).flatmap(
 )
 
 
-@pytest.mark.parametrize("examples", [600, pytest.param(8_000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("examples", [600, pytest.param(5_000, marks=pytest.mark.proof)])
 def test_facts_of_all_kinds_join_in_any_order_and_grouping(examples: int):
     """Charges with and without repeats, refunds and revokes by percent and by amount."""
     settings(max_examples=examples, database=None)(given(HISTORIES)(check))()

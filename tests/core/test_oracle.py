@@ -1,6 +1,6 @@
 """The core against an oracle that was written from the rules alone: twins, windows, edits of the policy, rows without a time.
 
-The oracle keeps every telling, counts in fractions, and knows nothing of the engine. ``make proof`` tries 8,000 histories
+The oracle keeps every telling, counts in fractions, and knows nothing of the engine. ``make proof`` tries 5,000 histories
 (``EXAMPLES``) of each property, which takes a minute each.
 """
 
@@ -26,7 +26,7 @@ from engine.policy import Policy, parse_policy
 from engine.rating import contributions, decide, recognise
 from tests.support.books import Books
 
-MANY = int(os.environ.get("EXAMPLES", "8000"))
+MANY = int(os.environ.get("EXAMPLES", "5000"))
 EXAMPLES = [250, pytest.param(MANY, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 POLICY = """\

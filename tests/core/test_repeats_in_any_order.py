@@ -194,7 +194,7 @@ def tried(check: Any, histories: st.SearchStrategy[Any], examples: int, *, alway
     rules(given(histories)(check))()
 
 
-EXAMPLES = [150, pytest.param(2_500, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
+EXAMPLES = [150, pytest.param(1_600, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 
 @pytest.mark.parametrize("examples", EXAMPLES)

@@ -21,7 +21,7 @@ from tests.simulation.world.play import World
 from tests.simulation.world.strict import strict_world
 
 IN_EVERY_RUN = range(8)
-FRESH = range(2_000_000, 2_000_150)
+FRESH = range(2_000_000, 2_000_080)
 """About two minutes of one core."""
 
 
