@@ -206,7 +206,7 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "damaged facts are believed": (truth, "news", lambda facts, _known: facts),
     "what is known is told anew": (truth, "joined", lambda known, told, **_: known.join(told)),
     "what events did on damage is forgotten": (truth.Truth, "rests_on_damage", property(lambda _self: False)),
-    "no balance tells who has moved it": (planning, "weigh", lambda _books, _suspects: suspects.Verdict()),
+    "no balance tells who has moved it": (planning, "weigh", lambda _books, _suspects, **_: suspects.Verdict()),
     "forged entries are left": (Draft, "open_forged", property(lambda _self: [])),
 }
 
