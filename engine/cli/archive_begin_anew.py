@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from engine.audit.archived.audit import audit_archive
-from engine.audit.archived.seen import Archive, ArchiveAudit
+from engine.audit.archived.seen import ArchiveAudit
 from engine.audit.check_archive import answer_of, lines_of
-from engine.audit.repairs.applied import AppliedPlans
 from engine.cli.archive_option import ArchivePlace, open_archive
-from engine.cli.options import AsJson, CreditsTable, LedgerTable, SealsTable, Target, forever, on_aws
-from engine.cli.output import print_counts, print_json, progress, say
+from engine.cli.audit_archive import audit_shown
+from engine.cli.options import AsJson, CreditsTable, LedgerTable, SealsTable, Target, on_aws
+from engine.cli.output import print_counts, print_json, say
 from engine.cli.place import Place
 from engine.cli.status import FAILED
 from engine.ledger.store import Tables
-from engine.reconcile.wiring import record_reader
 
 
 @on_aws
@@ -32,19 +30,7 @@ def begin_anew(
     ledger = Target(Tables(credits=credits_table, ledger=ledger_table, seals=seals_table), place).ledger(
         needed=frozenset({"seals"})
     )
-    with progress() as bar:
-        task = bar.add_task("audit: records", total=None)
-        plans = AppliedPlans(bucket, forever())
-        seen = audit_archive(
-            Archive(bucket, record_reader(), ledger.restores().heads().head(forever())),
-            ledger.audits(),
-            forever(),
-            plans.believes,
-            undoes=plans.undoes,
-            writes=True,
-            whole=True,
-            seen=lambda count: bar.update(task, completed=count),
-        )
+    seen = audit_shown(bucket, ledger, whole=True, writes=True)
     print_json({**answer_of(seen), "isKept": seen.is_kept}) if as_json else _print(seen)
     if seen.damages or not (seen.is_finished and seen.is_kept):
         raise typer.Exit(FAILED)

@@ -59,7 +59,7 @@ def audit_against(
     ``head`` is the digest of an object that the archive has to have.
     """
     bucket = open_archive(name, place)
-    seen = _seen(bucket, ledger, keeper, whole=whole)
+    seen = audit_shown(bucket, ledger, keeper, whole=whole)
     is_known = head is None or is_in_chain(bucket, seen.until, head, forever())
     answer = answer_of(seen) | _balances(seen) | ({} if head is None else {"headIsKnown": is_known})
     print_json(answer) if as_json else _print(seen, FINE_WHOLE if whole else FINE_SINCE, is_known=is_known)
@@ -68,11 +68,17 @@ def audit_against(
 
 def users_against(name: str, ledger: Store, place: Place, keeper: BalanceKeeper | None) -> list[str]:
     """Return of whom the audit against an archive finds something."""
-    found = _seen(open_archive(name, place), ledger, keeper, whole=False).differences
+    found = audit_shown(open_archive(name, place), ledger, keeper, whole=False).differences
     return sorted({user for each in found for user in each.users})
 
 
-def _seen(bucket: Bucket, ledger: Store, keeper: BalanceKeeper | None, *, whole: bool) -> ArchiveAudit:
+def audit_shown(
+    bucket: Bucket, ledger: Store, keeper: BalanceKeeper | None = None, *, whole: bool, writes: bool = False
+) -> ArchiveAudit:
+    """Audit the ledger against an archive while a bar shows how far that is.
+
+    Only where it ``writes`` the next audits go on from it.
+    """
     from engine.reconcile.wiring import record_reader  # noqa: PLC0415  heavy, and not needed for help
 
     plans = AppliedPlans(bucket, forever())
@@ -84,7 +90,7 @@ def _seen(bucket: Bucket, ledger: Store, keeper: BalanceKeeper | None, *, whole:
             forever(),
             plans.believes,
             undoes=plans.undoes,
-            writes=False,
+            writes=writes,
             whole=whole,
             keeper=keeper,
             seen=lambda count: bar.update(task, completed=count),

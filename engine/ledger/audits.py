@@ -183,7 +183,8 @@ class AuditStore(Protocol):
     def append_with_posted(self, entry: Entry, seen: Credit, posted: Decimal, moved: Decimal, deadline: Deadline) -> bool:
         """Append an entry, and let the user's row say ``posted``, its balance moved by ``moved``; both or none.
 
-        False where the row is no longer as it was ``seen``, or the sequence is taken.
+        False where the row is no longer as it was ``seen``, or the sequence is taken. An application moves the balance at any
+        moment, so it may be another by now; but not where it alone is moved, since then it is what was wrong.
         """
 
     def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline) -> bool:

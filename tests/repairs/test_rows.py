@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from engine.audit.balances import BalanceKeeper
-from engine.audit.repairer import Wrong
+from engine.audit.books import audit_of
+from engine.audit.repairer import Repairer, RepairRefused, Wrong
 from engine.audit.repairs.applying import State
+from engine.ledger.dynamodb.store import DynamoStore
 from tests.repairs.conftest import Place
 from tests.support.events import failed, rendered
+from tests.support.world import DisturbedClient
 
 CHARGED = Decimal("999.2"), Decimal("-0.8")
 """What a user has to whom eight seconds were charged, and what was posted then."""
@@ -227,6 +231,48 @@ def test_a_balance_that_has_moved_since_is_left_alone(desk: Place, moved: dict[s
     before = desk.balance("u-1")
 
     assert (1, before) == (desk.apply(planned).count(State.CHANGED), desk.balance("u-1"))
+
+
+@pytest.mark.parametrize("changed", ["5", "-999.2"], ids=["to some", "to nothing"])
+@pytest.mark.parametrize("by_plan", [True, False])
+def test_a_balance_that_somebody_puts_right_meanwhile_is_not_moved_twice(
+    desk: Place,
+    changed: str,
+    by_plan: bool,  # noqa: FBT001
+) -> None:
+    """Between the last look at the row and the transaction: the change is taken back by a second hand."""
+    desk.deliver(rendered("j-1"))
+    hold_balances(desk)
+    desk.move_row("u-1", remaining=changed)
+    file = desk.written(desk.plan("u-1", wrong=Wrong.BALANCE))
+    keeper = BalanceKeeper(desk.store, desk.time.now(), desk.deadline)
+    (drift,) = audit_of(desk.store, desk.deadline, keeper=keeper).balances
+
+    def late(operation: str, request: dict[str, Any], send: Any) -> Any:
+        if operation == "transact_write_items":
+            desk.move_row("u-1", remaining=f"{-Decimal(changed):f}")
+        return send(**request)
+
+    store = DynamoStore(DisturbedClient(desk.world.client, late), desk.world.tables, desk.world.clock).audits()
+    if by_plan:
+        assert {"repair#u-1": State.CHANGED} == desk.apply(file, store).states
+    else:
+        with pytest.raises(RepairRefused, match="its row has changed meanwhile"):
+            Repairer(store, "u-1", "a change by hand", desk.deadline).held(drift)
+
+    assert (CHARGED, []) == (desk.balance("u-1"), desk.audit())
+
+
+def test_a_balance_of_no_row_s_number_is_taken_back_too(desk: Place) -> None:
+    """Somebody has removed it: a balance that is not there counts as 0, and comes back once."""
+    desk.deliver(rendered("j-1"))
+    hold_balances(desk)
+    key = {"userId": {"S": "u-1"}}
+    desk.world.client.update_item(TableName=desk.world.tables.credits, Key=key, UpdateExpression="REMOVE remaining")
+    file = desk.written(desk.plan("u-1", wrong=Wrong.BALANCE))
+
+    assert {"repair#u-1": State.DONE} == desk.apply(file).states
+    assert (CHARGED, []) == (desk.balance("u-1"), desk.audit())
 
 
 def test_a_balance_that_says_no_number_or_is_not_held_is_left_to_a_person(desk: Place) -> None:

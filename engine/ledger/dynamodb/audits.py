@@ -146,6 +146,15 @@ def credit_of(user: str, row: Item | None) -> Credit:
     return Credit(user, posted, remaining, is_there=bool(row), stored=said.get("posted"))
 
 
+def _as_seen(seen: Credit) -> tuple[str, dict[str, Any]]:
+    """Return the condition that a row says of what was posted what it said when it was seen, and its values."""
+    if isinstance(seen.stored, Mapping):
+        return "posted = :seen", {":seen": dict(seen.stored)}
+    if seen.is_there:
+        return "attribute_exists(userId) AND attribute_not_exists(posted)", {}
+    return "attribute_not_exists(userId)", {}
+
+
 @frozen
 class DynamoAuditStore:
     """The tables of one ledger, read whole. It is a ``ledger.audits.AuditStore``."""
@@ -214,22 +223,22 @@ class DynamoAuditStore:
     def append_with_posted(self, entry: Entry, seen: Credit, posted: Decimal, moved: Decimal, deadline: Deadline) -> bool:
         """Append an entry, and let the user's row say ``posted``, its balance moved by ``moved``; both or none.
 
-        False where the row is no longer as it was ``seen``, or the sequence is taken.
+        False where the row is no longer as it was ``seen`` (its balance too where that alone is moved), or the place is taken.
         """
         put = put_entry(self.tables, item_of(entry, self.clock.now()))
         return self._write([put, {"Update": self._posted(seen, posted, moved)}], deadline)
 
     def _posted(self, seen: Credit, posted: Decimal, moved: Decimal) -> dict[str, Any]:
-        values = {":posted": encode(posted)}
+        the_row_is_as_seen, values = _as_seen(seen)
+        values[":posted"] = encode(posted)
         if moved:
             values[":moved"] = encode(moved)
-        if isinstance(seen.stored, Mapping):
-            the_row_is_as_seen = "posted = :seen"
-            values[":seen"] = dict(seen.stored)
-        elif seen.is_there:
-            the_row_is_as_seen = "attribute_exists(userId) AND attribute_not_exists(posted)"
-        else:
-            the_row_is_as_seen = "attribute_not_exists(userId)"
+        if moved and posted == seen.posted:
+            the_balance_is_as_seen = "remaining = :remaining"
+            if not seen.remaining:
+                the_balance_is_as_seen = f"({the_balance_is_as_seen} OR attribute_not_exists(remaining))"
+            the_row_is_as_seen += f" AND {the_balance_is_as_seen}"
+            values[":remaining"] = encode(seen.remaining)
         return {
             "TableName": self.tables.credits,
             "Key": encode_item({"userId": seen.user}),
