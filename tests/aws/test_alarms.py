@@ -731,7 +731,7 @@ def test_alarms_of_one_reason_begin_and_end_with_it(deployed: Deployment, topic:
     """A person is told of each by its name."""
     first, *others = alarms = [deployed_alarm(deployed, logical_id) for logical_id in TOGETHER[cause]]
     watch = Watch(deployed, first)
-    forget_what_others_have_left(deployed)
+    forget_what_others_have_left(deployed, watch)
     assert watch.becomes("OK", within=first.range, others=others), "one is on before there is a reason"
 
     with cause(deployed, watch):
