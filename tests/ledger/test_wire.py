@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +28,7 @@ from cryptography.x509.oid import NameOID
 from engine.domain.errors import LedgerRefused, LedgerUnavailable
 from engine.domain.job_row import Mark
 from engine.ledger.dynamodb.choice import choose_wire
+from engine.ledger.dynamodb.connection import Connection
 from engine.ledger.dynamodb.signing import Credentials, Signer
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.wire import Endpoint, NoAnswerError, ServiceError, WireClient, roots_of
@@ -292,8 +292,8 @@ def test_a_connection_is_kept() -> None:
 def test_a_request_leaves_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """Head and body by themselves would be two packets, and over TLS two records."""
     sent: list[bytes] = []
-    send = HTTPConnection.send
-    monkeypatch.setattr(HTTPConnection, "send", lambda self, data: (sent.append(data), send(self, data))[1])
+    exchange = Connection.exchange
+    monkeypatch.setattr(Connection, "exchange", lambda self, data: (sent.append(data), exchange(self, data))[1])
 
     asked(answer(200, FINE), answer(200, FINE), times=2)
 

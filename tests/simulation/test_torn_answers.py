@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -20,7 +19,7 @@ from engine.runtime.clock import Clock
 from tests.simulation.database import Database
 from tests.simulation.history import Verdict, play
 from tests.simulation.things import DESCRIPTIONS, PLAIN, item
-from tests.simulation.torn import DAMAGES, MOMENT_SECONDS, REPEATED_LATER, WHOLE, TornServer, run_torn_server
+from tests.simulation.torn import DAMAGES, WHOLE, TornServer, run_torn_server
 from tests.simulation.world.faulty_client import TABLES, FaultyClient
 from tests.simulation.world.plan import plan_of
 from tests.simulation.world.strict import strict_world
@@ -80,7 +79,7 @@ def test_no_damaged_answer_is_taken_for_another(client: Any, server: TornServer,
     with suppress(NoAnswerError, HTTPClientError):
         assert "b" == says(client, "b")
 
-    time.sleep(2 * MOMENT_SECONDS)
+    server.wait_for_repeats()
     assert ["a", "b", "a"] == [says(client, name) for name in ("a", "b", "a")]
 
 
@@ -103,12 +102,11 @@ class OverHttp(FaultyClient):
         assert self.server is not None
         dice = self.caller.dice
         drawn = DAMAGES[int(dice.chance.random() * len(DAMAGES))]
-        damage = self.server.damage = drawn if dice.happens(drawn, 0.3) else WHOLE
+        self.server.damage = drawn if dice.happens(drawn, 0.3) else WHOLE
         try:
             return super()._act(operation, request)
         finally:
-            if damage == REPEATED_LATER:  # one that comes after the next request nobody could tell from its answer
-                time.sleep(2 * MOMENT_SECONDS)
+            self.server.wait_for_repeats()
 
     def _between(self) -> None:
         """Nobody else is at work: the server answers in a thread of its own."""

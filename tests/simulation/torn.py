@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import zlib
 from contextlib import AbstractContextManager
+from threading import Event
 
 from tests.simulation.database import Database, Server
 from tests.simulation.database import server as whole
@@ -27,6 +28,8 @@ TORN_HEAD, TORN_BODY, ALTERED, REPEATED, REPEATED_LATER, SILENCE = DAMAGES = (
 MOMENT_SECONDS = 0.02
 """So much later comes what is repeated: the client has read the answer by then, and has kept the connection."""
 
+SENT_SECONDS_MAX = 10
+
 REASONS = {200: "OK", 400: "Bad Request", 500: "Internal Server Error"}
 
 
@@ -38,6 +41,12 @@ class TornServer(Server):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.RequestHandlerClass = TornHandler
+        self.all_sent = Event()
+        self.all_sent.set()
+
+    def wait_for_repeats(self) -> None:
+        """Wait until what is repeated later was: what comes after the next request nobody could tell from its answer."""
+        assert self.all_sent.wait(SENT_SECONDS_MAX), "an answer was not repeated"
 
 
 class TornHandler(whole._Handler):  # noqa: SLF001  it says otherwise only how an answer is sent
@@ -47,13 +56,21 @@ class TornHandler(whole._Handler):  # noqa: SLF001  it says otherwise only how a
 
     def _send(self, status: int, body: bytes) -> None:
         damage, self.server.damage = self.server.damage, WHOLE
+        if damage == REPEATED_LATER:
+            self.server.all_sent.clear()
         head = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: {whole.CONTENT}\r\nContent-Length: {len(body)}\r\n"
         head += f"x-amz-crc32: {zlib.crc32(body)}\r\n\r\n"
         self.wfile.write(_damaged(damage, head.encode(), body))
         if damage == REPEATED_LATER:
-            time.sleep(MOMENT_SECONDS)
-            self.wfile.write(head.encode() + body)
+            self._repeat(head.encode() + body)
         self.close_connection = damage in {TORN_HEAD, TORN_BODY, SILENCE}
+
+    def _repeat(self, answer: bytes) -> None:
+        try:
+            time.sleep(MOMENT_SECONDS)
+            self.wfile.write(answer)
+        finally:
+            self.server.all_sent.set()
 
 
 def _damaged(damage: str, head: bytes, body: bytes) -> bytes:

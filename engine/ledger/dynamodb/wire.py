@@ -8,19 +8,17 @@ Source of the protocol: "DynamoDB low-level API", Amazon DynamoDB Developer Guid
 from __future__ import annotations
 
 import json
-import select
-import socket
-import ssl  # http.client brings it anyway; what costs is reading roots, which waits for the first connection
+import ssl  # reading roots costs more, and waits for the first connection
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
 from attrs import Factory, define, field, frozen
 
+from engine.ledger.dynamodb.connection import Answer, BadAnswerError, Connection
 from engine.ledger.dynamodb.signing import Signer
 
 API = "DynamoDB_20120810"
@@ -31,7 +29,7 @@ AWS_DOMAIN = ".amazonaws.com"
 """Where those five vouch for every host. An endpoint of the user's own may end in any root of the web."""
 
 CLOSED_MEANWHILE = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
-"""How a kept connection says that the server had closed it; ``http.client.RemoteDisconnected`` is a reset."""
+"""How a kept connection says that the server had closed it."""
 
 SUCCESS = 200
 
@@ -79,7 +77,7 @@ class WireClient:
     now: Callable[[], datetime]
     connect_seconds: float
     read_seconds: float
-    _idle: list[HTTPConnection] = Factory(list)
+    _idle: list[Connection] = Factory(list)
     _context: ssl.SSLContext | None = field(default=None, repr=False)
 
     def transact_write_items(self, **request: Any) -> Response:
@@ -116,7 +114,7 @@ class WireClient:
         body = json.dumps(request, separators=(",", ":")).encode()
         target = f"{API}.{operation}"
         kept = self._kept()
-        if kept is not None and not _is_quiet(kept.sock):
+        if kept is not None and not kept.is_quiet():
             kept.close()
         elif kept is not None:
             with suppress(_StaleConnectionError):
@@ -126,60 +124,43 @@ class WireClient:
             self.close()
         return self._exchange(self._connected(), target, body, is_kept=False)
 
-    def _exchange(self, connection: HTTPConnection, target: str, body: bytes, *, is_kept: bool) -> Response:
+    def _exchange(self, connection: Connection, target: str, body: bytes, *, is_kept: bool) -> Response:
         headers = self.signer.headers(self.endpoint.authority, target, body, self.now())
         try:
-            connection.send(_request(headers, body))
-            response = _begun(connection)
-        except (HTTPException, OSError) as error:
+            answer = connection.exchange(_request(headers, body))
+        except (BadAnswerError, OSError) as error:
             connection.close()
             if is_kept and isinstance(error, CLOSED_MEANWHILE):
                 raise _StaleConnectionError from error
             raise NoAnswerError(f"{type(error).__name__}: {error}") from error
-        return self._received(connection, response)
-
-    def _received(self, connection: HTTPConnection, response: HTTPResponse) -> Response:
-        try:
-            body = response.read()
-        except (HTTPException, OSError) as error:
-            connection.close()
-            raise NoAnswerError(f"{type(error).__name__}: {error}") from error
-        if response.will_close:
-            connection.close()
-        else:
+        if connection.is_open:
             self._idle.append(connection)
-        return _read(response, body)
+        else:
+            connection.close()
+        return _read(answer)
 
     # --- connections ---
 
-    def _kept(self) -> HTTPConnection | None:
+    def _kept(self) -> Connection | None:
         """Return the connection that was used last, for its own, or None. One step, so that no two threads get the same."""
         try:
             return self._idle.pop()
         except IndexError:
             return None
 
-    def _connected(self) -> HTTPConnection:
+    def _connected(self) -> Connection:
         """Return a new connection. Roots that cannot be read are no answer too, as with botocore."""
+        endpoint = self.endpoint
         try:
-            connection = self._new_connection()
+            if endpoint.is_tls and self._context is None:
+                self._context = _tls(endpoint)
         except OSError as error:
             raise NoAnswerError(f"the trusted roots cannot be read: {error}") from error
+        seconds = {"connect_seconds": self.connect_seconds, "read_seconds": self.read_seconds}
         try:
-            connection.connect()
-            _tune(connection.sock, self.read_seconds)
-        except (HTTPException, OSError) as error:
-            connection.close()
+            return Connection.to(endpoint.host, endpoint.port, tls=self._context, **seconds)
+        except OSError as error:
             raise NoAnswerError(f"{type(error).__name__}: {error}") from error
-        return connection
-
-    def _new_connection(self) -> HTTPConnection:
-        endpoint = self.endpoint
-        if not endpoint.is_tls:
-            return HTTPConnection(endpoint.host, endpoint.port, timeout=self.connect_seconds)
-        if self._context is None:
-            self._context = _tls(endpoint)
-        return HTTPSConnection(endpoint.host, endpoint.port, timeout=self.connect_seconds, context=self._context)
 
 
 def roots_of(endpoint: Endpoint) -> str | None:
@@ -195,54 +176,24 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext:
 
 
 def _request(headers: Mapping[str, str], body: bytes) -> bytes:
-    """Return a request in one piece: ``http.client`` sends head and body by themselves, as two packets and two TLS records."""
+    """Return a request in one piece: head and body by themselves would be two packets, and two TLS records."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"POST / HTTP/1.1\r\n{lines}accept-encoding: identity\r\ncontent-length: {len(body)}\r\n\r\n".encode("ascii") + body
 
 
-def _begun(connection: HTTPConnection) -> HTTPResponse:
-    """Read the head of the answer, as ``HTTPConnection.getresponse`` does."""
-    response = connection.response_class(connection.sock, method="POST")
-    try:
-        response.begin()
-    except BaseException:
-        response.close()
-        raise
-    return response
-
-
-def _is_quiet(sock: socket.socket | None) -> bool:
-    """Say whether nothing has come on a connection since its last answer, as urllib3 asks before it uses one again.
-
-    What has come is its end, or an answer that was sent twice, which would be taken for the next request's.
-    """
-    if sock is None:
-        return True
-    waiting = select.poll()
-    waiting.register(sock, select.POLLIN)
-    return not waiting.poll(0) and not (isinstance(sock, ssl.SSLSocket) and sock.pending())
-
-
-def _tune(sock: socket.socket, read_seconds: float) -> None:
-    """Without NODELAY a second request waits 40 ms for an acknowledgement."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.settimeout(read_seconds)
-
-
-def _read(response: HTTPResponse, body: bytes) -> Response:
-    checksum = response.headers.get("x-amz-crc32")
-    if checksum is not None and checksum != str(zlib.crc32(body)):
+def _read(answer: Answer) -> Response:
+    checksum = answer.headers.get(b"x-amz-crc32")
+    if checksum is not None and checksum != b"%d" % zlib.crc32(answer.body):
         raise NoAnswerError("the answer is damaged: its checksum differs")
-    if response.status != SUCCESS:
-        raise _error(response.status, body)
+    if answer.status != SUCCESS:
+        raise _error(answer.status, answer.body)
     try:
-        answer = json.loads(body)
+        said = json.loads(answer.body)
     except ValueError as error:
         raise NoAnswerError(f"the answer is not JSON: {error}") from error
-    if not isinstance(answer, dict):
-        raise NoAnswerError(f"the answer is a JSON {type(answer).__name__}, not an object")
-    return answer
+    if not isinstance(said, dict):
+        raise NoAnswerError(f"the answer is a JSON {type(said).__name__}, not an object")
+    return said
 
 
 def _error(status: int, body: bytes) -> ServiceError:
