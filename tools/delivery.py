@@ -1,4 +1,4 @@
-"""Say whether a stack delivers what its policy waits for, before it is built or deployed.
+"""Say whether a stack delivers what its policy, and its second one, wait for, before it is built or deployed.
 
     python -m tools.delivery                        # the template's own defaults
     python -m tools.delivery prod                   # samconfig.toml's section prod over them, as `sam deploy` would
@@ -15,6 +15,7 @@ import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from engine.domain.errors import Mistake, PolicyError
 from engine.policy import parse_policy
@@ -29,9 +30,13 @@ OVERRIDE = re.compile(r"(?P<name>[A-Za-z0-9]+)=(?P<value>.*)", re.DOTALL)
 
 
 def warnings(parameters: Mapping[str, str], root: Path = ROOT) -> tuple[Mistake, ...]:
-    """Return what the policy of a stack with these parameters waits for in vain. Raises PolicyError for a broken policy."""
+    """Return what the policies of a stack with these parameters wait for in vain. Raises PolicyError for a broken one."""
     template = load(root / "template.yaml")
-    file = parameters.get("PolicyFile", template["Parameters"]["PolicyFile"]["Default"])
+    files = (parameters.get(name, template["Parameters"][name]["Default"]) for name in ("PolicyFile", "ShadowPolicyFile"))
+    return tuple(warning for file in files if file for warning in _of_file(file, template, parameters, root))
+
+
+def _of_file(file: str, template: dict[str, Any], parameters: Mapping[str, str], root: Path) -> tuple[Mistake, ...]:
     try:
         text = (root / file).read_bytes()
     except OSError as error:

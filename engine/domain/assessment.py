@@ -40,3 +40,5 @@ class Assessment:
     time_is_assumed: bool = False
     document: Document = field(factory=dict, eq=False, repr=False)
     """The event itself: it may be asked what an older policy asked of a known fact."""
+    row: Document | None = field(default=None, eq=False, repr=False)
+    """The job's own row, where it was read."""

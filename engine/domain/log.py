@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from engine.domain.entry import Entry
 from engine.domain.envelope import Source
@@ -27,6 +27,8 @@ class JobLog:
     facts: Facts = NOTHING_KNOWN
     cost: Decimal = ZERO
     posted: Decimal = ZERO
+    rules: tuple[str, ...] = field(default=(), eq=False)
+    """What its entries name as their rules, each once: with a charge it is not kept who told it."""
 
     @property
     def due(self) -> Decimal:
@@ -36,7 +38,13 @@ class JobLog:
     def then(self, entry: Entry) -> JobLog:
         """Return the log with one entry more. It is of its first entry's user, until a correction gives it to another."""
         user = entry.user if entry.source is Source.REPAIR else self.user or entry.user
-        return JobLog(entry.sequence, user, entry.facts, entry.cost, EXACT.add(self.posted, entry.amount))
+        posted = EXACT.add(self.posted, entry.amount)
+        return JobLog(entry.sequence, user, entry.facts, entry.cost, posted, with_rule(self.rules, entry.rule))
+
+
+def with_rule(rules: tuple[str, ...], rule: str) -> tuple[str, ...]:
+    """Return the rules of a log with that of one entry more."""
+    return rules if rule in rules else (*rules, rule)
 
 
 NO_ENTRIES = JobLog()

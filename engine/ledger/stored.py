@@ -15,7 +15,7 @@ from engine.domain.entry import Correction, Entry, EntryType, PricedAnew, Resolu
 from engine.domain.envelope import Source
 from engine.domain.fact_kinds import read_facts, written
 from engine.domain.instants import instant_text, posting_text
-from engine.domain.log import JobLog
+from engine.domain.log import JobLog, with_rule
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.price import Component, Price, Tier, TierModel
 
@@ -70,6 +70,7 @@ def log_of_stored(entries: Iterable[Mapping[str, Any]]) -> JobLog:
             facts=read_facts(entry["facts"]) if "facts" in entry else log.facts,
             cost=_number(entry.get("cost"), log.cost),
             posted=EXACT.add(log.posted, _number(entry.get("amount"), ZERO)),
+            rules=with_rule(log.rules, str(entry.get("rule", ""))),
         )
     return log
 

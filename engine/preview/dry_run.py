@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from attrs import field, frozen
 
@@ -21,6 +21,9 @@ from engine.reconcile.flags import flag
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Failure, Report, Telemetry
+
+if TYPE_CHECKING:
+    from engine.domain.shadowed import Shadowed
 
 PLENTY = Decimal(10) ** 60
 """What everybody has where nobody says what they have: charges of 38 digits by the trillion do not use it up."""
@@ -44,7 +47,7 @@ def store_of(balances: Mapping[str, Decimal] | None = None, clock: Clock = STOPP
 class Silence(Telemetry):
     """Telemetry that tells nobody."""
 
-    def settled(self, report: Report) -> None:
+    def settled(self, report: Report, shadowed: Shadowed | None = None) -> None:
         """Write no line."""
 
     def failed(self, failure: Failure) -> None:

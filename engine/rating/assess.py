@@ -85,6 +85,7 @@ def _assessed(envelope: Envelope, policy: Policy, baselines: Baselines, now: dat
         status=envelope.status if envelope.source is Source.SCAN else _status(document, policy),
         time_is_assumed=envelope.time_is_assumed,
         document=document,
+        row=envelope.row,
     )
 
 

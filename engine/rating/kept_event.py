@@ -12,12 +12,13 @@ from typing import Any, NoReturn, Self
 
 from attrs import evolve
 
-from engine.domain.fact import TOLD_BY, Charge, Content
+from engine.domain.fact import TOLD_BY, Claim, Content, Refund, Revoke
 from engine.domain.instants import instant_text
 from engine.domain.money import PLAIN_DECIMAL
 from engine.policy.charges import ChargeTerms
 from engine.policy.expressions.paths import PLAIN, Path
 from engine.policy.price_books import PriceBook, PriceRow
+from engine.policy.shares import Share
 
 
 class NotKept(LookupError):
@@ -72,12 +73,12 @@ class Kept(KeptEvent):
     __slots__ = ("answers",)
 
     @classmethod
-    def of(cls, charge: Charge, time: str, numbers: frozenset[str] = frozenset()) -> Self:
-        """Return what a charge has kept. ``time`` is the expression by which today's policy finds an event's time."""
+    def of(cls, fact: Claim | Refund | Revoke, time: str, numbers: frozenset[str] = frozenset()) -> Self:
+        """Return what a charge has kept, say. ``time`` is the expression by which today's policy finds an event's time."""
         event = cls()
-        event.answers = {time: instant_text(charge.at)}
-        event.answers |= {asked: _read(text, is_number=asked in numbers) for asked, text in said_by(charge.content)}
-        for asked, _ in said_by(charge.content):
+        event.answers = {time: instant_text(fact.at)}
+        event.answers |= {asked: _read(text, is_number=asked in numbers) for asked, text in said_by(fact.content)}
+        for asked, _ in said_by(fact.content):
             event.put(asked, event.answers[asked])
         return event
 
@@ -134,6 +135,12 @@ def asking(terms: ChargeTerms) -> ChargeTerms:
         book=_book(terms.book) if terms.book else None,
         components=tuple(map(asking, terms.components)),
     )
+
+
+def share_asking(share: Share) -> Share:
+    """Return how much goes back, asked of a ``Kept`` event likewise."""
+    asked = (_asked(said) if isinstance(said, Path) else said for said in (share.percent, share.amount))
+    return Share(*asked)
 
 
 def _book(book: PriceBook) -> PriceBook:

@@ -10,7 +10,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from engine.domain.entry import Correction, Entry, PricedAnew
 from engine.domain.envelope import Source
-from engine.domain.fact import Charge
+from engine.domain.fact import Charge, Claim
 from engine.domain.facts import Facts
 from engine.domain.log import JobLog
 from engine.domain.price import Price
@@ -103,12 +103,15 @@ class Repricer:
     def charge(self, was: Charge, rule_name: str, *, weak: bool = False) -> Repriced:
         """Return a charge that ``rule_name`` told at this policy's price. Raises Unpriced."""
         rule = rule_for(was.content, rule_name, self.policy)
-        priced = self._priced(was, rule)
+        priced = self.priced(was, rule)
         now = evolve(was, amount=priced.amount, policy=self.policy.identity, revision=was.revision + 1)
         return Repriced(was, now, priced.price, priced.quantity, weak, self._model(was, rule))
 
-    def _priced(self, was: Charge, rule: Rule) -> Priced:
-        """Digits are read as texts, as numbers, and each by itself as a number: the answer must not depend on it."""
+    def priced(self, was: Claim, rule: Rule) -> Priced:
+        """Return what a kept charge or grant comes to by a rule of this policy. Raises Unpriced.
+
+        Digits are read as texts, as numbers, and each by itself as a number: the answer must not depend on it.
+        """
         digits = digits_in(was.content)
         readings = dict.fromkeys([frozenset(), frozenset(digits), *(frozenset({one}) for one in digits)])
         found: list[Priced] = []
@@ -124,13 +127,13 @@ class Repricer:
             raise Unpriced(f"rule `{rule.name}`: whether the event had a number or a text decides, and that was not kept")
         return found[0]
 
-    def _read(self, was: Charge, rule: Rule, numbers: frozenset[str]) -> Priced:
+    def _read(self, was: Claim, rule: Rule, numbers: frozenset[str]) -> Priced:
         event = Kept.of(was, self.policy.fields.time.text, numbers)
         return price_charge(self._terms(rule), event, was.at, self.policy.money)
 
     def _terms(self, rule: Rule) -> ChargeTerms:
         if rule.name not in self.terms:
-            assert isinstance(rule.terms, ChargeTerms)  # noqa: S101  the loader gives every debit rule its terms
+            assert isinstance(rule.terms, ChargeTerms)  # noqa: S101  the loader gives every debit and grant rule its terms
             self.terms[rule.name] = asking(rule.terms)
         return self.terms[rule.name]
 

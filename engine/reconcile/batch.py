@@ -18,8 +18,7 @@ from engine.domain.entry import Entry
 from engine.domain.envelope import Envelope
 from engine.domain.errors import LedgerError, LedgerUnavailable, RowNeeded, TimeIsUp
 from engine.domain.job_row import Mark
-from engine.domain.log import JobLog
-from engine.domain.money import EXACT
+from engine.domain.log import NO_ENTRIES, JobLog
 from engine.ledger.store import BATCHED_GUARDS, Receipt, Verdict
 from engine.rating.assess import assess
 from engine.rating.baselines import Baselines
@@ -182,7 +181,7 @@ class EventBatch:
         decision = proposal.decided()
         if decision.entry is not None:
             return True
-        self._keep(item, conductor.nothing_to_post(decision, item.assessment, deadline))
+        self._keep(item, conductor.nothing_to_post(decision, proposal, deadline))
         return False
 
     def _post(self, together: list[Item], single: list[tuple[Item, Receipt | None]]) -> list[Item]:
@@ -222,7 +221,7 @@ class EventBatch:
         item.attempts += 1
         decision = item.proposal.decision
         if receipt.verdict is Verdict.POSTED and decision is not None:
-            self._keep(item, Report.of_posting(decision, item.assessment, item.attempts))
+            self._keep(item, Report.of_posting(decision, item.assessment, item.attempts, item.proposal.log))
         elif receipt.verdict in ROW_VERDICTS:
             return self._goes_by_its_row(item, receipt)
         elif receipt.verdict is Verdict.BUSY:
@@ -260,8 +259,7 @@ class EventBatch:
         if entry is None or report.outcome is Outcome.REFUSED:
             self.logs.pop(item.assessment.reference, None)
         else:
-            posted = EXACT.minus(entry.cost)  # every entry but a refusal brings the postings to the cost
-            self.logs[entry.reference] = JobLog(entry.sequence, entry.user, entry.facts, entry.cost, posted)
+            self.logs[entry.reference] = (report.before or NO_ENTRIES).then(entry)
 
     def _soon(self) -> Deadline:
         return self.deadline.sooner(EVENT_SECONDS_MAX)
@@ -272,12 +270,11 @@ class EventBatch:
 
     def _told(self, envelope: Envelope, result: Result, milliseconds: float) -> Result:
         """Report one event as if it had come by itself."""
-        telemetry = self.conductor.telemetry
         if isinstance(result, Exception):
-            telemetry.failed(Failure(envelope, result, round(milliseconds, 3)))
+            self.conductor.telemetry.failed(Failure(envelope, result, round(milliseconds, 3)))
             return result
         report = result.told(envelope, round(milliseconds, 3))
-        telemetry.settled(report)
+        self.conductor.tell(report, self.deadline)
         return report
 
 

@@ -25,6 +25,7 @@ from engine.runtime.tracing import UNTRACED, Tracer
 
 if TYPE_CHECKING:
     from engine.reconcile.own_rows import RowReader
+    from engine.reconcile.shadow import Shadow
 
 EVENT_SECONDS_MAX = 15.0
 """How long one event may go on trying. Lambda's own retries and the dead-letter queue take over from there."""
@@ -43,6 +44,8 @@ class Conductor:
     scans_at_once: int | None = None
     """How many segments of the table of jobs a scheduled run reads at once; None leaves it to whoever runs it."""
     tracer: Tracer = UNTRACED
+    shadow: Shadow | None = field(default=None, repr=False)
+    """A second policy: what it would have posted is told beside what is posted. None: there is none."""
     baselines: BaselineCache = field(repr=False)
 
     @baselines.default
@@ -52,6 +55,8 @@ class Conductor:
     def prime(self, deadline: Deadline) -> None:
         """Open the connection to the database, and read and compile what events need. Never fails: an event would say why."""
         self.policy.prepare()
+        if self.shadow is not None:
+            self.shadow.prepare()
         self.baselines.prime(deadline)
 
     def traced(self, tracer: Tracer) -> Self:
@@ -83,8 +88,13 @@ class Conductor:
             self.telemetry.failed(Failure(envelope, error, self._milliseconds(started)))
             raise
         report = report.told(envelope, self._milliseconds(started))
-        self.telemetry.settled(report)
+        self.tell(report, deadline)
         return report
+
+    def tell(self, report: Report, deadline: Deadline) -> None:
+        """Report an event that has its place in the ledger."""
+        shadow = self.shadow
+        self.telemetry.settled(report, None if shadow is None else shadow.beside(report, deadline))
 
     def settled(self, envelope: Envelope, deadline: Deadline, row: JobRow = ASSUMED_ROW) -> Report:
         """Bring the ledger in line with one envelope, and tell nobody; ``row`` is what is known of its job's row.
@@ -128,18 +138,19 @@ class Conductor:
         """Settle an event's proposal, and return its report. Raises EventError or LedgerError; either way nothing moved."""
         decision, attempts = settle(proposal, self.ledger, deadline)
         if decision.entry is None:
-            return self.nothing_to_post(decision, proposal.assessment, deadline)
-        return Report.of_posting(decision, proposal.assessment, attempts)
+            return self.nothing_to_post(decision, proposal, deadline)
+        return Report.of_posting(decision, proposal.assessment, attempts, proposal.log)
 
-    def nothing_to_post(self, decision: Decision, assessment: Assessment, deadline: Deadline) -> Report:
+    def nothing_to_post(self, decision: Decision, proposal: EventProposal, deadline: Deadline) -> Report:
         """Return the report on what the ledger holds already.
 
         A scan found the row unmarked all the same: mark it, so that the next scan passes it by.
         """
+        assessment, before = proposal.assessment, proposal.log
         if assessment.source is not Source.SCAN or decision.mark is None or assessment.job is None:
-            return Report(None, decision.outcome, assessment, is_unclear=decision.is_unclear)
+            return Report(None, decision.outcome, assessment, is_unclear=decision.is_unclear, before=before)
         marked = self.ledger.mark(assessment.job, evolve(decision.mark, user=None), deadline)  # the row has named its user
-        return Report(None, decision.outcome, assessment, marked=marked, is_unclear=decision.is_unclear)
+        return Report(None, decision.outcome, assessment, marked=marked, is_unclear=decision.is_unclear, before=before)
 
     def _milliseconds(self, started: float) -> float:
         return round((self.clock.steady() - started) * 1000, 3)

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from engine.ledger.archive.opened import OpenArchive
     from engine.ledger.archive.writer import Writer
     from engine.ledger.audits import ArchivedRecord
+    from engine.policy import Policy
     from engine.reconcile.give_up import FailedEvents
+    from engine.reconcile.shadow import Shadow
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # noqa: PTH120  as in policy_path
 """Where ``policies/`` stands: the root of the project, and of the Lambda artifact."""
@@ -65,6 +67,8 @@ class Settings:
     """The URL of the queue of failed events. Without it what makes no sense comes back until the queue itself gives it up."""
     archive: str | None = None
     """The archive of entries, as ``build_bucket`` takes it."""
+    shadow_policy_file: str | None = None
+    """A second policy, which is asked beside the first and moves nothing. None: there is none."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -87,13 +91,18 @@ class Settings:
             scans_at_once=_whole_number(get("SCANS_AT_ONCE"), "SCANS_AT_ONCE"),
             failed_events=get("FAILED_EVENTS_QUEUE_URL") or None,
             archive=archive_named(environment),
+            shadow_policy_file=get("SHADOW_POLICY_FILE") or None,
         )
 
     def policy_path(self) -> str:
-        """Return the policy file: as given if it is there, else beside the program."""
-        file = self.policy_file
-        is_given = os.path.isabs(file) or os.path.exists(file)  # noqa: PTH110, PTH117  a cold start does without pathlib
-        return file if is_given else f"{HOME}/{file}"
+        """Return where the policy file stands."""
+        return path_of(self.policy_file)
+
+
+def path_of(file: str) -> str:
+    """Return where a policy file stands: as given if it is there, else beside the program."""
+    is_given = os.path.isabs(file) or os.path.exists(file)  # noqa: PTH110, PTH117  a cold start does without pathlib
+    return file if is_given else f"{HOME}/{file}"
 
 
 def build_client(
@@ -251,7 +260,14 @@ def build_reconciler(settings: Settings, write: Callable[[str], None], clock: Cl
         scans_at_once=settings.scans_at_once,
         failed_events=failed_events(settings.failed_events) if settings.failed_events else None,
         archive=functools.partial(open_archive, settings.archive, settings.tables) if settings.archive else None,
+        shadow=_shadow(settings.shadow_policy_file, policy, telemetry, clock) if settings.shadow_policy_file else None,
     )
+
+
+def _shadow(file: str, now: Policy, telemetry: Telemetry, clock: Clock) -> Shadow:
+    from engine.reconcile.shadow import open_shadow  # noqa: PLC0415  most stacks run one policy
+
+    return open_shadow(file, path_of(file), now, telemetry, clock)
 
 
 def open_archive(name: str, tables: Tables, client: Any = None) -> OpenArchive:

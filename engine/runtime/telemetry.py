@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define, field, frozen
 
@@ -23,6 +23,10 @@ from engine.domain.envelope import Envelope, Source
 from engine.domain.texts import cut, plainly
 from engine.runtime.clock import Clock
 
+if TYPE_CHECKING:
+    from engine.domain.log import JobLog
+    from engine.domain.shadowed import Shadowed
+
 NAMESPACE = "Reconciler"
 LINE = json.JSONEncoder(default=as_text)
 
@@ -31,7 +35,10 @@ RETURNED = "ReturnedSeconds"
 ARCHIVE_LAG = "ArchiveLagSeconds"
 SINCE_WHOLE = "SecondsSinceWhole"
 
-UNITS: Mapping[str, str] = {"CreditsMoved": "None", RETURNED: "Seconds", ARCHIVE_LAG: "Seconds", SINCE_WHOLE: "Seconds"}
+UNITS: Mapping[str, str] = {
+    **dict.fromkeys(("CreditsMoved", "ShadowDifference"), "None"),
+    **dict.fromkeys((RETURNED, ARCHIVE_LAG, SINCE_WHOLE), "Seconds"),
+}
 """The unit of each metric that counts nothing."""
 
 WHOLE_WITHIN = timedelta(days=14)
@@ -53,17 +60,19 @@ class Report:
     """A row of Jobs without a time of its own contradicts what is known."""
     was_unanswered: bool = False
     """A try before had no answer: what is known already may be what that has posted."""
+    before: JobLog | None = None
+    """What was posted on: the log without the entry. None: nothing was known of it."""
 
     @classmethod
-    def of_posting(cls, decision: Decision, assessment: Assessment, attempts: int) -> Report:
+    def of_posting(cls, decision: Decision, assessment: Assessment, attempts: int, before: JobLog | None = None) -> Report:
         """Return the report on a decision that was posted."""
         unclear = decision.is_unclear
-        return cls(None, decision.outcome, assessment, decision.entry, attempts=attempts, is_unclear=unclear)
+        return cls(None, decision.outcome, assessment, decision.entry, attempts=attempts, is_unclear=unclear, before=before)
 
     def told(self, envelope: Envelope, milliseconds: float) -> Report:
         """Return the report on ``envelope``, which took ``milliseconds``."""
         known = self.outcome, self.assessment, self.entry, self.marked, self.attempts
-        return Report(envelope, *known, milliseconds, self.is_unclear, self.was_unanswered)
+        return Report(envelope, *known, milliseconds, self.is_unclear, self.was_unanswered, self.before)
 
     def answer(self) -> dict[str, Any]:
         """Return the report as JSON-like values."""
@@ -134,10 +143,14 @@ class Telemetry:
     """How long an event may be under way: what a scan posts of a job that is younger was not lost."""
     tally: Tally = field(factory=Tally, eq=False, repr=False)
 
-    def settled(self, report: Report) -> None:
-        """Report an event that has its place in the ledger (or needs none)."""
+    def settled(self, report: Report, shadowed: Shadowed | None = None) -> None:
+        """Report an event that has its place in the ledger (or needs none), and how a second policy would have ended it."""
         self.tally.take(report.outcome)
-        self._line(logging.INFO, "reconciled", report.answer(), settled_metrics(report, self._lost_before(report)))
+        fields, metrics = report.answer(), settled_metrics(report, self._lost_before(report))
+        if shadowed is not None:
+            fields["shadow"] = shadowed.answer()
+            metrics |= shadowed.metrics()
+        self._line(logging.INFO, "reconciled", fields, metrics)
 
     def _lost_before(self, report: Report) -> datetime | None:
         is_found = report.entry is not None and report.entry.source is Source.SCAN

@@ -131,6 +131,17 @@ def many_events_that_make_no_sense(stack: Deployment, watch: Watch) -> Iterator[
 
 
 @contextmanager
+def a_second_policy_that_is_not_there(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Each event is posted, and says that the second policy could not be asked; it is over once none is named any more."""
+    renew_containers(stack, SHADOW_POLICY_FILE="policies/not-there.yaml")
+    try:
+        assert "debited" == stack.invoke(rendered(*new(stack)))["outcome"]
+        yield
+    finally:
+        renew_containers(stack, SHADOW_POLICY_FILE="")
+
+
+@contextmanager
 def a_run_that_fails(stack: Deployment, watch: Watch) -> Iterator[None]:
     """A permission of the catch-up is missing, so that a run cannot begin; with it again the next one succeeds."""
     with roles_of(stack, "CatchUpRole") as roles, roles["CatchUpRole"].without("FindAndMarkJobs", "dynamodb:DescribeTable"):
@@ -637,6 +648,7 @@ CAUSES: Mapping[str, Cause] = {
     "FailedEventsAlarm": an_event_that_failed_for_good,
     "UndeliveredEventsAlarm": an_undeliverable_event,
     "LostEventsAlarm": many_jobs_that_no_event_told_of,
+    "ShadowErrorsAlarm": a_second_policy_that_is_not_there,
     "CappedScansAlarm": more_jobs_than_a_run_may_post,
     "DriftAlarm": books_that_do_not_agree,
     "UnfinishedAuditsAlarm": audits_that_do_not_end,
@@ -680,7 +692,7 @@ def watch(deployed: Deployment, logical_id: str) -> Iterator[Watch]:
 def deployed_alarm(deployed: Deployment, logical_id: str) -> Alarm:
     """Return an alarm as it was deployed."""
     cloudwatch = deployed.aws.client("cloudwatch")
-    if ALARMS[logical_id].get("Condition") == "WithoutArchive":
+    if ALARMS[logical_id].get("Condition") in {"WithoutArchive", "AskShadow"}:
         make_alarm(deployed, logical_id)
     name = ALARMS[logical_id]["Properties"]["AlarmName"]["Fn::Sub"].replace("${Environment}", "dev")
     (described,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]

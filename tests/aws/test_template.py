@@ -25,6 +25,7 @@ from engine.domain.envelope import OWN_SOURCE, Envelope, Source
 from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.facts import Facts
 from engine.domain.money import Money
+from engine.domain.shadowed import METRICS as SHADOW_METRICS
 from engine.ledger.archive.chain import PREFIX
 from engine.ledger.archive.writer import METRICS as ARCHIVE_METRICS
 from engine.ledger.archive.writer import ODD
@@ -563,7 +564,7 @@ def test_the_function_is_as_the_design_has_it() -> None:
     )
     assert set(FUNCTION["Environment"]["Variables"]) == {
         *("JOBS_TABLE", "CREDITS_TABLE", "LEDGER_TABLE", "STATE_TABLE", "POLICY_FILE", "LOG_LEVEL"),
-        "FAILED_EVENTS_QUEUE_URL",
+        *("FAILED_EVENTS_QUEUE_URL", "SHADOW_POLICY_FILE"),
     }
     assert (ROOT / TEMPLATE["Parameters"]["PolicyFile"]["Default"]).is_file()
 
@@ -598,6 +599,7 @@ def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
         SINCE_WHOLE,
         "ComparisonsUnfinished",
         *CREDITS.values(),
+        *SHADOW_METRICS,
     } == shown
     assert len(widgets) == len({(widget["x"], widget["y"]) for widget in widgets})
 
@@ -692,7 +694,7 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     telemetry.audit_unfinished({}, is_out_of_time=True)
     tell_corrections([evolve(ENTRY, **ADJUSTED, correction=Correction("a mistake", "ann"))], telemetry)
     own = settled_metrics(Report(None, Outcome.DEBITED, assessment, entry)).keys()
-    own |= {key for line in lines for key in json.loads(line)} | {*EXPLAIN_METRICS, *ARCHIVE_METRICS}
+    own |= {key for line in lines for key in json.loads(line)} | {*EXPLAIN_METRICS, *ARCHIVE_METRICS, *SHADOW_METRICS}
 
     for alarm in ALARMS.values():
         properties = alarm["Properties"]

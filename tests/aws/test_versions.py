@@ -21,7 +21,8 @@ CHANGED: dict[str, str] = {
     "ExistingSealsTable": "seals", "ExistingLedgerStream": "2026-11-28T00:00:00.000",
     "Delivery": "direct", "BatchesAtOnceMax": "7", "ReservedConcurrency": "9", "Rollout": "AllAtOnce", "SnapStart": "on",
     "EventSources": "aws.mediaconvert", "EventDetailTypes": "MediaConvert Job State Change", "EventBusName": "video",
-    "PolicyFile": "policies/mediaconvert.yaml", "LogLevel": "DEBUG", "LlmModel": "gpt-5",
+    "PolicyFile": "policies/mediaconvert.yaml", "ShadowPolicyFile": "policies/mediaconvert.yaml",
+    "LogLevel": "DEBUG", "LlmModel": "gpt-5",
     "LlmBaseUrl": "https://models.example.com", "ExistingLlmSecretArn": "arn:aws:secretsmanager:eu-west-1:1:secret:a",
     "ExplanationFallbacksMax": "3", "AlarmEmail": "a@example.com", "AdjustmentsMax": "3", "AdjustmentsCap": "3",
     "KmsKeyArn": KEY, "RejectedEventsMax": "3", "ScansAtOnceMax": "3", "CatchUpMemory": "1024", "QuietHoursMax": "3",
@@ -30,7 +31,10 @@ CHANGED: dict[str, str] = {
 }  # fmt: skip
 """Of every parameter another value."""
 
-HELD = ("ExistingJobsTable", "ExistingCreditsTable", "ExistingLedgerTable", "SnapStart", "PolicyFile", "LogLevel", "KmsKeyArn")
+HELD = (
+    *("ExistingJobsTable", "ExistingCreditsTable", "ExistingLedgerTable"),
+    *("SnapStart", "PolicyFile", "ShadowPolicyFile", "LogLevel", "KmsKeyArn"),
+)
 """What a version holds of the parameters that a stack in use may change."""
 
 NOT_OF_A_VERSION = {"ReservedConcurrentExecutions", "Tags"}
@@ -39,7 +43,8 @@ NOT_OF_A_VERSION = {"ReservedConcurrentExecutions", "Tags"}
 
 LONGEST = {
     **dict.fromkeys(("ExistingJobsTable", "ExistingCreditsTable", "ExistingLedgerTable"), "t" * 61),
-    "PolicyFile": f"policies/{'p' * 34}.yaml", "LogLevel": "WARNING", "SnapStart": "off",
+    "PolicyFile": f"policies/{'p' * 34}.yaml", "ShadowPolicyFile": f"policies/{'s' * 14}.yaml",
+    "LogLevel": "WARNING", "SnapStart": "off",
     "KmsKeyArn": KEY,
 }  # fmt: skip
 """As long as their patterns let them be."""

@@ -25,6 +25,7 @@ from engine.domain.built_in_anomalies import BUILT_IN_ANOMALIES
 from engine.domain.entry import Entry
 from engine.domain.errors import PolicyError
 from engine.domain.money import ROUNDINGS, Money, canonical
+from engine.domain.shadowed import METRICS as SHADOW_METRICS
 from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.dynamodb.postings import item_of
 from engine.ledger.stored import entry_of
@@ -47,6 +48,7 @@ from engine.rating.baselines import baseline_of
 from tests.support.documentation import Block, Page, Table, code, read_page
 from tests.support.events import rendered
 from tests.support.policies import example
+from tests.support.shadows import lines_of_every_outcome
 
 PAGE: Page = read_page(Path(__file__).resolve().parents[2] / "docs" / "policy.md")
 
@@ -338,6 +340,15 @@ def check_condition(_table: Table, row: tuple[str, ...]) -> None:
     Condition.read(written).met(answer_of_a_plan())
 
 
+def check_shadow(_table: Table, row: tuple[str, ...]) -> None:
+    """A shadow that has ended so has an amount, 0, or none, and counts what the row says."""
+    for outcome in code(row[0]):
+        line = lines_of_every_outcome()[outcome]
+        assert {"0": "0", "none": None}.get(row[2], line["shadow"].get("amount")) == line["shadow"].get("amount")
+        assert "amount" in line["shadow"] or row[2] == "none"
+        assert set(code(row[3])) <= {name for name in SHADOW_METRICS if line.get(name)} or outcome == "voided"
+
+
 PRICED = """\
 version: 1
 name: video
@@ -361,6 +372,7 @@ TABLES: Mapping[str, Callable[[Table, tuple[str, ...]], None]] = {
     "you want to": check_edit,
     "in the JSON": check_in_json,
     "condition": check_condition,
+    "the shadow's": check_shadow,
 }
 """What must be true of a row, by the first words of its table."""
 

@@ -68,6 +68,7 @@ def make_alarm(stack: Deployment, logical_id: str) -> None:
     said = resources(None, "AWS::CloudWatch::Alarm")[logical_id]["Properties"]
     values: dict[str, Any] = {
         json.dumps({"Ref": "CatchUpFunction"}): stack.catch_up_function,
+        json.dumps({"Ref": "ReconcilerFunction"}): stack.function,
         json.dumps({"Ref": "Alarms"}): stack.outputs["AlarmsTopicArn"],
         json.dumps(said["AlarmName"]): said["AlarmName"]["Fn::Sub"].replace("${Environment}", "dev"),
     }

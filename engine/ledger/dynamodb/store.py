@@ -59,6 +59,7 @@ LOG_ATTRIBUTES = {
     "#cost": "cost",
     "#facts": "facts",
     "#source": "source",
+    "#rule": "rule",
 }
 
 

@@ -20,7 +20,7 @@ class Counting(Telemetry):
         super().__init__(write=lambda _line: None, clock=clock)
         object.__setattr__(self, "count", count)
 
-    def settled(self, report: Report) -> None:
+    def settled(self, report: Report, _shadowed: object = None) -> None:
         """Count how an event ended."""
         count: Counter[str] = self.count  # type: ignore[attr-defined]
         source = report.envelope.source.value if report.envelope else "?"

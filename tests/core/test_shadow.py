@@ -1,0 +1,396 @@
+"""A second policy beside the first: what it would have posted is told, agrees with a plan, and moves nothing."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.domain.documents import read_document
+from engine.domain.envelope import Envelope, Source
+from engine.domain.errors import EventError
+from engine.policy import Policy, parse_policy
+from engine.rating.beside import Beside
+from engine.reconcile.shadow import SLOW_MAX, SecondPolicy
+from engine.runtime.clock import Clock
+from tests.core.test_reprice_in_any_order import POLICY, RIGHT, TERMS, WRONG, Prices, tellings
+from tests.support.books import Books
+from tests.support.events import event, failed, rendered
+from tests.support.planned_by_engine import plan
+from tests.support.planning import made_lines
+from tests.support.policies import example
+from tests.support.shadows import BY_FRAMES, DEARER, FINISHED, NO_DEFAULT, NOW, Shaded, broken, refusing
+
+HALF_BACK = example(("refund: {percent: 100}", "refund: {percent: 50}"))
+
+
+def told(*each: Any) -> list[tuple[str, str, str]]:
+    """Return what was told of a shadow as (outcome, amount, difference)."""
+    return [(one["outcome"], one["amount"], one["difference"]) for one in each]
+
+
+# --- event by event ---------------------------------------------------------------------------------------------------
+
+
+def test_a_price_that_would_be_higher_is_told_beside_what_was_posted() -> None:
+    """Eight seconds at 0.10 were charged; at 0.12 they would have been 0.96."""
+    shaded = Shaded(NOW, DEARER)
+
+    shadow, *_ = shaded.deliver(rendered(seconds=8))
+
+    assert {
+        "policy": DEARER.identity,
+        "outcome": "debited",
+        "rule": "debit-rendered",
+        "amount": "-0.9600",
+        "difference": "-0.1600",
+    } == shadow
+    assert "-0.8000" == shaded.lines[0]["amount"]
+
+
+def test_the_figures_are_in_the_same_line_as_all_others() -> None:
+    """One embedded metric document for each event, as ever."""
+    shaded = Shaded(NOW, DEARER)
+
+    shaded.deliver(rendered(seconds=8))
+
+    (line,) = shaded.lines
+    names = {metric["Name"]: metric["Unit"] for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert {"ShadowPosted": 1, "ShadowDiffers": 1, "ShadowRejected": 0, "ShadowDifference": -0.16} == {
+        name: line[name] for name in names if name.startswith("Shadow")
+    }
+    assert ("None", "Count") == (names["ShadowDifference"], names["ShadowDiffers"])
+
+
+def test_a_refund_gives_back_what_the_shadow_would_have_charged() -> None:
+    """The charge is priced anew from what its entry has kept, by the rule that the log names."""
+    shadows = Shaded(NOW, DEARER).deliver(rendered(seconds=8), failed())
+
+    assert [("debited", "-0.9600", "-0.1600"), ("refunded", "0.9600", "0.1600")] == told(*shadows)
+
+
+def test_another_share_is_told_at_the_refund() -> None:
+    """Half of 0.80 goes back under the second policy, all of it under the first."""
+    shadows = Shaded(NOW, HALF_BACK).deliver(rendered(seconds=8), failed())
+
+    assert [("debited", "-0.8000", "0.0000"), ("refunded", "0.4000", "-0.4000")] == told(*shadows)
+
+
+def test_a_failure_that_came_first_is_remembered_at_its_other_share() -> None:
+    """The late charge is 0.80 less a half under the second policy, and nothing under the first."""
+    shadows = Shaded(NOW, HALF_BACK).deliver(failed(at="11:00"), rendered(seconds=8, at="10:00"))
+
+    assert [("voided", "0", "0"), ("debited", "-0.4000", "-0.4000")] == [
+        (one["outcome"], one["amount"].replace("0.0000", "0"), one["difference"].replace("0.0000", "0")) for one in shadows
+    ]
+
+
+def test_an_event_that_comes_again_is_told_once() -> None:
+    """However often it comes, and by whatever door."""
+    shaded = Shaded(NOW, DEARER)
+    first = rendered(seconds=8)
+
+    shadows = shaded.deliver(first, first)
+    shaded.batch([first, first])
+
+    assert shadows[1] is None
+    assert Decimal("-0.96") == shaded.shadowed
+    assert (1, 3) == (shaded.count("ShadowPosted"), shaded.count("Duplicates"))
+
+
+def test_a_batch_tells_what_its_events_would_tell_one_by_one() -> None:
+    """Of several events of one job each rests on the one before."""
+    events = [rendered(), failed(), rendered("j-2", seconds=30), rendered("j-1", at="12:00", seconds=5)]
+    together, alone = Shaded(NOW, DEARER), Shaded(NOW, DEARER)
+
+    assert [] == together.batch(events)
+    alone.deliver(*events)
+
+    assert alone.shadows == together.shadows
+    assert [] == together.unknown
+
+
+def test_what_neither_policy_takes_has_no_shadow() -> None:
+    """Nor does it cost a metric."""
+    assert [None] == Shaded(NOW, DEARER).deliver(event("video.queued", {"jobId": "j-1"}))
+
+
+def test_an_event_that_the_second_policy_passes_by_would_have_moved_nothing() -> None:
+    """It is told, with all of what was posted as the difference."""
+    (shadow,) = Shaded(NOW, FINISHED).deliver(rendered(seconds=8))
+
+    assert {"policy": FINISHED.identity, "outcome": "ignored", "amount": "0", "difference": "0.8000"} == shadow
+
+
+def test_an_event_that_makes_no_sense_to_the_second_policy_would_come_back() -> None:
+    """Its price book has neither a row for the model nor a default: nothing is posted there, and it says why."""
+    shaded = Shaded(NOW, NO_DEFAULT)
+
+    (shadow,) = shaded.deliver(rendered(seconds=8))
+
+    assert shadow is not None
+    assert ("error", "0", "0.8000") == (shadow["outcome"], shadow["amount"], shadow["difference"])
+    assert "field detail.model" in shadow["why"]
+    assert 1 == shaded.count("ShadowRejected")
+
+
+def test_a_charge_that_waits_for_a_balance_waits_in_the_shadow_too() -> None:
+    """It is posted there when it is posted here: by the event that finds the balance."""
+    now, then = (refusing(policy) for policy in (NOW, DEARER))
+    shaded = Shaded(now, then, balances={"u-1": Decimal("0.5")})
+    first = rendered(seconds=8)
+
+    (refused,) = shaded.deliver(first)
+    shaded.store.credits["u-1"]["remaining"] = Decimal(10)
+    (posted,) = shaded.deliver(first)
+
+    assert [("refused", "0", "0"), ("debited", "-0.9600", "-0.1600")] == told(refused, posted)
+
+
+# --- what nobody can know ---------------------------------------------------------------------------------------------
+
+
+def test_what_the_entry_has_not_kept_is_not_guessed() -> None:
+    """The second policy asks for frames, which the first has never asked for: the charge is told, its refund is not."""
+    shaded = Shaded(NOW, BY_FRAMES)
+
+    charged, refunded = shaded.deliver(rendered(frames=192), failed())
+
+    assert ("debited", "-19.2000") == (charged["outcome"], charged["amount"])  # type: ignore[index]
+    assert {
+        "policy": BY_FRAMES.identity,
+        "outcome": "unknown",
+        "why": "rule `debit-rendered`: `detail.frames` was not kept",
+    } == refunded
+    assert 1 == shaded.count("ShadowUnknown")
+
+
+def test_an_event_that_only_the_second_policy_takes_is_not_counted() -> None:
+    """The ledger keeps nothing of it, so that a second delivery could not be told from the first."""
+    shaded = Shaded(FINISHED, NOW)
+
+    (shadow,) = shaded.deliver(rendered(seconds=8))
+
+    assert shadow is not None
+    assert ("unknown", "debit-rendered") == (shadow["outcome"], shadow["rule"])
+    assert 0 == shaded.shadowed
+
+
+def test_an_earlier_charge_that_the_ledger_has_passed_over_is_told_once_where_it_would_count() -> None:
+    """The second policy passes by the later one, of which alone the ledger keeps the fact: told again it is not known."""
+    other = example(
+        (
+            "match: {source: [video.generation], detail-type: [video.rendered]}",
+            "match: {source: [video.generation], detail-type: [video.rendered], detail: {model: [premium]}}",
+        )
+    )
+    shaded = Shaded(NOW, other)
+
+    earlier = rendered(at="10:00", model="premium", seconds=8)
+
+    shadows = shaded.deliver(rendered(at="12:00"), earlier, earlier)
+
+    assert ["ignored", "debited", "unknown"] == [shadow["outcome"] for shadow in shadows if shadow]
+    assert Decimal(-2) == shaded.shadowed
+    assert "duplicate" == shaded.lines[2]["outcome"]
+
+
+def test_a_row_that_was_not_read_is_not_read_for_the_shadow() -> None:
+    """The second policy asks the job's row for the seconds. A policy that has read the row lends it."""
+    other = example(("quantity: detail.seconds", "quantity: row.seconds"))
+    dearer = example(("quantity: detail.seconds", "quantity: row.seconds"), ('default: "0.10"', 'default: "0.12"'))
+    alone, lent = Shaded(NOW, other), Shaded(other, dearer)
+    lent.store.jobs["j-1"] = {"jobId": "j-1", "userId": "u-1", "status": "completed", "seconds": Decimal(30)}
+
+    (unread,) = alone.deliver(rendered())
+    (read,) = lent.deliver(rendered())
+
+    assert ("unknown", "`row.seconds` needs the job's row, which was not read") == (unread["outcome"], unread["why"])  # type: ignore[index]
+    assert [("debited", "-3.6000", "-0.6000")] == told(read)
+
+
+# --- it moves nothing, and nothing that is wrong with it does ---------------------------------------------------------
+
+EVENTS = [rendered(), failed(), rendered("j-2", seconds=30), rendered("j-2", at="12:00", seconds=5), rendered()]
+
+
+@pytest.mark.parametrize("then", [DEARER, HALF_BACK, broken()], ids=["dearer", "half back", "broken"])
+def test_the_ledger_is_the_same_with_a_shadow_and_without(then: Policy) -> None:
+    """Entries, balances and marks, to the byte; and every line but for what is told of the shadow."""
+    with_shadow, without = Shaded(NOW, then), Shaded(NOW)
+
+    for shaded in (with_shadow, without):
+        shaded.deliver(*EVENTS[:2])
+        shaded.batch(EVENTS[2:])
+
+    assert (without.store.kept, without.store.credits) == (with_shadow.store.kept, with_shadow.store.credits)
+    assert [bare(line) for line in without.lines] == [bare(line) for line in with_shadow.lines]
+    assert [] == without.shadows != with_shadow.shadows
+
+
+def bare(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a line without what is told of the shadow."""
+    return {name: value for name, value in line.items() if not name.lower().startswith("shadow") and name != "_aws"}
+
+
+def test_a_fault_is_told_in_the_line_of_its_event_and_counted() -> None:
+    """Each of them: the next event is asked about again."""
+    shaded = Shaded(NOW, broken())
+
+    shadows = shaded.deliver(rendered(), rendered("j-2"))
+
+    assert ["failed", "failed"] == [shadow["outcome"] for shadow in shadows if shadow]
+    assert all("Error" in shadow["why"] for shadow in shadows if shadow)
+    assert (2, 2) == (shaded.count("ShadowErrors"), shaded.count("Debits"))
+
+
+def test_a_second_policy_that_is_slow_is_asked_no_more() -> None:
+    """After three answers of more than a quarter of a second; events are posted all the while."""
+    steps = itertools.count(0, 0.3)  # each look at the clock is 0.3 s after the one before
+    clock = Clock(Shaded(NOW).clock.now, lambda: next(steps), lambda _seconds: None)
+    shaded = Shaded(NOW, shadow=SecondPolicy(Beside(NOW, DEARER), clock))
+
+    shadows = shaded.deliver(*(rendered(f"j-{number}") for number in range(SLOW_MAX + 2)))
+
+    assert [*["debited"] * SLOW_MAX, "failed", "failed"] == [shadow["outcome"] for shadow in shadows if shadow]
+    assert SLOW_MAX + 2 == shaded.count("Debits")
+
+
+def test_without_time_left_the_second_policy_is_not_asked() -> None:
+    """The answer to the event comes first."""
+    shaded = Shaded(NOW, DEARER)
+    report = shaded.reconciler().settled(Envelope(rendered(), Source.EVENT), shaded.clock.deadline(60))
+
+    shadow = SecondPolicy(Beside(NOW, DEARER), shaded.clock).beside(report, shaded.clock.deadline(0))
+
+    assert shadow is not None
+    assert ("unknown", "no time was left") == (shadow.outcome, shadow.why)
+
+
+# --- it agrees with a plan --------------------------------------------------------------------------------------------
+
+
+def test_over_all_that_can_come_the_shadow_comes_to_what_the_plan_says() -> None:
+    """A file of redelivered, refunded, conflicting, foreign, malformed and odd events, in another order and half of it twice.
+
+    The plan is the engine's own, event by event. Other doors than the function's play no part: each event came by it.
+    """
+    lines = made_lines(7, 600)
+    chance = random.Random(7)  # noqa: S311  to be played again
+    stream = [*lines, *chance.sample(lines, 300)]
+    chance.shuffle(stream)
+    documents = [read_document(line) for line in stream]
+    answer = plan(documents, NOW, DEARER).answer()
+
+    shaded = Shaded(NOW, DEARER)
+    shaded.deliver(*documents)
+
+    assert [] == shaded.unknown
+    assert (answer["credits"]["net"]["now"], answer["credits"]["net"]["then"]) == (
+        format(shaded.posted, "f"),
+        format(shaded.shadowed, "f"),
+    )
+    assert shaded.difference == shaded.shadowed - shaded.posted != 0
+
+
+EDITS = (
+    ("percent: 50, within: 90m", "percent: 30, within: 30m"),
+    ("percent: 50, within: 90m", "percent: 30"),
+    ("percent: 100}", "percent: 80}"),
+    ("percent: 100}", "percent: 100, within: 70m}"),
+    ('amount: "0.3"', 'amount: "0.6"'),
+    ('amount: "0.3"', "percent: 10"),
+    ('  - {{name: copied, match: {{detail-type: [copied]}}, action: debit, charge: {{amount: "{flat}"}}}}\n', ""),
+    ("  - {{name: half, match: {{detail-type: [half]}}, action: refund, refund: {{percent: 50, within: 90m}}}}\n", ""),
+    (
+        "rules:\n",
+        "rules:\n  - name: dear\n    match: {{detail-type: [rendered], detail: {{model: [premium]}}}}\n"
+        '    action: debit\n    charge: {{amount: "7"}}\n',
+    ),
+    ("detail-type: [rendered]}}", "detail-type: [rendered], detail: {{model: [veo-3]}}}}"),
+    ("repeats: ignore, ", ""),
+)
+"""What somebody might edit: shares, windows, rules that come and go, what they match."""
+
+
+@functools.cache
+def edited(prices: Prices, terms: str, edits: tuple[tuple[str, str], ...]) -> Policy:
+    """Return a policy of other prices, and edited."""
+    text = functools.reduce(lambda text, edit: text.replace(*edit), edits, POLICY)
+    places = {name: str(getattr(prices, name)) for name in Prices.__annotations__}
+    return parse_policy(text.format(**places, terms=terms.format(**places)), "video.yaml")
+
+
+EXAMPLES = [60, pytest.param(3_000, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
+
+
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_whatever_is_edited_the_shadow_comes_to_what_the_plan_says_or_says_that_it_does_not_know(examples: int) -> None:
+    """For charges, repeats, refunds and rows without a time, early or late, once or twice, in any order."""
+    exact = 0
+
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+    @given(
+        st.lists(tellings(), min_size=1, max_size=9),
+        st.sampled_from([*WRONG, RIGHT]),
+        st.sampled_from(TERMS),
+        st.lists(st.sampled_from(EDITS), max_size=2, unique=True),
+    )
+    def holds(envelopes: list[Envelope], prices: Prices, terms: str, edits: list[tuple[str, str]]) -> None:
+        nonlocal exact
+        then = edited(prices, terms, tuple(edits))
+        shaded = Shaded(RIGHT.policy(terms), then)
+        shaded.deliver(*envelopes)
+
+        assert 0 == shaded.count("ShadowErrors")
+        if not shaded.unknown:
+            exact += 1
+            assert net_under(then, envelopes) == shaded.shadowed
+
+    holds()
+
+    assert exact > examples / 2
+
+
+def net_under(policy: Policy, envelopes: list[Envelope]) -> Decimal:
+    """Return what the events come to under a policy alone."""
+    books = Books(policy)
+    for envelope in envelopes:
+        try:
+            books.reconcile(envelope)
+        except EventError:
+            continue
+    return sum((books.net(job) for job in ("j-1", "j-2")), Decimal(0))
+
+
+def test_grants_and_what_is_revoked_of_them_are_told_too() -> None:
+    """A purchase gives 5 more under the second policy; half of it is taken back under both."""
+    now = parse_policy(SHOP.format(rate="1"), "shop.yaml")
+    then = parse_policy(SHOP.format(rate="1.5"), "shop.yaml")
+    purchase = {"purchaseId": "p-1", "userId": "u-1", "credits": 10}
+    events = [event("bought", purchase), event("returned", purchase, "12:00")]
+
+    shadows = Shaded(now, then).deliver(*events)
+
+    assert [("granted", "15.0000", "5.0000"), ("revoked", "-7.5000", "-2.5000")] == told(*shadows)
+    assert plan(json.loads(json.dumps(events)), now, then).answer()["credits"]["net"] == {"now": "5.0000", "then": "7.5000"}
+
+
+SHOP = """\
+version: 1
+name: shop
+event: {{job: detail.jobId, user: detail.userId, time: time, reference: detail.purchaseId}}
+prices:
+  credit: [{{effective: 2025-01-01T00:00:00Z, rates: {{default: "{rate}"}}}}]
+rules:
+  - {{name: bought, match: {{detail-type: [bought]}}, action: grant, grant: {{price: credit, quantity: detail.credits}}}}
+  - {{name: returned, match: {{detail-type: [returned]}}, action: revoke, revoke: {{percent: 50}}}}
+overdraft: allow
+"""
