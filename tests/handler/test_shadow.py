@@ -95,7 +95,6 @@ TELL = """
 import json, sys
 import handler
 
-
 handler.lambda_handler(json.loads(sys.argv[1]))
 new = ("shadow", "shadowed", "beside", "retelling", "reprice", "kept_event", "which_rule")
 print(json.dumps([name for name in new if any(each.endswith("." + name) for each in sys.modules)]), file=sys.stderr)
