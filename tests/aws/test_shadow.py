@@ -8,25 +8,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from engine.policy import load_policy
 from engine.policy.compiled import compile_policy
 from tests.support.planned_by_engine import plan
-from tests.support.stack import balance, entries, give, rendered, served_with
+from tests.support.stack import balance, entries, failed, give, rendered, served_with
 from tools.deployment import Deployment, wait_until
 from tools.environments import ROOT
 
-pytestmark = pytest.mark.e2e
-
 FIRST = ROOT / "policies" / "video.yaml"
 SECONDS_MAX = 30
-
-
-def failed(user: str, job: str) -> dict[str, Any]:
-    """Return the event of a job that failed after it was rendered."""
-    event = rendered(user, job)
-    return {**event, "id": uuid.uuid4().hex, "detail-type": "video.failed", "time": "2027-01-01T00:00:00Z"}
 
 
 def test_what_the_deployed_shadow_tells_is_what_a_plan_says_of_the_same_events(deployed: Deployment, tmp_path: Path) -> None:
