@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 
+IN_LAMBDA = bool(os.environ.get("AWS_LAMBDA_RUNTIME_API"))
+
 ANSWER_RESERVE_SECONDS = 0.5
 """What is kept back of an invocation's time, so that an error is told rather than cut off."""
 
@@ -52,7 +54,7 @@ def lambda_handler(event: Any, context: Any = None) -> Answer:
     """
     tracer = tracer_of(os.environ)
     with tracer.span("policy") as span:
-        reconciler = _reconciler(Settings.from_environment(os.environ)).traced(tracer)
+        reconciler = _reconciler(_settings()).traced(tracer)
         span.annotate(policy=reconciler.policy.identity)
     for is_this_kind, answer in KINDS:
         if is_this_kind(event):
@@ -68,6 +70,14 @@ def _request_of(context: Any) -> str:
 
 def _what_it_is(event: Any) -> str:
     return f"{no_event(event)}; it is no SQS batch, schedule or step of a scan either"
+
+
+def _settings() -> Settings:
+    return Settings.from_environment(os.environ)
+
+
+if IN_LAMBDA:
+    _settings = functools.cache(_settings)  # the environment of a container never changes; that of a test does
 
 
 @functools.cache
@@ -214,7 +224,7 @@ def _initialise() -> None:
 
 
 def _initialise_events() -> None:
-    reconciler = _reconciler(Settings.from_environment(os.environ))
+    reconciler = _reconciler(_settings())
     _prime(reconciler)
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
         _live_through_snapshots(reconciler)
@@ -254,5 +264,5 @@ def _live_through_snapshots(reconciler: Reconciler) -> None:
     snapshot_restore_py.register_after_restore(_prime, reconciler)
 
 
-if os.environ.get("AWS_LAMBDA_RUNTIME_API"):
+if IN_LAMBDA:
     _initialise()
