@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import re
+import shutil
+import subprocess
+import tarfile
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -325,6 +330,24 @@ def test_a_library_is_what_its_package_has(of: dict[str, str]):
         "Permission to use, copy, modify"
         in (FOLDER / VENDOR / of["file"].replace(".min.js", ".LICENSE").replace(".umd", "")).read_text()
     )
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("of", VENDORED, ids=lambda of: of["file"])
+def test_a_library_is_what_npm_has_published(of: dict[str, str], tmp_path: Path):
+    """The package has the digest that is written down, and in it the file is the one that is here."""
+    npm = shutil.which("npm") or pytest.skip("there is no npm on this machine")
+    command = [npm, "pack", "--silent", "--fetch-retries=1", f"{of['package']}@{of['version']}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("npm reaches no registry")
+    packed = (tmp_path / done.stdout.split()[-1]).read_bytes()
+
+    assert of["integrity"] == f"sha512-{base64.b64encode(hashlib.sha512(packed).digest()).decode()}"
+    with tarfile.open(fileobj=io.BytesIO(packed)) as package:
+        member = package.extractfile(of["path"])
+        assert member is not None
+        assert (FOLDER / VENDOR / of["file"]).read_bytes() == member.read()
 
 
 def test_the_security_policy_names_the_style_that_the_library_adds():
