@@ -18,7 +18,7 @@ from engine.cli.files import writing
 from engine.cli.job_rows import rows_in
 from engine.cli.options import DEFAULT_POLICY, AsJson, day_or_instant
 from engine.cli.output import complain, print_streamed, progress
-from engine.cli.plan_edits import Written, edits, priced
+from engine.cli.plan_edits import Edits, Written, edits
 from engine.cli.plan_markdown import print_markdown
 from engine.cli.plan_told import print_plan
 from engine.cli.status import FAILED, MISUSED
@@ -140,12 +140,13 @@ class _Show:
             wish = evolve(wish, now=as_of(wish.now, at), then=as_of(wish.then, at))
         if is_mixed(asked.now, asked.then):
             asked = evolve(asked, by_prices=_by_prices(wish))
+        found = None if self.page is None else self.page.edits(wish, at)
         with _shown(wish, "") as outcome:
             answer = answer_of(wish, outcome, asked)
             met = None if self.condition is None else self.condition.met(answer)
             self.form(answer, self.top)
-            if self.page is not None:
-                self.page.write(wish, answer, at)
+            if self.page is not None and found is not None:
+                self.page.write(answer, found)
             if met is not None:
                 complain(f"the check fails: {met}")
             return met is not None or bool(answer["refused"])
@@ -160,14 +161,17 @@ class _Page:
     then: Written
     top: int | None
 
-    def write(self, wish: Wish, answer: Mapping[str, Any], at: datetime | None) -> None:
-        """Plan each edit alone, and write the page."""
+    def edits(self, wish: Wish, at: datetime | None) -> Edits:
+        """Return what was edited; where there are several edits, each is planned alone."""
+        return edits(self.now, self.then).tried(lambda alone: _by_edit(wish, alone, at))
+
+    def write(self, answer: Mapping[str, Any], found: Edits) -> None:
+        """Write the page. Raises UnwritableFileError."""
         from engine.cli.plan_page import ROWS_MAX, Question, plan_page  # noqa: PLC0415  few ask for a page
 
-        found, more = edits(self.now, self.then)
-        told = [*priced(found, Decimal(answer["net"]["by"]), lambda alone: _by_edit(wish, alone, at))]
         question = Question(self.now, self.then, Clock().now())
-        page = plan_page(answer, question, told, more, ROWS_MAX if self.top is None else self.top)
+        told = found.of_all(Decimal(answer["net"]["by"]))
+        page = plan_page(answer, question, told, ROWS_MAX if self.top is None else self.top)
         with writing(self.path):
             self.path.write_text(page, encoding="utf-8")
         complain(f"{self.path}: what {self.then.file} would do, as a page")

@@ -6,7 +6,7 @@ policy is one with it alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -80,24 +80,43 @@ type Tried = Callable[[Policy], Decimal]
 """Returns by how much more users would pay under a policy than they pay now."""
 
 
-def edits(now: Written, then: Written) -> tuple[list[Edit], int]:
-    """Return what was edited, in the order of the file, and how many more places were."""
+@frozen
+class Edits:
+    """What was edited, in the order of the file; ``more`` places were edited behind these."""
+
+    shown: tuple[Edit, ...]
+    more: int = 0
+
+    @property
+    def counting(self) -> tuple[Edit, ...]:
+        """Those that change something."""
+        return tuple(edit for edit in self.shown if not edit.changes_nothing)
+
+    def tried(self, by: Tried) -> Edits:
+        """Return them with what each moves alone. A single one moves all that moves, and needs no plan of its own."""
+        if len(self.counting) + self.more <= 1:
+            return self
+        alone = [(place, edit.alone) for place, edit in enumerate(self.shown) if edit.words and edit.alone is not None]
+        return self._moving({place: by(policy) for place, policy in alone[:TRIED_MAX]})
+
+    def of_all(self, whole: Decimal) -> Edits:
+        """Return them, a single one with what all moves."""
+        if len(self.counting) + self.more != 1:
+            return self
+        return self._moving({place: whole for place, edit in enumerate(self.shown) if not edit.changes_nothing})
+
+    def _moving(self, moves: Mapping[int, Decimal]) -> Edits:
+        shown = (evolve(edit, moves=moves.get(place)) for place, edit in enumerate(self.shown))
+        return evolve(self, shown=tuple(shown))
+
+
+def edits(now: Written, then: Written) -> Edits:
+    """Return what was edited."""
     old, new = now.text.splitlines(), then.text.splitlines()
     matched = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     places = [place for kind, *place in matched if kind != "equal"]
     found = [edit for place in places[:SHOWN_MAX] for edit in _edits(now, old, new, place)]
-    return found, len(places[SHOWN_MAX:])
-
-
-def priced(found: Sequence[Edit], whole: Decimal, tried: Tried) -> Iterator[Edit]:
-    """Yield edits with what each moves alone. ``whole`` is what all of them move: a single one needs no plan of its own."""
-    counting = [edit for edit in found if not edit.changes_nothing]
-    chosen = [edit for edit in counting if edit.alone is not None][:TRIED_MAX]
-    for edit in found:
-        if edit in chosen and edit.alone is not None:
-            yield evolve(edit, moves=whole if len(counting) == 1 else tried(edit.alone))
-        else:
-            yield edit
+    return Edits(tuple(found), len(places[SHOWN_MAX:]))
 
 
 def _edits(now: Written, old: Sequence[str], new: Sequence[str], place: Sequence[int]) -> list[Edit]:

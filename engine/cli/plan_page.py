@@ -7,7 +7,7 @@ page says the same where no script runs, on paper, and to who does not see it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
@@ -17,7 +17,7 @@ from attrs import frozen
 
 from engine.cli.layout import plain
 from engine.cli.pages import VENDOR, allowed, render, source
-from engine.cli.plan_edits import Edit, Written
+from engine.cli.plan_edits import Edit, Edits, Written
 from engine.cli.plan_page_tables import (
     DAY,
     FIRST,
@@ -43,6 +43,9 @@ from engine.domain.money import EXACT, ZERO
 
 ROWS_MAX = 500
 """So many rows of a table are on the page, where nobody says otherwise."""
+
+REFUSED_MAX = 50
+"""So many events that would be refused are named."""
 
 EDIT_LINES_MAX = 60
 """So many lines of one edit are shown."""
@@ -86,7 +89,7 @@ class Question:
     written: datetime
 
 
-def plan_page(answer: Mapping[str, Any], question: Question, edits: Sequence[Edit], more_edits: int, rows_max: int) -> str:
+def plan_page(answer: Mapping[str, Any], question: Question, edits: Edits, rows_max: int) -> str:
     """Return the page of an answer. Of each table it has ``rows_max`` rows at most."""
     groups = answer["groups"]
     differences, users = Kept(groups[USER], rows_max), answer["users"]
@@ -101,12 +104,12 @@ def plan_page(answer: Mapping[str, Any], question: Question, edits: Sequence[Edi
         events=f"{answer['events']:,}",
         company=_company(answer["net"]),
         all_users=_all_users(answer["users"]),
-        warnings=[plain(warning) for warning in answer["warnings"]],
+        warnings=[*map(plain, answer["warnings"]), *_refusals(answer["newly"])],
         totals=[*_totals(answer)],
         figures=[days(groups[DAY]), bars(MODEL, 0, groups[MODEL], rows_max), spread_figure(bins, users)],
         more_figures=[bars(name, place, groups[name], rows_max) for place, name in enumerate(groups, 1) if name not in FIRST],
-        edits=[_shown(edit) for edit in edits],
-        more_edits=more_edits,
+        edits=[_shown(edit) for edit in edits.shown],
+        more_edits=edits.more,
         together=_together(edits, Decimal(answer["net"]["by"])),
         changes=[plain(change) for change in answer["changes"]],
         rates=rates_table(answer["prices"], rows_max),
@@ -114,8 +117,8 @@ def plan_page(answer: Mapping[str, Any], question: Question, edits: Sequence[Edi
         jobs=jobs_table(answer["differences"], rows_max),
         ends=ends_table(answer["outcomes"]),
         flags=flags_table(answer["anomalies"]),
-        refused=[plain(problem) for problem in islice(answer["refused"], rows_max)],
-        refused_all=len(answer["refused"]),
+        refused=(refused := [plain(problem) for problem in islice(answer["refused"], min(rows_max, REFUSED_MAX))]),
+        refused_told=f"{len(refused):,} of {len(answer['refused']):,} events that would be refused, and why",
     )
 
 
@@ -157,6 +160,12 @@ def _all_users(users: Mapping[str, Any]) -> str:
     )
 
 
+def _refusals(newly: Mapping[str, int]) -> Iterator[str]:
+    """Warn of what would not be charged at all: it makes the difference look smaller than it is."""
+    if count := newly.get("refused", 0):
+        yield f"{count:,} events would be refused that are charged or refunded now: what they came to is missing in all below"
+
+
 def _totals(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     net, causes, jobs = answer["net"], answer["causes"], answer["jobs"]
     yield "Users pay now", credits_of(net["now"])
@@ -185,18 +194,17 @@ def _shown(edit: Edit) -> Shown:
 def _said(edit: Edit) -> str:
     if edit.changes_nothing:
         return "moves nothing: the policy says the same"
-    if edit.alone is None:
+    if edit.alone is None and edit.moves is None:
         return "cannot be told alone: without the other edits the file is no policy"
     return "not planned alone: there are too many edits" if edit.moves is None else "users pay, by this edit alone"
 
 
-def _together(edits: Sequence[Edit], whole: Decimal) -> str:
+def _together(edits: Edits, whole: Decimal) -> str:
     """Return what edits move that none of them moves alone; nothing where the amounts beside them add up to all."""
-    counting = [edit for edit in edits if not edit.changes_nothing]
-    alone = functools.reduce(EXACT.add, (edit.moves for edit in counting if edit.moves is not None), ZERO)
+    alone = functools.reduce(EXACT.add, (edit.moves for edit in edits.counting if edit.moves is not None), ZERO)
     rest = EXACT.subtract(whole, alone)
-    if not rest or not counting:
+    if not rest or not edits.counting:
         return ""
-    untold = any(edit.moves is None for edit in counting)
+    untold = edits.more or any(edit.moves is None for edit in edits.counting)
     whose = "of several at once, or of edits without an amount" if untold else "of several at once"
     return f"Alone they come to {signed(alone).text}, together to {signed(whole).text}: {signed(rest).text} is {whose}."

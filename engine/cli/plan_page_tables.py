@@ -128,7 +128,8 @@ def as_now(users: Mapping[str, int]) -> int:
 def spread_figure(bins: Sequence[Bin], users: Mapping[str, Any]) -> Figure:
     """Return how many users would pay how much more or less."""
     rows = tuple((Cell(each.label), Cell(f"{each.users:,}", str(each.users)), signed(each.credits)) for each in bins)
-    said = f"How many users would pay how much more or less. Not drawn: {as_now(users):,} who would pay what they pay now."
+    others = f" Not drawn: {as_now(users):,} who would pay what they pay now." if as_now(users) else ""
+    said = f"How many users would pay how many credits more or less.{others}"
     table = Table("by-difference", "Users by their difference", ("difference", "users", "credits"), rows, len(rows), "steps")
     return Figure("spread", "How it is spread over users", said, table)
 

@@ -20,9 +20,10 @@ from typer.testing import CliRunner
 
 from engine.cli.app import app
 from engine.cli.pages import FOLDER, VENDOR
-from engine.cli.plan_edits import Written
+from engine.cli.plan_edits import Edits, Written, edits
 from engine.cli.plan_page import PLOT_STYLE, Question, plan_page
 from engine.cli.plan_spread import spread
+from engine.policy import Policy
 from tests.support.events import failed, rendered
 from tests.support.pages import ReadPage, addresses, handlers, hash_source, read_page
 from tests.support.policies import example_text
@@ -47,7 +48,7 @@ def run(*arguments: Any) -> Any:
 
 
 def page_of(
-    folder: Path, *edits: tuple[str, str], events: list[dict[str, Any]] = EVENTS, more: tuple[str, ...] = ()
+    folder: Path, *edits: tuple[str, str], events: list[dict[str, Any]] = EVENTS, more: tuple[str, ...] = (), status: int = 0
 ) -> ReadPage:
     """Return the page of an edit."""
     (folder / "policy.yaml").write_text(example_text())
@@ -56,7 +57,7 @@ def page_of(
     written = folder / "page.html"
     files = (folder / "edited.yaml", "--policy", folder / "policy.yaml", "--events", folder / "events.jsonl")
     result = run(*files, "--html", written, *more)
-    assert (0, "") == (result.exit_code, result.stdout), result.stderr
+    assert (status, "") == (result.exit_code, result.stdout), result.stderr
     return read_page(written.read_text())
 
 
@@ -144,6 +145,50 @@ def test_an_edit_of_lines_that_stand_together_is_told_line_by_line(tmp_path: Pat
     ]
 
 
+def many_rates(count: int, rate: str) -> Written:
+    """Return a policy with so many rates, each on a line of its own, and each apart from the next by another line."""
+    rates = "".join(f'        m-{n}: "{rate}"\n        # of model {n}\n' for n in range(count))
+    text = example_text(('      rates: {default: "0.10", premium: "0.25"}\n', f"      rates:\n{rates}"))
+    return Written.parse(text.encode(), "many.yaml")
+
+
+def test_a_single_edit_needs_no_plan_of_its_own():
+    """It moves what all moves."""
+    found = edits(many_rates(1, "0.10"), many_rates(1, "0.20"))
+
+    assert [Decimal("1.5")] == [
+        edit.moves for edit in found.tried(lambda _: pytest.fail("planned")).of_all(Decimal("1.5")).shown
+    ]
+
+
+def test_of_many_edits_twelve_are_planned_alone_and_forty_shown():
+    """The others are told; a price list that is new from end to end would take for ever."""
+    tried: list[Policy] = []
+    found = edits(many_rates(45, "0.10"), many_rates(45, "0.20")).tried(lambda alone: Decimal(bool(tried.append(alone)) + 1))
+
+    page = read_page(made_page(edits=found))
+
+    assert (12, 40, 5) == (len(tried), len(found.shown), found.more)
+    assert ["+1"] * 12 + ["not planned alone: there are too many edits"] * 28 == alone(page)
+    assert "5 more places were edited." in page.texts
+    assert (
+        "Alone they come to +12, together to +1: \N{MINUS SIGN}11 is of several at once, or of edits without an amount."
+        in page.texts
+    )
+
+
+def test_who_would_be_refused_is_warned_of_before_any_figure(tmp_path: Path):
+    """Without a default rate ann's two jobs have no price: their 10.80 is missing, and that is no gift."""
+    page = page_of(tmp_path, ('{default: "0.10", ', "{"), status=1)
+
+    assert (
+        "2 events would be refused that are charged or refunded now: what they came to is missing in all below" in page.texts
+    )
+    assert "2 of 2 events that would be refused, and why" in page.texts
+    reasons = [text for kind, text in page.told if kind == "li" and "detail.model" in text]
+    assert 2 == len(reasons)
+
+
 def test_each_rate_that_changed_came_or_went_has_its_row(tmp_path: Path):
     """With the row of its price book that it stands in."""
     page = page_of(tmp_path, ('{default: "0.10", premium: "0.25"}', '{default: "0.11", sora-2: "0.50"}'))
@@ -213,7 +258,7 @@ def test_a_rule_or_an_anomaly_of_any_name_is_text():
     assert [f"{NASTY[:-1]}\\u202e"] * 2 == [page.tables[name][1][0] for name in ("by-1", "flags")]
 
 
-def made_page(rows_max: int = 500, **answer: Any) -> str:
+def made_page(rows_max: int = 500, edits: Edits | None = None, **answer: Any) -> str:
     """Return the page of an answer that says nothing but what is given."""
     policy = Written.parse(example_text().encode(), "example.yaml")
     nothing = {
@@ -224,7 +269,7 @@ def made_page(rows_max: int = 500, **answer: Any) -> str:
         "groups": {"rule": [], "model": [], "day": [], "user": []}, "differences": [], "refused": [],
     }  # fmt: skip
     question = Question(policy, policy, datetime(2026, 1, 9, tzinfo=UTC))
-    return plan_page({**nothing, **answer}, question, [], 0, rows_max)
+    return plan_page({**nothing, **answer}, question, edits or Edits(()), rows_max)
 
 
 def test_a_page_of_any_number_of_users_has_the_same_size():

@@ -98,7 +98,7 @@
     const few = dated.length <= BARS_MAX;
     const marks = few ? [bars(NOW, -10, 0), bars(THEN, 0, 10)] : [line(NOW), line(THEN)];
     const ticks = few && dated.length <= 8 ? { ticks: dated.map(({ day }) => day), tickFormat: (day) => day.toISOString().slice(5, 10) } : {};
-    const tip = Plot.tip(dated, Plot.pointerX({ x: "day", y: ({ numbers }) => Math.max(numbers[NOW], numbers[THEN]), title: told }));
+    const tip = Plot.tip(dated, Plot.pointerX({ x: "day", y: ({ numbers }) => Math.max(numbers[NOW], numbers[THEN]), title: told, lineHeight: 1.35 }));
     return Plot.plot(base(width, {
       height: 260, marginLeft: 56, marginTop: 16, x: { type: "utc", label: null, ...ticks }, y: money,
       marks: [Plot.ruleY([0]), ...marks, tip],
@@ -123,7 +123,7 @@
         ...bars,
         Plot.ruleX([0]),
         Plot.text(rows, { y: "key", x: ends, text: said, textAnchor: "start", dx: 6, fill: "currentColor" }),
-        Plot.tip(rows, Plot.pointerY({ y: "key", x: ends, title: tips, anchor: "left", maxRadius: 60 })),
+        Plot.tip(rows, Plot.pointerY({ y: "key", x: ends, title: tips, anchor: "left", maxRadius: 60, lineHeight: 1.35 })),
       ],
     }));
   };
