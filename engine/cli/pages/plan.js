@@ -5,6 +5,7 @@
   const DRAWN_MAX = 12; // bars: the first of these are the largest differences
   const BARS_MAX = 62; // days: more of them are lines
   const NAME_MAX = 30;
+  const PAPER = 680; // what A4 leaves between its margins
   const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
   const short = (text, most = NAME_MAX) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
@@ -153,14 +154,17 @@
     place.setAttribute("role", "img");
     place.setAttribute("aria-label", `${table.caption.textContent}. The figures stand in the table below.`);
     let width = 0;
-    new ResizeObserver(() => {
-      const room = Math.floor(place.clientWidth);
+    const drawAt = (room) => {
       if (room === width || room === 0) return;
       width = room;
       const drawn = KINDS[figure.dataset.chart](rows, width);
       drawn.setAttribute("aria-hidden", "true"); // its parts say less than the table does
       place.replaceChildren(drawn);
-    }).observe(place);
+    };
+    const fit = () => drawAt(Math.floor(place.clientWidth));
+    new ResizeObserver(fit).observe(place);
+    addEventListener("beforeprint", () => drawAt(PAPER));
+    addEventListener("afterprint", fit);
   };
 
   document.querySelectorAll("figure[data-chart]").forEach(draw);
