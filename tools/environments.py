@@ -63,9 +63,11 @@ SBOM = Environment("sbom", Path(".venv-sbom"), Path("requirements/sbom.txt"))
 """Writes the software bill of materials of what was built; filled by ``make sbom``."""
 FUZZ = Environment("fuzz", Path(".venv-fuzz"), Path("requirements/fuzz.txt"))
 """Grows inputs for the doors of the product; filled by ``make fuzz`` and by the test that does. For Linux on x86_64."""
+BROWSER = Environment("browser", Path(".venv-browser"), Path("requirements/browser.txt"))
+"""Drives a Chromium that the machine has, to look at pages; filled by the tests that do."""
 
 ENVIRONMENTS = {environment.name: environment for environment in (DEV, SAM, MINISTACK, RIC)}
-OTHERS = {environment.name: environment for environment in (NODE, PEERS, CHECKOV, MOTO, SBOM, FUZZ)}
+OTHERS = {environment.name: environment for environment in (NODE, PEERS, CHECKOV, MOTO, SBOM, FUZZ, BROWSER)}
 
 
 def fill(environment: Environment) -> None:

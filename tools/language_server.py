@@ -1,6 +1,6 @@
-"""Fetch what runs on node into ``.editor``: the language server that most editors check YAML with, and a validator.
+"""Fetch what comes from npm into ``.editor``: the language server that most editors check YAML with, and two that check.
 
-It is fetched once; ``tools/editor`` locks it. The validator is of state machines.
+It is fetched once; ``tools/editor`` locks it. One checks state machines, the other (axe-core, in a browser) pages.
 
 Node and npm are the machine's own, or come as a wheel from the machine's package index.
 """

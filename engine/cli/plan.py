@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,14 +14,17 @@ import typer
 from attrs import evolve, frozen
 
 from engine.cli.committed import NotCommittedError, committed
+from engine.cli.files import writing
 from engine.cli.job_rows import rows_in
 from engine.cli.options import DEFAULT_POLICY, AsJson, day_or_instant
 from engine.cli.output import complain, print_streamed, progress
+from engine.cli.plan_edits import Edits, Written, edits
 from engine.cli.plan_markdown import print_markdown
 from engine.cli.plan_told import print_plan
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.errors import NoRow, PolicyError
-from engine.policy import Policy, load_policy, parse_policy
+from engine.domain.money import EXACT
+from engine.policy import Policy
 from engine.policy.expressions.paths import Path as Expression
 from engine.policy.expressions.paths import compile_path
 from engine.preview.planning.answer import Asked, answer_of, is_mixed, net_of
@@ -31,6 +35,10 @@ from engine.preview.planning.lines import UnreadableEvents
 from engine.preview.planning.run import Planned, planned
 from engine.preview.planning.spill import NoRoom
 from engine.preview.planning.work import Wish
+from engine.runtime.clock import Clock
+
+TOP = 10
+"""So many rows of a table are printed, where nobody says otherwise."""
 
 TAKEN = frozenset({"rule", "model", "day", "user"})
 """The groups that are always there."""
@@ -77,22 +85,29 @@ def show_plan(
         str | None,
         typer.Option(metavar="CONDITION", help='Exit with 1 where this holds: "net.percent > 5 or newly.refused > 0".'),
     ] = None,
-    top: Annotated[int, typer.Option(min=0, help="How many rows of each table to show.")] = 10,
+    top: Annotated[
+        int | None, typer.Option(min=0, help="How many rows of each table to show.  [default: 10; on a page 500]")
+    ] = None,
     workers: Annotated[
         int, typer.Option(min=0, max=WORKERS_MAX, help="How many processes share the work; 0: one for each core.")
     ] = 1,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page to look at, with charts.", dir_okay=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what an edit of the policy would do to given events. Touches no table; past charges keep their price."""
     with _complaining():
         condition = None if fail_if is None else Condition.read(fail_if)
-        now, then = _base(policy, edited), load_policy(edited)
+        now, then = _base(policy, edited), Written.load(edited)
         groups = tuple(dict(map(_group, group or ())).items())
         given = None if rows is None else rows_in(rows)
-        wish = Wish(tuple(events), now, then, given, groups, workers=workers or min(os.cpu_count() or 1, WORKERS_MAX))
-        form = _as_json if as_json else print_markdown if markdown else print_plan
-        has_failed = _Show(form, top, condition).show(wish, at)
+        processes = workers or min(os.cpu_count() or 1, WORKERS_MAX)
+        wish = Wish(tuple(events), now.policy, then.policy, given, groups, workers=processes)
+        page = None if html is None else _Page(html, now, then, top)
+        form = _as_json if as_json else print_markdown if markdown else print_plan if page is None else _not_at_all
+        has_failed = _Show(form, TOP if top is None else top, condition, page).show(wish, at)
     if has_failed:
         raise typer.Exit(FAILED)
 
@@ -105,6 +120,10 @@ def _as_json(answer: Mapping[str, Any], _top: int) -> None:
     print_streamed(answer)
 
 
+def _not_at_all(_answer: Mapping[str, Any], _top: int) -> None:
+    """Print nothing: the page says it."""
+
+
 @frozen
 class _Show:
     """How an answer is shown, and when it fails."""
@@ -112,6 +131,7 @@ class _Show:
     form: Form
     top: int
     condition: Condition | None
+    page: _Page | None
 
     def show(self, wish: Wish, at: datetime | None) -> bool:
         """Plan, show the answer, and say whether the check has failed."""
@@ -120,13 +140,49 @@ class _Show:
             wish = evolve(wish, now=as_of(wish.now, at), then=as_of(wish.then, at))
         if is_mixed(asked.now, asked.then):
             asked = evolve(asked, by_prices=_by_prices(wish))
+        found = None if self.page is None else self.page.edits(wish, at)
         with _shown(wish, "") as outcome:
             answer = answer_of(wish, outcome, asked)
             met = None if self.condition is None else self.condition.met(answer)
             self.form(answer, self.top)
+            if self.page is not None and found is not None:
+                self.page.write(answer, found)
             if met is not None:
                 complain(f"the check fails: {met}")
             return met is not None or bool(answer["refused"])
+
+
+@frozen
+class _Page:
+    """The page of a plan, and what it is of."""
+
+    path: Path
+    now: Written
+    then: Written
+    top: int | None
+
+    def edits(self, wish: Wish, at: datetime | None) -> Edits:
+        """Return what was edited; where there are several edits, each is planned alone."""
+        return edits(self.now, self.then).tried(lambda alone: _by_edit(wish, alone, at))
+
+    def write(self, answer: Mapping[str, Any], found: Edits) -> None:
+        """Write the page. Raises UnwritableFileError."""
+        from engine.cli.plan_page import ROWS_MAX, Question, plan_page  # noqa: PLC0415  few ask for a page
+
+        question = Question(self.now, self.then, Clock().now())
+        told = found.of_all(Decimal(answer["net"]["by"]))
+        page = plan_page(answer, question, told, ROWS_MAX if self.top is None else self.top)
+        with writing(self.path):
+            self.path.write_text(page, encoding="utf-8")
+        complain(f"{self.path}: what {self.then.file} would do, as a page")
+
+
+def _by_edit(wish: Wish, alone: Policy, at: datetime | None) -> Decimal:
+    """Return by how much more users would pay with one of several edits only."""
+    then = alone if at is None else as_of(alone, at)
+    with _shown(evolve(wish, then=then, groups=()), " by one edit") as outcome:
+        before, after = net_of(outcome.tally.sums)
+        return EXACT.subtract(before, after)
 
 
 def _by_prices(wish: Wish) -> Any:
@@ -161,14 +217,14 @@ def _complaining() -> Iterator[None]:
         raise typer.Exit(MISUSED) from error
 
 
-def _base(policy: Path | None, edited: Path) -> Policy:
+def _base(policy: Path | None, edited: Path) -> Written:
     """Return the policy as it is now: as named, else as the last commit has the edited file, else the default."""
     if policy is not None:
-        return load_policy(policy)
+        return Written.load(policy)
     if (text := committed(edited)) is not None:
-        return parse_policy(text, f"{edited} (HEAD)")
+        return Written.parse(text, f"{edited} (HEAD)")
     if DEFAULT_POLICY.is_file():
-        return load_policy(DEFAULT_POLICY)
+        return Written.load(DEFAULT_POLICY)
     complain(
         f"{edited} is not under version control, and there is no {DEFAULT_POLICY}: name the policy as it is now by --policy"
     )

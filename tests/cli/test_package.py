@@ -39,7 +39,10 @@ def test_it_is_one_package_of_the_project_s_own_name(site_packages: Path) -> Non
     assert {"credit_reconciler", f"credit_reconciler-{version}.dist-info"} == {path.name for path in site_packages.iterdir()}
     assert {"__init__.py", "engine"} == {path.name for path in (site_packages / "credit_reconciler").iterdir()}
     assert not list(site_packages.rglob("*.pyc"))
-    assert (site_packages / "credit_reconciler" / "engine" / "cli" / "pages" / "statement.html").is_file()
+    pages = site_packages / "credit_reconciler" / "engine" / "cli" / "pages"
+    assert {"statement.html", "plan.html", "plan.js", "plan.css", "look.css"} <= {path.name for path in pages.iterdir()}
+    libraries = {path.name for path in (pages / "vendor").iterdir()}
+    assert {"d3.min.js", "d3.LICENSE", "plot.umd.min.js", "plot.LICENSE"} <= libraries
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["validate", "policy.yaml"], ["schema"]])
