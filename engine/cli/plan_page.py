@@ -176,6 +176,8 @@ def _totals(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Jobs and grants that differ", f"{jobs['concerned']:,} of {jobs['all']:,}"
     for name, count in answer["newly"].items():
         yield f"{'Entries' if name == 'flagged' else 'Events'} newly {name}", f"{count:,}"
+    if (overdrawn := answer["new_overdrafts"]) is not None:
+        yield "New overdrafts", f"{overdrawn:,}"
 
 
 # --- what was edited --------------------------------------------------------------------------------------------------

@@ -127,6 +127,14 @@ def test_what_edits_do_to_each_other_is_told(tmp_path: Path):
     assert "Alone they come to +1.6500, together to +2.1500: +0.5000 is of several at once." in page.texts
 
 
+def test_edits_are_planned_alone_as_of_the_day_that_is_asked_for(tmp_path: Path):
+    """As of July ann pays 12.96 now; at 0.24 in place of 0.12 twice that. Half of the 2.50 of j-2 stays as ever."""
+    page = page_of(tmp_path, ('"0.12"', '"0.24"'), HALF, more=("--as-of", "2026-07-01"))
+
+    assert ["+12.9600", "+1.2500"] == alone(page)
+    assert any("all priced as of 2026-07-01T00:00:00Z" in text for text in page.texts)
+
+
 def test_an_edit_that_is_no_policy_alone_says_so(tmp_path: Path):
     """A price book of another name: the rule's line and the book's need each other."""
     page = page_of(tmp_path, ("render-second", "second"))
@@ -267,9 +275,18 @@ def made_page(rows_max: int = 500, edits: Edits | None = None, **answer: Any) ->
         "anomalies": {}, "jobs": {"all": 1, "concerned": 1},
         "users": {"all": 1, "concerned": 1, "winners": 0, "losers": 1, "won": "0", "lost": "-1"},
         "groups": {"rule": [], "model": [], "day": [], "user": []}, "differences": [], "refused": [],
+        "new_overdrafts": None,
     }  # fmt: skip
     question = Question(policy, policy, datetime(2026, 1, 9, tzinfo=UTC))
     return plan_page({**nothing, **answer}, question, edits or Edits(()), rows_max)
+
+
+def test_new_overdrafts_are_told_where_balances_are_known():
+    """Events alone do not say what users had: then the page says nothing of it."""
+    told = [read_page(made_page(new_overdrafts=known)).texts for known in (None, 3)]
+
+    assert [0, 1] == [texts.count("New overdrafts") for texts in told]
+    assert "3" == told[1][told[1].index("New overdrafts") + 1]
 
 
 def test_a_page_of_any_number_of_users_has_the_same_size():
