@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -249,6 +250,15 @@ def test_a_fault_is_told_in_the_line_of_its_event_and_counted() -> None:
     assert ["failed", "failed"] == [shadow["outcome"] for shadow in shadows if shadow]
     assert all("Error" in shadow["why"] for shadow in shadows if shadow)
     assert (2, 2) == (shaded.count("ShadowErrors"), shaded.count("Debits"))
+
+
+def test_a_second_policy_that_cannot_be_prepared_does_not_keep_a_container_from_its_start() -> None:
+    """It has no index of its patterns: each event says so."""
+    shaded = Shaded(NOW, evolve(DEARER, index=None))
+
+    shaded.reconciler().prime(shaded.clock.deadline(60))
+
+    assert ["failed"] == [shadow["outcome"] for shadow in shaded.deliver(rendered()) if shadow]
 
 
 def test_a_second_policy_that_is_slow_is_asked_no_more() -> None:
