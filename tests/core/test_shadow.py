@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -172,6 +173,69 @@ def test_what_the_entry_has_not_kept_is_not_guessed() -> None:
     assert 1 == shaded.count("ShadowUnknown")
 
 
+ABOVE_ALL = (
+    "rules:\n",
+    "rules:\n  - name: sharp\n    match: {detail-type: [video.rendered], detail: {resolution: [4k]}}\n    action: debit\n"
+    '    charge: {amount: "7"}\n',
+)
+"""A rule for what no entry of the first policy keeps."""
+ONLY_PREMIUM = ("detail-type: [video.rendered]}\n", "detail-type: [video.rendered], detail: {model: [premium]}}\n")
+WITHIN_AN_HOUR = ("refund: {percent: 100}", "refund: {percent: 100, within: 1h}")
+ONCE = ("action: debit\n", "action: debit\n    repeats: ignore\n")
+
+
+def test_which_rule_took_an_earlier_event_is_not_guessed_either() -> None:
+    """When it came, its resolution was there; when its refund comes, nobody knows it any more."""
+    shaded = Shaded(NOW, example(ABOVE_ALL))
+
+    charged, refunded = shaded.deliver(rendered(resolution="4k"), failed())
+
+    assert ("sharp", "-7.0000") == (charged["rule"], charged["amount"])  # type: ignore[index]
+    assert ["whether rule `sharp` takes it depends on what was not kept"] == shaded.unknown
+    assert "unknown" == refunded["outcome"]  # type: ignore[index]
+
+
+def test_what_a_charge_has_replaced_that_the_second_policy_passes_by_is_not_known() -> None:
+    """There the refund would be of the charge of 10:00, which the ledger has given up for that of 12:00."""
+    shaded = Shaded(NOW, example(ONLY_PREMIUM))
+
+    shadows = shaded.deliver(rendered(at="10:00", model="premium"), rendered(at="12:00"), failed(at="13:00"))
+
+    assert ["debited", "ignored", "unknown"] == [shadow["outcome"] for shadow in shadows if shadow]
+    assert ["what it would have replaced is not known any more"] == shaded.unknown
+
+
+def test_a_failure_that_came_first_has_the_window_of_the_second_policy() -> None:
+    """The charge was two hours old: nothing of it goes back there."""
+    _, late = Shaded(NOW, example(WITHIN_AN_HOUR)).deliver(failed(at="12:00"), rendered(seconds=8, at="10:00"))
+
+    assert [("debited", "-0.8000", "-0.8000")] == told(late)
+
+
+def test_a_failure_that_another_has_taken_the_place_of_is_not_known_where_it_would_count() -> None:
+    """Of two failures without a window the later is kept; with a window the earlier would be the one in time."""
+    shaded = Shaded(NOW, example(WITHIN_AN_HOUR))
+
+    *_, late = shaded.deliver(failed(at="10:30"), failed(at="12:00"), rendered(seconds=8, at="10:00"))
+
+    assert "unknown" == late["outcome"]  # type: ignore[index]
+    assert ["refunds before one that has a window now are not known any more"] == shaded.unknown
+
+
+@pytest.mark.parametrize(("now", "then"), [(ONCE, None), (None, ONCE)])
+def test_where_one_policy_ignores_repeats_and_the_other_does_not_a_known_charge_is_not_told_again(
+    now: tuple[str, str] | None, then: tuple[str, str] | None
+) -> None:
+    """Of repeats the one keeps the earliest and the other the latest."""
+    policies = [example(*([edit] if edit else [])) for edit in (now, then)]
+    shaded = Shaded(*policies)
+
+    charged, refunded = shaded.deliver(rendered(), failed())
+
+    assert ("debited", "unknown") == (charged["outcome"], refunded["outcome"])  # type: ignore[index]
+    assert "ignore repeats" in shaded.unknown[0]
+
+
 def test_an_event_that_only_the_second_policy_takes_is_not_counted() -> None:
     """The ledger keeps nothing of it, so that a second delivery could not be told from the first."""
     shaded = Shaded(FINISHED, NOW)
@@ -185,13 +249,7 @@ def test_an_event_that_only_the_second_policy_takes_is_not_counted() -> None:
 
 def test_an_earlier_charge_that_the_ledger_has_passed_over_is_told_once_where_it_would_count() -> None:
     """The second policy passes by the later one, of which alone the ledger keeps the fact: told again it is not known."""
-    other = example(
-        (
-            "match: {source: [video.generation], detail-type: [video.rendered]}",
-            "match: {source: [video.generation], detail-type: [video.rendered], detail: {model: [premium]}}",
-        )
-    )
-    shaded = Shaded(NOW, other)
+    shaded = Shaded(NOW, example(ONLY_PREMIUM))
 
     earlier = rendered(at="10:00", model="premium", seconds=8)
 
@@ -249,6 +307,15 @@ def test_a_fault_is_told_in_the_line_of_its_event_and_counted() -> None:
     assert ["failed", "failed"] == [shadow["outcome"] for shadow in shadows if shadow]
     assert all("Error" in shadow["why"] for shadow in shadows if shadow)
     assert (2, 2) == (shaded.count("ShadowErrors"), shaded.count("Debits"))
+
+
+def test_a_second_policy_that_cannot_be_prepared_does_not_keep_a_container_from_its_start() -> None:
+    """It has no index of its patterns: each event says so."""
+    shaded = Shaded(NOW, evolve(DEARER, index=None))
+
+    shaded.reconciler().prime(shaded.clock.deadline(60))
+
+    assert ["failed"] == [shadow["outcome"] for shadow in shaded.deliver(rendered()) if shadow]
 
 
 def test_a_second_policy_that_is_slow_is_asked_no_more() -> None:

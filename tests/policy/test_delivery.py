@@ -183,6 +183,18 @@ def test_mediaconvert_gets_its_events_by_its_parameters_and_not_without() -> Non
     assert () == warnings(policy | parameters)
 
 
+def test_a_second_policy_is_asked_what_it_waits_for_too() -> None:
+    """What no rule of the first takes is not delivered for the second either: it would say nothing of it."""
+    beside = {"ShadowPolicyFile": "policies/mediaconvert.yaml"}
+    alone = [warning.message for warning in warnings({})]
+    messages = [warning.message for warning in warnings(beside)]
+
+    assert alone == messages[: len(alone)]
+    assert ["`debit-complete`", "`refund-unfinished`"] == [message.split()[0] for message in messages[len(alone) :]][:2]
+    with pytest.raises(PolicyError, match="policies/gone.yaml: cannot be read"):
+        warnings({"ShadowPolicyFile": "policies/gone.yaml"})
+
+
 def test_a_policy_that_is_not_there_stops_the_deployment(tmp_path: Path) -> None:
     """`make deploy` checks the policy that the parameters choose before anything is deployed."""
     command = [sys.executable, "-m", "tools.delivery", "dev", "PolicyFile=policies/other.yaml"]
