@@ -16,7 +16,7 @@ from engine.domain.price import Price
 from engine.policy.model import Policy, Rule
 from engine.policy.price_books import PriceProblem
 from engine.policy.shares import RefundTerms, RevokeTerms, Share, ShareTold, share_told
-from engine.preview.planning.kept.facts import KeptFact, alone
+from engine.preview.planning.kept.facts import KeptFact
 from engine.rating.kept_event import Kept, NotKept, leaves_of, share_asking
 from engine.rating.reprice import Repricer
 from engine.rating.which_rule import Evidence, Takes, Unpriced, rule_for
@@ -68,28 +68,28 @@ class Anew:
                 return self._charge(kept, charge)
             case Grant() as grant:
                 priced = self.repricer.priced(grant, rule_named(kept.rule, Action.GRANT, self.policy))
-                facts = alone(evolve(grant, amount=priced.amount, policy=self.policy.identity), kept.facts)
+                facts = kept.facts(evolve(grant, amount=priced.amount, policy=self.policy.identity))
                 return ToldAnew(kept.rule, facts, priced.price, priced.quantity)
             case Refund() | Revoke() as share:
                 return self._share(kept, share)
             case Adjustment():
-                return ToldAnew(kept.rule, kept.facts)
+                return ToldAnew(kept.rule, kept.facts())
 
     def _charge(self, kept: KeptFact, charge: Charge) -> ToldAnew:
         if kept.rule in self.edits.repeats:
             raise Unpriced(f"rule `{kept.rule}`: one policy ignores repeats and the other does not; they were not kept")
-        told = self.repricer.charge(charge, kept.rule, weak=bool(kept.facts.weak_charges))
+        told = self.repricer.charge(charge, kept.rule, weak=kept.is_weak)
         rule = rule_for(charge.content, kept.rule, self.policy)
-        return ToldAnew(rule.name, alone(evolve(told.now, revision=charge.revision), kept.facts), told.price, told.quantity)
+        return ToldAnew(rule.name, kept.facts(evolve(told.now, revision=charge.revision)), told.price, told.quantity)
 
     def _share(self, kept: KeptFact, was: Refund | Revoke) -> ToldAnew:
         """Rules that nobody has edited give what they gave: past refunds keep it."""
         if not self.edits.shares:
-            return ToldAnew(kept.rule, kept.facts)
+            return ToldAnew(kept.rule, kept.facts())
         rule = self._rule_of(kept, was)
         share = self._share_told(rule, was)
         told = evolve(was, percent=share.percent, amount=share.amount, policy=self.policy.identity)
-        return ToldAnew(rule.name, alone(_within_or_of_series(told, rule, is_weak=bool(kept.facts.weak_refunds)), kept.facts))
+        return ToldAnew(rule.name, kept.facts(_within_or_of_series(told, rule, is_weak=kept.is_weak)))
 
     def _rule_of(self, kept: KeptFact, was: Refund | Revoke) -> Rule:
         """Return the rule that tells it: the one of its name, if that takes the same events under both policies."""

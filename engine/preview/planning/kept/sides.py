@@ -7,21 +7,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from engine.domain.assessment import Assessment
 from engine.domain.decision import Standing
 from engine.domain.entry import Correction, Entry
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import EventError
-from engine.domain.facts import Facts
+from engine.domain.fact import Adjustment
 from engine.policy.model import Policy
 from engine.preview.planning.effects import Effects
 from engine.preview.planning.kept.anew import Anew, Edits
-from engine.preview.planning.kept.facts import KeptFact
+from engine.preview.planning.kept.facts import KeptFact, reduce_kept
 from engine.preview.planning.reads import moments_of
-from engine.preview.planning.reduction import EPOCH, Reduced, Uncarried, microseconds
-from engine.preview.planning.side import Side, moved
+from engine.preview.planning.reduction import EPOCH
+from engine.preview.planning.side import Side
 from engine.rating.correct import Word, correct
 from engine.rating.which_rule import Unpriced
 
@@ -82,40 +82,30 @@ def sides_of(now: Policy, then: Policy) -> tuple[KeptSide, KeptSide]:
 def effects_of_kept(now: Policy, then: Policy, folder: Path, worker: int, memo_max: int) -> Effects:
     """Return the effects of kept facts."""
     effects = Effects(sides_of(now, then), None, folder, worker, memo_max)
-    if (reducing := KeptReducer.between(now, then)) is not None:
-        effects.reduce = reducing.reduce
+    effects.reduce = reduce_kept
     return effects
 
 
 @frozen
-class KeptReducer:
-    """Reduces kept facts to all but whose they are and when they happened; which price rows have begun by then is kept."""
+class Likeness:
+    """Says which kept facts have one effect under two policies: all but whose they are and when they happened is the same.
+
+    Of the time it counts which rows of price books have begun and ended by then.
+    """
 
     moments: tuple[datetime, ...]
 
     @classmethod
-    def between(cls, now: Policy, then: Policy) -> KeptReducer | None:
-        """Return the reducer for two policies; None where an expression reads the event's time."""
+    def between(cls, now: Policy, then: Policy) -> Likeness | None:
+        """Return it for two policies; None where an expression reads the event's time, so that no two facts are alike."""
         for policy in (now, then):
             paths = (path for rule in policy.rules for path in rule.terms.paths())
             if any(policy.fields.time.text in path.text for path in paths):
                 return None
         return cls(tuple(sorted({*moments_of(now), *moments_of(then)})))
 
-    def reduce(self, document: Any) -> Reduced:
-        """Return the reduction of a line. Raises Uncarried for what a row without a time, or a person, has told."""
-        kept = KeptFact.read(document)
-        if (key := self.key(kept)) is None:
-            raise Uncarried
-        name = kept.reference.partition("#")[2]
-        return Reduced(key, name, name, kept.user, microseconds(kept.at), None, ())
-
     def key(self, kept: KeptFact) -> tuple[Any, ...] | None:
-        """Return all that the effect of a fact follows from; None where that is more than a key can have."""
-        if kept.facts != _strong(kept.facts):
+        """Return all that the effect of a fact follows from; None for what a row without a time, or a person, has told."""
+        if kept.is_weak or isinstance(kept.fact, Adjustment):
             return None
-        return kept.rule, bisect_right(self.moments, kept.at), moved(kept.facts, EPOCH)
-
-
-def _strong(facts: Facts) -> Facts:
-    return Facts(charges=facts.charges, refunds=facts.refunds, grants=facts.grants, revokes=facts.revokes)
+        return kept.rule, bisect_right(self.moments, kept.at), evolve(kept.fact, at=EPOCH)

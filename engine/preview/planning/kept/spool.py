@@ -17,7 +17,7 @@ from engine.domain.money import EXACT, ZERO
 from engine.domain.references import GRANT, JOB
 from engine.policy.model import Policy
 from engine.preview.planning.kept.facts import KeptFact, kept_facts
-from engine.preview.planning.kept.sides import KeptReducer, KeptSide, sides_of
+from engine.preview.planning.kept.sides import KeptSide, Likeness, sides_of
 from engine.preview.planning.spill import InOrder, Record, Sorting, merged
 from engine.rating.which_rule import Unpriced
 from engine.reconcile.plan_file import text_of
@@ -66,13 +66,15 @@ class Spooling:
     """The making of one file."""
 
     sides: tuple[KeptSide, KeptSide]
-    reducer: KeptReducer | None
+    likeness: Likeness | None
     span: Span
     path: Path
     logs: int = 0
     posted: Decimal = ZERO
     reasons: Reasons = Factory(Reasons)
-    problems: dict[Any, str] = Factory(dict)
+    known: dict[Any, tuple[int, str]] = Factory(dict)
+    """Facts that are alike: their number, and why one of the policies cannot tell them."""
+    numbers: int = 0
     left_out: Sorting = field(init=False)
 
     @left_out.default
@@ -82,7 +84,7 @@ class Spooling:
     @classmethod
     def of(cls, now: Policy, then: Policy, span: Span, path: Path) -> Spooling:
         """Return the making of the file at ``path`` for two policies."""
-        return cls(sides_of(now, then), KeptReducer.between(now, then), span, path)
+        return cls(sides_of(now, then), Likeness.between(now, then), span, path)
 
     def spool(self, logs: Iterable[list[StoredEntry]]) -> Spooled:
         """Write the facts of logs."""
@@ -96,35 +98,38 @@ class Spooling:
     def _lines(self, stored: list[StoredEntry]) -> list[bytes]:
         reference, user = str(stored[0]["reference"]), str(stored[0].get("userId", ""))
         try:
-            told = self._told(reference, stored)
+            return self._told(reference, stored)
         except Unpriced as problem:
             self.reasons.add(str(problem), reference)
             self.left_out.add((reference, user, str(problem)))
             return []
-        return [f"{text_of(kept.document())}\n".encode() for kept in told]
 
-    def _told(self, reference: str, stored: list[StoredEntry]) -> list[KeptFact]:
-        """Return the facts of a log. Raises Unpriced where one of them cannot be told anew under both policies."""
+    def _told(self, reference: str, stored: list[StoredEntry]) -> list[bytes]:
+        """Return the lines of a log. Raises Unpriced where a fact of it cannot be told anew under both policies."""
         entries = whole_log(stored)
         log = log_of(entries)
         if not self.span.takes(log.facts):
             return []
-        told = kept_facts(reference, log.user or "", entries, log.facts)
-        for kept in told:
-            if problem := self._problem(kept):
-                raise Unpriced(problem)
+        lines = [self._line(kept) for kept in kept_facts(reference, log.user or "", entries, log.facts)]
         self._count(log)
-        return told
+        return lines
 
-    def _problem(self, kept: KeptFact) -> str:
-        """Return why one of the policies cannot tell a fact; of facts that are alike it is asked once."""
-        key = self.reducer.key(kept) if self.reducer is not None else None
+    def _line(self, kept: KeptFact) -> bytes:
+        number, problem = self._known(kept)
+        if problem:
+            raise Unpriced(problem)
+        return f"{text_of(kept.document(number))}\n".encode()
+
+    def _known(self, kept: KeptFact) -> tuple[int | None, str]:
+        """Return the number of the facts that are like this one, and why they cannot be told: one of them is asked."""
+        key = self.likeness.key(kept) if self.likeness is not None else None
         if key is None:
-            return self._asked(kept)
-        if (known := self.problems.get(key)) is None:
-            if len(self.problems) >= KNOWN_MAX:
-                self.problems.clear()
-            known = self.problems[key] = self._asked(kept)
+            return None, self._asked(kept)
+        if (known := self.known.get(key)) is None:
+            if len(self.known) >= KNOWN_MAX:
+                self.known.clear()
+            self.numbers += 1
+            known = self.known[key] = self.numbers, self._asked(kept)
         return known
 
     def _asked(self, kept: KeptFact) -> str:
