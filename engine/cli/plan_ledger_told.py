@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -13,11 +13,12 @@ REFUSE = "refuse"
 """What ``overdraft`` says where a charge waits for a balance."""
 
 
-def subject(answer: Mapping[str, Any]) -> str:
-    """Return what was planned: so many events, or what the ledger keeps."""
+def subject(answer: Mapping[str, Any], digits: Callable[[int], str] = str) -> str:
+    """Return what was planned: so many events, or what the ledger keeps. ``digits`` writes a number."""
+    count = digits(answer["events"])
     if answer["ledger"] is None:
-        return f"{answer['events']} events"
-    return f"{answer['events']} facts that the ledger keeps of {answer['ledger']['jobs']} jobs and grants"
+        return f"{count} events"
+    return f"{count} facts that the ledger keeps of {digits(answer['ledger']['jobs'])} jobs and grants"
 
 
 def left_out(answer: Mapping[str, Any]) -> Iterator[str]:

@@ -65,15 +65,18 @@ def test_entries_without_balances_say_nothing_of_overdrafts(books: Books, tmp_pa
 
 
 def test_a_buss_events_are_read_from_folders_packed_or_not(tmp_path: Path):
-    """As a rule to a bucket, or a replay of an archive, has written them."""
+    """As a rule, a delivery stream (which puts no break between events) or a replay of an archive has written them."""
     (tmp_path / "2026" / "01").mkdir(parents=True)
     (tmp_path / "2026" / "01" / "05").write_text(f"{json.dumps(rendered('j-1'))}\n{json.dumps(rendered('j-2'))}\n")
     (tmp_path / "2026" / "more").write_bytes(gzip.compress(json.dumps(failed("j-2")).encode()))
     (tmp_path / "2026" / "array.json").write_text(json.dumps([rendered("j-3"), rendered("j-4")], indent=1))
 
+    stream = "".join(json.dumps(rendered(f"j-{n}", result_url="a}{b")) for n in (5, 6, 7))
+    (tmp_path / "2026" / "stream").write_bytes(gzip.compress(f"{stream}\n{json.dumps(rendered('j-8'))} \n".encode()))
+
     told = plan(tmp_path)
 
-    assert (5, "1.2000", "events") == (told["events"], told["net"]["by"], told["source"])
+    assert (9, "2.8000", "events") == (told["events"], told["net"]["by"], told["source"])
 
 
 def test_events_and_a_ledger_may_stand_in_exports_side_by_side(books: Books, tmp_path: Path):
@@ -171,6 +174,11 @@ def test_half_an_export_is_refused_with_one_line(books: Books, tmp_path: Path, d
         ("d.json", b'{"Metadata": {}, "Keys": {"id": {"S": "1"}}, "NewImage": {}}', r"d\.json: has the changes of a table"),
         ("e.json", b'{"Item": {"id": {"S": "1"}}}', r"e\.json: is a part of a table's export, and its manifest is not there"),
         ("_started", b"", r"holds no export"),
+        (
+            "f.gz",
+            b'{"archive":1,"number":1,"previous":"","day":"2026-01-05","lines":0}',
+            r"f\.gz: is of an archive .* by --archive",
+        ),
     ],
 )
 def test_a_file_that_is_none_of_an_export_is_named(tmp_path: Path, name: str, text: bytes, said: str):

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     ITEMS = "items of a table's export"
     CHANGES = "changes of a table"
     RECORDS = "entries of an archive"
+    CHAIN = "a chain of entries"
     PARQUET = "entries of an archive as Parquet"
     EVENTS = "events"
     BESIDE = "nothing that is read"
@@ -49,6 +50,7 @@ MEMBERS: Mapping[str, Kind] = {
     "NewImage": Kind.CHANGES,
     "OldImage": Kind.CHANGES,
     "told": Kind.RECORDS,
+    "archive": Kind.CHAIN,
     "segments": Kind.BESIDE,
 }
 """By what the first object of a file has. ``segments``: what ``reconciler export`` notes of itself."""
@@ -111,6 +113,10 @@ def _files_in(path: Path) -> dict[Kind, list[Path]]:
     for file in found[Kind.UNKNOWN]:
         raise ExportProblem(
             f"{file}: is neither a table that DynamoDB has exported nor a file of entries or events, as an archive has them"
+        )
+    for file in found[Kind.CHAIN]:
+        raise ExportProblem(
+            f"{file}: is of an archive of entries, which is a chain; name the folder that has all of it by --archive"
         )
     for file in found[Kind.CHANGES]:
         raise ExportProblem(f"{file}: has the changes of a table; a full export of it is needed")
