@@ -16,14 +16,18 @@ from attrs import evolve, frozen
 from engine.cli.committed import NotCommittedError, committed
 from engine.cli.files import writing
 from engine.cli.job_rows import rows_in
-from engine.cli.options import DEFAULT_POLICY, AsJson, day_or_instant
+from engine.cli.options import DEFAULT_POLICY, AsJson, CreditsTable, LedgerTable, Since, Until, day_or_instant, on_aws
 from engine.cli.output import complain, print_streamed, progress
+from engine.cli.place import Place
 from engine.cli.plan_edits import Edits, Written, edits
 from engine.cli.plan_markdown import print_markdown
+from engine.cli.plan_source import Archive, Events, Export, Ledger, Source
 from engine.cli.plan_told import print_plan
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.errors import NoRow, PolicyError
 from engine.domain.money import EXACT
+from engine.ledger.exports import ExportProblem
+from engine.ledger.store import Tables
 from engine.policy import Policy
 from engine.policy.expressions.paths import Path as Expression
 from engine.policy.expressions.paths import compile_path
@@ -31,7 +35,10 @@ from engine.preview.planning.answer import Asked, answer_of, is_mixed, net_of
 from engine.preview.planning.books import as_of, with_prices_of
 from engine.preview.planning.condition import Condition, ConditionError
 from engine.preview.planning.effects import WORKERS_MAX
+from engine.preview.planning.kept.spool import Spooled
 from engine.preview.planning.lines import UnreadableEvents
+from engine.preview.planning.material import Material, prepared
+from engine.preview.planning.of_ledger import OfLedger
 from engine.preview.planning.run import Planned, planned
 from engine.preview.planning.spill import NoRoom
 from engine.preview.planning.work import Wish
@@ -44,17 +51,16 @@ TAKEN = frozenset({"rule", "model", "day", "user"})
 """The groups that are always there."""
 
 
+@on_aws
 def show_plan(
     edited: Annotated[Path, typer.Argument(help="The edited policy file.", exists=True, dir_okay=False)],
     *,
-    events: Annotated[
-        list[Path],
-        typer.Option(
-            help="Events to try both policies on, one JSON object a line; gzip too. Several files by several --events.",
-            exists=True,
-            dir_okay=False,
-        ),
-    ],
+    events: Events = None,
+    ledger: Ledger = False,
+    archive: Archive = None,
+    export: Export = None,
+    since: Since = None,
+    until: Until = None,
     rows: Annotated[
         Path | None,
         typer.Option(help="Rows of Jobs for a policy that reads `row`, one JSON object a line.", exists=True, dir_okay=False),
@@ -95,19 +101,24 @@ def show_plan(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page to look at, with charts.", dir_okay=False)
     ] = None,
+    place: Place,
+    credits_table: CreditsTable = "Credits",
+    ledger_table: LedgerTable = "Ledger",
     as_json: AsJson = False,
 ) -> None:
-    """Show what an edit of the policy would do to given events. Touches no table; past charges keep their price."""
+    """Show what an edit of the policy would do to events, or to what a ledger keeps. Writes nothing; past charges stay."""
     with _complaining():
         condition = None if fail_if is None else Condition.read(fail_if)
         now, then = _base(policy, edited), Written.load(edited)
         groups = tuple(dict(map(_group, group or ())).items())
         given = None if rows is None else rows_in(rows)
         processes = workers or min(os.cpu_count() or 1, WORKERS_MAX)
-        wish = Wish(tuple(events), now.policy, then.policy, given, groups, workers=processes)
+        wish = Wish((), now.policy, then.policy, given, groups, workers=processes)
+        tables = Tables(credits=credits_table, ledger=ledger_table)
+        source = Source(tuple(events or ()), ledger, archive, tuple(export or ()), (since, until), place, tables)
         page = None if html is None else _Page(html, now, then, top)
         form = _as_json if as_json else print_markdown if markdown else print_plan if page is None else _not_at_all
-        has_failed = _Show(form, TOP if top is None else top, condition, page).show(wish, at)
+        has_failed = _Show(form, TOP if top is None else top, condition, page).show(wish, source.material(), at)
     if has_failed:
         raise typer.Exit(FAILED)
 
@@ -133,14 +144,19 @@ class _Show:
     condition: Condition | None
     page: _Page | None
 
-    def show(self, wish: Wish, at: datetime | None) -> bool:
+    def show(self, wish: Wish, material: Material, at: datetime | None) -> bool:
         """Plan, show the answer, and say whether the check has failed."""
         asked = Asked(wish.now, wish.then, at)
         if at is not None:
             wish = evolve(wish, now=as_of(wish.now, at), then=as_of(wish.then, at))
-        if is_mixed(asked.now, asked.then):
-            asked = evolve(asked, by_prices=_by_prices(wish))
-        found = None if self.page is None else self.page.edits(wish, at)
+        with _read(material, wish) as (wish, spooled):
+            asked = evolve(asked, ledger=OfLedger(spooled, material.why_unknown))
+            if is_mixed(asked.now, asked.then):
+                asked = evolve(asked, by_prices=_by_prices(wish))
+            found = None if self.page is None else self.page.edits(wish, at)
+            return self._told(wish, asked, found)
+
+    def _told(self, wish: Wish, asked: Asked, found: Edits | None) -> bool:
         with _shown(wish, "") as outcome:
             answer = answer_of(wish, outcome, asked)
             met = None if self.condition is None else self.condition.met(answer)
@@ -180,14 +196,25 @@ class _Page:
 def _by_edit(wish: Wish, alone: Policy, at: datetime | None) -> Decimal:
     """Return by how much more users would pay with one of several edits only."""
     then = alone if at is None else as_of(alone, at)
-    with _shown(evolve(wish, then=then, groups=()), " by one edit") as outcome:
+    with _shown(evolve(wish, then=then, groups=(), balances=None), " by one edit") as outcome:
         before, after = net_of(outcome.tally.sums)
         return EXACT.subtract(before, after)
 
 
+@contextmanager
+def _read(material: Material, wish: Wish) -> Iterator[tuple[Wish, Spooled | None]]:
+    """Read a ledger where one is given, with a progress bar that is gone when all is read."""
+    with progress() as bar:
+        task = bar.add_task("plan", total=None)
+        seen = lambda step, done: bar.update(task, description=f"plan: {step}", completed=done)  # noqa: E731
+        with prepared(material, wish, seen) as made:
+            bar.stop()
+            yield made
+
+
 def _by_prices(wish: Wish) -> Any:
     """Return what the new prices alone come to, under the rules as they are now."""
-    with _shown(evolve(wish, then=with_prices_of(wish.now, wish.then), groups=()), " by prices") as outcome:
+    with _shown(evolve(wish, then=with_prices_of(wish.now, wish.then), groups=(), balances=None), " by prices") as outcome:
         return net_of(outcome.tally.sums)[1]
 
 
@@ -209,7 +236,7 @@ def _complaining() -> Iterator[None]:
     except NoRow as error:
         complain(f"{error}; name a file with the rows of Jobs by --rows")
         raise typer.Exit(MISUSED) from error
-    except (UnreadableEvents, NotCommittedError, NoRoom) as error:
+    except (UnreadableEvents, ExportProblem, NotCommittedError, NoRoom) as error:
         complain(str(error))
         raise typer.Exit(MISUSED) from error
     except ConditionError as error:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
+from engine.cli.plan_ledger_told import OVERDRAWN, left_out, overdrafts, overdrawn_rows, subject
 from engine.cli.plan_told import COLUMNS, in_all, signed
 
 
@@ -18,11 +19,11 @@ def print_markdown(answer: Mapping[str, Any], top: int) -> None:
 
 def markdown(answer: Mapping[str, Any], top: int) -> Iterator[str]:
     """Yield the lines of an answer: in all, what was edited, then tables that a reader opens."""
-    yield f"### What this edit does to {answer['events']} events"
+    yield f"### What this edit does to {subject(answer)}"
     yield ""
     yield from (f"> **Warning** {_plain(warning)}" for warning in answer["warnings"])
     yield ""
-    yield from (f"- {_plain(line)}" for line in (*in_all(answer), *_newly(answer["newly"])))
+    yield from (f"- {_plain(line)}" for line in (*in_all(answer), *overdrafts(answer), *_newly(answer["newly"])))
     yield ""
     yield from _folded("What was edited", [f"- {_plain(change)}" for change in answer["changes"]])
     for name, rows in answer["groups"].items():
@@ -31,8 +32,21 @@ def markdown(answer: Mapping[str, Any], top: int) -> Iterator[str]:
     jobs = [(d["reference"], d["user"], d["now"], d["then"], signed(d["by"])) for d in islice(answer["differences"], top)]
     named = ("job or grant", "user", "now", "then", "by")
     yield from _folded(f"{len(answer['differences'])} jobs and grants differ", [*_table(named, jobs)] if jobs else [])
+    overdrawn = overdrawn_rows(answer, top)
+    yield from _folded(
+        f"{len(answer['overdrafts'])} users newly overdrawn", [*_table(OVERDRAWN, overdrawn)] if overdrawn else []
+    )
+    yield from _folded(f"{len(answer['leftOut'])} jobs and grants are left out", _left_out(answer, top))
     refused = [f"- {_plain(problem)}" for problem in islice(answer["refused"], top)]
     yield from _folded(f"{len(answer['refused'])} events would be refused", refused)
+
+
+def _left_out(answer: Mapping[str, Any], top: int) -> list[str]:
+    """Return why jobs and grants are left out, and the first of them by name."""
+    if not answer["leftOut"]:
+        return []
+    named = ((each["reference"], each["user"], each["why"]) for each in islice(answer["leftOut"], top))
+    return [*(f"- {_plain(line)}" for line in left_out(answer)), "", *_table(("job or grant", "user", "why"), named)]
 
 
 def _newly(newly: Mapping[str, int]) -> Iterator[str]:

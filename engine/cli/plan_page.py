@@ -18,6 +18,7 @@ from attrs import frozen
 from engine.cli.layout import plain
 from engine.cli.pages import VENDOR, allowed, render, source
 from engine.cli.plan_edits import Edit, Edits, Written
+from engine.cli.plan_ledger_told import left_out, overdrafts, subject
 from engine.cli.plan_page_tables import (
     DAY,
     FIRST,
@@ -101,10 +102,10 @@ def plan_page(answer: Mapping[str, Any], question: Question, edits: Edits, rows_
         then=_policy(question.then),
         written=instant_text(question.written.replace(microsecond=0)),
         as_of=answer["asOf"],
-        events=f"{answer['events']:,}",
+        subject=subject(answer, "{:,}".format),
         company=_company(answer["net"]),
         all_users=_all_users(answer["users"]),
-        warnings=[*map(plain, answer["warnings"]), *_refusals(answer["newly"])],
+        warnings=[*map(plain, (*answer["warnings"], *left_out(answer), *_overdrawn(answer))), *_refusals(answer["newly"])],
         totals=[*_totals(answer)],
         figures=[days(groups[DAY]), bars(MODEL, 0, groups[MODEL], rows_max), spread_figure(bins, users)],
         more_figures=[bars(name, place, groups[name], rows_max) for place, name in enumerate(groups, 1) if name not in FIRST],
@@ -164,6 +165,13 @@ def _refusals(newly: Mapping[str, int]) -> Iterator[str]:
     """Warn of what would not be charged at all: it makes the difference look smaller than it is."""
     if count := newly.get("refused", 0):
         yield f"{count:,} events would be refused that are charged or refunded now: what they came to is missing in all below"
+
+
+def _overdrawn(answer: Mapping[str, Any]) -> Iterator[str]:
+    """Warn of users who would be overdrawn, with the one who would be the furthest."""
+    for row in islice(answer["overdrafts"], 1):
+        yield from overdrafts(answer)
+        yield f"the furthest below zero would be {row['user']}, with {row['then']} at {row['at']}"
 
 
 def _totals(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

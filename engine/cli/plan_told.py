@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from engine.cli.output import print_table, say
+from engine.cli.plan_ledger_told import OVERDRAWN, left_out, overdrafts, overdrawn_rows, subject
 from engine.domain.money import EXACT
 
 REFUSED_SHOWN_MAX = 10
@@ -27,7 +28,9 @@ def print_plan(answer: Mapping[str, Any], top: int) -> None:
         rows = [[d["reference"], d["user"], d["now"], d["then"], signed(d["by"])] for d in islice(differences, top)]
         say(f"{len(differences)} jobs and grants would differ; the largest {len(rows)}:")
         print_table("", ("reference", "user", "now", "then", "by"), rows)
-    say("\n".join(_refusals(answer["refused"])))
+    if overdrawn := overdrawn_rows(answer, top):
+        print_table("", OVERDRAWN, overdrawn)
+    say("\n".join((*left_out(answer), *_refusals(answer["refused"]))))
 
 
 def _differing(rows: Iterable[Mapping[str, Any]], top: int) -> list[Mapping[str, Any]]:
@@ -49,7 +52,7 @@ def head(answer: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"edited: {change}" for change in answer["changes"])
     if not answer["changes"]:
         yield "no difference between the policies"
-    yield f"{answer['events']} events{_priced_at(answer['asOf'])}"
+    yield f"{subject(answer)}{_priced_at(answer['asOf'])}"
     for ends in answer["outcomes"]:
         if ends["now"] != ends["then"]:
             yield f"  {ends['events']} that are {ends['now']} now would be {ends['then']}"
@@ -58,7 +61,7 @@ def head(answer: Mapping[str, Any]) -> Iterator[str]:
     for name, count in answer["anomalies"].items():
         if count["now"] != count["then"]:
             yield f"  {name}: {count['now']} -> {count['then']} entries flagged"
-    yield from (f"  {line}" for line in in_all(answer))
+    yield from (f"  {line}" for line in (*in_all(answer), *overdrafts(answer)))
 
 
 def _priced_at(instant: str | None) -> str:

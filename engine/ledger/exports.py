@@ -1,10 +1,11 @@
-"""What an export reads of the ledger: its entries, as lines in the form that the archive keeps them in."""
+"""What an export reads of the ledger: its entries, as lines in the form of the archive; and exports that are on disk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from attrs import frozen
 
@@ -25,3 +26,22 @@ class ExportStore(Protocol):
 
     def lines(self, part: ScanSlice, span: Span, at: datetime, deadline: Deadline) -> Iterator[str]:
         """Yield the entries of a segment, as the archive would take them in ``at`` an instant."""
+
+
+class ExportProblem(ValueError):
+    """An export on disk is not whole, or none that can be read."""
+
+
+class TableExport(Protocol):
+    """A table of DynamoDB's as it was exported to S3, in a folder."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it stands."""
+
+    @property
+    def table(self) -> str:
+        """The name of the table."""
+
+    def items(self) -> Iterator[dict[str, Any]]:
+        """Yield the items as JSON-like values. Raises ExportProblem where something is missing or was changed."""

@@ -23,12 +23,15 @@ from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.domain.envelope import Document
     from engine.ledger.archive.bucket import Bucket
     from engine.ledger.archive.chain import HeadStore
     from engine.ledger.archive.opened import OpenArchive
     from engine.ledger.archive.writer import Writer
     from engine.ledger.audits import ArchivedRecord
+    from engine.ledger.exports import TableExport
     from engine.policy import Policy
     from engine.reconcile.give_up import FailedEvents
     from engine.reconcile.shadow import Shadow
@@ -229,6 +232,20 @@ def row_of_item(item: Mapping[str, Any]) -> Document:
 
     row: Document = as_told(decode_item(item))
     return row
+
+
+def exported_table(summary: Path) -> TableExport:
+    """Return a table that DynamoDB has exported, by the summary of that. Raises ExportProblem where it cannot be read."""
+    from engine.ledger.dynamodb.exported import ExportedTable  # noqa: PLC0415  only the command line reads exports
+
+    return ExportedTable.open(summary)
+
+
+def attributes_of(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of an item in DynamoDB's own JSON. Raises ValueError or its kin for what is none."""
+    from engine.ledger.dynamodb.attributes import decode_item  # noqa: PLC0415  the same
+
+    return decode_item(item)
 
 
 def row_of_line(line: str) -> Mapping[str, Any] | None:

@@ -186,6 +186,7 @@ def test_amounts_of_38_digits_are_added_without_loss(tmp_path: Path):
         (b'{"a": 1}\nnonsense\n', "line 2: is not JSON"),
         (b"[1]\n{}\n", "line 1: is a JSON list"),
         (b"[1]", "line 1: is a JSON int"),
+        (b'{"a": 1}{"b": 2}{"c": 3', "line 3: is not JSON"),
         (b"\x1f\x8bx", "cannot be read"),
     ],
 )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -39,14 +38,12 @@ from engine.policy.price_rows import Change, Rate, Selectors
 from engine.policy.sharing import NumberOrExpression
 from engine.policy.source import read_yaml
 from engine.preview.given import PEOPLE, Given
-from engine.preview.planning.answer import answer_of
 from engine.preview.planning.condition import Condition
-from engine.preview.planning.run import planned
-from engine.preview.planning.work import Wish
 from engine.preview.policy_tests import TESTS, load_tests, run_test
 from engine.rating.baselines import baseline_of
 from tests.support.documentation import Block, Page, Table, code, read_page
 from tests.support.events import rendered
+from tests.support.kept_plans import Books, plan_of
 from tests.support.policies import example
 from tests.support.shadows import lines_of_every_outcome
 
@@ -318,14 +315,9 @@ def check_edit(_table: Table, row: tuple[str, ...]) -> None:
 
 @cache
 def answer_of_a_plan() -> Mapping[str, Any]:
-    """Return what a plan of one event says, under an edit that changes its price."""
-    with tempfile.TemporaryDirectory() as folder:
-        events = Path(folder) / "events.jsonl"
-        events.write_text(f"{json.dumps(rendered('j-1', model='veo-3'))}\n")
-        wish = Wish((events,), example(), example(('"0.10"', '"0.05"')))
-        with planned(wish) as outcome:
-            answer: Mapping[str, Any] = json.loads("".join(json.JSONEncoder().iterencode(answer_of(wish, outcome))))
-            return answer
+    """Return what a plan of a ledger with one job says, under an edit that changes its price."""
+    books = Books(example(), {"u-1": "100"}).tell(rendered("j-1", model="veo-3"))
+    return plan_of(books.material(), example(), example(('"0.10"', '"0.05"')))
 
 
 def check_in_json(table: Table, row: tuple[str, ...]) -> None:
@@ -347,6 +339,13 @@ def check_shadow(_table: Table, row: tuple[str, ...]) -> None:
         assert {"0": "0", "none": None}.get(row[2], line["shadow"].get("amount")) == line["shadow"].get("amount")
         assert "amount" in line["shadow"] or row[2] == "none"
         assert set(code(row[3])) <= {name for name in SHADOW_METRICS if line.get(name)} or outcome == "voided"
+
+
+def check_options(_table: Table, row: tuple[str, ...]) -> None:
+    """Each option that is named is one of the command's."""
+    options = {option for cell in row for name in code(cell) for option in re.findall(r"--[a-z-]+", name)}
+
+    assert options <= set(re.findall(r"--[a-z-]+", printed("plan", "--help")[1]))
 
 
 PRICED = """\
@@ -373,6 +372,7 @@ TABLES: Mapping[str, Callable[[Table, tuple[str, ...]], None]] = {
     "in the JSON": check_in_json,
     "condition": check_condition,
     "the shadow's": check_shadow,
+    "what is named": check_options,
 }
 """What must be true of a row, by the first words of its table."""
 

@@ -10,7 +10,8 @@ Sources: Apache Parquet, "LogicalTypes.md" (DECIMAL, TIMESTAMP, MAP); DuckDB doc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,10 @@ class Lines:
                 file.write(json.dumps({"number": self.count, **row}, separators=(",", ":")) + "\n")
 
 
+FETCHED_TOGETHER = 5_000
+"""So many rows of a file are in memory at once."""
+
+
 def connected(work: Path) -> DuckDBPyConnection:
     """Return DuckDB, which spills into a folder. Raises ModuleNotFoundError without the extra ``archive``."""
     import duckdb  # noqa: PLC0415  an extra, and heavy
@@ -106,6 +111,14 @@ def connected(work: Path) -> DuckDBPyConnection:
     database = duckdb.connect(config={"memory_limit": "1GB", "temp_directory": str(work / "spill"), "threads": 2})
     database.execute("SET TimeZone = 'UTC'")
     return database
+
+
+def entries_in(path: Path) -> Iterator[str]:
+    """Yield the entries in a file, each as the archive has it. Raises ModuleNotFoundError without the extra ``archive``."""
+    with tempfile.TemporaryDirectory(prefix="reconciler-") as work, connected(Path(work)) as database:
+        found = database.execute("SELECT entry FROM read_parquet(?)", [str(path)])
+        while some := found.fetchmany(FETCHED_TOGETHER):
+            yield from (text for (text,) in some)
 
 
 def write(database: DuckDBPyConnection, lines: Path, to: Path, rests_on: str, former: Sequence[Path] = ()) -> int:

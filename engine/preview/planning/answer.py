@@ -7,7 +7,7 @@ is below 0. ``net``, ``groups`` and ``causes`` are told from the company's side:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -21,9 +21,11 @@ from engine.preview.changes import changes
 from engine.preview.planning.books import edited_rates
 from engine.preview.planning.cautions import cautions
 from engine.preview.planning.fold import MODEL, RULE
+from engine.preview.planning.of_ledger import EVENTS_ALONE, OfLedger
 from engine.preview.planning.run import Planned
 from engine.preview.planning.side import REFUSED
-from engine.preview.planning.spill import InOrder, Record
+from engine.preview.planning.spill import Record
+from engine.preview.planning.streamed import Streamed
 from engine.preview.planning.tally import DAY, Group, Pair, Tally
 from engine.preview.planning.work import Wish
 
@@ -32,39 +34,19 @@ USER = "user"
 HUNDREDTH = Decimal("0.01")
 
 
-class Streamed(list[Any]):
-    """A list of JSON-like values that is never in memory: whoever writes it asks for one after the other."""
-
-    def __init__(self, records: InOrder, shown: Callable[[Record], Any]) -> None:
-        super().__init__()
-        self.records, self.shown = records, shown
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __bool__(self) -> bool:
-        return len(self.records) > 0
-
-    def __iter__(self) -> Iterator[Any]:
-        return map(self.shown, self.records)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, list) and [*self] == [*other]
-
-    __hash__ = None
-
-
 @frozen
 class Asked:
     """What a person has asked: the two policies as they are written, and the instant at which all is priced (None: its own).
 
     ``by_prices`` is what the new prices alone come to (the net of the users' side), where more than prices was edited.
+    ``ledger`` is what is known of the ledger that is planned, or that says what users had.
     """
 
     now: Policy
     then: Policy
     at: datetime | None = None
     by_prices: Decimal | None = None
+    ledger: OfLedger = EVENTS_ALONE
 
 
 def answer_of(wish: Wish, outcome: Planned, asked: Asked | None = None) -> dict[str, Any]:
@@ -75,7 +57,10 @@ def answer_of(wish: Wish, outcome: Planned, asked: Asked | None = None) -> dict[
     net = net_of(tally.sums)
     return {
         "changes": changed,
-        "warnings": [*cautions(wish.paths, outcome, changed, rates, asked.at)],
+        "warnings": [
+            *cautions(wish.paths, outcome, changed, rates, asked.at, what=asked.ledger.what),
+            *asked.ledger.cautions((asked.now, asked.then), net[0]),
+        ],
         "asOf": None if asked.at is None else instant_text(asked.at),
         "prices": [rate.answer() for rate in rates],
         "events": tally.events,
@@ -94,7 +79,7 @@ def answer_of(wish: Wish, outcome: Planned, asked: Asked | None = None) -> dict[
             "won": format(users.won, "f"),
             "lost": format(users.lost, "f"),
         },
-        "new_overdrafts": None,
+        **asked.ledger.answer(outcome.overdrawn, asked.then.overdraft),
         "groups": {
             **{name: _rows(tally.groups.get(name, {})) for name in (RULE, MODEL, DAY, *wish.names)},
             USER: Streamed(outcome.user_rows, _user),

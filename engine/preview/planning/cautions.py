@@ -14,14 +14,20 @@ from engine.preview.planning.side import REFUSED
 
 
 def cautions(
-    paths: Sequence[Path], outcome: Planned, changes: Sequence[str], rates: Sequence[EditedRate], at: datetime | None
+    paths: Sequence[Path],
+    outcome: Planned,
+    changes: Sequence[str],
+    rates: Sequence[EditedRate],
+    at: datetime | None,
+    *,
+    what: str = "events",
 ) -> Iterator[str]:
-    """Yield warnings. ``at`` is the instant at which all events are priced; None: each at its own."""
+    """Yield warnings. ``at`` is the instant at which all events (``what``) are priced; None: each at its own."""
     yield from _twice(paths)
     if not changes:
         yield "the two policies do not differ"
     if not outcome.tally.events:
-        yield "there are no events"
+        yield f"there are no {what}"
     elif outcome.latest is None:
         yield "no rule of either policy takes any of the events"
     if (count := outcome.tally.outcomes[REFUSED, REFUSED]) > 0:

@@ -93,11 +93,16 @@ def _found(name: str, answer: Mapping[str, Any]) -> Decimal | None:
     if value is None:
         if name.endswith("percent"):
             return None
-        raise ConditionError(f"`{name}` is not known: events do not say what users had")
+        raise ConditionError(f"`{name}` is not known: {_why(answer)}")
     try:
         return Decimal(value)
     except (ArithmeticError, TypeError, ValueError) as error:
         raise ConditionError(f"`{name}` is no number") from error
+
+
+def _why(answer: Mapping[str, Any]) -> str:
+    """Return why the answer does not know something: what users had is all that it may not know."""
+    return str(answer["balances"]["why"])
 
 
 def _member(value: Any, step: str, name: str) -> Any:

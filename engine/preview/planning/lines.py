@@ -24,6 +24,12 @@ QUICK = msgspec.json.Decoder(float_hook=json_number)
 """Reads what ``read_document`` reads, in a quarter of its time; or refuses it. It never gives another value."""
 
 
+WHOLE = json.JSONDecoder()
+
+BYTES_KEPT = "surrogateescape"
+"""A line that is no UTF-8 is no event, and is named as such."""
+
+
 class UnreadableEvents(ValueError):
     """A file of events cannot be read, or a line of it is no JSON object."""
 
@@ -76,9 +82,31 @@ def _blocks_of(path: Path) -> Iterator[list[bytes]]:
         if lines and lines[0].lstrip().startswith(b"[") and (members := _members(lines, file)) is not None:
             yield members
             return
+        run_together = bool(lines) and len(_apart(lines[0])) > 1
         while lines:
-            yield lines
+            yield [one for line in lines for one in _apart(line)] if run_together else lines
             lines = file.readlines(BLOCK_BYTES)
+
+
+def _apart(line: bytes) -> list[bytes]:
+    """Return the objects of a line, which count as lines: a delivery stream writes one behind the other without a break."""
+    if b"}{" not in line:
+        return [line]
+    found, text, at = list[bytes](), line.decode(errors=BYTES_KEPT), 0
+    while at < len(text):
+        end = _end_of_object(text, at)
+        found.append(text[at:end].encode(errors=BYTES_KEPT))
+        at = end
+    return found
+
+
+def _end_of_object(text: str, at: int) -> int:
+    """Return where an object ends, with the blanks behind it; the end of the text where none is there."""
+    try:
+        _, end = WHOLE.raw_decode(text, at)
+    except (ValueError, RecursionError):
+        return len(text)
+    return len(text) - len(text[end:].lstrip()) if text[end : end + 1].isspace() else end
 
 
 def _members(lines: list[bytes], file: IO[bytes]) -> list[bytes] | None:

@@ -71,7 +71,7 @@ def reads_of(now: Policy, then: Policy) -> Reads | None:
         tested={names: tuple(map(compile_tests, asked)) for names, asked in sorted(tests.items()) if names not in values},
         signs=tuple(sorted(signs)),
         patterned=frozenset(tests),
-        moments=tuple(sorted({*_moments(now), *_moments(then)})),
+        moments=tuple(sorted({*moments_of(now), *moments_of(then)})),
     )
 
 
@@ -131,7 +131,8 @@ def _fields(policy: Policy) -> Iterator[Field]:
             yield from branch.fields
 
 
-def _moments(policy: Policy) -> Iterator[datetime]:
+def moments_of(policy: Policy) -> Iterator[datetime]:
+    """Yield the instants at which rows of price books begin or end."""
     for book in policy.prices.values():
         for row in book.rows:
             yield row.effective

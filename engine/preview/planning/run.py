@@ -14,6 +14,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from engine.domain.errors import NoRow
+from engine.preview.planning.kept.balances import Overdrawn, overdrawn
 from engine.preview.planning.side import REFUSED
 from engine.preview.planning.spill import InOrder, Run, Sorting, merged
 from engine.preview.planning.tally import Tally
@@ -40,6 +41,7 @@ class Planned:
     refused: InOrder
     user_rows: InOrder
     latest: int | None
+    overdrawn: Overdrawn | None = None
 
 
 @contextmanager
@@ -87,7 +89,15 @@ def _planned(wish: Wish, crew: _Crew, folder: Path, seen: Seen) -> Planned:
         refused=merged(refused, by_line, folder / "refused-merged"),
         user_rows=merged(_runs(counted, "rows"), by_user, folder / "users-merged"),
         latest=max((each.latest for each in read if each.latest is not None), default=None),
+        overdrawn=_overdrawn(wish, done, folder),
     )
+
+
+def _overdrawn(wish: Wish, done: Sequence[Done], folder: Path) -> Overdrawn | None:
+    if wish.balances is None:
+        return None
+    moves = [each.moves for each in done if each.moves is not None]
+    return overdrawn(wish.balances, moves, (wish.now, wish.then), folder)
 
 
 def _runs(parts: Sequence[Any], name: str) -> list[Run]:

@@ -17,6 +17,8 @@ from engine.policy.expressions.paths import PathProblem
 from engine.policy.model import Policy
 from engine.preview.planning.effects import MEMO_MAX, Effects, Met
 from engine.preview.planning.fold import MORE, REFERENCE, SEQ, USER, Folded, Folding
+from engine.preview.planning.kept.balances import PARTITIONS, Balances, spill_moves
+from engine.preview.planning.kept.sides import effects_of_kept
 from engine.preview.planning.lines import Block, UnreadableEvents, blocks
 from engine.preview.planning.look_back import LookingBack, Signing, count_flags, in_order
 from engine.preview.planning.reads import reads_of
@@ -47,6 +49,10 @@ class Wish:
     partitions: int = 16
     memo_max: int = MEMO_MAX
     looked_at_once: int = LOOKED_AT_ONCE
+    balances: Balances | None = None
+    """What users had, where somebody knows it."""
+    is_kept: bool = False
+    """Whether the lines are facts that a ledger has kept, and no events."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -73,6 +79,7 @@ class Done:
     signs: Spilled
     users: Spilled
     halves: Spilled
+    moves: Spilled | None
     differences: tuple[Run, ...]
     refused: tuple[Run, ...]
 
@@ -125,6 +132,8 @@ class Work:
     @effects.default
     def _effects(self) -> Effects:
         wish = self.wish
+        if wish.is_kept:
+            return effects_of_kept(wish.now, wish.then, self.folder, self.worker, wish.memo_max)
         sides = Side(wish.now, wish.rows), Side(wish.then, wish.rows)
         return Effects(sides, reads_of(wish.now, wish.then), self.folder, self.worker, wish.memo_max)
 
@@ -268,6 +277,7 @@ class _Logging:
         name, partitions = work._file, work.wish.partitions  # noqa: SLF001  it is a part of the same work
         self.signs, self.users = Spill(name("signs"), partitions), Spill(name("users"), partitions)
         self.halves = Spill(name("halves"), HALVES)
+        self.moves = Spill(name("moves"), PARTITIONS) if work.wish.balances is not None else None
         self.differences = Sorting(name("differences"), by_size)
         self.refused = Sorting(name("refused-by-log"), by_line)
 
@@ -293,6 +303,8 @@ class _Logging:
         self.cells.log(folded, records)
         if folded.differs:
             self._differs(folded, records)
+        if self.moves is not None and folded.lines[0] != folded.lines[1]:
+            spill_moves(folded, records, self.moves)
         if folded.records:
             self.signing.spill(folded, records, self.signs)
         for place, problem in folded.problems:
@@ -314,7 +326,7 @@ class _Logging:
                 self.halves.add(number % HALVES, (number, which, folded.pairs[place][which], problem))
 
     def done(self) -> Done:
-        spilled = self.signs.done(), self.users.done(), self.halves.done()
+        spilled = self.signs.done(), self.users.done(), self.halves.done(), self.moves.done() if self.moves else None
         return Done(self.tally, *spilled, self.differences.done(), self.refused.done())
 
 
