@@ -126,14 +126,14 @@ lock: setup ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(BIN)/$(COMPILE) --all-extras --group dev pyproject.toml -o requirements.txt
 	$(BIN)/$(COMPILE) pyproject.toml -o requirements/lambda.txt
 	$(BIN)/$(COMPILE) --extra explain -c requirements.txt pyproject.toml -o requirements/explain.txt
-	for name in build browser checkov fuzz ministack moto node peers ric sam sbom; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in browser build checkov fuzz ministack moto node peers ric sam sbom spark; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## remove what was built
 	rm -rf .aws-sam .local-aws .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis .fuzz dist
 	find engine tools tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## remove the virtual environments as well
-	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .venv-peers .venv-checkov .venv-moto .venv-sbom .venv-fuzz .venv-browser .editor
+	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .venv-peers .venv-checkov .venv-moto .venv-sbom .venv-fuzz .venv-browser .venv-spark .editor
 
 # What `sam build` calls, in this folder, with ARTIFACTS_DIR set: here, and in the build image of `sam build --use-container`.
 # It works without `make setup`, and looks at nothing that lies beside it: no .venv, and no package but the locked ones.
