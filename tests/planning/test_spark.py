@@ -80,12 +80,12 @@ def test_a_job_of_spark_answers_as_the_command_does(tmp_path: Path, submit: Call
 
 
 def test_a_line_that_is_no_event_is_named_in_one_line(tmp_path: Path, submit: Callable[..., Any]):
-    """And not as Java tells an error: a hundred lines, four times."""
+    """And not as Java tells an error: a hundred lines, four times. Spark puts what a script complains of where it prints."""
     now, then = edited(tmp_path, "another price")
     (tmp_path / "events.jsonl").write_bytes(b"".join(made_lines(1, 3)) + b"nonsense\n")
 
     done = submit(then, "--policy", now, "--events", tmp_path / "events.jsonl")
 
-    assert (2, "") == (done.returncode, done.stdout)
-    assert f"file:{tmp_path}/events.jsonl: line 4: is not JSON" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert 2 == done.returncode
+    assert done.stdout.startswith(f"file:{tmp_path}/events.jsonl: line 4: is not JSON")
+    assert 1 == done.stdout.count("\n")
