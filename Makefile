@@ -3,6 +3,7 @@
 PYTHON ?= python3.12
 ENVIRONMENT ?= dev
 FORMAT ?= text
+BASE ?= HEAD^1
 WORKERS ?= 3
 
 BIN := .venv/bin
@@ -10,7 +11,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests test test-fast proof simulate fuzz soak e2e lint format build demo play bench bench-gates bench-save policies sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ArchiveFunction build-ExplainFunction build-python
+.PHONY: help setup setup-tests test test-fast proof simulate fuzz soak e2e lint format build demo play bench bench-gates bench-save policies review sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ArchiveFunction build-ExplainFunction build-python
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -19,8 +20,8 @@ help: ## say what can be made
 setup: ## fill the virtual environments (.venv and three more)
 	@$(PYTHON) tools/environments.py
 
-setup-tests: setup ## fill three more, which only tests use (checkov, moto, the bill of materials)
-	@$(PYTHON) tools/environments.py checkov moto sbom
+setup-tests: setup ## fill four more, which only tests use (checkov, moto, the bill of materials, zizmor)
+	@$(PYTHON) tools/environments.py checkov moto sbom zizmor
 
 # One worker more than cores, since tests wait for the local AWS; what shares a deployed stack stays on one worker, the longest
 # come first (tests/support/scheduling.py). Bytecode is kept, whatever the environment says: hundreds of processes import the engine.
@@ -104,6 +105,9 @@ bench-gates: setup ## fail where something is too slow, or has become slower tha
 policies: setup ## every mistake in the policies (FORMAT=github annotates a pull request)
 	$(BIN)/reconciler validate --format $(FORMAT) policies/*.yaml docs/recipes/*/policy.yaml
 
+review: setup ## what edited policies would have done to real events, for a pull request (BASE=COMMIT PLAN_EVENTS=...): .review/plan.md
+	@$(BIN)/python -m tools.review .review --base $(BASE) $(if $(OUTPUT),--output $(OUTPUT))
+
 deploy: build ## to AWS, with your credentials (ENVIRONMENT=dev, staging or prod)
 	@$(BIN)/python -m tools.delivery $(ENVIRONMENT) $(DEPLOY_OPTIONS)
 	$(SAM) deploy --config-env $(if $(filter dev,$(ENVIRONMENT)),default,$(ENVIRONMENT)) $(DEPLOY_OPTIONS)
@@ -126,14 +130,15 @@ lock: setup ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(BIN)/$(COMPILE) --all-extras --group dev pyproject.toml -o requirements.txt
 	$(BIN)/$(COMPILE) pyproject.toml -o requirements/lambda.txt
 	$(BIN)/$(COMPILE) --extra explain -c requirements.txt pyproject.toml -o requirements/explain.txt
-	for name in build browser checkov fuzz ministack moto node peers ric sam sbom; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in browser build checkov fuzz ministack moto node peers ric sam sbom spark zizmor; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in build checkov fuzz ministack moto node peers ric sam sbom spark zizmor; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## remove what was built
-	rm -rf .aws-sam .local-aws .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis .fuzz dist
+	rm -rf .aws-sam .local-aws .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis .fuzz .review dist
 	find engine tools tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## remove the virtual environments as well
-	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .venv-peers .venv-checkov .venv-moto .venv-sbom .venv-fuzz .venv-browser .editor
+	rm -rf .venv .venv-sam .venv-ministack .venv-ric .venv-node .venv-peers .venv-checkov .venv-moto .venv-sbom .venv-fuzz .venv-browser .venv-spark .venv-zizmor .editor
 
 # What `sam build` calls, in this folder, with ARTIFACTS_DIR set: here, and in the build image of `sam build --use-container`.
 # It works without `make setup`, and looks at nothing that lies beside it: no .venv, and no package but the locked ones.

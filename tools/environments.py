@@ -65,9 +65,13 @@ FUZZ = Environment("fuzz", Path(".venv-fuzz"), Path("requirements/fuzz.txt"))
 """Grows inputs for the doors of the product; filled by ``make fuzz`` and by the test that does. For Linux on x86_64."""
 BROWSER = Environment("browser", Path(".venv-browser"), Path("requirements/browser.txt"))
 """Drives a Chromium that the machine has, to look at pages; filled by the tests that do."""
+SPARK = Environment("spark", Path(".venv-spark"), Path("requirements/spark.txt"))
+"""Runs the plan as a job of Spark, in tests; filled by the proof that does. The engine on it is that of .venv."""
+ZIZMOR = Environment("zizmor", Path(".venv-zizmor"), Path("requirements/zizmor.txt"))
+"""Checks the workflows; filled by the test that does."""
 
 ENVIRONMENTS = {environment.name: environment for environment in (DEV, SAM, MINISTACK, RIC)}
-OTHERS = {environment.name: environment for environment in (NODE, PEERS, CHECKOV, MOTO, SBOM, FUZZ, BROWSER)}
+OTHERS = {environment.name: environment for environment in (NODE, PEERS, CHECKOV, MOTO, SBOM, FUZZ, BROWSER, SPARK, ZIZMOR)}
 
 
 def fill(environment: Environment) -> None:

@@ -110,7 +110,7 @@ def show_plan(
     with _complaining():
         condition = None if fail_if is None else Condition.read(fail_if)
         now, then = _base(policy, edited), Written.load(edited)
-        groups = tuple(dict(map(_group, group or ())).items())
+        groups = tuple(dict(map(own_group, group or ())).items())
         given = None if rows is None else rows_in(rows)
         processes = workers or min(os.cpu_count() or 1, WORKERS_MAX)
         wish = Wish((), now.policy, then.policy, given, groups, workers=processes)
@@ -258,7 +258,7 @@ def _base(policy: Path | None, edited: Path) -> Written:
     raise typer.Exit(MISUSED)
 
 
-def _group(text: str) -> tuple[str, Expression]:
+def own_group(text: str) -> tuple[str, Expression]:
     """Return a person's own group: its name, and what finds its keys."""
     name, _, expression = text.partition("=")
     if not name or not expression or name in TAKEN:

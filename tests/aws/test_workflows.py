@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tools import environments
 from tools.environments import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DEPLOY = ROOT / ".github" / "workflows" / "deploy.yml"
+PLAN = ROOT / ".github" / "workflows" / "plan.yml"
 PINNED = re.compile(r"^ +- uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
@@ -138,3 +143,95 @@ def test_a_deployment_of_what_was_built_builds_nothing() -> None:
     assert "--is $(DIGEST)" in recipe[1]
     assert "-m tools.delivery" in recipe[2], "a rule that waits in vain is told before anything is deployed"
     assert "deploy --template-file .aws-sam/build/template.yaml" in recipe[3]
+
+
+def test_zizmor_finds_nothing_that_could_be_misused() -> None:
+    """Of severity low or more, without a network: injected text, tokens left behind, foreign code beside secrets."""
+    environments.fill(environments.ZIZMOR)
+    zizmor = environments.ZIZMOR.python.with_name("zizmor")
+
+    done = subprocess.run(
+        [zizmor, "--offline", "--no-progress", "--min-severity", "low", "--format", "json", *WORKFLOWS],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert [] == json.loads(done.stdout)
+    assert 0 == done.returncode, done.stderr
+
+
+def plan_job(name: str) -> dict[str, Any]:
+    """Return a job of the workflow that plans pull requests."""
+    found: dict[str, Any] = yaml.safe_load(PLAN.read_text())["jobs"][name]
+    return found
+
+
+def test_code_of_a_pull_request_can_write_nothing() -> None:
+    """What runs it may become a role of AWS, and comments nothing; what comments gets no code, and may do nothing else."""
+    whole = yaml.safe_load(PLAN.read_text())
+    plan, comment = plan_job("plan"), plan_job("comment")
+
+    assert {"contents": "read"} == whole["permissions"]
+    assert {"contents": "read", "id-token": "write"} == plan["permissions"]
+    assert {"pull-requests": "write"} == comment["permissions"]
+    assert not any("run" in step or "actions/checkout" in step["uses"] for step in comment["steps"])
+
+
+def test_nobody_else_s_code_runs_where_events_can_be_read() -> None:
+    """On a fork no plan is made; the event that lends a fork the repository's own rights is not used."""
+    triggers = yaml.safe_load(PLAN.read_text())[True]  # YAML reads ``on`` so
+
+    assert {"pull_request": {"paths": ["policies/**"]}} == triggers
+    assert "github.event.pull_request.head.repo.full_name == github.repository" == plan_job("plan")["if"]
+    assert "plan" == plan_job("comment")["needs"]
+
+
+COMMENTS = """
+const { writeFileSync, mkdirSync } = require('fs')
+const [script, kept] = [process.argv[2], JSON.parse(process.argv[3])]
+const written = []
+const github = {
+  paginate: async (method, asked) => method(asked),
+  rest: { issues: {
+    listComments: async () => kept,
+    updateComment: async ({ comment_id, body }) => written.push(['update', comment_id, body]),
+    createComment: async ({ issue_number, body }) => written.push(['create', issue_number, body]),
+  } },
+}
+const context = { repo: { owner: 'o', repo: 'r' }, issue: { number: 7 } }
+const Async = Object.getPrototypeOf(async () => {}).constructor
+new Async('github', 'context', 'require', script)(github, context, require).then(() => console.log(JSON.stringify(written)))
+"""
+"""What stands around the script on GitHub, as far as it is asked."""
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ([], ["create", 7]),
+        ([("User", "<!-- plan -->\nquoted"), ("Bot", "another's")], ["create", 7]),
+        ([("Bot", "another's"), ("Bot", "<!-- plan -->\nold")], ["update", 2]),
+    ],
+)
+def test_a_pull_request_has_one_comment(tmp_path: Path, kept: list[tuple[str, str]], expected: list[Any]) -> None:
+    """The last plan takes the place of the one before; a person's comment stays, whatever it quotes."""
+    script = plan_job("comment")["steps"][-1]["with"]["script"]
+    (tmp_path / ".review").mkdir()
+    (tmp_path / ".review" / "plan.md").write_text("<!-- plan -->\nnew")
+    comments = [{"id": number, "user": {"type": kind}, "body": body} for number, (kind, body) in enumerate(kept, 1)]
+    (tmp_path / "github.js").write_text(COMMENTS)
+
+    done = subprocess.run(
+        [node(), "github.js", script, json.dumps(comments)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert [[*expected, "<!-- plan -->\nnew"]] == json.loads(done.stdout)
+
+
+def node() -> str:
+    """Return the command of this machine's node, or of the project's."""
+    if (found := shutil.which("node")) is not None:
+        return found
+    environments.fill(environments.NODE)
+    return str(environments.NODE.python.with_name("node"))

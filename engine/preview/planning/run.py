@@ -81,7 +81,7 @@ def _planned(wish: Wish, crew: _Crew, folder: Path, seen: Seen) -> Planned:
     for each in counted:
         users.add(each.tally)
     with_users(tally.groups, users)
-    refused = [*_halves(done, tally, folder), *_runs(read, "refused"), *_runs(done, "refused")]
+    refused = [*count_halves(done, tally, folder), *_runs(read, "refused"), *_runs(done, "refused")]
     return Planned(
         tally=tally,
         users=users,
@@ -104,7 +104,7 @@ def _runs(parts: Sequence[Any], name: str) -> list[Run]:
     return [run for part in parts for run in getattr(part, name)]
 
 
-def _halves(done: Sequence[Done], tally: Tally, folder: Path) -> tuple[Run, ...]:
+def count_halves(done: Sequence[Done], tally: Tally, folder: Path) -> tuple[Run, ...]:
     """Count the events that have a log of another name under the other policy, and return those that are refused."""
     refused = Sorting(folder / "refused-by-halves", by_line)
     for partition in range(HALVES):

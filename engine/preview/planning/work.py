@@ -146,10 +146,14 @@ class Work:
 
     def read(self, seen: Callable[[int], None]) -> Read:
         """Read this process's share of the lines; ``seen`` is told of each block how many events it has had."""
+        every = enumerate(blocks(self.wish.paths))
+        return self.read_blocks((block for index, block in every if index % self.wish.workers == self.worker), seen)
+
+    def read_blocks(self, mine: Iterable[Block], seen: Callable[[int], None]) -> Read:
+        """Read some lines, wherever they come from."""
         reading = _Reading(self)
-        for index, block in enumerate(blocks(self.wish.paths)):
-            if index % self.wish.workers == self.worker:
-                seen(reading.block(block))
+        for block in mine:
+            seen(reading.block(block))
         self.effects.flush()
         reading.seen.write(self._file("seen"))
         return reading.done()

@@ -2,7 +2,7 @@
 
 The engine's modules import each other as ``engine...``, which is their name in Lambda and in a checkout. Beside other people's
 packages that name would be too common. So the wheel keeps the engine in this folder, and only a process of the ``reconciler``
-command looks for modules here.
+command, or of the job that plans on Spark, looks for modules here.
 """
 
 from __future__ import annotations
@@ -23,6 +23,14 @@ def main() -> None:
     """Run the ``reconciler`` command. Raises SystemExit."""
     _find_engine()
     from engine.cli import main as run  # noqa: PLC0415  as above
+
+    run()
+
+
+def plan_job() -> None:
+    """Run the plan as a job of Spark. Raises SystemExit."""
+    _find_engine()
+    from engine.cli.plan_job import main as run  # noqa: PLC0415  as above
 
     run()
 
