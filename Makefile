@@ -11,7 +11,7 @@ SAM := PATH="$(CURDIR)/.venv-sam/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=
 CHECKED := engine handler.py tools tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests test test-fast proof simulate fuzz soak e2e lint format build demo play bench bench-gates bench-save policies review sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ArchiveFunction build-ExplainFunction build-python
+.PHONY: help setup setup-tests test test-fast proof simulate fuzz soak e2e lint lint-types lint-rest format build demo play bench bench-gates bench-save policies review sbom digest deploy deploy-built lock clean distclean build-ReconcilerFunction build-CatchUpFunction build-ArchiveFunction build-ExplainFunction build-python
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -69,9 +69,14 @@ e2e: setup ## the template on a local AWS, end to end: events, queue, runs, perm
 		echo "built, deployed and proved end to end in $$(($$(date +%s) - begun)) seconds"
 
 lint: setup ## ruff, mypy, the floors of the house and cfn-lint
+	@$(MAKE) --no-print-directory --jobs=2 lint-types lint-rest
+
+lint-types: # as long as all others together
+	$(BIN)/mypy
+
+lint-rest:
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml
 

@@ -267,7 +267,9 @@ def test_a_command_that_is_the_operators_is_refused(desk: Staff, command: tuple[
     if "--seal" not in command:
         desk.run("audit", "--seal", role="operator")
 
-    assert "not authorized" in desk.run(*(files_of(desk).get(part, part) for part in command))
+    files = files_of(desk)
+
+    assert "not authorized" in desk.run(*(files.get(part, part) for part in command))
 
 
 def files_of(desk: Staff) -> dict[str, str]:

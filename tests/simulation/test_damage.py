@@ -25,6 +25,8 @@ from tests.simulation.world.plan import plan_of
 from tests.simulation.world.play import World
 from tests.simulation.world.terms import EDITS, policy_of
 
+pytestmark = pytest.mark.slow  # on one worker: it keeps the histories
+
 SEEDS = range(3_000_000, 3_000_040)
 
 
@@ -58,7 +60,6 @@ def test_a_kind_of_damage_is_noticed_named_and_mended_as_the_table_says(kind: st
 
 
 @pytest.mark.proof
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_of_damage_is_as_the_table_says_wherever_it_is_done(kind: str) -> None:

@@ -7,14 +7,16 @@ event) stands here.
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from tests.support.aws_delivery import delivery_problems
 from tests.support.aws_limits import partition_problems, size_problems
@@ -49,6 +51,9 @@ for text in json.load(sys.stdin):
         print(json.dumps([text, f"{name}: {finding.issue} {json.dumps(finding.detail, default=str)}"]))
 """
 
+INVALID, IS_INVALID = re.compile(r'✕ State machine definition "(.+?)" is invalid:'), 1
+"""How asl-validator names a file before it says what is wrong there, and its status then. A larger one is its own failure."""
+
 NO_ERRORS = "W", "I"
 """Of what cfn-lint says: what SAM's transform leaves unused, and hints."""
 
@@ -77,8 +82,6 @@ class Judges:
     folder: Path
     state_machines: tuple[str, ...]
     """The command of asl-validator."""
-    known: dict[str, str] = field(factory=dict, init=False)
-    """What it found in each definition."""
 
     def problems(
         self, cases: Mapping[str, tuple[Template, Mapping[str, str]]], by_schema: Collection[str]
@@ -89,9 +92,10 @@ class Judges:
         """
         wholes = dict(zip(cases, translated(list(cases.values())), strict=True))
         made = {name: resolved(whole, {**DEFAULTS, **cases[name][1]})["Resources"] for name, whole in wholes.items()}
+        said = self._said_of(sorted({text for each in made.values() for _, text in state_machines(each)}))
         found = {
             name: [
-                *self._state_problems(made[name]),
+                *_state_problems(made[name], said),
                 *retention_problems(made[name]),
                 *order_problems(whole["Resources"]),
                 *name_problems(made[name]),
@@ -122,25 +126,17 @@ class Judges:
                 for name in cases[files[match["Filename"]]]:
                     yield name, f"{path}: {match['Rule']['Id']} {match['Message']}"
 
-    def _state_problems(self, made: Mapping[str, Any]) -> Iterator[str]:
-        for name, definition in state_machines(made):
-            said = self._said_of(definition)
-            if said:
-                yield f"{name}: {said}"
-            if "${" in definition:
-                yield f"{name}: a substitution has no value"
-            if any(not resource.startswith("arn:") for resource in _resources_of(json.loads(definition))):
-                yield f"{name}: a state's Resource is no ARN"
-
-    def _said_of(self, definition: str) -> str:
-        """Return what asl-validator finds; most stacks have the same machine, and node takes a second to start."""
-        if definition not in self.known:
-            file = self.folder / f"{len(self.known)}.asl.json"
-            file.write_text(definition)
-            command = [*self.state_machines, "--json-path", file]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            self.known[definition] = " ".join((done.stdout + done.stderr).split()) if done.returncode else ""
-        return self.known[definition]
+    def _said_of(self, definitions: Sequence[str]) -> Mapping[str, str]:
+        """Return what asl-validator finds in each definition that is wrong; node takes half a second to start."""
+        files = {str(self.folder / f"{number}.asl.json"): text for number, text in enumerate(definitions)}
+        for file, text in files.items():
+            Path(file).write_text(text)
+        command = [*self.state_machines, *(word for file in files for word in ("--json-path", file))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        before, *found = INVALID.split(done.stderr)
+        assert done.returncode <= IS_INVALID, done.stderr
+        assert not before.strip(), done.stderr
+        return {files[file]: " ".join(text.split()) for file, text in itertools.batched(found, 2)}
 
     def _permission_problems(self, made: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
         cases: dict[str, list[str]] = {}
@@ -153,6 +149,16 @@ class Judges:
         for policy, finding in map(json.loads, done.stdout.splitlines()):
             if not any(known in finding for known in KNOWN_FINDINGS):
                 yield from ((case, finding) for case in cases[policy])
+
+
+def _state_problems(made: Mapping[str, Any], said: Mapping[str, str]) -> Iterator[str]:
+    for name, definition in state_machines(made):
+        if definition in said:
+            yield f"{name}: {said[definition]}"
+        if "${" in definition:
+            yield f"{name}: a substitution has no value"
+        if any(not resource.startswith("arn:") for resource in _resources_of(json.loads(definition))):
+            yield f"{name}: a state's Resource is no ARN"
 
 
 def documents_of(resource: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -14,7 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).parents[2]
 
 USES_THE_STACK = re.compile(r"\bdeployed: ")
-SHARES_A_FIXTURE = re.compile(r'scope="module"')
+SHARES_WHAT_IT_MAKES = re.compile(r'scope="module"|^@(?:functools\.)?(?:lru_)?cache\b', re.MULTILINE)
+"""By a fixture of the module, or by a function of it that keeps its answers: a second worker would make all of it again."""
 
 
 class Units(LoadScopeScheduling):
@@ -25,7 +26,7 @@ class Units(LoadScopeScheduling):
 
 
 def unit_of(nodeid: str) -> str:
-    """Return what a test belongs to: the deployed stack, its file where that has a fixture for all its tests, or itself."""
+    """Return what a test belongs to: the deployed stack, its file where its tests share what they make, or itself."""
     file = nodeid.partition("::")[0]
     return shared_in(file) or nodeid
 
@@ -36,4 +37,4 @@ def shared_in(file: str) -> str | None:
     text = (ROOT / file).read_text()
     if USES_THE_STACK.search(text):
         return "the deployed stack"
-    return file if SHARES_A_FIXTURE.search(text) else None
+    return file if SHARES_WHAT_IT_MAKES.search(text) else None
