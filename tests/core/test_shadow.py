@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-import json
-import random
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from engine.domain.documents import read_document
 from engine.domain.envelope import Envelope, Source
-from engine.domain.errors import EventError
-from engine.policy import Policy, parse_policy
+from engine.policy import Policy
 from engine.rating.beside import Beside
 from engine.reconcile.shadow import SLOW_MAX, SecondPolicy
 from engine.runtime.clock import Clock
-from tests.core.test_reprice_in_any_order import POLICY, RIGHT, TERMS, WRONG, Prices, tellings
-from tests.support.books import Books
 from tests.support.events import event, failed, rendered
-from tests.support.planned_by_engine import plan
-from tests.support.planning import made_lines
 from tests.support.policies import example
 from tests.support.shadows import BY_FRAMES, DEARER, FINISHED, NO_DEFAULT, NOW, Shaded, broken, refusing
 
@@ -236,6 +225,53 @@ def test_where_one_policy_ignores_repeats_and_the_other_does_not_a_known_charge_
     assert "ignore repeats" in shaded.unknown[0]
 
 
+def test_a_rule_that_both_policies_have_was_passed_by_then_as_well() -> None:
+    """Nobody has kept the resolution; but the first policy has asked for it, and found another."""
+    dearer = ('default: "0.10"', 'default: "0.12"')
+    shaded = Shaded(example(ABOVE_ALL), example(ABOVE_ALL, dearer))
+
+    _, refunded = shaded.deliver(rendered(seconds=8, resolution="hd"), failed())
+
+    assert [("refunded", "0.9600", "0.1600")] == told(refunded)
+
+
+def test_where_another_time_counts_nothing_that_is_known_is_told_again() -> None:
+    """The order of what was known may have been another."""
+    shaded = Shaded(NOW, example(("time: time}\nmoney", "time: detail.at}\nmoney")))
+
+    shaded.deliver(
+        rendered(at="10:00"), event("video.failed", {"jobId": "j-1", "userId": "u-1", "at": "2026-01-05T12:00:00Z"})
+    )
+
+    assert "the policies read job, user or time of an event by different expressions" == shaded.unknown[-1]
+
+
+def test_a_second_charge_that_waits_for_a_balance_hides_what_was_posted_before() -> None:
+    """The first of 0.80 was posted, the second of 5.00 was not; when it is, nobody knows what the shadow had posted."""
+    shaded = Shaded(refusing(NOW), refusing(DEARER), balances={"u-1": Decimal(1)})
+    second = rendered(seconds=50, at="12:00")
+
+    shaded.deliver(rendered(seconds=8), second)
+    shaded.store.credits["u-1"]["remaining"] = Decimal(10)
+    (late,) = shaded.deliver(second)
+
+    assert ["debited", "refused", "unknown"] == [shadow["outcome"] for shadow in shaded.shadows]
+    assert late == shaded.shadows[-1]
+    assert ["what was posted before a refusal is not known any more"] == shaded.unknown
+
+
+def test_a_row_of_which_a_scan_has_not_read_enough_is_not_told() -> None:
+    """A scan asks the table for what the first policy looks at; the frames may well be there."""
+    row = {"jobId": "j-1", "userId": "u-1", "status": "completed", "seconds": Decimal(8), "model": "veo-3"}
+    found = Envelope({**rendered(), "detail": row}, Source.SCAN, status="completed", row=row)
+
+    shaded = Shaded(NOW, BY_FRAMES)
+    shaded.store.jobs["j-1"] = dict(row)
+    shaded.deliver(found)
+
+    assert ["it looks at attributes of the job's row that the scan did not read"] == shaded.unknown
+
+
 def test_an_event_that_only_the_second_policy_takes_is_not_counted() -> None:
     """The ledger keeps nothing of it, so that a second delivery could not be told from the first."""
     shaded = Shaded(FINISHED, NOW)
@@ -339,125 +375,3 @@ def test_without_time_left_the_second_policy_is_not_asked() -> None:
 
     assert shadow is not None
     assert ("unknown", "no time was left") == (shadow.outcome, shadow.why)
-
-
-# --- it agrees with a plan --------------------------------------------------------------------------------------------
-
-
-def test_over_all_that_can_come_the_shadow_comes_to_what_the_plan_says() -> None:
-    """A file of redelivered, refunded, conflicting, foreign, malformed and odd events, in another order and half of it twice.
-
-    The plan is the engine's own, event by event. Other doors than the function's play no part: each event came by it.
-    """
-    lines = made_lines(7, 600)
-    chance = random.Random(7)  # noqa: S311  to be played again
-    stream = [*lines, *chance.sample(lines, 300)]
-    chance.shuffle(stream)
-    documents = [read_document(line) for line in stream]
-    answer = plan(documents, NOW, DEARER).answer()
-
-    shaded = Shaded(NOW, DEARER)
-    shaded.deliver(*documents)
-
-    assert [] == shaded.unknown
-    assert (answer["credits"]["net"]["now"], answer["credits"]["net"]["then"]) == (
-        format(shaded.posted, "f"),
-        format(shaded.shadowed, "f"),
-    )
-    assert shaded.difference == shaded.shadowed - shaded.posted != 0
-
-
-EDITS = (
-    ("percent: 50, within: 90m", "percent: 30, within: 30m"),
-    ("percent: 50, within: 90m", "percent: 30"),
-    ("percent: 100}", "percent: 80}"),
-    ("percent: 100}", "percent: 100, within: 70m}"),
-    ('amount: "0.3"', 'amount: "0.6"'),
-    ('amount: "0.3"', "percent: 10"),
-    ('  - {{name: copied, match: {{detail-type: [copied]}}, action: debit, charge: {{amount: "{flat}"}}}}\n', ""),
-    ("  - {{name: half, match: {{detail-type: [half]}}, action: refund, refund: {{percent: 50, within: 90m}}}}\n", ""),
-    (
-        "rules:\n",
-        "rules:\n  - name: dear\n    match: {{detail-type: [rendered], detail: {{model: [premium]}}}}\n"
-        '    action: debit\n    charge: {{amount: "7"}}\n',
-    ),
-    ("detail-type: [rendered]}}", "detail-type: [rendered], detail: {{model: [veo-3]}}}}"),
-    ("repeats: ignore, ", ""),
-)
-"""What somebody might edit: shares, windows, rules that come and go, what they match."""
-
-
-@functools.cache
-def edited(prices: Prices, terms: str, edits: tuple[tuple[str, str], ...]) -> Policy:
-    """Return a policy of other prices, and edited."""
-    text = functools.reduce(lambda text, edit: text.replace(*edit), edits, POLICY)
-    places = {name: str(getattr(prices, name)) for name in Prices.__annotations__}
-    return parse_policy(text.format(**places, terms=terms.format(**places)), "video.yaml")
-
-
-EXAMPLES = [60, pytest.param(3_000, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
-
-
-@pytest.mark.parametrize("examples", EXAMPLES)
-def test_whatever_is_edited_the_shadow_comes_to_what_the_plan_says_or_says_that_it_does_not_know(examples: int) -> None:
-    """For charges, repeats, refunds and rows without a time, early or late, once or twice, in any order."""
-    exact = 0
-
-    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
-    @given(
-        st.lists(tellings(), min_size=1, max_size=9),
-        st.sampled_from([*WRONG, RIGHT]),
-        st.sampled_from(TERMS),
-        st.lists(st.sampled_from(EDITS), max_size=2, unique=True),
-    )
-    def holds(envelopes: list[Envelope], prices: Prices, terms: str, edits: list[tuple[str, str]]) -> None:
-        nonlocal exact
-        then = edited(prices, terms, tuple(edits))
-        shaded = Shaded(RIGHT.policy(terms), then)
-        shaded.deliver(*envelopes)
-
-        assert 0 == shaded.count("ShadowErrors")
-        if not shaded.unknown:
-            exact += 1
-            assert net_under(then, envelopes) == shaded.shadowed
-
-    holds()
-
-    assert exact > examples / 2
-
-
-def net_under(policy: Policy, envelopes: list[Envelope]) -> Decimal:
-    """Return what the events come to under a policy alone."""
-    books = Books(policy)
-    for envelope in envelopes:
-        try:
-            books.reconcile(envelope)
-        except EventError:
-            continue
-    return sum((books.net(job) for job in ("j-1", "j-2")), Decimal(0))
-
-
-def test_grants_and_what_is_revoked_of_them_are_told_too() -> None:
-    """A purchase gives 5 more under the second policy; half of it is taken back under both."""
-    now = parse_policy(SHOP.format(rate="1"), "shop.yaml")
-    then = parse_policy(SHOP.format(rate="1.5"), "shop.yaml")
-    purchase = {"purchaseId": "p-1", "userId": "u-1", "credits": 10}
-    events = [event("bought", purchase), event("returned", purchase, "12:00")]
-
-    shadows = Shaded(now, then).deliver(*events)
-
-    assert [("granted", "15.0000", "5.0000"), ("revoked", "-7.5000", "-2.5000")] == told(*shadows)
-    assert plan(json.loads(json.dumps(events)), now, then).answer()["credits"]["net"] == {"now": "5.0000", "then": "7.5000"}
-
-
-SHOP = """\
-version: 1
-name: shop
-event: {{job: detail.jobId, user: detail.userId, time: time, reference: detail.purchaseId}}
-prices:
-  credit: [{{effective: 2025-01-01T00:00:00Z, rates: {{default: "{rate}"}}}}]
-rules:
-  - {{name: bought, match: {{detail-type: [bought]}}, action: grant, grant: {{price: credit, quantity: detail.credits}}}}
-  - {{name: returned, match: {{detail-type: [returned]}}, action: revoke, revoke: {{percent: 50}}}}
-overdraft: allow
-"""
