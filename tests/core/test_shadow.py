@@ -235,6 +235,16 @@ def test_a_rule_that_both_policies_have_was_passed_by_then_as_well() -> None:
     assert [("refunded", "0.9600", "0.1600")] == told(refunded)
 
 
+def test_an_event_of_another_user_or_job_under_the_second_policy_is_not_told() -> None:
+    """It would be posted on another log, of which nothing was read."""
+    shaded = Shaded(NOW, example(("user: detail.userId", 'user: "detail.owner || detail.userId"')))
+
+    ours, others = shaded.deliver(rendered(), rendered("j-2", owner="u-2"))
+
+    assert ("debited", "unknown") == (ours["outcome"], others["outcome"])  # type: ignore[index]
+    assert ["it finds another job, grant or user in the event"] == shaded.unknown
+
+
 def test_where_another_time_counts_nothing_that_is_known_is_told_again() -> None:
     """The order of what was known may have been another."""
     shaded = Shaded(NOW, example(("time: time}\nmoney", "time: detail.at}\nmoney")))
