@@ -17,7 +17,7 @@ from engine.policy.expressions.paths import PathProblem
 from engine.policy.model import Policy
 from engine.preview.planning.effects import MEMO_MAX, Effects, Met
 from engine.preview.planning.fold import MORE, REFERENCE, SEQ, USER, Folded, Folding
-from engine.preview.planning.kept.balances import PARTITIONS, Balances, spill_moves
+from engine.preview.planning.kept.balances import Balances, Moves
 from engine.preview.planning.kept.sides import effects_of_kept
 from engine.preview.planning.lines import Block, UnreadableEvents, blocks
 from engine.preview.planning.look_back import LookingBack, Signing, count_flags, in_order
@@ -281,7 +281,7 @@ class _Logging:
         name, partitions = work._file, work.wish.partitions  # noqa: SLF001  it is a part of the same work
         self.signs, self.users = Spill(name("signs"), partitions), Spill(name("users"), partitions)
         self.halves = Spill(name("halves"), HALVES)
-        self.moves = Spill(name("moves"), PARTITIONS) if work.wish.balances is not None else None
+        self.moves = Moves(name("moves"), work.wish.balances)
         self.differences = Sorting(name("differences"), by_size)
         self.refused = Sorting(name("refused-by-log"), by_line)
 
@@ -305,10 +305,9 @@ class _Logging:
     def _log(self, records: list[Record]) -> None:
         folded = self.folding.fold(records)
         self.cells.log(folded, records)
+        self.moves.add(folded, [records])
         if folded.differs:
             self._differs(folded, records)
-        if self.moves is not None and folded.lines[0] != folded.lines[1]:
-            spill_moves(folded, records, self.moves)
         if folded.records:
             self.signing.spill(folded, records, self.signs)
         for place, problem in folded.problems:
@@ -330,7 +329,7 @@ class _Logging:
                 self.halves.add(number % HALVES, (number, which, folded.pairs[place][which], problem))
 
     def done(self) -> Done:
-        spilled = self.signs.done(), self.users.done(), self.halves.done(), self.moves.done() if self.moves else None
+        spilled = self.signs.done(), self.users.done(), self.halves.done(), self.moves.done()
         return Done(self.tally, *spilled, self.differences.done(), self.refused.done())
 
 

@@ -65,8 +65,25 @@ class Balances:
     granted: Spilled
 
 
-def spill_moves(folded: Folded, records: Sequence[Record], spill: Spill) -> None:
-    """Spill what a log moves under the edit beside what it moves now, at the instants of its events."""
+class Moves:
+    """Keeps on disk what logs move under the edit beside what they move now, where somebody knows what users had."""
+
+    def __init__(self, path: Path, balances: Balances | None) -> None:
+        self.spill = Spill(path, PARTITIONS) if balances is not None else None
+
+    def add(self, folded: Folded, logs: Iterable[Sequence[Record]]) -> None:
+        """Add logs that end alike, by their records."""
+        if self.spill is not None and folded.lines[0] != folded.lines[1]:
+            for records in logs:
+                _spill_moves(folded, records, self.spill)
+
+    def done(self) -> Spilled | None:
+        """Return what was kept."""
+        return self.spill.done() if self.spill is not None else None
+
+
+def _spill_moves(folded: Folded, records: Sequence[Record], spill: Spill) -> None:
+    """Spill what a log moves, at the instants of its events."""
     moves: dict[tuple[str, int], Decimal] = {}
     for lines, add in zip(folded.lines, (EXACT.subtract, EXACT.add), strict=True):
         for line in lines:
