@@ -441,6 +441,8 @@ def test_a_stack_names_tables_queues_and_policy(unnamed: World, stacks: Stacks, 
     assert FINE == run("audit", "--seal", "--verify", "--stack", name)[0]
     assert "0 dead letters" in run("dead-letters", "list", "--stack", name)[1]
     assert "entry 1 agrees: debit of -0.8" in run("explain", "--entry", "job#j-1", "--stack", name)[1]
+    planned = run("plan", "policy.yaml", "--policy", "policy.yaml", "--ledger", "--stack", name)[1]
+    assert "40 facts that the ledger keeps of 40 jobs and grants" in planned
 
 
 def test_the_policy_of_a_stack_is_the_file_beside_the_program(unnamed: World, stacks: Stacks, run: Run) -> None:
