@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,11 @@ def test_who_is_overdrawn_is_the_same_by_two_processes():
 @pytest.mark.parametrize(
     ("material", "why"),
     [
-        (Material(entries=list), "entries alone do not say what users had: name the table of balances"),
+        (
+            Material(events=(Path(os.devnull),), entries=list),
+            "entries alone do not say what users had: name the table of balances",
+        ),
+        (Material(entries=list), "entries alone do not say what users had: name"),
         (Material(), "events do not say what users had; --ledger, or an --export of it, does"),
     ],
 )

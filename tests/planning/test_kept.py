@@ -174,6 +174,17 @@ def test_a_charge_that_was_priced_anew_is_priced_once_more(tmp_path: Path):
     assert [] == kept["warnings"]
 
 
+def test_what_rows_without_a_time_have_told_is_told_anew():
+    """A weak charge and a weak refund, at the starts of two scans: 0.80 went back whole, and half of 0.88 would."""
+    now, then = example(), example(DEARER, ("percent: 100", "percent: 50"))
+    books = Books(now).tell_rows(rendered("j-1"), rendered("j-2"), failed("j-2"))
+
+    kept = plan_of(books.material(), now, then)
+
+    assert {"now": "0.8000", "then": "1.3200", "by": "0.5200", "percent": "65.00"} == kept["net"]
+    assert (3, []) == (kept["events"], kept["leftOut"])
+
+
 def test_grants_and_revokes_are_told_anew():
     """5 credits of 2 each were bought, and half was taken back: 5 given now, 7.5 where a credit bought gives 3."""
     grants = (

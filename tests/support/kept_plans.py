@@ -51,6 +51,12 @@ class Books:
                 self.run.reconcile(Envelope(document, Source.EVENT))
         return self
 
+    def tell_rows(self, *documents: Document) -> Books:
+        """Post what rows of Jobs say that have no time of their own, each at the start of a scan."""
+        for document in documents:
+            self.run.reconcile(Envelope(document, Source.SCAN, time_is_assumed=True))
+        return self
+
     def concede(self, job: str, amount: str, at: str) -> Books:
         """Let a person lower what a job costs."""
         store, instant = self.run.store, datetime.fromisoformat(at)

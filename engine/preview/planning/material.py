@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -45,23 +46,25 @@ class Material:
 @contextmanager
 def prepared(material: Material, wish: Wish, seen: Seen) -> Iterator[tuple[Wish, Spooled | None]]:
     """Hand over the wish for a material, and what of a ledger is planned; both last as long as they are asked."""
-    if material.entries is None:
+    if material.entries is None or (material.events and material.credits is None):
         yield evolve(wish, paths=material.events), None
         return
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="reconciler-ledger-")))
-        history, logs = History(folder), stack.enter_context(Logs())
+    with TemporaryDirectory(prefix="reconciler-ledger-") as folder, Logs() as logs:
+        history = History(Path(folder))
         found = history.noting(logs_of(_counted(material.entries(), "entries", seen), logs))
-        if material.events:
-            for _ in found:
-                continue
-            wish, spooled = evolve(wish, paths=material.events), None
-        else:
-            spooled = Spooling.of(wish.now, wish.then, material.span, folder / "facts.jsonl").spool(found)
-            wish = evolve(wish, paths=(spooled.path,), is_kept=True)
+        wish, spooled = _told(material, wish, found, Path(folder))
         for credit in _counted(material.credits(), "balances", seen) if material.credits is not None else ():
             history.add_balance(credit)
         yield evolve(wish, balances=None if material.credits is None else history.done()), spooled
+
+
+def _told(material: Material, wish: Wish, logs: Iterable[list[StoredEntry]], folder: Path) -> tuple[Wish, Spooled | None]:
+    """Return the wish for the events, once the logs are read; or for what the logs keep."""
+    if material.events:
+        deque(logs, maxlen=0)
+        return evolve(wish, paths=material.events), None
+    spooled = Spooling.of(wish.now, wish.then, material.span, folder / "facts.jsonl").spool(logs)
+    return evolve(wish, paths=(spooled.path,), is_kept=True), spooled
 
 
 def _counted[T](parts: Iterable[T], what: str, seen: Seen) -> Iterator[T]:
