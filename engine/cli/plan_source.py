@@ -21,7 +21,7 @@ from engine.ledger.archive.chain import EMPTY
 from engine.ledger.archive.records import Records
 from engine.ledger.audits import Credit
 from engine.ledger.store import Store, Tables
-from engine.preview.planning.exports import Exports
+from engine.preview.planning.exports import Exports, stored_of
 from engine.preview.planning.kept.spool import Span
 from engine.preview.planning.material import Material
 from engine.reconcile.wiring import record_reader
@@ -116,4 +116,4 @@ def _credits_of(store: Store) -> Iterator[Credit]:
 def _entries_of(bucket: Bucket) -> Iterator[Mapping[str, Any]]:
     """Yield the entries of an archive as they were posted."""
     for _, records in Records(bucket, EMPTY, record_reader(), forever()).objects():
-        yield from (record.entry.stored for record in records if record.entry is not None)
+        yield from (stored_of(record.entry) for record in records if record.entry is not None)

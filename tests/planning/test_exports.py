@@ -5,11 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.ledger.dynamodb.attributes import encode_item
+from engine.ledger.dynamodb.stream import Told, record_of
 from engine.ledger.exports import ExportProblem
 from engine.preview.planning.exports import Exports, Kind, kind_of
 from engine.preview.planning.material import Material
@@ -87,6 +90,28 @@ def test_events_and_a_ledger_may_stand_in_exports_side_by_side(books: Books, tmp
     export_balances(tmp_path / "credits", books)
 
     assert ("events", 1, 1) == tuple(plan(tmp_path)[name] for name in ("source", "events", "new_overdrafts"))
+
+
+def test_a_line_of_an_archive_with_an_attribute_of_no_form_is_named_by_its_place(tmp_path: Path):
+    """Somebody has put it there; all other lines are read."""
+    good, bad = encode_item(Books(example()).tell(rendered("j-1")).entries()[0]), {"reference": {"S": "job#j-2"}}
+    odd = {**bad, "sequence": {"N": "1"}, "amount": {"N": "much"}}
+    lines = [record_of(Told.TAKEN_IN, datetime(2026, 1, 5, tzinfo=UTC), item).text() for item in (good, odd)]
+    (tmp_path / "entries").write_text("\n".join(lines))
+
+    told = plan(tmp_path)
+
+    assert ("0.4000", ["job#j-2"]) == (told["net"]["by"], [each["reference"] for each in told["leftOut"]])
+
+
+def test_a_line_of_an_archive_that_was_changed_is_named(tmp_path: Path):
+    """By its file and its number: the digest says so."""
+    item = encode_item(Books(example()).tell(rendered("j-1")).entries()[0])
+    line = record_of(Told.TAKEN_IN, datetime(2026, 1, 5, tzinfo=UTC), item).text()
+    (tmp_path / "entries").write_text(f"{line}\n{line.replace('-0.8', '-0.7')}\n")
+
+    with pytest.raises(ExportProblem, match="entries: line 2: job#j-1, entry 1: is not what its digest says"):
+        plan(tmp_path)
 
 
 # --- what is wrong ----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 
 from engine.domain.documents import read_document
@@ -257,6 +258,21 @@ def test_a_log_that_lacks_an_entry_is_named():
 
     assert [{"reference": "job#j-1", "user": "u-1", "why": "entry 1 is missing"}] == kept["leftOut"]
     assert "0.0800" == kept["net"]["by"]
+
+
+def test_what_somebody_has_put_into_the_ledger_is_named():
+    """No place of a log, or nothing but a place: the job is left out, and what it says moves nothing."""
+    odd = {"reference": "job#j-2", "sequence": Decimal("1.5"), "userId": "bo", "amount": "much", "occurredAt": "then"}
+    bare = {"reference": "grant#g-1", "sequence": 1}
+    books = Books(example(), {"u-1": "1"}).tell(rendered("j-1"))
+
+    kept = plan_of(evolve(books.material(), entries=lambda: [odd, *books.entries(), bare]), example(), example(DEARER))
+
+    assert [
+        {"reference": "grant#g-1", "user": "", "why": "entry 1 is no entry of this system"},
+        {"reference": "job#j-2", "user": "bo", "why": "entry 1 is missing"},
+    ] == kept["leftOut"]
+    assert ("0.0800", 0) == (kept["net"]["by"], kept["balances"]["unknown"])
 
 
 def test_an_entry_that_comes_twice_counts_once():

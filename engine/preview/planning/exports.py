@@ -15,7 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from engine.domain.documents import is_event
-from engine.ledger.audits import Credit
+from engine.ledger.audits import AuditedEntry, Credit
 from engine.ledger.exports import ExportProblem, TableExport
 from engine.preview.planning.lines import GZIP_MAGIC
 from engine.reconcile.wiring import attributes_of, exported_table, record_reader
@@ -200,7 +200,15 @@ def _entries_of_records(path: Path) -> Iterator[Mapping[str, Any]]:
         except ValueError as error:
             raise ExportProblem(f"{path}: line {number}: {error}") from error
         if entry is not None:
-            yield entry.stored
+            yield stored_of(entry)
+
+
+def stored_of(entry: AuditedEntry) -> Mapping[str, Any]:
+    """Return an entry as it is stored; of one that somebody has put there, with attributes of no form, its place alone."""
+    try:
+        return entry.stored
+    except ValueError:
+        return {"reference": entry.line.reference, "sequence": entry.line.sequence}
 
 
 def _lines(path: Path) -> Iterator[bytes]:
