@@ -130,20 +130,42 @@ def archive(folder: Path, lines: Sequence[bytes], policy: Policy) -> None:
     assert list(Compaction(archived.bucket, folder / "work", row_of_line, archived.deadline).run())
 
 
-def test_the_archives_files_say_what_a_plan_of_the_events_says(tmp_path: Path, submit: Callable[..., Any]):
+@pytest.fixture(scope="module")
+def archived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with events, and with what the shipped archive has of them once they were posted."""
+    folder, lines = tmp_path_factory.mktemp("archived"), made_lines(3, 300)
+    archive(folder, lines, parse_policy(FULL, "now.yaml"))
+    (folder / "events.jsonl").write_bytes(b"".join(lines))
+    return folder
+
+
+def test_the_archives_files_say_what_a_plan_of_the_events_says(archived: Path, submit: Callable[..., Any]):
     """What each type of entry has moved: by Spark, by DuckDB, and as the plan has it under the policy that posted."""
-    lines, policy = made_lines(3, 300), parse_policy(FULL, "now.yaml")
-    archive(tmp_path, lines, policy)
-    (tmp_path / "events.jsonl").write_bytes(b"".join(lines))
-    wish = Wish((tmp_path / "events.jsonl",), policy, policy)
-    with planned(wish) as outcome:
+    policy = parse_policy(FULL, "now.yaml")
+    with planned(Wish((archived / "events.jsonl",), policy, policy)) as outcome:
         planned_sums = {kind: now for kind, (now, _) in outcome.tally.sums.items()}
 
-    done = submit(POSTED, tmp_path / "parquet")
+    done = submit(POSTED, archived / "parquet")
     by_spark = {kind: Decimal(moved) for kind, moved in map(str.split, done.stdout.splitlines())}
-    sql = f"SELECT type, SUM(amount) FROM read_parquet('{tmp_path}/parquet/**/*.parquet') GROUP BY type"  # noqa: S608  its folder
+    sql = f"SELECT type, SUM(amount) FROM read_parquet('{archived}/parquet/**/*.parquet') GROUP BY type"  # noqa: S608  its own
     by_duckdb = dict(duckdb.sql(sql).fetchall())
 
     assert {"debit", "grant", "refund"} <= planned_sums.keys()
     assert by_spark == by_duckdb
     assert planned_sums == {kind: moved for kind, moved in by_spark.items() if moved}
+
+
+def test_a_job_of_spark_plans_what_the_archives_files_keep(tmp_path: Path, archived: Path, submit: Callable[..., Any]):
+    """As the command does of the same files; of jobs that differ by the same amount, another may come first."""
+    now, then = edited(tmp_path, "another price")
+    options = [str(then), "--policy", str(now)]
+    expected = CliRunner().invoke(app, ["plan", *options, "--export", str(archived / "parquet"), "--json"])
+
+    done = submit(JOB, *options, "--entries", archived / "parquet", "--out", tmp_path / "answer.json")
+    answers = [json.loads(expected.stdout), json.loads((tmp_path / "answer.json").read_text())]
+    for answer in answers:
+        answer["differences"].sort(key=lambda row: (abs(Decimal(row["by"])), row["reference"]))
+
+    assert (expected.exit_code, done.returncode) == (0, 0)
+    assert answers[0]["differences"]
+    assert answers[0] == answers[1]
