@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
-from attrs import evolve
+from attrs import evolve, frozen
 
 import engine
 from engine.cli.options import day_or_instant
@@ -22,6 +22,9 @@ from engine.policy import Policy, parse_policy
 from engine.preview.planning.answer import Asked, answer_of, is_mixed, net_of
 from engine.preview.planning.books import as_of, with_prices_of
 from engine.preview.planning.lines import UnreadableEvents
+from engine.preview.planning.material import ENTRIES_DO_NOT_SAY
+from engine.preview.planning.of_ledger import EVENTS_ALONE, OfLedger
+from engine.preview.planning.run import Planned
 from engine.preview.planning.work import Wish
 
 S3 = "s3://"
@@ -32,9 +35,13 @@ def plan_job(
     *,
     policy: Annotated[str, typer.Option(help="The policy as it is now, here or in S3.")],
     events: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(help="Files or folders of events, one JSON object a line; packed ones end in .gz. Several by several."),
-    ],
+    ] = None,
+    entries: Annotated[
+        list[str] | None,
+        typer.Option(help="In place of events: the archive's Parquet files, or folders of them. Several by several."),
+    ] = None,
     at: Annotated[
         datetime | None,
         typer.Option("--as-of", parser=day_or_instant, metavar="DAY", help="Price all events as if they happened then."),
@@ -48,12 +55,15 @@ def plan_job(
     out: Annotated[str, typer.Option(help="Where the answer goes, here or in S3; -: it is printed.")] = "-",
 ) -> None:
     """Show as JSON what an edit of the policy would do to given events: the answer of `reconciler plan --json`."""
+    if bool(events) == bool(entries):
+        complain("name what to plan: --events, or --entries of the archive")
+        raise typer.Exit(MISUSED)
     try:
         now, then = _read(policy), _read(edited)
         groups = tuple(dict(map(own_group, group or ())).items())
         wish = Wish((), now, then, groups=groups, partitions=partitions)
         with _written(out):
-            has_refused = _show(wish, events, at)
+            has_refused = _Job(_session(), tuple(events or ()), tuple(entries or ())).show(wish, at)
     except (UnreadableEvents, PolicyError) as error:
         complain(str(error))
         raise typer.Exit(MISUSED) from error
@@ -61,22 +71,37 @@ def plan_job(
         raise typer.Exit(FAILED)
 
 
-def _show(wish: Wish, events: list[str], at: datetime | None) -> bool:
-    """Plan, print the answer, and say whether the edit refuses events."""
-    from engine.preview.planning.spark import planned_on_spark  # noqa: PLC0415  the options come first
+@frozen
+class _Job:
+    """What is planned, by which cluster."""
 
-    spark = _session()
-    asked = Asked(wish.now, wish.then, at)
-    if at is not None:
-        wish = evolve(wish, now=as_of(wish.now, at), then=as_of(wish.then, at))
-    if is_mixed(asked.now, asked.then):
-        by_prices = evolve(wish, then=with_prices_of(wish.now, wish.then), groups=())
-        with planned_on_spark(spark, events, by_prices) as outcome:
-            asked = evolve(asked, by_prices=net_of(outcome.tally.sums)[1])
-    with planned_on_spark(spark, events, wish) as outcome:
-        answer = answer_of(wish, outcome, asked)
-        print_streamed(answer)
-        return bool(answer["refused"])
+    spark: Any
+    events: tuple[str, ...]
+    entries: tuple[str, ...]
+
+    def show(self, wish: Wish, at: datetime | None) -> bool:
+        """Plan, print the answer, and say whether the edit refuses events."""
+        asked = Asked(wish.now, wish.then, at)
+        if at is not None:
+            wish = evolve(wish, now=as_of(wish.now, at), then=as_of(wish.then, at))
+        if is_mixed(asked.now, asked.then):
+            with self._planned(evolve(wish, then=with_prices_of(wish.now, wish.then), groups=())) as (outcome, _):
+                asked = evolve(asked, by_prices=net_of(outcome.tally.sums)[1])
+        with self._planned(wish) as (outcome, ledger):
+            answer = answer_of(wish, outcome, evolve(asked, ledger=ledger))
+            print_streamed(answer)
+            return bool(answer["refused"])
+
+    @contextlib.contextmanager
+    def _planned(self, wish: Wish) -> Iterator[tuple[Planned, OfLedger]]:
+        from engine.preview.planning.spark import planned_on_spark, planned_on_spark_of  # noqa: PLC0415  options come first
+
+        if self.events:
+            with planned_on_spark(self.spark, self.events, wish) as outcome:
+                yield outcome, EVENTS_ALONE
+        else:
+            with planned_on_spark_of(self.spark, self.entries, wish) as (outcome, spooled):
+                yield outcome, OfLedger(spooled, ENTRIES_DO_NOT_SAY)
 
 
 def _session() -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.domain.documents import read_document
 from engine.policy import Policy
 from engine.policy.expressions.paths import compile_path
 from engine.preview.planning.answer import answer_of
@@ -15,8 +17,9 @@ from engine.preview.planning.lines import UnreadableEvents
 from engine.preview.planning.run import planned
 from engine.preview.planning.work import Wish
 from tests.planning.test_planning import EDITS, NOW, policy, written
-from tests.support.apart import plan_apart
+from tests.support.apart import plan_apart, plan_apart_of
 from tests.support.events import rendered
+from tests.support.kept_plans import Books, plan_of
 from tests.support.planning import made_lines, text_of
 
 GROUPS = (("kind", compile_path('"detail-type"')), ("seconds", compile_path("detail.seconds")))
@@ -60,3 +63,17 @@ def test_the_first_line_that_cannot_be_planned_is_named(tmp_path: Path, line: by
 
     with pytest.raises(UnreadableEvents, match=f"^{first}: line 3: {said}"):
         plan_apart([first, second], NOW, policy(*edit))
+
+
+@pytest.mark.parametrize("edit", ["another price", "no price for others", "another refund, within an hour"])
+def test_what_a_ledger_keeps_is_planned_as_on_one_machine(tmp_path: Path, edit: str) -> None:
+    """In every figure; of jobs that differ by the same amount, partitions decide which comes first."""
+    books = Books(NOW).tell(*map(read_document, made_lines(3, 150)))
+    then = policy(*EDITS[edit])
+
+    apart, here = plan_apart_of(books.entries(), NOW, then, tmp_path), plan_of(books.material(), NOW, then)
+
+    assert here["differences"] or here["leftOut"]
+    for answer in (apart, here):
+        answer["differences"].sort(key=lambda row: (abs(Decimal(row["by"])), row["reference"]))
+    assert here == apart

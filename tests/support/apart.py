@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
+from engine.ledger.dynamodb.attributes import encode_item
 from engine.policy import Policy
-from engine.preview.planning.answer import answer_of
+from engine.preview.planning.answer import Asked, answer_of
+from engine.preview.planning.kept_apart import LEFT_OUT, SPOOLED, Kept, KeptSteps
 from engine.preview.planning.lines import blocks
+from engine.preview.planning.material import ENTRIES_DO_NOT_SAY
+from engine.preview.planning.of_ledger import OfLedger
 from engine.preview.planning.steps_apart import Item, Items, Numbered, Step, Steps, planned_apart
 from engine.preview.planning.work import Wish
 from tests.support.planning import text_of
@@ -45,11 +50,23 @@ class Carried(Items):
 
 def plan_apart(paths: Sequence[Path], now: Policy, then: Policy, **more: Any) -> str:
     """Return the answer of a plan whose steps have no disk in common: each block of lines is routed by itself."""
-    wish = Wish((), now, then, partitions=PARTITIONS, **more)
+    steps = Steps(Wish((), now, then, partitions=PARTITIONS, **more))
     numbered = (
         [Numbered(number, block.place(number), line) for number, line in enumerate(block.lines, block.first)]
         for block in blocks(paths)
     )
-    routed = Carried.of(item for lines in numbered for item in Steps(wish).route(lines))
-    with planned_apart(routed, wish) as outcome:
-        return text_of(answer_of(wish, outcome))
+    routed = Carried.of(item for lines in numbered for item in steps.route(lines))
+    with planned_apart(routed, steps) as outcome:
+        return text_of(answer_of(steps.wish, outcome))
+
+
+def plan_apart_of(entries: Iterable[Mapping[str, Any]], now: Policy, then: Policy, folder: Path) -> dict[str, Any]:
+    """Return the answer of a plan of what a ledger keeps."""
+    steps = KeptSteps(Wish((), now, then, partitions=PARTITIONS, is_kept=True))
+    told = [(entry["reference"], json.dumps(encode_item(entry))) for entry in entries]
+    kept = Kept(folder)
+    routed = Carried.of(steps.route_entries(told))
+    with planned_apart(routed, steps, kept.add, SPOOLED, LEFT_OUT) as outcome:
+        asked = Asked(now, then, ledger=OfLedger(kept.spooled(), ENTRIES_DO_NOT_SAY))
+        answer: dict[str, Any] = json.loads(text_of(answer_of(steps.wish, outcome, asked)))
+        return answer

@@ -6,7 +6,9 @@ Nothing of the command imports this module: PySpark is 300 MB, and is there wher
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +17,8 @@ from pyspark import RDD, StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col
 
+from engine.preview.planning.kept.spool import Spooled
+from engine.preview.planning.kept_apart import LEFT_OUT, SPOOLED, Kept, KeptSteps
 from engine.preview.planning.run import Planned
 from engine.preview.planning.steps_apart import PARTITIONS_MIN, Item, Items, Numbered, Step, Steps, planned_apart
 from engine.preview.planning.work import Wish
@@ -56,11 +60,28 @@ def _stepping(step: Step) -> Any:
 def planned_on_spark(spark: SparkSession, uris: Sequence[str], wish: Wish) -> AbstractContextManager[Planned]:
     """Plan the events in files, by all machines of a cluster: see ``planned_apart``. A folder stands for its files."""
     files = {_name(file): rank for rank, file in enumerate(_files(spark, uris))}
-    partitions = max(PARTITIONS_MIN, wish.partitions, 2 * spark.sparkContext.defaultParallelism)
-    wish = evolve(wish, partitions=partitions)
-    steps = Steps(wish)
+    partitions = _partitions(spark, wish)
+    steps = Steps(evolve(wish, partitions=partitions))
     routed = _lines(spark, uris).rdd.mapPartitions(lambda rows: steps.route(_numbered(rows, files)))
-    return planned_apart(Distributed(routed, partitions), wish)
+    return planned_apart(Distributed(routed, partitions), steps)
+
+
+@contextmanager
+def planned_on_spark_of(spark: SparkSession, uris: Sequence[str], wish: Wish) -> Iterator[tuple[Planned, Spooled]]:
+    """Plan what the archive's Parquet files have of a ledger, and hand over what is known of it too."""
+    partitions = _partitions(spark, wish)
+    steps = KeptSteps(evolve(wish, partitions=partitions, is_kept=True))
+    entries = spark.read.parquet(*uris).select("reference", "entry").rdd
+    routed = Distributed(entries.mapPartitions(steps.route_entries), partitions)
+    with TemporaryDirectory(prefix="reconciler-ledger-") as folder:
+        kept = Kept(Path(folder))
+        with planned_apart(routed, steps, kept.add, SPOOLED, LEFT_OUT) as outcome:
+            yield outcome, kept.spooled()
+
+
+def _partitions(spark: SparkSession, wish: Wish) -> int:
+    cores: int = spark.sparkContext.defaultParallelism
+    return max(PARTITIONS_MIN, wish.partitions, 2 * cores)
 
 
 def _files(spark: SparkSession, uris: Sequence[str]) -> Iterator[str]:

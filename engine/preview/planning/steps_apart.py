@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from attrs import frozen
 
@@ -79,7 +79,8 @@ def _unseen(_events: int) -> None:
 
 
 @contextmanager
-def _work(wish: Wish) -> Iterator[Work]:
+def working(wish: Wish) -> Iterator[Work]:
+    """Hand over a process's work, on a disk that is there as long as the work."""
     with TemporaryDirectory(prefix="reconciler-plan-") as folder:
         yield Work(wish, Path(folder), 0)
 
@@ -90,13 +91,16 @@ class Steps:
 
     wish: Wish
 
+    takes: ClassVar[tuple[str, ...]] = (LINE, EVENTS, PROBLEM)
+    """What kinds of items ``fold`` takes."""
+
     def route(self, lines: Iterable[Numbered]) -> Iterator[Item]:
         """Send each event to the partitions of its logs: to two of them where its log has another name under the edit.
 
         A line that is no event ends it, and is told like an event: an engine would try an error again and again.
         """
         events = number = 0
-        with _work(self.wish) as work:
+        with working(self.wish) as work:
             for number, place, line in lines:
                 if line and not line.isspace():
                     events += 1
@@ -111,16 +115,16 @@ class Steps:
 
     def _partitions(self, work: Work, number: int, line: bytes) -> set[int]:
         references = [each[0] for each in work.effects.met(line).named if each is not None]
-        return {self._partition(name) for name in references} or {number % self.wish.partitions}
+        return {self.partition_of(name) for name in references} or {number % self.wish.partitions}
 
-    def _partition(self, name: str) -> int:
+    def partition_of(self, name: str) -> int:
         """Return the partition of a log: where ``Spill`` puts it as well."""
         return zlib.crc32(name.encode("utf-8", "surrogatepass")) % self.wish.partitions
 
     def fold(self, partition: int, items: Iterable[Item]) -> Iterator[Item]:
         """Fold the logs of a partition. Of an event that came to two partitions each folds the half that is its own."""
         tally, problems = Tally(), list[Item]()
-        with _work(self.wish) as work:
+        with working(self.wish) as work:
             read = work.read_blocks(_blocks(items, tally, problems), _unseen)
             read.tally.events = 0  # an event may be here and elsewhere
             (work.folder / "seen-0").write_bytes(ANY_MAY_COME_OFTEN)
@@ -138,7 +142,7 @@ class Steps:
     def count(self, partition: int, items: Iterable[Item]) -> Iterator[Item]:
         """Look back in a partition, count its users, and the events whose halves meet there."""
         tally = Tally()
-        with _work(self.wish) as work:
+        with working(self.wish) as work:
             done = self._done(work, items)
             yield from _spilled(FLAG, work.look_back([done], [partition]))
             users = work.users([done], [partition])
@@ -160,7 +164,7 @@ class Steps:
 
     def flag(self, partition: int, items: Iterable[Item]) -> Iterator[Item]:
         """Count the flags of what comes too often."""
-        with _work(self.wish) as work:
+        with working(self.wish) as work:
             found = Spill(work.folder / "flags-from-all", self.wish.partitions)
             for _, _, record in items:
                 found.add(partition, record)
@@ -192,22 +196,30 @@ def _runs(kind: str, runs: Iterable[Run]) -> Iterator[Item]:
 
 # --- all steps together ---
 
+type Also = Callable[[str, Any], None]
+"""Is told of a kind of items, and what one of them carries."""
+
+
+def _nothing_more(_kind: str, _value: Any) -> None:
+    """Ask for nothing beside what every plan asks for."""
+
 
 @contextmanager
-def planned_apart(routed: Items, wish: Wish) -> Iterator[Planned]:
+def planned_apart(routed: Items, steps: Steps, also: Also = _nothing_more, *more: str) -> Iterator[Planned]:
     """Let the steps run behind what was routed, and hand over the outcome for as long as it is asked: see ``planned``.
 
-    Raises UnreadableEvents for the first line that cannot be planned, also where it needs a row of Jobs.
+    ``also`` is told of all items, of the kinds ``more`` too. Raises UnreadableEvents for the first line that cannot be
+    planned, also where it needs a row of Jobs.
     """
-    steps = Steps(wish)
-    folded = routed.then(steps.fold, LINE, EVENTS, PROBLEM)
+    folded = routed.then(steps.fold, *steps.takes)
     counted = folded.then(steps.count, SIGN, USER, HALF)
     flagged = counted.then(steps.flag, FLAG)
     with TemporaryDirectory(prefix="reconciler-plan-") as folder:
         gathering = _Gathering(Path(folder))
         for items in (flagged, counted, folded):
-            for kind, _, value in items.gathered(*TOLD):
+            for kind, _, value in items.gathered(*TOLD, *more):
                 gathering.add(kind, value)
+                also(kind, value)
         yield gathering.planned()
 
 

@@ -79,7 +79,7 @@ class Spooling:
 
     @left_out.default
     def _left_out(self) -> Sorting:
-        return Sorting(self.path.with_name("left-out"), _by_reference)
+        return Sorting(self.path.with_name("left-out"), by_reference)
 
     @classmethod
     def of(cls, now: Policy, then: Policy, span: Span, path: Path) -> Spooling:
@@ -92,7 +92,7 @@ class Spooling:
             for log in logs:
                 if str(log[0]["reference"]).startswith((JOB, GRANT)):
                     file.writelines(self._lines(log))
-        left = merged(self.left_out.done(), _by_reference, self.path.with_name("left-out-merged"))
+        left = merged(self.left_out.done(), by_reference, self.path.with_name("left-out-merged"))
         return Spooled(self.path, self.logs, self.posted, left, tuple(self.reasons.answer()))
 
     def _lines(self, stored: list[StoredEntry]) -> list[bytes]:
@@ -153,7 +153,8 @@ def whole_log(stored: Sequence[StoredEntry]) -> list[Entry]:
     return entries_of([*stored])
 
 
-def _by_reference(record: Record) -> str:
+def by_reference(record: Record) -> str:
+    """Return the order of logs that are left out."""
     return record[0]  # type: ignore[no-any-return]
 
 
