@@ -62,4 +62,5 @@ def test_a_mutant_that_shows_more_seldom_than_it_says_is_named(
 
     assert f"more seldom than they say: {HARMLESS}\n" in capsys.readouterr().out
     assert 0 == rates.main(["--catches", "2", CAUGHT])
-    assert (8, ()) == (rates.counted(harmless, 0, 2).played, rates.counted(harmless, 0, 2).caught)
+    counted = rates.counted(harmless, 0, 2)
+    assert (8, ()) == (counted.played, counted.caught)

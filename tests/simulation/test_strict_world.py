@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from itertools import count, islice
+from itertools import count
 from unittest.mock import patch
 
 import pytest
 
 from tests.simulation import shrinking
-from tests.simulation.choose import seeds
 from tests.simulation.history import play
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.shrinking import shrunk
@@ -23,6 +22,10 @@ from tests.simulation.world.strict import strict_world
 IN_EVERY_RUN = range(8)
 FRESH = range(2_000_000, 2_000_080)
 """About two minutes of one core."""
+CALM = 2018, 3264
+"""From here on the next history in which nothing goes wrong is found at once; one in 1,600 is such a one."""
+SHORT = 109
+"""A history of 44 steps, each play of which takes a quarter of a second."""
 
 
 def wrong(seed: int) -> tuple[str, ...]:
@@ -39,9 +42,8 @@ def test_a_history_on_the_strict_database_ends_right(seed: int) -> None:
 
 def test_both_stores_end_with_the_same_balances() -> None:
     """Where nothing goes wrong, no policy is deployed and every charge is allowed, the order of calls plays no part."""
-    calm = (plan for plan in map(plan_of, count()) if _is_calm(plan))
-
-    for plan in islice(calm, 2):
+    for begin in CALM:
+        plan = next(filter(_is_calm, map(plan_of, count(begin))))
         worlds = World(plan), strict_world(plan)
         assert [(), ()] == [play(plan, world).wrong for world in worlds]
         first, second = ({user: row["remaining"] for user, row in world.place.rows()[1].items()} for world in worlds)
@@ -65,7 +67,7 @@ def _changes_plan(step: Step) -> bool:
 def test_a_failing_history_on_the_strict_database_is_made_small_and_told() -> None:
     """A bug that only requests show: the story is of that world, and so is what plays it again."""
     name = "all transactions go with one token"
-    plan = plan_of(seeds()[name])
+    plan = plan_of(SHORT)
     with MUTANTS[name].at_work(), patch.object(shrinking, "PLAYS_MAX", 30):
         small = shrunk(plan, is_strict=True)
         told = story_of(small, is_strict=True)
