@@ -14,8 +14,10 @@ from tools.environments import DEV, ROOT
 
 (REPOSITORY,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
 HOOKS: dict[str, dict[str, Any]] = {hook["id"]: hook for hook in REPOSITORY["hooks"]}
-MADE = re.compile(r"^(?:lint|policies):.*\n((?:\t.*\n)+)", re.MULTILINE)
+MADE = re.compile(r"^(?:lint-\w+|policies):.*\n((?:\t.*\n)+)", re.MULTILINE)
 """The recipes of the Makefile that check."""
+PARTS, ASKED = re.compile(r"^(lint-\w+):", re.MULTILINE), re.compile(r"^lint:.*\n\t.* --jobs=2 (.+)\n", re.MULTILINE)
+"""The parts of ``make lint``, and those that it asks for."""
 
 PLANTED = {
     "ruff-check": ("mistake.py", '"""A module."""\n\nimport os\n'),
@@ -38,11 +40,13 @@ def test_no_hook_is_fetched_from_anywhere() -> None:
 
 def test_the_hooks_are_the_checks_of_make() -> None:
     """What `make lint` and `make policies` run, a commit runs, and nothing else."""
-    lines = "".join(MADE.findall((ROOT / "Makefile").read_text())).splitlines()
+    makefile = (ROOT / "Makefile").read_text()
+    lines = "".join(MADE.findall(makefile)).splitlines()
     made = {re.sub(r" (-|\$|\S+\.yaml).*", "", line.removeprefix("\t$(BIN)/")) for line in lines}
     hooked = {re.sub(r" -.*", "", hook["entry"].removeprefix(".venv/bin/")) for hook in HOOKS.values()}
 
     assert made == hooked
+    assert [PARTS.findall(makefile)] == [parts.split() for parts in ASKED.findall(makefile)]
 
 
 @pytest.mark.parametrize("name", PLANTED)
