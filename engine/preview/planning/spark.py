@@ -26,6 +26,9 @@ from engine.preview.planning.work import Wish
 FILES, BYTES = 1 << 44, 1 << 40
 """A line's number: which file it is of, at which byte its part of the file begins, and which line of that part it is."""
 
+GATHERED_TOGETHER = 4
+"""Of so many partitions the items that an answer asks for are handed over at once; each time costs Spark a job."""
+
 
 @frozen
 class Distributed(Items):
@@ -41,9 +44,10 @@ class Distributed(Items):
         return Distributed(there.persist(StorageLevel.DISK_ONLY), self.partitions)
 
     def gathered(self, *kinds: str) -> Iterator[Item]:
-        """Yield items of some kinds here, in memory those of one partition; first all are worked out, side by side."""
+        """Yield items of some kinds here, in memory those of few partitions; first all are worked out, side by side."""
         self.items.count()
-        return self._of(kinds).toLocalIterator()  # type: ignore[no-any-return]
+        together = self._of(kinds).coalesce(self.partitions // GATHERED_TOGETHER)
+        return together.toLocalIterator()  # type: ignore[no-any-return]
 
     def _of(self, kinds: Sequence[str]) -> RDD[Item]:
         return self.items.filter(lambda item: item[0] in kinds)
