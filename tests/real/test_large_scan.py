@@ -47,7 +47,7 @@ PEAK_BYTES_MAX = 8 * 2**20
 
 @define
 class Paced:
-    """A client whose scans take as long as DynamoDB's, by the clock that it offers."""
+    """A client whose scans take as long as DynamoDB's, by the clock that it offers: the processor's for all else."""
 
     client: Any
     saved: float = 0.0
@@ -58,15 +58,15 @@ class Paced:
 
     def scan(self, **request: Any) -> Any:
         """Scan, and turn the clock back by what DynamoDB would not have taken."""
-        began = time.monotonic()
+        began = time.process_time()
         answer = self.client.scan(**request)
-        self.saved += time.monotonic() - began - PAGE_SECONDS
+        self.saved += time.process_time() - began - PAGE_SECONDS
         self.pages += 1
         return answer
 
     def clock(self) -> Clock:
         """Return the clock."""
-        return Clock(steady=lambda: time.monotonic() - self.saved)
+        return Clock(steady=lambda: time.process_time() - self.saved)
 
 
 UPDATED = {
