@@ -21,7 +21,7 @@ from engine.preview.planning.side import REFUSED
 from engine.preview.planning.spill import InOrder, Run, Sorting, merged
 from engine.preview.planning.tally import Tally
 from engine.preview.planning.users import UserTally, with_users
-from engine.preview.planning.work import HALVES, Done, Wish, Work, share_of
+from engine.preview.planning.work import HALVES, Done, Wish, Work
 
 PARTITION_BYTES = 8 << 20
 """So much of the files lies in one partition, about: what one process has in memory at once."""
@@ -72,7 +72,7 @@ def _partitions(wish: Wish) -> int:
 
 
 def _planned(wish: Wish, crew: _Crew, folder: Path, seen: Seen) -> Planned:
-    shares = [tuple(share_of(worker, wish.workers, wish.partitions)) for worker in range(wish.workers)]
+    shares = [tuple(_share_of(worker, wish.workers, wish.partitions)) for worker in range(wish.workers)]
     read = crew.each("read", [()] * wish.workers, "read", seen)
     tally = Tally()
     for each in read:
@@ -105,6 +105,10 @@ def _overdrawn(wish: Wish, done: Sequence[Done], folder: Path) -> Overdrawn | No
         return None
     moves = [each.moves for each in done if each.moves is not None]
     return overdrawn(wish.balances, moves, (wish.now, wish.then), folder)
+
+
+def _share_of(worker: int, workers: int, partitions: int) -> range:
+    return range(worker, partitions, workers)
 
 
 def _runs(parts: Sequence[Any], name: str) -> list[Run]:

@@ -346,8 +346,3 @@ class _Logging:
         self.cells.done()
         spilled = self.signs.done(), self.users.done(), self.halves.done(), self.moves.done()
         return Done(self.tally, *spilled, self.differences.done(), self.refused.done())
-
-
-def share_of(worker: int, workers: int, partitions: int) -> range:
-    """Return the partitions of one process."""
-    return range(worker, partitions, workers)
