@@ -39,7 +39,7 @@ from engine.preview.planning.kept.spool import Spooled
 from engine.preview.planning.lines import UnreadableEvents
 from engine.preview.planning.material import Material, prepared
 from engine.preview.planning.of_ledger import OfLedger
-from engine.preview.planning.run import Planned, planned
+from engine.preview.planning.run import Planned, WorkerKilled, planned
 from engine.preview.planning.spill import NoRoom
 from engine.preview.planning.work import Wish
 from engine.runtime.clock import Clock
@@ -236,7 +236,7 @@ def _complaining() -> Iterator[None]:
     except NoRow as error:
         complain(f"{error}; name a file with the rows of Jobs by --rows")
         raise typer.Exit(MISUSED) from error
-    except (UnreadableEvents, ExportProblem, NotCommittedError, NoRoom) as error:
+    except (UnreadableEvents, ExportProblem, NotCommittedError, NoRoom, WorkerKilled) as error:
         complain(str(error))
         raise typer.Exit(MISUSED) from error
     except ConditionError as error:

@@ -195,6 +195,21 @@ def test_a_file_that_is_named_twice_and_an_edit_of_nothing_are_warned_of(events:
     assert {"now": "11.8000", "then": "11.8000", "by": "0.0000", "percent": "0.00"} == told["net"]
 
 
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_a_file_under_two_names_is_warned_of(events: Path, link: Any):
+    """Its events count once, so that the sums are those of one file; a copy says the same and is no mistake."""
+    again, copy = events.with_name("again.jsonl"), events.with_name("copy.jsonl")
+    link(again, events)
+    copy.write_bytes(events.read_bytes())
+
+    wish = Wish((events, again, copy), example(), example(DEARER))
+    with planned(wish) as outcome:
+        told = answer_of(wish, outcome)
+
+    assert [f"{again} is the same file as {events}: its events come twice, and count once"] == told["warnings"]
+    assert {"now": "11.8000", "then": "12.8800", "by": "1.0800", "percent": "9.15"} == told["net"]
+
+
 def test_the_base_is_what_the_last_commit_has(events: Path, policies: tuple[Path, Path]):
     """Where nothing else is named; a file that no commit has is told."""
     _, edited = policies

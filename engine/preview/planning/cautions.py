@@ -37,11 +37,15 @@ def cautions(
 
 
 def _twice(paths: Sequence[Path]) -> Iterator[str]:
-    seen: list[Path] = []
+    """Warn of one file under two names, or twice under one. Two files of one content are as harmless, and not looked for."""
+    seen: dict[tuple[int, int], Path] = {}
     for path in paths:
-        if any(path.samefile(other) for other in seen):
-            yield f"{path} is named twice: its events come twice, and count once"
-        seen.append(path)
+        about = path.stat()
+        file = about.st_dev, about.st_ino
+        if (other := seen.get(file)) is not None:
+            named = "named twice" if other == path else f"the same file as {other}"
+            yield f"{path} is {named}: its events come twice, and count once"
+        seen.setdefault(file, path)
 
 
 def _too_late(rates: Sequence[EditedRate], latest: datetime) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,8 @@ from engine.policy.expressions.paths import PathProblem, compile_path
 from engine.policy.model import Policy
 from engine.preview.planning.lines import exactly_decoded, quickly_decoded
 from engine.preview.planning.reads import Reads
-from engine.preview.planning.reduction import EPOCH, Reduced, Reducer, Uncarried, microseconds
+from engine.preview.planning.reducer import Reducer, reducer_of
+from engine.preview.planning.reduction import EPOCH, Reduced, Uncarried, microseconds, uncarried
 from engine.preview.planning.side import REFUSED, Side, moved
 from engine.preview.planning.spill import append
 from engine.rating.detectors import sign_text
@@ -49,7 +50,19 @@ class Sign(NamedTuple):
 class Effect:
     """What both policies make of all events of one reduction. A plain class: millions of them are looked at."""
 
-    __slots__ = ("alike", "alone", "assessments", "fixed", "models", "number", "prefixes", "shared", "signs")
+    __slots__ = (
+        "alike",
+        "alone",
+        "assessments",
+        "fixed",
+        "models",
+        "number",
+        "prefixes",
+        "shared",
+        "signs",
+        "stem",
+        "waiting",
+    )
 
     def __init__(self, number: int, assessments: tuple[Any, Any], *, shared: bool, models: Any, signs: Any) -> None:
         self.number, self.assessments, self.shared = number, assessments, shared
@@ -57,6 +70,10 @@ class Effect:
         self.signs: tuple[tuple[Sign, ...], tuple[Sign, ...]] = signs
         self.prefixes = tuple(_prefix(each) for each in assessments)
         """What the reference of the event's log begins with under each policy; None where it has none."""
+        self.stem = self.prefixes[0] if self.prefixes[0] == self.prefixes[1] else None
+        """The same, where the log is one and the same under both."""
+        self.waiting: list[tuple[tuple[str, ...], int]] = []
+        """The texts and the times of events that wait to be counted, of all effects of which the same is counted."""
         self.fixed = tuple(_fixed(each) for each in assessments)
         """How an event without a log ends."""
         self.alike = number
@@ -73,11 +90,20 @@ def _prefix(assessment: Assessment | EventError | None) -> str | None:
     return f"{log_name(assessment.reference)}#" if isinstance(assessment, Assessment) else None
 
 
+type Counted = tuple[tuple[int, str], ...]
+"""What ``Seen`` counts of an event: the places of texts, and the anomalies that they are counted for."""
+
+
+def _counted(signs: Iterable[Iterable[Sign]]) -> Counted:
+    told = (sign for side in signs for sign in side)
+    return tuple(dict.fromkeys((sign.places[0], sign.name) for sign in told if sign.places is not None))
+
+
 def _named(prefix: str | None, reduced: Reduced) -> Named:
     if prefix is None:
         return None
-    name = reduced.job if prefix == JOB else reduced.reference
-    return f"{prefix}{name}", reduced.user or "", reduced.at
+    _, job, reference, user, at, _, _ = reduced
+    return f"{prefix}{job if prefix == JOB else reference}", user or "", at
 
 
 def _named_alone(assessment: Assessment | EventError | None) -> Named:
@@ -109,14 +135,18 @@ class Effects:
 
     def __init__(self, sides: tuple[Side, Side], reads: Reads | None, folder: Path, worker: int, memo_max: int) -> None:
         self.sides, self.memo_max, self.worker = sides, memo_max, worker
-        self.reduce: Callable[[Any], Reduced] | None = Reducer(reads).reduce if reads is not None else None
+        self.reduce: Reducer = reducer_of(reads) if reads is not None else _uncarried
         self.signs = [compile_path(".".join(names)) for names in reads.signs] if reads is not None else []
         self.of_policy = tuple(_Signs(side.policy, reads) for side in sides)
         self.by_key: dict[Any, Effect] = {}
+        self.direct: dict[Any, Effect] = {}
+        """Those of them whose events have one log, whatever the policy."""
         self.by_number: dict[int, Effect] = {}
         self.firsts: dict[Any, int] = {}
         self.folder = folder
         self.waiting: list[bytes] = []
+        self.waiting_for: dict[Counted, list[tuple[tuple[str, ...], int]]] = {}
+        """What waits to be counted by ``Seen``."""
         self.size = 0
 
     def met(self, line: bytes) -> Met:
@@ -125,16 +155,15 @@ class Effects:
         reduced = self._reduced(document)
         if reduced is None:
             return self._met_alone(line)
-        effect = self.by_key.get(reduced.key)
+        key, _, _, _, _, event_id, texts = reduced
+        effect = self.by_key.get(key)
         if effect is None:
-            effect = self._new(self._keep(line), document, reduced.key)
+            effect = self._new(self._keep(line), document, key)
         now, then = effect.prefixes
         named = _named(now, reduced)
-        return Met(effect, (named, named if now == then else _named(then, reduced)), reduced.id, reduced.texts, document)
+        return Met(effect, (named, named if now == then else _named(then, reduced)), event_id, texts, document)
 
     def _reduced(self, document: Any) -> Reduced | None:
-        if self.reduce is None or document.__class__ is not dict:
-            return None
         try:
             return self.reduce(document)
         except Uncarried:
@@ -161,6 +190,7 @@ class Effects:
         models = tuple(_model(each, side.policy) for each, side in zip((now, then), self.sides, strict=True))
         signs = tuple(of.signs(each) for each, of in zip((now, then), self.of_policy, strict=True))
         effect = Effect(number, (now, then), shared=key is not None, models=models, signs=signs)
+        effect.waiting = self.waiting_for.setdefault(_counted(signs), effect.waiting)
         if key is not None:
             effect.alike = self._alike(effect, document)
         self._remember(number, effect, key)
@@ -177,7 +207,10 @@ class Effects:
         if key is not None:
             if len(self.by_key) >= self.memo_max:
                 self.by_key.clear()
+                self.direct.clear()
             self.by_key[key] = effect
+            if effect.stem is not None:
+                self.direct[key] = effect
         if len(self.by_number) >= (NUMBERS_OF_AN_EFFECT if effect.shared else 1) * self.memo_max:
             self.by_number.clear()
         self.by_number[number] = effect
@@ -200,9 +233,9 @@ class Effects:
         reduced = self._reduced(document)
         if reduced is None:
             return self._new(number, exactly_decoded(line), None)
-        effect = self.by_key.get(reduced.key)
+        effect = self.by_key.get(reduced[0])
         if effect is None:
-            return self._new(number, document, reduced.key)
+            return self._new(number, document, reduced[0])
         self._remember(number, effect, None)
         return effect
 
@@ -210,6 +243,11 @@ class Effects:
         with _file(self.folder, worker).open("rb") as file:
             file.seek(at)
             return file.read(int.from_bytes(file.read(4)))
+
+
+def _uncarried(_document: Any) -> Reduced:
+    """Stand for the reducer of policies of which only the engine can tell what they look at."""
+    uncarried()
 
 
 def _told(assessment: Assessment | EventError | None, side: Side, document: Document) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations
@@ -17,7 +18,7 @@ from engine.policy.shares import RefundTerms
 from engine.preview.planning.effects import Effect, Effects, Sign
 from engine.preview.planning.reduction import EPOCH
 from engine.preview.planning.side import REFUSED, Ending, Side, Told
-from engine.preview.planning.spill import Record
+from engine.preview.planning.spill import AT, EFFECT, EVENT_ID, MORE, REFERENCE, USER, Record
 from engine.rating.recognise import GRANT_IS_REPEATED_AFTER
 
 ALIKE_MAX = 4
@@ -27,9 +28,6 @@ FOLDED_MAX = 5_000
 """So many ways of ending are kept in memory."""
 
 MICROSECOND = timedelta(microseconds=1)
-
-SEQ, REFERENCE, USER, AT, EFFECT, EVENT_ID, TEXTS, MORE = range(8)
-"""The members of a record. ``MORE`` is None, or which side it is of, why it is refused, and its own groups."""
 
 
 RULE, MODEL = "rule", "model"
@@ -89,10 +87,24 @@ class Folding:
         self.known: dict[Any, Folded] = {}
         self.bounds = sorted({bound for side in sides for bound in _bounds(side.policy)})
 
-    def fold(self, records: Sequence[Record]) -> Folded:
-        """Return how a log ends; its records are in the order of their events."""
-        if len(records) == 1:
-            return self._alone(records[0])
+    def alone(self, records: Iterable[Record]) -> dict[Folded, list[Record]]:
+        """Return logs of one event each by how they end. This is a loop over nearly all events."""
+        ends: defaultdict[Folded, list[Record]] = defaultdict(list)
+        known = self.effects.by_number
+        for record in records:
+            effect = known.get(record[EFFECT])
+            folded = effect.alone if effect is not None and record[MORE] is None else None
+            ends[folded if folded is not None else self._alone(record)].append(record)
+        return ends
+
+    def together(self, logs: Iterable[list[Record]]) -> dict[Folded, list[list[Record]]]:
+        """Return logs of several events, in their order, by how they end."""
+        ends: defaultdict[Folded, list[list[Record]]] = defaultdict(list)
+        for log in logs:
+            ends[self._together(log)].append(log)
+        return ends
+
+    def _together(self, records: Sequence[Record]) -> Folded:
         effects = [self.effects.numbered(record[EFFECT]) for record in records]
         key = self._key(records, effects)
         if key is None:
@@ -121,14 +133,22 @@ class Folding:
 
         Of instants only their order counts, and whether two lie within one of the lengths of time that a policy asks about.
         """
-        if len(records) > ALIKE_MAX or not all(effect.shared for effect in effects):
+        if len(records) > ALIKE_MAX:
             return None
-        if any(record[MORE] is not None and record[MORE][:2] != (None, None) for record in records):
-            return None
+        for record, effect in zip(records, effects, strict=True):
+            if not effect.shared or (record[MORE] is not None and record[MORE][:2] != (None, None)):
+                return None
+        if len(records) == 2:  # noqa: PLR2004  two of one job: so most of them are
+            (first, second), (one, other) = records, effects
+            return one.alike, other.alike, first[USER] == second[USER], self._window(second[AT] - first[AT])
         users = [record[USER] for record in records]
-        apart = (later[AT] - earlier[AT] for earlier, later in combinations(records, 2))
-        windows = tuple([(gap > 0) - (gap < 0), bisect_left(self.bounds, abs(gap))] for gap in apart)
-        return (*(effect.alike for effect in effects), *map(users.index, users), *map(tuple, windows))
+        windows = [self._window(later[AT] - earlier[AT]) for earlier, later in combinations(records, 2)]
+        return (*(effect.alike for effect in effects), *map(users.index, users), *windows)
+
+    def _window(self, gap: int) -> int:
+        """Return between which lengths of time a gap lies, below 0 where the later event comes first."""
+        place = bisect_left(self.bounds, abs(gap))
+        return place if gap >= 0 else -1 - place
 
     def _folded(self, records: Sequence[Record], effects: Sequence[Effect]) -> Folded:
         ends = [self._ends(which, records, effects) for which in (0, 1)]

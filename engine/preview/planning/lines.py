@@ -17,7 +17,7 @@ from engine.domain.errors import EventError
 from engine.domain.money import json_number
 
 GZIP_MAGIC = b"\x1f\x8b"
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 17
 """Lines are read, and shared among processes, in blocks of about so many bytes."""
 
 QUICK = msgspec.json.Decoder(float_hook=json_number)

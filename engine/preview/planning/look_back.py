@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import groupby
-from operator import itemgetter
+from operator import itemgetter, sub
 
 from engine.domain.anomaly import Excerpt
 from engine.policy.detectors import Frequency
 from engine.policy.model import Policy
-from engine.preview.planning.fold import AT, MICROSECOND, REFERENCE, SEQ, TEXTS, EntrySign, Folded
+from engine.preview.planning.effects import Sign
+from engine.preview.planning.fold import MICROSECOND, EntrySign, Folded
 from engine.preview.planning.reduction import EPOCH, microseconds
-from engine.preview.planning.seen import SeenByAll
-from engine.preview.planning.spill import InOrder, Record, Spill
+from engine.preview.planning.seen import Limit, SeenByAll
+from engine.preview.planning.spill import AT, REFERENCE, SEQ, TEXTS, InOrder, Record, Spill
 from engine.preview.planning.tally import Tally
 from engine.rating.trends import too_many
 
@@ -34,32 +35,42 @@ BOTH = NOW | THEN
 class Signing:
     """Spills what entries are counted by, but for what has come too seldom to be too many."""
 
-    def __init__(self, policies: tuple[Policy, Policy], seen: SeenByAll) -> None:
+    def __init__(self, seen: SeenByAll) -> None:
         self.seen = seen
-        self.least: dict[str, int] = {}
-        for rule, frequency in (each for policy in policies for each in _frequencies(policy).items()):
-            self.least[rule] = min(frequency.more_than, self.least.get(rule, frequency.more_than))
 
-    def spill(self, folded: Folded, records: Sequence[Record], spill: Spill) -> None:
-        """Spill what a log's entries are counted by. An entry that is the same on both sides is spilled once."""
+    def spill(self, folded: Folded, logs: Sequence[Sequence[Record]], spill: Spill) -> None:
+        """Spill what the entries of logs are counted by; the logs end alike. An entry that both sides have is spilled once."""
         now, then = folded.signs
         if now is then:
-            self._add(now, records, BOTH, spill)
+            self._add(now, logs, BOTH, spill)
         else:
-            self._add(now, records, NOW, spill)
-            self._add(then, records, THEN, spill)
+            self._add(now, logs, NOW, spill)
+            self._add(then, logs, THEN, spill)
 
-    def _add(self, signs: Iterable[EntrySign], records: Sequence[Record], sides: int, spill: Spill) -> None:
-        for of, first, place, (name, places, key) in signs:
-            record = records[of]
-            if places is None:
-                text = key
-            else:
-                texts = record[TEXTS]
-                if not self.seen.more_often(texts[places[0]], self.least[name]):
-                    continue
-                text = texts[places[0]] if len(places) == 1 else "\0".join([texts[at] for at in places])
-            spill.add_by(text, (name, text, record[AT], record[REFERENCE], records[first][SEQ], place, sides))
+    def _add(self, signs: Iterable[EntrySign], logs: Sequence[Sequence[Record]], sides: int, spill: Spill) -> None:
+        for of, first, place, sign in signs:
+            for log in self._counted(sign, of, logs):
+                record, text = log[of], _text(sign, log[of])
+                spill.add_by(text, (sign.name, text, record[AT], record[REFERENCE], log[first][SEQ], place, sides))
+
+    def _counted(self, sign: Sign, of: int, logs: Sequence[Sequence[Record]]) -> Sequence[Sequence[Record]]:
+        """Return logs without those whose text has come too seldom."""
+        return logs if sign.places is None else self.seen.more_often(sign.name, logs, of, sign.places[0])
+
+
+def _text(sign: Sign, record: Record) -> str:
+    """Return what an entry is counted by."""
+    return sign.key if sign.places is None else "\0".join([record[TEXTS][place] for place in sign.places])
+
+
+def limits_of(policies: Iterable[Policy]) -> dict[str, Limit]:
+    """Return what is counted of texts, by the names of the anomalies."""
+    limits: dict[str, Limit] = {}
+    for name, frequency in (each for policy in policies for each in _frequencies(policy).items()):
+        limit = Limit(frequency.more_than, frequency.within // MICROSECOND)
+        other = limits.get(name, limit)
+        limits[name] = Limit(min(limit.more_than, other.more_than), max(limit.within, other.within))
+    return limits
 
 
 def _frequencies(policy: Policy) -> dict[str, Frequency]:
@@ -78,6 +89,8 @@ class LookingBack:
         for record in records:
             keys.setdefault((record[NAME], record[KEY]), []).append(record)
         for (name, _), entries in keys.items():
+            if not self._may_be_found(name, entries):
+                continue
             for sides, which in self._asked(name, entries):
                 self._found([entry for entry in entries if entry[SIDES] & which], name, sides, found)
 
@@ -99,6 +112,11 @@ class LookingBack:
             yield BOTH, BOTH
             return
         yield from ((side, side) for side, asked in ((NOW, now), (THEN, then)) if asked is not None)
+
+    def _may_be_found(self, name: str, entries: list[Record]) -> bool:
+        """Say whether either policy may find too many among entries now and then, looked at together."""
+        asked = (frequencies[name] for frequencies in self.frequencies if name in frequencies)
+        return any(_may_be_too_many(entries, frequency) for frequency in asked)
 
     def _found(self, entries: list[Record], name: str, sides: int, found: Spill) -> None:
         frequency = self.frequencies[0 if sides & NOW else 1][name]
@@ -128,7 +146,7 @@ def _may_be_too_many(entries: list[Record], frequency: Frequency) -> bool:
     if len(entries) <= frequency.more_than:
         return False
     times, within = sorted(map(itemgetter(WHEN), entries)), frequency.within // MICROSECOND
-    return any(late - early <= within for early, late in zip(times, times[frequency.more_than :], strict=False))
+    return any(map(within.__ge__, map(sub, times[frequency.more_than :], times)))
 
 
 def count_flags(found: Iterable[Record], tally: Tally) -> None:

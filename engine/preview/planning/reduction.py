@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
-from functools import partial
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NoReturn
 
 from engine.domain.instants import read_instant
 from engine.domain.texts import CHARACTERS_MAX
-from engine.policy.expressions.paths import PLAIN, Path, PathProblem
+from engine.policy.expressions.paths import Path, PathProblem
 from engine.policy.patterns.leaves import LeafTest
-from engine.preview.planning.reads import Names, Reads
 from engine.rating.assess import IDENTIFIER_CHARACTERS_MAX
 from engine.rating.detectors import sign_text
 
@@ -32,136 +28,45 @@ class Missing(Enum):
     MEMBER = "no such member"
     OBJECT = "no object that members are looked for in"
 
+    __hash__ = object.__hash__  # it is in most keys, and Enum's own is written in Python
+
 
 MISSING, GONE = Missing.MEMBER, Missing.OBJECT
-NUMBERS = frozenset({int, Decimal, bool, type(None)})
-"""Of these the class belongs to the value: true, 1 and 1.0 are equal to Python, and none is the other to a policy."""
+CARRIED = frozenset({str, int, Decimal, bool, type(None), Missing})
+"""Of these a value may be. Its class is in the key too: true, 1 and 1.0 are equal to Python, not to a policy."""
 
 
 class Uncarried(Exception):
     """A reduction cannot carry this event: the engine has to be asked."""
 
 
-class Reduced(NamedTuple):
-    """An event without what makes no difference: ``key`` is all that its effect follows from.
+type Reduced = tuple[tuple[Any, ...], str | None, str | None, str | None, int, str | None, tuple[str, ...]]
+"""An event without what makes no difference. A plain tuple, as it is made of each event:
 
-    ``job``, ``reference`` and ``user`` are what it names, ``at`` is its time in microseconds since 1970, ``texts`` are what
-    jobs are counted by, in the order of ``Reads.signs``.
-    """
-
-    key: tuple[Any, ...]
-    job: str | None
-    reference: str | None
-    user: str | None
-    at: int
-    id: str | None
-    texts: tuple[str, ...]
+the key, all that its effect follows from; the job, the reference and the user that it names; its time in microseconds since
+1970; its id; the texts that jobs are counted by, in the order of ``Reads.signs``.
+"""
 
 
-type Tests = tuple[LeafTest, ...] | None
-"""The lists of tests that patterns have for a member; None for one that is taken as it is."""
+# --- what a reducer asks for, where a member is not what it mostly is ---
 
 
-class Level(NamedTuple):
-    """An object on the way: which object it stands in, its name there, and what is looked at in it.
-
-    ``winding`` are keys with dots by which a pattern would find another way. ``signs`` are members by which jobs are counted.
-    """
-
-    above: int
-    name: str
-    winding: frozenset[str]
-    members: tuple[tuple[str, Tests], ...]
-    signs: tuple[tuple[str, int], ...]
+def uncarried() -> NoReturn:
+    """Raise Uncarried."""
+    raise Uncarried
 
 
-class Reducer:
-    """Reduces events. A plain class, like what it makes: both stand in the innermost loop."""
-
-    def __init__(self, reads: Reads) -> None:
-        fields = reads.fields
-        self.job, self.user, self.time = _way(fields.job), _way(fields.user), _way(fields.time)
-        self.reference = _way(fields.reference) if fields.reference is not None else _nothing
-        self.levels = _levels(reads)
-        self.unsigned = [""] * len(reads.signs)
-        self.moments = reads.moments
-
-    def reduce(self, document: Document) -> Reduced:
-        """Return the reduction of an event as ``lines.quickly_decoded`` gives it. Raises Uncarried."""
-        at = self._instant(document)
-        job, user = _identifier(self.job(document)), _identifier(self.user(document))
-        reference = _identifier(self.reference(document))
-        key: list[Any] = [job is None, user is None, reference is None, -1 if at is None else bisect_right(self.moments, at)]
-        texts = self._look(document, key)
-        return Reduced(tuple(key), job, reference, user, 0 if at is None else microseconds(at), _id(document), texts)
-
-    def _look(self, document: Document, key: list[Any]) -> tuple[str, ...]:
-        """Add to a key all that is looked at, and return the texts that jobs are counted by."""
-        nodes: list[Any] = []
-        texts = self.unsigned[:]
-        for above, name, winding, members, signs in self.levels:
-            node = document if not nodes else GONE if nodes[above] is GONE else nodes[above].get(name, GONE)
-            nodes.append(node)
-            if node is GONE:
-                key.append(GONE)
-                continue
-            if node.__class__ is not dict or (winding and not winding.isdisjoint(node)):
-                raise Uncarried
-            for member, tests in members:
-                value = node.get(member, MISSING)
-                if tests is not None:
-                    key.append(_answers(value, tests))
-                elif value.__class__ is str or value is MISSING:
-                    key.append(value)
-                else:
-                    key.append(_with_class(value))
-            for member, place in signs:
-                texts[place] = _text(node.get(member))
-        key += [text == "" for text in texts]
-        return tuple(texts)
-
-    def _instant(self, document: Document) -> datetime | None:
-        value = self.time(document)
-        if value is None:
-            return None
-        if (instant := read_instant(value)) is None:
-            raise Uncarried
-        return instant
-
-
-def microseconds(instant: datetime) -> int:
-    """Return an instant in UTC as microseconds since 1970."""
-    since = instant - EPOCH
-    return (since.days * DAY + since.seconds) * MICROSECONDS + since.microseconds
-
-
-def _way(path: Path) -> Callable[[Document], Any]:
-    """Return what finds the answer of an expression; the shortest way for the plain ones that most policies have."""
-    first, *others = path.text.split(".") if PLAIN.fullmatch(path.text) else [""]
-    if first and len(others) <= 1:
-        return partial(_below, first, others[0]) if others else lambda document: document.get(first)
-    return partial(_searched, path)
-
-
-def _below(first: str, second: str, document: Document) -> Any:
-    node = document.get(first)
-    return node.get(second) if node.__class__ is dict else None
-
-
-def _searched(path: Path, document: Document) -> Any:
+def searched(path: Path, document: Any) -> Any:
+    """Return the answer of an expression. Raises Uncarried where it cannot be worked out."""
     try:
         return path.search(document)
     except PathProblem as problem:
         raise Uncarried from problem
 
 
-def _nothing(_document: Document) -> None:
-    """A policy without grants asks for no reference."""
-
-
-def _identifier(value: Any) -> str | None:
+def identifier(value: Any) -> str | None:
     """Return what an event names; None where it names nothing. What an error would have to quote is left to the engine."""
-    if value is None:
+    if value is None or value.__class__ is Missing:
         return None
     if value.__class__ is not str or not 1 <= len(value) <= IDENTIFIER_CHARACTERS_MAX:
         raise Uncarried
@@ -170,14 +75,8 @@ def _identifier(value: Any) -> str | None:
     return value
 
 
-def _with_class(value: Any) -> Any:
-    if value.__class__ not in NUMBERS:
-        raise Uncarried
-    return value.__class__, value
-
-
-def _id(document: Document) -> str | None:
-    value = document.get("id")
+def id_of(value: Any) -> str | None:
+    """Return an event's id as a record has it: None for what is no text."""
     if value.__class__ is not str:
         return None
     if len(value) > CHARACTERS_MAX or not value.isascii():
@@ -185,39 +84,69 @@ def _id(document: Document) -> str | None:
     return value
 
 
-def _text(value: Any) -> str:
-    return value if value.__class__ is str else sign_text(value)
-
-
-def _answers(leaf: Any, tests: Sequence[LeafTest]) -> Any:
+def answers(leaf: Any, tests: Sequence[LeafTest]) -> Any:
     """Return what each list of tests says of a leaf; of a single one its answer."""
-    if leaf.__class__ is str:
-        return tests[0].accepts_string(leaf) if len(tests) == 1 else tuple([test.accepts_string(leaf) for test in tests])
+    said = tuple([_answer(leaf, test) for test in tests])
+    return said if len(said) > 1 else said[0]
+
+
+def _answer(leaf: Any, test: LeafTest) -> bool:
     if leaf is MISSING:
-        return tests[0].absent if len(tests) == 1 else tuple([test.absent for test in tests])
-    if leaf.__class__ not in NUMBERS:
+        return test.absent
+    if leaf.__class__ not in CARRIED:
         raise Uncarried
-    return tests[0].accepts(leaf) if len(tests) == 1 else tuple([test.accepts(leaf) for test in tests])
+    return test.accepts(leaf)
 
 
-def _levels(reads: Reads) -> list[Level]:
-    """Return the objects to look at, each behind the one that it stands in."""
-    looked_at = sorted({*reads.values, *reads.tested, *reads.signs})
-    parents = sorted(
-        {names[:depth] for names in looked_at for depth in range(len(names))}, key=lambda names: (len(names), names)
-    )
-    return [_level(parent, parents, reads) for parent in parents]
+def text_of(value: Any) -> str:
+    """Return the text that jobs are counted by; an empty one for what says nothing."""
+    return sign_text(None if value.__class__ is Missing else value)
 
 
-def _level(parent: Names, parents: Sequence[Names], reads: Reads) -> Level:
-    told = {**reads.tested, **dict.fromkeys(reads.values)}
-    members = tuple((names[-1], tests) for names, tests in sorted(told.items(), key=itemgetter(0)) if names[:-1] == parent)
-    signs = tuple((names[-1], place) for place, names in enumerate(reads.signs) if names[:-1] == parent)
-    above, name = (parents.index(parent[:-1]), parent[-1]) if parent else (0, "")
-    return Level(above, name, _winding(parent, reads.patterned), members, signs)
+# --- instants ---
 
 
-def _winding(parent: Names, patterned: frozenset[Names]) -> frozenset[str]:
-    """Return the keys with dots by which a pattern would find another way from an object."""
-    below = [names[len(parent) :] for names in patterned if names[: len(parent)] == parent]
-    return frozenset(".".join(names[:count]) for names in below for count in range(2, len(names) + 1))
+def microseconds(instant: datetime) -> int:
+    """Return an instant in UTC as microseconds since 1970."""
+    since = instant - EPOCH
+    return (since.days * DAY + since.seconds) * MICROSECONDS + since.microseconds
+
+
+SECOND_OF = {f"{second:02}Z": second * MICROSECONDS for second in range(60)}
+"""How the text of an instant mostly ends, behind its minute."""
+
+MINUTE_CHARACTERS = len("2026-01-05T10:00:")
+MINUTES_MAX = 100_000
+
+
+class Instants:
+    """Reads instants. Those of a minute that was met before are looked up, in a seventh of the time."""
+
+    def __init__(self) -> None:
+        self.minutes: dict[str, int] = {}
+
+    def read(self, value: Any) -> int | None:
+        """Return an instant in microseconds since 1970, or None where there is none. Raises Uncarried for what is none."""
+        if value.__class__ is str:
+            minute, second = self.minutes.get(value[:MINUTE_CHARACTERS]), SECOND_OF.get(value[MINUTE_CHARACTERS:])
+            if minute is not None and second is not None:
+                return minute + second
+        return self._read(value)
+
+    def _read(self, value: Any) -> int | None:
+        if value is None or value.__class__ is Missing:
+            return None
+        if (instant := read_instant(value)) is None:
+            raise Uncarried
+        at = microseconds(instant)
+        self._remember(value, at)
+        return at
+
+    def _remember(self, text: str, at: int) -> None:
+        """Remember the minute, where a colon stands behind it: so in the extended format alone, with seconds."""
+        minute, second = text[:MINUTE_CHARACTERS], SECOND_OF.get(text[MINUTE_CHARACTERS:])
+        if second is None or minute[-1] != ":":
+            return
+        if len(self.minutes) >= MINUTES_MAX:
+            self.minutes.clear()
+        self.minutes[minute] = at - second

@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,11 +16,12 @@ from attrs import evolve, frozen
 
 from engine.domain.errors import NoRow
 from engine.preview.planning.kept.balances import Overdrawn, overdrawn
+from engine.preview.planning.orders import by_line, by_size, by_user
 from engine.preview.planning.side import REFUSED
 from engine.preview.planning.spill import InOrder, Run, Sorting, merged
 from engine.preview.planning.tally import Tally
 from engine.preview.planning.users import UserTally, with_users
-from engine.preview.planning.work import HALVES, Done, Wish, Work, by_line, by_size, by_user, share_of
+from engine.preview.planning.work import HALVES, Done, Wish, Work
 
 PARTITION_BYTES = 8 << 20
 """So much of the files lies in one partition, about: what one process has in memory at once."""
@@ -29,6 +31,10 @@ PARTITIONS = 16, 512
 
 type Seen = Callable[[str, int], None]
 """Is told of a step how many events it has had."""
+
+
+class WorkerKilled(ValueError):
+    """A worker process is gone, and its share of the work with it."""
 
 
 @frozen
@@ -48,7 +54,8 @@ class Planned:
 def planned(wish: Wish, seen: Seen = lambda _step, _done: None) -> Iterator[Planned]:
     """Plan, and hand over the outcome for as long as it is asked; then what was spilled is removed.
 
-    Raises UnreadableEvents for a file that cannot be read, and NoRow where a policy reads a job's row and none are given.
+    Raises UnreadableEvents for a file that cannot be read, NoRow where a policy reads a job's row and none are given, NoRoom
+    where a disk is full, and WorkerKilled where a process is gone.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="reconciler-plan-")))
@@ -65,7 +72,7 @@ def _partitions(wish: Wish) -> int:
 
 
 def _planned(wish: Wish, crew: _Crew, folder: Path, seen: Seen) -> Planned:
-    shares = [tuple(share_of(worker, wish.workers, wish.partitions)) for worker in range(wish.workers)]
+    shares = [tuple(_share_of(worker, wish.workers, wish.partitions)) for worker in range(wish.workers)]
     read = crew.each("read", [()] * wish.workers, "read", seen)
     tally = Tally()
     for each in read:
@@ -98,6 +105,10 @@ def _overdrawn(wish: Wish, done: Sequence[Done], folder: Path) -> Overdrawn | No
         return None
     moves = [each.moves for each in done if each.moves is not None]
     return overdrawn(wish.balances, moves, (wish.now, wish.then), folder)
+
+
+def _share_of(worker: int, workers: int, partitions: int) -> range:
+    return range(worker, partitions, workers)
 
 
 def _runs(parts: Sequence[Any], name: str) -> list[Run]:
@@ -133,15 +144,27 @@ class _Crew:
         """Let each process take a step with its arguments, and return what they return, in their order."""
         if self.work is not None:
             return [_step(self.work, step, arguments[0], _telling(name, seen) if name else _unseen)]
-        self.counter.value = 0
-        futures = [pool.submit(_take_step, step, given) for pool, given in zip(self.pools, arguments, strict=True)]
-        while name and not all(future.done() for future in futures):
-            _wait(futures)
-            seen(name, self.counter.value)
-        results = [future.result() for future in futures]
+        try:
+            results = self._together(step, arguments, name, seen)
+        except BrokenProcessPool as error:
+            self.counter.value = STOPPED
+            raise WorkerKilled("a worker process was killed, perhaps for want of memory; --workers 1 takes less") from error
         if (missing := next((each for each in results if isinstance(each, _Missing)), None)) is not None:
             raise NoRow(*missing.said)
         return results
+
+    def _together(self, step: str, arguments: Sequence[tuple[Any, ...]], name: str, seen: Seen) -> list[Any]:
+        self.counter.value = 0
+        futures = [pool.submit(_take_step, step, given) for pool, given in zip(self.pools, arguments, strict=True)]
+        while not all(future.done() for future in futures):
+            _wait(futures)
+            if name:
+                seen(name, self.counter.value)
+        return [future.result() for future in futures]
+
+
+STOPPED = 1 << 63
+"""What the counter says where nobody asks for the rest of the work any more."""
 
 
 @frozen
@@ -152,9 +175,11 @@ class _Missing:
 
 
 def _wait(futures: Sequence[Any]) -> None:
-    from concurrent.futures import wait  # noqa: PLC0415  only where there are several
+    """Wait a little, and raise what one of the processes has raised."""
+    from concurrent.futures import FIRST_EXCEPTION, wait  # noqa: PLC0415  only where there are several
 
-    wait(futures, timeout=0.2)
+    for future in wait(futures, timeout=0.2, return_when=FIRST_EXCEPTION).done:
+        future.result()
 
 
 def _telling(name: str, seen: Seen) -> Callable[[int], None]:
@@ -218,6 +243,8 @@ def _take_step(step: str, arguments: tuple[Any, ...]) -> Any:
 def _count(events: int) -> None:
     counter = _WORKER["counter"]
     with counter.get_lock():
+        if counter.value >= STOPPED:
+            raise WorkerKilled("another worker process was killed")
         counter.value += events
 
 

@@ -15,6 +15,7 @@ from engine.domain.errors import EventError, NoRow
 from engine.domain.facts import Facts
 from engine.domain.log import NO_ENTRIES, log_of
 from engine.domain.references import JOB
+from engine.policy.detectors import Falling, Outlier
 from engine.policy.model import Policy
 from engine.preview.dry_run import NOT_MARKED, DryRun, store_of
 from engine.reconcile.settle import EventProposal, likely_log
@@ -24,6 +25,12 @@ type Rows = Mapping[str, Document]
 
 REFUSED = "error"
 """How an event ends that makes no sense."""
+
+
+def _without_baselines(policy: Policy) -> Policy:
+    """Return a policy without what only a baseline can judge: a plan has none, and its samples are a quarter of the work."""
+    kept = tuple(rule for rule in policy.anomalies if not isinstance(rule.detector, Outlier | Falling))
+    return evolve(policy, anomalies=kept)
 
 
 @frozen
@@ -83,7 +90,7 @@ class Side:
     def _run(self) -> DryRun:
         store = store_of()
         store.jobs.update({job: dict(row) for job, row in (self.rows or {}).items()})
-        return DryRun(self.policy, store)
+        return DryRun(_without_baselines(self.policy), store)
 
     def assessment(self, document: Document) -> Assessment | EventError | None:
         """Return what the policy makes of an event: None where no rule matches, an error where it makes no sense.

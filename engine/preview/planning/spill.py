@@ -11,16 +11,23 @@ import marshal
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import batched
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from attrs import frozen
 
 type Record = tuple[Any, ...]
 
-BUFFERED_MAX = 8_192
-"""So many records wait in memory, in all partitions together."""
+SEQ, REFERENCE, USER, AT, EFFECT, EVENT_ID, TEXTS, MORE = range(8)
+"""The members of an event's record. ``MORE`` is None, or which side it is of, why it is refused, and its own groups."""
+
+BUFFERED_OF_A_PARTITION, BUFFERED_MIN = 100, 2_000
+"""So many records of each partition wait in memory on average, and at least in all."""
+
+WRITE_BYTES = 1 << 20
+"""So many bytes are written to a file at once."""
 
 SORTED_AT_ONCE = 20_000
 """So many records are sorted in memory; runs of them are merged when they are read."""
@@ -33,16 +40,23 @@ class NoRoom(ValueError):
     """What does not fit into memory cannot be written to disk."""
 
 
-def append(path: Path, text: bytes) -> None:
-    """Write behind what is in a file. Raises NoRoom."""
+@contextmanager
+def appending(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to write behind what is in it. Raises NoRoom."""
     try:
-        with path.open("ab") as file:
-            file.write(text)
+        with path.open("ab", buffering=WRITE_BYTES) as file:
+            yield file
     except OSError as error:
         problem = (
             f"cannot be written: {error.strerror or error}; TMPDIR names another folder for what does not fit into memory"
         )
         raise NoRoom(f"{path.parent}: {problem}") from error
+
+
+def append(path: Path, text: bytes | bytearray) -> None:
+    """Write behind what is in a file. Raises NoRoom."""
+    with appending(path) as file:
+        file.write(text)
 
 
 @frozen
@@ -66,43 +80,45 @@ class Spilled:
 
 
 class Spill:
-    """Writes records into partitions."""
+    """Writes records into partitions. What waits is written at once: a write costs as much as some twenty records."""
 
     def __init__(self, path: Path, partitions: int) -> None:
         self.path, self.partitions = path, partitions
         self.waiting: list[list[Record]] = [[] for _ in range(partitions)]
-        self.together = max(16, BUFFERED_MAX // partitions)
+        self.count, self.count_max = 0, max(BUFFERED_MIN, BUFFERED_OF_A_PARTITION * partitions)
         self.blocks: list[list[tuple[int, int]]] = [[] for _ in range(partitions)]
         self.size = 0
         path.touch()
 
     def add(self, partition: int, record: Record) -> None:
         """Add a record to a partition."""
-        waiting = self.waiting[partition]
-        waiting.append(record)
-        if len(waiting) >= self.together:
-            self._write(partition)
+        self.waiting[partition].append(record)
+        self.count += 1
+        if self.count >= self.count_max:
+            self._write()
 
     def add_by(self, name: str, record: Record) -> None:
         """Add a record to the partition of a name: by ``crc32``, the same in every process, as ``hash`` is not."""
-        partition = zlib.crc32(name.encode("utf-8", "surrogatepass")) % self.partitions
-        waiting = self.waiting[partition]
-        waiting.append(record)
-        if len(waiting) >= self.together:
-            self._write(partition)
+        self.waiting[zlib.crc32(name.encode("utf-8", "surrogatepass")) % self.partitions].append(record)
+        self.count += 1
+        if self.count >= self.count_max:
+            self._write()
 
-    def _write(self, partition: int) -> None:
-        block = marshal.dumps(self.waiting[partition])
-        self.blocks[partition].append((self.size, len(block)))
-        self.size += len(block)
-        append(self.path, block)
-        self.waiting[partition].clear()
+    def _write(self) -> None:
+        with appending(self.path) as file:
+            for waiting, blocks in zip(self.waiting, self.blocks, strict=True):
+                if waiting:
+                    block = marshal.dumps(waiting)
+                    file.write(block)
+                    blocks.append((self.size, len(block)))
+                    self.size += len(block)
+                    waiting.clear()
+        self.count = 0
 
     def done(self) -> Spilled:
         """Write what waits, and return what was written."""
-        for partition, waiting in enumerate(self.waiting):
-            if waiting:
-                self._write(partition)
+        if self.count:
+            self._write()
         return Spilled(self.path, tuple(map(tuple, self.blocks)))
 
 
@@ -116,6 +132,19 @@ class Run:
 
     def __iter__(self) -> Iterator[Record]:
         yield from Spilled(self.path, (self.blocks,)).records(0)
+
+
+def written_run(path: Path, records: Iterable[Record]) -> Run:
+    """Write records that are in order."""
+    blocks: list[tuple[int, int]] = []
+    size = count = 0
+    with appending(path) as file:
+        for batch in batched(records, READ_AT_ONCE):
+            block = marshal.dumps(batch)
+            file.write(block)
+            blocks.append((size, len(block)))
+            size, count = size + len(block), count + len(batch)
+    return Run(path, tuple(blocks), count)
 
 
 class Sorting:
@@ -132,14 +161,19 @@ class Sorting:
         if len(self.waiting) >= SORTED_AT_ONCE:
             self._write()
 
+    def add_all(self, records: Iterable[Record]) -> None:
+        """Add records."""
+        self.waiting.extend(records)
+        if len(self.waiting) >= SORTED_AT_ONCE:
+            self._write()
+
+    def sort(self, records: list[Record]) -> list[Record]:
+        """Return records in order."""
+        return sorted(records, key=self.key)
+
     def _write(self) -> None:
-        spill = Spill(self.path.with_name(f"{self.path.name}-{len(self.runs)}"), 1)
-        self.waiting.sort(key=self.key)
-        spill.together = READ_AT_ONCE
-        for record in self.waiting:
-            spill.add(0, record)
-        spilled = spill.done()
-        self.runs.append(Run(spilled.path, spilled.blocks[0], len(self.waiting)))
+        path = self.path.with_name(f"{self.path.name}-{len(self.runs)}")
+        self.runs.append(written_run(path, self.sort(self.waiting)))
         self.waiting = []
 
     def done(self) -> tuple[Run, ...]:
@@ -171,16 +205,7 @@ def merged(runs: Iterable[Run], key: Callable[[Record], Any], path: Path) -> InO
     """Return runs in order; of very many some are merged into longer ones first."""
     left, rounds = list(runs), 0
     while len(left) > RUNS_AT_ONCE:
-        left = [_one_run(InOrder(group, key), path.with_name(f"{path.name}-{rounds}-{n}"))
+        left = [written_run(path.with_name(f"{path.name}-{rounds}-{n}"), InOrder(group, key))
                 for n, group in enumerate(batched(left, RUNS_AT_ONCE))]  # fmt: skip
         rounds += 1
     return InOrder(left, key)
-
-
-def _one_run(records: InOrder, path: Path) -> Run:
-    spill = Spill(path, 1)
-    spill.together = READ_AT_ONCE
-    for record in records:
-        spill.add(0, record)
-    spilled = spill.done()
-    return Run(spilled.path, spilled.blocks[0], len(records))

@@ -15,15 +15,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from engine.domain.errors import NoRow
 from engine.preview.planning.lines import Block, UnreadableEvents
+from engine.preview.planning.orders import Differences, by_line, by_user
 from engine.preview.planning.run import Planned, count_halves
 from engine.preview.planning.spill import Run, Sorting, Spill, Spilled, merged
 from engine.preview.planning.tally import Tally
 from engine.preview.planning.users import UserTally, with_users
-from engine.preview.planning.work import HALVES, Done, Wish, Work, by_line, by_size, by_user
+from engine.preview.planning.work import HALVES, Done, Wish, Work
 
 type Item = tuple[str, int, Any]
 """What kind it is, the partition that it goes to, and what it carries."""
@@ -128,7 +129,7 @@ class Steps:
             read = work.read_blocks(_blocks(items, tally, problems), _unseen)
             read.tally.events = 0  # an event may be here and elsewhere
             (work.folder / "seen-0").write_bytes(ANY_MAY_COME_OFTEN)
-            done = work.fold([read], [partition], _unseen)
+            done = work.fold([evolve(read, often={})], [partition], _unseen)
             tally.add(read.tally)
             tally.add(done.tally)
             yield TALLY, 0, tally
@@ -231,7 +232,7 @@ class _Gathering:
         self.latest: list[int] = []
         self.problems: list[tuple[int, str]] = []
         self.long = {
-            DIFFERENCE: Sorting(folder / "differences", by_size),
+            DIFFERENCE: Differences(folder / "differences"),
             REFUSED: Sorting(folder / "refused", by_line),
             ROW: Sorting(folder / "user-rows", by_user),
         }

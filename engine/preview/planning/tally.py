@@ -89,6 +89,10 @@ class Tally:
             group.jobs += count
             add_to(group.sums, pair, count)
 
+    def add_group(self, name: str, key: str, group: Group) -> None:
+        """Count what was counted elsewhere under a key of a group."""
+        self.key(self.groups.setdefault(name, {}), key).add(group)
+
     @staticmethod
     def key(keys: dict[str, Group], key: str) -> Group:
         """Return what is counted under a key, or under one for all others."""

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
 from engine.domain.errors import EventError
-from engine.domain.money import EXACT
+from engine.domain.references import JOB
 from engine.policy.expressions.paths import Path as Expression
-from engine.policy.expressions.paths import PathProblem
 from engine.policy.model import Policy
 from engine.preview.planning.effects import MEMO_MAX, Effects, Met
-from engine.preview.planning.fold import MORE, REFERENCE, SEQ, USER, Folded, Folding
+from engine.preview.planning.fold import Folded, Folding
 from engine.preview.planning.kept.balances import Balances, Moves
 from engine.preview.planning.kept.sides import effects_of_kept
-from engine.preview.planning.lines import Block, UnreadableEvents, blocks
-from engine.preview.planning.look_back import LookingBack, Signing, count_flags, in_order
+from engine.preview.planning.lines import QUICK, Block, UnreadableEvents, blocks
+from engine.preview.planning.look_back import LookingBack, Signing, count_flags, in_order, limits_of
+from engine.preview.planning.orders import Differences, by_line, by_user
 from engine.preview.planning.reads import reads_of
+from engine.preview.planning.reduction import Uncarried
 from engine.preview.planning.seen import Seen, SeenByAll
 from engine.preview.planning.side import REFUSED, Rows, Side
-from engine.preview.planning.spill import InOrder, Record, Run, Sorting, Spill, Spilled, merged
+from engine.preview.planning.spill import MORE, REFERENCE, SEQ, USER, InOrder, Record, Run, Sorting, Spill, Spilled, merged
 from engine.preview.planning.tally import Tally
-from engine.preview.planning.users import NOTHING, Cells, UserTally, count_users
-from engine.rating.detectors import sign_text
+from engine.preview.planning.users import Cells, UserTally, count_users, own_key
 
 LOOKED_AT_ONCE = 8 << 20
 """So many bytes of what jobs are counted by are looked at in memory; one user may stand behind half of all events."""
+
+NEVER = -(1 << 63)
+"""The time of no event, in microseconds since 1970."""
 
 HALVES = 16
 """Into so many partitions the halves of events go whose log has another name under the other policy."""
@@ -69,6 +70,8 @@ class Read:
     refused: tuple[Run, ...]
     latest: int | None
     """The time of the latest event, in microseconds since 1970."""
+    often: Mapping[str, set[str]]
+    """The texts that may have come too often, by the anomalies that are counted by time."""
 
 
 @frozen
@@ -90,30 +93,6 @@ class Counted:
 
     tally: UserTally
     rows: tuple[Run, ...]
-
-
-# --- what is sorted ---
-
-
-def by_size(record: Record) -> tuple[Decimal, int, int]:
-    """Return the order of differences: the largest first, of equal ones those that are posted now, as they were posted."""
-    return _size(record[2], record[3]), record[4], record[5]
-
-
-def by_line(record: Record) -> int:
-    """Return the order of events that are refused: their own."""
-    return record[0]  # type: ignore[no-any-return]
-
-
-def by_user(record: Record) -> tuple[Decimal, str]:
-    """Return the order of users: those with the largest difference first."""
-    return _size(record[2], record[3]), record[0]
-
-
-@functools.lru_cache(maxsize=10_000)
-def _size(now: str, then: str) -> Decimal:
-    """Return the size of a difference, below 0: most of them come again and again."""
-    return EXACT.minus(EXACT.abs(EXACT.subtract(Decimal(then), Decimal(now))))
 
 
 # --- the work ---
@@ -155,12 +134,15 @@ class Work:
         for block in mine:
             seen(reading.block(block))
         self.effects.flush()
-        reading.seen.write(self._file("seen"))
-        return reading.done()
+        return reading.done(self._file("seen"))
 
     def fold(self, read: Sequence[Read], partitions: Sequence[int], seen: Callable[[int], None]) -> Done:
         """Fold the logs in some partitions; ``seen`` is told of each how many events it has had."""
-        logging = _Logging(self, SeenByAll([self.folder / f"seen-{worker}" for worker in range(self.wish.workers)]))
+        paths, limits = (
+            [self.folder / f"seen-{n}" for n in range(self.wish.workers)],
+            limits_of((self.wish.now, self.wish.then)),
+        )
+        logging = _Logging(self, SeenByAll(paths, [each.often for each in read], limits))
         for partition in partitions:
             seen(logging.partition([records for each in read for records in each.logs.records(partition)]))
         return logging.done()
@@ -194,8 +176,7 @@ class Work:
         """Count the users in some partitions."""
         tally, rows = UserTally(), Sorting(self._file("user-rows"), by_user)
         for partition in partitions:
-            records = (record for each in done for record in each.users.records(partition))
-            count_users(records, self.wish.names, tally, rows)
+            count_users((record for each in done for record in each.users.records(partition)), tally, rows)
         return Counted(tally, rows.done())
 
 
@@ -207,19 +188,47 @@ class _Reading:
         self.tally = Tally()
         self.spill = Spill(work._file("logs"), work.wish.partitions)  # noqa: SLF001  it is a part of the same work
         self.refused = Sorting(work._file("refused"), by_line)  # noqa: SLF001
-        self.latest: int | None = None
-        self.seen = Seen(work.wish.partitions, work.wish.workers)
+        self.latest = NEVER
+        self.seen = Seen(work.wish.partitions, work.wish.workers, limits_of((work.wish.now, work.wish.then)))
 
     def block(self, block: Block) -> int:
         """Take in some lines, and return how many events they had. Raises UnreadableEvents."""
         before = self.tally.events
-        for number, line in enumerate(block.lines, block.first):
+        for number, line in self._others(block):
             if line and not line.isspace():
                 try:
                     self._event(number, line)
                 except UnreadableEvents as error:
                     raise UnreadableEvents(f"{block.place(number)}: {error}") from error
+        for counted, waiting in self.effects.waiting_for.items():
+            self.seen.add(counted, waiting)
+            waiting.clear()
         return self.tally.events - before
+
+    def _others(self, block: Block) -> Iterator[tuple[int, bytes]]:
+        """Take in the events of which the effect is known, and the one log; yield all other lines. The innermost loop."""
+        reduce, direct, add = self.effects.reduce, self.effects.direct, self.spill.add_by
+        latest, taken = self.latest, 0
+        for number, line in enumerate(block.lines, block.first):
+            try:
+                document = QUICK.decode(line)
+                key, job, reference, user, at, event_id, texts = reduce(document)
+                effect = direct[key]
+            except (KeyError, Uncarried, ValueError, RecursionError):
+                yield number, line
+                continue
+            log = f"{effect.stem}{job if effect.stem == JOB else reference}"
+            effect.waiting.append((texts, at))
+            more = (None, None, self._own(document)) if self.groups else None
+            add(log, (number, log, user or "", at, effect.number, event_id, texts, more))
+            taken += 1
+            if at > latest:  # noqa: PLR1730  no call for each event
+                latest = at
+        self.latest, self.tally.events = max(self.latest, latest), self.tally.events + taken
+
+    def _own(self, document: Any) -> tuple[str, ...]:
+        """Return the keys of an event in a person's own groups."""
+        return tuple([own_key(path, document) for _, path in self.groups])
 
     def _event(self, number: int, line: bytes) -> None:
         """Take in the event of a line."""
@@ -229,12 +238,11 @@ class _Reading:
         if now is None and then is None:
             self._settled(number, met)
             return
-        at = (now or then)[2]  # type: ignore[index]
-        if self.latest is None or at > self.latest:
-            self.latest = at
-        self.seen.add(met.texts)
+        for _, _, at in filter(None, met.named):
+            self.latest = max(self.latest, at)
+            effect.waiting.append((met.texts, at))
         problem = self._problem(met) if effect.fixed[1] == REFUSED else None
-        own = tuple([_key(path, met.document) for _, path in self.groups]) if self.groups else None
+        own = self._own(met.document) if self.groups else None
         if now is None or then is None or now == then:
             self._add(now or then, number, met, (None, problem, own) if own or problem else None)
             return
@@ -257,32 +265,23 @@ class _Reading:
         assert isinstance(told, EventError)  # noqa: S101  the effect says so of all its events
         return str(told)
 
-    def done(self) -> Read:
-        return Read(self.tally, self.spill.done(), self.refused.done(), self.latest)
-
-
-def _key(path: Expression, document: Any) -> str:
-    """Return the key of an event in a person's own group."""
-    try:
-        value = path.search(document)
-    except PathProblem:
-        return NOTHING
-    if value is None or isinstance(value, str):
-        return value or NOTHING
-    return sign_text(value).removeprefix("\1") or (str(value).lower() if isinstance(value, bool) else NOTHING)
+    def done(self, seen: Path) -> Read:
+        latest = None if self.latest == NEVER else self.latest
+        return Read(self.tally, self.spill.done(), self.refused.done(), latest, self.seen.done(seen))
 
 
 class _Logging:
     """Folds the logs of partitions."""
 
     def __init__(self, work: Work, seen: SeenByAll) -> None:
-        self.signing = Signing((work.wish.now, work.wish.then), seen)
-        self.folding, self.cells, self.tally = work.folding, Cells(work.wish.names), Tally()
+        self.signing = Signing(seen)
+        self.folding, self.tally = work.folding, Tally()
         name, partitions = work._file, work.wish.partitions  # noqa: SLF001  it is a part of the same work
         self.signs, self.users = Spill(name("signs"), partitions), Spill(name("users"), partitions)
+        self.cells = Cells(work.wish.names, self.tally, self.users)
         self.halves = Spill(name("halves"), HALVES)
         self.moves = Moves(name("moves"), work.wish.balances)
-        self.differences = Sorting(name("differences"), by_size)
+        self.differences = Differences(name("differences"))
         self.refused = Sorting(name("refused-by-log"), by_line)
 
     def partition(self, records: list[Record]) -> int:
@@ -293,27 +292,42 @@ class _Logging:
             first = logs.setdefault(record[REFERENCE], record)
             if first is not record:
                 longer.setdefault(record[REFERENCE], [first]).append(record)
-        for reference, record in logs.items():
-            if reference not in longer:
-                self._log([record])
+        for reference in longer:
+            del logs[reference]
+        for folded, alone in self.folding.alone(logs.values()).items():
+            if alone[0][MORE] is None:
+                self._alone(folded, alone)
+            else:
+                self._logs(folded, [[record] for record in alone])
         for log in longer.values():
             log.sort(key=by_line)
-            self._log(log)
-        self.cells.tell(self.tally, self.users)
+        for folded, alike in self.folding.together(longer.values()).items():
+            self._logs(folded, alike)
+        self.cells.partition()
         return len(records)
 
-    def _log(self, records: list[Record]) -> None:
-        folded = self.folding.fold(records)
-        self.cells.log(folded, records)
-        self.moves.add(folded, [records])
+    def _alone(self, folded: Folded, records: Sequence[Record]) -> None:
+        """Take in logs that end alike, of one event each."""
+        self.cells.alone(folded, records)
+        self.moves.add(folded, [(record,) for record in records])
         if folded.differs:
-            self._differs(folded, records)
-        if folded.records:
-            self.signing.spill(folded, records, self.signs)
-        for place, problem in folded.problems:
-            if folded.pairs[place][0]:  # half of an event that another log may take as well: see _halved
-                self.refused.add((records[place][SEQ], problem))
-        if records[0][MORE] is not None or len(records) > 1:
+            now, then = folded.said
+            order = 0 if folded.lines[0] else 1
+            self.differences.add_all([(each[REFERENCE], each[USER], now, then, order, each[SEQ]) for each in records])
+        if folded.signs[0] or folded.signs[1]:
+            self.signing.spill(folded, [(record,) for record in records], self.signs)
+
+    def _logs(self, folded: Folded, logs: Sequence[list[Record]]) -> None:
+        """Take in logs that end alike."""
+        self.signing.spill(folded, logs, self.signs)
+        self.moves.add(folded, logs)
+        for records in logs:
+            self.cells.log(folded, records)
+            if folded.differs:
+                self._differs(folded, records)
+            for place, problem in folded.problems:
+                if folded.pairs[place][0]:  # half of an event that another log may take as well: see _halves
+                    self.refused.add((records[place][SEQ], problem))
             self._halves(folded, records)
 
     def _differs(self, folded: Folded, records: list[Record]) -> None:
@@ -329,10 +343,6 @@ class _Logging:
                 self.halves.add(number % HALVES, (number, which, folded.pairs[place][which], problem))
 
     def done(self) -> Done:
+        self.cells.done()
         spilled = self.signs.done(), self.users.done(), self.halves.done(), self.moves.done()
         return Done(self.tally, *spilled, self.differences.done(), self.refused.done())
-
-
-def share_of(worker: int, workers: int, partitions: int) -> range:
-    """Return the partitions of one process."""
-    return range(worker, partitions, workers)

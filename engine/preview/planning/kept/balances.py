@@ -19,9 +19,9 @@ from engine.domain.instants import instant_text, read_instant
 from engine.domain.money import EXACT, ZERO, canonical
 from engine.ledger.audits import Credit
 from engine.policy.model import Overdraft, Policy
-from engine.preview.planning.fold import AT, USER, Folded
+from engine.preview.planning.fold import Folded
 from engine.preview.planning.reduction import EPOCH, microseconds
-from engine.preview.planning.spill import InOrder, Record, Sorting, Spill, Spilled, merged
+from engine.preview.planning.spill import AT, USER, InOrder, Record, Sorting, Spill, Spilled, merged
 
 PARTITIONS = 64
 """Users are looked at in so many parts, one in memory at a time."""

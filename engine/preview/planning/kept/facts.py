@@ -86,7 +86,7 @@ def reduce_kept(document: Mapping[str, Any]) -> Reduced:
     if (alike := said.get("alike")) is None:
         raise Uncarried
     name = said["reference"].partition("#")[2]
-    return Reduced((alike,), name, name, said["user"], said["at"], None, ())
+    return (alike,), name, name, said["user"], said["at"], None, ()
 
 
 def _put(document: dict[str, Any], names: Sequence[str], text: str) -> None:
