@@ -136,7 +136,6 @@ lock: setup ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(BIN)/$(COMPILE) pyproject.toml -o requirements/lambda.txt
 	$(BIN)/$(COMPILE) --extra explain -c requirements.txt pyproject.toml -o requirements/explain.txt
 	for name in browser build checkov fuzz ministack moto node peers ric sam sbom spark zizmor; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
-	for name in build checkov fuzz ministack moto node peers ric sam sbom spark zizmor; do $(BIN)/$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## remove what was built
 	rm -rf .aws-sam .local-aws .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis .fuzz .review dist
