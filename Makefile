@@ -38,7 +38,7 @@ test: lint setup-tests ## everything that must hold: lint, types, template, test
 	$(BIN)/python -m pytest $(IN_PARALLEL) --database=strict --hypothesis-seed=$(CHANCE) --cov --cov-report=term
 
 SEEDS ?= 0:1000
-FRESH ?= 1400
+FRESH ?= 1000
 
 proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
 	@echo "chance: $(CHANCE), of the last commit of code; CHANCE=NUMBER proves with the same or another"

@@ -45,6 +45,9 @@ DAY = 24 * 60 * 60
 YEAR = 365 * DAY
 QUIET = ("--conf", "spark.ui.enabled=false", "--conf", "spark.ui.showConsoleProgress=false")
 
+FEW = ("--partitions", "1")
+"""As few partitions as there can be: each costs Spark some processes, and there is little in it."""
+
 pytestmark = [
     pytest.mark.proof,
     pytest.mark.skipif(shutil.which("java") is None, reason="Spark runs on Java, and there is none here"),
@@ -91,7 +94,7 @@ def test_a_job_of_spark_answers_as_the_command_does(tmp_path: Path, submit: Call
     each = [part for file in files for part in ("--events", str(file))]
     expected = CliRunner().invoke(app, ["plan", *options, *each, "--json"])
 
-    done = submit(JOB, *options, "--events", files[0].parent, "--out", tmp_path / "answer.json")
+    done = submit(JOB, *options, *FEW, "--events", files[0].parent, "--out", tmp_path / "answer.json")
 
     assert (1, 1) == (expected.exit_code, done.returncode), "the edit refuses events, which fails a check"
     assert json.loads(expected.stdout)["differences"]
@@ -103,7 +106,7 @@ def test_a_line_that_is_no_event_is_named_in_one_line(tmp_path: Path, submit: Ca
     now, then = edited(tmp_path, "another price")
     (tmp_path / "events.jsonl").write_bytes(b"".join(made_lines(1, 3)) + b"nonsense\n")
 
-    done = submit(JOB, then, "--policy", now, "--events", tmp_path / "events.jsonl")
+    done = submit(JOB, then, "--policy", now, *FEW, "--events", tmp_path / "events.jsonl")
 
     assert 2 == done.returncode
     assert done.stdout.startswith(f"file:{tmp_path}/events.jsonl: line 4: is not JSON")
@@ -161,7 +164,7 @@ def test_a_job_of_spark_plans_what_the_archives_files_keep(tmp_path: Path, archi
     options = [str(then), "--policy", str(now)]
     expected = CliRunner().invoke(app, ["plan", *options, "--export", str(archived / "parquet"), "--json"])
 
-    done = submit(JOB, *options, "--entries", archived / "parquet", "--out", tmp_path / "answer.json")
+    done = submit(JOB, *options, *FEW, "--entries", archived / "parquet", "--out", tmp_path / "answer.json")
     answers = [json.loads(expected.stdout), json.loads((tmp_path / "answer.json").read_text())]
     for answer in answers:
         answer["differences"].sort(key=lambda row: (abs(Decimal(row["by"])), row["reference"]))
