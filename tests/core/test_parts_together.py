@@ -20,11 +20,25 @@ from hypothesis import strategies as st
 from engine.audit.recount import recount
 from engine.domain.envelope import Envelope
 from engine.domain.errors import EventError
+from engine.domain.instants import instant_text
 from engine.ledger.store import ScanSlice
 from engine.preview.reasons import reasons_for
 from engine.reconcile.catch_up import scan
 from tests.support.books import Books
-from tests.support.parts import BY_ROW, EDITS, ON_GRANT, POLICIES, ROWS, Oracle, Telling, clock, expected, row_of
+from tests.support.parts import (
+    BY_ROW,
+    CHARGES,
+    EDITS,
+    ON_GRANT,
+    POLICIES,
+    ROWS,
+    RULES,
+    Oracle,
+    Telling,
+    clock,
+    expected,
+    row_of,
+)
 
 # --- histories --------------------------------------------------------------------------------------------------------
 
@@ -96,6 +110,13 @@ class World:
     def nets(self) -> tuple[Fraction, Fraction]:
         """Return the net of the job and of the purchase."""
         return Fraction(self.books.net("j-1")), Fraction(self.books.net("grant#o-1"))
+
+    def keeps(self, telling: Telling) -> bool:
+        """Say whether the log keeps what was told: no charge that was passed over by a rule that did not ignore repeats."""
+        if telling.kind not in CHARGES or RULES[telling.kind] in EDITS[telling.edit].once:
+            return True
+        charges = self.books.entries_of("j-1")[-1].facts.charges
+        return any(instant_text(charge.at) == clock(telling.minute) for charge in charges)
 
     def check(self) -> None:
         """What holds of every ledger at any time."""
@@ -187,8 +208,14 @@ def check_edits(told: list[Telling]) -> None:
 
 
 def check_edits_of_repeats(told: list[Telling]) -> None:
-    """Whatever it was told under, all of it is known."""
+    """Whatever it was told under, all that was kept of it is known; what was passed over takes its place when it comes again.
+
+    Of a charge that came when a later one counted nothing is kept, unless its rule ignored repeats then. Where its rule has
+    come to ignore them, its next telling may be the earliest of what says the same, and from then on is known too.
+    """
     world = World.of("flag")
+    assert is_fine(world.tell(told))
+    unmoved(world, [telling for telling in told if world.keeps(telling)])
     assert is_fine(world.tell(told))
     unmoved(world, told)
 
@@ -245,6 +272,22 @@ EXAMPLES = [40, pytest.param(300, marks=[pytest.mark.proof, pytest.mark.slow, py
 def test_whatever_meets_ends_in_what_the_rules_say(name: str, examples: int) -> None:
     """Net of job and purchase, balance, bounds, recount, and a second scan that writes nothing."""
     tried(name, examples)
+
+
+def test_a_charge_that_was_passed_over_takes_its_place_where_its_rule_has_come_to_ignore_repeats() -> None:
+    """Nothing was kept of the first render. Told again it is the earliest of both, and what was charged after it counts."""
+    charged, passed_over = Telling("extended", 720, 24, "pro"), Telling("rendered", 660, 4, "pro")
+    world, alone = World.of("flag"), World.of("flag")
+    alone.tell([charged])
+    world.tell([charged, passed_over])
+    assert alone.nets() == world.nets()
+    world.tell([Telling("rendered", 720, 4, "pro", edit=4)])
+    assert alone.nets() < world.nets()
+
+    world.tell([passed_over])
+
+    assert alone.nets() == world.nets()
+    unmoved(world, [charged, passed_over])
 
 
 @pytest.mark.parametrize("kind", [*CHARGES_DRAWN, *BACK_DRAWN, "bought"])
