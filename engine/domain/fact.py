@@ -34,14 +34,13 @@ class Charge:
     """The rule that told it, if that ignores repeats: of one content the earliest counts. Else each instant is news."""
     revision: int = 0
     """How often a person has priced it anew. Of one content the highest revision counts; the event itself tells the 0th."""
+    attempt: int = 0
+    """Which try of the job it is of, where the policy numbers them."""
 
     def is_one_with(self, other: Charge) -> bool:
         """Say whether both are one charge, told at two instants perhaps, of which repeats are ignored."""
-        return bool(self.once or other.once) and (self.amount, self.content, self.policy) == (
-            other.amount,
-            other.content,
-            other.policy,
-        )
+        one, two = ((each.attempt, each.amount, each.content, each.policy) for each in (self, other))
+        return bool(self.once or other.once) and one == two
 
 
 @frozen
@@ -74,11 +73,17 @@ class Refund:
     """Empty in entries of the first form, which kept one refund an instant."""
     amount: Decimal | None = None
     content: Content = ()
+    attempt: int = 0
+    """Which try of the job has failed. It takes back what the tries before it were charged, where it has no charge itself."""
 
     def is_in_time_for(self, charge: Charge) -> bool:
-        """Say whether something of a charge goes back: the charge is not later, and not older than the window."""
+        """Say whether something of a charge goes back: the charge is not later, and not older than the window.
+
+        What an earlier attempt was charged came first, whatever the clocks say.
+        """
         age = self.at - charge.at
-        return age >= timedelta(0) and (self.within is None or age <= self.within)
+        is_after = self.attempt > charge.attempt or age >= timedelta(0)
+        return is_after and (self.within is None or age <= self.within)
 
     def is_told_by(self, other: Refund) -> bool:
         """Say whether ``other`` is of this instant and rule: it tells this refund again, if it says what this one says."""

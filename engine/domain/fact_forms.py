@@ -54,11 +54,12 @@ def _claim(claim: Claim) -> dict[str, object]:
 
 def _of_charge(charge: Charge) -> dict[str, object]:
     """What most charges have not."""
-    return {**({"once": charge.once} if charge.once else {}), **({"revision": charge.revision} if charge.revision else {})}
+    rare = {"once": charge.once, "revision": charge.revision, "attempt": charge.attempt}
+    return {name: value for name, value in rare.items() if value}
 
 
 def _charge_of(stored: Stored) -> Charge:
-    return Charge(*_claimed(stored), stored.get("once", ""), int(stored.get("revision", 0)))
+    return Charge(*_claimed(stored), stored.get("once", ""), int(stored.get("revision", 0)), int(stored.get("attempt", 0)))
 
 
 def _grant_of(stored: Stored) -> Grant:
@@ -91,6 +92,7 @@ def _refund(refund: Refund) -> dict[str, object]:
         "rule": refund.rule or None,
         "amount": refund.amount,
         "content": dict(refund.content) or None,
+        **({"attempt": refund.attempt} if refund.attempt else {}),
     }
 
 
@@ -104,6 +106,7 @@ def _refund_of(stored: Stored) -> Refund:
         rule=stored.get("rule", ""),
         amount=Decimal(stored["amount"]) if "amount" in stored else None,
         content=_content(stored),
+        attempt=int(stored.get("attempt", 0)),
     )
 
 

@@ -88,6 +88,8 @@ class FactKind:
     weak: Kept | None = None
     """Where ``Facts`` keeps those that a row of Jobs without a time of its own has told."""
     decides: bool = True
+    is_of_an_attempt: bool = False
+    """Whether it belongs to one try of its job, where the policy numbers them."""
     counting: Callable[[Facts], Claim | None] = _nothing
     """Of a priced kind: the fact that counts."""
     opens_its_log: bool = False
@@ -120,6 +122,7 @@ def _row(kind: Kind) -> FactKind:  # noqa: PLR0911  a table, in the form that th
                 gives=EntryType.REFUND,
                 kept=CHARGES,
                 weak=WEAK_CHARGES,
+                is_of_an_attempt=True,
                 counting=lambda facts: facts.charge,
                 opens_its_log=True,
             )
@@ -133,6 +136,7 @@ def _row(kind: Kind) -> FactKind:  # noqa: PLR0911  a table, in the form that th
                 gives=EntryType.REFUND,
                 kept=REFUNDS,
                 weak=WEAK_REFUNDS,
+                is_of_an_attempt=True,
             )
         case Kind.GRANT:
             return FactKind(

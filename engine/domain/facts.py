@@ -10,19 +10,23 @@ A rule may ignore repeats (``Charge.once``): of what it tells with one content t
 kept beside the others, of each content the earliest, however early that is: its next repeat must find it, and an earlier
 telling may still come, so that another content is the latest. Both parts join by themselves (the others upwards to the latest
 instant, these downwards to the earliest of each content), and what counts is read from both together: the latest of all.
+
+A policy may number the tries of a job (``attempt``). Then all this holds of each attempt by itself, and the facts of a higher
+one decide over those of a lower one, whatever their times.
 """
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from attrs import evolve, frozen
 
 from engine.domain.fact import Adjustment, Charge, Claim, Content, Fact, Grant, Refund, Revoke
+from engine.domain.joins import by_id, latest_by_rule, latest_charges, may_count, smallest_first, steps_of_series
 from engine.domain.money import EXACT, ZERO
 
 TWINS_MAX = 8
@@ -31,9 +35,6 @@ TWINS_MAX = 8
 So many grants are kept of one reference, and of one job so many charges whose repeats are ignored.
 
 One more makes no sense."""
-
-EARLIER_STEPS_MAX = 8
-"""So many steps of a series are known beside the latest: under an edit that renames it they would take their credits again."""
 
 
 @frozen
@@ -46,9 +47,13 @@ class Facts:
     """
 
     charges: tuple[Charge, ...] = ()
-    """Those of the latest instant, the one that counts (the smallest) first; then earlier ones whose repeats are ignored."""
+    """Those of the latest instant, the one that counts (the smallest) first; then earlier ones whose repeats are ignored.
+
+    So of each attempt, the highest first."""
     refunds: tuple[Refund, ...] = ()
-    """The latest that is in time for every charge, and those after it that have a window; the oldest first."""
+    """The latest that is in time for every charge, and those after it that have a window; the oldest first.
+
+    So of each attempt, the highest last."""
     grants: tuple[Grant, ...] = ()
     """The one that counts (the smallest) first."""
     flags: tuple[tuple[str, datetime], ...] = ()
@@ -66,22 +71,45 @@ class Facts:
         """Return these facts and the ``new`` ones together."""
         if self == NOTHING_KNOWN:
             return new
+        attempts = self.attempts | new.attempts
+        if len(attempts) > 1:
+            return _together([self.of_attempt(each).join(new.of_attempt(each)) for each in sorted(attempts)])
         flags = dict(self.flags)
         for name, at in new.flags:
             flags[name] = max(at, flags.get(name, at))
-        charges, refunds = _latest({*self.charges, *new.charges}), _may_count({*self.refunds, *new.refunds})
+        charges, refunds = latest_charges({*self.charges, *new.charges}), may_count({*self.refunds, *new.refunds})
         has_own_time = bool(charges or refunds)
         revokes = (*self.revokes, *new.revokes)
         return Facts(
             charges=charges,
             refunds=refunds,
-            grants=_smallest_first({*self.grants, *new.grants}),
+            grants=smallest_first({*self.grants, *new.grants}),
             flags=tuple(sorted(flags.items())),
-            weak_charges=() if has_own_time else _latest({*self.weak_charges, *new.weak_charges}),
-            weak_refunds=_latest_by_rule((*self.weak_refunds, *new.weak_refunds)),
-            revokes=_steps_of_series(revokes) if revokes else (),
-            concessions=_by_id(self.concessions, new.concessions),
-            adjustments=_by_id(self.adjustments, new.adjustments),
+            weak_charges=() if has_own_time else latest_charges({*self.weak_charges, *new.weak_charges}),
+            weak_refunds=latest_by_rule((*self.weak_refunds, *new.weak_refunds)),
+            revokes=steps_of_series(revokes) if revokes else (),
+            concessions=by_id(self.concessions, new.concessions),
+            adjustments=by_id(self.adjustments, new.adjustments),
+        )
+
+    @property
+    def attempts(self) -> frozenset[int]:
+        """The attempts of which something is known."""
+        told = (self.charges, self.refunds, self.weak_charges, self.weak_refunds)
+        return frozenset(fact.attempt for facts in told for fact in facts)
+
+    def of_attempt(self, attempt: int) -> Facts:
+        """Return what is known of one attempt, and with it all that is not numbered."""
+        if self.attempts <= {attempt}:
+            return self
+        told: dict[str, Any] = {name: getattr(self, name) for name in NUMBERED}
+        return evolve(self, **{name: tuple(each for each in facts if each.attempt == attempt) for name, facts in told.items()})
+
+    def in_attempt(self, attempt: int, said: Content) -> Facts:
+        """Return what an event tells that is about one attempt, with what it ``said`` of that."""
+        told: dict[str, Any] = {name: getattr(self, name) for name in NUMBERED}
+        return evolve(
+            self, **{name: tuple(_in_attempt(each, attempt, said) for each in facts) for name, facts in told.items()}
         )
 
     def same_work(self, other: Facts) -> bool:
@@ -101,17 +129,26 @@ class Facts:
 
     @property
     def charge(self) -> Charge | None:
-        """The charge that counts: the smallest of the latest instant."""
-        if self.charges:
-            return self.charges[0]
-        return self.weak_charges[0] if self.weak_charges else None
+        """The charge that counts: of the highest attempt that has one the smallest of the latest instant."""
+        if not self.weak_charges:
+            return self.charges[0] if self.charges else None
+        return max((*self.charges[:1], self.weak_charges[0]), key=lambda charge: charge.attempt)
 
     @property
-    def refund(self) -> Refund | None:
-        """The refund that counts for that charge: of those in time the latest instant's, there the most generous."""
-        if (charge := self.charge) is None:
-            return None
-        return _most_generous(self.refunds, charge) or _most_generous(self.weak_refunds, charge)
+    def refunding(self) -> tuple[Refund, ...]:
+        """The refunds that count for that charge: one of its attempt, and of each attempt above it one of what is left.
+
+        Of those in time the latest instant's, there the most generous; a weak one only where no other is in time.
+        """
+        if (charge := self.charge) is None or not (self.refunds or self.weak_refunds):
+            return ()
+        counting: list[Refund] = []
+        for attempt in sorted(each for each in self.attempts if each >= charge.attempt):
+            told = self.of_attempt(attempt)
+            if refund := _most_generous(told.refunds, charge) or _most_generous(told.weak_refunds, charge):
+                counting.append(refund)
+                charge = evolve(charge, amount=EXACT.subtract(charge.amount, refund.gives(charge)))
+        return tuple(counting)
 
     @property
     def grant(self) -> Grant | None:
@@ -132,7 +169,7 @@ class Facts:
     @property
     def counting(self) -> tuple[Fact | None, ...]:
         """What decides the cost. As long as it stays, the cost does."""
-        decide = self.charge, self.refund, self.grant
+        decide = self.charge, *self.refunding, self.grant
         if not (self.revokes or self.concessions or self.adjustments):
             return decide
         return (*decide, *self.revoking, *self.concessions, *self.adjustments)
@@ -148,11 +185,36 @@ class Facts:
         return _standing(self.adjustments)
 
     def latest(self) -> Charge | Refund | None:
-        """Return the latest fact with a time of its own, else the latest weak one; a refund before a charge of its instant."""
-        return _later(self.charges, self.refunds) or _later(self.weak_charges, self.weak_refunds)
+        """Return of the highest attempt the latest fact with a time of its own, else the latest weak one.
+
+        Of one instant a refund comes before a charge.
+        """
+        told = self.of_attempt(max(self.attempts, default=0))
+        return _later(told.charges, told.refunds) or _later(told.weak_charges, told.weak_refunds)
 
 
 NOTHING_KNOWN = Facts()
+
+
+NUMBERED = ("charges", "weak_charges", "refunds", "weak_refunds")
+"""The facts that are about one attempt."""
+
+
+def _in_attempt[T: (Charge, Refund)](fact: T, attempt: int, said: Content) -> T:
+    return evolve(fact, attempt=attempt, content=tuple(sorted({**dict(fact.content), **dict(said)}.items())))
+
+
+def _together(attempts: list[Facts]) -> Facts:
+    """Return the facts of several attempts, the lowest first, as one: of each field the one that counts stands at its end."""
+    highest_first = reversed(attempts)
+    charges = [(told.charges, told.weak_charges) for told in highest_first]
+    return evolve(
+        attempts[0],
+        charges=tuple(charge for told, _ in charges for charge in told),
+        weak_charges=tuple(charge for _, told in charges for charge in told),
+        refunds=tuple(refund for told in attempts for refund in told.refunds),
+        weak_refunds=tuple(refund for told in attempts for refund in told.weak_refunds),
+    )
 
 
 def _standing(told: tuple[Adjustment, ...]) -> Decimal:
@@ -161,112 +223,6 @@ def _standing(told: tuple[Adjustment, ...]) -> Decimal:
     reversed_ids = {each.reverses for each in told}
     standing = (each.amount for each in told if not (each.reverses or each.job or each.id in reversed_ids))
     return functools.reduce(EXACT.add, standing, ZERO)
-
-
-def _by_id(known: tuple[Adjustment, ...], new: tuple[Adjustment, ...]) -> tuple[Adjustment, ...]:
-    """An id is told once: told again it says what it said."""
-    if not (known and new):
-        return known or new
-    of_id = {each.id: each for each in (*new, *known)}
-    return tuple(of_id[name] for name in sorted(of_id))
-
-
-def _latest(charges: set[Charge]) -> tuple[Charge, ...]:
-    if len(charges) <= 1:
-        return tuple(charges)
-    if ignores_repeats(charges):
-        return _latest_first(charges)
-    at = max(charge.at for charge in charges)
-    return _smallest_first(_as_revised([charge for charge in charges if charge.at == at]))
-
-
-def _as_revised(charges: list[Charge]) -> list[Charge]:
-    """Return of each content that a person has priced anew the highest revision, of equal ones the smaller amount.
-
-    Where repeats are ignored it happened when its earliest telling did, whenever that became known.
-    """
-    if not any(charge.revision for charge in charges):
-        return charges
-    tellings: dict[object, list[Charge]] = {}
-    for charge in charges:
-        tellings.setdefault((charge.once or charge.at, charge.content), []).append(charge)
-    return [charge for told in tellings.values() for charge in _last_revision(told)]
-
-
-def _last_revision(told: list[Charge]) -> list[Charge]:
-    revised = [charge for charge in told if charge.revision]
-    if not revised:
-        return told
-    last = min(revised, key=lambda charge: (-charge.revision, charge.amount, charge.policy))
-    return [evolve(last, at=min(charge.at for charge in told))]
-
-
-def ignores_repeats(charges: Iterable[Charge]) -> bool:
-    """Say whether repeats of any of these charges are ignored."""
-    for charge in charges:  # noqa: SIM110  every event asks, and a generator takes three times as long
-        if charge.once:
-            return True
-    return False
-
-
-def _latest_first(charges: set[Charge]) -> tuple[Charge, ...]:
-    """Return of each content whose repeats are ignored the earliest, and of the others those of their latest instant."""
-    latest_at = max((charge.at for charge in charges if not charge.once), default=None)
-    kept: dict[object, Charge] = {}
-    for charge in sorted(_as_revised([*charges]), key=_by_age):
-        if charge.once:
-            kept.setdefault((charge.once, charge.content), charge)
-        elif charge.at == latest_at:
-            kept[charge] = charge
-    smallest_first = sorted(kept.values(), key=lambda charge: (charge.amount, charge.content, charge.policy, charge.once))
-    return tuple(sorted(smallest_first, key=lambda charge: charge.at, reverse=True))
-
-
-def _by_age(charge: Charge) -> tuple[datetime, Decimal, str]:
-    return charge.at, charge.amount, charge.policy
-
-
-def _smallest_first[T: (Charge, Grant)](claims: Iterable[T]) -> tuple[T, ...]:
-    return tuple(sorted(claims, key=lambda claim: (claim.amount, claim.at, claim.content, claim.policy)))
-
-
-def _may_count(refunds: set[Refund]) -> tuple[Refund, ...]:
-    """Return the refunds that may still count, by their instants. Before one without a window none ever does."""
-    unbounded_at = max((refund.at for refund in refunds if refund.within is None), default=None)
-    kept = (refund for refund in refunds if unbounded_at is None or refund.at >= unbounded_at)
-    return tuple(sorted(kept, key=_by_instant))
-
-
-def _by_instant(refund: Refund) -> tuple[datetime, str, bool, Decimal, timedelta, Decimal, Content, str]:
-    figures = refund.amount is None, refund.percent or ZERO, refund.within or timedelta.max, refund.amount or ZERO
-    return refund.at, refund.rule, *figures, refund.content, refund.policy
-
-
-def _latest_by_rule(refunds: Iterable[Refund]) -> tuple[Refund, ...]:
-    """Return the latest that each rule has told, the oldest first. They have no window: a scan's start is nobody's time."""
-    latest: dict[str, Refund] = {}
-    for refund in refunds:
-        latest[refund.rule] = max(refund, latest.get(refund.rule, refund), key=_by_instant)
-    return tuple(sorted(latest.values(), key=lambda refund: (refund.at, refund.rule)))
-
-
-def _steps_of_series(revokes: tuple[Revoke, ...]) -> tuple[Revoke, ...]:
-    """Return the revokes of the latest instant of each series, and so many of its earlier ones that none is told as new."""
-    if len(revokes) <= 1:
-        return revokes
-    steps: dict[str, list[Revoke]] = {}
-    for revoke in sorted(set(revokes), key=_by_step, reverse=True):
-        of_series = steps.setdefault(revoke.series, [])
-        earlier = sum(step.at != of_series[0].at for step in of_series)
-        if not of_series or revoke.at == of_series[0].at or earlier < EARLIER_STEPS_MAX:
-            of_series.append(revoke)
-    return tuple(step for series in sorted(steps) for step in reversed(steps[series]))
-
-
-def _by_step(revoke: Revoke) -> tuple[datetime, bool, Decimal, Decimal, Content, str]:
-    """Of two that take nothing, one by percent and one by amount, none comes first by chance."""
-    figures = revoke.amount is None, revoke.percent or ZERO, revoke.amount or ZERO
-    return revoke.at, *figures, revoke.content, revoke.policy
 
 
 def _most_generous(refunds: tuple[Refund, ...], charge: Charge) -> Refund | None:

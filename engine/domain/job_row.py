@@ -54,6 +54,11 @@ class JobRow:
     """Whose job it is by its row, where that is another user than the event's."""
 
 
+def marked_status(status: str, attempt: int) -> str:
+    """Return what a job's row is marked at where the policy numbers the tries of a job."""
+    return f"{status}#{attempt}"
+
+
 def status_name(status: object) -> str:
     """Return a status as a person reads it, whatever an application has written there."""
     if status is None:

@@ -15,7 +15,7 @@ from engine.policy.adjustments import ADJUSTMENTS
 from engine.policy.anomalies import ANOMALY
 from engine.policy.consistency import check_policy
 from engine.policy.event_patterns import EventPattern, Matcher
-from engine.policy.grammar import FINDS_TEXT, Duration, Key, Keys, ListOf, Name, Number, Text, Word
+from engine.policy.grammar import FINDS_NUMBER, FINDS_TEXT, Duration, Key, Keys, ListOf, Name, Number, Text, Word
 from engine.policy.model import (
     AdjustmentBounds,
     CatchUp,
@@ -96,6 +96,7 @@ EVENT = Keys(
         "user": Key(FINDS_TEXT),
         "time": Key(FINDS_TEXT),
         "reference": Key(FINDS_TEXT, None),
+        "attempt": Key(FINDS_NUMBER, None),
     }
 )
 

@@ -72,6 +72,8 @@ class Fields:
     time: Path
     reference: Path | None = None
     """The id of a purchase or another grant."""
+    attempt: Path | None = None
+    """Which try of its job an event is about: a whole number >= 0. None: a job has one."""
 
 
 @frozen

@@ -30,7 +30,8 @@ def own_row(policy: Policy) -> frozenset[str] | None:
 def _asked_of_events(policy: Policy) -> Iterator[Path]:
     """Yield the expressions that can read ``row``."""
     fields = policy.fields
-    yield from (path for path in (fields.job, fields.user, fields.time, fields.reference) if path is not None)
+    of_events = fields.job, fields.user, fields.time, fields.reference, fields.attempt
+    yield from (path for path in of_events if path is not None)
     yield from (path for rule in policy.rules for path in rule.terms.paths())
 
 

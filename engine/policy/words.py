@@ -31,6 +31,7 @@ ABOUT: Mapping[str, str] = {
     "event.user": "The user: a string of 1 to 1,024 characters. `row.userId` reads it from the job's row in Jobs.",
     "event.time": "When it happened: an ISO 8601 instant with its zone.",
     "event.reference": "The id of a purchase or another grant; each is granted once.",
+    "event.attempt": "Which try of its job an event is about: a whole number. Higher ones decide over lower ones.",
     "money": "How many decimal places a credit has, and how amounts get there.",
     "money.places": "Decimal places of a credit, 0 to 10.",
     "money.rounding": "half-even (the banker's), half-up, up (away from zero) or down.",

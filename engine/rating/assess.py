@@ -12,11 +12,14 @@ from attrs import evolve, frozen
 
 from engine.domain.anomaly import Anomaly
 from engine.domain.assessment import Assessment
+from engine.domain.digits import in_digits
 from engine.domain.envelope import OWN_SOURCE, Document, Envelope, Source
 from engine.domain.errors import EventError, Intricate, NoRow, RowNeeded, quoted, shown
+from engine.domain.fact import Content
 from engine.domain.fact_kinds import PRICED
 from engine.domain.facts import Facts
 from engine.domain.instants import instant_text, read_instant
+from engine.domain.money import read_number
 from engine.domain.price import Component, Price
 from engine.domain.references import JOB
 from engine.domain.texts import KEY_BYTES_MAX, plainly, text_problem
@@ -63,7 +66,9 @@ def _assessed(envelope: Envelope, policy: Policy, baselines: Baselines, now: dat
     if now is not None and not envelope.time_is_assumed:
         reader.refuse_ahead(at, now)
     effect = reader.effect(deciding, at) if deciding else Effect(Facts())
-    fact = effect.fact if policy.own_row == NOTHING_READ else reader.told_by(effect.fact)
+    attempt = reader.attempt() if deciding and deciding.kind.is_of_an_attempt else None
+    fact = effect.fact if attempt is None else effect.fact.in_attempt(attempt, reader.said_attempt(attempt))
+    fact = fact if policy.own_row == NOTHING_READ else reader.told_by(fact)
     for rule in flags:
         fact = fact.join(reader.effect(rule, at).fact)
     found = find_anomalies(policy.anomalies, document, priced_view(effect), baselines)
@@ -83,6 +88,7 @@ def _assessed(envelope: Envelope, policy: Policy, baselines: Baselines, now: dat
         signs=found.signs,
         unjudged=found.unjudged,
         status=envelope.status if envelope.source is Source.SCAN else _status(document, policy),
+        attempt=attempt,
         time_is_assumed=envelope.time_is_assumed,
         document=document,
         row=envelope.row,
@@ -185,6 +191,25 @@ class EventReader:
         if (instant := read_instant(value)) is None:
             raise self.error(path.text, f"is {quoted(value)}; an ISO 8601 instant with a zone is needed")
         return instant
+
+    def attempt(self) -> int | None:
+        """Return which try of its job the event is about; None where the policy does not number them."""
+        path = self.policy.fields.attempt
+        return None if path is None else self.whole_number(path)
+
+    def said_attempt(self, attempt: int) -> Content:
+        """Return what the event said of its attempt: kept with the fact, it tells one attempt's event from another's."""
+        path = self.policy.fields.attempt
+        return () if path is None else ((path.text, str(attempt)),)
+
+    def whole_number(self, path: Path) -> int:
+        try:
+            number = read_number(self._search(path))
+        except ValueError as problem:
+            raise self.error(path.text, str(problem)) from problem
+        if number != number.to_integral_value():
+            raise self.error(path.text, f"is {in_digits(number)}; a whole number is needed")
+        return int(number)
 
     def told_by(self, fact: Facts) -> Facts:
         """Return a fact with the id of its event, where its time was read from the job's own row, which may change."""

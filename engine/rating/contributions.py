@@ -156,9 +156,9 @@ type Recognise = Callable[[Telling, Facts], Fields]
 
 
 def _known_charges(telling: Telling, known: Facts) -> Fields:
-    new = telling.facts
-    is_known = bool(known.charges or known.refunds)  # by an event, which a row without a time cannot overrule
-    weak = () if is_known else tuple(_weak_charge(telling, known, charge) for charge in new.weak_charges)
+    new, of_attempt = telling.facts, known.of_attempt(telling.attempt)
+    is_known = bool(of_attempt.charges or of_attempt.refunds)  # by an event, which a row without a time cannot overrule
+    weak = () if is_known else tuple(_weak_charge(telling, of_attempt, charge) for charge in new.weak_charges)
     return {"charges": telling.first_charges(known.charges, new.charges), "weak_charges": weak}
 
 
@@ -172,10 +172,10 @@ def _weak_charge(telling: Telling, known: Facts, new: Charge) -> Charge:
 
 
 def _known_refunds(telling: Telling, known: Facts) -> Fields:
-    new = telling.facts
+    new, of_attempt = telling.facts, known.of_attempt(telling.attempt)
     return {
         "refunds": tuple(_first_refund(telling, known.refunds, refund) for refund in new.refunds),
-        "weak_refunds": tuple(_weak_refund(telling, known, refund) for refund in new.weak_refunds),
+        "weak_refunds": tuple(_weak_refund(telling, of_attempt, refund) for refund in new.weak_refunds),
     }
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import assert_never
 
+from attrs import evolve
+
 from engine.domain.fact import Adjustment, Charge, Grant, Refund
 from engine.domain.fact_kinds import Kind
 from engine.domain.facts import Facts
@@ -28,9 +30,9 @@ def cost_of(facts: Facts, log: JobLog, money: Money) -> Decimal:
 def desired_cost(facts: Facts, money: Money) -> Decimal:
     """Return what a job with these facts should have cost (credits, >= 0), or what a grant gave, as a negative.
 
-    No charge known: 0. No refund counts for the charge: its amount. Else what the refund that counts leaves of it, never more
-    than the charge; at equal times the refund is the later. Of that a person may concede some, never below 0. A grant gives
-    its amount less what is revoked, never below 0. An adjustment gives its amount or, below 0, takes it.
+    No charge known: 0. No refund counts for the charge: its amount. Else what the refunds that count leave, rounded once, and
+    never more than the charge; at equal times the refund is the later. Of that a person may concede some, never below 0. A
+    grant gives its amount less what is revoked, never below 0. An adjustment gives its amount or, below 0, takes it.
     """
     if facts.grant is not None:
         return _given(facts, facts.grant, money).copy_negate()
@@ -38,8 +40,16 @@ def desired_cost(facts: Facts, money: Money) -> Decimal:
         return EXACT.minus(facts.adjusted)  # 0 has no sign there
     if (charge := facts.charge) is None:
         return ZERO
-    cost = charge.amount if (refund := facts.refund) is None else _left(charge.amount, refund.gives(charge), money)
+    cost = _left(charge.amount, _back(charge, refunds), money) if (refunds := facts.refunding) else charge.amount
     return max(EXACT.subtract(cost, facts.conceded), ZERO) if facts.concessions else cost
+
+
+def _back(charge: Charge, refunds: tuple[Refund, ...]) -> Decimal:
+    """Return what goes back of a charge in all, unrounded: each refund gives of what those before it have left."""
+    left = charge
+    for refund in refunds:
+        left = evolve(left, amount=EXACT.subtract(left.amount, refund.gives(left)))
+    return EXACT.subtract(charge.amount, left.amount)
 
 
 def _given(facts: Facts, grant: Grant, money: Money) -> Decimal:
@@ -64,7 +74,10 @@ def _charge_steps(facts: Facts) -> Iterator[str]:
     if facts.charge is not None:
         yield f"charged {facts.charge.amount:f} at {instant_text(facts.charge.at)}"
     for twin in facts.charges[1:]:
-        if twin.at == facts.charges[0].at:
+        first = facts.charges[0]
+        if twin.attempt != first.attempt:
+            yield f"attempt {twin.attempt} was charged {twin.amount:f}: the charge of the highest attempt counts"
+        elif twin.at == first.at:
             yield f"another charge of that instant says {twin.amount:f}: the smallest counts"
         else:
             yield f"an earlier one of {twin.amount:f} at {instant_text(twin.at)}: the latest counts"
@@ -103,17 +116,19 @@ def _first_charge_steps(facts: Facts) -> Iterator[str]:
 def _refund_steps(facts: Facts) -> Iterator[str]:
     for refund in (*facts.refunds, *facts.weak_refunds):
         yield f"{_share(refund.percent, refund.amount)} back at {instant_text(refund.at)}"
-        yield from _why_not(refund, facts.charge, facts.refund)
+        yield from _why_not(refund, facts.charge, facts.refunding)
 
 
-def _why_not(refund: Refund, charge: Charge | None, counting: Refund | None) -> Iterator[str]:
+def _why_not(refund: Refund, charge: Charge | None, counting: tuple[Refund, ...]) -> Iterator[str]:
     if charge is None:
         yield "no charge is known, so nothing goes back"
-    elif refund.at < charge.at:
+    elif refund.attempt < charge.attempt:
+        yield f"that is of attempt {refund.attempt}, and attempt {charge.attempt} was charged, so nothing goes back"
+    elif refund.attempt == charge.attempt and refund.at < charge.at:
         yield "the charge is later, so nothing goes back"
     elif not refund.is_in_time_for(charge):
         yield f"that is {refund.at - charge.at} after the charge, later than {refund.within}: nothing goes back"
-    elif refund is not counting:
+    elif refund not in counting:
         yield "another refund counts instead"
 
 

@@ -27,7 +27,8 @@ from engine.policy.expressions.paths import Path
 from engine.policy.model import Overdraft, Policy, UnknownUser
 from engine.rating.contributions import recognised
 from engine.rating.cost import cost_of
-from engine.rating.recognise import Doubt, Telling, doubts
+from engine.rating.doubts import Doubt, doubts
+from engine.rating.recognise import Telling
 
 LOG_FACTS_MAX = 10_000
 """What the entries of one log tell at most, together: each tells all that is known, and an event may have to read all of them.
@@ -112,14 +113,15 @@ def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts
         source=assessment.source,
         row_attributes=policy.row_attributes,
         time_is_assumed=assessment.time_is_assumed,
+        attempt=assessment.attempt or 0,
         rule=assessment.rule,
         rules=policy.rules,
     )
     new = recognised(telling, known)
     facts = known.join(new)
-    if most_twins(facts) > TWINS_MAX:
+    if any(most_twins(facts.of_attempt(attempt)) > TWINS_MAX for attempt in facts.attempts or {0}):
         raise error_of(assessment, policy.fields.time, _one_too_many(new))
-    doubtful = tuple(doubts(telling, known, new, policy.clock.skew))
+    doubtful = tuple(doubts(telling, known.of_attempt(telling.attempt), new, policy.clock.skew))
     raised = tuple((doubt.anomaly.name, doubt.at) for doubt in doubtful if doubt.at is not None)
     if not raised:
         return facts, doubtful
@@ -138,10 +140,11 @@ def _contradicts(assessment: Assessment, facts: Facts) -> bool:
     """Say whether a row without a time of its own says otherwise than what counts."""
     if not assessment.time_is_assumed:
         return False
-    said, charge = assessment.fact, facts.charge
+    said, known = assessment.fact, facts.of_attempt(assessment.attempt or 0)
+    charge = known.charge
     if said.weak_charges:
         content = said.weak_charges[0].content
-        return charge is None or facts.refund is not None or not _agree(charge.content, content)
+        return charge is None or known.refunding != () or not _agree(charge.content, content)
     return bool(said.weak_refunds) and charge is not None and charge.at > said.weak_refunds[0].at
 
 
@@ -215,7 +218,7 @@ def _refuse(entry: Entry, assessment: Assessment, *, known: bool) -> Decision:
     if known:
         return Decision(Outcome.REFUSED)
     flag = evolve(entry, type=EntryType.FLAG, amount=ZERO)
-    mark = Mark(assessment.status, settled=False, sequence=flag.sequence) if assessment.job is not None else None
+    mark = Mark(assessment.marks, settled=False, sequence=flag.sequence) if assessment.job is not None else None
     return Decision(Outcome.REFUSED, flag, Guard.NONE, mark)
 
 
@@ -229,9 +232,9 @@ def _mark(assessment: Assessment, facts: Facts, sequence: int) -> Mark | None:
     A scan has read the row and marks what it read. An event speaks for the row only while no later fact is known.
     """
     latest = facts.latest()
-    is_latest = latest is None or assessment.at >= latest.at
+    is_latest = latest is None or (assessment.attempt or 0, assessment.at) >= (latest.attempt, latest.at)
     speaks_for_the_row = assessment.job is not None and (assessment.source is Source.SCAN or is_latest)
-    return Mark(assessment.status, sequence=sequence) if assessment.status is not None and speaks_for_the_row else None
+    return Mark(assessment.marks, sequence=sequence) if assessment.marks is not None and speaks_for_the_row else None
 
 
 def error_of(assessment: Assessment, field: Path, problem: str) -> EventError:

@@ -76,7 +76,7 @@ def word_of(reference: str, log: JobLog, changes: Sequence[Repriced], at: dateti
 def is_same(one: Charge, other: Charge) -> bool:
     """Say whether two are one charge, priced alike or not. Where repeats are ignored its instant may have moved."""
     is_of_one_moment = one.at == other.at or bool(one.once)
-    return (one.once, one.content) == (other.once, other.content) and is_of_one_moment
+    return (one.attempt, one.once, one.content) == (other.attempt, other.once, other.content) and is_of_one_moment
 
 
 def kept_charges(facts: Facts) -> Iterator[tuple[Charge, bool]]:

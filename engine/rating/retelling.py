@@ -103,7 +103,8 @@ class Retelling:
 def _asked_of_each(policy: Policy) -> tuple[str, ...]:
     """Return the expressions that say which log an event belongs to, whose it is and when it was."""
     fields = policy.fields
-    return fields.job.text, fields.user.text, fields.time.text, fields.reference.text if fields.reference else ""
+    others = (path.text if path else "" for path in (fields.reference, fields.attempt))
+    return fields.job.text, fields.user.text, fields.time.text, *others
 
 
 @define(eq=False, repr=False)

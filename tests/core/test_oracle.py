@@ -392,7 +392,7 @@ def as_if_it_had_a_time(telling: recognise.Telling, known: Facts) -> Facts:
 RECOGNISED = contributions.recognised
 
 MUTANTS: dict[str, tuple[Any, str, Any]] = {
-    "only the winner of two charges is kept": (facts_module, "_latest", only_the_winner),
+    "only the winner of two charges is kept": (facts_module, "latest_charges", only_the_winner),
     "charges of one amount are the same": (recognise.Telling, "_is_told", by_amount),
     "an event is compared by what today's policy asks": (recognise.Telling, "says", as_today_asks),
     "a refund that came too late takes another one away": (facts_module, "_most_generous", one_of_an_instant),

@@ -48,13 +48,13 @@ def _is_claim_again(old: Claim, new: Claim, *, is_sure: bool) -> bool:
     """Say whether a claim is told again. Under one policy another amount is another event; a new revision is news."""
     if isinstance(old, Charge) and isinstance(new, Charge):
         is_of_one_moment = old.at == new.at or (bool(old.once) and old.once == new.once and new.at > old.at)
-        if not is_of_one_moment or new.revision > old.revision:
+        if not is_of_one_moment or new.revision > old.revision or new.attempt != old.attempt:
             return False
     return agree(old.content, new.content) and (not is_sure or old.policy != new.policy or old.amount == new.amount)
 
 
 def _is_refund_again(old: Refund, new: Refund) -> bool:
-    return old.is_told_by(new) and agree(old.content, new.content)
+    return old.attempt == new.attempt and old.is_told_by(new) and agree(old.content, new.content)
 
 
 def _is_step_again(old: Revoke, new: Revoke) -> bool:

@@ -19,7 +19,7 @@ from engine.preview.planning.effects import Effect, Effects, Sign
 from engine.preview.planning.reduction import EPOCH
 from engine.preview.planning.side import REFUSED, Ending, Side, Told
 from engine.preview.planning.spill import AT, EFFECT, EVENT_ID, MORE, REFERENCE, USER, Record
-from engine.rating.recognise import GRANT_IS_REPEATED_AFTER
+from engine.rating.doubts import GRANT_IS_REPEATED_AFTER
 
 ALIKE_MAX = 4
 """Logs of more events are folded one by one: no two of them are alike."""

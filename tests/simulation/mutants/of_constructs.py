@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve
 
-from engine.domain import fact, facts
+from engine.domain import fact, facts, joins
 from engine.policy import charges
 from engine.policy.price_books import PriceRow
 from engine.rating import contributions
@@ -35,17 +35,17 @@ def _rounds_each(old: Any) -> Any:
 def _weak_beside_refunds(old: Any) -> Any:
     def join(self: facts.Facts, new: facts.Facts) -> facts.Facts:
         both = old(self, new)
-        weak = facts._latest({*self.weak_charges, *new.weak_charges})  # noqa: SLF001  as where nothing has a time of its own
+        weak = joins.latest_charges({*self.weak_charges, *new.weak_charges})  # as where nothing has a time of its own
         return both if both.charges else evolve(both, weak_charges=weak)
 
     return join
 
 
 def _weak_first(old: Any) -> Any:
-    def refund(self: facts.Facts) -> Any:
+    def refunding(self: facts.Facts) -> Any:
         return old.fget(evolve(self, refunds=self.weak_refunds)) or old.fget(self)
 
-    return property(refund)
+    return property(refunding)
 
 
 def _one_series(old: Any) -> Any:
@@ -70,7 +70,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "all of a quantity costs the rate of the last tier": Mutant(charges, "_graduated", _all_at_the_last),
     "components are rounded one by one": Mutant(charges, "_without_rate", _rounds_each),
     "a row without a time charges beside a refund": Mutant(facts.Facts, "join", _weak_beside_refunds),
-    "a failed row without a time counts before a refund": Mutant(facts.Facts, "refund", _weak_first),
+    "a failed row without a time counts before a refund": Mutant(facts.Facts, "refunding", _weak_first),
     "of several series one counts": Mutant(facts.Facts, "revoking", _one_series),
     "more goes back than was charged": Mutant(fact, "part_of", _more_than_all),
     "repeats are charged": Mutant(Telling, "first_charges", _repeats_are_news),

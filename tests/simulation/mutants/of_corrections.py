@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve
 
-from engine.domain import adjustment, facts
+from engine.domain import adjustment, facts, joins
 from engine.domain.decision import Guard
 from engine.domain.money import EXACT
 from engine.ledger.corrections import CorrectionPosting
@@ -26,7 +26,7 @@ def _unbounded(*, where_refunded: bool) -> Broken:
 
     def broken(old: Any) -> Any:
         def desired(known: Any, money: Any) -> Decimal:
-            if known.charge is None or (known.refund is not None) is not where_refunded:
+            if known.charge is None or bool(known.refunding) is not where_refunded:
                 return Decimal(old(known, money))
             return EXACT.subtract(old(evolve(known, concessions=()), money), known.conceded)
 
@@ -37,7 +37,7 @@ def _unbounded(*, where_refunded: bool) -> Broken:
 
 def _of_the_rest(old: Any) -> Any:
     def desired(known: Any, money: Any) -> Decimal:
-        if known.refund is None or not known.concessions:
+        if not known.refunding or not known.concessions:
             return Decimal(old(known, money))
         rest = max(EXACT.subtract(known.charge.amount, known.conceded), Decimal(0))
         charges, weak = (tuple(evolve(each, amount=rest) for each in told) for told in (known.charges, known.weak_charges))
@@ -113,9 +113,9 @@ MUTANTS: Mapping[str, Mutant] = {
     "nobody else is asked": Mutant(corrections, "needs_second_person", always(value=False)),
     "one person is two": Mutant(adjustment.Identity, "may_be", always(value=False)),
     "what a balance does not cover is corrected": Mutant(correct, "_moving", _takes_uncovered),
-    "a lower revision overrules": Mutant(facts, "_last_revision", _last(lambda each: (each.revision, each.amount))),
+    "a lower revision overrules": Mutant(joins, "_last_revision", _last(lambda each: (each.revision, each.amount))),
     "of two equal revisions the larger counts": Mutant(
-        facts, "_last_revision", _last(lambda each: (-each.revision, -each.amount)), one_in=120
+        joins, "_last_revision", _last(lambda each: (-each.revision, -each.amount)), one_in=120
     ),
     "an event of the policy that has priced it anew is another": Mutant(recognise, "_is_of_another_policy", _knows_the_policy),
     "only the charge that counts is priced anew": Mutant(

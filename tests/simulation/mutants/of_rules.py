@@ -9,7 +9,7 @@ from typing import Any
 from attrs import evolve
 
 from engine.audit import recount
-from engine.domain import fact, facts
+from engine.domain import fact, facts, joins
 from engine.domain.decision import Decision, Outcome
 from engine.domain.fact import part_of
 from engine.domain.facts import NOTHING_KNOWN
@@ -44,10 +44,10 @@ def _counts_from_nothing(_old: Any) -> Any:
 
 def _part_of_what_was_posted(old: Any) -> Any:
     def cost(known: Any, log: Any, money: Any) -> Decimal:
-        if known.charge is None or known.refund is None:
+        if known.charge is None or not known.refunding:
             return Decimal(old(known, log, money))
         posted = max(ZERO, EXACT.minus(log.posted))
-        return money.round(posted - part_of(posted, known.refund.percent, known.refund.amount))
+        return money.round(posted - part_of(posted, known.refunding[0].percent, known.refunding[0].amount))
 
     return cost
 
@@ -91,7 +91,7 @@ def _cheapest_last(old: Any) -> Any:
 def _earliest(_old: Any) -> Any:
     def latest(known: set[fact.Charge]) -> tuple[fact.Charge, ...]:
         at = min((charge.at for charge in known), default=None)
-        return facts._smallest_first(charge for charge in known if charge.at == at)  # noqa: SLF001  the order that it has
+        return joins.smallest_first(charge for charge in known if charge.at == at)
 
     return latest
 
@@ -170,12 +170,12 @@ MUTANTS: Mapping[str, Mutant] = {
     "the minimum is forgotten": Mutant(charges, "within", _without_minimum),
     "the maximum is forgotten": Mutant(charges, "within", _without_maximum),
     "the newest row of prices counts": Mutant(PriceBook, "row_at", _latest_row),
-    "of two charges of one instant the dearest counts": Mutant(facts, "_smallest_first", _cheapest_last),
-    "the earliest charge counts": Mutant(facts, "_latest", _earliest),
+    "of two charges of one instant the dearest counts": Mutant(joins, "smallest_first", _cheapest_last),
+    "the earliest charge counts": Mutant(facts, "latest_charges", _earliest),
     "a job knows only what it was told last": Mutant(facts.Facts, "join", _knows_only_what_is_new),
     "steps of a revoke add up": Mutant(facts.Facts, "revoking", _adds_up_steps),
     "the earliest refund counts": Mutant(facts, "_most_generous", _first_in_time),
-    "a late refund hides one that was in time": Mutant(facts, "_may_count", _latest_only),
+    "a late refund hides one that was in time": Mutant(facts, "may_count", _latest_only),
     "a refund gives back a later charge": Mutant(fact.Refund, "is_in_time_for", _refunds_any_charge),
     "the window of a refund is forgotten": Mutant(fact.Refund, "is_in_time_for", _refunds_at_any_time),
     "a refund of the charge's own instant is taken for earlier": Mutant(fact.Refund, "is_in_time_for", _refunds_what_is_older),
