@@ -40,6 +40,8 @@ class Assessment:
     """The status of the job that this event stands for, where the policy's ``catch_up`` maps one."""
     attempt: int | None = None
     """Which try of the job it is about; None where the policy does not number them."""
+    may_overdraw: bool = False
+    """Of a hold: whether it may reserve more than the balance covers."""
     time_is_assumed: bool = False
     document: Document = field(factory=dict, eq=False, repr=False)
     """The event itself: it may be asked what an older policy asked of a known fact."""

@@ -14,7 +14,7 @@ from engine.domain.anomaly import Anomaly, Excerpt, Sample, Sign
 from engine.domain.entry_types import EntryType
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
-from engine.domain.money import Money
+from engine.domain.money import ZERO, Money
 from engine.domain.price import Price
 
 __all__ = ["Correction", "Entry", "EntryType", "PricedAnew", "Resolution"]
@@ -80,6 +80,18 @@ class Entry:
     time_is_assumed: bool = False
     resolution: Resolution | None = None
     correction: Correction | None = None
+    held: Decimal = ZERO
+    """How many credits more (or, below 0, less) are held since this entry. ``Credits.held`` moves by it."""
+
+    @property
+    def moves_credits(self) -> bool:
+        """Whether the user's row moves by it: its balance, or what of it is held."""
+        return self.amount != ZERO or self.held != ZERO
+
+    @property
+    def names_its_user(self) -> bool:
+        """Whether the log is its user's by this entry. A hold that was refused says nothing of whose job it is."""
+        return not (self.type is EntryType.FLAG and self.event_id in self.facts.refused)
 
     @property
     def excerpt(self) -> Excerpt:

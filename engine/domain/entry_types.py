@@ -21,6 +21,9 @@ class EntryType(StrEnum):
     REVOKE = "revoke"
     ADJUST = "adjust"
     REPRICE = "reprice"
+    HOLD = "hold"
+    SETTLE = "settle"
+    RELEASE = "release"
     FLAG = "flag"
     VOID = "void"
 
@@ -36,11 +39,19 @@ class Outcome(StrEnum):
     """By a person's word: credits given or taken."""
     REPRICED = "repriced"
     """By a person's word: a job costs what another policy says."""
+    HELD = "held"
+    """Credits are reserved for work that has not begun."""
+    SETTLED = "settled"
+    """A charge took the place of a hold."""
+    RELEASED = "released"
+    """A hold has ended without a charge."""
+    CLOSED = "closed"
+    """A hold for an attempt that is decided, or has expired: it reserves nothing."""
     VOIDED = "voided"
     """A new fact that moves nothing: remembered, so that no order of arrival can charge for it."""
     FLAGGED = "flagged"
     REFUSED = "refused"
-    """The balance does not cover the charge: it stays due, and every scan tries it again."""
+    """The balance does not cover the charge: it stays due, and every scan tries it again. A hold is not tried again."""
     DUPLICATE = "duplicate"
     IGNORED = "ignored"
     """No rule matches."""
@@ -64,7 +75,7 @@ class TypeOfEntry:
         return self.signs != (0,)
 
 
-def _row(entry_type: EntryType) -> TypeOfEntry:  # noqa: PLR0911  a table, in the form that the type check completes
+def _row(entry_type: EntryType) -> TypeOfEntry:  # noqa: C901, PLR0911  a table, in the form that the type check completes
     match entry_type:
         case EntryType.DEBIT:
             return TypeOfEntry(Outcome.DEBITED, (-1,), "below 0", waits_for_balance=True)
@@ -78,6 +89,12 @@ def _row(entry_type: EntryType) -> TypeOfEntry:  # noqa: PLR0911  a table, in th
             return TypeOfEntry(Outcome.ADJUSTED, (-1, 1), "not 0")
         case EntryType.REPRICE:
             return TypeOfEntry(Outcome.REPRICED, (-1, 1), "not 0")
+        case EntryType.HOLD:
+            return TypeOfEntry(Outcome.HELD, (-1, 0, 1), "what it reserves", waits_for_balance=True)
+        case EntryType.SETTLE:
+            return TypeOfEntry(Outcome.SETTLED, (-1, 0, 1), "what the hold was above the charge", waits_for_balance=True)
+        case EntryType.RELEASE:
+            return TypeOfEntry(Outcome.RELEASED, (-1, 0, 1), "what was reserved", waits_for_balance=True)
         case EntryType.FLAG:
             return TypeOfEntry(Outcome.FLAGGED, (0,), "0")
         case EntryType.VOID:
@@ -92,7 +109,7 @@ POSTED = tuple(row.outcome for row in ENTRY_TYPES.values())
 """How an event ends that brings its log to what it should be. (A refusal posts an entry too, and leaves the charge due.)"""
 
 
-def _metric(outcome: Outcome) -> str:  # noqa: C901, PLR0911  a table, in the form that the type check completes
+def _metric(outcome: Outcome) -> str:  # noqa: C901, PLR0911, PLR0912  a table, in the form that the type check completes
     match outcome:
         case Outcome.DEBITED:
             return "Debits"
@@ -106,6 +123,14 @@ def _metric(outcome: Outcome) -> str:  # noqa: C901, PLR0911  a table, in the fo
             return "ManualAdjustments"  # what a scan had to post counts among the ``Adjustments``
         case Outcome.REPRICED:
             return "Repricings"
+        case Outcome.HELD:
+            return "Holds"
+        case Outcome.SETTLED:
+            return "Settlements"
+        case Outcome.RELEASED:
+            return "Releases"
+        case Outcome.CLOSED:
+            return "Closed"
         case Outcome.VOIDED:
             return "Voids"
         case Outcome.FLAGGED:

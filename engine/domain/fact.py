@@ -44,6 +44,30 @@ class Charge:
 
 
 @frozen
+class Hold:
+    """The fact "``amount`` credits (>= 0) were reserved at ``at``, before an attempt's work began, until ``expires_at``".
+
+    It is a provisional charge: whatever else is known of its attempt decides over it. ``amount`` and ``expires_at`` are fixed
+    when it is first told, by ``policy``.
+    """
+
+    amount: Decimal
+    at: datetime
+    expires_at: datetime
+    content: Content = ()
+    policy: str = ""
+    attempt: int = 0
+
+
+@frozen
+class Expiry:
+    """The fact "by ``at`` the hold of an attempt had expired, and no more was known of that": the scheduled run tells it."""
+
+    at: datetime
+    attempt: int = 0
+
+
+@frozen
 class Grant:
     """The fact "``amount`` credits were bought or given at ``at``" (>= 0), fixed when it is first told, by ``policy``.
 
@@ -137,7 +161,7 @@ def part_of(whole: Decimal, percent: Decimal | None, amount: Decimal | None) -> 
     return EXACT.scaleb(EXACT.multiply(whole, percent or ZERO), -2)
 
 
-type Claim = Charge | Grant
+type Claim = Charge | Grant | Hold
 """What has an amount that was fixed by its first telling."""
 
-type Fact = Claim | Refund | Revoke | Adjustment
+type Fact = Claim | Refund | Revoke | Adjustment | Expiry

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from engine.domain.fact import Adjustment, Charge, Claim, Content, Grant, Refund, Revoke
+from engine.domain.fact import Adjustment, Charge, Claim, Content, Expiry, Grant, Hold, Refund, Revoke
 from engine.domain.instants import instant_text
 
 Stored = Mapping[str, Any]
@@ -49,6 +49,7 @@ def _claim(claim: Claim) -> dict[str, object]:
         "content": dict(claim.content) or None,
         "policy": claim.policy or None,
         **(_of_charge(claim) if isinstance(claim, Charge) else {}),
+        **(_of_hold(claim) if isinstance(claim, Hold) else {}),
     }
 
 
@@ -60,6 +61,31 @@ def _of_charge(charge: Charge) -> dict[str, object]:
 
 def _charge_of(stored: Stored) -> Charge:
     return Charge(*_claimed(stored), stored.get("once", ""), int(stored.get("revision", 0)), int(stored.get("attempt", 0)))
+
+
+def _of_hold(hold: Hold) -> dict[str, object]:
+    return {"expiresAt": instant_text(hold.expires_at), **({"attempt": hold.attempt} if hold.attempt else {})}
+
+
+def _hold_of(stored: Stored) -> Hold:
+    amount, at, content, policy = _claimed(stored)
+    return Hold(amount, at, _instant(stored["expiresAt"]), content, policy, int(stored.get("attempt", 0)))
+
+
+def _write_expiries(expiries: tuple[Expiry, ...]) -> dict[str, object]:
+    return {"expiries": [{"at": instant_text(each.at), "attempt": each.attempt} for each in expiries] or None}
+
+
+def _expiries_of(stored: Stored) -> tuple[Expiry, ...]:
+    return tuple(Expiry(_instant(each["at"]), int(each["attempt"])) for each in stored.get("expiries", ()))
+
+
+def _write_refused(events: tuple[str, ...]) -> dict[str, object]:
+    return {"refused": list(events) or None}
+
+
+def _refused_of(stored: Stored) -> tuple[str, ...]:
+    return tuple(stored.get("refused", ()))
 
 
 def _grant_of(stored: Stored) -> Grant:
@@ -191,5 +217,9 @@ GRANTS = _claims("grant", "grants", _grant_of)
 REVOKES = Kept("revokes", _write_revokes, _revokes_of)
 
 CONCESSIONS, ADJUSTMENTS = _adjustments("concessions"), _adjustments("adjustments")
+
+HOLDS = _claims("hold", "holds", _hold_of)
+
+EXPIRIES, REFUSED = Kept("expiries", _write_expiries, _expiries_of), Kept("refused", _write_refused, _refused_of)
 
 FLAGS = Kept("flags", _write_flags, _flags_of)

@@ -24,9 +24,12 @@ from engine.domain.fact_forms import (
     ADJUSTMENTS,
     CHARGES,
     CONCESSIONS,
+    EXPIRIES,
     FLAGS,
     GRANTS,
+    HOLDS,
     REFUNDS,
+    REFUSED,
     REVOKES,
     WEAK_CHARGES,
     WEAK_REFUNDS,
@@ -44,6 +47,8 @@ class Kind(StrEnum):
     REFUND = "refund"
     GRANT = "grant"
     REVOKE = "revoke"
+    HOLD = "hold"
+    EXPIRY = "expiry"
     REVISION = "revision"
     CONCESSION = "concession"
     ADJUSTMENT = "adjustment"
@@ -51,12 +56,13 @@ class Kind(StrEnum):
 
 
 class Action(StrEnum):
-    """What a rule does with the events it matches. What only a person tells has no action."""
+    """What a rule does with the events it matches. What only a person or the scheduled run tells has no action."""
 
     DEBIT = "debit"
     REFUND = "refund"
     GRANT = "grant"
     REVOKE = "revoke"
+    HOLD = "hold"
     FLAG = "flag"
 
 
@@ -74,7 +80,7 @@ class FactKind:
 
     name: Kind
     action: Action | None
-    """What a rule does that tells it; None where only a person tells it."""
+    """What a rule does that tells it; None where only a person or the scheduled run tells it."""
     log: str
     """What the reference of its log begins with."""
     takes: EntryType
@@ -110,7 +116,7 @@ class FactKind:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-def _row(kind: Kind) -> FactKind:  # noqa: PLR0911  a table, in the form that the type check completes
+def _row(kind: Kind) -> FactKind:  # noqa: C901, PLR0911  a table, in the form that the type check completes
     match kind:
         case Kind.CHARGE:
             return FactKind(
@@ -159,6 +165,29 @@ def _row(kind: Kind) -> FactKind:  # noqa: PLR0911  a table, in the form that th
                 takes=EntryType.REVOKE,
                 gives=EntryType.REVOKE,  # what a series takes back may become less
                 kept=REVOKES,
+            )
+        case Kind.HOLD:
+            return FactKind(
+                name=kind,
+                action=Action.HOLD,
+                key="hold",
+                log=JOB,
+                takes=EntryType.HOLD,
+                gives=EntryType.RELEASE,
+                kept=HOLDS,
+                is_of_an_attempt=True,
+                counting=lambda facts: facts.holds[0] if facts.holds else None,
+                opens_its_log=True,
+            )
+        case Kind.EXPIRY:
+            return FactKind(
+                name=kind,
+                action=None,
+                log=JOB,
+                takes=EntryType.RELEASE,
+                gives=EntryType.RELEASE,
+                kept=EXPIRIES,
+                is_of_an_attempt=True,
             )
         case Kind.REVISION:
             return FactKind(
@@ -221,6 +250,7 @@ KEPT: tuple[Kept, ...] = tuple(
         (
             *(kind.kept for kind in FACT_KINDS.values()),
             *(kind.weak for kind in FACT_KINDS.values() if kind.weak is not None),
+            REFUSED,
         )
     )
 )
@@ -269,6 +299,19 @@ def moving_type(
     news = (kind for kind in told if _is_new(kind.told_in(facts), kind.told_in(known)))
     kind = min(news, key=lambda kind: kind.action is not None, default=kinds[0])
     return kind.takes if amount < 0 else kind.gives
+
+
+def type_of_hold(known: Facts, facts: Facts) -> EntryType | None:
+    """Return the type of an entry by which a hold is made or ends, if it is one: ``facts`` are known after it."""
+    if not facts.holds:
+        return None
+    before, now = known.hold, facts.hold
+    if now is not None and now != before:
+        return EntryType.HOLD
+    if before is None or now is not None:
+        return None
+    charges = (*facts.charges, *facts.weak_charges)
+    return EntryType.SETTLE if any(charge.attempt >= before.attempt for charge in charges) else EntryType.RELEASE
 
 
 def _is_new(told: tuple[Any, ...], known: tuple[Any, ...]) -> bool:

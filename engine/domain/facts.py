@@ -13,6 +13,9 @@ instant, these downwards to the earliest of each content), and what counts is re
 
 A policy may number the tries of a job (``attempt``). Then all this holds of each attempt by itself, and the facts of a higher
 one decide over those of a lower one, whatever their times.
+
+A hold is a provisional charge of its attempt: of several the earliest counts. It is open while its attempt is the highest that
+is known, and nothing else is known of that.
 """
 
 from __future__ import annotations
@@ -25,8 +28,17 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from engine.domain.fact import Adjustment, Charge, Claim, Content, Fact, Grant, Refund, Revoke
-from engine.domain.joins import by_id, latest_by_rule, latest_charges, may_count, smallest_first, steps_of_series
+from engine.domain.fact import Adjustment, Charge, Claim, Content, Expiry, Fact, Grant, Hold, Refund, Revoke
+from engine.domain.joins import (
+    by_id,
+    earliest_holds,
+    first_expiry,
+    latest_by_rule,
+    latest_charges,
+    may_count,
+    smallest_first,
+    steps_of_series,
+)
 from engine.domain.money import EXACT, ZERO
 
 TWINS_MAX = 8
@@ -66,6 +78,12 @@ class Facts:
     """What was conceded of a job, and what of that was taken back; by id."""
     adjustments: tuple[Adjustment, ...] = ()
     """What moved a user's balance by a person's word, on a log of its own, and what took it back; by id."""
+    holds: tuple[Hold, ...] = ()
+    """Of each attempt those of its earliest instant, the smallest first; the highest attempt first."""
+    expiries: tuple[Expiry, ...] = ()
+    """Of each attempt whose hold has expired the first telling; the highest attempt first."""
+    refused: tuple[str, ...] = ()
+    """The ids of the events whose hold was refused. They say nothing of the job: they are known, so that they stay refused."""
 
     def join(self, new: Facts) -> Facts:
         """Return these facts and the ``new`` ones together."""
@@ -90,12 +108,15 @@ class Facts:
             revokes=steps_of_series(revokes) if revokes else (),
             concessions=by_id(self.concessions, new.concessions),
             adjustments=by_id(self.adjustments, new.adjustments),
+            holds=earliest_holds({*self.holds, *new.holds}) if self.holds or new.holds else (),
+            expiries=first_expiry((*self.expiries, *new.expiries)) if self.expiries or new.expiries else (),
+            refused=tuple(sorted({*self.refused, *new.refused})) if self.refused or new.refused else (),
         )
 
     @property
     def attempts(self) -> frozenset[int]:
         """The attempts of which something is known."""
-        told = (self.charges, self.refunds, self.weak_charges, self.weak_refunds)
+        told = (self.charges, self.refunds, self.weak_charges, self.weak_refunds, self.holds, self.expiries)
         return frozenset(fact.attempt for facts in told for fact in facts)
 
     def of_attempt(self, attempt: int) -> Facts:
@@ -120,12 +141,12 @@ class Facts:
     def work(self) -> tuple[tuple[Fact, ...], ...]:
         """All but the flags."""
         told = self.charges, self.refunds, self.grants, self.weak_charges, self.weak_refunds, self.revokes
-        return (*told, self.concessions, self.adjustments)
+        return (*told, self.concessions, self.adjustments, self.holds, self.expiries)
 
     @property
     def kept(self) -> int:
         """How many facts an entry tells that knows these; flags are as many as the policy has, and not counted."""
-        return sum(map(len, self.work))
+        return sum(map(len, self.work)) + len(self.refused)
 
     @property
     def charge(self) -> Charge | None:
@@ -151,6 +172,20 @@ class Facts:
         return tuple(counting)
 
     @property
+    def hold(self) -> Hold | None:
+        """The hold that is open: of the highest attempt, while nothing else is known of that."""
+        if not self.holds:
+            return None
+        hold, attempts = self.holds[0], self.attempts
+        is_open = hold.attempt == max(attempts) and not self.is_decided(hold.attempt)
+        return hold if is_open else None
+
+    def is_decided(self, attempt: int) -> bool:
+        """Say whether an attempt has no use for a hold any more: it was charged, has failed or has expired."""
+        told = (self.charges, self.refunds, self.weak_charges, self.weak_refunds, self.expiries)
+        return any(fact.attempt == attempt for facts in told for fact in facts)
+
+    @property
     def grant(self) -> Grant | None:
         """The grant that counts: the smallest."""
         return self.grants[0] if self.grants else None
@@ -170,9 +205,9 @@ class Facts:
     def counting(self) -> tuple[Fact | None, ...]:
         """What decides the cost. As long as it stays, the cost does."""
         decide = self.charge, *self.refunding, self.grant
-        if not (self.revokes or self.concessions or self.adjustments):
+        if not (self.revokes or self.concessions or self.adjustments or self.holds):
             return decide
-        return (*decide, *self.revoking, *self.concessions, *self.adjustments)
+        return (*decide, *self.revoking, *self.concessions, *self.adjustments, self.hold)
 
     @property
     def conceded(self) -> Decimal:
@@ -196,24 +231,26 @@ class Facts:
 NOTHING_KNOWN = Facts()
 
 
-NUMBERED = ("charges", "weak_charges", "refunds", "weak_refunds")
+NUMBERED = ("charges", "weak_charges", "refunds", "weak_refunds", "holds", "expiries")
 """The facts that are about one attempt."""
 
 
-def _in_attempt[T: (Charge, Refund)](fact: T, attempt: int, said: Content) -> T:
+def _in_attempt[T: (Charge, Refund, Hold)](fact: T, attempt: int, said: Content) -> T:
     return evolve(fact, attempt=attempt, content=tuple(sorted({**dict(fact.content), **dict(said)}.items())))
 
 
 def _together(attempts: list[Facts]) -> Facts:
     """Return the facts of several attempts, the lowest first, as one: of each field the one that counts stands at its end."""
     highest_first = reversed(attempts)
-    charges = [(told.charges, told.weak_charges) for told in highest_first]
+    charges = [(told.charges, told.weak_charges, told.holds, told.expiries) for told in highest_first]
     return evolve(
         attempts[0],
-        charges=tuple(charge for told, _ in charges for charge in told),
-        weak_charges=tuple(charge for _, told in charges for charge in told),
+        charges=tuple(charge for told, *_ in charges for charge in told),
+        weak_charges=tuple(charge for _, told, *_ in charges for charge in told),
         refunds=tuple(refund for told in attempts for refund in told.refunds),
         weak_refunds=tuple(refund for told in attempts for refund in told.weak_refunds),
+        holds=tuple(hold for *_, told, _ in charges for hold in told),
+        expiries=tuple(expiry for *_, told in charges for expiry in told),
     )
 
 
@@ -241,13 +278,13 @@ def _later(charges: tuple[Charge, ...], refunds: tuple[Refund, ...]) -> Charge |
 
 
 def all_claims(facts: Facts) -> tuple[Claim, ...]:
-    """Return every charge and grant that is known, weak ones too."""
-    return (*facts.charges, *facts.weak_charges, *facts.grants)
+    """Return every charge, hold and grant that is known, weak ones too."""
+    return (*facts.charges, *facts.weak_charges, *facts.grants, *facts.holds)
 
 
 def most_twins(facts: Facts) -> int:
     """Return how many facts are known that say different things where one is expected, of the kind that has most of them."""
-    tellings = (facts.charges, facts.weak_charges, facts.grants, facts.refunds, facts.revokes)
+    tellings = (facts.charges, facts.weak_charges, facts.grants, facts.refunds, facts.revokes, facts.holds)
     together = max(map(len, tellings))
     if together <= TWINS_MAX:  # as nearly always
         return together
@@ -255,4 +292,8 @@ def most_twins(facts: Facts) -> int:
     weak = Counter(charge.once != "" for charge in facts.weak_charges)
     of_rule = Counter((refund.at, refund.rule) for refund in facts.refunds)
     of_series = Counter((revoke.series, revoke.at) for revoke in facts.revokes)
-    return max(len(facts.grants), *(max(counts.values(), default=0) for counts in (of_instant, weak, of_rule, of_series)))
+    return max(
+        len(facts.grants),
+        len(facts.holds),
+        *(max(counts.values(), default=0) for counts in (of_instant, weak, of_rule, of_series)),
+    )

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from attrs import evolve
 
-from engine.domain.fact import Adjustment, Charge, Content, Grant, Refund, Revoke
+from engine.domain.fact import Adjustment, Charge, Content, Expiry, Grant, Hold, Refund, Revoke
 from engine.domain.money import ZERO
 
 EARLIER_STEPS_MAX = 8
@@ -92,6 +92,23 @@ def may_count(refunds: set[Refund]) -> tuple[Refund, ...]:
     unbounded_at = max((refund.at for refund in refunds if refund.within is None), default=None)
     kept = (refund for refund in refunds if unbounded_at is None or refund.at >= unbounded_at)
     return tuple(sorted(kept, key=_by_instant))
+
+
+def earliest_holds(holds: set[Hold]) -> tuple[Hold, ...]:
+    """Return the holds of the earliest instant, the smallest first: later ones, as of progress reports, say nothing new."""
+    if len(holds) <= 1:
+        return tuple(holds)
+    at = min(hold.at for hold in holds)
+    return tuple(sorted((hold for hold in holds if hold.at == at), key=_by_size))
+
+
+def _by_size(hold: Hold) -> tuple[Decimal, datetime, Content, str]:
+    return hold.amount, hold.expires_at, hold.content, hold.policy
+
+
+def first_expiry(expiries: Iterable[Expiry]) -> tuple[Expiry, ...]:
+    """Return the first telling that an attempt's hold has expired: all others say the same."""
+    return tuple(sorted(set(expiries), key=lambda expiry: expiry.at))[:1]
 
 
 def _by_instant(refund: Refund) -> tuple[datetime, str, bool, Decimal, timedelta, Decimal, Content, str]:

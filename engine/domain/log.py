@@ -27,6 +27,8 @@ class JobLog:
     facts: Facts = NOTHING_KNOWN
     cost: Decimal = ZERO
     posted: Decimal = ZERO
+    held: Decimal = ZERO
+    """How many credits are held for it."""
     rules: tuple[str, ...] = field(default=(), eq=False)
     """What its entries name as their rules, each once: with a charge it is not kept who told it."""
 
@@ -37,9 +39,10 @@ class JobLog:
 
     def then(self, entry: Entry) -> JobLog:
         """Return the log with one entry more. It is of its first entry's user, until a correction gives it to another."""
-        user = entry.user if entry.source is Source.REPAIR else self.user or entry.user
-        posted = EXACT.add(self.posted, entry.amount)
-        return JobLog(entry.sequence, user, entry.facts, entry.cost, posted, with_rule(self.rules, entry.rule))
+        named = entry.user if entry.names_its_user else None
+        user = entry.user if entry.source is Source.REPAIR else self.user or named
+        posted, held = EXACT.add(self.posted, entry.amount), EXACT.add(self.held, entry.held)
+        return JobLog(entry.sequence, user, entry.facts, entry.cost, posted, held, with_rule(self.rules, entry.rule))
 
 
 def with_rule(rules: tuple[str, ...], rule: str) -> tuple[str, ...]:

@@ -18,8 +18,8 @@ from engine.domain.money import ZERO
 
 type Row = Mapping[str, Any]
 
-MOVED = ("remaining", "posted")
-"""The attributes of a user's row that a posting moves: both are numbers, or not there yet."""
+MOVED = ("remaining", "posted", "held")
+"""The attributes of a user's row that a posting moves: all are numbers, or not there yet."""
 
 NUMBERS = frozenset({int, Decimal})
 NOT_THERE = object()
@@ -29,11 +29,14 @@ SECOND_CHARACTERS = len("2026-01-05T10:00:00")
 # --- the user's row ---
 
 
-def holds(row: Row | None, guard: Guard, debit: Decimal) -> bool:
-    """Say whether a guard that asks for a user's row holds of it (None: there is none). The balance has to cover ``debit``."""
+def holds(row: Row | None, guard: Guard, debit: Decimal, held: Decimal = ZERO) -> bool:
+    """Say whether a guard that asks for a user's row holds of it (None: there is none). The balance has to cover ``debit``.
+
+    What is held of the user's credits is asked for only where it moves (``held``).
+    """
     if row is None or guard is Guard.MISSING:
         return row is None and guard is Guard.MISSING
-    if not is_number(row.get("posted", ZERO)):
+    if not is_number(row.get("posted", ZERO)) or (held and not is_number(row.get("held", ZERO))):
         return False
     remaining = row.get("remaining")
     if remaining is None and "remaining" not in row:
@@ -43,11 +46,11 @@ def holds(row: Row | None, guard: Guard, debit: Decimal) -> bool:
     return guard is Guard.EXISTS or (remaining >= debit) is (guard is Guard.COVERED)
 
 
-def standing_of(row: Row | None, guard: Guard, user: str) -> Standing:
+def standing_of(row: Row | None, guard: Guard, user: str, held: Decimal = ZERO) -> Standing:
     """Return what a user's row teaches of which the guard did not hold. Raises LedgerRefused where a balance is no number."""
     if row is None:
         return Standing.UNKNOWN_USER
-    for name in MOVED:
+    for name in MOVED if held else MOVED[:2]:
         if name in row and not is_number(row[name]):
             what = "the balance" if name == "remaining" else f"`{name}`"
             raise LedgerRefused(f"{what} of user {shown(user)} is no number: {shown(row[name])}", name, is_of_an_item=True)

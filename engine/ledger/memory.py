@@ -79,8 +79,9 @@ class MemoryStore:
         """Post an entry, its balance and its mark, all together or not at all. Raises LedgerRefused."""
         if (refusal := self._taken(entry)) is not None:
             return refusal
-        if guard is not Guard.NONE and not holds(row := self._credit(entry.user), guard, entry.amount.copy_negate()):
-            return Receipt(Verdict.STANDING_LEARNED, standing=standing_of(row, guard, entry.user))
+        is_asked, debit = guard is not Guard.NONE, entry.amount.copy_negate()
+        if is_asked and not holds(row := self._credit(entry.user), guard, debit, entry.held):
+            return Receipt(Verdict.STANDING_LEARNED, standing=standing_of(row, guard, entry.user, entry.held))
         if (refusal := self._not_marked(entry.job, mark)) is not None:
             return refusal
         self._keep(entry, guard, mark, self.clock.now())
@@ -111,12 +112,14 @@ class MemoryStore:
     def _uncovered(self, group: list[Posting]) -> Iterator[str]:
         """Yield the users of whose rows the postings together ask what does not hold."""
         debits: dict[str, Decimal] = {}
+        held: dict[str, Decimal] = {}
         for entry, guard, _ in group:
             if guard is not Guard.NONE:
                 debit = entry.amount if guard is Guard.COVERED else ZERO
                 debits[entry.user] = EXACT.subtract(debits.get(entry.user, ZERO), debit)
+                held[entry.user] = EXACT.add(held.get(entry.user, ZERO), entry.held)
         for user, debit in debits.items():
-            if not holds(self._credit(user), Guard.COVERED if debit else Guard.EXISTS, debit):
+            if not holds(self._credit(user), Guard.COVERED if debit else Guard.EXISTS, debit, held[user]):
                 yield user
 
     def _taken(self, entry: Entry) -> Receipt | None:
@@ -146,16 +149,18 @@ class MemoryStore:
     def _keep(self, entry: Entry, guard: Guard, mark: Mark | None, now: datetime) -> None:
         insort(self.kept.setdefault(entry.reference, []), (entry, now), key=_sequence)
         if guard is not Guard.NONE:
-            self._move(entry.user, entry.amount)
+            self._move(entry.user, entry.amount, entry.held)
         if mark is not None and entry.job is not None:
             _write(self.jobs[entry.job], mark)
 
-    def _move(self, user: str, amount: Decimal) -> None:
+    def _move(self, user: str, amount: Decimal, held: Decimal) -> None:
         row = self.credits.get(user)
         if row is None:
             row = self.credits[user] = {"userId": user}
         for name in ("remaining", "posted"):
             row[name] = EXACT.add(row.get(name, ZERO), amount)
+        if held:
+            row["held"] = EXACT.add(row.get("held", ZERO), held)
 
     # --- logs, marks and balances ---
 

@@ -14,6 +14,7 @@ from engine.domain.anomaly import Anomaly, Excerpt, Sample, Sign
 from engine.domain.entry import Correction, Entry, EntryType, PricedAnew, Resolution
 from engine.domain.envelope import Source
 from engine.domain.fact_kinds import read_facts, written
+from engine.domain.facts import Facts
 from engine.domain.instants import instant_text, posting_text
 from engine.domain.log import JobLog, with_rule
 from engine.domain.money import EXACT, ZERO, Money
@@ -53,6 +54,7 @@ def stored_of(entry: Entry, posted_at: datetime) -> dict[str, object]:
         "eventId": entry.event_id,
         "resolution": _resolution(entry.resolution) if entry.resolution else None,
         "correction": _correction(entry.correction) if entry.correction else None,
+        "held": entry.held or None,
     }
 
 
@@ -64,15 +66,22 @@ def log_of_stored(entries: Iterable[Mapping[str, Any]]) -> JobLog:
     """Return the stored entries of one reference (in order of their sequence), summed up. Some attributes are enough."""
     log = JobLog()
     for entry in entries:
+        facts = read_facts(entry["facts"]) if "facts" in entry else log.facts
         log = JobLog(
             sequence=entry["sequence"],
-            user=entry["userId"] if entry.get("source") == Source.REPAIR else log.user or entry["userId"],
-            facts=read_facts(entry["facts"]) if "facts" in entry else log.facts,
+            user=entry["userId"] if entry.get("source") == Source.REPAIR else log.user or _named(entry, facts),
+            facts=facts,
             cost=_number(entry.get("cost"), log.cost),
             posted=EXACT.add(log.posted, _number(entry.get("amount"), ZERO)),
+            held=EXACT.add(log.held, _number(entry["held"], ZERO)) if "held" in entry else log.held,
             rules=with_rule(log.rules, str(entry.get("rule", ""))),
         )
     return log
+
+
+def _named(entry: Mapping[str, Any], facts: Facts) -> str | None:
+    """Return whose job it is by an entry. A hold that was refused does not say."""
+    return None if entry.get("type") == EntryType.FLAG and entry.get("eventId") in facts.refused else entry["userId"]
 
 
 def _number(stored: Any, otherwise: Decimal) -> Decimal:
@@ -106,6 +115,7 @@ def entry_of(stored: Mapping[str, Any]) -> Entry:
         time_is_assumed=stored.get("occurredAtFrom") == ASSUMED,
         resolution=_resolution_of(stored["resolution"]) if "resolution" in stored else None,
         correction=_correction_of(stored["correction"]) if "correction" in stored else None,
+        held=Decimal(stored.get("held", ZERO)),
     )
 
 

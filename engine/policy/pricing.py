@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,10 +11,11 @@ from attrs import evolve, frozen
 
 from engine.domain.money import ROUNDINGS, Money
 from engine.policy.charges import ChargeTerms
-from engine.policy.grammar import FINDS_NUMBER, FINDS_TEXT, Key, Keys, ListOf, Name, Number, Text, Word
+from engine.policy.grammar import FINDS_NUMBER, FINDS_TEXT, Duration, Key, Keys, ListOf, Name, Number, Text, Word
 from engine.policy.price_books import PriceBook
 from engine.policy.price_rows import AMOUNT, PLACES_MAX
 from engine.policy.source import Items, Members, Notes, Scalar, named
+from engine.policy.terms import HoldTerms
 
 COMPONENTS_MAX = 20
 """With so many an entry takes some four kilobytes."""
@@ -32,6 +34,23 @@ class DraftTerms:
         book = books[self.book] if self.book is not None else None
         components = tuple(component.linked(books) for component in self.components)
         return evolve(self.terms, book=book, components=components)
+
+
+@frozen(eq=False, repr=False)
+class DraftHold:
+    """A hold, whose price book is still a name."""
+
+    charge: DraftTerms
+    expires: timedelta
+    may_overdraw: bool
+
+    def linked(self, books: Mapping[str, PriceBook]) -> HoldTerms:
+        """Return the terms with their price books."""
+        return HoldTerms(self.charge.linked(books), self.expires, self.may_overdraw)
+
+
+def _hold(values: Mapping[str, Any], node: Members, notes: Notes) -> DraftHold:
+    return DraftHold(_terms(values, node, notes), values["expires"], values["overdraft"] == ALLOW)
 
 
 def _terms(values: Mapping[str, Any], _node: Members, _notes: Notes) -> DraftTerms:
@@ -144,6 +163,13 @@ def _terms_keys(component: Keys) -> Mapping[str, Key]:
 
 _OF_CHARGE = Keys(COMPONENT_KEYS, _component, _check_charge_component, or_amount=("price", "quantity"))
 _OF_GRANT = Keys(COMPONENT_KEYS, _component, _check_grant_component, or_amount=("quantity",))
+
+REFUSE, ALLOW = "refuse", "allow"
+"""What becomes of a hold that the balance does not cover."""
+
+OF_HOLD: Mapping[str, Key] = {"expires": Key(Duration()), "overdraft": Key(Word((REFUSE, ALLOW)), REFUSE)}
+
+HOLD = Keys({**_terms_keys(_OF_CHARGE), **OF_HOLD}, _hold, _check_charge, or_amount=("price", "quantity"))
 
 CHARGE = Keys(_terms_keys(_OF_CHARGE), _terms, _check_charge, or_amount=("price", "quantity"))
 GRANT = Keys(_terms_keys(_OF_GRANT), _terms, _check_grant, or_amount=("quantity",))

@@ -13,7 +13,7 @@ from engine.policy.event_patterns import EventPattern, Matcher
 from engine.policy.grammar import WRONG, Key, Keys, Name, Word
 from engine.policy.model import Rule
 from engine.policy.price_books import PriceBook
-from engine.policy.pricing import DraftTerms
+from engine.policy.pricing import DraftHold, DraftTerms
 from engine.policy.source import Members, Notes, Place
 from engine.policy.terms import FlagTerms, Terms, terms_shape
 
@@ -48,9 +48,9 @@ class DraftRule:
         )
 
 
-def _linked(terms: DraftTerms | Terms | str, books: Mapping[str, PriceBook]) -> Terms:
+def _linked(terms: DraftHold | DraftTerms | Terms | str, books: Mapping[str, PriceBook]) -> Terms:
     match terms:
-        case DraftTerms():
+        case DraftTerms() | DraftHold():
             return terms.linked(books)
         case str():
             return FlagTerms(terms)

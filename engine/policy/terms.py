@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from attrs import frozen
@@ -30,7 +31,20 @@ class FlagTerms:
         yield from ()
 
 
-type Terms = ChargeTerms | RefundTerms | RevokeTerms | FlagTerms
+@frozen
+class HoldTerms:
+    """How much is reserved, for how long at most, and whether more than the balance covers."""
+
+    charge: ChargeTerms
+    expires: timedelta
+    may_overdraw: bool = False
+
+    def paths(self) -> Iterator[Path]:
+        """Yield the expressions that an event is asked."""
+        yield from self.charge.paths()
+
+
+type Terms = ChargeTerms | HoldTerms | RefundTerms | RevokeTerms | FlagTerms
 
 
 def terms_shape(action: Action) -> Shape:
@@ -46,6 +60,8 @@ def terms_shape(action: Action) -> Shape:
             return sharing.REFUND
         case Action.REVOKE:
             return sharing.REVOKE
+        case Action.HOLD:
+            return pricing.HOLD
         case Action.FLAG:
             return grammar.Text()
         case _:

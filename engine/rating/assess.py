@@ -71,6 +71,8 @@ def _assessed(envelope: Envelope, policy: Policy, baselines: Baselines, now: dat
     fact = fact if policy.own_row == NOTHING_READ else reader.told_by(fact)
     for rule in flags:
         fact = fact.join(reader.effect(rule, at).fact)
+    if effect.fact.holds and envelope.id is None:
+        raise reader.error("id", "is missing; a hold needs the id of its event: a request that was refused is known by it")
     found = find_anomalies(policy.anomalies, document, priced_view(effect), baselines)
     return Assessment(
         reference=reference,
@@ -89,6 +91,7 @@ def _assessed(envelope: Envelope, policy: Policy, baselines: Baselines, now: dat
         unjudged=found.unjudged,
         status=envelope.status if envelope.source is Source.SCAN else _status(document, policy),
         attempt=attempt,
+        may_overdraw=effect.may_overdraw,
         time_is_assumed=envelope.time_is_assumed,
         document=document,
         row=envelope.row,

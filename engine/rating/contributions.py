@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, assert_never
 
 from attrs import evolve, frozen
 
 from engine.domain.envelope import Document, Envelope
-from engine.domain.fact import Charge, Content, Grant, Refund, Revoke
+from engine.domain.fact import Charge, Content, Grant, Hold, Refund, Revoke
 from engine.domain.fact_kinds import Action, Kind
 from engine.domain.facts import Facts
 from engine.domain.instants import read_instant
@@ -21,6 +21,7 @@ from engine.policy.charges import ChargeTerms, Priced, price_charge
 from engine.policy.expressions.paths import Path
 from engine.policy.model import NOTHING_READ, Policy, Rule
 from engine.policy.shares import RefundTerms, RevokeTerms, Share, ShareTold, share_told
+from engine.policy.terms import HoldTerms
 from engine.rating.recognise import Telling, needs_row
 
 
@@ -31,6 +32,7 @@ class Effect:
     fact: Facts
     price: Price | None = None
     quantity: Decimal | None = None
+    may_overdraw: bool = False
 
 
 # --- what a rule contributes ------------------------------------------------------------------------------------------
@@ -44,6 +46,18 @@ def _charge(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Eff
     return Effect(fact, priced.price, priced.quantity)
 
 
+def _hold(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
+    terms = rule.terms
+    assert isinstance(terms, HoldTerms)  # noqa: S101  the loader gives every hold rule its terms
+    priced = _priced(rule, envelope, at, policy)
+    try:
+        expires_at = at + terms.expires
+    except OverflowError:
+        expires_at = datetime.max.replace(tzinfo=UTC)  # nothing is later than the end of all time
+    hold = Hold(priced.amount, at, expires_at, priced.content, policy.identity)
+    return Effect(Facts(holds=(hold,)), priced.price, priced.quantity, may_overdraw=terms.may_overdraw)
+
+
 def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effect:
     priced = _priced(rule, envelope, at, policy)
     grant = Grant(priced.amount, at, priced.content, policy.identity)
@@ -51,8 +65,9 @@ def _grant(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effe
 
 
 def _priced(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Priced:
-    assert isinstance(rule.terms, ChargeTerms)  # noqa: S101  the loader gives every debit and grant rule its terms
-    priced = price_charge(rule.terms, envelope.document, at, policy.money)
+    terms = rule.terms.charge if isinstance(rule.terms, HoldTerms) else rule.terms
+    assert isinstance(terms, ChargeTerms)  # noqa: S101  the loader gives every debit, hold and grant rule its terms
+    priced = price_charge(terms, envelope.document, at, policy.money)
     if policy.own_row != NOTHING_READ:
         priced = evolve(priced, content=_with_its_own(rule, envelope.document, priced.content))
     return evolve(priced, content=_without(at, priced.content)) if envelope.time_is_assumed else priced
@@ -137,6 +152,8 @@ def _contribution(action: Action) -> Contribute:
             return _grant
         case Action.REVOKE:
             return _revoke
+        case Action.HOLD:
+            return _hold
         case Action.FLAG:
             return _flag
         case _:
@@ -204,6 +221,16 @@ def _known_revokes(telling: Telling, known: Facts) -> Fields:
     return {"revokes": tuple(_first_revoke(telling, known.revokes, revoke) for revoke in telling.facts.revokes)}
 
 
+def _known_holds(telling: Telling, known: Facts) -> Fields:
+    return {"holds": telling.first_told(known.holds, telling.facts.holds)}
+
+
+def _known_expiries(telling: Telling, known: Facts) -> Fields:
+    """That an attempt's hold has expired is told once."""
+    of_attempt = {expiry.attempt: expiry for expiry in known.expiries}
+    return {"expiries": tuple(of_attempt.get(expiry.attempt, expiry) for expiry in telling.facts.expiries)}
+
+
 def _first_revoke(telling: Telling, known: tuple[Revoke, ...], new: Revoke) -> Revoke:
     """Return a revoke in the words of its first telling.
 
@@ -246,6 +273,10 @@ def _recogniser(kind: Kind) -> Recognise:  # noqa: PLR0911  a table, in the form
             return _known_grants
         case Kind.REVOKE:
             return _known_revokes
+        case Kind.HOLD:
+            return _known_holds
+        case Kind.EXPIRY:
+            return _known_expiries
         case Kind.REVISION:
             return _none_of_its_own  # it stands among the charges
         case Kind.CONCESSION | Kind.ADJUSTMENT:

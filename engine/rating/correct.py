@@ -15,10 +15,10 @@ from engine.domain.errors import CorrectionError
 from engine.domain.fact_kinds import moving_type
 from engine.domain.facts import Facts
 from engine.domain.log import JobLog, due
-from engine.domain.money import ZERO
+from engine.domain.money import EXACT, ZERO
 from engine.domain.price import Price
 from engine.policy.model import Overdraft, Policy, UnknownUser
-from engine.rating.cost import cost_of
+from engine.rating.cost import cost_of, held_of
 from engine.rating.decide import FULL_FROM, LOG_FACTS_MAX, guard_of, standing_anomalies
 
 
@@ -56,13 +56,13 @@ def correct(word: Word, log: JobLog, standing: Standing, policy: Policy) -> Deci
     if log.sequence >= FULL_FROM and log.sequence * facts.kept > LOG_FACTS_MAX:
         raise CorrectionError(word.reference, f"has a log of {log.sequence} entries; no more are kept")
     entry = _entry(word, log, facts, policy)
-    return _moving(entry, standing, policy) if entry.amount else Decision(ENTRY_TYPES[entry.type].outcome, entry)
+    return _moving(entry, standing, policy) if entry.moves_credits else Decision(ENTRY_TYPES[entry.type].outcome, entry)
 
 
 def _moving(entry: Entry, standing: Standing, policy: Policy) -> Decision:
     if standing is Standing.UNKNOWN_USER and policy.unknown_user is UnknownUser.REFUSE:
         raise CorrectionError(entry.reference, f"is of user {entry.user!r}; there is no such user in Credits")
-    is_covered = entry.amount > ZERO or standing is Standing.ASSUMED_COVERED
+    is_covered = entry.amount >= ZERO or standing is Standing.ASSUMED_COVERED
     if not is_covered and policy.overdraft is Overdraft.REFUSE:
         return Decision(Outcome.REFUSED)
     entry = evolve(entry, anomalies=standing_anomalies(entry, standing))
@@ -70,7 +70,7 @@ def _moving(entry: Entry, standing: Standing, policy: Policy) -> Decision:
 
 
 def _entry(word: Word, log: JobLog, facts: Facts, policy: Policy) -> Entry:
-    cost = cost_of(facts, log, policy.money)
+    cost, held = cost_of(facts, log, policy.money), held_of(facts, log, policy.money)
     amount, entry_type = _posted(word, log, facts, due(cost, log.posted))
     return Entry(
         reference=word.reference,
@@ -89,6 +89,7 @@ def _entry(word: Word, log: JobLog, facts: Facts, policy: Policy) -> Entry:
         price=word.price,
         quantity=word.quantity,
         correction=word.correction,
+        held=EXACT.subtract(held, log.held),
     )
 
 

@@ -31,16 +31,38 @@ def desired_cost(facts: Facts, money: Money) -> Decimal:
     """Return what a job with these facts should have cost (credits, >= 0), or what a grant gave, as a negative.
 
     No charge known: 0. No refund counts for the charge: its amount. Else what the refunds that count leave, rounded once, and
-    never more than the charge; at equal times the refund is the later. Of that a person may concede some, never below 0. A
-    grant gives its amount less what is revoked, never below 0. An adjustment gives its amount or, below 0, takes it.
+    never more than the charge; at equal times the refund is the later. With an open hold no less than that. Of all this a
+    person may concede some, never below 0. A grant gives its amount less what is revoked, never below 0. An adjustment gives
+    its amount or, below 0, takes it.
     """
     if facts.grant is not None:
         return _given(facts, facts.grant, money).copy_negate()
     if facts.adjustments:
         return EXACT.minus(facts.adjusted)  # 0 has no sign there
+    cost = _charged(facts, money)
+    return _less_conceded(facts, cost if (hold := facts.hold) is None else max(hold.amount, cost))
+
+
+def held_of(facts: Facts, log: JobLog, money: Money) -> Decimal:
+    """Return how many credits are held for a job with these facts, beside what its log says: as of the cost, so of these."""
+    return log.held if facts.counting == log.facts.counting else desired_held(facts, money)
+
+
+def desired_held(facts: Facts, money: Money) -> Decimal:
+    """Return how many credits are held for a job with these facts: what an open hold adds to what the attempts below say."""
+    if facts.hold is None:
+        return ZERO
+    return EXACT.subtract(desired_cost(facts, money), _less_conceded(facts, _charged(facts, money)))
+
+
+def _charged(facts: Facts, money: Money) -> Decimal:
+    """Return what the charge that counts and its refunds come to: 0 where none is known."""
     if (charge := facts.charge) is None:
         return ZERO
-    cost = _left(charge.amount, _back(charge, refunds), money) if (refunds := facts.refunding) else charge.amount
+    return _left(charge.amount, _back(charge, refunds), money) if (refunds := facts.refunding) else charge.amount
+
+
+def _less_conceded(facts: Facts, cost: Decimal) -> Decimal:
     return max(EXACT.subtract(cost, facts.conceded), ZERO) if facts.concessions else cost
 
 
@@ -132,6 +154,27 @@ def _why_not(refund: Refund, charge: Charge | None, counting: tuple[Refund, ...]
         yield "another refund counts instead"
 
 
+def _hold_steps(facts: Facts) -> Iterator[str]:
+    counting = facts.hold
+    for hold in facts.holds:
+        since, until = instant_text(hold.at), instant_text(hold.expires_at)
+        yield f"{hold.amount:f} held at {since} for attempt {hold.attempt}, until {until}"
+        if counting is None or hold.attempt != counting.attempt:
+            yield "its attempt is decided, has expired, or is not the highest: nothing is held for it"
+        elif hold != counting:
+            yield "another hold of that instant counts: the smallest does"
+
+
+def _first_hold_steps(facts: Facts) -> Iterator[str]:
+    for hold in facts.holds:
+        yield f"held until {instant_text(hold.expires_at)}, if the balance covers it"
+
+
+def _expiry_steps(facts: Facts) -> Iterator[str]:
+    for expiry in facts.expiries:
+        yield f"the hold of attempt {expiry.attempt} had expired by {instant_text(expiry.at)}"
+
+
 def _first_refund_steps(facts: Facts) -> Iterator[str]:
     for refund in facts.refunds:
         yield from (f"{expression} is {text}" for expression, text in refund.content)
@@ -169,7 +212,7 @@ def _no_steps(_facts: Facts) -> Iterator[str]:
     yield from ()
 
 
-def _words(kind: Kind) -> tuple[Steps, Steps]:  # noqa: PLR0911  a table, in the form that the type check completes
+def _words(kind: Kind) -> tuple[Steps, Steps]:  # noqa: C901, PLR0911  a table, in the form that the type check completes
     """Return the words for what a log knows of this kind, and for what the first event of a log says, beside its price."""
     match kind:
         case Kind.CHARGE:
@@ -180,6 +223,10 @@ def _words(kind: Kind) -> tuple[Steps, Steps]:  # noqa: PLR0911  a table, in the
             return _grant_steps, _no_steps
         case Kind.REVOKE:
             return _revoke_steps, _first_revoke_steps
+        case Kind.HOLD:
+            return _hold_steps, _first_hold_steps
+        case Kind.EXPIRY:
+            return _expiry_steps, _no_steps
         case Kind.REVISION:
             return _revision_steps, _no_steps
         case Kind.CONCESSION:

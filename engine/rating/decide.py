@@ -16,17 +16,17 @@ from engine.domain.entry_types import ENTRY_TYPES, EntryType, Outcome
 from engine.domain.envelope import Source
 from engine.domain.errors import EventError
 from engine.domain.fact import Content
-from engine.domain.fact_kinds import moving_type
+from engine.domain.fact_kinds import moving_type, type_of_hold
 from engine.domain.facts import NOTHING_KNOWN, TWINS_MAX, Facts, most_twins
 from engine.domain.job_row import Mark
 from engine.domain.log import JobLog, due
-from engine.domain.money import ZERO
+from engine.domain.money import EXACT, ZERO
 from engine.domain.references import JOB, log_name
 from engine.domain.texts import plainly
 from engine.policy.expressions.paths import Path
 from engine.policy.model import Overdraft, Policy, UnknownUser
 from engine.rating.contributions import recognised
-from engine.rating.cost import cost_of
+from engine.rating.cost import cost_of, held_of
 from engine.rating.doubts import Doubt, doubts
 from engine.rating.recognise import Telling
 
@@ -49,9 +49,36 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
     """
     if log.user is not None and assessment.user != log.user:
         raise error_of(assessment, policy.fields.user, f"is {assessment.user!r}; {_whose(assessment)} names {log.user!r}")
+    if assessment.fact.holds or assessment.fact.expiries:
+        return _of_hold(assessment, log, standing, policy)
+    return _told(assessment, log, standing, policy)
+
+
+def _told(assessment: Assessment, log: JobLog, standing: Standing, policy: Policy) -> Decision:
     facts, doubtful = _joined(assessment, log.facts, policy)
     decision = _decision(assessment, _Situation(log, facts, doubtful, standing), policy)
     return evolve(decision, is_unclear=True) if _contradicts(assessment, facts) else decision
+
+
+def _of_hold(assessment: Assessment, log: JobLog, standing: Standing, policy: Policy) -> Decision:
+    """Decide on a hold, or on its expiry: neither says anything where its attempt is decided, or a higher one is known.
+
+    A request that was refused once stays refused, however often it comes; the next request is a new one.
+    """
+    if assessment.event_id is not None and assessment.event_id in log.facts.refused:
+        return Decision(Outcome.REFUSED)
+    facts, _ = _joined(assessment, log.facts, policy)
+    if facts.work == log.facts.work:
+        return Decision(Outcome.DUPLICATE)
+    if (log.facts.hold if assessment.fact.expiries else facts.hold) is None or _is_closed(assessment, log.facts):
+        return Decision(Outcome.CLOSED)
+    return _told(assessment, log, standing, policy)
+
+
+def _is_closed(assessment: Assessment, known: Facts) -> bool:
+    """Say whether an attempt has no use for a hold any more."""
+    attempt = assessment.attempt or 0
+    return known.is_decided(attempt) or attempt < max(known.attempts, default=0)
 
 
 @frozen(eq=False, repr=False)
@@ -77,15 +104,17 @@ def _decision(assessment: Assessment, now: _Situation, policy: Policy) -> Decisi
     entry = _entry(assessment, log, facts, cost_of(facts, log, policy.money), policy)
     if now.doubtful:
         entry = evolve(entry, anomalies=(*entry.anomalies, *(doubt.anomaly for doubt in now.doubtful)))
-    if entry.amount == ZERO:
+    if not entry.moves_credits:
         return _settle(entry, Guard.NONE, assessment)
     if standing is Standing.UNKNOWN_USER and policy.unknown_user is UnknownUser.REFUSE:
         raise error_of(assessment, policy.fields.user, f"is {assessment.user!r}; there is no such user in Credits")
+    if _is_hold_refused(entry, assessment, standing):
+        return _refuse_hold(entry, assessment, log)
     if found := standing_anomalies(entry, standing):
         entry = evolve(entry, anomalies=(*entry.anomalies, *found))
     if _is_refused(entry, standing, policy):
         return _refuse(entry, assessment, known=now.is_known)
-    return _settle(entry, guard_of(entry, standing, policy), assessment)
+    return _settle(entry, _guard(entry, assessment, standing, policy), assessment)
 
 
 def mark_only(assessment: Assessment, log: JobLog, policy: Policy) -> Decision:
@@ -155,13 +184,14 @@ def _agree(known: Content, said: Content) -> bool:
 
 
 def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, policy: Policy) -> Entry:
-    amount = due(cost, log.posted)
+    held = EXACT.subtract(held_of(facts, log, policy.money), log.held)
+    entry_type, amount = _moving(assessment.reference, log.facts, facts, due(cost, log.posted), held)
     return Entry(
         reference=assessment.reference,
         job=assessment.job,
         sequence=log.sequence + 1,
         user=assessment.user,
-        type=_type(assessment.reference, amount, facts, log.facts),
+        type=entry_type,
         amount=amount,
         occurred_at=assessment.at,
         rule=assessment.rule,
@@ -177,13 +207,35 @@ def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, pol
         signs=assessment.signs,
         event_id=assessment.event_id,
         time_is_assumed=assessment.time_is_assumed,
+        held=held,
     )
 
 
-def _type(reference: str, amount: Decimal, facts: Facts, known: Facts) -> EntryType:
+def _moving(reference: str, known: Facts, facts: Facts, amount: Decimal, held: Decimal) -> tuple[EntryType, Decimal]:
+    """Return the type of the entry that brings a log to facts, and what of the ``amount`` due it posts.
+
+    A hold posts just what is held more, its release at least what is held less. What an earlier refusal left due stays due.
+    """
+    of_hold = type_of_hold(known, facts)
+    if of_hold is not None:
+        return of_hold, amount if of_hold is EntryType.SETTLE else max(amount, EXACT.minus(held))
     if amount == ZERO:
-        return EntryType.FLAG if facts.same_work(known) else EntryType.VOID
-    return moving_type(reference, amount, facts, known)
+        return EntryType.FLAG if facts.same_work(known) else EntryType.VOID, amount
+    return moving_type(reference, amount, facts, known), amount
+
+
+def _is_hold_refused(entry: Entry, assessment: Assessment, standing: Standing) -> bool:
+    is_covered = standing is Standing.ASSUMED_COVERED or entry.amount >= ZERO
+    return entry.type is EntryType.HOLD and not is_covered and not assessment.may_overdraw
+
+
+def _refuse_hold(entry: Entry, assessment: Assessment, log: JobLog) -> Decision:
+    """Remember that this request was refused, and nothing else of it."""
+    assert assessment.event_id is not None  # noqa: S101  an event without one makes no sense
+    facts = log.facts.join(Facts(refused=(assessment.event_id,)))
+    found = standing_anomalies(entry, Standing.NOT_COVERED)
+    flag = evolve(entry, type=EntryType.FLAG, amount=ZERO, held=ZERO, facts=facts, cost=log.cost)
+    return Decision(Outcome.REFUSED, evolve(flag, anomalies=(*entry.anomalies, *found)))
 
 
 def standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]:
@@ -200,26 +252,33 @@ def standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]:
 def _is_refused(entry: Entry, standing: Standing, policy: Policy) -> bool:
     """Only a charge waits for a balance: what was granted is taken back at once, whatever is left."""
     is_covered = standing is Standing.ASSUMED_COVERED
-    may_wait = ENTRY_TYPES[entry.type].waits_for_balance
+    may_wait = ENTRY_TYPES[entry.type].waits_for_balance and entry.amount < ZERO
     return may_wait and not is_covered and policy.overdraft is Overdraft.REFUSE
+
+
+def _guard(entry: Entry, assessment: Assessment, standing: Standing, policy: Policy) -> Guard:
+    """A hold has its own word about overdrafts: it is refused, or the balance is not asked."""
+    if entry.type is not EntryType.HOLD or standing is Standing.UNKNOWN_USER or entry.amount >= ZERO:
+        return guard_of(entry, standing, policy)
+    return Guard.EXISTS if assessment.may_overdraw else Guard.COVERED
 
 
 def guard_of(entry: Entry, standing: Standing, policy: Policy) -> Guard:
     """Return what must hold of the user's row for an entry that moves credits."""
     if standing is Standing.UNKNOWN_USER:
         return Guard.MISSING
-    if entry.amount > ZERO or policy.overdraft is Overdraft.ALLOW:
+    if entry.amount >= ZERO or policy.overdraft is Overdraft.ALLOW:
         return Guard.EXISTS
     return Guard.COVERED if standing is Standing.ASSUMED_COVERED else Guard.NOT_COVERED
 
 
 def _refuse(entry: Entry, assessment: Assessment, *, known: bool) -> Decision:
-    """Keep the charge due. A refusal that is already in the log is not written again."""
+    """Keep the charge due. A refusal that is already in the log is not written again. What was held for it is charged."""
     if known:
         return Decision(Outcome.REFUSED)
-    flag = evolve(entry, type=EntryType.FLAG, amount=ZERO)
+    flag = evolve(entry, type=EntryType.SETTLE if entry.held else EntryType.FLAG, amount=ZERO)
     mark = Mark(assessment.marks, settled=False, sequence=flag.sequence) if assessment.job is not None else None
-    return Decision(Outcome.REFUSED, flag, Guard.NONE, mark)
+    return Decision(Outcome.REFUSED, flag, Guard.EXISTS if flag.held else Guard.NONE, mark)
 
 
 def _settle(entry: Entry, guard: Guard, assessment: Assessment) -> Decision:

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import PolicyError, RowNeeded
-from engine.domain.fact import TOLD_BY, Charge, Content, Grant
+from engine.domain.fact import TOLD_BY, Charge, Claim, Content, Grant, Hold
 from engine.domain.facts import Facts
 from engine.domain.instants import read_instant
 from engine.domain.joins import ignores_repeats
@@ -50,6 +50,7 @@ def known_by(event: str, facts: Facts) -> Facts:
         facts,
         charges=tuple(evolve(charge, content=(said, *charge.content)) for charge in facts.charges),
         refunds=tuple(evolve(refund, content=(said, *refund.content)) for refund in facts.refunds),
+        holds=tuple(evolve(hold, content=(said, *hold.content)) for hold in facts.holds),
         revokes=tuple(evolve(revoke, content=(said, *revoke.content)) for revoke in facts.revokes),
     )
 
@@ -126,11 +127,11 @@ class Telling:
             return False
         return self.says(old.content, new.content) and (bool(old.content) or old.amount == new.amount)
 
-    def first_told[T: (Charge, Grant)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
+    def first_told[T: (Charge, Grant, Hold)](self, known: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
         """Return the new claims, each that is known in the words of its first telling."""
         return tuple(next((old for old in known if self._is_told(old, claim)), claim) for claim in new)
 
-    def _is_told(self, old: Charge | Grant, new: Charge | Grant) -> bool:
+    def _is_told(self, old: Claim, new: Claim) -> bool:
         """One policy prices one event but once, so under one policy different amounts are different events.
 
         That is, unless the job's own row, or the event's time that was read from it, has changed the price since.
@@ -199,7 +200,7 @@ class Telling:
         return attributes is not None and attributes <= self.row_attributes
 
 
-def _is_of_another_policy(old: Charge | Grant, new: Charge | Grant) -> bool:
+def _is_of_another_policy(old: Claim, new: Claim) -> bool:
     """Say whether the known one may have been told under another policy: one that was priced anew names only its last."""
     return old.policy != new.policy or (isinstance(old, Charge) and old.revision > 0)
 

@@ -21,11 +21,12 @@ from engine.ledger.dynamodb.marks import update_mark
 from engine.ledger.store import Posting, Receipt, Tables, Verdict, actions_of
 from engine.ledger.stored import log_of_stored, stored_of
 
-MOVED = ("remaining", "posted")
-"""The attributes of a user's row that move by ``ADD``: both are numbers, or not there yet."""
+MOVED = ("remaining", "posted", "held")
+"""The attributes of a user's row that move by ``ADD``: all are numbers, or not there yet."""
 
 REMAINING_ADDS = "(attribute_not_exists(remaining) OR attribute_type(remaining, :number))"
 POSTED_ADDS = "(attribute_not_exists(posted) OR attribute_type(posted, :number))"
+HELD_ADDS = " AND (attribute_not_exists(held) OR attribute_type(held, :number))"
 """Asked for by the condition, since a failed condition shows the row. An ``ADD`` that fails says neither whose nor what."""
 
 CREDITS_CONDITIONS: Mapping[Guard, str] = {
@@ -78,9 +79,17 @@ def put_entry(tables: Tables, item: Item) -> dict[str, Any]:
     }
 
 
-def add_credits(tables: Tables, user: str, amount: Decimal, debit: Decimal, guard: Guard) -> dict[str, Any]:
-    """Move a user's balance and the sum of all postings by ``amount``, under a guard that may ask for ``debit``."""
-    values: dict[str, object] = {":amount": amount}
+def add_credits(
+    tables: Tables, user: str, amount: Decimal, debit: Decimal, guard: Guard, *, held: Decimal = ZERO
+) -> dict[str, Any]:
+    """Move a user's balance and the sum of all postings by ``amount``, under a guard that may ask for ``debit``.
+
+    What is held of the user's credits moves by ``held``, where that is not 0.
+    """
+    values: dict[str, object] = {":amount": amount, **({":held": held} if held else {})}
+    adds, condition = "ADD remaining :amount, posted :amount", CREDITS_CONDITIONS[guard]
+    if held:
+        adds, condition = f"{adds}, held :held", condition if guard is Guard.MISSING else f"{condition}{HELD_ADDS}"
     if guard is not Guard.MISSING:
         values[":number"] = "N"
     if guard in {Guard.COVERED, Guard.NOT_COVERED}:
@@ -89,8 +98,8 @@ def add_credits(tables: Tables, user: str, amount: Decimal, debit: Decimal, guar
         "Update": {
             "TableName": tables.credits,
             "Key": encode_item({"userId": user}),
-            "UpdateExpression": "ADD remaining :amount, posted :amount",
-            "ConditionExpression": CREDITS_CONDITIONS[guard],
+            "UpdateExpression": adds,
+            "ConditionExpression": condition,
             "ExpressionAttributeValues": encode_item(values),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
@@ -116,7 +125,7 @@ class EncodedPosting:
         """Return the items of the transaction."""
         own, amount = list(_own_actions(self, tables)), self.entry.amount
         if self.guard is not Guard.NONE:
-            own.insert(1, add_credits(tables, self.entry.user, amount, amount.copy_negate(), self.guard))
+            own.insert(1, add_credits(tables, self.entry.user, amount, amount.copy_negate(), self.guard, held=self.entry.held))
         return own
 
     @property
@@ -147,7 +156,7 @@ class EncodedPosting:
     def _standing(self, row: Item | None) -> Standing:
         if not row:
             return Standing.UNKNOWN_USER
-        for name in MOVED:
+        for name in MOVED if self.entry.held else MOVED[:2]:
             if "N" not in row.get(name, {"N": "0"}):
                 what = "the balance" if name == "remaining" else f"`{name}`"
                 problem = f"{what} of user {shown(self.entry.user)} is no number: {shown(row[name])}"
@@ -228,13 +237,13 @@ def _own_actions(posting: EncodedPosting, tables: Tables) -> Iterator[dict[str, 
 
 
 def _add_sum(tables: Tables, user: str, postings: list[EncodedPosting]) -> dict[str, Any]:
-    amount, debit = ZERO, ZERO
+    amount, debit, held = ZERO, ZERO, ZERO
     for posting in postings:
-        amount = EXACT.add(amount, posting.entry.amount)
+        amount, held = EXACT.add(amount, posting.entry.amount), EXACT.add(held, posting.entry.held)
         if posting.guard is Guard.COVERED:
             debit = EXACT.subtract(debit, posting.entry.amount)
     guard = Guard.COVERED if debit else Guard.EXISTS
-    return add_credits(tables, user, amount, debit, guard)
+    return add_credits(tables, user, amount, debit, guard, held=held)
 
 
 def _failed(reason: Mapping[str, Any]) -> bool:

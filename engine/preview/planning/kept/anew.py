@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import Factory, define, evolve, frozen
 
-from engine.domain.fact import Adjustment, Charge, Grant, Refund, Revoke
+from engine.domain.fact import Adjustment, Charge, Expiry, Grant, Hold, Refund, Revoke
 from engine.domain.fact_kinds import Action
 from engine.domain.facts import Facts
 from engine.domain.price import Price
@@ -70,9 +70,13 @@ class Anew:
                 priced = self.repricer.priced(grant, rule_named(kept.rule, Action.GRANT, self.policy))
                 facts = kept.facts(evolve(grant, amount=priced.amount, policy=self.policy.identity))
                 return ToldAnew(kept.rule, facts, priced.price, priced.quantity)
+            case Hold() as hold:
+                priced = self.repricer.priced(hold, rule_named(kept.rule, Action.HOLD, self.policy))
+                facts = kept.facts(evolve(hold, amount=priced.amount, policy=self.policy.identity))
+                return ToldAnew(kept.rule, facts, priced.price, priced.quantity)
             case Refund() | Revoke() as share:
                 return self._share(kept, share)
-            case Adjustment():
+            case Adjustment() | Expiry():
                 return ToldAnew(kept.rule, kept.facts())
 
     def _charge(self, kept: KeptFact, charge: Charge) -> ToldAnew:

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from engine.domain.entry import Entry
-from engine.domain.fact import Adjustment, Charge, Fact, Grant, Revoke
+from engine.domain.fact import Adjustment, Charge, Expiry, Fact, Grant, Hold, Revoke
 from engine.domain.fact_kinds import read_facts, written
 from engine.domain.facts import Facts
 from engine.domain.references import JOB
@@ -66,7 +66,7 @@ class KeptFact:
             "facts": written(self.facts()),
         }
         document: dict[str, Any] = {LINE: {**said, "at": microseconds(self.at), "alike": alike}}
-        if not isinstance(self.fact, Adjustment):
+        if not isinstance(self.fact, Adjustment | Expiry):
             for asked, text in said_by(self.fact.content):
                 if PLAIN.fullmatch(asked):
                     _put(document, asked.split("."), text)
@@ -114,12 +114,15 @@ def _told(entries: Sequence[Entry], facts: Facts) -> Iterator[tuple[str, Fact, s
     yield from ((told_by(each, entries), each, "weak_charges") for each in facts.weak_charges)
     yield from ((each.rule, each, "refunds") for each in refunds)
     yield from ((each.rule, each, "weak_refunds") for each in facts.weak_refunds)
+    yield from ((_rule_of(each, entries), each, "holds") for each in facts.holds)
+    yield from (("", each, "expiries") for each in facts.expiries)
     yield from ((_rule_of(each, entries), each, "grants") for each in facts.grants)
     yield from ((_rule_of(each, entries), each, "revokes") for each in facts.revokes)
     yield from (("", each, "concessions") for each in facts.concessions)
 
 
-def _rule_of(fact: Grant | Revoke, entries: Iterable[Entry]) -> str:
+def _rule_of(fact: Grant | Hold | Revoke, entries: Iterable[Entry]) -> str:
     """Return the rule of the entry that was the first to know a fact; empty where that was no event."""
-    first = next((entry for entry in entries if fact in entry.facts.grants or fact in entry.facts.revokes), None)
+    told = ((entry, (*entry.facts.grants, *entry.facts.holds, *entry.facts.revokes)) for entry in entries)
+    first = next((entry for entry, facts in told if fact in facts), None)
     return "" if first is None or first.source in NOT_OF_A_RULE else first.rule
