@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, assert_never
 
@@ -50,6 +50,19 @@ class ChargeTerms:
             yield from row.by
         for component in self.components:
             yield from component.paths()
+
+
+@frozen
+class HoldTerms:
+    """How much is reserved, for how long at most, and whether more than the balance covers."""
+
+    charge: ChargeTerms
+    expires: timedelta
+    may_overdraw: bool = False
+
+    def paths(self) -> Iterator[Path]:
+        """Yield the expressions that an event is asked."""
+        yield from self.charge.paths()
 
 
 @frozen

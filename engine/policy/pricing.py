@@ -10,12 +10,11 @@ from typing import Any
 from attrs import evolve, frozen
 
 from engine.domain.money import ROUNDINGS, Money
-from engine.policy.charges import ChargeTerms
+from engine.policy.charges import ChargeTerms, HoldTerms
 from engine.policy.grammar import FINDS_NUMBER, FINDS_TEXT, Duration, Key, Keys, ListOf, Name, Number, Text, Word
 from engine.policy.price_books import PriceBook
 from engine.policy.price_rows import AMOUNT, PLACES_MAX
 from engine.policy.source import Items, Members, Notes, Scalar, named
-from engine.policy.terms import HoldTerms
 
 COMPONENTS_MAX = 20
 """With so many an entry takes some four kilobytes."""

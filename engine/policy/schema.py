@@ -33,7 +33,7 @@ from engine.policy.grammar import (
 )
 from engine.policy.loader import POLICY
 from engine.policy.price_rows import Change, Rate, Selectors
-from engine.policy.pricing import BESIDE_COMPONENTS
+from engine.policy.pricing import BESIDE_AMOUNT, BESIDE_COMPONENTS
 from engine.policy.rules import REPEATS
 from engine.policy.schema_patterns import ENVELOPE, PATTERNS, PRICED_ENVELOPE, ROW
 from engine.policy.sharing import NumberOrExpression
@@ -275,7 +275,7 @@ APART: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 def _apart(shape: Keys, path: str) -> Mapping[str, tuple[str, ...]]:
     if not shape.or_amount:
         return APART.get(path, {})
-    others = tuple(name for name in shape.keys if name not in {"amount", "name"})
+    others = tuple(name for name in shape.keys if name in {*BESIDE_AMOUNT, COMPONENTS})
     beside_components = (COMPONENTS,) if COMPONENTS in shape.keys else ()
     apart = {name: ("amount", *(beside_components if name in BESIDE_COMPONENTS else ())) for name in others}
     return {"amount": others, **apart, **dict.fromkeys(beside_components, BESIDE_COMPONENTS)}

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from attrs import frozen
 
 from engine.domain.fact_kinds import Action
-from engine.policy.charges import ChargeTerms
+from engine.policy.charges import ChargeTerms, HoldTerms
 from engine.policy.expressions.paths import Path
 from engine.policy.shares import RefundTerms, RevokeTerms
 
@@ -29,19 +28,6 @@ class FlagTerms:
     def paths(self) -> Iterator[Path]:
         """Yield the expressions that an event is asked."""
         yield from ()
-
-
-@frozen
-class HoldTerms:
-    """How much is reserved, for how long at most, and whether more than the balance covers."""
-
-    charge: ChargeTerms
-    expires: timedelta
-    may_overdraw: bool = False
-
-    def paths(self) -> Iterator[Path]:
-        """Yield the expressions that an event is asked."""
-        yield from self.charge.paths()
 
 
 type Terms = ChargeTerms | HoldTerms | RefundTerms | RevokeTerms | FlagTerms

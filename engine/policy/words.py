@@ -46,7 +46,7 @@ ABOUT: Mapping[str, str] = {
     "rules": "In order: the first rule that matches and is no flag rule decides; every flag rule that matches applies too.",
     "rules.name": "A name of the rule's own. Entries, metrics and messages show it.",
     "rules.match": "The events that the rule is about: an EventBridge event pattern.",
-    "rules.action": "What these events mean: debit, refund, grant, revoke or flag.",
+    "rules.action": "What these events mean: debit, hold, refund, grant, revoke or flag.",
     "rules.repeats": "ignore: of charges that say the same the earliest counts (events that are sent again with a new time).",
     "rules.charge": "What a debit costs: price x quantity within bounds, or a flat amount.",
     "rules.hold": "What is reserved before the work begins: price x quantity within bounds, or a flat amount.",
@@ -62,7 +62,7 @@ ABOUT: Mapping[str, str] = {
     "rules.revoke.amount": "How many credits, never more than the grant: a number, or JMESPath over the envelope.",
     "rules.revoke.series": "The name it is counted under (the rule's): of a series the latest counts, series add up.",
     "rules.reason": "Why it is flagged, for people.",
-    **{f"rules.{of}.{key}": text for of in ("charge", "grant") for key, text in TERMS.items()},
+    **{f"rules.{of}.{key}": text for of in ("charge", "hold", "grant") for key, text in TERMS.items()},
     "overdraft": "A debit that the balance does not cover. allow; flag: post and mark it; refuse: post a flag, stay due.",
     "unknown_user": "A user without a row in Credits. refuse: an error, retried and dead-lettered; flag: create the row.",
     "unknown_job": "A job without a row in Jobs. allow; flag: post and mark it; refuse: an error, retried and dead-lettered.",
@@ -114,7 +114,11 @@ ENVELOPE_FIELDS: Mapping[str, str] = {
 }
 """What each event has. A pattern may test other fields too."""
 
-PRICED_ABOUT: Mapping[str, str] = {"charge": "What the event costs.", "grant": "What the event grants."}
+PRICED_ABOUT: Mapping[str, str] = {
+    "charge": "What the event costs.",
+    "hold": "What the event reserves.",
+    "grant": "What the event grants.",
+}
 """What an anomaly sees beside the envelope."""
 
 FIGURES: Mapping[str, str] = {
@@ -160,6 +164,7 @@ SECTIONS: Mapping[str, str] = {
     "rules.charge": "charge",
     "rules.charge.priced_at": "the-price-of-another-time",
     "rules.charge.components": "several-prices-in-one-event",
+    "rules.hold": "hold",
     "rules.refund": "refund",
     "rules.grant": "grant",
     "rules.revoke": "revoke",

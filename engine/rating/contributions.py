@@ -17,11 +17,10 @@ from engine.domain.instants import read_instant
 from engine.domain.money import canonical, read_number
 from engine.domain.price import Price
 from engine.domain.texts import text_problem
-from engine.policy.charges import ChargeTerms, Priced, price_charge
+from engine.policy.charges import ChargeTerms, HoldTerms, Priced, price_charge
 from engine.policy.expressions.paths import Path
 from engine.policy.model import NOTHING_READ, Policy, Rule
 from engine.policy.shares import RefundTerms, RevokeTerms, Share, ShareTold, share_told
-from engine.policy.terms import HoldTerms
 from engine.rating.recognise import Telling, needs_row
 
 
