@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from engine.domain import facts as facts_module
+from engine.domain import facts, joins
 from engine.domain.fact import Charge, Grant, Refund, Revoke
 from engine.domain.facts import NOTHING_KNOWN, Facts
 
@@ -88,11 +88,12 @@ def the_last_of_a_series(revokes: tuple[Revoke, ...]) -> tuple[Revoke, ...]:
 
 
 @pytest.mark.parametrize(
-    ("name", "mutant"), [("_latest_first", the_one_told_last), ("_steps_of_series", the_last_of_a_series)]
+    ("place", "name", "mutant"),
+    [(joins, "_latest_first", the_one_told_last), (facts, "steps_of_series", the_last_of_a_series)],
 )
-def test_a_join_that_rests_on_the_order_is_found(name: str, mutant: Any, monkeypatch: pytest.MonkeyPatch):
+def test_a_join_that_rests_on_the_order_is_found(place: Any, name: str, mutant: Any, monkeypatch: pytest.MonkeyPatch):
     """Else the test above would prove nothing. Nobody reads what is found, so it is not made small."""
-    monkeypatch.setattr(facts_module, name, mutant)
+    monkeypatch.setattr(place, name, mutant)
 
     with pytest.raises((AssertionError, ExceptionGroup)):
         settings(max_examples=2000, database=None, phases=[Phase.generate], derandomize=True)(given(HISTORIES)(check))()

@@ -15,7 +15,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from engine.audit.recount import recount
-from engine.domain import facts as facts_module
+from engine.domain import joins
 from engine.domain.errors import EventError
 from engine.domain.fact import Charge
 from engine.policy import Policy, parse_policy
@@ -217,8 +217,8 @@ def only_the_latest(charges: set[Charge]) -> tuple[Charge, ...]:
 
 
 MUTANTS: dict[str, tuple[Any, str, Any, Any]] = {
-    "earlier charges are forgotten": (facts_module, "_latest_first", only_the_latest, ANY_ORDER),
-    "the latest telling counts": (facts_module, "_by_age", lambda charge: -charge.at.timestamp(), ANY_ORDER),
+    "earlier charges are forgotten": (joins, "_latest_first", only_the_latest, ANY_ORDER),
+    "the latest telling counts": (joins, "_by_age", lambda charge: -charge.at.timestamp(), ANY_ORDER),
     "a rule that does not ignore repeats knows those of one that does": (
         Telling,
         "_is_repeated",
