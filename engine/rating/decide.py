@@ -67,11 +67,14 @@ def _of_hold(assessment: Assessment, log: JobLog, standing: Standing, policy: Po
     """
     if assessment.event_id is not None and assessment.event_id in log.facts.refused:
         return Decision(Outcome.REFUSED)
-    facts, _ = _joined(assessment, log.facts, policy)
-    if facts.work == log.facts.work:
+    known = log.facts
+    told = recognised(_telling(assessment, policy), known)
+    if {*told.holds, *told.expiries} <= {*known.holds, *known.expiries}:
         return Decision(Outcome.DUPLICATE)
-    if (log.facts.hold if assessment.fact.expiries else facts.hold) is None or _is_closed(assessment, log.facts):
+    if _is_closed(assessment, known) or (told.expiries and known.hold is None):
         return Decision(Outcome.CLOSED)
+    if known.join(told).work == known.work:
+        return Decision(Outcome.DUPLICATE)
     return _told(assessment, log, standing, policy)
 
 
@@ -136,16 +139,7 @@ def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts
     """
     if known == NOTHING_KNOWN:
         return assessment.fact, ()
-    telling = Telling(
-        facts=assessment.fact,
-        document=assessment.document,
-        source=assessment.source,
-        row_attributes=policy.row_attributes,
-        time_is_assumed=assessment.time_is_assumed,
-        attempt=assessment.attempt or 0,
-        rule=assessment.rule,
-        rules=policy.rules,
-    )
+    telling = _telling(assessment, policy)
     new = recognised(telling, known)
     facts = known.join(new)
     if any(most_twins(facts.of_attempt(attempt)) > TWINS_MAX for attempt in facts.attempts or {0}):
@@ -157,6 +151,19 @@ def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts
     flagged = facts.join(Facts(flags=raised))
     is_news = flagged.flags != facts.flags or facts != known
     return flagged, doubtful if is_news else ()
+
+
+def _telling(assessment: Assessment, policy: Policy) -> Telling:
+    return Telling(
+        facts=assessment.fact,
+        document=assessment.document,
+        source=assessment.source,
+        row_attributes=policy.row_attributes,
+        time_is_assumed=assessment.time_is_assumed,
+        attempt=assessment.attempt or 0,
+        rule=assessment.rule,
+        rules=policy.rules,
+    )
 
 
 def _one_too_many(new: Facts) -> str:

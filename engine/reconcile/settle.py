@@ -132,9 +132,10 @@ class EventProposal:
 
         What the first entry knows, all later ones know. So a fact that is in the first entry is a duplicate, and the rest
         need not be read. A scan marks the row on what it finds, so it has to see all of it. So has a repeat that is ignored:
-        it is flagged where a refund lies before it.
+        it is flagged where a refund lies before it. And so has a hold, which may be closed since.
         """
-        if receipt.log is not None and self.assessment.source is not Source.SCAN and not self._repeats(receipt.log):
+        sees_all = self.assessment.source is Source.SCAN or bool(self.assessment.fact.holds)
+        if receipt.log is not None and not sees_all and not self._repeats(receipt.log):
             told = decide(self.assessment, receipt.log, Standing.ASSUMED_COVERED, self.policy)
             if told.outcome is Outcome.DUPLICATE:
                 return receipt.log
