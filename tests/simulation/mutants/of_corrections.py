@@ -16,7 +16,7 @@ from engine.policy.model import Overdraft
 from engine.rating import correct, cost, recognise, reprice
 from engine.reconcile import corrections
 from engine.reconcile.repricing import apply
-from tests.simulation.mutants.mutant import Broken, Mutant, always
+from tests.simulation.mutants.mutant import Broken, Mutant, always, staged
 
 # --- concessions and adjustments --------------------------------------------------------------------------------------
 
@@ -103,8 +103,12 @@ def _without_bound(old: Any) -> Any:
 
 
 MUTANTS: Mapping[str, Mutant] = {
-    "a concession goes below nothing": Mutant(cost, "desired_cost", _unbounded(where_refunded=False)),
-    "a concession comes back when the job fails": Mutant(cost, "desired_cost", _unbounded(where_refunded=True)),
+    "a concession goes below nothing": Mutant(
+        cost, "desired_cost", _unbounded(where_refunded=False), shows_in=staged("j-ceded")
+    ),
+    "a concession comes back when the job fails": Mutant(
+        cost, "desired_cost", _unbounded(where_refunded=True), shows_in=staged("j-ceded")
+    ),
     "a refund is a part of what a concession has left": Mutant(cost, "desired_cost", _of_the_rest),
     "what takes back counts twice": Mutant(facts, "_standing", _twice),
     "what took back is taken back": Mutant(corrections, "reversal_of", _takes_back_anything),
@@ -115,7 +119,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "what a balance does not cover is corrected": Mutant(correct, "_moving", _takes_uncovered),
     "a lower revision overrules": Mutant(joins, "_last_revision", _last(lambda each: (each.revision, each.amount))),
     "of two equal revisions the larger counts": Mutant(
-        joins, "_last_revision", _last(lambda each: (-each.revision, -each.amount)), one_in=120
+        joins, "_last_revision", _last(lambda each: (-each.revision, -each.amount)), one_in=120, shows_in=staged("j-two")
     ),
     "an event of the policy that has priced it anew is another": Mutant(recognise, "_is_of_another_policy", _knows_the_policy),
     "only the charge that counts is priced anew": Mutant(
