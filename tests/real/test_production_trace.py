@@ -221,7 +221,9 @@ def test_the_trace_ends_in_the_same_books_in_any_order(known: Known) -> None:
 
 @pytest.mark.local_aws
 @pytest.mark.parametrize(
-    ("known", "kills", "one_again_in"), [(PART, 2, 1), pytest.param(WHOLE, 3, 10, marks=pytest.mark.proof)], ids=NAMES
+    ("known", "kills", "one_again_in"),
+    [(PART, 2, 1), pytest.param(WHOLE, 3, 10, marks=[pytest.mark.proof, pytest.mark.slow(200)])],
+    ids=NAMES,
 )
 def test_the_trace_ends_in_the_same_balances_whatever_happens_on_the_way(
     new_store: Callable[[], Store], tmp_path: Path, known: Known, kills: int, one_again_in: int
