@@ -95,17 +95,23 @@ def is_of_both(item: pytest.Item, need_more: set[Path]) -> bool:
     return item.path.parent.name in ON_BOTH and item.path not in need_more and bool(item.get_closest_marker("local_aws"))
 
 
-def turn(item: pytest.Item) -> int:
+def turn(item: pytest.Item) -> tuple[int, int]:
     """Return when a test has its turn: the longest first, so that no worker is left alone at the end.
 
     The stack that most of them share begins, and builds what others need; these others come when that is done.
     """
     fixtures = set(getattr(item, "fixturenames", ()))
     if "deployed" in fixtures:
-        return 0
+        return 0, 0
     if not any(item.get_closest_marker(name) for name in ("e2e", "slow")):
-        return 3
-    return 2 if "built" in fixtures else 1
+        return 3, 0
+    return 2 if "built" in fixtures else 1, -seconds_of(item)
+
+
+def seconds_of(item: pytest.Item) -> int:
+    """Return how many seconds a slow test takes of a processor, as far as that is said of it."""
+    said: list[int] = [mark.args[0] for mark in item.iter_markers("slow") if mark.args]
+    return max(said, default=0)
 
 
 def pytest_sessionstart() -> None:
