@@ -22,6 +22,10 @@ CERTAIN = 30
 """What one history in so many shows on average, this many times as many all miss once in e^30, which is 10^13, times."""
 
 
+OFTEN_MIN = 0.1
+"""Faults are frequent where one call in ten meets one."""
+
+
 @frozen
 class Mutant:
     """A deliberate bug: ``broken`` makes of what stands at ``name`` of ``place`` what takes its place.
@@ -80,6 +84,11 @@ def caught(mutant: Mutant, seeds: Iterable[int]) -> int | None:
 def staged(job: str) -> Callable[[Plan], bool]:
     """Return what says whether a plan has a scene (``world/scenes.py``), of whose jobs the names begin with ``job``."""
     return lambda plan: any(fact.reference.startswith(f"job#{job}") for fact in plan.facts)
+
+
+def is_faulty(plan: Plan) -> bool:
+    """Say whether faults are frequent."""
+    return plan.often > OFTEN_MIN
 
 
 def is_damaged(plan: Plan) -> bool:

@@ -17,6 +17,7 @@ from engine.rating import correct, cost, recognise, reprice
 from engine.reconcile import corrections
 from engine.reconcile.repricing import apply
 from tests.simulation.mutants.mutant import Broken, Mutant, always, staged
+from tests.simulation.world.plan import Plan
 
 # --- concessions and adjustments --------------------------------------------------------------------------------------
 
@@ -102,6 +103,10 @@ def _without_bound(old: Any) -> Any:
     return lambda self, _entries_max, *told: old(self, 10**9, *told)
 
 
+def _prices_under_a_cap(plan: Plan) -> bool:
+    return plan.cap is not None and any(step.kind == "plan_prices" for step in plan.steps())
+
+
 MUTANTS: Mapping[str, Mutant] = {
     "a concession goes below nothing": Mutant(
         cost, "desired_cost", _unbounded(where_refunded=False), shows_in=staged("j-ceded")
@@ -128,6 +133,6 @@ MUTANTS: Mapping[str, Mutant] = {
     "what a row without a time told is not priced anew": Mutant(reprice, "kept_charges", _strong_alone),
     "a plan is applied whatever has changed": Mutant(apply, "changed_since", always(None), one_in=60),
     "a plan forgets what it has posted": Mutant(apply.Applying, "_is_ours", always(value=False)),
-    "a run of a plan has no bound": Mutant(apply.Applying, "post", _without_bound),
+    "a run of a plan has no bound": Mutant(apply.Applying, "post", _without_bound, shows_in=_prices_under_a_cap),
 }
 """By what they do wrong."""
