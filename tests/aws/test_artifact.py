@@ -22,7 +22,6 @@ from tests.support.events import rendered
 from tests.support.world import World
 from tools import environments
 from tools.artifact import DATA_KEPT, KEPT_FOR_EVENTS, KEPT_TO_ARCHIVE, KEPT_TO_EXPLAIN
-from tools.deployment import build
 from tools.environments import DEV, ROOT
 from tools.local_aws import LocalAws, tables_environment
 from tools.roots import amazon_roots
@@ -175,17 +174,6 @@ def test_a_bundle_without_one_of_them_breaks_the_build() -> None:
     """Rather than a function that cannot reach its database."""
     with pytest.raises(ValueError, match="the bundle has no Amazon Root CA 1"):
         amazon_roots("")
-
-
-@pytest.mark.proof
-def test_two_builds_are_equal(artifact: Path, tmp_path: Path) -> None:
-    """Byte for byte, so that a deployment shows whether anything has changed.
-
-    `make test` has the stricter form: what is built with nothing beside it, by make alone, is equal as well.
-    """
-    again = build(tmp_path / "build") / "ReconcilerFunction"
-
-    assert contents(artifact) == contents(again)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
