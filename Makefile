@@ -35,7 +35,8 @@ CHANCE ?= $(shell printf '%d' "0x0$$(git log -1 --format=%H -- $(CODE) 2>/dev/nu
 
 test: export BUILT := $(BUILT)
 test: lint setup-tests ## everything that must hold: lint, types, template, tests, coverage (BUILT=FOLDER tests that build)
-	$(BIN)/python -m pytest $(IN_PARALLEL) --database=strict --hypothesis-seed=$(CHANCE) --cov --cov-report=term
+	$(BIN)/python -m pytest $(IN_PARALLEL) --database=strict --hypothesis-seed=$(CHANCE) --cov --cov-report=
+	@echo "which lines no test runs: $(BIN)/coverage report"
 
 SEEDS ?= 0:1000
 FRESH ?= 1000

@@ -28,6 +28,7 @@ from engine.reconcile.wiring import build_client
 from tests.simulation.database import Database, Server, run_server
 from tests.support import canaries
 from tests.support.model_server import ModelServer, run_model_server
+from tests.support.near_database import near
 from tools import deployment, environments
 from tools.deployment import Deployment
 from tools.local_aws import REGION, LocalAws, create_tables, delete_tables, run_local_aws, tables_named
@@ -213,7 +214,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 @pytest.fixture(scope="session")
 def strict_server() -> Iterator[Server]:
     """Return a server of the strict DynamoDB, one for each worker."""
-    with run_server(Database()) as server:
+    with run_server(Database()) as server, near(server):
         yield server
 
 
