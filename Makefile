@@ -35,15 +35,15 @@ CHANCE ?= $(shell printf '%d' "0x0$$(git log -1 --format=%H -- $(CODE) 2>/dev/nu
 
 test: export BUILT := $(BUILT)
 test: lint setup-tests ## everything that must hold: lint, types, template, tests, coverage (BUILT=FOLDER tests that build)
-	$(BIN)/python -m pytest $(IN_PARALLEL) --database=strict --hypothesis-seed=$(CHANCE) --cov --cov-report=term
+	$(BIN)/python -m pytest $(IN_PARALLEL) --database=strict --hypothesis-seed=$(CHANCE) --cov --cov-report=
+	@echo "which lines no test runs: $(BIN)/coverage report"
 
 SEEDS ?= 0:1000
 FRESH ?= 1000
 
 proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
 	@echo "chance: $(CHANCE), of the last commit of code; CHANCE=NUMBER proves with the same or another"
-	PROOF=1 $(BIN)/python -m pytest $(IN_PARALLEL) -m "proof or sized" --timeout=3600 --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
-	$(BIN)/python -m pytest $(IN_PARALLEL) tests/ledger tests/handler --hypothesis-seed=$(CHANCE)
+	PROOF=1 $(BIN)/python -m pytest $(IN_PARALLEL) -m "proof or sized or both" --timeout=3600 --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
 	$(BIN)/python -m tests.simulation --seeds $(CHANCE):$$(($(CHANCE) + $(FRESH))) --complete
 
 simulate: setup ## histories of a world in which everything goes wrong, on all cores, each from its seed (SEEDS=FIRST:END)

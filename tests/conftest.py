@@ -28,6 +28,7 @@ from engine.reconcile.wiring import build_client
 from tests.simulation.database import Database, Server, run_server
 from tests.support import canaries
 from tests.support.model_server import ModelServer, run_model_server
+from tests.support.near_database import near
 from tools import deployment, environments
 from tools.deployment import Deployment
 from tools.local_aws import REGION, LocalAws, create_tables, delete_tables, run_local_aws, tables_named
@@ -49,6 +50,9 @@ NEED_MORE = pytest.StashKey[set[Path]]()
 
 ON_THE_LOCAL_AWS = {"aws", "docs", "real", "test_corrected", "test_seals"}
 """Folders and files whose tests are of the local AWS itself, show what was printed there, or take its order for theirs."""
+
+ON_BOTH = {"ledger", "handler"}
+"""Folders whose tests of a database run on the strict one in ``make test`` and on the local AWS in ``make proof``."""
 
 hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine makes any single example slow
 hypothesis.settings.load_profile("tests")
@@ -81,20 +85,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.local_aws)
         if "deployed" in fixtures:
             item.add_marker(pytest.mark.e2e)
+    for item in items:
+        if is_of_both(item, need_more):
+            item.add_marker(pytest.mark.both)
     items.sort(key=turn)
 
 
-def turn(item: pytest.Item) -> int:
+def is_of_both(item: pytest.Item, need_more: set[Path]) -> bool:
+    """Say whether a test runs on the strict database where it may: on the local AWS it is another proof."""
+    return item.path.parent.name in ON_BOTH and item.path not in need_more and bool(item.get_closest_marker("local_aws"))
+
+
+def turn(item: pytest.Item) -> tuple[int, int]:
     """Return when a test has its turn: the longest first, so that no worker is left alone at the end.
 
     The stack that most of them share begins, and builds what others need; these others come when that is done.
     """
     fixtures = set(getattr(item, "fixturenames", ()))
     if "deployed" in fixtures:
-        return 0
+        return 0, 0
     if not any(item.get_closest_marker(name) for name in ("e2e", "slow")):
-        return 3
-    return 2 if "built" in fixtures else 1
+        return 3, 0
+    return 2 if "built" in fixtures else 1, -seconds_of(item)
+
+
+def seconds_of(item: pytest.Item) -> int:
+    """Return how many seconds a slow test takes of a processor, as far as that is said of it."""
+    said: list[int] = [mark.args[0] for mark in item.iter_markers("slow") if mark.args]
+    return max(said, default=0)
 
 
 def pytest_sessionstart() -> None:
@@ -196,7 +214,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 @pytest.fixture(scope="session")
 def strict_server() -> Iterator[Server]:
     """Return a server of the strict DynamoDB, one for each worker."""
-    with run_server(Database()) as server:
+    with run_server(Database()) as server, near(server):
         yield server
 
 

@@ -64,18 +64,27 @@ class SecondPolicy:
 
     def beside(self, report: Report, deadline: Deadline) -> Shadowed | None:
         """Return what the second policy would have posted; None of an event that the ledger knew, or that neither takes."""
+        try:
+            return self._asked(report, deadline)
+        except Exception as error:  # noqa: BLE001  the event is posted, whatever is wrong with the second policy
+            return self._told(FAILED, cut(f"{type(error).__name__}: {error}"))
+
+    def _asked(self, report: Report, deadline: Deadline) -> Shadowed | None:
+        """Raises whatever a fault raises."""
         if report.entry is None and not _may_tell(report):
             return None
-        started = self.clock.steady()
         if self.slow >= SLOW_MAX:
             return self._told(FAILED, TOO_SLOW)
         if deadline.left() <= 0:
             return self._told(UNKNOWN, NO_TIME)
-        shadowed = self._guarded(report)
-        self.slow += self.clock.steady() - started > SLOW_SECONDS
-        return shadowed
+        started = self.clock.steady()
+        try:
+            return self._answered(report)
+        finally:  # a fault that takes long holds others up as well
+            self.slow += self.clock.steady() - started > SLOW_SECONDS
 
-    def _guarded(self, report: Report) -> Shadowed | None:
+    def _answered(self, report: Report) -> Shadowed | None:
+        """Raises whatever a fault raises."""
         try:
             return self._judged(report)
         except EventError as error:
@@ -84,8 +93,6 @@ class SecondPolicy:
             return self._of(REJECTED, ZERO, report, error.rule, cut(str(error)))
         except Untold as untold:
             return self._told(UNKNOWN, cut(str(untold)))
-        except Exception as error:  # noqa: BLE001  the event is posted, whatever is wrong with the second policy
-            return self._told(FAILED, cut(f"{type(error).__name__}: {error}"))
 
     def _judged(self, report: Report) -> Shadowed | None:
         """Raises Untold, EventError, and whatever a fault raises."""

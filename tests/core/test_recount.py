@@ -29,7 +29,7 @@ from tests.support.events import event, failed, rendered
 from tests.support.people import People
 from tests.support.policies import example
 
-ENTRIES_LEAST = [5_000, pytest.param(100_000, marks=[pytest.mark.proof, pytest.mark.slow])]
+ENTRIES_LEAST = [5_000, pytest.param(100_000, marks=[pytest.mark.proof, pytest.mark.slow(80)])]
 """So many entries at least; of ten times as many there are ten times as many jobs."""
 
 POLICY = """\

@@ -355,6 +355,28 @@ def test_a_fault_is_told_in_the_line_of_its_event_and_counted() -> None:
     assert (2, 2) == (shaded.count("ShadowErrors"), shaded.count("Debits"))
 
 
+def test_a_fault_before_the_second_policy_is_asked_does_not_bring_the_event_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a known event may be news to the second policy is asked beside the first one's work, too."""
+    shaded = Shaded(NOW, DEARER)
+    monkeypatch.setattr("engine.reconcile.shadow.is_passed_over", None)
+
+    assert [] == shaded.batch([rendered(), rendered()])
+    assert ["debited", "failed"] == [shadow["outcome"] for shadow in shaded.shadows]
+    assert "'NoneType' object is not callable" in shaded.shadows[1]["why"]
+    assert (1, 1, 1) == tuple(shaded.count(name) for name in ("Debits", "Duplicates", "ShadowErrors"))
+
+
+def test_a_clock_that_fails_the_second_policy_does_not_bring_the_event_back() -> None:
+    """The clock of the first policy goes on."""
+    stopped = evolve(Shaded(NOW).clock, steady=lambda: {}["now"])
+    shaded = Shaded(NOW, shadow=SecondPolicy(Beside(NOW, DEARER), stopped))
+
+    assert [] == shaded.batch([rendered()])
+    assert [("failed", "KeyError: 'now'", 1)] == [
+        (shadow["outcome"], shadow["why"], shaded.count("Debits")) for shadow in shaded.shadows
+    ]
+
+
 def test_a_second_policy_that_cannot_be_prepared_does_not_keep_a_container_from_its_start() -> None:
     """It has no index of its patterns: each event says so."""
     shaded = Shaded(NOW, evolve(DEARER, index=None))

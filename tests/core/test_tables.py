@@ -301,7 +301,7 @@ def change(path: Path, old: str, new: str):
 
 
 def test_a_member_that_is_forgotten_somewhere_fails_the_type_check(tmp_path: Path):
-    """In a copy of the engine with one more of each, and nothing else changed."""
+    """In a copy of the engine with one more of each, and nothing else changed. Who asks for that check is looked at alone."""
     shutil.copytree(ROOT / "engine", tmp_path / "engine", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     if (cache := ROOT / ".mypy_cache").is_dir():  # of a checked tree: then it takes a few seconds
@@ -311,7 +311,8 @@ def test_a_member_that_is_forgotten_somewhere_fails_the_type_check(tmp_path: Pat
             change(tmp_path / "engine" / name, rf'(class {words}\(StrEnum\):\n    """.+?"""\n)', r'\1\n    NEWS = "news"')
     change(tmp_path / "engine" / "policy" / "detectors.py", "type Detector = ", DETECTOR)
 
-    done = subprocess.run([sys.executable, "-m", "mypy", "engine"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    asking = [path for path in sorted((tmp_path / "engine").rglob("*.py")) if "assert_never(" in path.read_text()]
+    done = subprocess.run([sys.executable, "-m", "mypy", *asking], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     found = [(name, int(line), missing) for name, line, missing in MISSING.findall(done.stdout)]
     where = {(name, function_at((tmp_path / "engine" / name).read_text(), line), what) for name, line, what in found}

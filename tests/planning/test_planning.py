@@ -94,7 +94,7 @@ def test_a_file_of_all_that_can_come_gives_the_engines_answer(tmp_path: Path, ed
 @pytest.mark.parametrize("edit", EDITS)
 def test_a_large_file_of_all_that_can_come_gives_the_engines_answer(tmp_path: Path, edit: str):
     """By one process and by two, with hardly any memory of what was met before and with all of it."""
-    lines = made_lines(1 + len(edit), 1_500)
+    lines = made_lines(1 + len(edit), 1_000)
     then, path = policy(*EDITS[edit]), written(tmp_path, lines)
 
     by_each = {at_any_size([path], NOW, then, memo_max=memo, workers=n) for memo, n in ((200, 1), (10**9, 1), (200, 2))}

@@ -20,7 +20,7 @@ from engine.policy import parse_policy
 from tests.real.test_production_trace import EVENTS, FLAT
 from tests.support.world import World
 
-FEW, MANY = 500, 3_000
+FEW, MANY = 500, 2_000
 """How many of the 26,790 events; all of them take some minutes."""
 
 BATCH, THREADS = 48, 16

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -39,11 +39,11 @@ def over(seed: int) -> World:
     return world
 
 
-def planted(kind: str, times: int) -> list[str]:
+def planted(kind: str, times: int, seeds: Iterable[int] = SEEDS) -> list[str]:
     """Plant one kind of damage in so many histories, if there are, and return what is not as the table says."""
     wrong: list[str] = []
     left = times
-    for world in map(over, SEEDS):
+    for world in map(over, seeds):
         before = world.count[f"damage {kind}"]
         wrong += [f"seed {world.plan.seed}: {what}" for what in damaged(world, (kind,))]
         left -= world.count[f"damage {kind}"] - before
@@ -63,8 +63,8 @@ def test_a_kind_of_damage_is_noticed_named_and_mended_as_the_table_says(kind: st
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_of_damage_is_as_the_table_says_wherever_it_is_done(kind: str) -> None:
-    """In up to four histories."""
-    assert [] == planted(kind, 4)
+    """In up to two histories, mostly others than above; the thousand that `make proof` plays plant each kind more often."""
+    assert [] == planted(kind, 2, reversed(SEEDS))
 
 
 def test_what_is_not_seen_or_not_put_right_has_its_reason() -> None:

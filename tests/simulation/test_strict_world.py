@@ -79,7 +79,7 @@ def test_a_failing_history_on_the_strict_database_is_made_small_and_told() -> No
 
 
 @pytest.mark.proof
-@pytest.mark.slow
+@pytest.mark.slow(50)
 @pytest.mark.timeout(1800)
 def test_fresh_histories_on_the_strict_database_end_right() -> None:
     """No violation, and no ValidationException anywhere."""

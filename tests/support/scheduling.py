@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,6 +24,13 @@ class Units(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        """Forget a unit whose tests are done: xdist counts what is left of all units of a worker, at each test anew."""
+        super().mark_test_complete(node, item_index, duration)
+        unit, units = unit_of(self.registered_collections[node][item_index]), self.assigned_work[node]
+        if all(units[unit].values()):
+            del units[unit]
 
 
 def unit_of(nodeid: str) -> str:

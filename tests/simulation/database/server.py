@@ -45,10 +45,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", CONTENT)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("x-amz-crc32", str(zlib.crc32(body)))
-        self.send_header("x-amzn-RequestId", uuid.uuid4().hex.upper())
+        for name, value in headers_of(body).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -86,6 +84,16 @@ def answered(database: Database, target: str, body: bytes) -> tuple[int, dict[st
     except Exception as error:  # noqa: BLE001  whoever asked has to learn of it
         told = f"{type(error).__name__}: {error}"
         return 500, {"__type": "com.amazonaws.dynamodb.v20120810#InternalServerError", "message": told}
+
+
+def headers_of(body: bytes) -> dict[str, str]:
+    """Return what is said of the body of an answer."""
+    return {
+        "Content-Type": CONTENT,
+        "Content-Length": str(len(body)),
+        "x-amz-crc32": str(zlib.crc32(body)),
+        "x-amzn-RequestId": uuid.uuid4().hex.upper(),
+    }
 
 
 def error_answer(refused: Refused) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from engine.policy import charges
 from engine.policy.price_books import PriceRow
 from engine.rating import contributions
 from engine.rating.recognise import Telling
-from tests.simulation.mutants.mutant import Mutant, always
+from tests.simulation.mutants.mutant import Mutant, always, staged
 
 
 def _at_its_own_time(old: Any) -> Any:
@@ -65,11 +65,13 @@ def _repeats_are_news(_old: Any) -> Any:
 
 
 MUTANTS: Mapping[str, Mutant] = {
-    "a row of prices has no end": Mutant(PriceRow, "counts_at", _without_end),
+    "a row of prices has no end": Mutant(PriceRow, "counts_at", _without_end, shows_in=staged("j-sale")),
     "the price of the event's own time counts": Mutant(contributions, "price_charge", _at_its_own_time),
     "all of a quantity costs the rate of the last tier": Mutant(charges, "_graduated", _all_at_the_last),
     "components are rounded one by one": Mutant(charges, "_without_rate", _rounds_each),
-    "a row without a time charges beside a refund": Mutant(facts.Facts, "join", _weak_beside_refunds),
+    "a row without a time charges beside a refund": Mutant(
+        facts.Facts, "join", _weak_beside_refunds, shows_in=staged("j-void")
+    ),
     "a failed row without a time counts before a refund": Mutant(facts.Facts, "refunding", _weak_first),
     "of several series one counts": Mutant(facts.Facts, "revoking", _one_series),
     "more goes back than was charged": Mutant(fact, "part_of", _more_than_all),

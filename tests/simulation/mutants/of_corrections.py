@@ -16,7 +16,8 @@ from engine.policy.model import Overdraft
 from engine.rating import correct, cost, recognise, reprice
 from engine.reconcile import corrections
 from engine.reconcile.repricing import apply
-from tests.simulation.mutants.mutant import Broken, Mutant, always
+from tests.simulation.mutants.mutant import Broken, Mutant, always, staged
+from tests.simulation.world.plan import Plan
 
 # --- concessions and adjustments --------------------------------------------------------------------------------------
 
@@ -102,9 +103,17 @@ def _without_bound(old: Any) -> Any:
     return lambda self, _entries_max, *told: old(self, 10**9, *told)
 
 
+def _prices_under_a_cap(plan: Plan) -> bool:
+    return plan.cap is not None and any(step.kind == "plan_prices" for step in plan.steps())
+
+
 MUTANTS: Mapping[str, Mutant] = {
-    "a concession goes below nothing": Mutant(cost, "desired_cost", _unbounded(where_refunded=False)),
-    "a concession comes back when the job fails": Mutant(cost, "desired_cost", _unbounded(where_refunded=True)),
+    "a concession goes below nothing": Mutant(
+        cost, "desired_cost", _unbounded(where_refunded=False), shows_in=staged("j-ceded")
+    ),
+    "a concession comes back when the job fails": Mutant(
+        cost, "desired_cost", _unbounded(where_refunded=True), shows_in=staged("j-ceded")
+    ),
     "a refund is a part of what a concession has left": Mutant(cost, "desired_cost", _of_the_rest),
     "what takes back counts twice": Mutant(facts, "_standing", _twice),
     "what took back is taken back": Mutant(corrections, "reversal_of", _takes_back_anything),
@@ -115,7 +124,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "what a balance does not cover is corrected": Mutant(correct, "_moving", _takes_uncovered),
     "a lower revision overrules": Mutant(joins, "_last_revision", _last(lambda each: (each.revision, each.amount))),
     "of two equal revisions the larger counts": Mutant(
-        joins, "_last_revision", _last(lambda each: (-each.revision, -each.amount)), one_in=120
+        joins, "_last_revision", _last(lambda each: (-each.revision, -each.amount)), one_in=120, shows_in=staged("j-two")
     ),
     "an event of the policy that has priced it anew is another": Mutant(recognise, "_is_of_another_policy", _knows_the_policy),
     "only the charge that counts is priced anew": Mutant(
@@ -124,6 +133,6 @@ MUTANTS: Mapping[str, Mutant] = {
     "what a row without a time told is not priced anew": Mutant(reprice, "kept_charges", _strong_alone),
     "a plan is applied whatever has changed": Mutant(apply, "changed_since", always(None), one_in=60),
     "a plan forgets what it has posted": Mutant(apply.Applying, "_is_ours", always(value=False)),
-    "a run of a plan has no bound": Mutant(apply.Applying, "post", _without_bound),
+    "a run of a plan has no bound": Mutant(apply.Applying, "post", _without_bound, shows_in=_prices_under_a_cap),
 }
 """By what they do wrong."""

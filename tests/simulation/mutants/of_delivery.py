@@ -19,7 +19,7 @@ from engine.reconcile.conductor import Conductor
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.settle import EventProposal
 from engine.runtime.telemetry import Report
-from tests.simulation.mutants.mutant import Broken, Mutant
+from tests.simulation.mutants.mutant import Broken, Mutant, staged
 
 # --- one event --------------------------------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "a sequence that is taken is stepped over": Mutant(EventProposal, "_log_after", _steps_over),
     "a busy posting is taken for posted": Mutant(EventBatch, "_goes_again", _takes_for_posted(Verdict.BUSY)),
     "a posting that was held up is taken for posted": Mutant(EventBatch, "_goes_again", _takes_for_posted(Verdict.HELD_UP)),
-    "a batch takes a refused charge for posted": Mutant(EventBatch, "_keep", _believes_a_refusal),
+    "a batch takes a refused charge for posted": Mutant(EventBatch, "_keep", _believes_a_refusal, shows_in=staged("j-short-")),
     "what a batch has set aside is forgotten": Mutant(EventBatch, "_wait_for_the_busy", _forgets_what_is_aside),
     "the results of a batch are told in another order": Mutant(Reconciler, "many", _swaps_results),
     "the last failure of a batch is not told": Mutant(Reconciler, "_coming_back", _forgets_the_last),

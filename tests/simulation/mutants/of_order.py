@@ -13,7 +13,7 @@ from engine.domain.entry_types import EntryType
 from engine.policy.model import UnknownUser
 from engine.rating import decide
 from engine.reconcile import settle
-from tests.simulation.mutants.mutant import Mutant
+from tests.simulation.mutants.mutant import Mutant, staged
 
 
 def _refuses_first(old: Any) -> Any:
@@ -88,8 +88,12 @@ def _counts_before_it_joins(old: Any) -> Any:
 MUTANTS: Mapping[str, Mutant] = {
     "a charge is refused before its user is asked for": Mutant(decide, "_decision", _refuses_first),
     "a duplicate is known before its user is asked for": Mutant(settle, "decide", _knows_first),
-    "the guard is chosen before the balance is known": Mutant(decide, "guard_of", _guards_by_the_first, one_in=60),
-    "a balance that was too small is not asked again": Mutant(decide, "guard_of", _asks_no_more, one_in=100),
+    "the guard is chosen before the balance is known": Mutant(
+        decide, "guard_of", _guards_by_the_first, one_in=60, shows_in=staged("j-soon-")
+    ),
+    "a balance that was too small is not asked again": Mutant(
+        decide, "guard_of", _asks_no_more, one_in=100, shows_in=staged("j-soon-")
+    ),
     "a flag comes before the decision": Mutant(decide, "_decision", _flags_first),
     "a charge is refused before it is known": Mutant(decide, "_refuse", _refuses_before_it_knows),
     "the cost is worked out before facts join": Mutant(decide, "cost_of", _counts_before_it_joins),

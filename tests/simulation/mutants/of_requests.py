@@ -14,7 +14,7 @@ from engine.ledger.dynamodb.calls import Cancelled, call
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.wire import NoAnswerError
 from engine.ledger.store import Receipt, Verdict
-from tests.simulation.mutants.mutant import Broken, Mutant, instead
+from tests.simulation.mutants.mutant import Broken, Mutant, instead, is_faulty
 
 
 def _strict(place: Any, name: str, broken: Broken) -> Mutant:
@@ -151,8 +151,8 @@ MUTANTS: Mapping[str, Mutant] = {
     "the balance moves by itself, after the entry": _strict(DynamoStore, "post", _moves_the_balance_alone),
     "all transactions go with one token": _strict(DynamoStore, "_transact", _always_the_same_token),
     "silence is taken for done": _strict(store, "call", _takes_silence_for_done),
-    "a posting that meets a conflict in a batch is taken for posted": _strict(
-        postings.Batch, "_receipt", _takes_busy_for_held_up
+    "a posting that meets a conflict in a batch is taken for posted": Mutant(
+        postings.Batch, "_receipt", _takes_busy_for_held_up, is_strict=True, shows_in=is_faulty
     ),
     "the reasons of a batch are read backwards": _strict(postings.Batch, "receipts", _reads_reasons_backwards),
     "an entry of the same instant is taken for one's own": _strict(postings.EncodedPosting, "_taken", _stands_for_any_entry),

@@ -18,7 +18,7 @@ from engine.policy import charges
 from engine.policy.price_books import PriceBook
 from engine.rating import contributions, decide, recognise
 from engine.reconcile import settle
-from tests.simulation.mutants.mutant import Mutant
+from tests.simulation.mutants.mutant import Mutant, staged
 
 # --- decisions --------------------------------------------------------------------------------------------------------
 
@@ -181,7 +181,9 @@ MUTANTS: Mapping[str, Mutant] = {
     "a refund of the charge's own instant is taken for earlier": Mutant(fact.Refund, "is_in_time_for", _refunds_what_is_older),
     "what is known is priced again": Mutant(decide, "recognised", lambda _old: lambda telling, _known: telling.facts),
     "an edit of the policy makes known charges new": Mutant(recognise.Telling, "_is_told", _knows_claims_of_todays_policy),
-    "an edit of the policy makes known refunds new": Mutant(contributions, "_first_refund", _knows_refunds_of_todays_policy),
+    "an edit of the policy makes known refunds new": Mutant(
+        contributions, "_first_refund", _knows_refunds_of_todays_policy, shows_in=staged("j-part")
+    ),
     "the log's first user is not asked": Mutant(settle, "decide", _knows_no_owner),
     "a recount forgets the entries before": Mutant(recount, "_recount", _alone),
 }

@@ -12,7 +12,7 @@ from engine.audit import books, logs, seals
 from engine.audit.books import Drift, total
 from engine.ledger.memory import MemoryStore
 from engine.reconcile import catch_up
-from tests.simulation.mutants.mutant import Mutant, always
+from tests.simulation.mutants.mutant import Mutant, always, is_damaged, staged
 
 # --- pages ------------------------------------------------------------------------------------------------------------
 
@@ -76,11 +76,15 @@ MUTANTS: Mapping[str, Mutant] = {
     "a page without rows is taken for the end": Mutant(catch_up.Scanner, "_page", _ends_at_an_empty_page),
     "the last page of a scan is forgotten": Mutant(MemoryStore, "due_jobs", _forgets_the_last_page),
     "the cap of a run is not shared": Mutant(catch_up.SharedAllowance, "take", _takes_nothing),
-    "a run in one invocation has no cap": Mutant(catch_up.OwnAllowance, "take", _takes_nothing),
-    "what a run has not used is given back twice": Mutant(MemoryStore, "give_back_to_run", _gives_back_twice, one_in=60),
-    "an audit believes its first look": Mutant(books, "look_again", _believes_the_first_look, one_in=100),
-    "an audit takes every balance for right": Mutant(books, "look_again", always(None), one_in=60),
-    "an audit looks at no single entry": Mutant(logs, "_shape_faults", _sees_nothing, one_in=200),
+    "a run in one invocation has no cap": Mutant(catch_up.OwnAllowance, "take", _takes_nothing, shows_in=staged("j-cap-")),
+    "what a run has not used is given back twice": Mutant(
+        MemoryStore, "give_back_to_run", _gives_back_twice, one_in=60, shows_in=staged("j-late-")
+    ),
+    "an audit believes its first look": Mutant(
+        books, "look_again", _believes_the_first_look, one_in=100, shows_in=staged("j-busy-")
+    ),
+    "an audit takes every balance for right": Mutant(books, "look_again", always(None), one_in=60, shows_in=is_damaged),
+    "an audit looks at no single entry": Mutant(logs, "_shape_faults", _sees_nothing, one_in=200, shows_in=is_damaged),
     "what was changed behind a seal is taken for sealed": Mutant(seals, "_deviation", always(None)),
     "the model is asked whatever the hour allows": Mutant(budget.Budget, "take", always(value=True)),
     "questions of the minutes before are forgotten": Mutant(budget, "taken", _forgets_the_hour, one_in=60),

@@ -9,7 +9,7 @@ from typing import Any
 from engine.domain.decision import Guard
 from engine.ledger import conditions, memory
 from engine.ledger.memory import MemoryStore
-from tests.simulation.mutants.mutant import Mutant, always
+from tests.simulation.mutants.mutant import Mutant, always, staged
 
 # --- balances ---------------------------------------------------------------------------------------------------------
 
@@ -69,7 +69,9 @@ MUTANTS: Mapping[str, Mutant] = {
     "whether the user has a row is not asked": Mutant(memory, "holds", _asks_for_no_row),
     "the condition on the row's user is dropped": Mutant(conditions, "_user_allows", always(value=True)),
     "a mark goes over a later time": Mutant(conditions, "_time_allows", always(value=True), one_in=100),
-    "a mark goes over that of a later fact": Mutant(conditions, "_sequence_allows", always(value=True), one_in=100),
+    "a mark goes over that of a later fact": Mutant(
+        conditions, "_sequence_allows", always(value=True), one_in=100, shows_in=staged("j-race-")
+    ),
     "a mark makes a row": Mutant(MemoryStore, "_not_marked", _makes_rows),
     "a mark is put with what the engine knows of the row": Mutant(memory, "_write", _puts_what_it_knows),
 }

@@ -27,7 +27,7 @@ from tests.simulation.world.crew import Crew
 from tests.simulation.world.damage import Hands, copied
 from tests.simulation.world.damage_kinds import KINDS, Kind, Mended
 from tests.simulation.world.place import START
-from tests.simulation.world.plan import Document
+from tests.simulation.world.plan import Document, Plan
 from tests.simulation.world.play import World
 from tests.simulation.world.sent_again import documents_of, policies_of, told_again
 from tests.simulation.world.strict import TABLES, FaultyClient
@@ -290,12 +290,22 @@ class Aftermath:
         return Reconciler(policy, ledger, Counting(self.world.count, ledger.clock), ledger.clock)
 
 
+def chance_of(plan: Plan) -> Random:
+    """Return the chance that the damage of a history is drawn from."""
+    return Random(f"damage {plan.seed}")
+
+
+def is_planted(chance: Random) -> bool:
+    """Say whether there is any damage, which is drawn first."""
+    return chance.random() < SHARE
+
+
 def damaged(world: World, kinds: tuple[str, ...] | None = None) -> list[str]:
     """Plant damage in the tables of a history that is over, in a share of the histories or as ``kinds`` say."""
-    chance = Random(f"damage {world.plan.seed}")
+    chance = chance_of(world.plan)
     is_exact = kinds is not None
     if kinds is None:
-        if chance.random() >= SHARE:
+        if not is_planted(chance):
             return []
         kinds = tuple(chance.sample(list(KINDS), chance.choice((4, 8, 16))))
     before = world.timeline.steady
