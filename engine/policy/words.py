@@ -116,8 +116,8 @@ ENVELOPE_FIELDS: Mapping[str, str] = {
 
 PRICED_ABOUT: Mapping[str, str] = {
     "charge": "What the event costs.",
-    "hold": "What the event reserves.",
     "grant": "What the event grants.",
+    "hold": "What the event reserves.",
 }
 """What an anomaly sees beside the envelope."""
 

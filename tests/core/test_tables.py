@@ -16,7 +16,7 @@ from attrs import fields
 
 from engine.domain.entry_types import ENTRY_TYPES, METRICS, POSTED
 from engine.domain.envelope import Source
-from engine.domain.fact import Adjustment, Charge, Grant, Refund, Revoke
+from engine.domain.fact import Adjustment, Charge, Expiry, Grant, Hold, Refund, Revoke
 from engine.domain.fact_kinds import BY_ACTION, KEPT, moving_type, read_facts, written
 from engine.domain.facts import Facts
 from engine.policy import parse_policy
@@ -50,6 +50,12 @@ FACTS: dict[str, tuple[object, ...]] = {
         Revoke(None, Decimal("1.5"), AT, "disputes", (("detail.taken", "1.5"),), "p@1"),
         Revoke(Decimal(50), None, AT, "refunds"),
     ),
+    "holds": (
+        Hold(Decimal("0.8"), AT, AT + timedelta(hours=2), SAID, "p@1", attempt=2),
+        Hold(Decimal("0.9"), AT, AT + timedelta(hours=1)),
+    ),
+    "expiries": (Expiry(AT, attempt=2), Expiry(AT)),
+    "refused": ("e-1", "e-2"),
 }
 """Facts as each field of ``Facts`` keeps them."""
 
@@ -141,6 +147,27 @@ ITEMS: dict[str, dict[str, object]] = {
             }
         ]
     },
+    "holds": {
+        "hold": {
+            "amount": Decimal("0.8"),
+            "at": "2026-01-05T10:00:00Z",
+            "content": dict(SAID),
+            "policy": "p@1",
+            "expiresAt": "2026-01-05T12:00:00Z",
+            "attempt": 2,
+        },
+        "holdTwins": [
+            {
+                "amount": Decimal("0.9"),
+                "at": "2026-01-05T10:00:00Z",
+                "content": None,
+                "policy": None,
+                "expiresAt": "2026-01-05T11:00:00Z",
+            }
+        ],
+    },
+    "expiries": {"expiries": [{"at": "2026-01-05T10:00:00Z", "attempt": 2}, {"at": "2026-01-05T10:00:00Z", "attempt": 0}]},
+    "refused": {"refused": ["e-1", "e-2"]},
 }
 """What an entry keeps of them."""
 
@@ -179,9 +206,14 @@ def test_no_fact_is_lost_where_facts_join_or_are_told_again(field: str):
 
 def test_each_action_tells_one_kind_of_fact_under_a_key_of_its_own():
     """What a rule says under another key has no meaning for it."""
-    assert {"debit": "charge", "refund": "refund", "grant": "grant", "revoke": "revoke", "flag": "reason"} == {
-        action.value: kind.key for action, kind in BY_ACTION.items()
-    }
+    assert {
+        "debit": "charge",
+        "refund": "refund",
+        "grant": "grant",
+        "revoke": "revoke",
+        "hold": "hold",
+        "flag": "reason",
+    } == {action.value: kind.key for action, kind in BY_ACTION.items()}
     assert len(BY_ACTION) == len({kind.key for kind in BY_ACTION.values()})
 
 
@@ -226,13 +258,18 @@ def test_each_type_of_an_entry_ends_an_event_in_its_own_way():
         ("revoke", "revoked", "Revokes", True, False),
         ("adjust", "adjusted", "ManualAdjustments", True, False),
         ("reprice", "repriced", "Repricings", True, False),
+        ("hold", "held", "Holds", True, True),
+        ("settle", "settled", "Settlements", True, True),
+        ("release", "released", "Releases", True, True),
         ("flag", "flagged", "Flags", False, False),
         ("void", "voided", "Voids", False, False),
     ] == [
         (entry_type.value, row.outcome.value, METRICS[row.outcome], row.moves_credits, row.waits_for_balance)
         for entry_type, row in ENTRY_TYPES.items()
     ]
-    assert ["Refusals", "Duplicates", "Ignored"] == [METRICS[outcome] for outcome in METRICS if outcome not in POSTED]
+    assert ["Closed", "Refusals", "Duplicates", "Ignored"] == [
+        METRICS[outcome] for outcome in METRICS if outcome not in POSTED
+    ]
 
 
 def test_every_detector_has_its_row():

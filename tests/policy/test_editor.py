@@ -131,7 +131,7 @@ def test_a_misspelt_key_has_a_red_line_under_it(editor: Editor, draft: Path, rig
 @pytest.mark.parametrize(
     ("right", "wrong", "message"),
     [
-        ("action: debit", "debt", "Is not known; allowed: debit, refund, grant, revoke, flag."),
+        ("action: debit", "debt", "Is not known; allowed: debit, refund, grant, revoke, hold, flag."),
         ("overdraft: flag", "flog", "Is not known; allowed: allow, flag, refuse."),
         ("percent: 100", "101", "Value is above the maximum of 100."),
         ("name: debit-rendered", "Debit", "A name has lower case letters, digits and dashes."),

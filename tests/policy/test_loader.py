@@ -43,7 +43,7 @@ TOP = (
     "allowed: version, name, event, money, prices, rules, overdraft, unknown_user, unknown_job, grants, clock, anomalies,"
     " catch_up, catch_up_ignore, explain, adjustments"
 )
-IN_A_RULE = "allowed: name, match, action, repeats, charge, refund, grant, revoke, reason"
+IN_A_RULE = "allowed: name, match, action, repeats, charge, refund, grant, revoke, hold, reason"
 ANY_AMOUNT = "write a plain decimal from 0 to 10^28"
 INSTANT = "write an instant with its zone, like 2026-07-01T00:00:00Z"
 
@@ -122,7 +122,7 @@ KINDS: list[Case] = [
     (
         "a word for a rule",
         [("  - name: flag-test-renders\n", "  - flag\n  - name: flag-test-renders\n")],
-        ["22:5: is `flag`; write a mapping with name, match, action, repeats, charge, refund, grant, revoke, reason"],
+        ["22:5: is `flag`; write a mapping with name, match, action, repeats, charge, refund, grant, revoke, hold, reason"],
     ),
     (
         "a word for a pattern",
