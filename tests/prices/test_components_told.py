@@ -270,7 +270,8 @@ def test_plan_tells_an_edit_of_a_component() -> None:
     dearer = parse_policy(text(TOKENS).replace("0.000003", "0.000004"), "media.yaml")
 
     assert ["price tokens-in from 2026-01-01T00:00:00Z: default 0.000003 -> 0.000004"] == list(changes(now, dearer))
-    assert ["rule debit: `charge or grant or hold` differs"] == list(changes(now, policy(TOKENS.replace("detail.out", "detail.o"))))
+    other = policy(TOKENS.replace("detail.out", "detail.o"))
+    assert ["rule debit: `charge or grant or hold` differs"] == list(changes(now, other))
     assert [] == list(changes(now, policy(TOKENS)))
 
 
