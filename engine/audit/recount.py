@@ -12,15 +12,16 @@ from engine.domain.entry import Entry
 from engine.domain.entry_types import ENTRY_TYPES, EntryType
 from engine.domain.envelope import Source
 from engine.domain.fact import Charge, Claim
-from engine.domain.fact_kinds import PRICED, moving_type
+from engine.domain.fact_kinds import PRICED, moving_type, type_of_hold
 from engine.domain.facts import Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import JobLog, due, log_of
-from engine.domain.money import ZERO
+from engine.domain.money import EXACT, ZERO
 from engine.ledger.shapes import NO_ENTRY
 from engine.policy.charges import amount_of, unbounded
 from engine.rating.arithmetic import component_name, price_steps
-from engine.rating.cost import cost_of, cost_steps, desired_cost
+from engine.rating.cost import cost_of, cost_steps, desired_cost, desired_held, held_of
+from engine.rating.decide import moving
 
 
 @frozen
@@ -80,13 +81,14 @@ def _recount(entry: Entry, before: Sequence[Entry]) -> Recount:
     if entry.source is Source.REPAIR:  # it follows from what was found, and its anomaly says what that was
         return Recount(entry, entry.amount, tuple(anomaly.reason or "" for anomaly in entry.anomalies))
     log = log_of(before)
-    cost, amount = _counted(entry, log)
+    cost, held, amount = _counted(entry, log)
     steps = [
         *(price_steps(entry.price, entry.quantity, entry.money) if entry.price else ()),
         *cost_steps(entry.facts, cost, entry.money),
         f"posted before {log.posted:f}" + ("; this entry moves nothing" if _moves_nothing(entry) else ""),
+        *((f"held before {log.held:f}; {EXACT.add(log.held, held):f} are held after it",) if held or log.held else ()),
     ]
-    owner = before[0].user if before else None
+    owner = next((other.user for other in before if other.names_its_user), None)
     problems = _problems(entry, log, len(before) + 1, owner)
     return Recount(entry, amount, tuple(steps), problems)
 
@@ -96,20 +98,25 @@ def problems_on(entry: Entry, log: JobLog) -> tuple[str, ...]:
     return () if entry.source is Source.REPAIR else _problems(entry, log, log.sequence + 1, log.user)
 
 
-def _counted(entry: Entry, log: JobLog) -> tuple[Decimal, Decimal]:
-    """Return the cost and the amount that follow for an entry on a log."""
-    cost = cost_of(entry.facts, log, entry.money) if log.sequence else desired_cost(entry.facts, entry.money)
-    return cost, ZERO if _moves_nothing(entry) else due(cost, log.posted)
+def _counted(entry: Entry, log: JobLog) -> tuple[Decimal, Decimal, Decimal]:
+    """Return the cost, what is held more or less, and the amount that follow for an entry on a log."""
+    facts, money = entry.facts, entry.money
+    cost = cost_of(facts, log, money) if log.sequence else desired_cost(facts, money)
+    held = EXACT.subtract(held_of(facts, log, money) if log.sequence else desired_held(facts, money), log.held)
+    _, amount = moving(entry.reference, log.facts, facts, due(cost, log.posted), held)
+    is_refused = entry.type is EntryType.SETTLE and entry.amount == ZERO and amount < ZERO  # what is left stays due
+    return cost, held, ZERO if _moves_nothing(entry) or is_refused else amount
 
 
 def _problems(entry: Entry, log: JobLog, place: int, owner: str | None) -> tuple[str, ...]:
-    cost, amount = _counted(entry, log)
+    cost, held, amount = _counted(entry, log)
     return (
         *_sequence_problems(entry, place, owner),
         *_fact_problems(entry, log.facts),
         *_component_problems(entry),
         *_number_problem("cost", entry.cost, cost),
         *_number_problem("amount", entry.amount, amount),
+        *_number_problem("held", entry.held, held),
         *_balance_problem(entry, due(cost, log.posted)),
         *_type_problem(entry, log.facts),
     )
@@ -175,11 +182,12 @@ def _number_problem(name: str, found: Decimal, expected: Decimal) -> Iterator[st
 
 
 def _type_problem(entry: Entry, known: Facts) -> Iterator[str]:
-    if entry.amount and not _moves_nothing(entry):
-        is_word = entry.correction is not None
+    is_word = entry.correction is not None
+    expected = None if is_word else type_of_hold(known, entry.facts)
+    if expected is None and entry.amount and not _moves_nothing(entry):
         expected = moving_type(entry.reference, entry.amount, entry.facts, known, is_word=is_word)
-        if entry.type is not expected:
-            yield f"its type is {entry.type.value}; {expected.value} follows"
+    if expected is not None and entry.type is not expected:
+        yield f"its type is {entry.type.value}; {expected.value} follows"
 
 
 def _balance_problem(entry: Entry, open_amount: Decimal) -> Iterator[str]:

@@ -192,7 +192,7 @@ def _agree(known: Content, said: Content) -> bool:
 
 def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, policy: Policy) -> Entry:
     held = EXACT.subtract(held_of(facts, log, policy.money), log.held)
-    entry_type, amount = _moving(assessment.reference, log.facts, facts, due(cost, log.posted), held)
+    entry_type, amount = moving(assessment.reference, log.facts, facts, due(cost, log.posted), held)
     return Entry(
         reference=assessment.reference,
         job=assessment.job,
@@ -218,7 +218,7 @@ def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, pol
     )
 
 
-def _moving(reference: str, known: Facts, facts: Facts, amount: Decimal, held: Decimal) -> tuple[EntryType, Decimal]:
+def moving(reference: str, known: Facts, facts: Facts, amount: Decimal, held: Decimal) -> tuple[EntryType, Decimal]:
     """Return the type of the entry that brings a log to facts, and what of the ``amount`` due it posts.
 
     A hold posts just what is held more, its release at least what is held less. What an earlier refusal left due stays due.

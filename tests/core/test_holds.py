@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.audit.recount import recount
 from engine.domain.decision import Outcome
 from engine.domain.envelope import Document
 from engine.domain.errors import EventError
@@ -285,6 +286,7 @@ def test_in_whatever_order_it_is_told_what_is_held_and_charged_is_what_the_rules
             assert (-total, held_amount) == (log.posted, log.held)
         ledger.deliver(*events)
 
+        assert [] == [problem for counted in recount(ledger.entries_of("j-1")) for problem in counted.problems]
         remaining, in_hand, posted = (Decimal(text) for text in row(ledger))
         assert (1000 - total, held_amount, -total) == (remaining, in_hand, posted)
 
