@@ -14,7 +14,7 @@ from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.instants import instant_text
 from engine.domain.job_row import most_frequent, status_name
-from engine.ledger.store import ScanSlice, Store
+from engine.ledger.store import Page, ScanSlice, Store
 from engine.reconcile.job_rows import due_rows, is_mapped, row_event
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
@@ -195,9 +195,9 @@ class Scanner:
 
     def run(self, part: ScanSlice) -> ScanReport:
         """Work through one slice, as far as time and allowance go."""
-        report, policy = ScanReport(), self.reconciler.policy
+        report = ScanReport()
         while self._goes_on():
-            page = due_rows(policy, self.reconciler.ledger, part, self.deadline)
+            page = self._page(part)
             due = page.rows
             while due:
                 together = self._may_post()
@@ -219,6 +219,9 @@ class Scanner:
             part = evolve(part, after=page.next_after)
             self.has_moved = True
         return evolve(report, left_over=(part,))
+
+    def _page(self, part: ScanSlice) -> Page:
+        return due_rows(self.reconciler.policy, self.reconciler.ledger, part, self.deadline)
 
     def close(self) -> None:
         """Leave to others what was not needed."""
