@@ -15,7 +15,7 @@ from engine.policy.model import CatchUp, Policy
 from engine.rating.assess import EventReader, with_own_row
 from engine.runtime.clock import Deadline
 
-ASKED_OF_A_MARK = frozenset({"reconciled", "reconciledStatus"})
+ASKED_OF_A_MARK = frozenset({"reconciled", "reconciledStatus", "reconciledSequence"})
 
 
 def due_rows(policy: Policy, store: Store, part: ScanSlice, deadline: Deadline) -> Page:
@@ -45,6 +45,8 @@ def _is_settled_at_its_attempt(policy: Policy, row: Document) -> bool:
         return False
     if status not in {marked, status_and_attempt(marked)[0]}:
         return False
+    if marked == status and row.get("reconciledSequence") is None:
+        return True  # a person's word that the job was charged elsewhere: the ledger knows nothing of it, and would charge it
     try:
         return marked == _mark_of(policy, row, status, marked)
     except (EventError, Intricate):

@@ -133,6 +133,17 @@ def test_a_row_that_was_marked_before_attempts_were_numbered_is_looked_at_once()
     assert {} == steps.scan().outcomes
 
 
+def test_a_job_that_was_marked_by_hand_as_charged_elsewhere_is_not_charged() -> None:
+    """The ledger knows nothing of it; an edit that numbers attempts must not charge all jobs that were taken over."""
+    steps = world(reconciled=True, reconciledStatus="completed")
+    steps.ledger.rows["j-2"] = row("j-2", attempt=1, reconciled=True, reconciledStatus="failed")
+
+    assert {Outcome.DEBITED: 1} == steps.scan().outcomes, "j-2 has another status than its mark"
+
+    assert [] == steps.ledger.lines("j-1")
+    assert {} == steps.scan().outcomes
+
+
 def test_a_row_is_looked_at_once_after_attempts_are_numbered_no_longer() -> None:
     """The way back, too."""
     steps = world()
@@ -158,7 +169,7 @@ def test_a_failure_in_a_higher_attempt_settles_the_row_at_that_attempt() -> None
 @pytest.mark.parametrize("is_marked", [False, True])
 def test_a_row_without_an_attempt_is_an_error_of_the_scan(attempt: Any, problem: str, is_marked: bool) -> None:  # noqa: FBT001
     """Also one that was marked before attempts were numbered. It names the row and the field, and holds up no other row."""
-    marked = {"reconciled": True, "reconciledStatus": "completed"} if is_marked else {}
+    marked = {"reconciled": True, "reconciledStatus": "completed", "reconciledSequence": 1} if is_marked else {}
     steps = world(attempt=attempt, **marked)
     steps.ledger.rows["j-2"] = row("j-2", attempt="3")
 
@@ -233,7 +244,7 @@ def test_only_a_row_that_is_marked_at_all_that_it_says_is_passed_over(
     done: bool,  # noqa: FBT001
 ) -> None:
     """Of a row that catch-up maps: its status and its attempt, both."""
-    said = row(status=status, attempt=attempt, reconciled=done, reconciledStatus=marked)
+    said = row(status=status, attempt=attempt, reconciled=done, reconciledStatus=marked, reconciledSequence=1)
     is_at_all = done and status in {"completed", "failed"} and marked == f"{status}#{attempt}" and attempt != "x"
 
     assert is_at_all is is_settled(example(NUMBERED), said)

@@ -468,7 +468,8 @@ def test_a_scan_finds_the_rows_that_are_due(
 
 ATTEMPTS: list[dict[str, Any]] = [
     {"attempt": 1}, {"attempt": 1, "reconciledStatus": "completed#1"}, {"attempt": "1", "reconciledStatus": "completed#1"},
-    {"attempt": 2, "reconciledStatus": "completed#1"}, {"attempt": 1, "reconciledStatus": "completed"},
+    {"attempt": 2, "reconciledStatus": "completed#1"},
+    {"attempt": 1, "reconciledStatus": "completed", "reconciledSequence": 1}, {"reconciledStatus": "completed"},
     {"reconciledStatus": "completed#1"}, {"attempt": 1, "reconciled": 1, "reconciledStatus": "completed#1"},
     {"attempt": 1, "status": "queued", "reconciledStatus": "queued#1"}, {"attempt": 1, "status": "odd"},
     {"attempt": 1, "status": "odd", "reconciledStatus": "odd#1"},
@@ -484,9 +485,9 @@ def test_a_scan_finds_the_rows_that_have_gone_on_to_another_attempt(both: Both) 
 
     real, memory = (due_rows(policy, store, ScanSlice(), both.deadline()) for store in both.stores)
 
-    assert {"j-00", "j-03", "j-04", "j-05", "j-06", "j-10"} == {row["jobId"] for row in real.rows}
+    assert {"j-00", "j-03", "j-04", "j-06", "j-07", "j-11"} == {row["jobId"] for row in real.rows}
     assert {row["jobId"]: row for row in real.rows} == {row["jobId"]: row for row in memory.rows}
-    assert ({"odd": 1}, {"odd": 1}, 11) == (real.unmapped, memory.unmapped, memory.rows_read)
+    assert ({"odd": 1}, {"odd": 1}, 12) == (real.unmapped, memory.unmapped, memory.rows_read)
 
 
 def test_slices_and_pages_together_see_every_row_once(both: Both) -> None:

@@ -97,16 +97,16 @@ def test_where_attempts_are_numbered_the_filter_leaves_out_only_what_is_ignored(
 
 
 def test_a_table_of_numbered_attempts_is_scanned_to_its_end(dynamodb: Any, tables: Tables) -> None:
-    """The second completion, whose event was lost, is charged; the scan after it finds nothing."""
-    world = World(dynamodb, tables, example(NUMBERED)).user().job("j-1", attempt=1).job("j-2", attempt="4")
+    """The second completion, whose event was lost, is charged; the scan after it finds only the row without an attempt."""
+    world = World(dynamodb, tables, example(NUMBERED)).user().job("j-1", attempt=1).job("j-2", attempt="4").job("j-3")
     world.deliver(rendered(attempt=1))
-    assert (1, 1) == ((first := world.scan()).rows, first.adjustments)
+    assert (2, 1, 1) == ((first := world.scan()).rows, first.adjustments, first.errors)
     marked = world.job_row() or {}
     world.job("j-1", **{**marked, "attempt": 2, "seconds": 20})
 
-    assert (1, 1) == ((second := world.scan()).rows, second.adjustments)
+    assert (2, 1, 1) == ((second := world.scan()).rows, second.adjustments, second.errors)
 
-    assert (0, 0) == ((third := world.scan()).rows, third.errors)
+    assert (1, 0, 1) == ((third := world.scan()).rows, third.adjustments, third.errors)
     assert [Decimal("-0.8"), Decimal("-1.2")] == [entry["amount"] for entry in world.entries()]
     found = [(world.job_row(job) or {})["reconciledStatus"] for job in ("j-1", "j-2")]
     assert ["completed#2", "completed#4"] == found
