@@ -182,11 +182,10 @@ def case_of(world: World, plan: Plan) -> Case:
     read = {telling.reference for telling in tellings if telling.is_last}  # a refusal takes the mark of the row away
     if is_replayed(plan):
         read |= {telling.reference for telling in tellings if telling.by_event}
-    edits = {plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")}
     _, users = world.place.rows()
     return Case(
         tellings=tellings,
-        policies=policies_by_name(frozenset(edits), plan.overdraft, plan.unknown_user),
+        policies=policies_by_name(frozenset(edits_of(plan)), plan.overdraft, plan.unknown_user),
         entries=world.place.entries(),
         credits=users,
         granted={user: Fraction(amount) for user, amount in world.granted.items()},
@@ -203,7 +202,7 @@ def case_of(world: World, plan: Plan) -> Case:
 def tellings_of(world: World, plan: Plan, told: set[str]) -> list[Telling]:
     """Return what events and rows of Jobs have told."""
     written, last, rows = rows_written(world), last_rows(world), rows_said(world)
-    goes_by = marked_by_attempt if is_numbered(world.edit) else marked_by_status
+    goes_by = marked_by_attempt if all(map(is_numbered, edits_of(plan))) else marked_by_status
     return [
         Telling(
             fact.event,
@@ -225,6 +224,11 @@ def tellings_of(world: World, plan: Plan, told: set[str]) -> list[Telling]:
         for fact in plan.facts
         if fact.event in told | written.keys()
     ]
+
+
+def edits_of(plan: Plan) -> list[int]:
+    """Return the edits of the policy that are at work in a history, in order."""
+    return [plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")]
 
 
 def last_rows(world: World) -> dict[str, str]:

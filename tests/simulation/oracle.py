@@ -44,7 +44,7 @@ class Oracle:
         is_of_another = fact.weak and old.attempt != new.attempt
         if is_of_another or not (old.is_said_by(fact) and old.reads_as(new)):
             return False
-        beside = (claim for claim in self.told[action] if (claim.attempt, claim.fact.weak) == (old.attempt, fact.weak))
+        beside = [claim for claim in self.told[action] if (claim.attempt, claim.fact.weak) == (old.attempt, fact.weak)]
         latest = max((claim.fact.at for claim in beside if not claim.once), default=None)
         if action == "debit" and (old.once or new.once):
             is_repeat = old.expressions == new.expressions and old.fact.kind == fact.kind
@@ -58,7 +58,9 @@ class Oracle:
         if action == "refund":
             charge = self.charge({old.attempt})
             is_still_so = fact.weak and (charge is None or at >= charge.fact.at)
-            return old.rule["name"] == new.rule["name"] and (at == fact.at or is_still_so)
+            ends = max((claim.fact.at for claim in beside if "within" not in claim.rule["refund"]), default=at)
+            is_kept = fact.weak or at >= ends  # what counts no more is forgotten
+            return is_kept and old.rule["name"] == new.rule["name"] and (at == fact.at or is_still_so)
         return action == "grant" or (at == fact.at and (is_edited or old.figure == new.figure))
 
     def charge(self, attempts: Collection[int] = ()) -> Claim | None:

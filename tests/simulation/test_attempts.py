@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from tests.simulation.history import edits_of
 from tests.simulation.judge import Telling
 from tests.simulation.test_judge import POLICIES, entries, rendered, told, verdict
 from tests.simulation.world.numbering import with_attempts
-from tests.simulation.world.plan import Plan, plan_of
+from tests.simulation.world.plan import plan_of
 from tests.simulation.world.terms import EDITS, document_of, is_numbered, numbered
 
 NUMBERED = {**POLICIES, "base": document_of(numbered(0), "flag", "refuse")}
@@ -82,21 +83,17 @@ def test_a_fact_is_outdone_in_its_own_attempt_alone() -> None:
 # --- plans ------------------------------------------------------------------------------------------------------------
 
 
-def _edits(plan: Plan) -> list[int]:
-    return [plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")]
-
-
 def test_one_history_in_three_numbers_attempts_and_the_others_are_as_they_were() -> None:
     """Some policies of it at least, so that events of before are told again; jobs have up to three attempts and more."""
     plans = [plan_of(seed) for seed in range(300)]
-    with_some = [plan for plan in plans if any(map(is_numbered, _edits(plan)))]
+    with_some = [plan for plan in plans if any(map(is_numbered, edits_of(plan)))]
     said = [{fact.said["attempt"] for fact in plan.facts if "attempt" in fact.said} for plan in plans]
 
     assert 70 < len(with_some) < 130
-    assert 10 < sum(not all(map(is_numbered, _edits(plan))) for plan in with_some)
-    assert all(numbers or not any(map(is_numbered, _edits(plan))) for plan, numbers in zip(plans, said, strict=True))
+    assert 10 < sum(not all(map(is_numbered, edits_of(plan))) for plan in with_some)
+    assert all(numbers or not any(map(is_numbered, edits_of(plan))) for plan, numbers in zip(plans, said, strict=True))
     assert {"0", "1", "2", "3", "4"} <= {number for numbers in said for number in numbers}
-    assert all(edit < 2 * EDITS for plan in plans for edit in _edits(plan))
+    assert all(edit < 2 * EDITS for plan in plans for edit in edits_of(plan))
 
 
 def test_what_is_told_of_one_fact_is_of_one_attempt() -> None:

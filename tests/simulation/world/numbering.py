@@ -15,10 +15,17 @@ from attrs import define, evolve
 from tests.simulation.world.documents import ON_GRANT, SAYS, Document, event_of, instant
 from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.sayings import Pricing
+from tests.simulation.world.staging import LARGE, MORNING, Steps
 from tests.simulation.world.terms import is_numbered, numbered
 
 SHARE = 1 / 3
 """In so many histories policies number attempts."""
+
+TOLD_TWICE = 0.6
+"""So often two events that say the same at one instant are of one attempt."""
+
+TRIED_AGAIN = 0.4
+"""In so many of these histories a scene has what chance seldom draws: a part of what is left comes back, again and again."""
 
 ALWAYS = 0.6
 """In so many of those every policy does. In the others some do: what was told before is told again when they do."""
@@ -45,6 +52,7 @@ class Numbering:
         """Return it: the same steps, each of which says its attempt, under policies that ask for it."""
         is_always = self.chance.random() < ALWAYS
         numbers = self._numbers()
+        self._tried_again(numbers)
         rounds = tuple(
             evolve(each, steps=tuple(self._step(step, numbers, is_always=is_always) for step in each.steps))
             for each in self.was.rounds
@@ -54,11 +62,27 @@ class Numbering:
         edits = [plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")]
         return self._with_senseless(plan) if all(map(is_numbered, edits)) else plan
 
+    def _tried_again(self, numbers: dict[str, int]) -> None:
+        """A job whose further attempts take back a part each of what is left, told in any order."""
+        chance, steps = self.chance, Steps(self.chance)
+        if chance.random() >= TRIED_AGAIN:
+            return
+        kinds = ["rendered", *(chance.choice(("cancelled", "broken")) for _ in range(chance.choice((2, 3))))]
+        for attempt, kind in enumerate(kinds, start=1):
+            said = {"rendered": LARGE, "broken": {"missing": chance.choice(("25", "33.3", "50"))}}.get(kind, {})
+            late = chance.randrange(-60, 60) if attempt > 1 else 0
+            fact = Told(f"e-tries-{attempt}", "job#j-tries", "u-tries", kind, instant(MORNING + late), said)
+            numbers[fact.event] = attempt
+            self.was = evolve(self.was, facts=(*self.was.facts, fact))
+        told = [steps.round(("direct", event_of(fact))) for fact in self.was.facts if fact.user == "u-tries"]
+        rounds = (steps.round(("credits", ("u-tries", "1000"))), *chance.sample(told, len(told)))
+        self.was = evolve(self.was, rounds=(*self.was.rounds, *rounds), users=(*self.was.users, "u-tries"))
+
     def _edit(self, edit: int, *, is_always: bool) -> int:
         return numbered(edit) if is_always or self.chance.random() < 0.5 else edit
 
     def _numbers(self) -> dict[str, int]:
-        """Draw by event which attempt each fact is of; what is told by two events is of one."""
+        """Draw by event which attempt each fact is of; what is told by two events is mostly of one."""
         told: dict[str, list[Told]] = {}
         for fact in self.was.facts:
             told.setdefault(fact.reference, []).append(fact)
@@ -72,7 +96,7 @@ class Numbering:
         for fact in facts:
             said = (fact.kind, fact.at, *fact.said.items())
             of_fact = number if how != "any" else number + chance.randrange(3)
-            yield fact.event, known.setdefault(said, of_fact)
+            yield fact.event, known.setdefault(said, of_fact) if chance.random() < TOLD_TWICE else of_fact
             number += how == "rising" and (fact.kind in FAILED_KINDS or chance.random() < 0.3)
 
     @staticmethod
