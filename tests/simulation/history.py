@@ -119,8 +119,7 @@ def quiet(world: World, seen: Witness) -> None:
     world.timeline.pass_by(600)
     scan(world, next(seeds))
     seen.look()
-    reads_all = is_numbered(world.edit)  # where attempts are numbered a scan reads each row again, whatever its mark
-    if not reads_all and before != (world.place.entries(), world.place.rows()):
+    if before != (world.place.entries(), world.place.rows()):
         world.wrong.append(f"a second scan has written: {_difference(before[0], world.place.entries())}")
 
 
@@ -202,7 +201,7 @@ def case_of(world: World, plan: Plan) -> Case:
 def tellings_of(world: World, plan: Plan, told: set[str]) -> list[Telling]:
     """Return what events and rows of Jobs have told."""
     written, last, rows = rows_written(world), last_rows(world), rows_said(world)
-    goes_by = marked_by_attempt if all(map(is_numbered, edits_of(plan))) else marked_by_status
+    goes_by = marked_by_attempt if is_numbered(world.edit) else marked_by_status
     return [
         Telling(
             fact.event,
