@@ -29,6 +29,7 @@ from engine.rating.contributions import recognised
 from engine.rating.cost import cost_of
 from engine.rating.doubts import Doubt, doubts
 from engine.rating.recognise import Telling
+from engine.rating.unnumbered import beside_unnumbered
 
 LOG_FACTS_MAX = 10_000
 """What the entries of one log tell at most, together: each tells all that is known, and an event may have to read all of them.
@@ -49,6 +50,7 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
     """
     if log.user is not None and assessment.user != log.user:
         raise error_of(assessment, policy.fields.user, f"is {assessment.user!r}; {_whose(assessment)} names {log.user!r}")
+    assessment = beside_unnumbered(assessment, log.facts, policy)
     facts, doubtful = _joined(assessment, log.facts, policy)
     decision = _decision(assessment, _Situation(log, facts, doubtful, standing), policy)
     return evolve(decision, is_unclear=True) if _contradicts(assessment, facts) else decision
@@ -113,7 +115,7 @@ def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts
         source=assessment.source,
         row_attributes=policy.row_attributes,
         time_is_assumed=assessment.time_is_assumed,
-        attempt=assessment.attempt or 0,
+        attempt=_attempt_of(assessment),
         rule=assessment.rule,
         rules=policy.rules,
     )
@@ -130,6 +132,11 @@ def _joined(assessment: Assessment, known: Facts, policy: Policy) -> tuple[Facts
     return flagged, doubtful if is_news else ()
 
 
+def _attempt_of(assessment: Assessment) -> int:
+    """Return the attempt that an event's fact is of: 0 where it has none, or is told of a time without numbers."""
+    return max(assessment.fact.attempts, default=0)
+
+
 def _one_too_many(new: Facts) -> str:
     if any(charge.once for charge in (*new.charges, *new.weak_charges)):
         return f"is of one charge more than the {TWINS_MAX} of a job that are kept where repeats are ignored"
@@ -140,7 +147,7 @@ def _contradicts(assessment: Assessment, facts: Facts) -> bool:
     """Say whether a row without a time of its own says otherwise than what counts."""
     if not assessment.time_is_assumed:
         return False
-    said, known = assessment.fact, facts.of_attempt(assessment.attempt or 0)
+    said, known = assessment.fact, facts.of_attempt(_attempt_of(assessment))
     charge = known.charge
     if said.weak_charges:
         content = said.weak_charges[0].content

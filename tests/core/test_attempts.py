@@ -210,13 +210,11 @@ def test_what_was_told_is_known_under_a_policy_that_begins_or_ceases_to_number(
 
 def test_what_was_told_without_a_number_is_below_the_first_attempt() -> None:
     """The failure of attempt 1 gives back what was charged before, and a render of it is charged."""
-    ledger = Books(example(UNNUMBERED, RULES), {"u-1": Decimal(1000)})
-    ledger.deliver(done(0))
-    ledger.policy = policy()
+    ledger = begun(done(0))
 
-    ledger.deliver(lost(1, "09:00"))
+    ledger.deliver(lost(1, "10:30"))
     assert Decimal(0) == ledger.net("j-1")
-    ledger.deliver(done(2, 7, "08:00"))
+    ledger.deliver(done(2, 7, "10:15"))
     assert Decimal("-0.7") == ledger.net("j-1")
 
 
@@ -291,3 +289,59 @@ def test_only_what_is_unsure_within_an_attempt_is_flagged() -> None:
 
     ledger.deliver(lost(2, "2026-01-05T10:05:03Z"), done(1, 9, "10:10"))
     assert ["close-call", "replaced-charge"] == ledger.anomalies("j-1")
+
+
+# --- logs of before the policy numbered attempts ---
+
+
+def begun(*events: Event) -> Books:
+    """Return books whose policy numbers attempts since these events were told without."""
+    ledger = Books(example(UNNUMBERED, RULES), {"u-1": Decimal(1000)})
+    ledger.deliver(*events)
+    ledger.policy = policy()
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("before", "again", "net"),
+    [
+        ((lost(1, "09:00"), done(1, 8, "10:00"), done(2, 10, "11:00")), done(1, 8, "10:00"), "-1"),
+        ((lost(1, "10:30"), done(2, 10, "11:00"), told("credited", 2, "12:00", back="0.2")), lost(1, "10:30"), "-0.8"),
+        ((done(1, 10, "10:00"), lost(1, "10:30")), done(1, 10, "10:00"), "0"),
+    ],
+)
+def test_what_a_log_has_forgotten_is_of_no_attempt_when_it_is_told_again(
+    before: tuple[Event, ...], again: Event, net: str
+) -> None:
+    """It did not count when it was told first, and an edit that numbers attempts does not make it count."""
+    ledger = begun(*before)
+    assert Decimal(net) == ledger.net("j-1")
+
+    ledger.deliver(again, again)
+
+    assert Decimal(net) == ledger.net("j-1")
+    assert [] == [problem for counted in recount(ledger.entries_of("j-1")) for problem in counted.problems]
+
+
+@pytest.mark.parametrize(("before", "net"), [((done(1, 10, "10:00"),), "-1"), ((done(1, 10, "10:00"), lost(1, "10:30")), "0")])
+def test_a_row_without_a_time_says_nothing_new_of_a_job_that_was_told_without_numbers(
+    before: tuple[Event, ...], net: str
+) -> None:
+    """Neither at a new price nor after a refund: nobody knows when that was."""
+    ledger = begun(*before)
+    ledger.policy = policy(DEAR)
+
+    ledger.reconcile(row(done(1, 10), "13:00"))
+
+    assert Decimal(net) == ledger.net("j-1")
+
+
+def test_a_later_event_of_such_a_job_is_of_its_own_attempt() -> None:
+    """0.80 were charged without a number; the second attempt costs 1.00, and the failure of the third gives that back."""
+    ledger = begun(done(1, 8, "10:00"))
+
+    ledger.deliver(done(2, 10, "11:00"))
+    assert Decimal(-1) == ledger.net("j-1")
+
+    ledger.deliver(lost(3, "12:00"))
+    assert Decimal(0) == ledger.net("j-1")

@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import Factory, define, evolve
 
+from tests.simulation.attempts import attempt_beside
 from tests.simulation.claims import Claim, Fact, claim_of, rounded
 from tests.simulation.words import Word, standing
 
@@ -26,6 +27,7 @@ class Oracle:
     def tell(self, fact: Fact, policy: Mapping[str, Any], name: str, row: Mapping[str, str]) -> None:
         """Take down what is told under the policy of this name, while the job's row says ``row``."""
         new = claim_of(fact, policy, name, row)
+        new = evolve(new, attempt=attempt_beside(new, self.told, policy))
         claims = self.told[new.rule["action"]]
         known = [place for place, old in enumerate(claims) if self.is_one(old, new)]
         place = min(known, key=lambda place: (*claims[place].distance(new), -place if fact.weak else place), default=-1)
