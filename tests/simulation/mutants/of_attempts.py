@@ -12,7 +12,7 @@ from engine.domain import fact, facts, joins
 from engine.domain.assessment import Assessment
 from engine.domain.errors import EventError
 from engine.domain.money import EXACT
-from engine.rating import assess, cost
+from engine.rating import assess, cost, decide
 from tests.simulation.mutants.mutant import Mutant, always
 
 
@@ -86,6 +86,10 @@ def _first_without(old: Any) -> Any:
     return attempt
 
 
+def _as_it_says(_old: Any) -> Any:
+    return lambda assessment, _known, _policy: assessment
+
+
 MUTANTS: Mapping[str, Mutant] = {
     "a lower attempt's later charge counts": Mutant(facts.Facts, "charge", _latest_of_all),
     "times decide between attempts": Mutant(facts.Facts, "in_attempt", _without_numbers),
@@ -97,6 +101,9 @@ MUTANTS: Mapping[str, Mutant] = {
     "an event of one attempt ends what a row has told of another": Mutant(facts.Facts, "join", _overruled_by_any, one_in=60),
     "a fact of another attempt is taken for the same": Mutant(assess.EventReader, "said_attempt", always(())),
     "an event without its attempt is of the first": Mutant(assess.EventReader, "attempt", _first_without),
+    "an edit that numbers attempts makes old events new": Mutant(
+        decide, "beside_unnumbered", _as_it_says, one_in=60
+    ),
     "the mark does not name the attempt": Mutant(Assessment, "marks", lambda _old: property(lambda self: self.status)),
 }
 """By what they do wrong."""
