@@ -101,9 +101,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "an event of one attempt ends what a row has told of another": Mutant(facts.Facts, "join", _overruled_by_any, one_in=60),
     "a fact of another attempt is taken for the same": Mutant(assess.EventReader, "said_attempt", always(())),
     "an event without its attempt is of the first": Mutant(assess.EventReader, "attempt", _first_without),
-    "an edit that numbers attempts makes old events new": Mutant(
-        decide, "beside_unnumbered", _as_it_says, one_in=60
-    ),
+    "an edit that numbers attempts makes old events new": Mutant(decide, "beside_unnumbered", _as_it_says, one_in=60),
     "the mark does not name the attempt": Mutant(Assessment, "marks", lambda _old: property(lambda self: self.status)),
 }
 """By what they do wrong."""
