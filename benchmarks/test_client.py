@@ -25,6 +25,7 @@ from engine.ledger.dynamodb.signing import Credentials, Signer
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.wire import Endpoint, WireClient
 from engine.ledger.store import ScanSlice, Tables, Verdict
+from engine.ledger.wanted import ALL
 from engine.policy import load_policy
 from engine.rating.assess import assess
 from engine.rating.decide import decide
@@ -102,11 +103,11 @@ def test_scan_page(benchmark: Any, page: str, tables: Tables) -> None:
     client = boto3.client("dynamodb", endpoint_url=page, **KEYS)
     table = boto3.resource("dynamodb", endpoint_url=page, **KEYS).Table(tables.jobs)
     deadline = ledger.clock.deadline(600)
-    assert list(ledger.due_jobs(part, None, None, deadline).rows) == table.scan()["Items"]
+    assert list(ledger.due_jobs(part, ALL, deadline).rows) == table.scan()["Items"]
 
     medians = by_turns(
         benchmark,
-        ours=lambda: ledger.due_jobs(part, None, None, deadline),
+        ours=lambda: ledger.due_jobs(part, ALL, deadline),
         client=lambda: client.scan(TableName=tables.jobs),
         resource=table.scan,
     )

@@ -16,6 +16,7 @@ from engine.domain.fact import TOLD_BY, Adjustment, Charge, Grant, Refund, Revok
 from engine.domain.fact_kinds import FACT_KINDS, Kind
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.instants import instant_text
+from engine.domain.job_row import status_and_attempt
 from engine.domain.log import JobLog, log_of
 from engine.domain.money import ZERO, canonical
 from engine.ledger.shapes import read_entry
@@ -194,5 +195,12 @@ def mark_text(row: Mapping[str, Any]) -> str:
     by = f" by entry {sequence}" if sequence is not None else ""
     if is_settled is not True:
         return f"still due{by}"
-    later = "" if status == row.get("status") else "; its status has changed since"
-    return f"settled at {status}{by}{later}"
+    settled, at = _marked_at(status, row.get("status"))
+    later = "" if settled == row.get("status") else "; its status has changed since"
+    return f"settled at {at}{by}{later}"
+
+
+def _marked_at(marked: Any, status: Any) -> tuple[Any, str]:
+    """Return the status of a mark, and the mark in words: where the policy numbers attempts it names one."""
+    settled, attempt = (marked, None) if marked == status or not isinstance(marked, str) else status_and_attempt(marked)
+    return settled, f"{settled}" if attempt is None else f"{settled}, attempt {attempt},"

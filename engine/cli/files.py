@@ -21,6 +21,16 @@ def writing(path: Path) -> Iterator[None]:
         raise UnwritableFileError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
+def check_writable(path: Path) -> None:
+    """Raise UnwritableFileError for a file that cannot be written, before the work that it is to show."""
+    with writing(path):
+        if path.exists():
+            path.open("ab").close()
+        else:
+            path.touch()
+            path.unlink()
+
+
 def append_line(path: Path, line: str) -> None:
     """Add a line to a file, all of it or none: half a line would spoil the next one too. Raises UnwritableFileError."""
     with writing(path), path.open("ab", buffering=0) as file:

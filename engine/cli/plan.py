@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 from attrs import evolve, frozen
 
 from engine.cli.committed import NotCommittedError, committed
-from engine.cli.files import writing
+from engine.cli.files import check_writable, writing
 from engine.cli.job_rows import rows_in
 from engine.cli.options import DEFAULT_POLICY, AsJson, CreditsTable, LedgerTable, Since, Until, day_or_instant, on_aws
 from engine.cli.output import complain, print_streamed, progress
@@ -116,7 +116,7 @@ def show_plan(
         wish = Wish((), now.policy, then.policy, given, groups, workers=processes)
         tables = Tables(credits=credits_table, ledger=ledger_table)
         source = Source(tuple(events or ()), ledger, archive, tuple(export or ()), (since, until), place, tables)
-        page = None if html is None else _Page(html, now, then, top)
+        page = None if html is None else _Page.at(html, now, then, top)
         form = _as_json if as_json else print_markdown if markdown else print_plan if page is None else _not_at_all
         has_failed = _Show(form, TOP if top is None else top, condition, page).show(wish, source.material(), at)
     if has_failed:
@@ -176,6 +176,12 @@ class _Page:
     now: Written
     then: Written
     top: int | None
+
+    @classmethod
+    def at(cls, path: Path, now: Written, then: Written, top: int | None) -> Self:
+        """Return the page that will stand at a path. Raises UnwritableFileError where none can."""
+        check_writable(path)
+        return cls(path, now, then, top)
 
     def edits(self, wish: Wish, at: datetime | None) -> Edits:
         """Return what was edited; where there are several edits, each is planned alone."""

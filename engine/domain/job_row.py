@@ -13,6 +13,9 @@ STATUSES_TOLD_MAX = 20
 """How many statuses that nobody mapped are told by name."""
 
 STATUS_CHARACTERS_MAX = 64
+OF_ATTEMPT = "#"
+"""What stands in a mark between the status and the attempt."""
+
 NO_STATUS, OTHER_STATUSES = "(missing)", "(others)"
 
 
@@ -56,7 +59,13 @@ class JobRow:
 
 def marked_status(status: str, attempt: int) -> str:
     """Return what a job's row is marked at where the policy numbers the tries of a job."""
-    return f"{status}#{attempt}"
+    return f"{status}{OF_ATTEMPT}{attempt}"
+
+
+def status_and_attempt(marked: str) -> tuple[str, str | None]:
+    """Return the status of a mark and its attempt, in digits; None where it names none."""
+    status, mark, attempt = marked.rpartition(OF_ATTEMPT)
+    return (status, attempt) if mark and attempt.isdecimal() and attempt.isascii() else (marked, None)
 
 
 def status_name(status: object) -> str:

@@ -38,6 +38,7 @@ from engine.runtime.clock import Clock, Deadline
 if TYPE_CHECKING:
     from engine.domain.adjustment import AdjustmentProposal
     from engine.ledger.corrections import CorrectionStore
+    from engine.ledger.wanted import Wanted
 
 type Row = dict[str, Any]
 """What a table holds of a user, a job or an entry: attributes by their names."""
@@ -222,22 +223,22 @@ class MemoryStore:
 
     # --- the scheduled run ---
 
-    def due_jobs(
-        self,
-        part: ScanSlice,
-        statuses: Collection[str] | None,
-        attributes: frozenset[str] | None,
-        deadline: Deadline,
-        ignored: Collection[str] = (),
-    ) -> Page:
+    def due_jobs(self, part: ScanSlice, wanted: Wanted, deadline: Deadline) -> Page:
         """Return the next page of a slice: rows not yet settled at their status, in order of their jobs' names."""
         jobs = sorted(job for job in self.jobs if _spread(job) % part.segments == part.segment and job > (part.after or ""))
         page = jobs[: self.page_rows]
-        due = [row for row in map(self.jobs.__getitem__, page) if not is_settled(row) and not _is_one_of(row, ignored)]
-        rows = tuple(_projected(row, attributes) for row in due if statuses is None or _is_one_of(row, statuses))
-        others = () if statuses is None else (row for row in due if not _is_one_of(row, statuses))
+        due = [row for row in self._due(page, wanted) if not _is_one_of(row, wanted.ignored)]
+        rows = tuple(row for row in due if wanted.statuses is None or _is_one_of(row, wanted.statuses))
+        others = () if wanted.statuses is None else (row for row in due if not _is_one_of(row, wanted.statuses))
         unmapped = most_frequent(Counter(status_name(row.get("status")) for row in others))
         return Page(rows, page[-1] if len(page) < len(jobs) else None, unmapped, len(page))
+
+    def _due(self, jobs: Iterable[str], wanted: Wanted) -> Iterator[Row]:
+        """Yield what is wanted of the rows of jobs that are not settled."""
+        for row in map(self.jobs.__getitem__, jobs):
+            told = _projected(row, wanted.attributes)
+            if not (is_settled(row) if wanted.settled is None else wanted.settled(told)):
+                yield told
 
     def jobs_bytes(self, deadline: Deadline) -> int:
         """Return about how large the rows of jobs are, in bytes."""

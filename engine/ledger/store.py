@@ -10,7 +10,7 @@ half done. What is read is strongly consistent, but for what is said to be none.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
     from engine.ledger.restores import RestoreStore
+    from engine.ledger.wanted import Wanted
 
 type Posting = tuple[Entry, Guard, Mark | None]
 """An entry, what must hold of its user's row, and what is written on its job's row."""
@@ -216,17 +217,10 @@ class Store(Protocol):
 
     # --- the scheduled run ---
 
-    def due_jobs(
-        self,
-        part: ScanSlice,
-        statuses: Collection[str] | None,
-        attributes: frozenset[str] | None,
-        deadline: Deadline,
-        ignored: Collection[str] = (),
-    ) -> Page:
+    def due_jobs(self, part: ScanSlice, wanted: Wanted, deadline: Deadline) -> Page:
         """Return the next page of a slice: rows not yet settled at their status. May be empty and yet not the last.
 
-        Rows at none of ``statuses`` (None: any) are counted, those at an ``ignored`` one are left out. Eventually consistent.
+        Rows at other statuses than the ``wanted`` are counted, those at an ignored one are left out. Eventually consistent.
         """
 
     def begin_run(self, run: str, entries_max: int, deadline: Deadline) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import Any, cast
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import frozen
 
@@ -13,6 +13,9 @@ from engine.domain.job_row import Mark
 from engine.ledger.store import Page, Posting, Receipt, ScanSlice, Store
 from engine.runtime.clock import Deadline
 from engine.runtime.tracing import Tracer
+
+if TYPE_CHECKING:
+    from engine.ledger.wanted import Wanted
 
 
 def traced(store: Store, tracer: Tracer) -> Store:
@@ -48,17 +51,10 @@ class TracedStore:
                 span.annotate(verdict=(receipt.verdict for receipt in receipts))
             yield from receipts
 
-    def due_jobs(
-        self,
-        part: ScanSlice,
-        statuses: Collection[str] | None,
-        attributes: frozenset[str] | None,
-        deadline: Deadline,
-        ignored: Collection[str] = (),
-    ) -> Page:
+    def due_jobs(self, part: ScanSlice, wanted: Wanted, deadline: Deadline) -> Page:
         """Read a page of the scan in a subsegment."""
         with self.tracer.span("scan page") as span:
             span.annotate(segment=part.segment)
-            page = self.store.due_jobs(part, statuses, attributes, deadline, ignored)
+            page = self.store.due_jobs(part, wanted, deadline)
             span.annotate(rows=len(page.rows), rows_read=page.rows_read)
         return page

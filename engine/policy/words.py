@@ -150,6 +150,7 @@ OPERATORS_ABOUT: Mapping[str, str] = {
 SECTIONS: Mapping[str, str] = {
     "": "a-first-policy",
     "event": "event",
+    "event.attempt": "several-attempts-of-one-job",
     "money": "money",
     "prices": "prices",
     "prices.until": "a-row-that-ends",

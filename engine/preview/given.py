@@ -24,8 +24,8 @@ from engine.policy.hints import did_you_mean
 from engine.policy.source import Members, Node, Notes, named
 from engine.preview.dry_run import DryRun
 from engine.rating.reprice import RULE as REPRICE
-from engine.reconcile.catch_up import row_event
 from engine.reconcile.corrections import Adjuster
+from engine.reconcile.job_rows import row_event
 from engine.reconcile.plan_file import PlanFile
 from engine.reconcile.repricing.apply import Applying
 from engine.reconcile.repricing.plan import Wish, make_plan

@@ -9,11 +9,10 @@ from engine.domain.envelope import Document
 from engine.domain.errors import EventError, LedgerRefused
 from engine.domain.instants import instant_text
 from engine.domain.job_row import status_name
-from engine.ledger.conditions import is_settled
 from engine.ledger.store import Store
 from engine.policy.model import Policy
 from engine.preview.next_try import NOT_READY, Trial
-from engine.reconcile.catch_up import row_event
+from engine.reconcile.job_rows import is_settled, row_event
 from engine.runtime.clock import Deadline
 from engine.runtime.telemetry import Report
 
@@ -26,7 +25,7 @@ def next_scan(row: Document, policy: Policy, ledger: Store, deadline: Deadline) 
 
     Raises LedgerUnavailable where the ledger does not answer.
     """
-    if is_settled(row):
+    if is_settled(policy, as_told(dict(row))):
         return SETTLED
     status = row.get("status")
     if status in policy.catch_up_ignore:

@@ -29,11 +29,13 @@ def steps_of(envelope: Envelope, assessment: Assessment, policy: Policy) -> Iter
     rule = next(rule for rule in policy.rules if rule.name == assessment.rule)
     document = with_own_row(envelope, policy).document
     yield from _field_steps(document, policy.fields)
+    yield from _attempt_steps(assessment, policy.fields)
     if assessment.price is not None and isinstance(rule.terms, ChargeTerms):
         yield from _Priced.of(document, assessment, rule.terms).steps(rule.terms, assessment.price, policy.money)
     calculations = tuple(_share_steps(document, rule.terms)) if isinstance(rule.terms, Share) else ()
     yield from calculations
     said = {step.partition(" = ")[0].rpartition(" is ")[0] for step in calculations}
+    said |= {policy.fields.attempt.text} if policy.fields.attempt is not None else set()
     yield from (step for step in told_steps(assessment.fact) if step.rpartition(" is ")[0] not in said)
 
 
@@ -44,9 +46,15 @@ def _share_steps(document: Document, share: Share) -> Iterator[str]:
 
 
 def _field_steps(document: Document, fields: Fields) -> Iterator[str]:
-    """Yield how the job, the user and the time are made of what the event says, where they are not simply found in it."""
-    for path in (fields.job, fields.user, fields.time, fields.reference):
+    """Yield how job, user, time and attempt are made of what the event says, where they are not simply found in it."""
+    for path in (fields.job, fields.user, fields.time, fields.reference, fields.attempt):
         yield from _calculations(path, document) if path is not None else ()
+
+
+def _attempt_steps(assessment: Assessment, fields: Fields) -> Iterator[str]:
+    if fields.attempt is not None and assessment.attempt is not None:
+        numbered = f"attempt {assessment.attempt} of its job, by `event.attempt` ({fields.attempt.text})"
+        yield f"{numbered}: a higher one decides over it"
 
 
 def _calculations(path: Path, document: Document) -> tuple[str, ...]:

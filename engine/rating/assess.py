@@ -12,14 +12,13 @@ from attrs import evolve, frozen
 
 from engine.domain.anomaly import Anomaly
 from engine.domain.assessment import Assessment
-from engine.domain.digits import in_digits
 from engine.domain.envelope import OWN_SOURCE, Document, Envelope, Source
 from engine.domain.errors import EventError, Intricate, NoRow, RowNeeded, quoted, shown
 from engine.domain.fact import Content
 from engine.domain.fact_kinds import PRICED
 from engine.domain.facts import Facts
 from engine.domain.instants import instant_text, read_instant
-from engine.domain.money import read_number
+from engine.domain.money import DIGITS_MAX, read_number
 from engine.domain.price import Component, Price
 from engine.domain.references import JOB
 from engine.domain.texts import KEY_BYTES_MAX, plainly, text_problem
@@ -206,13 +205,10 @@ class EventReader:
         return () if path is None else ((path.text, str(attempt)),)
 
     def whole_number(self, path: Path) -> int:
-        try:
-            number = read_number(self._search(path))
-        except ValueError as problem:
-            raise self.error(path.text, str(problem)) from problem
-        if number != number.to_integral_value():
-            raise self.error(path.text, f"is {in_digits(number)}; a whole number is needed")
-        return int(number)
+        value = self._search(path)
+        if (number := _whole(value)) is None:
+            raise self.error(path.text, f"is {quoted(value)}; a whole number >= 0 of at most {DIGITS_MAX} digits is needed")
+        return number
 
     def told_by(self, fact: Facts) -> Facts:
         """Return a fact with the id of its event, where its time was read from the job's own row, which may change."""
@@ -290,6 +286,14 @@ def describe(envelope: Envelope, job: str | None = None) -> str:
     place = envelope.source if envelope.message is None else f"{envelope.source}, message {envelope.message}"
     whose = "" if job is None else f", job {shown(job)}"
     return f"{quoted(document.get('detail-type'))} from {place}{whose}"
+
+
+def _whole(value: Any) -> int | None:
+    try:
+        number = read_number(value)
+    except ValueError:
+        return None
+    return int(number) if number == number.to_integral_value() else None
 
 
 def _identifier_problem(value: str, prefix: str) -> str | None:

@@ -93,16 +93,25 @@ type Steps = Callable[[Facts], Iterator[str]]
 
 
 def _charge_steps(facts: Facts) -> Iterator[str]:
-    if facts.charge is not None:
-        yield f"charged {facts.charge.amount:f} at {instant_text(facts.charge.at)}"
-    for twin in facts.charges[1:]:
-        first = facts.charges[0]
-        if twin.attempt != first.attempt:
-            yield f"attempt {twin.attempt} was charged {twin.amount:f}: the charge of the highest attempt counts"
-        elif twin.at == first.at:
-            yield f"another charge of that instant says {twin.amount:f}: the smallest counts"
-        else:
-            yield f"an earlier one of {twin.amount:f} at {instant_text(twin.at)}: the latest counts"
+    if (counting := facts.charge) is None:
+        return
+    yield f"charged {counting.amount:f} at {instant_text(counting.at)}{_in_attempt(counting, facts)}"
+    for other in (*facts.charges, *facts.weak_charges):
+        if other != counting:
+            yield _passed_over(other, counting)
+
+
+def _passed_over(other: Charge, counting: Charge) -> str:
+    if other.attempt != counting.attempt:
+        return f"attempt {other.attempt} was charged {other.amount:f}: the charge of the highest attempt counts"
+    if other.at == counting.at:
+        return f"another charge of that instant says {other.amount:f}: the smallest counts"
+    return f"an earlier one of {other.amount:f} at {instant_text(other.at)}: the latest counts"
+
+
+def _in_attempt(fact: Charge | Refund, facts: Facts) -> str:
+    """Name the attempt, where the policy has numbered some."""
+    return f" in attempt {fact.attempt}" if facts.attempts != {0} else ""
 
 
 def _revision_steps(facts: Facts) -> Iterator[str]:
@@ -137,7 +146,8 @@ def _first_charge_steps(facts: Facts) -> Iterator[str]:
 
 def _refund_steps(facts: Facts) -> Iterator[str]:
     for refund in (*facts.refunds, *facts.weak_refunds):
-        yield f"{_share(refund.percent, refund.amount)} back at {instant_text(refund.at)}"
+        share = _share(refund.percent, refund.amount)
+        yield f"{share} back at {instant_text(refund.at)}{_in_attempt(refund, facts)}"
         yield from _why_not(refund, facts.charge, facts.refunding)
 
 
@@ -145,13 +155,15 @@ def _why_not(refund: Refund, charge: Charge | None, counting: tuple[Refund, ...]
     if charge is None:
         yield "no charge is known, so nothing goes back"
     elif refund.attempt < charge.attempt:
-        yield f"that is of attempt {refund.attempt}, and attempt {charge.attempt} was charged, so nothing goes back"
+        yield f"attempt {charge.attempt} was charged, so nothing goes back"
     elif refund.attempt == charge.attempt and refund.at < charge.at:
         yield "the charge is later, so nothing goes back"
     elif not refund.is_in_time_for(charge):
         yield f"that is {refund.at - charge.at} after the charge, later than {refund.within}: nothing goes back"
     elif refund not in counting:
         yield "another refund counts instead"
+    elif refund.attempt > charge.attempt:
+        yield f"that attempt was not charged, so it is of what is left of the charge of attempt {charge.attempt}"
 
 
 def _hold_steps(facts: Facts) -> Iterator[str]:

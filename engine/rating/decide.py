@@ -29,6 +29,7 @@ from engine.rating.contributions import recognised
 from engine.rating.cost import cost_of, held_of
 from engine.rating.doubts import Doubt, doubts
 from engine.rating.recognise import Telling
+from engine.rating.unnumbered import beside_unnumbered
 
 LOG_FACTS_MAX = 10_000
 """What the entries of one log tell at most, together: each tells all that is known, and an event may have to read all of them.
@@ -49,6 +50,7 @@ def decide(assessment: Assessment, log: JobLog, standing: Standing, policy: Poli
     """
     if log.user is not None and assessment.user != log.user:
         raise error_of(assessment, policy.fields.user, f"is {assessment.user!r}; {_whose(assessment)} names {log.user!r}")
+    assessment = beside_unnumbered(assessment, log.facts, policy)
     if assessment.fact.holds or assessment.fact.expiries:
         return _of_hold(assessment, log, standing, policy)
     return _told(assessment, log, standing, policy)
@@ -80,7 +82,7 @@ def _of_hold(assessment: Assessment, log: JobLog, standing: Standing, policy: Po
 
 def _is_closed(assessment: Assessment, known: Facts) -> bool:
     """Say whether an attempt has no use for a hold any more."""
-    attempt = assessment.attempt or 0
+    attempt = _attempt_of(assessment)
     return known.is_decided(attempt) or attempt < max(known.attempts, default=0)
 
 
@@ -160,10 +162,15 @@ def _telling(assessment: Assessment, policy: Policy) -> Telling:
         source=assessment.source,
         row_attributes=policy.row_attributes,
         time_is_assumed=assessment.time_is_assumed,
-        attempt=assessment.attempt or 0,
+        attempt=_attempt_of(assessment),
         rule=assessment.rule,
         rules=policy.rules,
     )
+
+
+def _attempt_of(assessment: Assessment) -> int:
+    """Return the attempt that an event's fact is of: 0 where it has none, or is told of a time without numbers."""
+    return max(assessment.fact.attempts, default=0)
 
 
 def _one_too_many(new: Facts) -> str:
@@ -176,7 +183,7 @@ def _contradicts(assessment: Assessment, facts: Facts) -> bool:
     """Say whether a row without a time of its own says otherwise than what counts."""
     if not assessment.time_is_assumed:
         return False
-    said, known = assessment.fact, facts.of_attempt(assessment.attempt or 0)
+    said, known = assessment.fact, facts.of_attempt(_attempt_of(assessment))
     charge = known.charge
     if said.weak_charges:
         content = said.weak_charges[0].content

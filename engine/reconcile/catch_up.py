@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import asdict, define, evolve, field, frozen
@@ -11,12 +11,11 @@ from attrs import asdict, define, evolve, field, frozen
 from engine.domain.decision import Outcome
 from engine.domain.entry_types import POSTED
 from engine.domain.envelope import Document, Envelope, Source
-from engine.domain.errors import EventError, Intricate, LedgerRefused, LedgerUnavailable
+from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.instants import instant_text
 from engine.domain.job_row import most_frequent, status_name
 from engine.ledger.store import Page, ScanSlice, Store
-from engine.policy.expressions.paths import PathProblem
-from engine.policy.model import CatchUp, Policy
+from engine.reconcile.job_rows import due_rows, is_mapped, row_event
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
 from engine.runtime.telemetry import Failure, Report
@@ -196,9 +195,9 @@ class Scanner:
 
     def run(self, part: ScanSlice) -> ScanReport:
         """Work through one slice, as far as time and allowance go."""
-        report, statuses = ScanReport(), statuses_of(self.reconciler.policy)
+        report = ScanReport()
         while self._goes_on():
-            page = self._page(part, statuses)
+            page = self._page(part)
             due = page.rows
             while due:
                 together = self._may_post()
@@ -221,9 +220,8 @@ class Scanner:
             self.has_moved = True
         return evolve(report, left_over=(part,))
 
-    def _page(self, part: ScanSlice, statuses: Collection[str] | None) -> Page:
-        policy = self.reconciler.policy
-        return self.reconciler.ledger.due_jobs(part, statuses, policy.row_attributes, self.deadline, policy.catch_up_ignore)
+    def _page(self, part: ScanSlice) -> Page:
+        return due_rows(self.reconciler.policy, self.reconciler.ledger, part, self.deadline)
 
     def close(self) -> None:
         """Leave to others what was not needed."""
@@ -285,53 +283,6 @@ def _turn(report: ScanReport, results: Sequence[Report | Exception]) -> Turn:
         isinstance(result, Report) and result.was_unanswered and result.outcome is Outcome.DUPLICATE for result in results
     )
     return Turn(report, report.adjustments + lost + len(unavailable), unavailable[0] if unavailable else None)
-
-
-def is_mapped(policy: Policy, row: Document) -> bool:
-    """Say whether the policy knows what a row's status means, even where this row is not due."""
-    status = row.get("status")
-    known = {status for catch_up in policy.catch_up for status in catch_up.statuses or ()}
-    return isinstance(status, str) and (status in known or status in policy.catch_up_ignore)
-
-
-def statuses_of(policy: Policy) -> frozenset[str] | None:
-    """Return the statuses that a row must have to be worth a look, or None where the policy does not tell."""
-    lists = [catch_up.statuses for catch_up in policy.catch_up]
-    return None if None in lists else frozenset(status for statuses in lists for status in statuses or ())
-
-
-def row_event(policy: Policy, row: Document, started: str | None) -> Envelope | None:
-    """Return the event that a row of Jobs stands for by the policy's ``catch_up``, or None for a row it does not map.
-
-    ``started`` is the start of the scan: it counts for a row that has no time of its own.
-    """
-    try:
-        catch_up = next((catch_up for catch_up in policy.catch_up if catch_up.matches(row)), None)
-    except Intricate as error:
-        raise error.about(f"row {row.get('jobId')}", "catch_up") from error
-    return _row_event(catch_up, row, started) if catch_up else None
-
-
-def _row_event(catch_up: CatchUp, row: Document, started: str | None) -> Envelope:
-    """Raises EventError where the policy's time cannot be worked out from the row."""
-    try:
-        time = catch_up.time.search(row)
-    except PathProblem as problem:
-        raise EventError(f"row {row.get('jobId')}", "catch_up", catch_up.time.text, str(problem)) from problem
-    document = {
-        "source": catch_up.source,
-        "detail-type": catch_up.detail_type,
-        "time": started if time is None else time,
-        "detail": row,
-    }
-    status = row.get("status")
-    return Envelope(
-        document,
-        Source.SCAN,
-        status=status if isinstance(status, str) else None,
-        time_is_assumed=time is None,
-        row=row,
-    )
 
 
 def has_time(deadline: Deadline) -> bool:

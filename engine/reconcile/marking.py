@@ -20,8 +20,8 @@ from engine.domain.instants import instant_text
 from engine.domain.job_row import Mark
 from engine.ledger.store import Receipt, ScanSlice, Store, Verdict
 from engine.policy.model import Policy
-from engine.reconcile.catch_up import row_event, statuses_of
 from engine.reconcile.conductor import Conductor
+from engine.reconcile.job_rows import due_rows, row_event
 from engine.runtime.clock import Deadline
 from engine.runtime.telemetry import Telemetry
 
@@ -74,11 +74,9 @@ class Marker:
         return Conductor(self.policy, store, Telemetry(lambda _line: None, clock, {}), clock)
 
     def _due_rows(self, part: ScanSlice, deadline: Deadline) -> Iterator[Document]:
-        policy, after = self.policy, part.after
+        after = part.after
         while True:
-            here = ScanSlice(part.segment, part.segments, after)
-            asked = statuses_of(policy), policy.row_attributes, deadline, policy.catch_up_ignore
-            page = self.store.due_jobs(here, *asked)
+            page = due_rows(self.policy, self.store, ScanSlice(part.segment, part.segments, after), deadline)
             yield from page.rows
             if (after := page.next_after) is None:
                 return

@@ -17,6 +17,7 @@ from engine.domain.errors import LedgerError, LedgerUnavailable
 from engine.ledger.dynamodb.attributes import encode_item
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Tables
+from tests.support.attempts import NUMBERED
 from tests.support.events import failed, rendered
 from tests.support.policies import example_text
 from tests.support.world import World
@@ -162,6 +163,20 @@ def test_explain_begins_with_what_would_be_posted_or_why_not(
 
     assert status == result.exit_code
     assert result.stdout.splitlines()[0].endswith(first)
+
+
+def test_explain_says_which_attempt_an_event_is_about(policy: Path, tmp_path: Path) -> None:
+    """Where the policy numbers them; without its attempt the event makes no sense."""
+    policy.write_text(example_text(NUMBERED))
+    (tmp_path / "event.json").write_text(json.dumps(rendered("j-1", attempt=2)))
+    (tmp_path / "bad.json").write_text(json.dumps(rendered("j-1")))
+
+    good, bad = (reconciler("explain", tmp_path / f"{name}.json", "--policy", policy) for name in ("event", "bad"))
+
+    said = "  attempt 2 of its job, by `event.attempt` (detail.attempt): a higher one decides over it"
+    assert (FINE, said) == (good.exit_code, good.stdout.splitlines()[1])
+    needed = "field detail.attempt: is missing; a whole number >= 0 of at most 38 digits is needed"
+    assert (FAILED, True) == (bad.exit_code, bad.stdout.splitlines()[0].endswith(needed))
 
 
 def test_explain_knows_flat_charges(policy: Path, tmp_path: Path) -> None:

@@ -25,9 +25,11 @@ from engine.ledger.stored import stored_of
 from engine.policy import load_policy
 from engine.rating.correct import Word, correct
 from engine.rating.decide import Standing
+from tests.support.attempts import NUMBERED
 from tests.support.books import Books
 from tests.support.clock import ManualClock
 from tests.support.events import failed, rendered
+from tests.support.policies import example_text
 from tests.support.world import World
 from tools.environments import ROOT
 from tools.local_aws import tables_environment
@@ -308,3 +310,25 @@ def _told(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _told(member) for name, member in value.items() if member is not None}
     return [_told(member) for member in value] if isinstance(value, list | tuple) else value
+
+
+def test_a_job_of_two_attempts_is_told_and_its_books_agree(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second attempt, by a clock that is behind, costs 2: story, audit and statement say so. A scan has nothing to do."""
+    policy = tmp_path / "numbered.yaml"
+    policy.write_text(example_text(NUMBERED))
+    monkeypatch.setenv("POLICY_FILE", str(policy))
+    numbered = evolve(world, policy=load_policy(policy)).job("j-2", attempt=2, updatedAt="2026-01-05T09:00:00Z")
+    numbered.deliver(rendered("j-2", attempt=1), rendered("j-2", attempt=2, at="09:00", seconds=20))
+
+    found = told("j-2")
+
+    assert ["-0.8", "-1.2"] == [entry["amount"] for entry in found["entries"]]
+    assert "charged 2 at 2026-01-05T09:00:00Z in attempt 2" in found["now"]["steps"]
+    assert "attempt 1 was charged 0.8: the charge of the highest attempt counts" in found["now"]["steps"]
+    assert "settled at completed, attempt 2, by entry 2" == found["row"]["mark"]
+    assert "nothing: the row is marked as settled at its status" == found["row"]["nextScan"]
+    audited, stated = reconciler("audit"), json.loads(reconciler("statement", "u-1", "--json").stdout)
+    assert FINE == audited.exit_code, audited.stdout
+    assert Decimal("98.0") == Decimal(stated["entries"][-1]["balance"]) == (world.user_row() or {})["remaining"]

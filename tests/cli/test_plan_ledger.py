@@ -241,3 +241,19 @@ def test_a_page_says_what_was_planned_and_who_would_be_overdrawn(desk: Desk):
     assert FINE == desk.plan("--ledger", "--html", str(page)).exit_code
     assert "4 facts that the ledger keeps of 3 jobs and grants." in page.read_text()
     assert "the furthest below zero would be ann, with -0.2 at 2026-01-05T10:00:00Z" in page.read_text()
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_planned(desk: Desk):
+    """No event is read for it. A page that stands there is left as it is where the plan fails."""
+    page, old = desk.folder / "no-folder" / "plan.html", desk.folder / "old.html"
+    old.write_text("of yesterday")
+    nothing = desk.folder / "no-events.jsonl"
+    nothing.write_text("no event\n")
+
+    assert f"{page}: cannot be written: No such file or directory" == str(
+        desk.plan("--events", str(nothing), "--html", str(page)).exception
+    )
+    assert FINE != desk.plan("--events", str(nothing), "--html", str(old)).exit_code
+    assert FINE != desk.plan("--events", str(nothing), "--html", str(desk.folder / "new.html")).exit_code
+    assert "of yesterday" == old.read_text()
+    assert not (desk.folder / "new.html").exists()

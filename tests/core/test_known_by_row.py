@@ -10,7 +10,7 @@ import pytest
 from engine.audit.recount import recount
 from engine.domain.decision import Outcome
 from engine.policy import Policy, parse_policy
-from engine.reconcile.catch_up import row_event
+from engine.reconcile.job_rows import row_event
 from tests.support.books import Books
 from tests.support.events import event, failed
 from tests.support.policies import example

@@ -18,7 +18,7 @@ from engine.domain.errors import EventError, LedgerUnavailable
 from engine.domain.fact_kinds import content_of
 from engine.ledger.memory import MemoryStore
 from engine.policy import Policy
-from engine.reconcile.catch_up import row_event
+from engine.reconcile.job_rows import row_event
 from tests.support.books import Books
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example

@@ -16,7 +16,7 @@ from engine.domain.log import log_of
 from engine.preview.reasons import reasons_for
 from engine.rating.assess import assess
 from engine.rating.decide import decide
-from engine.reconcile.catch_up import row_event
+from engine.reconcile.job_rows import row_event
 from tests.support.books import Books
 from tests.support.events import event, failed, instant, rendered
 from tests.support.policies import example

@@ -28,9 +28,13 @@ from engine.ledger.dynamodb.attributes import decode_item, encode_item
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.memory import MemoryStore
 from engine.ledger.store import BATCHED_GUARDS, Posting, Receipt, ScanSlice, Tables, Verdict
+from engine.ledger.wanted import ALL, Wanted
 from engine.rating.baselines import Baseline, Baselines
+from engine.reconcile.job_rows import due_rows
 from engine.runtime.clock import Clock
+from tests.support.attempts import NUMBERED
 from tests.support.clock import START
+from tests.support.policies import example
 from tools.local_aws import create_tables, delete_tables, tables_named
 
 FACTS = Facts(charges=(Charge(Decimal(2), START, (("detail.seconds", "8"),), "video@1"),))
@@ -452,7 +456,7 @@ def test_a_scan_finds_the_rows_that_are_due(
     """In whatever order: those not settled at their status; the ignored stay away, and what nobody mapped is counted."""
     for number, row in enumerate(ROWS):
         both.job(f"j-{number:02}", userId="u-1", **row)
-    asked = ScanSlice(), statuses, attributes, both.deadline(), ("queued",)
+    asked = ScanSlice(), Wanted(statuses, attributes, ("queued",)), both.deadline()
 
     real, memory = (store.due_jobs(*asked) for store in both.stores)
 
@@ -460,6 +464,30 @@ def test_a_scan_finds_the_rows_that_are_due(
     assert len(real.rows) == len(memory.rows)
     assert (real.unmapped, None, real.rows_read) == (memory.unmapped, memory.next_after, memory.rows_read)
     assert {"j-07", "j-12"} == {job for job, row in both.memory.jobs.items() if is_settled(row)}
+
+
+ATTEMPTS: list[dict[str, Any]] = [
+    {"attempt": 1}, {"attempt": 1, "reconciledStatus": "completed#1"}, {"attempt": "1", "reconciledStatus": "completed#1"},
+    {"attempt": 2, "reconciledStatus": "completed#1"},
+    {"attempt": 1, "reconciledStatus": "completed", "reconciledSequence": 1}, {"reconciledStatus": "completed"},
+    {"reconciledStatus": "completed#1"}, {"attempt": 1, "reconciled": 1, "reconciledStatus": "completed#1"},
+    {"attempt": 1, "status": "queued", "reconciledStatus": "queued#1"}, {"attempt": 1, "status": "odd"},
+    {"attempt": 1, "status": "odd", "reconciledStatus": "odd#1"},
+    {"attempt": Decimal("1.5"), "reconciledStatus": "completed#1"},
+]  # fmt: skip
+
+
+def test_a_scan_finds_the_rows_that_have_gone_on_to_another_attempt(both: Both) -> None:
+    """What a mark says of the attempt is compared with what the policy finds in the row, for which it is fetched."""
+    policy = example(NUMBERED, ("catch_up:", "catch_up_ignore: [queued]\ncatch_up:"))
+    for number, row in enumerate(ATTEMPTS):
+        both.job(f"j-{number:02}", **{"userId": "u-1", "reconciled": True, **row})
+
+    real, memory = (due_rows(policy, store, ScanSlice(), both.deadline()) for store in both.stores)
+
+    assert {"j-00", "j-03", "j-04", "j-06", "j-07", "j-11"} == {row["jobId"] for row in real.rows}
+    assert {row["jobId"]: row for row in real.rows} == {row["jobId"]: row for row in memory.rows}
+    assert ({"odd": 1}, {"odd": 1}, 12) == (real.unmapped, memory.unmapped, memory.rows_read)
 
 
 def test_slices_and_pages_together_see_every_row_once(both: Both) -> None:
@@ -472,7 +500,7 @@ def test_slices_and_pages_together_see_every_row_once(both: Both) -> None:
     for segment in range(4):
         part: ScanSlice | None = ScanSlice(segment, 4)
         while part is not None:
-            page = both.memory.due_jobs(part, None, None, both.deadline())
+            page = both.memory.due_jobs(part, ALL, both.deadline())
             seen += [row["jobId"] for row in page.rows]
             part = evolve(part, after=page.next_after) if page.next_after else None
 
@@ -509,7 +537,7 @@ def test_what_is_handed_out_is_a_copy(both: Both) -> None:
     both.memory.balance("u-1", both.deadline())["tags"].append("b")  # type: ignore[index]
     row = both.memory.post(entry(), Guard.NONE, Mark("completed", sequence=1), both.deadline()).row
     row["tags"].append("b")  # type: ignore[index]
-    both.memory.due_jobs(ScanSlice(), None, None, both.deadline()).rows[0]["tags"].append("b")
+    both.memory.due_jobs(ScanSlice(), ALL, both.deadline()).rows[0]["tags"].append("b")
 
     both.agree()
 

@@ -17,6 +17,7 @@ from engine.ledger.conditions import takes
 from engine.ledger.dynamodb.marks import update_mark
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import ScanSlice, Tables
+from engine.ledger.wanted import ALL, Wanted
 from engine.reconcile.catch_up import scan
 from tests.support.events import rendered
 from tests.support.world import World
@@ -115,7 +116,7 @@ def test_a_scan_of_a_row_that_changes_hands_moves_nothing(dynamodb: Any, tables:
     """It was read as one user's and is another's when it is posted: an error of the scan, and the row stays due."""
     world = World(dynamodb, tables).user("u-1").user("u-2").job("j-1")
     reconciler = world.reconciler()
-    page = reconciler.ledger.due_jobs(ScanSlice(), None, None, world.deadline())
+    page = reconciler.ledger.due_jobs(ScanSlice(), ALL, world.deadline())
     world.job("j-1", userId="u-2")
 
     class Stale:
@@ -147,7 +148,7 @@ def test_rows_of_statuses_that_nobody_mapped_are_counted_by_readable_names(dynam
         world.job(f"j-{number}", status=status)
     ledger = DynamoStore(world.client, world.tables, world.clock)
 
-    page = ledger.due_jobs(ScanSlice(), ["completed"], None, world.deadline(), ["queued"])
+    page = ledger.due_jobs(ScanSlice(), Wanted(["completed"], ignored=["queued"]), world.deadline())
 
     named = {"stopped": 2, "''": 1, "(missing)": 1, "(int) 7": 1, "a list with 1 element": 1, "'a\\nb'": 1}
     assert (["j-8"], named) == ([row["jobId"] for row in page.rows], page.unmapped)

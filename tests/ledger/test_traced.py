@@ -18,6 +18,7 @@ from engine.domain.money import Money
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.store import Posting, ScanSlice, Store, Tables, Verdict
 from engine.ledger.traced import TracedStore, traced
+from engine.ledger.wanted import Wanted
 from engine.runtime.tracing import UNTRACED, Span, Tracer
 from tests.support.clock import ManualClock
 
@@ -139,7 +140,7 @@ def test_a_page_of_the_scan_is_a_subsegment_that_says_how_much_was_read() -> Non
     tracer = NotedTracer()
 
     page = traced(store_of(Client(tracer)), tracer).due_jobs(
-        ScanSlice(1, 2), {"completed"}, None, ManualClock().clock().deadline(20), ("queued",)
+        ScanSlice(1, 2), Wanted({"completed"}, ignored=("queued",)), ManualClock().clock().deadline(20)
     )
 
     assert ([{"jobId": "j-1", "status": "completed"}], {"stuck": 1}) == (list(page.rows), page.unmapped)

@@ -6,7 +6,7 @@ all are sent once more, and new ones come. Then balances, facts, costs and owner
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import takewhile
 from random import Random
@@ -148,6 +148,26 @@ def differing(clean: Ledger, hurt: Ledger) -> str:
 def test_a_repair_leaves_no_trace_of_a_kind_of_damage(kind: str) -> None:
     """In two histories by chance; in some prices are edited meanwhile, in most other damage is beside it."""
     assert [(seed, "") for seed in (1, 2)] == [(seed, play(seed, kind)[1]) for seed in (1, 2)]
+
+
+def test_a_repair_leaves_no_trace_where_attempts_are_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In thirty histories whose events are of three attempts by chance."""
+    numbered = GRANTS[0], GRANTS[1].replace("}", ", attempt: detail.attempt}")
+    dear = '{default: "0.10", premium: "0.25"}', '{default: "0.40", premium: "0.95"}'
+    monkeypatch.setattr(f"{__name__}.CHEAP", example(REFUND, numbered, RULES))
+    monkeypatch.setattr(f"{__name__}.DEAR", example(REFUND, numbered, RULES, dear))
+    monkeypatch.setattr(f"{__name__}.one", _with_attempts(one))
+
+    assert [] == [(seed, how) for seed in range(10_000, 10_030) if (how := play(seed)[1])]
+
+
+def _with_attempts(told: Callable[[Random], dict[str, Any]]) -> Callable[[Random], dict[str, Any]]:
+    def numbered(rng: Random) -> dict[str, Any]:
+        event = told(rng)
+        detail = event.get("detail", {})
+        return {**event, "detail": {**detail, "attempt": rng.choice((0, 1, 2))}} if "jobId" in detail else event
+
+    return numbered
 
 
 @pytest.mark.parametrize("seed", [10_770, 10_839])

@@ -14,6 +14,8 @@ from typing import Any
 
 from attrs import frozen
 
+from tests.simulation.attempts import attempt_of, number_asked
+
 NAMES = re.compile(r"detail\.\w+|row\.\w+|(?<=`)\d+(?=`)")
 FIGURES = ("quantity", "priced_at", "amount", "percent")
 SECONDS = {"h": 3600, "m": 60}
@@ -49,6 +51,7 @@ class Claim:
     expressions: frozenset[str]
     figure: Fraction
     is_percent: bool
+    attempt: int = 0
     anew: tuple[int, Fraction] | None = None
     """Its revision, and what it costs since then: a person has priced it anew."""
 
@@ -59,10 +62,10 @@ class Claim:
     def of(self, whole: Fraction) -> Fraction:
         return whole * self.figure / 100 if self.is_percent else min(self.figure, whole)
 
-    def is_in_time(self, at: datetime) -> bool:
+    def is_in_time(self, charge: Claim) -> bool:
         within = "" if self.fact.weak else self.rule["refund"].get("within", "")
-        age = (self.fact.at - at).total_seconds()
-        return age >= 0 and (not within or age <= int(within[:-1]) * SECONDS[within[-1]])
+        age = (self.fact.at - charge.fact.at).total_seconds()
+        return (age >= 0 or self.attempt > charge.attempt) and (not within or age <= int(within[:-1]) * SECONDS[within[-1]])
 
     def is_said_by(self, fact: Fact) -> bool:
         return self.fact.weak == fact.weak and all(fact.said.get(name) == said for name, said in self.asked.items())
@@ -103,7 +106,7 @@ def terms_of(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 def claim_of(fact: Fact, policy: Mapping[str, Any], name: str, row: Mapping[str, str]) -> Claim:
     """What a policy makes of a telling by itself, while the job's row says ``row``. What it asks of the event is kept."""
     rule = rule_of(fact.kind, policy)
-    terms, said, asked = terms_of(rule), {**fact.said, **row}, list[str]()
+    terms, said, asked = terms_of(rule), {**fact.said, **row}, number_asked(rule, policy)
     at = instant(said[terms["priced_at"]]) if "priced_at" in terms else fact.at
     whole = sum((cost(part, policy["prices"], said, at, asked) for part in parts(terms)), Fraction(0))
     whole = max(whole, Fraction(terms.get("minimum", 0)))
@@ -115,7 +118,7 @@ def claim_of(fact: Fact, policy: Mapping[str, Any], name: str, row: Mapping[str,
         for name in (*(() if rule["action"] == "debit" else ("kind",)), *NAMES.findall(str(asked)))
         if name in fact.said
     }
-    return Claim(fact, rule, name, row, kept, frozenset(asked), figure, "percent" in terms)
+    return Claim(fact, rule, name, row, kept, frozenset(asked), figure, "percent" in terms, attempt_of(said, rule, policy))
 
 
 def value(expression: Any, said: Mapping[str, str]) -> Fraction:

@@ -20,6 +20,13 @@ def _is_bounded(entry: Entry, bound: str) -> bool:
     return entry.get("price", {}).get(bound) == -entry["amount"]
 
 
+def _attempt(entry: Entry, name: str, place: int = 0) -> int:
+    """Return which attempt a fact of an entry is of; -1 where the entry has none."""
+    told = entry.get("facts", {}).get(name, [])
+    facts = [told] if isinstance(told, Mapping) else told
+    return int(facts[place].get("attempt", 0)) if facts else -1
+
+
 CONSTRUCTS: Mapping[str, Callable[[Entry], bool]] = {
     "charge of a row without a time": lambda entry: "occurredAtFrom" in entry and "price" in entry,
     "refund of a row without a time": lambda entry: "occurredAtFrom" in entry and "price" not in entry,
@@ -40,6 +47,10 @@ CONSTRUCTS: Mapping[str, Callable[[Entry], bool]] = {
     "a refund of so many credits as the event says": lambda entry: entry["rule"] == "credit" and entry["type"] == "refund",
     "a refund of so many percent as the event says": lambda entry: entry["rule"] == "share" and entry["type"] == "refund",
     "a revoke of so many percent": lambda entry: entry["rule"] == "dispute" and entry["type"] == "revoke",
+    "a charge of the second attempt or a higher one": lambda entry: entry["type"] == "debit" and _attempt(entry, "charge") > 1,
+    "what the attempts below were charged comes back": lambda entry: (
+        entry["type"] == "refund" and _attempt(entry, "refunds", -1) > _attempt(entry, "charge")
+    ),
     "a rule with another name": lambda entry: entry["rule"].endswith("-renamed"),
 }
 """By what is counted."""

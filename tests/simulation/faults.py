@@ -258,12 +258,10 @@ class FaultyStore:
         busy = Receipt(Verdict.BUSY, problem="TransactionConflict")
         return [busy if at in others and dice.chance.random() < 0.7 else receipt for at, receipt in enumerate(receipts)]
 
-    def due_jobs(self, part: Any, statuses: Any, attributes: Any, deadline: Deadline, ignored: Any = ()) -> Any:
+    def due_jobs(self, part: Any, wanted: Any, deadline: Deadline) -> Any:
         """Read a page of the scan, perhaps of rows as they were a moment ago."""
         is_old = self._stale_rows()
-        return self.caller.call(
-            "due_jobs", lambda: self.place.page(is_old, part, statuses, attributes, deadline, ignored), deadline
-        )
+        return self.caller.call("due_jobs", lambda: self.place.page(is_old, part, wanted, deadline), deadline)
 
     def _stale_rows(self) -> Callable[[], bool] | None:
         dice = self.caller.dice

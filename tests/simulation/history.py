@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from fractions import Fraction
 from typing import Any
@@ -28,7 +28,7 @@ from tests.simulation.world.documents import Document
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.play import World
-from tests.simulation.world.terms import EDITS, policies_by_name
+from tests.simulation.world.terms import all_edits, is_numbered, policies_by_name
 
 QUIET_ROUNDS = 12
 QUIET_SECONDS = 120.0
@@ -181,11 +181,10 @@ def case_of(world: World, plan: Plan) -> Case:
     read = {telling.reference for telling in tellings if telling.is_last}  # a refusal takes the mark of the row away
     if is_replayed(plan):
         read |= {telling.reference for telling in tellings if telling.by_event}
-    edits = {plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")}
     _, users = world.place.rows()
     return Case(
         tellings=tellings,
-        policies=policies_by_name(frozenset(edits), plan.overdraft, plan.unknown_user),
+        policies=policies_by_name(frozenset(edits_of(plan)), plan.overdraft, plan.unknown_user),
         entries=world.place.entries(),
         credits=users,
         granted={user: Fraction(amount) for user, amount in world.granted.items()},
@@ -195,13 +194,14 @@ def case_of(world: World, plan: Plan) -> Case:
         words=words_of(plan),
         repricings=world.repricings,
         plans=[pricing.planned for pricing in world.pricings.values()],
-        plan_policies=policies_by_name(frozenset(range(EDITS)), plan.overdraft, plan.unknown_user),
+        plan_policies=policies_by_name(all_edits(), plan.overdraft, plan.unknown_user),
     )
 
 
 def tellings_of(world: World, plan: Plan, told: set[str]) -> list[Telling]:
     """Return what events and rows of Jobs have told."""
     written, last, rows = rows_written(world), last_rows(world), rows_said(world)
+    goes_by = marked_by_attempt if is_numbered(world.edit) else marked_by_status
     return [
         Telling(
             fact.event,
@@ -216,13 +216,18 @@ def tellings_of(world: World, plan: Plan, told: set[str]) -> list[Telling]:
             by_row=fact.event in written,
             is_timeless=fact.is_timeless,
             is_last=fact.event in last,
-            others=may_have_marked(fact, last[fact.event], plan.facts) if fact.event in last else frozenset(),
+            others=may_have_marked(fact, last[fact.event], plan.facts, goes_by) if fact.event in last else frozenset(),
             rows=rows.get(fact.reference, ({},)),
             row_said=written.get(fact.event, {}),
         )
         for fact in plan.facts
         if fact.event in told | written.keys()
     ]
+
+
+def edits_of(plan: Plan) -> list[int]:
+    """Return the edits of the policy that are at work in a history, in order."""
+    return [plan.edit, *(step.subject for step in plan.steps() if step.kind == "deploy")]
 
 
 def last_rows(world: World) -> dict[str, str]:
@@ -250,14 +255,28 @@ def rows_said(world: World) -> dict[str, list[dict[str, str]]]:
     return said
 
 
-def may_have_marked(fact: Told, kind: str, facts: Sequence[Told]) -> frozenset[str]:
+type GoesBy = Callable[[Told], object]
+"""What a mark tells of the fact that it rests on."""
+
+
+def marked_by_status(fact: Told) -> object:
+    """Return what a mark tells where the policy that is deployed numbers no attempts."""
+    return fact.reference, fact.kind
+
+
+def marked_by_attempt(fact: Told) -> object:
+    """Return what a mark tells where it does."""
+    return fact.reference, fact.kind, fact.said.get("attempt")
+
+
+def may_have_marked(fact: Told, kind: str, facts: Sequence[Told], goes_by: GoesBy) -> frozenset[str]:
     """Return the events of other facts whose mark may stand on the row that tells ``fact``.
 
-    A mark goes by the status, so it is of a fact of this one's kind: of any of them where the row was written in part and has
-    kept the mark that it had (only ``event.attempt`` would tell both apart), or where it says no time. A row that was written
-    whole has lost its mark; whoever marks it after that is no earlier than what it says, but for ``clock.skew``.
+    A mark goes by the status, and by the attempt where that is numbered (``goes_by``), so it is of a fact that has the same:
+    of any of them where the row was written in part and has kept the mark that it had, or where it says no time. A row that
+    was written whole has lost its mark; whoever marks it after that is no earlier than what it says, but for ``clock.skew``.
     """
-    others = (other for other in facts if (other.reference, other.kind) == (fact.reference, fact.kind) and other is not fact)
+    others = (other for other in facts if goes_by(other) == goes_by(fact) and other is not fact)
     since = instant(fact.at) - CLOCK_SKEW
     is_any = kind == "update" or fact.is_timeless
     return frozenset(other.event for other in others if is_any or instant(other.at) >= since)

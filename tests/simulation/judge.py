@@ -15,6 +15,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from tests.simulation.attempts import attempt_of
 from tests.simulation.claims import Claim, Fact, instant, parts, rule_of, selectors, terms_of, value
 from tests.simulation.oracle import Oracle
 from tests.simulation.repricings import REPRICE, Kept, Planned, Repricing, amount_by, is_changed, kept, price_anew
@@ -267,7 +268,9 @@ def is_fine(oracle: Oracle, telling: Telling, policies: Policies) -> bool:
         return True
     if not telling.is_timeless:
         return telling.by_event or knows(oracle, telling) or is_outdone(oracle, fact, policies)
-    is_of_kind = any(claim.fact.kind == fact.kind for claims in oracle.told.values() for claim in claims)
+    attempts = attempts_of(fact, policies)
+    of_kind = (claim for claims in oracle.told.values() for claim in claims if claim.fact.kind == fact.kind)
+    is_of_kind = any(claim.attempt in attempts for claim in of_kind)
     return is_of_kind or is_outdone(oracle, weak, policies)
 
 
@@ -283,13 +286,23 @@ def _is_known_by(claim: Claim, fact: Fact) -> bool:
     return claim.fact.at == fact.at or claim.rule["action"] == "grant" or (claim.once and claim.fact.at < fact.at)
 
 
+def attempts_of(fact: Fact, policies: Policies) -> set[int]:
+    """Return the attempts that a fact is of, by the policies under which it may have been told."""
+    return {attempt_of(fact.said, rule_of(fact.kind, policy), policy) for policy in policies.values()}
+
+
 def is_outdone(oracle: Oracle, fact: Fact, policies: Policies) -> bool:
-    """Say whether something that is known makes a fact needless, whatever else comes."""
+    """Say whether something that is known of its attempt makes a fact needless, whatever else comes."""
     rules = [rule_of(fact.kind, policy) for policy in policies.values()]
-    action = rules[0]["action"]
-    known = [claim for claim in oracle.told[action] if not claim.fact.weak]
+    return any(_is_outdone_in(attempt, oracle, fact, rules) for attempt in attempts_of(fact, policies))
+
+
+def _is_outdone_in(attempt: int, oracle: Oracle, fact: Fact, rules: Sequence[Mapping[str, Any]]) -> bool:
+    action, told = rules[0]["action"], oracle.told
+    known = [claim for claim in told[action] if not claim.fact.weak and claim.attempt == attempt]
     if fact.weak:
-        return action == "debit" and bool(known or any(not claim.fact.weak for claim in oracle.told["refund"]))
+        refunds = (claim for claim in told["refund"] if not claim.fact.weak and claim.attempt == attempt)
+        return action == "debit" and bool(known or any(refunds))
     later = [claim for claim in known if claim.fact.at > fact.at]
     if action == "refund":
         return any("within" not in claim.rule["refund"] for claim in later)

@@ -5,13 +5,14 @@ What a telling comes to by itself stands in claims.py, what people say in words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
 from attrs import Factory, define, evolve
 
+from tests.simulation.attempts import attempt_beside
 from tests.simulation.claims import Claim, Fact, claim_of, rounded
 from tests.simulation.words import Word, standing
 
@@ -26,9 +27,9 @@ class Oracle:
     def tell(self, fact: Fact, policy: Mapping[str, Any], name: str, row: Mapping[str, str]) -> None:
         """Take down what is told under the policy of this name, while the job's row says ``row``."""
         new = claim_of(fact, policy, name, row)
+        new = evolve(new, attempt=attempt_beside(new, self.told, policy))
         claims = self.told[new.rule["action"]]
-        latest = max((old.fact.at for old in claims if old.fact.weak == fact.weak and not old.once), default=None)
-        known = [place for place, old in enumerate(claims) if self.is_one(old, new, latest)]
+        known = [place for place, old in enumerate(claims) if self.is_one(old, new)]
         place = min(known, key=lambda place: (*claims[place].distance(new), -place if fact.weak else place), default=-1)
         old = claims[place] if known else new
         if known and old.once and fact.at < old.fact.at:  # the price of an earlier time counts
@@ -39,30 +40,37 @@ class Oracle:
         elif not known or (fact.weak and new.rule["action"] == "refund"):
             claims.append(evolve(old, fact=fact))
 
-    def is_one(self, old: Claim, new: Claim, latest: Any) -> bool:
-        """Say whether the new claim is the old one, told again."""
+    def is_one(self, old: Claim, new: Claim) -> bool:
+        """Say whether the new claim is the old one, told again. What a row without a time says is of one attempt."""
         fact, at, action, is_edited = new.fact, old.fact.at, new.rule["action"], old.policy != new.policy
-        if not (old.is_said_by(fact) and old.reads_as(new)):
+        is_of_another = fact.weak and old.attempt != new.attempt
+        if is_of_another or not (old.is_said_by(fact) and old.reads_as(new)):
             return False
+        beside = [claim for claim in self.told[action] if (claim.attempt, claim.fact.weak) == (old.attempt, fact.weak)]
+        latest = max((claim.fact.at for claim in beside if not claim.once), default=None)
         if action == "debit" and (old.once or new.once):
             is_repeat = old.expressions == new.expressions and old.fact.kind == fact.kind
             is_told = is_edited and (old.once or at == latest) and (at == fact.at or is_repeat)
             return is_told or (old.once and old.rule["name"] == new.rule["name"])
         if action == "debit":
-            since = max((back.fact.at for back in self.told["refund"] if back.fact.weak), default=None)
+            weak = (back.fact.at for back in self.told["refund"] if back.fact.weak and back.attempt == old.attempt)
+            since = max(weak, default=None)
             is_told = at == fact.at and (is_edited or old.figure == new.figure or old.row != new.row)
             return at == latest and (is_told or (fact.weak and (since is None or at > since)))
         if action == "refund":
-            charge = self.charge()
+            charge = self.charge({old.attempt})
             is_still_so = fact.weak and (charge is None or at >= charge.fact.at)
-            return old.rule["name"] == new.rule["name"] and (at == fact.at or is_still_so)
+            ends = max((claim.fact.at for claim in beside if "within" not in claim.rule["refund"]), default=at)
+            is_kept = fact.weak or at >= ends  # what counts no more is forgotten
+            return is_kept and old.rule["name"] == new.rule["name"] and (at == fact.at or is_still_so)
         return action == "grant" or (at == fact.at and (is_edited or old.figure == new.figure))
 
-    def charge(self) -> Claim | None:
-        """The latest charge counts, of one instant the smallest; a weak one while nothing has a time of its own."""
-        has_own_time = any(not claim.fact.weak for claim in (*self.told["debit"], *self.told["refund"]))
-        charges = (claim for claim in self.told["debit"] if not (claim.fact.weak and has_own_time))
-        return max(charges, key=lambda claim: (claim.fact.at, -claim.costs), default=None)
+    def charge(self, attempts: Collection[int] = ()) -> Claim | None:
+        """Of the highest attempt the latest, of one instant the smallest; weak while nothing there has a time of its own."""
+        of_own_time = {claim.attempt for claim in (*self.told["debit"], *self.told["refund"]) if not claim.fact.weak}
+        charges = (claim for claim in self.told["debit"] if not (claim.fact.weak and claim.attempt in of_own_time))
+        asked = (claim for claim in charges if not attempts or claim.attempt in attempts)
+        return max(asked, key=lambda claim: (claim.attempt, claim.fact.at, -claim.costs), default=None)
 
     def net(self) -> Fraction:
         """The sum that the log's entries must have; a debit is negative."""
@@ -74,8 +82,11 @@ class Oracle:
             return rounded(max(granted - sum(taken for _, taken in latest.values()), Fraction(0)))
         if (charge := self.charge()) is None:
             return standing(word for word in self.words if not word.job)
-        in_time = [back for back in self.told["refund"] if back.is_in_time(charge.fact.at)]
-        in_time = [back for back in in_time if not back.fact.weak] or in_time
-        last = max((back.fact.at for back in in_time), default=None)
-        back = max((back.of(charge.costs) for back in in_time if back.fact.at == last), default=Fraction(0))
-        return -max(min(charge.costs, rounded(charge.costs - back)) - standing(self.words), Fraction(0))
+        left = charge.costs
+        for attempt in sorted({back.attempt for back in self.told["refund"] if back.attempt >= charge.attempt}):
+            backs = (back for back in self.told["refund"] if back.attempt == attempt)
+            in_time = [back for back in backs if back.is_in_time(charge)]
+            in_time = [back for back in in_time if not back.fact.weak] or in_time
+            last = max((back.fact.at for back in in_time), default=None)
+            left -= max((back.of(left) for back in in_time if back.fact.at == last), default=Fraction(0))
+        return -max(min(charge.costs, rounded(left)) - standing(self.words), Fraction(0))

@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from tests.simulation.attempts import number_asked
 from tests.simulation.claims import NAMES, Claim, claim_of, rule_of
 
 REPRICE = "reprice"
@@ -50,11 +51,14 @@ class Planned:
 
 
 def kept(debits: Sequence[Claim], others: Iterable[Claim]) -> Kept:
-    """The charges of the latest instant, and of what is sent again the first; weak ones if nothing has a time of its own."""
-    weak = all(claim.fact.weak for claim in (*debits, *others))
-    told = [(place, claim) for place, claim in enumerate(debits) if claim.fact.weak == weak]
-    latest = max((claim.fact.at for _, claim in told if not claim.once), default=None)
-    return tuple((place, claim) for place, claim in told if claim.once or claim.fact.at == latest)
+    """Of each attempt the charges of the latest instant, and of what is sent again the first; weak ones if all is weak."""
+    of_own_time = {claim.attempt for claim in (*debits, *others) if not claim.fact.weak}
+    told = [(place, claim) for place, claim in enumerate(debits) if claim.fact.weak is (claim.attempt not in of_own_time)]
+    latest: dict[int, datetime] = {}
+    for _, claim in told:
+        if not claim.once:
+            latest[claim.attempt] = max(claim.fact.at, latest.get(claim.attempt, claim.fact.at))
+    return tuple((place, claim) for place, claim in told if claim.once or claim.fact.at == latest[claim.attempt])
 
 
 def price_anew(debits: list[Claim], known: Kept, amount_of: Callable[[Claim], Fraction]) -> None:
@@ -81,10 +85,12 @@ def is_changed(known: Kept, policy: Mapping[str, Any], name: str) -> bool:
 
 def is_answered(claim: Claim, policy: Mapping[str, Any]) -> bool:
     """Whether the rule has kept its name, and asks nothing but what was kept of the charge."""
-    if rule_of(claim.fact.kind, policy)["name"] != claim.rule["name"]:
+    rule = rule_of(claim.fact.kind, policy)
+    if rule["name"] != claim.rule["name"]:
         return False
     try:
         asked = claim_of(claim.fact, policy, "", claim.row).expressions
     except KeyError:  # of a row that was never there
         return False
-    return {*NAMES.findall(str(asked))} <= {*NAMES.findall(str(claim.expressions))}
+    of_price = asked.difference(number_asked(rule, policy))
+    return {*NAMES.findall(str(of_price))} <= {*NAMES.findall(str(claim.expressions))}

@@ -64,6 +64,7 @@ REFUSAL_NAMES = (
     "detail.credits",
     "detail.back",
     "detail.input",
+    "detail.attempt",
 )
 """The fields of events that make no sense."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from tests.simulation import claims, judge, oracle, repricings, words
+from tests.simulation import attempts, claims, judge, oracle, repricings, words
 from tests.simulation.claims import Fact, instant, rule_of
 from tests.simulation.judge import Case, Telling
 from tests.simulation.world.terms import document_of
@@ -277,22 +277,23 @@ def test_senseless_events_are_dead_letters_and_nothing_else() -> None:
     )
 
 
-@pytest.mark.parametrize("module", [claims, oracle, words, repricings, judge])
+@pytest.mark.parametrize("module", [attempts, claims, oracle, words, repricings, judge])
 def test_the_oracle_imports_nothing_of_the_engine(module: Any) -> None:
     """Nor anything that does: it would agree with the engine's mistakes."""
     tree = ast.parse(Path(module.__file__).read_text())
     imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
-    ours = {f"tests.simulation.{name}" for name in ("claims", "oracle", "words", "repricings")}
+    ours = {f"tests.simulation.{name}" for name in ("attempts", "claims", "oracle", "words", "repricings")}
     assert ours >= {name for name in imported if name.startswith(("tests", "engine"))}
 
 
 def test_the_oracle_fits_on_a_page() -> None:
     """What is as long as the engine is as wrong as the engine. Prices take a second page, and what people say a third."""
-    rules, prices, said, anew = (
+    tries, rules, prices, said, anew = (
         [line for line in Path(module.__file__).read_text().splitlines() if line.strip()]
-        for module in (oracle, claims, words, repricings)
+        for module in (attempts, oracle, claims, words, repricings)
     )
+    assert len(tries) <= 20
     assert len(rules) <= 80
     assert len(prices) <= 125
     assert len(said) <= 80

@@ -12,7 +12,7 @@ from attrs import Factory, define, evolve, frozen
 
 from engine.domain.envelope import Envelope, Source
 from engine.policy import Policy, parse_policy
-from engine.reconcile.catch_up import row_event
+from engine.reconcile.job_rows import row_event
 
 TEXT = """\
 version: 1

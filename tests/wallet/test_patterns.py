@@ -17,7 +17,7 @@ from engine.policy import load_policy
 from engine.policy.patterns import arrays, compile_pattern
 from engine.policy.patterns.leaves import _either_case
 from engine.rating.assess import assess
-from engine.reconcile.catch_up import row_event
+from engine.reconcile.job_rows import row_event
 from tests.support.events import rendered
 from tests.support.policies import example
 from tests.wallet.effort import seconds_of

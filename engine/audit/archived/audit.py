@@ -105,6 +105,8 @@ class Auditor:
     _before: set[EntryKey] = field(init=False)
     """Where the audit before has found something."""
     _open: dict[EntryKey, str] = Factory(dict)
+    _undecided: set[EntryKey] = Factory(set)
+    """Where nothing can be said: the time was over before the original was found."""
     _open_users: set[str] = Factory(set)
     _told: set[tuple[Kind, EntryKey | None]] = Factory(set)
     """What was found otherwise, and is not counted again where the chain tells it as well."""
@@ -123,7 +125,7 @@ class Auditor:
         self._breaks = list(begun.breaks)
         self._silent = {Open.read([reference, number, ""]).key: at for reference, number, at in begun.silent}
         self._again, self._before = {}, {each.key for each in begun.open}
-        for each in begun.open:
+        for each in (*begun.open, *begun.undecided):
             self._again.setdefault(each.archived, []).append(each)
 
     def run(self, keeper: BalanceKeeper | None) -> ArchiveAudit:
@@ -136,7 +138,7 @@ class Auditor:
             self._compare_all(self.tally)
         if is_at_the_end:
             is_at_the_end, busy, held = self._books(keeper)
-        is_kept = self.writes and len(self._open) <= OPEN_MAX and self._keep()
+        is_kept = self.writes and len(self._open) + len(self._undecided) <= OPEN_MAX and self._keep()
         counts = {kind: self.counts[kind] for kind in Kind}
         told = tuple(self.differences)
         sizes = (self.objects, self.records, self.entries, self.sums.users)
@@ -148,7 +150,7 @@ class Auditor:
             told,
             counts,
             busy,
-            is_at_the_end,
+            is_at_the_end and not self._undecided,
             held,
             new=self.new,
             is_kept=is_kept,
@@ -236,6 +238,8 @@ class Auditor:
         self._look_again(part)
         search = Search(self.archive.bucket, self.archive.reads, before, self.deadline)
         find_older(part, search, self.store, self.begun.written)
+        for key in self._before & part.spots.keys():
+            part.spots[key].is_undecided = False  # what was found stands until somebody sees that it is put right
         logs = Logs(self.store, self.deadline, part.spots, self.believed, self.undoes)
         references = logs.references()
         now = logs.read(references)
@@ -248,6 +252,8 @@ class Auditor:
                 if (user := spot.original.line.user) is not None and spot.is_entry:
                     self.sums.add(user, spot.original.line.moved, spot.number, self.deadline)
         self._note_silent(part)
+        self._undecided -= part.spots.keys()
+        self._undecided |= {spot.key for spot in part.spots.values() if spot.is_undecided}
         self.records += part.records
         self.head, self.at = until, max(self.at, part.until)
         self.seen(self.records)
@@ -336,6 +342,7 @@ class Auditor:
             silent=tuple((key[0], str(key[1]), at) for key, at in sorted(self._silent.items())),
             breaks=tuple(self._breaks),
             written=self.begun.written_until(self.head, self.store.clock.now()),
+            undecided=tuple(map(Open, sorted(self._undecided - self._open.keys()))),
         )
         checkpoints.keep(self.archive.bucket, kept, self.deadline)
         return True

@@ -21,6 +21,8 @@ def changes(spots: Iterable[Spot], now: Mapping[EntryKey, AuditedEntry]) -> Iter
 
 
 def _change(spot: Spot, now: AuditedEntry | None) -> tuple[Kind, str] | None:
+    if spot.is_undecided:
+        return None  # its original may well stand in the archive: the next audit looks again
     if spot.original is None or (spot.was_taken and spot.is_new):
         return _unarchived(spot, now)
     if now is None and not spot.is_entry:

@@ -77,12 +77,16 @@ class Checkpoint:
     """What is not as it was written in the archive up to here."""
     written: tuple[Written, ...] = ()
     """When the heads of the last checkpoints had been written, in order: what was posted later stands behind them."""
+    undecided: tuple[Open, ...] = ()
+    """Places of which nothing could be said, since the time was over before their originals were found."""
 
     def text(self) -> str:
         """Return what is kept of it."""
-        said = {**asdict(self, recurse=True), "open": [each.answer() for each in self.open], "checkpoint": VERSION}
-        if not self.written:
-            del said["written"]  # of those that were kept before there was any
+        places = {"open": [each.answer() for each in self.open], "undecided": [each.answer() for each in self.undecided]}
+        said = {**asdict(self, recurse=True), **places, "checkpoint": VERSION}
+        for later in ("written", "undecided"):
+            if not said[later]:
+                del said[later]  # of those that were kept before there was any
         return json.dumps(said, sort_keys=True)
 
     def written_until(self, head: Head, now: datetime) -> tuple[Written, ...]:
@@ -106,8 +110,9 @@ class Checkpoint:
             tuples = {name: tuple(said.pop(name)) for name in ("open_users", "breaks")}
             silent = tuple((reference, number, at) for reference, number, at in said.pop("silent"))
             written = tuple((str(instant), int(number)) for instant, number in said.pop("written", ()))
-            opened = tuple(Open.read(each) for each in said.pop("open"))
-            own = {"head": Head(**said["head"]), "open": opened, "silent": silent, "written": written}
+            opened, undecided = (tuple(map(Open.read, said.pop(name, ()))) for name in ("open", "undecided"))
+            places = {"open": opened, "undecided": undecided}
+            own = {"head": Head(**said["head"]), **places, "silent": silent, "written": written}
             found = cls(**{**said, **tuples, **own})
         except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{key}: is no checkpoint: {error}") from error

@@ -7,7 +7,6 @@ all days are read, the latest first.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
 from datetime import timedelta
 
 from attrs import Factory, define, field, frozen
@@ -118,6 +117,11 @@ class Search:
                 self._look_at(each)
         return {key for key in where if spots[key].original is None or spots[key].is_new}
 
+    @property
+    def left(self) -> set[EntryKey]:
+        """The places that the last search has not found, nor read all objects for."""
+        return set(self._left)
+
     def _is_wanted(self, day: str) -> bool | None:
         left = self._left.values()
         if not any(each.first <= day for each in left):
@@ -152,7 +156,11 @@ def records_of(read: Read, of: ArchiveObject) -> Iterator[ArchivedRecord]:
 
 
 def find_older(part: Part, search: Search, store: AuditStore, written: Collection[Written]) -> None:
-    """Tell the places of a part their originals that stand before it. ``search`` ends at the audit's deadline."""
+    """Tell the places of a part their originals that stand before it. ``search`` ends at the audit's deadline.
+
+    A place is undecided where the time was over before the days were read in which its original should be: that it was not
+    found says nothing then. All other days are read as far as the time goes.
+    """
     older = {spot.key: spot for spot in part.older()}
     unknown = sorted({key[0] for key, spot in older.items() if spot.original is None})
     now = {entry.line.key: entry for name in unknown for entry in store.log(name, search.deadline)}
@@ -162,11 +170,17 @@ def find_older(part: Part, search: Search, store: AuditStore, written: Collectio
         by_time = repeated(spot.at, written) if spot.may_be_again else None
         tries[0][key] = by_time or around(posted.get(key, "")) or NOWHERE
         tries[1][key] = NOWHERE if by_time else around(posted.get(key, ""), is_late=True) or NOWHERE
-    whole = search.deadline
+    whole, cut = search.deadline, set[EntryKey]()
     for where in tries:
         search.deadline = whole.sooner(whole.left() * RESERVE)
-        with suppress(TimeIsUp):  # what is not found in this time may be found by an audit of the whole
-            search.find(older, {key: each for key, each in where.items() if _is_sought(older[key], each)})
+        sought = {key: each for key, each in where.items() if _is_sought(older[key], each)}
+        try:
+            search.find(older, sought)
+            cut -= sought.keys()
+        except TimeIsUp:
+            cut |= {key for key in search.left if sought[key] != ANYWHERE}
+    for key in cut:
+        older[key].is_undecided = older[key].original is None
 
 
 def _is_sought(spot: Spot, where: Where) -> bool:

@@ -51,6 +51,8 @@ class Spot:
     was_removed: bool = False
     was_taken: bool = False
     """Whether something was removed here before the original came: what was posted here stands before this part."""
+    is_undecided: bool = False
+    """Whether the time was over before its original was looked for where it should be: nothing can be said of it yet."""
     digests: set[str] = Factory(set)
     """Of all that came here, or that it was changed into."""
     words: list[object] = Factory(list)

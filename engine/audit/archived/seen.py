@@ -27,7 +27,8 @@ class Archive:
 class ArchiveAudit:
     """What an audit against the archive saw.
 
-    ``is_finished`` is whether it came to the head and compared the books; ``busy`` are users of whom nothing can be said.
+    ``is_finished`` is whether it came to the head, compared the books, and had the time to look for all that was posted
+    where somebody wrote; ``busy`` are users of whom nothing can be said.
     """
 
     since: Head

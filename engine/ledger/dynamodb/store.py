@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
     from engine.ledger.restores import RestoreStore
+    from engine.ledger.wanted import Wanted
 
 SAMPLED_PAGES_MAX = 300
 """300 MB of entries: some 38,000 read units, half a cent."""
@@ -155,20 +156,13 @@ class DynamoStore:
             return False
         return True
 
-    def due_jobs(
-        self,
-        part: ScanSlice,
-        statuses: Collection[str] | None,
-        attributes: frozenset[str] | None,
-        deadline: Deadline,
-        ignored: Iterable[str] = (),
-    ) -> Page:
+    def due_jobs(self, part: ScanSlice, wanted: Wanted, deadline: Deadline) -> Page:
         """Return the next page of a slice: rows not yet settled at their status. May be empty and yet not the last.
 
-        Rows at none of ``statuses`` (None: any) are counted, those at an ``ignored`` one stay in the database.
+        Rows at other statuses than the ``wanted`` are counted, those at an ignored one stay in the database. So do settled
+        ones, but where the caller has to be asked of each.
         """
-        request = scan_request(self.tables.jobs, part, ignored, attributes)
-        return page_of(call(self.client.scan, request, deadline), statuses)
+        return page_of(call(self.client.scan, scan_request(self.tables.jobs, part, wanted), deadline), wanted)
 
     def entries_of_user(self, user: str, deadline: Deadline) -> Iterator[dict[str, Any]]:
         """Yield a user's entries in order of posting (eventually consistent: the index trails by a moment)."""

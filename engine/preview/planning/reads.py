@@ -76,7 +76,9 @@ def reads_of(now: Policy, then: Policy) -> Reads | None:
 
 
 def _asked(policy: Policy) -> Iterator[Path]:
-    """Yield the expressions by which rules price an event. Samples play no part: there is nothing usual to compare with."""
+    """Yield the expressions that an event's fact follows from. Samples play no part: nothing usual is at hand."""
+    if policy.fields.attempt is not None:
+        yield policy.fields.attempt
     for rule in policy.rules:
         yield from rule.terms.paths()
 

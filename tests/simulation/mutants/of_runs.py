@@ -18,8 +18,8 @@ from tests.simulation.mutants.mutant import Mutant, always, is_damaged, staged
 
 
 def _ends_at_an_empty_page(old: Any) -> Any:
-    def page(self: Any, part: Any, statuses: Any) -> Any:
-        found = old(self, part, statuses)
+    def page(self: Any, part: Any) -> Any:
+        found = old(self, part)
         return found if found.rows else evolve(found, next_after=None)
 
     return page

@@ -181,11 +181,28 @@ CHANGES: tuple[Callable[[Document], None], ...] = (
 EDITS = len(CHANGES)
 
 
+def numbered(edit: int) -> int:
+    """Return the edit that numbers the attempts of a job, and is otherwise as this one."""
+    return edit % EDITS + EDITS
+
+
+def is_numbered(edit: int) -> bool:
+    """Say whether an edit numbers the attempts of a job."""
+    return edit >= EDITS
+
+
+def all_edits() -> frozenset[int]:
+    """Return every edit, those that number attempts too."""
+    return frozenset(range(2 * EDITS))
+
+
 @functools.cache
 def document_of(edit: int, overdraft: str, unknown_user: str) -> Document:
     """Return an edit of the policy."""
     policy = deepcopy({**BASE, "overdraft": overdraft, "unknown_user": unknown_user})
-    CHANGES[edit](policy)
+    CHANGES[edit % EDITS](policy)
+    if is_numbered(edit):
+        policy["event"]["attempt"] = "detail.attempt"
     return policy
 
 

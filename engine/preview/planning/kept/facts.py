@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from engine.domain.entry import Entry
-from engine.domain.fact import Adjustment, Charge, Expiry, Fact, Grant, Hold, Revoke
+from engine.domain.fact import Adjustment, Charge, Expiry, Fact, Grant, Hold, Refund, Revoke
 from engine.domain.fact_kinds import read_facts, written
 from engine.domain.facts import Facts
 from engine.domain.references import JOB
@@ -47,6 +47,11 @@ class KeptFact:
     def at(self) -> datetime:
         """When it happened."""
         return self.fact.at
+
+    @property
+    def attempt(self) -> int | None:
+        """Which try of its job it is of; None for what is of none."""
+        return self.fact.attempt if isinstance(self.fact, Charge | Refund) else None
 
     @property
     def job(self) -> str | None:

@@ -58,6 +58,7 @@ class KeptSide(Side):
             source=Source.REPLAY,
             price=told.price,
             quantity=told.quantity,
+            attempt=kept.attempt,
         )
 
     def _end(self, assessment: Assessment) -> tuple[str, str, Entry | None]:
