@@ -77,7 +77,12 @@ class Conductor:
 
         Raises EventError (the event makes no sense) or LedgerError (it must be sent again); either way nothing moved.
         """
-        return self.reconcile(Envelope(document, source), deadline)
+        report = self.reconcile(Envelope(document, source), deadline)
+        if report.assessment is None or not report.assessment.fact.holds:
+            return report
+        from engine.reconcile.afford import afforded  # noqa: PLC0415  few policies hold
+
+        return evolve(report, afforded=afforded(report, self.ledger, deadline))
 
     def reconcile(self, envelope: Envelope, deadline: Deadline) -> Report:
         """Bring the ledger in line with one envelope, and report on it."""

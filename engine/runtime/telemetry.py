@@ -62,6 +62,8 @@ class Report:
     """A try before had no answer: what is known already may be what that has posted."""
     before: JobLog | None = None
     """What was posted on: the log without the entry. None: nothing was known of it."""
+    afforded: Mapping[str, Any] = {}
+    """What a request to hold credits is answered beside its outcome."""
 
     @classmethod
     def of_posting(cls, decision: Decision, assessment: Assessment, attempts: int, before: JobLog | None = None) -> Report:
@@ -92,6 +94,7 @@ class Report:
             **({"baselines": assessment.unjudged} if assessment and assessment.unjudged else {}),
             "attempts": self.attempts,
             "milliseconds": self.milliseconds,
+            **self.afforded,
         }
 
 

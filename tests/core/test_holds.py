@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.audit.recount import recount
 from engine.domain.decision import Outcome
-from engine.domain.envelope import Document
+from engine.domain.envelope import Document, Source
 from engine.domain.errors import EventError
 from engine.policy import Policy, parse_policy
 from engine.rating.expire import expiry_of
@@ -216,6 +216,28 @@ def test_a_hold_needs_the_id_of_its_event():
 
     with pytest.raises(EventError, match="field id: is missing; a hold needs the id of its event"):
         books().deliver(document)
+
+
+# --- the answer -------------------------------------------------------------------------------------------------------
+
+
+def asked(ledger: Books, document: Document) -> dict[str, object]:
+    """Return what a request is answered: its outcome, the amount that moved, and what it is told of the user's credits."""
+    answer = ledger.run.reconciler.event(document, Source.EVENT, ledger.run.deadline).answer()
+    return {name: answer.get(name) for name in ("outcome", "amount", "held", "remaining", "missing")}
+
+
+def test_a_request_is_answered_with_what_is_held_what_is_left_and_what_is_missing():
+    """1.2 credits: 0.8 are held, 0.5 more are not there; told again, and once the work is done."""
+    ledger = books("1.2")
+    first, second = held(0, 8), {**held(1, 5), "id": "e-2"}
+    second["detail"] = {**second["detail"], "jobId": "j-2"}
+
+    said = [("held", "-0.8000", "0.8000", "0.4000", None), ("refused", "0", "0", "0.4000", "0.1000")]
+    assert said == [tuple(asked(ledger, each).values()) for each in (first, second)]
+    assert ("duplicate", None, "0.8000", "0.4000", None) == tuple(asked(ledger, first).values())
+    ledger.deliver(rendered(5, 8))
+    assert ("closed", None, "0.0000", "0.4000", None) == tuple(asked(ledger, held(9, 3)).values())
 
 
 # --- in any order -----------------------------------------------------------------------------------------------------
