@@ -201,7 +201,7 @@ def tried(many: int, examples: int, *, always_the_same: bool = False) -> None:
 SIZES = [
     (4, 60),
     pytest.param(
-        5, int(os.environ.get("EXAMPLES", "2000")), marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]
+        5, int(os.environ.get("EXAMPLES", "500")), marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]
     ),
 ]
 
