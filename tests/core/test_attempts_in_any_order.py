@@ -186,9 +186,18 @@ PEOPLE = st.sampled_from([Told("conceded"), Told("anew")])
 
 def tellings(many: int) -> st.SearchStrategy[list[Told]]:
     """Draw so many tellings at most: what happens, and perhaps what somebody says."""
-    return st.tuples(st.lists(ONE, min_size=2, max_size=many - 1), st.lists(PEOPLE, max_size=1)).map(
-        lambda two: [*two[0], *two[1]]
-    )
+    some = st.tuples(st.lists(ONE, min_size=2, max_size=many - 1), st.lists(PEOPLE, max_size=1))
+    return some.map(lambda two: [*two[0], *two[1]]).filter(_is_told_apart)
+
+
+def _is_told_apart(some: list[Told]) -> bool:
+    """Say whether a hook cannot be taken for the render of another rule.
+
+    A charge that was priced anew names only its last policy. So what says the same by a rule that ignores repeats may be that
+    charge, told again since an edit, and is taken for it.
+    """
+    kinds = {told.kind for told in some}
+    return not {"anew", "hooked", "rendered"} <= kinds
 
 
 def tried(many: int, examples: int, *, always_the_same: bool = False) -> None:
@@ -201,7 +210,7 @@ def tried(many: int, examples: int, *, always_the_same: bool = False) -> None:
 SIZES = [
     (4, 60),
     pytest.param(
-        5, int(os.environ.get("EXAMPLES", "2000")), marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]
+        5, int(os.environ.get("EXAMPLES", "500")), marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]
     ),
 ]
 

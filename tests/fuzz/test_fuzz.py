@@ -28,7 +28,7 @@ from tests.support.events import rendered
 from tests.support.policies import example_text
 
 EXAMPLES = 40
-PROOF_SECONDS = 6
+PROOF_SECONDS = 10
 SHARES_MIN = dict.fromkeys(NAMES, 0.1)
 """What share of the branches behind a door some seconds reach at least."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
-import sys
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -25,8 +23,6 @@ FEW, MANY = 500, 2_000
 
 BATCH, THREADS = 48, 16
 POISON_EVERY = 20
-FASTER_MIN = 2.0
-"""Events a second in batches, to one by one; the gates of benchmarks/ judge it more closely."""
 
 Records = Sequence[dict[str, Any]]
 
@@ -81,13 +77,12 @@ def put_all(world: World, table: str, rows: Sequence[dict[str, Any]]) -> None:
         world.client.batch_write_item(RequestItems={table: requests})
 
 
-def run(world: World, batches: Sequence[Records], threads: int = 1) -> tuple[set[str], float]:
-    """Hand over batches, and return the messages that come back, and the seconds that it took."""
+def run(world: World, batches: Sequence[Records], threads: int = 1) -> set[str]:
+    """Hand over batches, and return the messages that come back."""
     reconciler = world.reconciler()
-    started = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         returned = list(pool.map(lambda batch: reconciler.batch(batch, world.deadline(60)), batches))
-    return {message for messages in returned for message in messages}, time.perf_counter() - started
+    return {message for messages in returned for message in messages}
 
 
 def balances(world: World) -> dict[str, tuple[Decimal, Decimal]]:
@@ -98,7 +93,7 @@ def balances(world: World) -> dict[str, tuple[Decimal, Decimal]]:
 
 @pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.proof)])
 def test_batches_poison_and_threads_end_in_the_balances_of_one_by_one(new_world: Callable[..., World], count: int) -> None:
-    """To the last digit, and several times as many events a second."""
+    """To the last digit. How many events a second that is, is a gate of the benchmarks: here other tests are at work."""
     lines = trace(count)
     records = [record(number, line) for number, line in enumerate(lines)]
     with_poison = [record(number, line) for number, line in enumerate(poisoned(lines))]
@@ -108,9 +103,6 @@ def test_batches_poison_and_threads_end_in_the_balances_of_one_by_one(new_world:
     batched = run(together, list(itertools.batched(records, BATCH)))
     poison = run(beset, list(itertools.batched(with_poison, BATCH)) * 2, THREADS)
 
-    assert (set(), set()) == (one_by_one[0], batched[0])
-    assert len(with_poison) - len(records) == len(poison[0])
+    assert (set(), set()) == (one_by_one, batched)
+    assert len(with_poison) - len(records) == len(poison)
     assert balances(single) == balances(together) == balances(beset)
-    for way, (_, seconds) in {"one by one": one_by_one, "in batches": batched}.items():
-        sys.stdout.write(f"{len(lines)} events {way}: {len(lines) / seconds:.0f} a second\n")
-    assert one_by_one[1] / batched[1] >= FASTER_MIN
