@@ -61,6 +61,9 @@ LOG_ATTRIBUTES = {
     "#facts": "facts",
     "#source": "source",
     "#rule": "rule",
+    "#held": "held",
+    "#type": "type",
+    "#event": "eventId",
 }
 
 
