@@ -62,6 +62,9 @@ LOG_ATTRIBUTES = {
     "#facts": "facts",
     "#source": "source",
     "#rule": "rule",
+    "#held": "held",
+    "#type": "type",
+    "#event": "eventId",
 }
 
 
