@@ -222,7 +222,7 @@ def an_audit_that_holds_balances(stack: Deployment) -> None:
     stack.invoke({"parts": []}, stack.catch_up_function)
     raise_problem(audit)
     raise_problem(audit["balances"])
-    assert audit["balances"]["heldSince"]
+    assert audit["balances"]["checkedSince"]
 
 
 def an_explanation(stack: Deployment) -> None:
