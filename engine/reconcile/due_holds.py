@@ -61,8 +61,12 @@ def _report(run: ExpiryRun) -> None:
     """Without a rule that holds nobody misses an index that is not there: an earlier ledger may have none."""
     telemetry, holds = run.reconciler.telemetry, any(rule.action is Action.HOLD for rule in run.reconciler.policy.rules)
     is_wrong = run.problem is not None and (holds or run.seen > 0)
-    metrics = {"HoldsDue": run.due, "HoldsExpired": run.expired, "HoldsOverdue": run.due - run.expired - run.by_row}
-    metrics |= {HOLDS_LATE: run.late.total_seconds(), "ExpiriesUnfinished": int(is_wrong or not run.is_finished)}
+    metrics: dict[str, float] = {"HoldsDue": run.due, "HoldsExpired": run.expired}
+    metrics |= {
+        "HoldsOverdue": run.due - run.expired - run.by_row,
+        HOLDS_LATE: run.late.total_seconds(),
+        "ExpiriesUnfinished": int(is_wrong or not run.is_finished),
+    }
     telemetry.noted("expired", run.answer(), metrics, is_wrong=is_wrong)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,6 +17,7 @@ from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
 from engine.domain.instants import posting_text
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
 from engine.ledger.dynamodb.store import DynamoStore
+from engine.ledger.dynamodb.tables import KEYS
 from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Store, Tables
 from engine.ledger.stored import HOLD_SHARDS
@@ -26,7 +26,8 @@ from engine.reconcile.due_holds import OVERLAP, expire_holds, read_since
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
-from tests.support.events import event
+from tests.simulation.database import Client, Database
+from tests.support.events import event, instant
 
 NOON = datetime.fromisoformat("2026-01-05T12:00:00Z")
 
@@ -103,7 +104,7 @@ class Desk:
 
     def look(self, at: str, since: datetime | None = None, seconds: float = 600) -> dict[str, Any]:
         """Let the scheduled run look at a time of day, and return what it says."""
-        self.now = datetime.fromisoformat(f"2026-01-05T{at}:00Z")
+        self.now = datetime.fromisoformat(instant(at))
         answer: dict[str, Any] = expire_holds(self.reconciler(), self.deadline(seconds), since)["holds"]
         return answer
 
@@ -120,6 +121,10 @@ class Desk:
         """Return the metrics of the last look."""
         names = ("HoldsDue", "HoldsExpired", "HoldsLateSeconds", "HoldsOverdue", "ExpiriesUnfinished")
         return {name: self.lines[-1][name] for name in names}
+
+    def problems(self) -> list[str]:
+        """Return what is told of single holds and rows."""
+        return [line["problem"] for line in self.lines if line["message"] == "failed"]
 
 
 @pytest.fixture
@@ -274,11 +279,23 @@ def test_a_hold_that_cannot_be_expired_is_tried_for_a_day_and_holds_up_no_other(
         desk.put("credits", {**broken, "remaining": "lots"})
 
         assert (1, 1) == (desk.look("14:05")["expired"], desk.lines[-1]["errors"])
-        assert desk.lines[-2]["problem"].startswith("the balance of user")
+        assert ["the balance of user 'u-2' is no number"] == [problem.partition(":")[0] for problem in desk.problems()]
         assert (1, 1) == (desk.look("20:05")["errors"], desk.lines[-1]["HoldsOverdue"])
         desk.put("credits", broken)
         assert (1, 0) == (desk.look("20:20")["expired"], desk.lines[-1]["errors"])
         assert (d("100"), d("0")) == desk.balance("u-2")
+
+
+def test_after_a_day_no_run_goes_back_to_what_could_not_be_expired(desks: list[Desk]) -> None:
+    """The last try is that of the first run which is a day late."""
+    for desk in desks:
+        desk.user("u-2")
+        desk.hold("j-1", user="u-2")
+        desk.put("credits", {"userId": "u-2", "remaining": "lots"})
+
+        tries = [desk.look(f"2026-01-{at}:00Z")["errors"] for at in ("05T14:05", "06T13:55", "06T14:10", "06T14:25")]
+        assert [1, 1, 1, 0] == tries
+        assert [HELD] == desk.line("j-1")
 
 
 def test_all_shards_are_kept_up_to_half_an_hour_ago(desks: list[Desk]) -> None:
@@ -316,22 +333,22 @@ def test_what_is_no_instant_is_refused() -> None:
 # --- what the database does -------------------------------------------------------------------------------------------
 
 
-def test_a_ledger_without_the_index_is_told_by_its_name(dynamodb: Any) -> None:
+def test_a_ledger_without_the_index_is_told_by_its_name() -> None:
     """A ledger of before: the run says what is missing, and never fails."""
-    name = f"old-{uuid.uuid4().hex[:8]}"
-    tables = Tables(ledger=name, state=f"{name}-state")
-    for table, key in ((name, {"reference": "S", "sequence": "N"}), (tables.state, {"id": "S"})):
-        dynamodb.create_table(
+    client = Client(Database())
+    tables = Tables("app.jobs", "app.credits", "old", "app.state")
+    for table, key in ((tables.ledger, KEYS["ledger"]), (tables.state, KEYS["state"])):
+        client.create_table(
             TableName=table,
             AttributeDefinitions=[{"AttributeName": each, "AttributeType": kind} for each, kind in key.items()],
             KeySchema=[{"AttributeName": each, "KeyType": kind} for each, kind in zip(key, ("HASH", "RANGE"), strict=False)],
             BillingMode="PAY_PER_REQUEST",
         )
-    desk = Desk(dynamodb, tables)
+    desk = Desk(client, tables)
 
     answer = desk.look("14:00")
 
-    assert f"table {name} has no index HoldDueIndex;" in answer["problem"]
+    assert "table old has no index HoldDueIndex;" in answer["problem"]
     assert ("ERROR", 1) == (desk.lines[-1]["level"], desk.lines[-1]["ExpiriesUnfinished"])
 
 
