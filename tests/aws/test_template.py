@@ -767,7 +767,8 @@ def test_everything_with_a_name_is_named_by_its_environment() -> None:
         f"{logical_id}.{key}": name
         for logical_id, resource in RESOURCES.items()
         for key, name in resource["Properties"].items()
-        if key in {"TableName", "QueueName", "FunctionName", "LogGroupName", "AlarmName", "TopicName"} and "Ref" not in name
+        if key in {"TableName", "QueueName", "FunctionName", "LogGroupName", "AlarmName", "TopicName"}
+        and not {"Ref", "Fn::GetAtt"} & set(name)
     }
     named |= {name: rule["Properties"]["Name"] for name, rule in resources(TEMPLATE, "AWS::Events::Rule").items()}
     named |= {"CatchUpRun": RESOURCES["CatchUpRun"]["Properties"]["Name"]}

@@ -13,7 +13,7 @@ from attrs import define, field
 
 from engine.domain.documents import read_document
 from engine.domain.envelope import Document, Source
-from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
+from engine.domain.errors import LedgerRefused, LedgerUnavailable
 from engine.domain.instants import posting_text
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
 from engine.ledger.dynamodb.store import DynamoStore
@@ -22,7 +22,7 @@ from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Store, Tables
 from engine.ledger.stored import HOLD_SHARDS
 from engine.policy import parse_policy
-from engine.reconcile.due_holds import OVERLAP, expire_holds, read_since
+from engine.reconcile.due_holds import OVERLAP, expire_holds
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
@@ -102,10 +102,10 @@ class Desk:
         """Deliver an event."""
         self.reconciler().event(read_document(json.dumps(document)), Source.EVENT, self.deadline())
 
-    def look(self, at: str, since: datetime | None = None, seconds: float = 600) -> dict[str, Any]:
+    def look(self, at: str, seconds: float = 600) -> dict[str, Any]:
         """Let the scheduled run look at a time of day, and return what it says."""
         self.now = datetime.fromisoformat(instant(at))
-        answer: dict[str, Any] = expire_holds(self.reconciler(), self.deadline(seconds), since)["holds"]
+        answer: dict[str, Any] = expire_holds(self.reconciler(), self.deadline(seconds))["holds"]
         return answer
 
     def line(self, job: str) -> list[tuple[str, Decimal]]:
@@ -307,27 +307,15 @@ def test_all_shards_are_kept_up_to_half_an_hour_ago(desks: list[Desk]) -> None:
         assert dict.fromkeys(HOLD_SHARDS, posting_text(desk.now - OVERLAP)) == until
 
 
-def test_a_person_may_let_it_look_again_at_what_lies_behind(desks: list[Desk]) -> None:
-    """Entries were put back by hand behind where the runs have come to."""
+def test_a_run_that_finds_no_place_kept_begins_with_the_first_hold(desks: list[Desk]) -> None:
+    """State was lost, or a person has taken the place away, as entries came back behind where the runs had come to."""
     for desk in desks:
         desk.hold("j-1")
         desk.store.holds().look_until(dict.fromkeys(HOLD_SHARDS, posting_text(NOON + timedelta(hours=4))), desk.deadline())
 
         assert 0 == desk.look("17:00")["seen"]
-        assert 1 == desk.look("17:00", since=NOON)["expired"]
-        assert 0 == desk.look("17:01")["seen"]
-
-
-@pytest.mark.parametrize(("told", "since"), [({}, None), ({"since": "2026-01-05T12:00:00Z"}, NOON)])
-def test_an_event_says_since_when_or_does_not(told: dict[str, Any], since: datetime | None) -> None:
-    """None: since where the last run has come to."""
-    assert since == read_since(told)
-
-
-def test_what_is_no_instant_is_refused() -> None:
-    """With what would be right."""
-    with pytest.raises(EventError, match="field since: is 'noon'; an ISO 8601 instant with a zone is needed"):
-        read_since({"since": "noon"})
+        desk.store.holds().look_until({}, desk.deadline())
+        assert 1 == desk.look("17:00")["expired"]
 
 
 # --- what the database does -------------------------------------------------------------------------------------------
