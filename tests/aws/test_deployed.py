@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from engine.cli.app import app
 from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.store import Tables
+from engine.policy.compiled import compile_policy
 from engine.reconcile.dead_letters import read_letter
 from tests.support.change_sets import deploy_by_change_set
 from tests.support.model_server import FINE, KEY
@@ -143,6 +144,7 @@ def holding(deployed: Deployment, tmp_path: Path) -> Iterator[Deployment]:
     functions.close()
     file = tmp_path / "holds.yaml"
     file.write_text(HOLDS)
+    compile_policy(file)
     renew_containers(deployed, POLICY_FILE=str(file))
     yield deployed
     renew_containers(deployed, POLICY_FILE=before["POLICY_FILE"])

@@ -165,6 +165,7 @@ def test_a_hold_that_is_due_is_released_and_one_that_is_not_stays(desks: list[De
         assert [HELD, RELEASED] == desk.line("j-1")
         assert [HELD] == desk.line("j-2")
         assert (d("99.2"), d("0.8")) == desk.balance()
+        assert [] == [line for line in desk.lines if "Adjustments" in line], "no event was lost"
 
 
 def test_a_hold_is_due_at_the_instant_at_which_it_expires(desks: list[Desk]) -> None:
@@ -189,6 +190,7 @@ def test_before_a_hold_expires_the_row_of_its_job_is_asked(desks: list[Desk]) ->
         assert ["rendered", "failed", "expiry", "expiry"] == rules
         assert (d("99.4"), d("0")) == desk.balance()
         assert desk.store.job_row("j-0", desk.deadline())["reconciled"] is True
+        assert 2 == sum(line.get("Adjustments", 0) for line in desk.lines), "two events were lost"
 
 
 def test_a_row_that_makes_no_sense_is_told_and_keeps_no_credits_back(desks: list[Desk]) -> None:
