@@ -194,6 +194,8 @@ class Policy:
     prices: Mapping[str, PriceBook] = {}
     row_attributes: frozenset[str] | None = None
     own_row: frozenset[str] | None = NOTHING_READ
+    holds: bool = False
+    """Whether a rule reserves credits: then what is charged mostly has a hold in its log."""
     warnings: tuple[Mistake, ...] = ()
     """What is allowed but most likely not meant."""
 
