@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from engine.ledger.explanations import ExplanationStore
     from engine.ledger.exports import ExportStore
     from engine.ledger.logs import LogStore
+    from engine.ledger.low_balances import LowBalanceStore
     from engine.ledger.marks import MarkStore
     from engine.ledger.restores import RestoreStore
     from engine.ledger.wanted import Wanted
@@ -289,6 +290,9 @@ class Store(Protocol):
 
     def explanations(self) -> ExplanationStore:
         """Return where explanations are kept, and what they rest on."""
+
+    def low_balances(self) -> LowBalanceStore:
+        """Return its balances, and what was told of those that are low."""
 
     def logs(self) -> LogStore:
         """Return its entries as they are stored, many at once."""
