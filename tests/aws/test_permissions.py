@@ -29,7 +29,7 @@ from engine.domain.instants import posting_text
 from engine.domain.references import spread
 from engine.ledger.stored import HOLD_SHARDS
 from engine.policy.compiled import compile_policy
-from tests.support.holding import holding, submitted
+from tests.support.holding import held, holding, submitted
 from tests.support.model_server import KEY, Exchange, ModelServer
 from tests.support.roles import Role, as_list, reduced, roles_of
 from tests.support.stack import entries, explained, failed, give, hold, inserted, put_job, rendered, renew_containers, set_key
@@ -286,6 +286,17 @@ def an_explanation_that_is_told(stack: Deployment) -> None:
         raise RefusedError("told to nobody")
 
 
+def a_low_balance(stack: Deployment) -> None:
+    """The balance is read; that it could not be is told, and the record comes again."""
+    user, _ = new(stack)
+    give(stack, user, "0.10")
+    with holding(stack):
+        before = len(stack.log_lines(stack.explain_function))
+        failures = stack.invoke({"Records": [held(stack, user)]}, stack.explain_function)["batchItemFailures"]
+    if failures:
+        raise RefusedError("\n".join(stack.log_lines(stack.explain_function)[before:]))
+
+
 def an_explanation_that_knows_the_user(stack: Deployment) -> None:
     """The model is told of the entry that the user had before."""
     user, job = new(stack)
@@ -380,6 +391,7 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
     ("ExplainRole", "ReadStatements", "dynamodb:Query"): an_explanation_that_knows_the_user,
     ("ExplainRole", "ReadBaselines", "dynamodb:GetItem"): an_explanation_of_one_like_another,
     ("ExplainRole", "KeepTheBudget", "dynamodb:UpdateItem"): an_explanation,
+    ("ExplainRole", "ReadBalances", "dynamodb:GetItem"): a_low_balance,
     ("ExplainRole", "ReadTheKey", "secretsmanager:GetSecretValue"): an_explanation_with_a_new_key,
     ("ExplainRole", "TellTheBus", "events:PutEvents"): an_explanation_that_is_told,
 }
