@@ -36,7 +36,6 @@ from engine.cli.output import complain, print_counts, print_json, progress, say
 from engine.cli.place import Place, TableName
 from engine.cli.reprice import By
 from engine.cli.status import FAILED, MISUSED
-from engine.domain.digits import in_digits
 from engine.domain.errors import LedgerRefused
 from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
@@ -303,8 +302,7 @@ def _seal_lines(seals: dict[str, Any]) -> list[str]:
 
 
 def _drift(drift: Drift) -> str:
-    said = "no number" if drift.posted is None else in_digits(drift.posted)
-    return f"drift: {drift.user}: entries add up to {drift.ledger:f}, Credits says {said}"
+    return f"drift: {drift.user}: {drift.problem_of('entries')}"
 
 
 def _fault(fault: Fault) -> str:
@@ -313,7 +311,8 @@ def _fault(fault: Fault) -> str:
 
 def _correction(correction: Correction) -> str:
     moved = f", the balance moved by {correction.moved:f}" if correction.moved else ""
+    held = f", {correction.held:f} more held" if correction.held else ""
     return (
-        f"{correction.reference}, entry {correction.sequence}: {correction.amount:f} for {correction.user}{moved}:"
+        f"{correction.reference}, entry {correction.sequence}: {correction.amount:f} for {correction.user}{held}{moved}:"
         f" {correction.problem}"
     )

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from engine.ledger.corrections import CorrectionStore
     from engine.ledger.explanations import ExplanationStore
     from engine.ledger.exports import ExportStore
+    from engine.ledger.holds import HoldStore
     from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
     from engine.ledger.restores import RestoreStore
@@ -301,3 +302,6 @@ class Store(Protocol):
 
     def exports(self) -> ExportStore:
         """Return what an export reads of its entries."""
+
+    def holds(self) -> HoldStore:
+        """Return the holds by when they are due."""

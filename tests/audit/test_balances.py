@@ -183,7 +183,7 @@ def test_where_the_application_gives_credits_nothing_is_held(day: Day) -> None:
 
     assert "balances" not in told
     assert [] == pages(day)
-    assert "userId, posted" in [request.get("ProjectionExpression") for request in requests]
+    assert "userId, posted, held" in [request.get("ProjectionExpression") for request in requests]
     day.change_row("u-1", "ADD remaining :n", n=n("250"))
     assert (True, None) == ((seen := look(day)).is_clean, seen.held)
 

@@ -27,6 +27,7 @@ from botocore.exceptions import ClientError
 from engine.audit.seals import REST
 from engine.domain.instants import posting_text
 from engine.policy.compiled import compile_policy
+from tests.support.holding import holding, submitted
 from tests.support.model_server import KEY, Exchange, ModelServer
 from tests.support.roles import Role, as_list, reduced, roles_of
 from tests.support.stack import entries, explained, failed, give, inserted, put_job, rendered, renew_containers, set_key
@@ -140,6 +141,16 @@ def a_batch_told_by_its_rows(stack: Deployment) -> None:
         before = len(stack.log_lines())
         if stack.invoke({"Records": records})["batchItemFailures"]:
             raise RefusedError("\n".join(stack.log_lines()[before:]))
+
+
+def a_request_to_hold(stack: Deployment) -> None:
+    """It is answered with what the user has left; where that cannot be read, the hold stands all the same."""
+    with holding(stack):
+        answer = stack.invoke(submitted(*new(stack)))
+    assert "held" == answer["outcome"]
+    if answer["remaining"] is None:
+        raise RefusedError("remaining: nobody could read it")
+    assert "99.2" == answer["remaining"]
 
 
 def a_scan(stack: Deployment) -> None:
@@ -301,6 +312,7 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
     ("ReconcilerRole", "AppendToTheLedger", "dynamodb:PutItem"): an_event,
     ("ReconcilerRole", "ReadTheLedger", "dynamodb:Query"): a_refund,
     ("ReconcilerRole", "MoveBalances", "dynamodb:UpdateItem"): an_event,
+    ("ReconcilerRole", "ReadBalances", "dynamodb:GetItem"): a_request_to_hold,
     ("ReconcilerRole", "MarkJobs", "dynamodb:UpdateItem"): an_event,
     ("ReconcilerRole", "ReadRowsOfJobs", "dynamodb:BatchGetItem"): a_batch_told_by_its_rows,
     ("ReconcilerRole", "ReadRowsOfJobs", "dynamodb:GetItem"): an_event_told_by_its_row,
@@ -342,6 +354,7 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
 
 SAYS_NO_REASON = {
     ("ReconcilerRole", "ReadBaselines", "dynamodb:GetItem"): "baselines: unreadable",
+    ("ReconcilerRole", "ReadBalances", "dynamodb:GetItem"): "remaining: nobody could read it",
     ("ExplainRole", "ReadStatements", "dynamodb:Query"): "the model was told of no entry before",
     ("ExplainRole", "ReadBaselines", "dynamodb:GetItem"): "the model was asked again",
     ("ExplainRole", "KeepTheBudget", "dynamodb:UpdateItem"): "explained by the rules: ",

@@ -150,6 +150,7 @@ def test_what_serves_events_may_do_what_a_posting_needs_and_nothing_else() -> No
         "AppendToTheLedger": {"dynamodb:PutItem"},
         "ReadTheLedger": {"dynamodb:Query"},
         "MoveBalances": {"dynamodb:UpdateItem"},
+        "ReadBalances": {"dynamodb:GetItem"},
         "MarkJobs": {"dynamodb:UpdateItem"},
         "ReadRowsOfJobs": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
         "ReadBaselines": {"dynamodb:GetItem"},
@@ -578,6 +579,10 @@ def test_logs_are_json_and_do_not_pile_up_for_ever() -> None:
     assert {"dev": 30, "staging": 90, "prod": 365} == TEMPLATE["Mappings"]["Logs"]["RetentionInDays"]
 
 
+HOLD_METRICS = {"HoldsExpired", "HoldsOverdue"}
+"""What a run tells that asks for holds that are due."""
+
+
 def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
     """It is well-formed, and no two widgets share a place."""
     text, _ = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
@@ -600,6 +605,7 @@ def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
         "ComparisonsUnfinished",
         *CREDITS.values(),
         *SHADOW_METRICS,
+        *HOLD_METRICS,
     } == shown
     assert len(widgets) == len({(widget["x"], widget["y"]) for widget in widgets})
 
@@ -695,6 +701,7 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     tell_corrections([evolve(ENTRY, **ADJUSTED, correction=Correction("a mistake", "ann"))], telemetry)
     own = settled_metrics(Report(None, Outcome.DEBITED, assessment, entry)).keys()
     own |= {key for line in lines for key in json.loads(line)} | {*EXPLAIN_METRICS, *ARCHIVE_METRICS, *SHADOW_METRICS}
+    own |= HOLD_METRICS
 
     for alarm in ALARMS.values():
         properties = alarm["Properties"]

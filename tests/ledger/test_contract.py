@@ -260,6 +260,21 @@ def test_a_correction_gives_a_log_to_its_user(both: Both) -> None:
     both.agree()
 
 
+def test_a_log_is_read_with_what_is_held_for_it_and_whose_it_is(both: Both) -> None:
+    """A refused request comes first, and does not say whose it is. What a next entry holds follows from what is held."""
+    both.user("u-1", remaining=10)
+    refused = evolve(entry(amount=0, user="u-2", event_id="e-1"), type=EntryType.FLAG, facts=Facts(refused=("e-1",)))
+
+    both.post(refused)
+    assert (None, Decimal(0)) == ((log := both.read("job#j-1")).user, log.held)
+    both.post(evolve(entry(sequence=2, held=Decimal(2)), type=EntryType.HOLD), Guard.COVERED)
+    assert ("u-1", Decimal(2)) == ((log := both.read("job#j-1")).user, log.held)
+    both.post(evolve(entry(sequence=3, amount=1, held=Decimal(-2)), type=EntryType.SETTLE), Guard.EXISTS)
+    assert Decimal(0) == both.read("job#j-1").held
+    assert {"remaining": 9, "posted": -1, "held": 0, "userId": "u-1", "plan": "pro"} == both.balance("u-1")
+    both.agree()
+
+
 OF_U1, LATEST = ("userId", "u-1"), RowTime("updatedAt", latest=START)
 MARKS: list[tuple[dict[str, Any], Mark, bool]] = [
     ({}, Mark("completed", sequence=1), True),

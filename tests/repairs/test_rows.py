@@ -213,7 +213,7 @@ def test_a_balance_that_was_changed_by_hand_is_taken_back_once(desk: Place) -> N
     assert "5 too much" in left
     assert "only a person can say whether that is wrong; `--wrong balance` takes it back" in left
     assert ("repair#u-1", Decimal(0), Decimal(-5)) == (
-        (step := planned.steps[0]).reference, step.correction.entry.amount, step.correction.moves,
+        (step := planned.steps[0]).reference, step.correction.entry.amount, step.correction.moves.amount,
     )  # fmt: skip
     assert ((1, 0), (0, 1)) == tuple((each.count(State.DONE), each.count(State.DONE_BEFORE)) for each in (first, second))
     assert (CHARGED, []) == (desk.balance("u-1"), desk.audit())

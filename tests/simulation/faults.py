@@ -57,7 +57,7 @@ SLOW_SHARE_MAX = 0.95
 
 CALL_SECONDS_MAX = 0.02
 
-IDEMPOTENT = frozenset({"post", "post_all", "correct", "withdraw", "give_back_to_run", "append", "append_with_posted"})
+IDEMPOTENT = frozenset({"post", "post_all", "correct", "withdraw", "give_back_to_run", "append", "append_with_row"})
 """Calls that carry a token: sent again, they are answered as they were, and done once."""
 
 

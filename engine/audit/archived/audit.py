@@ -250,7 +250,7 @@ class Auditor:
                 if self.tally is not None:
                     self.tally.add(spot.original, spot.digest)
                 if (user := spot.original.line.user) is not None and spot.is_entry:
-                    self.sums.add(user, spot.original.line.moved, spot.number, self.deadline)
+                    self.sums.add(user, spot.original.line.moves, spot.number, self.deadline)
         self._note_silent(part)
         self._undecided -= part.spots.keys()
         self._undecided |= {spot.key for spot in part.spots.values() if spot.is_undecided}

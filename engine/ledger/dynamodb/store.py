@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from engine.ledger.corrections import CorrectionStore
     from engine.ledger.explanations import ExplanationStore
     from engine.ledger.exports import ExportStore
+    from engine.ledger.holds import HoldStore
     from engine.ledger.logs import LogStore
     from engine.ledger.marks import MarkStore
     from engine.ledger.restores import RestoreStore
@@ -61,6 +62,9 @@ LOG_ATTRIBUTES = {
     "#facts": "facts",
     "#source": "source",
     "#rule": "rule",
+    "#held": "held",
+    "#type": "type",
+    "#event": "eventId",
 }
 
 
@@ -322,3 +326,9 @@ class DynamoStore:
         from engine.ledger.dynamodb.exports import DynamoExportStore  # noqa: PLC0415  the same
 
         return DynamoExportStore(self.client, self.tables.ledger)
+
+    def holds(self) -> HoldStore:
+        """Return the holds by when they are due."""
+        from engine.ledger.dynamodb.holds import DynamoHoldStore  # noqa: PLC0415  the same
+
+        return DynamoHoldStore(self.client, self.tables)

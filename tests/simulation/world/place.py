@@ -257,7 +257,7 @@ class MemoryAudits:
         """Nothing in the world repairs."""
         raise NotImplementedError
 
-    def append_with_posted(self, *values: Any) -> bool:
+    def append_with_row(self, *values: Any) -> bool:
         """Nothing in the world repairs."""
         raise NotImplementedError
 

@@ -31,11 +31,18 @@ from tests.simulation.world.place import INDEX_TRAILS_SECONDS, Row, Timeline
 from tests.simulation.world.plan import Plan
 from tests.simulation.world.play import World
 
-INDEX = {
-    "IndexName": "UserIdIndex",
-    "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}, {"AttributeName": "postedAt", "KeyType": "RANGE"}],
-    "Projection": {"ProjectionType": "ALL"},
-}
+INDEXES = [
+    {
+        "IndexName": "UserIdIndex",
+        "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}, {"AttributeName": "postedAt", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "ALL"},
+    },
+    {
+        "IndexName": "HoldDueIndex",
+        "KeySchema": [{"AttributeName": "holdShard", "KeyType": "HASH"}, {"AttributeName": "holdDue", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    },
+]
 
 
 @define(eq=False)
@@ -188,14 +195,14 @@ class StrictPlace:
 
 def _described(name: str, key: Mapping[str, str]) -> dict[str, Any]:
     is_ledger = name == TABLES.ledger
-    types = {**key, **({"userId": "S", "postedAt": "S"} if is_ledger else {})}
+    types = {**key, **(dict.fromkeys(("userId", "postedAt", "holdShard", "holdDue"), "S") if is_ledger else {})}
     kinds = ("HASH", "RANGE")
     return {
         "TableName": name,
         "AttributeDefinitions": [{"AttributeName": each, "AttributeType": kind} for each, kind in types.items()],
         "KeySchema": [{"AttributeName": each, "KeyType": kind} for each, kind in zip(key, kinds, strict=False)],
         "BillingMode": "PAY_PER_REQUEST",
-        **({"GlobalSecondaryIndexes": [INDEX]} if is_ledger else {}),
+        **({"GlobalSecondaryIndexes": INDEXES} if is_ledger else {}),
     }
 
 
