@@ -37,6 +37,7 @@ from engine.cli.place import Place, TableName
 from engine.cli.reprice import By
 from engine.cli.status import FAILED, MISUSED
 from engine.domain.errors import LedgerRefused
+from engine.ledger.moved import more_held
 from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.policy.model import Grants
@@ -311,8 +312,5 @@ def _fault(fault: Fault) -> str:
 
 def _correction(correction: Correction) -> str:
     moved = f", the balance moved by {correction.moved:f}" if correction.moved else ""
-    held = f", {correction.held:f} more held" if correction.held else ""
-    return (
-        f"{correction.reference}, entry {correction.sequence}: {correction.amount:f} for {correction.user}{held}{moved}:"
-        f" {correction.problem}"
-    )
+    amount = f"{correction.amount:f}{more_held(correction.held)}"
+    return f"{correction.reference}, entry {correction.sequence}: {amount} for {correction.user}{moved}: {correction.problem}"
