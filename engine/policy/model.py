@@ -243,11 +243,6 @@ class Policy:
         return tuple(detector.of for detector in self.detectors if detector.of is not None)
 
     @property
-    def holds(self) -> bool:
-        """Whether some rule reserves credits before the work begins."""
-        return any(rule.action is Action.HOLD for rule in self.rules)
-
-    @property
     def looking_back(self) -> tuple[Detector, ...]:
         """What the scheduled run looks back for."""
         return tuple(detector for detector in self.detectors if detector.within is not None)
