@@ -194,14 +194,14 @@ def test_where_rows_say_no_number_nobody_guesses() -> None:
         steps = takewhile(lambda step: step[0] != "repair", played(seed))
         kinds = [done for what, said in steps if (done := _step(hurt, what, said))]
         histories, books = [hurt.history(each) for each in hurt.references()], hurt.user_books()
-        blind = {user: evolve(each, posted=None) for user, each in books.items()}
+        blind = {user: evolve(each, says=None) for user, each in books.items()}
 
         planned = drafts(histories, blind, believes).drafts
         assert not any(each.moved for draft in planned for each in draft.amounts().values()), (seed, kinds)
-        assert not any(suspect.amount for draft in planned for suspect, _ in draft.open_forged), (seed, kinds)
+        assert not any(suspect.moves for draft in planned for suspect, _ in draft.open_forged), (seed, kinds)
         verdicts = drafts(histories, blind, believes, said=frozenset(books)).gaps
         clear = [user for user in books if verdicts[user].is_clear and "a gift that moved" not in kinds]
-        assert [books[user].posted for user in clear] == [verdicts[user].innocent for user in clear], (seed, kinds)
+        assert [books[user].says for user in clear] == [verdicts[user].innocent for user in clear], (seed, kinds)
 
 
 def _step(hurt: Ledger, what: str, said: Any) -> str:

@@ -141,7 +141,7 @@ class Side:
     def _end(self, assessment: Assessment) -> tuple[str, str, Entry | None]:
         run = self.run
         try:
-            log = likely_log(assessment, run.reconciler.ledger, run.deadline)
+            log = likely_log(assessment, self.policy, run.reconciler.ledger, run.deadline)
             proposal = EventProposal(assessment, self.policy, run.reconciler.ledger, log, row=NOT_MARKED)
             report = run.reconciler.settle(proposal, run.deadline)
         except EventError as error:
