@@ -17,6 +17,7 @@ from engine.policy.anomalies import ANOMALY
 from engine.policy.consistency import check_policy
 from engine.policy.event_patterns import EventPattern, Matcher
 from engine.policy.grammar import FINDS_NUMBER, FINDS_TEXT, Duration, Key, Keys, ListOf, Name, Number, Text, Word
+from engine.policy.low_balance import LOW_BALANCE
 from engine.policy.model import (
     AdjustmentBounds,
     CatchUp,
@@ -144,6 +145,7 @@ POLICY = Keys(
             Explain(),
         ),
         "adjustments": Key(ADJUSTMENTS, AdjustmentBounds()),
+        "low_balance": Key(LOW_BALANCE, None),
     },
     check=check_policy,
 )
@@ -174,6 +176,7 @@ def _linked(values: Mapping[str, Any]) -> Policy:
         catch_up_ignore=values["catch_up_ignore"],
         explain=values["explain"],
         adjustments=values["adjustments"],
+        low_balance=values["low_balance"],
         prices=books,
         holds=any(rule.action is Action.HOLD for rule in rules),
     )

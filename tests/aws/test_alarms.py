@@ -34,6 +34,7 @@ from tests.support.failing_runs import (
     set_seconds,
 )
 from tests.support.findings import FOUND, counts, findings, forget_what_others_have_left, record_of
+from tests.support.holding import held
 from tests.support.model_server import KEY
 from tests.support.roles import roles_of
 from tests.support.slow_database import slow_database
@@ -562,6 +563,18 @@ def counted(stack: Deployment, user: str) -> int:
 
 
 @contextmanager
+def a_bus_that_takes_nothing(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """The function may not put events for a quarter of an hour; the record comes again, and then it may."""
+    batch = {"Records": [held(stack, new(stack)[0])]}
+    with roles_of(stack, "ExplainRole") as roles, roles["ExplainRole"].without("TellTheBus", "events:PutEvents"):
+        for _ in range(watch.alarm.periods):
+            assert stack.invoke(batch, stack.explain_function)["batchItemFailures"]
+            watch.let_pass(watch.alarm.period)
+        yield
+    assert [] == stack.invoke(batch, stack.explain_function)["batchItemFailures"]
+
+
+@contextmanager
 def holds_that_expired(stack: Deployment, watch: Watch) -> Iterator[None]:
     """Eleven in an hour, as a run tells it; an hour later none has."""
     tell_of_holds(stack, "HoldsExpired", 11)
@@ -694,6 +707,7 @@ CAUSES: Mapping[str, Cause] = {
     "ArchiveBehindAlarm": entries_that_are_archived_late,
     "OddRecordsAlarm": what_is_no_record,
     "UnarchivedEntriesAlarm": entries_that_became_a_day_old,
+    "UntoldNoticesAlarm": a_bus_that_takes_nothing,
     "ExpiredHoldsAlarm": holds_that_expired,
     "OverdueHoldsAlarm": a_hold_that_does_not_end,
 }

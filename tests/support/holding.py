@@ -5,10 +5,17 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from engine.domain.entry import Entry, EntryType
+from engine.domain.envelope import Source
+from engine.domain.facts import Facts
+from engine.domain.money import Money
+from engine.ledger.dynamodb.postings import item_of
 from engine.policy.compiled import compile_policy
 from tests.support.stack import rendered, renew_containers
 from tools.deployment import Deployment
@@ -30,6 +37,8 @@ rules:
     match: {source: [video.generation], detail-type: [video.failed]}
     action: refund
     refund: {percent: 100}
+overdraft: refuse
+low_balance: {below: "0.50", recovered: "0.60"}
 """
 
 
@@ -37,6 +46,20 @@ def submitted(user: str, job: str) -> dict[str, Any]:
     """Return the request to hold what a job will cost: 0.80 credits."""
     told = rendered(user, job)
     return {**told, "id": uuid.uuid4().hex, "detail-type": "video.submitted", "time": "2026-01-05T09:59:00Z"}
+
+
+def held(stack: Deployment, user: str) -> dict[str, Any]:
+    """Write the entry of a hold, and return the record that the Ledger's stream has of it. The stream tells of it as well."""
+    job, now = f"j-{uuid.uuid4().hex[:12]}", datetime.now(UTC)
+    entry = Entry(
+        reference=f"job#{job}", job=job, sequence=1, user=user, type=EntryType.HOLD, amount=Decimal("-0.80"), occurred_at=now,
+        rule="hold-of-a-test", policy="test", facts=Facts(), cost=Decimal("0.80"), money=Money(), source=Source.EVENT,
+        held=Decimal("0.80"),
+    )  # fmt: skip
+    item = item_of(entry, now)
+    stack.dynamodb.put_item(TableName=stack.ledger_table, Item=item)
+    change = {"SequenceNumber": "1", "ApproximateCreationDateTime": now.timestamp(), "NewImage": item}
+    return {"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": change}
 
 
 @contextlib.contextmanager
