@@ -186,10 +186,10 @@ def _answer_finish_again(event: Any, _reconciler: Reconciler, _context: Any) -> 
     return finish_again(event)
 
 
-def _answer_expiry(event: Any, reconciler: Reconciler, context: Any) -> Answer:
-    from engine.reconcile.due_holds import expire_holds, read_since  # noqa: PLC0415  the same
+def _answer_expiry(_event: Any, reconciler: Reconciler, context: Any) -> Answer:
+    from engine.reconcile.due_holds import expire_holds  # noqa: PLC0415  the same
 
-    return expire_holds(reconciler, _deadline(context, reconciler.clock), read_since(event))
+    return expire_holds(reconciler, _deadline(context, reconciler.clock))
 
 
 def closing_steps() -> tuple[ClosingStep, ...]:

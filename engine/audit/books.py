@@ -17,7 +17,7 @@ from typing import Self
 
 from attrs import Factory, define, evolve, field, frozen
 
-from engine.audit.balances import BalanceDrift, BalanceKeeper, HeldBalances
+from engine.audit.balances import BalanceDrift, BalanceKeeper, CheckedBalances
 from engine.audit.claims import Claims
 from engine.audit.holding import holding_faults, is_about_holds
 from engine.audit.logs import Fault, faults
@@ -112,13 +112,13 @@ class Audit:
     """Entries behind the seals: above 0 for those that were put there later, below 0 for those that are gone."""
     unexplained: int = 0
     """Flagged entries of the last day that have no explanation after an hour."""
-    held: HeldBalances | None = None
-    """What is off of the balances that are held to the ledger; None where they are not."""
+    checked: CheckedBalances | None = None
+    """What is off of the balances that are checked against the ledger; None where they are not."""
 
     @property
     def balances(self) -> tuple[BalanceDrift, ...]:
         """The balances that do not follow from the ledger."""
-        return self.held.drifts if self.held is not None else ()
+        return self.checked.drifts if self.checked is not None else ()
 
     @property
     def is_clean(self) -> bool:
@@ -140,8 +140,8 @@ def audit(
 ) -> Audit:
     """Read the tables once and compare. ``seen`` is told how many entries were read so far; ``sealer`` seals them by the way.
 
-    ``keeper`` holds balances to the ledger; without one nobody looks at them. Raises TimeIsUp where the deadline comes first:
-    half an audit says nothing, and seals nothing.
+    ``keeper`` checks balances against the ledger; without one nobody looks at them. Raises TimeIsUp where the deadline comes
+    first: half an audit says nothing, and seals nothing.
     """
     return audit_of(ledger.audits(), deadline, seen, sealer, keeper)
 
@@ -171,7 +171,7 @@ def audit_of(
         ),
         busy=tuple(user for user, look in looks if look is BUSY),
         unexplained=books.unexplained,
-        held=keeper.look(rows, {user for user, look in looks if look is not None}) if keeper is not None else None,
+        checked=keeper.look(rows, {user for user, look in looks if look is not None}) if keeper is not None else None,
     )
     return evolve(result, sealed=sealer.close(), came_or_went=sealer.came_or_went) if sealer else result
 

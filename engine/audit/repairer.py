@@ -213,11 +213,11 @@ class Repairer:
             problem = f"{drift.user}: {drift.problem}; only a person can say what is wrong"
             is_said = wrong is not None and (wrong is not Wrong.ENTRIES or drift.surplus is not None)
             yield problem, partial(self.balance, drift, wrong) if wrong is not None and is_said else None
-        for held in (each for each in found.balances if each.user == self.user):
-            problem = f"{held.problem}; {left_of(held, wrong)}"
-            yield problem, partial(self.held, held) if wrong is Wrong.BALANCE and held.by is not None else None
+        for off in (each for each in found.balances if each.user == self.user):
+            problem = f"{off.problem}; {left_of(off, wrong)}"
+            yield problem, partial(self.taken_back, off) if wrong is Wrong.BALANCE and off.by is not None else None
 
-    def held(self, drift: BalanceDrift) -> Correction:
+    def taken_back(self, drift: BalanceDrift) -> Correction:
         """Move a balance back to what follows from the ledger. An entry of 0 keeps by how much."""
         seen, by = self.store.credit(drift.user, self.deadline), drift.by or ZERO
         if seen.remaining != drift.remaining:
@@ -330,9 +330,9 @@ def _type(reference: str, amount: Decimal) -> EntryType:
     return moving_type(reference, amount) if amount else EntryType.FLAG
 
 
-def left_of(held: BalanceDrift, wrong: Wrong | None) -> str:
+def left_of(drift: BalanceDrift, wrong: Wrong | None) -> str:
     """Return what a person still has to say, or could not have meant, of a balance that is off by itself."""
-    if held.by is None:
+    if drift.by is None:
         return "only a person can say whether that is wrong"
     if wrong is None:
         return "only a person can say whether that is wrong; `--wrong balance` takes it back"

@@ -236,7 +236,7 @@ class AuditStore(Protocol):
     def keep(self, seal: Seal, deadline: Deadline) -> bool:
         """Store a header. False where its number is taken, by another than itself: somebody was faster."""
 
-    # --- balances that are held to the ledger ---
+    # --- balances that are checked against the ledger ---
 
     def balance_pages(self, deadline: Deadline) -> Iterator[BalancePage]:
         """Yield the pages of the book of balances, in their order. Raises LedgerRefused for what is none."""

@@ -52,3 +52,8 @@ NOTHING = Moved()
 def sum_of(moves: Iterable[Moved], begun: Moved = NOTHING) -> Moved:
     """Return the exact sum of both."""
     return sum(moves, start=begun)
+
+
+def more_held(held: Decimal) -> str:
+    """Return how much more is held, or less, as a person reads it behind an amount; empty for nothing."""
+    return f" and {abs(held):f} {'more' if held > 0 else 'less'} held" if held else ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from engine.domain.errors import Mistake, PolicyError
+from engine.domain.fact_kinds import Action
 from engine.domain.money import Money
 from engine.policy.adjustments import ADJUSTMENTS
 from engine.policy.anomalies import ANOMALY
@@ -177,6 +178,7 @@ def _linked(values: Mapping[str, Any]) -> Policy:
         adjustments=values["adjustments"],
         low_balance=values["low_balance"],
         prices=books,
+        holds=any(rule.action is Action.HOLD for rule in rules),
     )
     return evolve(policy, row_attributes=row_attributes(policy), own_row=own_row(policy))
 

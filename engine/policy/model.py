@@ -208,6 +208,8 @@ class Policy:
     prices: Mapping[str, PriceBook] = {}
     row_attributes: frozenset[str] | None = None
     own_row: frozenset[str] | None = NOTHING_READ
+    holds: bool = False
+    """Whether a rule reserves credits: then what is charged mostly has a hold in its log."""
     warnings: tuple[Mistake, ...] = ()
     """What is allowed but most likely not meant."""
 
@@ -239,11 +241,6 @@ class Policy:
     def measured(self) -> tuple[str, ...]:
         """What baselines are worked out for."""
         return tuple(detector.of for detector in self.detectors if detector.of is not None)
-
-    @property
-    def holds(self) -> bool:
-        """Whether some rule reserves credits before the work begins."""
-        return any(rule.action is Action.HOLD for rule in self.rules)
 
     @property
     def looking_back(self) -> tuple[Detector, ...]:

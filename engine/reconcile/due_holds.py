@@ -7,7 +7,7 @@ time. Whatever is done twice is known the second time: runs may overlap, and a r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +15,10 @@ from attrs import define, field, frozen
 
 from engine.domain.entry import Entry
 from engine.domain.envelope import Envelope, Source
-from engine.domain.errors import EventError, LedgerError, LedgerRefused, LedgerUnavailable, shown
+from engine.domain.errors import EventError, LedgerError, LedgerRefused, LedgerUnavailable
 from engine.domain.fact import Hold
 from engine.domain.fact_kinds import Action
-from engine.domain.instants import posting_text, read_instant
+from engine.domain.instants import posting_text
 from engine.domain.log import JobLog
 from engine.domain.references import JOB
 from engine.ledger.holds import NEVER, DueHold
@@ -42,13 +42,12 @@ TRIED_FOR = timedelta(days=1)
 type Answer = dict[str, Any]
 
 
-def expire_holds(reconciler: Reconciler, deadline: Deadline, since: datetime | None = None) -> Answer:
+def expire_holds(reconciler: Reconciler, deadline: Deadline) -> Answer:
     """Expire the holds that are due, as far as the time goes, and return what was done. The next run goes on from there.
 
-    Looks again at what was due ``since``, where that is said. Never fails: what went wrong is told, and tried again.
+    Never fails: what went wrong is told, and tried again.
     """
-    now = reconciler.clock.now()
-    run = ExpiryRun(reconciler, deadline, now, since=None if since is None else posting_text(since))
+    run = ExpiryRun(reconciler, deadline, reconciler.clock.now())
     try:
         run.look()
     except Exception as error:  # noqa: BLE001  whatever it is, what the run has done stays told
@@ -61,18 +60,13 @@ def _report(run: ExpiryRun) -> None:
     """Without a rule that holds nobody misses an index that is not there: an earlier ledger may have none."""
     telemetry, holds = run.reconciler.telemetry, any(rule.action is Action.HOLD for rule in run.reconciler.policy.rules)
     is_wrong = run.problem is not None and (holds or run.seen > 0)
-    metrics = {"HoldsDue": run.due, "HoldsExpired": run.expired, "HoldsOverdue": run.due - run.expired - run.by_row}
-    metrics |= {HOLDS_LATE: run.late.total_seconds(), "ExpiriesUnfinished": int(is_wrong or not run.is_finished)}
+    metrics: dict[str, float] = {"HoldsDue": run.due, "HoldsExpired": run.expired}
+    metrics |= {
+        "HoldsOverdue": run.due - run.expired - run.by_row,
+        HOLDS_LATE: run.late.total_seconds(),
+        "ExpiriesUnfinished": int(is_wrong or not run.is_finished),
+    }
     telemetry.noted("expired", run.answer(), metrics, is_wrong=is_wrong)
-
-
-def read_since(event: Mapping[str, Any]) -> datetime | None:
-    """Return since when an event asks to look again, None where it does not. Raises EventError for what is no instant."""
-    told = event.get("since")
-    since = read_instant(told)
-    if told is not None and since is None:
-        raise EventError("expiry", "(none)", "since", f"is {shown(told)}; an ISO 8601 instant with a zone is needed")
-    return since
 
 
 @frozen
@@ -96,7 +90,6 @@ class ExpiryRun:
     reconciler: Reconciler
     deadline: Deadline
     now: datetime
-    since: str | None = None
     until: dict[str, str] = field(factory=dict)
     seen: int = 0
     due: int = 0
@@ -125,8 +118,7 @@ class ExpiryRun:
 
     def _look_through(self, shard: str) -> bool:
         """Look through one shard, and say whether there was time for all of it."""
-        before, untried = self.until.get(shard, NEVER), posting_text(self.now)
-        since = before if self.since is None else min(before, self.since)
+        since, untried = self.until.get(shard, NEVER), posting_text(self.now)
         for page in self.reconciler.ledger.holds().due(shard, since, posting_text(self.now), self.deadline):
             if not has_time(self.deadline):
                 return False

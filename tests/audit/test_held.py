@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import Factory, evolve, frozen
 
-from engine.audit.repair import Repair, Wrong
+from engine.audit.check import check_books
+from engine.audit.repair import Repair, RepairRefused, Wrong, repair
 from engine.audit.seals import REST
+from engine.ledger.seals import SealedEntry
 from engine.ledger.store import Tables
 from engine.ledger.stored import EntryKey
 from tests.audit.conftest import LATER, Day
@@ -19,7 +21,7 @@ from tests.support.clock import ManualClock
 from tests.support.events import failed, rendered
 from tests.support.held import submitted, with_holds
 from tests.support.repairs import repair_everybody
-from tests.support.world import World
+from tests.support.world import DisturbedClient, World
 from tools.local_aws import create_tables
 
 TRUE = {"u-1": ("-2.1", "1.3"), "u-2": ("-2", "2")}
@@ -30,8 +32,8 @@ class HeldDay(Day):
     """Two users with 1,000 credits each, on tables in memory.
 
     Sealed: j-1 of u-1 was held (-0.80) and charged less (0.30 back: -0.50), j-2 of u-1 is held (-0.80) as j-4 of u-2 is
-    (-2.00); j-3 of u-1 was held (-1.00) and has failed. Not sealed: j-5 of u-1 is held (-0.50), and j-6 of u-1 was held (-0.20)
-    and charged more (-0.10: -0.30).
+    (-2.00); j-3 of u-1 was held (-1.00) and has failed. Not sealed: j-5 of u-1 is held (-0.50), and j-6 of u-1 was held
+    (-0.20) and charged more (-0.10: -0.30).
     """
 
     def __init__(self, world: World, time: ManualClock) -> None:
@@ -58,7 +60,10 @@ class HeldDay(Day):
         """Return what each user's row says was posted and is held, and see that the balance agrees."""
         rows = {user: self.world.user_row(user) or {} for user in TRUE}
         assert all(row["remaining"] == 1000 + row["posted"] for row in rows.values()), rows
-        return {user: tuple(format(row[name].normalize(), "f") for name in ("posted", "held")) for user, row in rows.items()}
+        return {
+            user: tuple(format(Decimal(row[name]).normalize(), "f") for name in ("posted", "held"))
+            for user, row in rows.items()
+        }
 
 
 @pytest.fixture
@@ -102,6 +107,8 @@ class Planted:
     do: Callable[[HeldDay], None]
     named: tuple[str, ...]
     wrong: Wrong | None = None
+    rows: Mapping[str, tuple[str, str]] = Factory(dict)
+    """What rows say in the end, where that is not what they said before."""
 
 
 DAMAGE: dict[str, Planted] = {
@@ -176,7 +183,7 @@ DAMAGE: dict[str, Planted] = {
         lambda day: day.remove("job#j-4", 1),
         (
             "u-2: the entries add up to 0, Credits says -2; the entries hold 0, Credits says that 2 are held",
-            "job#j-4, entry 1: is gone: -2 of u-2",
+            "job#j-4, entry 1: is gone: -2 of u-2, posted 2026-01-05T12:00:00.000000Z",
         ),
     ),
     "a new hold holds more": Planted(
@@ -192,6 +199,7 @@ DAMAGE: dict[str, Planted] = {
             day.change_row("u-1", "ADD held :n", n=n("4.5")),
         )[0],
         ("job#j-5, entry 1: it holds 5 more; 0.5 follows from what it knows",),
+        rows={"u-1": ("-2.1", "5.8")},
     ),
     "a new settlement ends less than was held": Planted(
         lambda day: day.change("job#j-6", 2, "SET held = :n", n=n("-0.1")),
@@ -218,3 +226,91 @@ def test_damage_to_what_is_held_is_named_and_put_right(held_day: HeldDay, kind: 
     assert done.after.is_clean, done.after
     assert ((), ()) == (held_day.verify().open, repaired(held_day, planted.wrong).corrections)
     assert before == {key: entry for key, entry in after.items() if key in before}
+    assert TRUE | planted.rows == held_day.rows()
+
+
+def test_a_settlement_that_came_onto_a_damaged_hold_is_not_counted_back_twice(held_day: HeldDay) -> None:
+    """The hold of 0.8 was made one of 0.1. The charge ended what it saw: so the row says that 0.7 are held for nothing."""
+    held_day.change("job#j-2", 1, "SET held = :n", n=n("0.1"))
+    held_day.world.deliver(rendered("j-2"))
+
+    left = repaired(held_day).left
+    done = repaired(held_day, Wrong.POSTED)
+
+    assert ("u-1: the entries hold 0.5, Credits says that 1.2 are held; only a person can say what is wrong",) == left
+    assert ((), True) == (done.left, done.after.is_clean)
+    assert ("-2.1", "0.5") == held_day.rows()["u-1"]
+
+
+def test_entries_that_a_person_calls_wrong_let_the_row_stay(held_day: HeldDay) -> None:
+    """An entry of 0 that holds what the row says; the log of the row keeps it."""
+    held_day.change_row("u-2", "SET held = held + :n", n=n("5"))
+
+    (correction,) = repaired(held_day, Wrong.ENTRIES).corrections
+
+    assert ("repair#u-2", Decimal(0), Decimal(5), Decimal(0)) == (
+        correction.reference, correction.amount, correction.held, correction.moved,
+    )  # fmt: skip
+    assert ("-2", "7") == held_day.rows()["u-2"]
+    assert held_day.audit().is_clean
+
+
+def test_after_a_repair_a_hold_is_settled_as_ever(held_day: HeldDay) -> None:
+    """What was held by a damaged entry is known again: the charge of 0.8 ends all of it."""
+    held_day.change("job#j-2", 1, "SET held = :n", n=n("0.1"))
+    repaired(held_day)
+
+    (report,) = held_day.world.deliver(rendered("j-2"))
+
+    assert ("settled", Decimal("-0.8")) == (report.outcome.value, report.entry.held if report.entry else None)
+    assert ("-2.1", "0.5") == held_day.rows()["u-1"]
+    assert held_day.audit().is_clean
+
+
+def test_a_row_that_changes_meanwhile_is_not_written_over(held_day: HeldDay) -> None:
+    """A hold comes between the look and the correction: what it holds must not be lost."""
+    held_day.change_row("u-2", "SET held = held + :n", n=n("5"))
+
+    def held_meanwhile(operation: str, request: dict[str, Any], send: Any) -> Any:
+        if operation == "transact_write_items" and client.calls.count(operation) == 1:
+            held_day.world.deliver(submitted("j-9", user="u-2", seconds=10))
+        return send(**request)
+
+    client = DisturbedClient(held_day.world.client, held_meanwhile)
+    with pytest.raises(RepairRefused, match="its row has changed meanwhile"):
+        repair(evolve(held_day.ledger, client=client), "u-2", "ticket 4711", Wrong.POSTED, held_day.world.deadline())
+
+    assert ("-3", "8") == held_day.rows()["u-2"]
+    assert repaired(held_day, Wrong.POSTED).after.is_clean
+    assert ("-3", "3") == held_day.rows()["u-2"]
+
+
+def test_a_refused_request_of_another_user_is_no_fault(held_day: HeldDay) -> None:
+    """It says nothing of whose job it is. The balance of u-1 covers no 200 seconds of 20 credits each."""
+    held_day.change_row("u-1", "SET remaining = :n, posted = :n", n=n("0"))
+    held_day.world.deliver(submitted("j-9", seconds=200), submitted("j-9", user="u-2", seconds=10), failed("j-9", user="u-2"))
+
+    assert ["flag", "hold", "release"] == [kind for kind, _ in held_day.world.amounts("j-9")]
+    assert [] == [fault for fault in held_day.audit().faults if fault.reference == "job#j-9"]
+
+
+def test_the_scheduled_run_tells_whose_held_credits_are_off(held_day: HeldDay) -> None:
+    """As of what was posted: the user's name, one drift of one user."""
+    held_day.change_row("u-2", "SET held = held + :n", n=n("5"))
+
+    told = check_books(held_day.world.reconciler(), held_day.time.now(), held_day.world.deadline())["audit"]
+
+    assert (["u-2"], []) == (told["drifts"], told["faults"])
+    assert (1, "ERROR") == (held_day.world.lines[-1]["Drift"], held_day.world.lines[-1]["level"])
+
+
+def test_a_seal_of_an_entry_that_holds_nothing_is_what_it_was_before() -> None:
+    """So that no ledger which was ever sealed is called damaged; where something is held it stands at the end of the line."""
+    plain = SealedEntry("2026", "job#j", 1, "u", Decimal("-0.8"), "ab", "cd")
+    held = evolve(plain, held=Decimal("0.8"))
+
+    assert '["2026","job#j",1,"u","-0.8","ab","cd"]' == plain.text()
+    assert '["2026","job#j",1,"u","-0.8","ab","cd","0.8"]' == held.text()
+    assert [plain, held, evolve(plain, facts=""), evolve(held, facts="")] == [
+        SealedEntry.read(each.text()) for each in (plain, held, evolve(plain, facts=""), evolve(held, facts=""))
+    ]

@@ -26,11 +26,13 @@ from botocore.exceptions import ClientError
 
 from engine.audit.seals import REST
 from engine.domain.instants import posting_text
+from engine.domain.references import spread
+from engine.ledger.stored import HOLD_SHARDS
 from engine.policy.compiled import compile_policy
 from tests.support.holding import held, holding, submitted
 from tests.support.model_server import KEY, Exchange, ModelServer
 from tests.support.roles import Role, as_list, reduced, roles_of
-from tests.support.stack import entries, explained, failed, give, inserted, put_job, rendered, renew_containers, set_key
+from tests.support.stack import entries, explained, failed, give, hold, inserted, put_job, rendered, renew_containers, set_key
 from tests.support.without_archive import held_balances, without_archive
 from tools.deployment import Deployment, wait_until
 from tools.environments import ROOT
@@ -185,6 +187,33 @@ def a_step_of_a_run(stack: Deployment) -> None:
     assert ["debit"] == [entry["type"]["S"] for entry in entries(stack, job)]
 
 
+def in_shard(shard: int) -> str:
+    """Return a job's id that nobody has used, whose holds are found in a shard."""
+    return next(
+        job for job in iter(lambda: f"j-{uuid.uuid4().hex[:12]}", "") if spread(f"job#{job}") % len(HOLD_SHARDS) == shard
+    )
+
+
+def looked_for_holds(stack: Deployment, *jobs: str) -> None:
+    """Make holds that are due, and let the function look for such: each is released."""
+    for job in jobs:
+        hold(stack, f"u-{job}", job)
+    answer = stack.invoke({"expire": "holds"}, stack.catch_up_function)["holds"]
+    raise_problem(answer)
+    for job in jobs:
+        assert ["hold", "release"] == [entry["type"]["S"] for entry in entries(stack, job)]
+
+
+def a_look_at_a_hold_that_is_due(stack: Deployment) -> None:
+    """Finds it by the index, asks what came after it, and reads its log and the one row of its job."""
+    looked_for_holds(stack, in_shard(0))
+
+
+def a_look_at_holds_that_are_due(stack: Deployment) -> None:
+    """Those of one shard come together: the rows of their jobs are read with one request."""
+    looked_for_holds(stack, in_shard(1), in_shard(1))
+
+
 def an_audit_that_seals(stack: Deployment) -> None:
     """Reads the last seal, and keeps a new one: there is an entry that has just rested long enough."""
     user, job = new(stack)
@@ -222,7 +251,7 @@ def an_audit_that_holds_balances(stack: Deployment) -> None:
     stack.invoke({"parts": []}, stack.catch_up_function)
     raise_problem(audit)
     raise_problem(audit["balances"])
-    assert audit["balances"]["heldSince"]
+    assert audit["balances"]["checkedSince"]
 
 
 def an_explanation(stack: Deployment) -> None:
@@ -332,11 +361,15 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
     ("CatchUpRole", "AppendToTheLedger", "dynamodb:PutItem"): a_scan,
     ("CatchUpRole", "ReadTheLedger", "dynamodb:Query"): a_scan_of_a_job_with_entries,
     ("CatchUpRole", "ReadTheLedger", "dynamodb:Scan"): a_run_that_begins,
+    ("CatchUpRole", "ReadTheLedger", "dynamodb:BatchGetItem"): a_look_at_holds_that_are_due,
+    ("CatchUpRole", "FindHoldsThatAreDue", "dynamodb:Query"): a_look_at_holds_that_are_due,
     ("CatchUpRole", "ReadStatements", "dynamodb:Query"): an_audit_of_books_that_do_not_agree,
     ("CatchUpRole", "MoveBalances", "dynamodb:UpdateItem"): a_scan,
     ("CatchUpRole", "ReadBalances", "dynamodb:GetItem"): an_audit_of_books_that_do_not_agree,
     ("CatchUpRole", "ReadBalances", "dynamodb:Scan"): an_audit_against_the_archive,
+    ("CatchUpRole", "FindAndMarkJobs", "dynamodb:BatchGetItem"): a_look_at_holds_that_are_due,
     ("CatchUpRole", "FindAndMarkJobs", "dynamodb:DescribeTable"): a_run_that_begins,
+    ("CatchUpRole", "FindAndMarkJobs", "dynamodb:GetItem"): a_look_at_a_hold_that_is_due,
     ("CatchUpRole", "FindAndMarkJobs", "dynamodb:Scan"): a_scan,
     ("CatchUpRole", "FindAndMarkJobs", "dynamodb:UpdateItem"): a_scan,
     ("CatchUpRole", "ReadTheHead", "dynamodb:GetItem"): an_audit_against_the_archive,

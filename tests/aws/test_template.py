@@ -33,6 +33,7 @@ from engine.ledger.archive.writer import METRICS as ARCHIVE_METRICS
 from engine.ledger.archive.writer import ODD
 from engine.ledger.dynamodb.balances import PAGES
 from engine.ledger.dynamodb.heads import HEAD
+from engine.ledger.dynamodb.holds import INDEX as HOLD_INDEX
 from engine.ledger.dynamodb.postings import item_of
 from engine.ledger.store import ACTIONS_MAX
 from engine.policy.patterns import compile_pattern
@@ -107,16 +108,28 @@ def test_the_tables_have_the_keys_that_the_stored_data_has() -> None:
         "StateTable": {"HASH": "id"},
         "SealsTable": {"HASH": "id", "RANGE": "number"},
     }
-    assert types == {"id": "S", "jobId": "S", "userId": "S", "reference": "S", "sequence": "N", "postedAt": "S", "number": "N"}
+    texts = ("id", "jobId", "userId", "reference", "postedAt", "holdShard", "holdDue")
+    assert types == {**dict.fromkeys(texts, "S"), "sequence": "N", "number": "N"}
 
 
 def test_the_ledger_can_be_read_by_user() -> None:
     """Statements and the audit need every attribute of an entry."""
-    (index,) = table_schemas(TEMPLATE)["LedgerTable"]["GlobalSecondaryIndexes"]
+    index, _ = table_schemas(TEMPLATE)["LedgerTable"]["GlobalSecondaryIndexes"]
 
     assert "UserIdIndex" == index["IndexName"]
     assert ["userId", "postedAt"] == [key["AttributeName"] for key in index["KeySchema"]]
     assert {"ProjectionType": "ALL"} == index["Projection"]
+
+
+def test_holds_are_found_by_when_they_are_due() -> None:
+    """The index has their keys and no more: what became of a hold is read from its log."""
+    _, index = table_schemas(TEMPLATE)["LedgerTable"]["GlobalSecondaryIndexes"]
+
+    assert HOLD_INDEX == index["IndexName"]
+    assert [("holdShard", "HASH"), ("holdDue", "RANGE")] == [
+        (key["AttributeName"], key["KeyType"]) for key in index["KeySchema"]
+    ]
+    assert {"ProjectionType": "KEYS_ONLY"} == index["Projection"]
 
 
 @pytest.mark.parametrize("role", ["Jobs", "Credits", "Ledger"])
@@ -168,11 +181,14 @@ def test_the_catch_up_may_read_whole_tables_as_well() -> None:
     """Jobs for what is due, the ledger for the baselines; and nothing can be deleted here either."""
     assert permitted("CatchUpRole") == {
         "AppendToTheLedger": {"dynamodb:PutItem"},
-        "ReadTheLedger": {"dynamodb:Query", "dynamodb:Scan"},
+        "ReadTheLedger": {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"},
         "ReadStatements": {"dynamodb:Query"},
+        "FindHoldsThatAreDue": {"dynamodb:Query"},
         "MoveBalances": {"dynamodb:UpdateItem"},
         "ReadBalances": {"dynamodb:GetItem", "dynamodb:Scan"},
-        "FindAndMarkJobs": {"dynamodb:DescribeTable", "dynamodb:Scan", "dynamodb:UpdateItem"},
+        "FindAndMarkJobs": {
+            "dynamodb:BatchGetItem", "dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem",
+        },
         "SealEntries": {"dynamodb:PutItem", "dynamodb:Query"},
         "ReadTheHead": {"dynamodb:GetItem"},
         "KeepTheBookOfBalances": {"dynamodb:PutItem", "dynamodb:Query"},
@@ -182,7 +198,7 @@ def test_the_catch_up_may_read_whole_tables_as_well() -> None:
         "KeepBaselinesAndTheRun": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "SendTraces": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
         "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
-    }
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("role", ["ReconcilerRole", "CatchUpRole"])
@@ -483,7 +499,22 @@ def test_an_event_that_cannot_be_delivered_is_kept() -> None:
     assert all(source["RetryPolicy"]["MaximumRetryAttempts"] > 0 for source in sources.values())
     schedule = {"Fn::Sub": f"{RULES}/credit-reconciler-${{Environment}}-every-six-hours"}
     assert {"ArnLike": {"aws:SourceArn": [*RULE, schedule]}} == statement["Condition"]
-    assert all(source in {"VideoEvents", "CatchUpSchedule"} for source in template_rule_names())
+    assert {"VideoEvents", "CatchUpSchedule", "HoldsSchedule"} == {*template_rule_names()}
+
+
+def test_holds_that_are_due_are_looked_for_every_fifteen_minutes() -> None:
+    """By the function alone, not tried again: a look that was lost is made good by the next one, so nothing is kept of it."""
+    schedule = RESOURCES["HoldsSchedule"]["Properties"]
+    (target,) = schedule["Targets"]
+    permission = RESOURCES["HoldsPermission"]["Properties"]
+
+    assert {"Fn::Sub": "rate(${HoldsEveryMinutes} minutes)"} == schedule["ScheduleExpression"]
+    assert 15 == TEMPLATE["Parameters"]["HoldsEveryMinutes"]["Default"]
+    assert {"Fn::GetAtt": ["CatchUpFunction", "Arn"]} == target["Arn"]
+    assert {"expire": "holds"} == json.loads(target["Input"])
+    assert target["Arn"] == permission["FunctionName"]
+    assert {"Fn::Sub": f"{RULES}/credit-reconciler-${{Environment}}-holds"} == permission["SourceArn"]
+    assert 0 == FUNCTIONS["CatchUpFunction"]["EventInvokeConfig"]["MaximumRetryAttempts"]
 
 
 def template_rule_names() -> list[str]:
@@ -782,7 +813,8 @@ def test_everything_with_a_name_is_named_by_its_environment() -> None:
         f"{logical_id}.{key}": name
         for logical_id, resource in RESOURCES.items()
         for key, name in resource["Properties"].items()
-        if key in {"TableName", "QueueName", "FunctionName", "LogGroupName", "AlarmName", "TopicName"} and "Ref" not in name
+        if key in {"TableName", "QueueName", "FunctionName", "LogGroupName", "AlarmName", "TopicName"}
+        and not {"Ref", "Fn::GetAtt"} & set(name)
     }
     named |= {name: rule["Properties"]["Name"] for name, rule in resources(TEMPLATE, "AWS::Events::Rule").items()}
     named |= {"CatchUpRun": RESOURCES["CatchUpRun"]["Properties"]["Name"]}

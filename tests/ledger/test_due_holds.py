@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,19 +13,21 @@ from attrs import define, field
 
 from engine.domain.documents import read_document
 from engine.domain.envelope import Document, Source
-from engine.domain.errors import EventError, LedgerRefused, LedgerUnavailable
+from engine.domain.errors import LedgerRefused, LedgerUnavailable
 from engine.domain.instants import posting_text
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
 from engine.ledger.dynamodb.store import DynamoStore
+from engine.ledger.dynamodb.tables import KEYS
 from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Store, Tables
 from engine.ledger.stored import HOLD_SHARDS
 from engine.policy import parse_policy
-from engine.reconcile.due_holds import OVERLAP, expire_holds, read_since
+from engine.reconcile.due_holds import OVERLAP, expire_holds
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
-from tests.support.events import event
+from tests.simulation.database import Client, Database
+from tests.support.events import event, instant
 
 NOON = datetime.fromisoformat("2026-01-05T12:00:00Z")
 
@@ -101,10 +102,10 @@ class Desk:
         """Deliver an event."""
         self.reconciler().event(read_document(json.dumps(document)), Source.EVENT, self.deadline())
 
-    def look(self, at: str, since: datetime | None = None, seconds: float = 600) -> dict[str, Any]:
+    def look(self, at: str, seconds: float = 600) -> dict[str, Any]:
         """Let the scheduled run look at a time of day, and return what it says."""
-        self.now = datetime.fromisoformat(f"2026-01-05T{at}:00Z")
-        answer: dict[str, Any] = expire_holds(self.reconciler(), self.deadline(seconds), since)["holds"]
+        self.now = datetime.fromisoformat(instant(at))
+        answer: dict[str, Any] = expire_holds(self.reconciler(), self.deadline(seconds))["holds"]
         return answer
 
     def line(self, job: str) -> list[tuple[str, Decimal]]:
@@ -120,6 +121,10 @@ class Desk:
         """Return the metrics of the last look."""
         names = ("HoldsDue", "HoldsExpired", "HoldsLateSeconds", "HoldsOverdue", "ExpiriesUnfinished")
         return {name: self.lines[-1][name] for name in names}
+
+    def problems(self) -> list[str]:
+        """Return what is told of single holds and rows."""
+        return [line["problem"] for line in self.lines if line["message"] == "failed"]
 
 
 @pytest.fixture
@@ -160,6 +165,7 @@ def test_a_hold_that_is_due_is_released_and_one_that_is_not_stays(desks: list[De
         assert [HELD, RELEASED] == desk.line("j-1")
         assert [HELD] == desk.line("j-2")
         assert (d("99.2"), d("0.8")) == desk.balance()
+        assert [] == [line for line in desk.lines if "Adjustments" in line], "no event was lost"
 
 
 def test_a_hold_is_due_at_the_instant_at_which_it_expires(desks: list[Desk]) -> None:
@@ -184,6 +190,7 @@ def test_before_a_hold_expires_the_row_of_its_job_is_asked(desks: list[Desk]) ->
         assert ["rendered", "failed", "expiry", "expiry"] == rules
         assert (d("99.4"), d("0")) == desk.balance()
         assert desk.store.job_row("j-0", desk.deadline())["reconciled"] is True
+        assert 2 == sum(line.get("Adjustments", 0) for line in desk.lines), "two events were lost"
 
 
 def test_a_row_that_makes_no_sense_is_told_and_keeps_no_credits_back(desks: list[Desk]) -> None:
@@ -274,11 +281,23 @@ def test_a_hold_that_cannot_be_expired_is_tried_for_a_day_and_holds_up_no_other(
         desk.put("credits", {**broken, "remaining": "lots"})
 
         assert (1, 1) == (desk.look("14:05")["expired"], desk.lines[-1]["errors"])
-        assert desk.lines[-2]["problem"].startswith("the balance of user")
+        assert ["the balance of user 'u-2' is no number"] == [problem.partition(":")[0] for problem in desk.problems()]
         assert (1, 1) == (desk.look("20:05")["errors"], desk.lines[-1]["HoldsOverdue"])
         desk.put("credits", broken)
         assert (1, 0) == (desk.look("20:20")["expired"], desk.lines[-1]["errors"])
         assert (d("100"), d("0")) == desk.balance("u-2")
+
+
+def test_after_a_day_no_run_goes_back_to_what_could_not_be_expired(desks: list[Desk]) -> None:
+    """The last try is that of the first run which is a day late."""
+    for desk in desks:
+        desk.user("u-2")
+        desk.hold("j-1", user="u-2")
+        desk.put("credits", {"userId": "u-2", "remaining": "lots"})
+
+        tries = [desk.look(f"2026-01-{at}:00Z")["errors"] for at in ("05T14:05", "06T13:55", "06T14:10", "06T14:25")]
+        assert [1, 1, 1, 0] == tries
+        assert [HELD] == desk.line("j-1")
 
 
 def test_all_shards_are_kept_up_to_half_an_hour_ago(desks: list[Desk]) -> None:
@@ -290,48 +309,36 @@ def test_all_shards_are_kept_up_to_half_an_hour_ago(desks: list[Desk]) -> None:
         assert dict.fromkeys(HOLD_SHARDS, posting_text(desk.now - OVERLAP)) == until
 
 
-def test_a_person_may_let_it_look_again_at_what_lies_behind(desks: list[Desk]) -> None:
-    """Entries were put back by hand behind where the runs have come to."""
+def test_a_run_that_finds_no_place_kept_begins_with_the_first_hold(desks: list[Desk]) -> None:
+    """State was lost, or a person has taken the place away, as entries came back behind where the runs had come to."""
     for desk in desks:
         desk.hold("j-1")
         desk.store.holds().look_until(dict.fromkeys(HOLD_SHARDS, posting_text(NOON + timedelta(hours=4))), desk.deadline())
 
         assert 0 == desk.look("17:00")["seen"]
-        assert 1 == desk.look("17:00", since=NOON)["expired"]
-        assert 0 == desk.look("17:01")["seen"]
-
-
-@pytest.mark.parametrize(("told", "since"), [({}, None), ({"since": "2026-01-05T12:00:00Z"}, NOON)])
-def test_an_event_says_since_when_or_does_not(told: dict[str, Any], since: datetime | None) -> None:
-    """None: since where the last run has come to."""
-    assert since == read_since(told)
-
-
-def test_what_is_no_instant_is_refused() -> None:
-    """With what would be right."""
-    with pytest.raises(EventError, match="field since: is 'noon'; an ISO 8601 instant with a zone is needed"):
-        read_since({"since": "noon"})
+        desk.store.holds().look_until({}, desk.deadline())
+        assert 1 == desk.look("17:00")["expired"]
 
 
 # --- what the database does -------------------------------------------------------------------------------------------
 
 
-def test_a_ledger_without_the_index_is_told_by_its_name(dynamodb: Any) -> None:
+def test_a_ledger_without_the_index_is_told_by_its_name() -> None:
     """A ledger of before: the run says what is missing, and never fails."""
-    name = f"old-{uuid.uuid4().hex[:8]}"
-    tables = Tables(ledger=name, state=f"{name}-state")
-    for table, key in ((name, {"reference": "S", "sequence": "N"}), (tables.state, {"id": "S"})):
-        dynamodb.create_table(
+    client = Client(Database())
+    tables = Tables("app.jobs", "app.credits", "old", "app.state")
+    for table, key in ((tables.ledger, KEYS["ledger"]), (tables.state, KEYS["state"])):
+        client.create_table(
             TableName=table,
             AttributeDefinitions=[{"AttributeName": each, "AttributeType": kind} for each, kind in key.items()],
             KeySchema=[{"AttributeName": each, "KeyType": kind} for each, kind in zip(key, ("HASH", "RANGE"), strict=False)],
             BillingMode="PAY_PER_REQUEST",
         )
-    desk = Desk(dynamodb, tables)
+    desk = Desk(client, tables)
 
     answer = desk.look("14:00")
 
-    assert f"table {name} has no index HoldDueIndex;" in answer["problem"]
+    assert "table old has no index HoldDueIndex;" in answer["problem"]
     assert ("ERROR", 1) == (desk.lines[-1]["level"], desk.lines[-1]["ExpiriesUnfinished"])
 
 

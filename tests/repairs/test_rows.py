@@ -258,7 +258,7 @@ def test_a_balance_that_somebody_puts_right_meanwhile_is_not_moved_twice(
         assert {"repair#u-1": State.CHANGED} == desk.apply(file, store).states
     else:
         with pytest.raises(RepairRefused, match="its row has changed meanwhile"):
-            Repairer(store, "u-1", "a change by hand", desk.deadline).held(drift)
+            Repairer(store, "u-1", "a change by hand", desk.deadline).taken_back(drift)
 
     assert (CHARGED, []) == (desk.balance("u-1"), desk.audit())
 

@@ -17,8 +17,9 @@ from engine.ledger.stored import entry_of
 from tests.simulation.claims import Fact, instant
 from tests.simulation.constructs import constructs
 from tests.simulation.faults import Caller
-from tests.simulation.judge import Case, Telling, judge
+from tests.simulation.judge import Case, judge
 from tests.simulation.tables import count_entries
+from tests.simulation.tellings import Telling
 from tests.simulation.watch import watched
 from tests.simulation.world.actors import explained_at_last
 from tests.simulation.world.aftermath import damaged
@@ -28,7 +29,7 @@ from tests.simulation.world.documents import Document
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.play import World
-from tests.simulation.world.terms import all_edits, is_numbered, policies_by_name
+from tests.simulation.world.terms import all_edits, is_numbered, policies_by_name, way_of_holding
 
 QUIET_ROUNDS = 12
 QUIET_SECONDS = 120.0
@@ -65,12 +66,17 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
     unexplained = [*explained_at_last(world), *archived_at_last(world)]
     wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *watched(world)]
     wrong += [*by_the_engine(world), *unexplained, *world.place.wrong()]
-    wrong += [] if wrong else damaged(world)
+    wrong += [] if wrong or holds_credits(plan) else damaged(world)
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
     entries = world.place.entries()
     count_entries(world.count, entries)
     world.count.update(constructs(entries))
     return Verdict(plan, tuple(wrong), events, len(entries), world.count, tuple(world.lines))
+
+
+def holds_credits(plan: Plan) -> bool:
+    """Say whether an edit that is at work in a history holds credits: its tables are not damaged."""
+    return any(map(way_of_holding, edits_of(plan)))
 
 
 class Witness:
@@ -195,6 +201,7 @@ def case_of(world: World, plan: Plan) -> Case:
         repricings=world.repricings,
         plans=[pricing.planned for pricing in world.pricings.values()],
         plan_policies=policies_by_name(all_edits(), plan.overdraft, plan.unknown_user),
+        lowest=world.place.balances.lowest_of_refusals(),
     )
 
 

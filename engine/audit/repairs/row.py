@@ -18,7 +18,7 @@ from engine.audit.books import Drift
 from engine.audit.repairer import Wrong
 from engine.audit.repairs.draft import CORRECTED, RULE
 from engine.audit.repairs.history import UNREADABLE
-from engine.audit.repairs.steps import Correcting, content_of, held_text
+from engine.audit.repairs.steps import Correcting, content_of
 from engine.domain.anomaly import Anomaly
 from engine.domain.digits import as_text
 from engine.domain.entry import Entry, EntryType
@@ -28,7 +28,7 @@ from engine.domain.facts import NOTHING_KNOWN
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.references import REPAIR
 from engine.ledger.audits import AuditedEntry, AuditStore, Credit
-from engine.ledger.moved import NOTHING, Moved, sum_of
+from engine.ledger.moved import NOTHING, Moved, more_held, sum_of
 from engine.ledger.stored import entry_of
 from engine.reconcile.plan_file import PlanFileError
 
@@ -58,7 +58,7 @@ class RowStep:
         """Return the step as a person reads it."""
         entry, says = self.correction.entry, self.says
         becomes = f"`posted` becomes {says.amount:f}" + (f", `held` {says.held:f}" if self.is_about_holds else "")
-        what = f"{entry.amount:f}{held_text(entry)} for {self.user}, {becomes}{self.correction.moves.in_words}"
+        what = f"{entry.amount:f}{more_held(entry.held)} for {self.user}, {becomes}{self.correction.moves.in_words}"
         added = f"add: entry {entry.sequence}, {what}"
         return [*(f"{self.user}: {problem}" for problem in self.because), f"{self.reference}: {added}"]
 

@@ -14,7 +14,7 @@ from engine.audit.repairs.history import UNREADABLE, log_digest
 from engine.domain.entry import Entry
 from engine.ledger.audits import AuditedEntry, AuditStore
 from engine.ledger.memory_logs import stored_row
-from engine.ledger.moved import Moved
+from engine.ledger.moved import Moved, more_held
 from engine.ledger.seals import canonical, digest
 from engine.ledger.stored import Place, entry_of
 from engine.reconcile.plan_file import PlanFileError
@@ -58,11 +58,6 @@ class Correcting:
         return {"entry": said, "content": self.content, **self.moves.answer("moves")}
 
 
-def held_text(entry: Entry) -> str:
-    """Return how much more an entry holds, as a person reads it; empty for nothing."""
-    return f" that holds {entry.held:f} more" if entry.held else ""
-
-
 @frozen
 class Step:
     """All that is done to one log. ``expects`` is the digest of the log as it was found; ``because`` says what is wrong."""
@@ -91,7 +86,7 @@ class Step:
         said += [f"{self.reference}: put back: entry {each.place}, as it was posted" for each in self.put_back]
         for each in self.corrections:
             entry = each.entry
-            what = f"{entry.amount:f}{held_text(entry)} for {entry.user}{each.moves.in_words}"
+            what = f"{entry.amount:f}{more_held(entry.held)} for {entry.user}{each.moves.in_words}"
             said.append(f"{self.reference}: add: entry {entry.sequence}, {what}")
         return said
 

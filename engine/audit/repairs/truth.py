@@ -21,6 +21,7 @@ from engine.domain.fact_kinds import KEPT
 from engine.domain.facts import Facts
 from engine.domain.log import NO_ENTRIES, JobLog
 from engine.domain.money import EXACT, ZERO
+from engine.domain.references import REPAIR
 from engine.ledger.audits import AuditedEntry
 from engine.ledger.moved import NOTHING, Moved
 from engine.ledger.store import StoredEntry
@@ -127,9 +128,11 @@ class _Walk:
     def _correct(self, arrival: Arrival, entry: Entry) -> None:
         """What a correction says counts for all that came before it; a flag behind it may leave a debit open.
 
-        It lets the log hold what it knows of holds.
+        It lets the log hold what it knows of holds; that of a row, which knows none, what is said there together.
         """
-        counts = Moved(EXACT.minus(entry.cost), held_of(entry.facts, self.log, entry.money))
+        is_of_row = entry.reference.startswith(REPAIR)
+        held = EXACT.add(self.log.held, entry.held) if is_of_row else held_of(entry.facts, self.log, entry.money)
+        counts = Moved(EXACT.minus(entry.cost), held)
         sequence = max(self.log.sequence, entry.sequence)
         if any(anomaly.name == STAYS_DUE for anomaly in entry.anomalies):
             self.log = evolve(self.log, sequence=sequence, facts=entry.facts, cost=entry.cost)

@@ -303,7 +303,7 @@ class DynamoAuditStore:
             return False
         return True
 
-    # --- balances that are held to the ledger ---
+    # --- balances that are checked against the ledger ---
 
     def balance_pages(self, deadline: Deadline) -> Iterator[BalancePage]:
         """Yield the pages of the book of balances, in their order. Raises LedgerRefused for what is none."""

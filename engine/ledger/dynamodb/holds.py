@@ -19,6 +19,9 @@ INDEX = "HoldDueIndex"
 
 KEY = {"id": encode("holds")}
 
+NO_SUCH_INDEX = "does not have the specified index"
+"""What DynamoDB says of a table without it."""
+
 FIRST = "0"
 """Sorts before every instant. A key of DynamoDB is never empty."""
 
@@ -64,7 +67,7 @@ def _hold(stored: Mapping[str, Any]) -> DueHold:
 
 
 def _refused(error: LedgerRefused, table: str) -> LedgerRefused:
-    if "index" not in str(error):
+    if NO_SUCH_INDEX not in str(error):
         return error
     return LedgerRefused(
         f"table {table} has no index {INDEX}; docs/runbook.md#holds-that-are-due says how it is added ({error})"
