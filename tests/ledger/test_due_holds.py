@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -15,9 +16,11 @@ from engine.domain.documents import read_document
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import LedgerRefused, LedgerUnavailable
 from engine.domain.instants import posting_text
+from engine.domain.references import spread
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.tables import KEYS
+from engine.ledger.holds import NEVER
 from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Store, Tables
 from engine.ledger.stored import HOLD_SHARDS
@@ -26,8 +29,9 @@ from engine.reconcile.due_holds import OVERLAP, expire_holds
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
-from tests.simulation.database import Client, Database
+from tests.simulation.database import Client, Database, Seeded
 from tests.support.events import event, instant
+from tools.local_aws import create_tables
 
 NOON = datetime.fromisoformat("2026-01-05T12:00:00Z")
 
@@ -61,13 +65,20 @@ class Desk:
     tables: Tables = field(factory=Tables)
     now: datetime = NOON
     steady: float = 0.0
+    tick: float = 0.0
+    """How many seconds pass whenever somebody looks at the clock."""
     lines: list[dict[str, Any]] = field(factory=list)
     store: Any = field(init=False)
 
     @store.default
     def _store(self) -> DynamoStore | MemoryStore:
-        clock = Clock(lambda: self.now, lambda: self.steady)
+        clock = Clock(lambda: self.now, self.passing)
         return MemoryStore(clock) if self.client is None else DynamoStore(self.client, self.tables, clock)
+
+    def passing(self) -> float:
+        """Return the seconds on the steady clock."""
+        self.steady += self.tick
+        return self.steady
 
     def reconciler(self) -> Reconciler:
         """Return the policy at work."""
@@ -342,14 +353,67 @@ def test_a_ledger_without_the_index_is_told_by_its_name() -> None:
     assert ("ERROR", 1) == (desk.lines[-1]["level"], desk.lines[-1]["ExpiriesUnfinished"])
 
 
-def test_a_page_of_more_holds_than_one_request_takes(desks: list[Desk]) -> None:
-    """130 holds of one shard would be two pages; those of all shards all expire, each once."""
-    for desk in desks:
-        for number in range(40):
-            desk.hold(f"j-{number}")
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a page have three holds, as others have a hundred."""
+    monkeypatch.setattr("engine.ledger.dynamodb.holds.PAGE_HOLDS", 3)
+    monkeypatch.setattr("engine.ledger.memory_holds.PAGE_HOLDS", 3)
 
-        assert (40, 40) == (desk.look("14:05")["seen"], desk.lines[-1]["HoldsExpired"])
+
+def jobs_of_one_shard(count: int) -> list[str]:
+    """Return jobs whose holds are found in the first shard."""
+    jobs = (f"j-{number}" for number in itertools.count())
+    return list(itertools.islice((job for job in jobs if spread(f"job#{job}") % len(HOLD_SHARDS) == 0), count))
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_more_holds_than_a_page_are_all_found_in_order(desks: list[Desk]) -> None:
+    """Seven of one shard are three pages; four of them have ended."""
+    for desk in desks:
+        jobs = jobs_of_one_shard(7)
+        for minute, job in enumerate(jobs):
+            desk.hold(job, f"12:0{minute}")
+        for job in jobs[1:5]:
+            desk.deliver(event("failed", {"jobId": job, "userId": "u-1"}, "12:30"))
+
+        assert {"seen": 7, "due": 3, "expired": 3, "errors": 0, "byRow": 0, "finished": True} == desk.look("14:10")
         assert (d("100"), d("0")) == desk.balance()
+        found = desk.store.holds().due("0", NEVER, posting_text(desk.now), desk.deadline())
+        assert jobs == [hold.reference.removeprefix("job#") for page in found for hold in page]
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_run_that_has_no_time_for_all_pages_is_gone_on_with_behind_the_last(desks: list[Desk]) -> None:
+    """Seven holds; each look at the clock takes a second, so that the first runs have time for nothing or a part."""
+    for desk in desks:
+        for minute, job in enumerate(jobs_of_one_shard(7)):
+            desk.hold(job, f"12:0{minute}")
+        desk.tick = 1.0
+        looks = [desk.look("20:00", seconds=seconds) for seconds in (4, 16, 32)]
+        desk.tick = 0.0
+        desk.look("20:00")
+
+        assert (False, True) == (looks[0]["finished"], looks[0]["expired"] < 7)
+        assert 7 == sum(line.get("HoldsExpired", 0) for line in desk.lines)
+        assert (d("100"), d("0")) == desk.balance()
+
+
+def test_an_index_that_trails_costs_a_later_run_no_hold() -> None:
+    """A request that came late is due at once; the index does not show it yet to the run of the same minute."""
+    desk = Desk()
+
+    def seconds() -> float:
+        return (desk.now - NOON).total_seconds()
+
+    desk.client = Client(Database(seconds, Seeded.of(7, share=0, index_share=1), memory_seconds=60))
+    desk.tables = create_tables(desk.client, Tables("app.jobs", "app.credits", "app.ledger", "app.state", "app.seals"))
+    desk.store = DynamoStore(desk.client, desk.tables, desk.store.clock)
+    desk.user("u-1")
+    desk.now = NOON + timedelta(hours=5)
+    desk.hold("j-1")
+
+    assert [0, 1] == [desk.look(at)["expired"] for at in ("17:00", "17:15")]
+    assert (d("100"), d("0")) == desk.balance()
 
 
 def test_a_database_that_does_not_answer_keeps_the_place() -> None:
