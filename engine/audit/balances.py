@@ -1,4 +1,4 @@
-"""Balances that are held to the ledger: where only events grant, each is what the user had at first and what was posted since.
+"""Balances that are checked against the ledger: where only events grant, each is what the user had and what was posted since.
 
 The first audit under such a policy notes for every user what was there beside the postings, the opening; who comes later
 had nothing. Balance and ``posted`` stand in one row and move together, so one consistent look at it tells: a posting between
@@ -48,8 +48,8 @@ class BalanceDrift:
 
 
 @frozen
-class HeldBalances:
-    """What an audit saw of the balances that have been held to the ledger ``since`` an audit (an instant)."""
+class CheckedBalances:
+    """What an audit saw of the balances that have been checked against the ledger ``since`` an audit (an instant)."""
 
     since: str
     drifts: tuple[BalanceDrift, ...] = ()
@@ -59,8 +59,8 @@ class HeldBalances:
 class BalanceKeeper:
     """Compares balances with the ledger, and keeps the book of what it saw.
 
-    ``wanted`` is whether the policy wants balances to be held; None: nobody has asked it, and the book says whether they are.
-    What only looks ``writes`` nothing.
+    ``wanted`` is whether the policy wants balances to be checked; None: nobody has asked it, and the book says whether they
+    are. What only looks ``writes`` nothing.
     """
 
     store: AuditStore
@@ -78,8 +78,8 @@ class BalanceKeeper:
         """Whether balances have to be read."""
         return bool(self.book.since) if self.wanted is None else self.wanted
 
-    def look(self, rows: Mapping[str, Credit], unclear: Collection[str]) -> HeldBalances | None:
-        """Return which balances do not follow from the ledger; None where they are not held.
+    def look(self, rows: Mapping[str, Credit], unclear: Collection[str]) -> CheckedBalances | None:
+        """Return which balances do not follow from the ledger; None where they are not checked.
 
         Of users who are ``unclear``, since their entries and ``posted`` do not agree, nothing is said until they do.
         """
@@ -89,11 +89,11 @@ class BalanceKeeper:
             return None
         if not self.book.since:
             opened = self._keep(PageKind.OPENING, _openings(rows, unclear))
-            return HeldBalances(self._now) if opened else None
+            return CheckedBalances(self._now) if opened else None
         self._note(rows, unclear)
         drifts = tuple(self._drifts(rows, unclear))
         self._find(drifts, unclear)
-        return HeldBalances(self.book.since, drifts)
+        return CheckedBalances(self.book.since, drifts)
 
     @property
     def _now(self) -> str:
@@ -112,7 +112,7 @@ class BalanceKeeper:
                 yield drift
 
     def drift_of(self, row: Credit) -> BalanceDrift | None:
-        """Return by what a user's balance is off, as far as the book says what follows; None where it is not, or not held."""
+        """Return by what a user's balance is off, as far as the book says what follows; None where it is not, or unchecked."""
         opening = self.book.openings.get(row.user, ZERO)
         if not self.is_needed or opening is None or row.posted is None:
             return None

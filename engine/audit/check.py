@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.audit.balances import BalanceKeeper
 from engine.audit.books import Audit, audit
-from engine.audit.held import balances_told, keeper_of
+from engine.audit.check_balances import balances_told, keeper_of
 from engine.audit.seals import Sealer
 from engine.domain.errors import LedgerError, LedgerUnavailable
 from engine.policy.model import Grants
@@ -56,7 +56,7 @@ def _checked(reconciler: Reconciler, deadline: Deadline) -> Answer:
     fields = {**_told(seen), "seal": _seal_told(seen) if isinstance(sealer, Sealer) else {"problem": sealer}}
     is_whole = isinstance(sealer, Sealer)
     if reconciler.policy.grants is Grants.EVENTS:
-        fields["balances"] = {"problem": keeper} if isinstance(keeper, str) else balances_told(seen.held)
+        fields["balances"] = {"problem": keeper} if isinstance(keeper, str) else balances_told(seen.checked)
         is_whole = is_whole and isinstance(keeper, BalanceKeeper)
     reconciler.telemetry.audited(fields, seen.damages, unexplained=seen.unexplained, is_whole=is_whole)
     return {"audit": fields}

@@ -11,8 +11,8 @@ from engine.audit.archived.audit import audit_archive
 from engine.audit.archived.rounds import Round, Rounds
 from engine.audit.archived.seen import Archive, ArchiveAudit
 from engine.audit.balances import BalanceKeeper
+from engine.audit.check_balances import balances_told, keeper_of
 from engine.audit.differences import Difference, Kind
-from engine.audit.held import balances_told, keeper_of
 from engine.audit.repairs.applied import AppliedPlans
 from engine.domain.errors import LedgerUnavailable
 from engine.ledger.archive.opened import OpenArchive
@@ -39,11 +39,11 @@ def check_archive(reconciler: Reconciler, opens: Callable[[], OpenArchive], dead
         return {"archive": fields}
     fields = {**answer_of(seen, TOLD_MAX), "whole": round_now.answer()}
     counts = {kind.value: count for kind, count in seen.counts.items()}
-    unheld = ""
+    unchecked = ""
     if reconciler.policy.grants is Grants.EVENTS:
-        unheld = keeper if isinstance(keeper, str) else seen.unheld
-        fields["balances"] = {"problem": unheld} if unheld else balances_told(seen.held)
-    if unheld:
+        unchecked = keeper if isinstance(keeper, str) else seen.unchecked
+        fields["balances"] = {"problem": unchecked} if unchecked else balances_told(seen.checked)
+    if unchecked:
         del counts[Kind.BALANCE.value]  # nobody knows
     reconciler.telemetry.compared(
         fields,
@@ -51,7 +51,7 @@ def check_archive(reconciler: Reconciler, opens: Callable[[], OpenArchive], dead
         new=seen.new,
         unexplained=seen.unexplained,
         is_out_of_time=not seen.is_finished,
-        is_whole=not unheld,
+        is_whole=not unchecked,
         since_whole=round_now.seconds_since(reconciler.clock.now()),
     )
     return {"archive": fields}

@@ -28,7 +28,7 @@ class Kind(StrEnum):
     DRIFT = "drift"
     """A user's entries do not add up to ``posted``."""
     BALANCE = "balance"
-    """A balance that is held to the ledger does not follow from it."""
+    """A balance that is checked against the ledger does not follow from it."""
     ARCHIVE = "archive"
     """The archive itself is not as it was written."""
 

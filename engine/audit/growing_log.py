@@ -7,12 +7,14 @@ from decimal import Decimal
 
 from attrs import define, field
 
-from engine.audit.logs import posted
+from engine.audit.holding import held_by_facts
+from engine.audit.logs import settled
 from engine.audit.seals import Deviation, corrections_in
 from engine.domain.entry import Entry, EntryType
 from engine.domain.errors import LedgerError
-from engine.domain.money import EXACT, ZERO
+from engine.domain.money import EXACT
 from engine.ledger.audits import AuditedEntry, AuditStore, Line
+from engine.ledger.moved import NOTHING, Moved, sum_of
 from engine.runtime.clock import Deadline
 
 BY_LOG = "log"
@@ -42,6 +44,16 @@ class GrowingLog:
         return [entry.line for entry in self.entries]
 
     @property
+    def moved(self) -> Moved:
+        """What they come to."""
+        return sum_of(line.moves for line in self.lines)
+
+    @property
+    def missing(self) -> Moved:
+        """What they lack, by what they say of the cost and know of holds."""
+        return Moved(settled(self.lines), held_by_facts(self.entries)) - self.moved
+
+    @property
     def has_no_first(self) -> bool:
         """Whether the first place is free although others are taken."""
         return bool(self.entries) and self.entries[0].line.sequence > 1
@@ -63,26 +75,35 @@ class GrowingLog:
 def has_gone_on(log: Sequence[AuditedEntry], deviations: Sequence[Deviation]) -> bool:
     """Say whether an entry that came later was posted on what is damaged, and brought the sum to what its cost says.
 
-    It has moved the balance by what was changed. Counted back as well, that would count twice, and nobody would see it.
+    What is held it has brought to what it knows. It has moved the user's row by what was changed. Counted back as well, that
+    would count twice, and nobody would see it.
     """
     last = log[-1].line if log else None
     changed = max(deviation.sequence or 0 for deviation in deviations)
     if last is None or last.is_correction or last.cost is None or last.type == EntryType.FLAG or last.sequence <= changed:
         return False
-    back = sum((_changed_by(deviation) for deviation in deviations), start=ZERO)
-    return back != ZERO and posted([entry.line for entry in log]) == EXACT.minus(last.cost)
+    back = sum_of(map(_changed_by, deviations))
+    return bool(back) and sum_of(entry.line.moves for entry in log) == Moved(EXACT.minus(last.cost), held_by_facts(log))
 
 
-def _changed_by(deviation: Deviation) -> Decimal:
+def _changed_by(deviation: Deviation) -> Moved:
     """Return what counts a deviation back."""
     sealed, found = deviation.sealed, deviation.found
-    return EXACT.subtract(sealed.amount if sealed else ZERO, found.moved if found else ZERO)
+    return (sealed.moves if sealed else NOTHING) - (found.moves if found else NOTHING)
 
 
-def earlier(log: Sequence[AuditedEntry], sequence: int | Decimal | None) -> Iterator[tuple[str, Decimal]]:
+def earlier(log: Sequence[AuditedEntry], sequence: int | Decimal | None) -> Iterator[tuple[str, Moved]]:
     """Yield what takes back the corrections of an entry that was damaged once more."""
     for entry in log:
         figures = next(corrections_in(entry), {})
         line = entry.line
         if line.sequence != sequence and figures.get("entry") == str(sequence) and figures.get("damage") != BY_LOG:
-            yield str(line.user), EXACT.minus(line.moved)
+            yield str(line.user), -line.moves
+
+
+def merged_by_user(steps: list[tuple[str, Moved]]) -> Iterator[tuple[str, Moved]]:
+    """Yield the sum for each user; the last one named, to whom the entry belongs, comes last."""
+    sums: dict[str, Moved] = {}
+    for user, moves in steps:
+        sums[user] = sums.pop(user, NOTHING) + moves
+    yield from sums.items()

@@ -1,7 +1,8 @@
 """What a log says of itself: the entries of one reference follow from each other, or something was done to them. Pure.
 
 Every entry says what its job should have cost so far, so each must bring the sum of the entries there. A flag may leave a
-debit open (the balance did not cover it). What a correction says counts for all that stands before it.
+debit open (the balance did not cover it), and so may the end of a hold. No log holds less than nothing, and after the end of a
+hold it holds nothing. What a correction says counts for all that stands before it.
 """
 
 from __future__ import annotations
@@ -37,16 +38,30 @@ class Balance:
 
     posted: Decimal = ZERO
     settled: Decimal = ZERO
+    held: Decimal = ZERO
 
     def then(self, line: Line) -> Balance:
-        """Return both after one more entry. Of an entry without a cost nothing can be said."""
-        posted = EXACT.add(self.posted, line.moved)
-        if line.cost is None:
-            return Balance(posted, posted)
-        desired = EXACT.minus(line.cost)
+        """Return all after one more entry. Of an entry without a cost nothing can be said."""
+        moves = line.moves
+        posted, held = EXACT.add(self.posted, moves.amount), EXACT.add(self.held, moves.held)
+        return Balance(posted, posted if line.cost is None else self._settled(line, EXACT.minus(line.cost)), held)
+
+    def _settled(self, line: Line, desired: Decimal) -> Decimal:
+        """Return what the sum should be after an entry. What an earlier refusal left due, no hold and no release posts."""
+        if line.type in RESERVES:
+            return max(desired, EXACT.subtract(self.settled, line.moves.held))
         may_be_refused = not line.is_correction or self.posted == self.settled  # of a job that waits for its balance
-        is_refused = line.type == EntryType.FLAG and desired < self.settled and may_be_refused
-        return Balance(posted, self.settled if is_refused else desired)
+        is_refused = _may_leave_due(line) and desired < self.settled and may_be_refused
+        return self.settled if is_refused else desired
+
+
+RESERVES = frozenset({EntryType.HOLD.value, EntryType.RELEASE.value})
+ENDS_A_HOLD = frozenset({EntryType.SETTLE.value, EntryType.RELEASE.value})
+
+
+def _may_leave_due(line: Line) -> bool:
+    """Say whether an entry may leave a debit open. Where a charge ends a hold, the hold ends even if the rest is refused."""
+    return line.type == EntryType.FLAG or (line.type == EntryType.SETTLE and line.amount == ZERO)
 
 
 TYPES: Mapping[str, TypeOfEntry] = {entry_type.value: row for entry_type, row in ENTRY_TYPES.items()}
@@ -60,13 +75,14 @@ def faults(log: Sequence[Line]) -> list[Fault]:
     for line in log[: since + 1]:
         balance = balance.then(line)
     last = int(log[since].sequence) if since >= 0 else 0
-    owner = log[max(since, 0)].user if log else None
+    owner = _owner(log, max(since, 0))
     found = [] if balance.posted == balance.settled else [_sum_fault(log[since], balance)]
     for line in log[since + 1 :]:
         gap = list(_gap(line, last))
         found += [*gap, *_shape_faults(line, owner)]
         was_right = balance.posted == balance.settled and not gap
-        balance, last = balance.then(line), max(last, int(line.sequence))
+        before, balance, last = balance, balance.then(line), max(last, int(line.sequence))
+        found += _held_faults(line, before.held, balance.held)
         if was_right and balance.posted != balance.settled:
             found.append(_sum_fault(line, balance))
     return found
@@ -80,12 +96,19 @@ def settled(log: Sequence[Line]) -> Decimal:
     return balance.settled
 
 
-def posted(log: Sequence[Line]) -> Decimal:
-    """Return what the entries of a log add up to."""
-    total = ZERO
-    for line in log:
-        total = EXACT.add(total, line.moved)
-    return total
+def _owner(log: Sequence[Line], since: int) -> str | None:
+    """Return whose a log is: who is named first by an entry that says so."""
+    return next((line.user for line in log[since:] if line.names_its_user), None)
+
+
+def _held_faults(line: Line, before: Decimal, held: Decimal) -> Iterator[Fault]:
+    """Yield what is wrong with what is held after an entry, where it was right before."""
+    if line.held is None:
+        yield Fault(line.reference, line.sequence, "what it holds is no number")
+    elif before >= ZERO > held:
+        yield Fault(line.reference, line.sequence, f"with it {held:f} are held; less than nothing cannot be")
+    elif line.type in ENDS_A_HOLD and held > ZERO:
+        yield Fault(line.reference, line.sequence, f"it ends the hold, and {held:f} are still held")
 
 
 def _gap(line: Line, last: int) -> Iterator[Fault]:
@@ -104,7 +127,7 @@ def _shape_faults(line: Line, owner: str | None) -> Iterator[Fault]:
         yield Fault(line.reference, line.sequence, f"its type is {shown(line.type)}; one of {', '.join(TYPES)} is needed")
     elif (line.amount > 0) - (line.amount < 0) not in known.signs:
         yield Fault(line.reference, line.sequence, f"its amount is {line.amount:f}; of a {line.type} it is {known.amount_is}")
-    if line.user is None or line.user != owner:
+    if line.user is None or (line.names_its_user and line.user != owner):
         yield Fault(line.reference, line.sequence, f"its user is {shown(line.user)}; the log is of {shown(owner)}")
 
 

@@ -14,6 +14,7 @@ from engine.domain.errors import LedgerRefused
 from engine.domain.money import EXACT
 from engine.ledger.audits import AuditedEntry, AuditStore, Credit, PutBack
 from engine.ledger.balances import BalancePage
+from engine.ledger.moved import Moved
 from engine.ledger.seals import Seal, SealedEntry
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Clock, Deadline
@@ -78,15 +79,15 @@ class Rehearsal:
         self.appended[entry.reference].append(self.store.audited(entry))
         return True
 
-    def append_with_posted(self, entry: Entry, seen: Credit, posted: Decimal, moved: Decimal, deadline: Deadline) -> bool:
-        """Append an entry, and let the user's row say ``posted``, its balance moved by ``moved``; both or none."""
+    def append_with_row(self, entry: Entry, seen: Credit, says: Moved, moved: Decimal, deadline: Deadline) -> bool:
+        """Append an entry, and let the user's row say what was posted and is held, its balance moved by ``moved``."""
         if self.credit(seen.user, deadline) != seen or not self.append(entry, deadline):
             return False
         remaining = None if seen.remaining is None else EXACT.add(seen.remaining, moved)
-        self.rows[seen.user] = evolve(seen, posted=posted, remaining=remaining, is_there=True)
+        self.rows[seen.user] = evolve(seen, posted=says.amount, held=says.held, remaining=remaining, is_there=True)
         return True
 
-    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline) -> bool:
+    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Moved]], deadline: Deadline) -> bool:
         """Put nothing back: what is put back is shown by its plan. Raises LedgerRefused."""
         raise LedgerRefused(NOTHING_IS_KEPT)
 

@@ -14,9 +14,9 @@ from functools import partial
 from attrs import evolve, frozen
 
 from engine.audit.balances import BalanceDrift
-from engine.audit.books import Audit, Drift, look_again, total
-from engine.audit.growing_log import BY_LOG, GrowingLog, RepairRefused, earlier, has_gone_on
-from engine.audit.logs import Fault, faults, posted, settled
+from engine.audit.books import Audit, Drift, log_faults, look_again
+from engine.audit.growing_log import BY_LOG, GrowingLog, RepairRefused, earlier, has_gone_on, merged_by_user
+from engine.audit.logs import Fault
 from engine.audit.seals import CORRECTED, NOT_YET, Damage, Deviation, Verification
 from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry, EntryType
@@ -27,6 +27,7 @@ from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.references import ADJUST, JOB, REPAIR
 from engine.ledger.audits import AuditedEntry, AuditStore, Credit
+from engine.ledger.moved import NOTHING, Moved, sum_of
 from engine.runtime.clock import Deadline
 
 RULE = "repair"
@@ -39,17 +40,17 @@ class Wrong(StrEnum):
     BALANCE = "balance"
     """The row: ``remaining`` and ``posted`` had moved without an entry, or one went without them. Both move to the entries.
 
-    An entry that is gone comes back when its event is sent again.
+    ``held`` says then what the entries hold. An entry that is gone comes back when its event is sent again.
     """
     POSTED = "posted"
-    """``posted`` alone, as by an edit of it, or a row that was written whole: the balance stays."""
+    """``posted`` or ``held`` alone, as by an edit of it, or a row that was written whole: the balance stays."""
     ENTRIES = "entries"
     """The entries, as by one that was put there: an entry of the difference is added, and the row stays."""
 
 
 @frozen
 class Correction:
-    """An entry that was added, why, and by how much the balance moved with it."""
+    """An entry that was added, why, and by how much the balance moved with it; ``held`` is how much more the entry holds."""
 
     reference: str
     sequence: int
@@ -57,6 +58,7 @@ class Correction:
     amount: Decimal
     moved: Decimal
     problem: str
+    held: Decimal = ZERO
 
 
 @frozen
@@ -94,20 +96,20 @@ class Repairer:
         done = {"entry": str(deviation.sequence), "found": deviation.digest, "damage": deviation.damage.value}
         if found is not None and self._came_late(deviation, str(found.user)):
             problem = f"{deviation.problem}, and the balance moved with it: it came late"
-            yield self._append(log, str(found.user), ZERO, problem=problem, figures=done, damaged=())
+            yield self._append(log, str(found.user), NOTHING, problem=problem, figures=done, damaged=())
             return
-        steps = [(str(found.user), EXACT.minus(found.moved))] if found is not None else []
+        steps = [(str(found.user), -found.moves)] if found is not None else []
         steps += earlier(log.entries, deviation.sequence)
-        steps += [(sealed.user, sealed.amount)] if sealed is not None else []
-        merged = list(_merged(steps))
+        steps += [(sealed.user, sealed.moves)] if sealed is not None else []
+        merged = list(merged_by_user(steps))
         if is_made_up_for:
             problem = f"{deviation.problem}; an entry that came later has made up for it, and the balance moved with that one"
-            yield self._append(log, merged[-1][0], ZERO, problem=problem, figures=done, damaged=damaged)
+            yield self._append(log, merged[-1][0], NOTHING, problem=problem, figures=done, damaged=damaged)
             return
-        for number, (user, amount) in enumerate(merged, start=1):
+        for number, (user, moves) in enumerate(merged, start=1):
             is_done = number == len(merged)  # by the last one: whoever dies before it is counted back again
             figures = done if is_done else {"entry": done["entry"], "damage": NOT_YET}
-            yield self._append(log, user, amount, problem=deviation.problem, figures=figures, damaged=damaged)
+            yield self._append(log, user, moves, problem=deviation.problem, figures=figures, damaged=damaged)
 
     def _came_late(self, deviation: Deviation, user: str) -> bool:
         """Say whether an entry behind a seal was posted and only dated long before: then the books agree with it."""
@@ -116,22 +118,27 @@ class Repairer:
     # --- what the rest of a log proves ---
 
     def logs(self, found: Audit) -> Iterator[Correction]:
-        """Correct logs by what two of three agree on: the entries' amounts, what they say of the cost, and the balance."""
+        """Correct logs by what two of three agree on: the entries' amounts, what they say of the cost, and the balance.
+
+        So with what is held: what they say of it, what they know of holds, and the row.
+        """
         drift = next((drift for drift in found.drifts if drift.user == self.user), None)
         logs = self._faulty(found.faults)
-        missing = {name: EXACT.subtract(settled(log.lines), posted(log.lines)) for name, log in logs.items()}
-        surplus = None if self.user in found.busy else _surplus(drift)
+        missing = {name: log.missing for name, log in logs.items()}
+        surplus = None if self.user in found.busy else drift.surplus if drift is not None else NOTHING
         if surplus is None:
             return
-        if EXACT.add(surplus, total(missing.values())) != ZERO:
-            if surplus != ZERO:
-                return  # amounts, costs and balance tell three stories
-            missing = dict.fromkeys(missing, ZERO)  # what they say of the cost is wrong
-        for reference, amount in missing.items():
+        lacking = surplus + sum_of(missing.values())
+        if (lacking.amount and surplus.amount) or (lacking.held and surplus.held):
+            return  # amounts, costs and balance tell three stories
+        for reference, missed in missing.items():
             log = logs[reference]
-            fault = faults(log.lines)[0]
+            fault = log_faults(log.entries)[0]
             figures = {"entry": str(fault.sequence), "damage": BY_LOG}
-            yield self._append(log, self.user, amount, problem=fault.problem, figures=figures, damaged={fault.sequence})
+            # what the row does not agree to is wrong in what they say of the cost, or know of holds
+            moves = Moved(ZERO if lacking.amount else missed.amount, ZERO if lacking.held else missed.held)
+            damaged = () if moves.held else {fault.sequence}  # with the row agrees what they know of holds
+            yield self._append(log, self.user, moves, problem=fault.problem, figures=figures, damaged=damaged)
 
     def claims(self, found: Audit) -> Iterator[Correction]:
         """Claim ids of the user's adjustments that are not claimed, and say of claims whose adjustment is gone that it is."""
@@ -143,14 +150,14 @@ class Repairer:
             figures = {"entry": str(fault.sequence), "damage": BY_LOG}
             facts = Facts(adjustments=(told,))
             claim = GrowingLog(self.store, fault.claim, self.deadline)
-            yield self._append(claim, self.user, ZERO, problem=fault.problem, figures=figures, damaged=(), facts=facts)
+            yield self._append(claim, self.user, NOTHING, problem=fault.problem, figures=figures, damaged=(), facts=facts)
 
     def _faulty(self, found: Sequence[Fault]) -> dict[str, GrowingLog]:
         """Return the user's logs that are still faulty; not those that name others as well."""
         logs: dict[str, GrowingLog] = {}
         for reference in dict.fromkeys(fault.reference for fault in found):
             log = GrowingLog(self.store, reference, self.deadline)
-            if faults(log.lines) and {line.user for line in log.lines} == {self.user}:
+            if log_faults(log.entries) and {line.user for line in log.lines if line.names_its_user} == {self.user}:
                 logs[reference] = log
         return logs
 
@@ -158,7 +165,7 @@ class Repairer:
         self,
         log: GrowingLog,
         user: str,
-        amount: Decimal,
+        moves: Moved,
         *,
         problem: str,
         figures: Mapping[str, str],
@@ -176,14 +183,14 @@ class Repairer:
             reference=log.reference,
             sequence=log.next,
             user=user,
-            amount=amount,
-            cost=EXACT.minus(EXACT.add(posted(log.lines), amount)),
+            moves=moves,
+            cost=EXACT.minus((log.moved + moves).amount),
             facts=facts or _known([each for each in log.entries if each.line.sequence not in damaged]),
             figures=figures,
             problem=problem,
         )
         log.append(entry)
-        return Correction(log.reference, entry.sequence, user, amount, ZERO, problem)
+        return Correction(log.reference, entry.sequence, user, moves.amount, ZERO, problem, moves.held)
 
     def _in_first_place(self, log: GrowingLog, user: str, *, problem: str, figures: Mapping[str, str]) -> Entry:
         """Return what fills the first place, so that no event takes it for new. It does not say yet that all is corrected."""
@@ -191,7 +198,7 @@ class Repairer:
             reference=log.reference,
             sequence=1,
             user=user,
-            amount=ZERO,
+            moves=NOTHING,
             cost=ZERO,
             facts=NOTHING_KNOWN,
             figures={"entry": figures["entry"], "damage": NOT_YET},
@@ -204,53 +211,54 @@ class Repairer:
         """Yield what is wrong with the user's row, and what corrects it; None where a person has to say more."""
         for drift in (each for each in found.drifts if each.user == self.user):
             problem = f"{drift.user}: {drift.problem}; only a person can say what is wrong"
-            is_said = wrong is not None and (wrong is not Wrong.ENTRIES or drift.posted is not None)
+            is_said = wrong is not None and (wrong is not Wrong.ENTRIES or drift.surplus is not None)
             yield problem, partial(self.balance, drift, wrong) if wrong is not None and is_said else None
-        for held in (each for each in found.balances if each.user == self.user):
-            problem = f"{held.problem}; {left_of(held, wrong)}"
-            yield problem, partial(self.held, held) if wrong is Wrong.BALANCE and held.by is not None else None
+        for off in (each for each in found.balances if each.user == self.user):
+            problem = f"{off.problem}; {left_of(off, wrong)}"
+            yield problem, partial(self.taken_back, off) if wrong is Wrong.BALANCE and off.by is not None else None
 
-    def held(self, drift: BalanceDrift) -> Correction:
+    def taken_back(self, drift: BalanceDrift) -> Correction:
         """Move a balance back to what follows from the ledger. An entry of 0 keeps by how much."""
         seen, by = self.store.credit(drift.user, self.deadline), drift.by or ZERO
         if seen.remaining != drift.remaining:
             raise RepairRefused(f"{drift.user}: its row has changed meanwhile; repair again")
         figures = {"balance": _shown(drift.remaining), "follows": f"{drift.expected:f}", "moved": f"{EXACT.minus(by):f}"}
-        return self._append_of_row(
-            seen, seen.posted or ZERO, ZERO, moved=EXACT.minus(by), figures=figures, problem=drift.problem
-        )
+        says = Moved(seen.posted or ZERO, seen.held or ZERO)
+        return self._append_of_row(seen, says, NOTHING, moved=EXACT.minus(by), figures=figures, problem=drift.problem)
 
     def balance(self, drift: Drift, wrong: Wrong) -> Correction:
         """Let the user's row and the entries say the same."""
         seen = self.store.credit(drift.user, self.deadline)
-        if seen.posted != drift.posted:
+        if (seen.posted, seen.held) != (drift.posted, drift.held):
             raise RepairRefused(f"{drift.user}: its row has changed meanwhile; repair again")
-        difference = EXACT.subtract(drift.ledger, seen.posted or ZERO)
-        amount = EXACT.minus(difference) if wrong is Wrong.ENTRIES else ZERO
-        moved = difference if wrong is Wrong.BALANCE else ZERO
+        difference = drift.entries - Moved(seen.posted or ZERO, seen.held or ZERO)
+        added = -difference if wrong is Wrong.ENTRIES else NOTHING
+        moved = difference.amount if wrong is Wrong.BALANCE else ZERO
         figures = {"entries": f"{drift.ledger:f}", "posted": _shown(seen.posted), "moved": f"{moved:f}"}
-        says = EXACT.add(drift.ledger, amount)
-        return self._append_of_row(seen, says, amount, moved=moved, figures=figures, problem=drift.problem)
+        if difference.held or seen.held is None:
+            figures |= {"holds": f"{drift.holds:f}", "held": _shown(seen.held)}
+        says = drift.entries + added
+        return self._append_of_row(seen, says, added, moved=moved, figures=figures, problem=drift.problem)
 
     def _append_of_row(
-        self, seen: Credit, says: Decimal, amount: Decimal, *, moved: Decimal, figures: Mapping[str, str], problem: str
+        self, seen: Credit, says: Moved, added: Moved, *, moved: Decimal, figures: Mapping[str, str], problem: str
     ) -> Correction:
-        """Append an entry to the log of the user's row, which ``says`` now what was posted; its balance is ``moved``."""
+        """Append an entry to the log of the user's row, which ``says`` something else then; its balance is ``moved``."""
         reference = f"{REPAIR}{seen.user}"
-        log = [entry.line for entry in self.store.log(reference, self.deadline)]
+        log = [entry.line.moves for entry in self.store.log(reference, self.deadline)]
         entry = self._entry(
             reference=reference,
             sequence=len(log) + 1,
             user=seen.user,
-            amount=amount,
-            cost=EXACT.minus(EXACT.add(posted(log), amount)),
+            moves=added,
+            cost=EXACT.minus(sum_of(log, added).amount),
             facts=NOTHING_KNOWN,
             figures=figures,
             problem=problem,
         )
-        if not self.store.append_with_posted(entry, seen, says, moved, self.deadline):
+        if not self.store.append_with_row(entry, seen, says, moved, self.deadline):
             raise RepairRefused(f"{seen.user}: its row has changed meanwhile; repair again")
-        return Correction(reference, entry.sequence, seen.user, amount, moved, problem)
+        return Correction(reference, entry.sequence, seen.user, added.amount, moved, problem, added.held)
 
     def _entry(
         self,
@@ -258,7 +266,7 @@ class Repairer:
         reference: str,
         sequence: int,
         user: str,
-        amount: Decimal,
+        moves: Moved,
         cost: Decimal,
         facts: Facts,
         figures: Mapping[str, str],
@@ -269,8 +277,9 @@ class Repairer:
             job=reference.removeprefix(JOB) if reference.startswith(JOB) else None,
             sequence=sequence,
             user=user,
-            type=_type(reference, amount),
-            amount=amount,
+            type=_type(reference, moves.amount),
+            amount=moves.amount,
+            held=moves.held,
             occurred_at=self.store.clock.now(),
             rule=RULE,
             policy=RULE,
@@ -311,14 +320,6 @@ def told_by(log: Sequence[AuditedEntry], claim: str) -> Adjustment | None:
     return next((evolve(told, job=told.job or job) for told in known), None)
 
 
-def _merged(steps: list[tuple[str, Decimal]]) -> Iterator[tuple[str, Decimal]]:
-    """Yield the sum for each user; the last one named, to whom the entry belongs, comes last."""
-    sums: dict[str, Decimal] = {}
-    for user, amount in steps:
-        sums[user] = EXACT.add(sums.pop(user, ZERO), amount)
-    yield from sums.items()
-
-
 def _known(entries: Sequence[AuditedEntry]) -> Facts:
     """Return what the newest entry that can be read knows of the job."""
     readable = (facts for entry in reversed(entries) if (facts := entry.facts) is not None)
@@ -329,16 +330,9 @@ def _type(reference: str, amount: Decimal) -> EntryType:
     return moving_type(reference, amount) if amount else EntryType.FLAG
 
 
-def _surplus(drift: Drift | None) -> Decimal | None:
-    """Return by how much the entries exceed what was posted; None where that is no number."""
-    if drift is None:
-        return ZERO
-    return None if drift.posted is None else EXACT.subtract(drift.ledger, drift.posted)
-
-
-def left_of(held: BalanceDrift, wrong: Wrong | None) -> str:
+def left_of(drift: BalanceDrift, wrong: Wrong | None) -> str:
     """Return what a person still has to say, or could not have meant, of a balance that is off by itself."""
-    if held.by is None:
+    if drift.by is None:
         return "only a person can say whether that is wrong"
     if wrong is None:
         return "only a person can say whether that is wrong; `--wrong balance` takes it back"

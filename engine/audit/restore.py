@@ -1,8 +1,8 @@
-"""A restore of Ledger, `posted` and marks from the archive alone: first what differs; what is written a person says.
+"""A restore of Ledger, `posted`, `held` and marks from the archive alone: first what differs; what is written a person says.
 
 1. The archive is followed from its first object to its head: each place of the ledger gets its original.
 2. The ledger is read and compared. What is gone or was changed gets its original back, each by a condition on what was seen.
-3. Users' rows say again what their entries add up to, where nothing is posted meanwhile.
+3. Users' rows say again what their entries add up to and hold together, where nothing is posted meanwhile.
 4. Marks go that rest on entries which neither the archive nor the ledger has. (Marks that are missing are the policy's to
    say: ``reconcile.marking``.)
 
@@ -20,16 +20,16 @@ from itertools import batched
 
 from attrs import Factory, define, field, frozen
 
-from engine.audit.books import SECONDS_BETWEEN_LOOKS, total
+from engine.audit.books import SECONDS_BETWEEN_LOOKS
 from engine.domain.digits import in_digits
 from engine.domain.errors import LedgerRefused
-from engine.domain.money import ZERO
 from engine.ledger.archive.acknowledged import Acknowledged, acknowledged
 from engine.ledger.archive.bucket import Bucket
 from engine.ledger.archive.chain import EMPTY, FIRST_LINE, ArchiveObject, Break, Head, follow
 from engine.ledger.archive.originals import Originals, Place, State, Told
 from engine.ledger.audits import AuditStore, Credit
 from engine.ledger.marks import MarkedRow, MarkStore
+from engine.ledger.moved import NOTHING, Moved, sum_of
 from engine.ledger.restores import RestoreStore, UserRow
 from engine.ledger.store import ScanSlice
 from engine.ledger.stored import EntryKey
@@ -54,7 +54,7 @@ class Found:
     unarchived_count: int
     """Entries that the archive has not."""
     drifts: tuple[Credit, ...]
-    """Users whose row says another sum than the archive."""
+    """Users whose row says something else than the archive, of what was posted or of what is held."""
     without_balance: int
     """Users with entries whose row has no balance, or who have no row."""
     problems: tuple[str, ...]
@@ -78,7 +78,7 @@ class Done:
     posted: int = 0
     marks: int = 0
     left: tuple[str, ...] = ()
-    """Users whose `posted` was not written: something was just posted, or the ledger has more than the archive."""
+    """Users whose row was not written: something was just posted, or the ledger has more than the archive."""
     head: bool = False
     """Whether the head of the chain had to be written."""
 
@@ -128,7 +128,7 @@ class Restore:
         """Yield the users with entries whose row has no balance, or who have no row, and what was posted of each."""
         for user in sorted(self.originals.sums):
             if user not in self.rows or not self.rows[user].has_balance:
-                yield user, self._sum(user)
+                yield user, self._sum(user).amount
 
     def _named(self, drifts: Sequence[Credit]) -> dict[str, list[str]]:
         by_state = {state.name.lower(): self.originals.named(state, NAMED_MAX) for state in State if state is not State.SAME}
@@ -137,8 +137,12 @@ class Restore:
         return {**named, "posted": [self._drift_of(row) for row in drifts[:NAMED_MAX]]}
 
     def _drift_of(self, row: Credit) -> str:
-        said = "no number" if row.posted is None else in_digits(row.posted)
-        return f"{row.user}: {in_digits(self._sum(row.user))} was posted, Credits says {said}"
+        was, told = self._sum(row.user), []
+        if row.posted != was.amount:
+            told.append(f"{in_digits(was.amount)} was posted, Credits says {_digits(row.posted)}")
+        if row.held != was.held:
+            told.append(f"{in_digits(was.held)} are held, Credits says {_digits(row.held)}")
+        return f"{row.user}: {'; '.join(told)}"
 
     def _read_archive(self) -> None:
         self.accepted = acknowledged(self.bucket, self.deadline)
@@ -177,11 +181,11 @@ class Restore:
     def _drifts(self) -> Iterator[Credit]:
         for user in sorted(self.originals.sums.keys() | self.rows.keys()):
             row = self.rows[user].credit if user in self.rows else Credit(user)
-            if row.posted != self._sum(user):
+            if row.says != self._sum(user):
                 yield row
 
-    def _sum(self, user: str) -> Decimal:
-        return self.originals.sums.get(user, ZERO)
+    def _sum(self, user: str) -> Moved:
+        return self.originals.sums.get(user, NOTHING)
 
     # --- what is written ---
 
@@ -224,14 +228,14 @@ class Restore:
         for user, first, second in zip(users, before, pool.map(self._look, users), strict=True):
             row, _, ledger = second
             is_settled = first == second and ledger == self._sum(user)
-            if not is_settled or not (row.posted == ledger or self.store.set_posted(row, ledger, self.deadline)):
+            if not is_settled or not (row.says == ledger or self.store.set_row(row, ledger, self.deadline)):
                 yield user
 
-    def _look(self, user: str) -> tuple[Credit, int, Decimal]:
+    def _look(self, user: str) -> tuple[Credit, int, Moved]:
         """Return a user's row, and how many entries there are and what they add up to."""
         row = self.audits.credit(user, self.deadline)
-        moved = [entry.line.moved for entry in self.audits.entries_of_user(user, self.deadline)]
-        return row, len(moved), total(moved)
+        moved = [entry.line.moves for entry in self.audits.entries_of_user(user, self.deadline)]
+        return row, len(moved), sum_of(moved)
 
     # --- marks ---
 
@@ -247,3 +251,7 @@ class Restore:
 
     def _unmark(self, marks: MarkStore) -> int:
         return sum(marks.take_away(row, self.deadline) for row in self.loose_marks(marks))
+
+
+def _digits(said: Decimal | None) -> str:
+    return "no number" if said is None else in_digits(said)

@@ -109,6 +109,7 @@ def sealed_entry(entry: AuditedEntry) -> SealedEntry:
         amount=line.amount or ZERO,
         digest=entry.digest,
         facts=entry.facts_digest,
+        held=line.moves.held,
     )
 
 
@@ -278,12 +279,15 @@ def _took_its_place(entry: AuditedEntry, line: SealedEntry) -> bool:
 
 
 def _change(line: SealedEntry, now: Line) -> str:
-    """Say what is different; a seal keeps no more than amount and user."""
+    """Say what is different; a seal keeps no more than amount, user and what is held."""
     if now.amount != line.amount:
         amount = "no number" if now.amount is None else f"{now.amount:f}"
         return f"was changed: its amount is {amount}; {line.amount:f} was sealed"
     if now.user != line.user:
         return f"was changed: its user is {now.user}; {line.user} was sealed"
+    if now.held != line.held:
+        held = "no number" if now.held is None else f"{now.held:f} more"
+        return f"was changed: what it holds is {held}; {line.held:f} more was sealed"
     return "was changed, in neither amount nor user"
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from attrs import asdict
 
-from engine.audit.balances import BalanceKeeper, HeldBalances
+from engine.audit.balances import BalanceKeeper, CheckedBalances
 from engine.audit.books import Audit, Drift, Fault
 from engine.audit.books import audit as run_audit
 from engine.audit.repair import Correction, Repair, Wrong, rehearse, users_found
@@ -36,8 +36,8 @@ from engine.cli.output import complain, print_counts, print_json, progress, say
 from engine.cli.place import Place, TableName
 from engine.cli.reprice import By
 from engine.cli.status import FAILED, MISUSED
-from engine.domain.digits import in_digits
 from engine.domain.errors import LedgerRefused
+from engine.ledger.moved import more_held
 from engine.ledger.store import Store, Tables
 from engine.policy import load_policy
 from engine.policy.model import Grants
@@ -232,13 +232,13 @@ def _answer(result: Audit) -> dict[str, Any]:
         "drifts": [asdict(drift) for drift in result.drifts],
         "faults": [asdict(fault, filter=lambda field, _: field.name != "claim") for fault in result.faults],
         "busy": list(result.busy),
-        **({"balances": _balances(result.held)} if result.held is not None else {}),
+        **({"balances": _balances(result.checked)} if result.checked is not None else {}),
         **({"seal": seal, "cameOrWent": result.came_or_went} if result.sealed.number else {}),
     }
 
 
-def _balances(held: HeldBalances) -> dict[str, Any]:
-    return {"heldSince": held.since, "drifts": [{**asdict(drift), "by": drift.by} for drift in held.drifts]}
+def _balances(checked: CheckedBalances) -> dict[str, Any]:
+    return {"checkedSince": checked.since, "drifts": [{**asdict(drift), "by": drift.by} for drift in checked.drifts]}
 
 
 def _verification(verified: Verification) -> dict[str, Any]:
@@ -281,9 +281,9 @@ def _lines(answer: dict[str, Any], result: Audit) -> list[str]:
     if seals := answer.get("seals"):
         lines += _seal_lines(seals)
     lines.append("every user's entries add up" if not result.drifts else f"{len(result.drifts)} users drift")
-    if result.held is not None:
+    if result.checked is not None:
         off = f"{len(result.balances)} balances do not" if result.balances else "every balance does"
-        lines.append(f"balances have to follow from the ledger since {result.held.since}: {off}")
+        lines.append(f"balances have to follow from the ledger since {result.checked.since}: {off}")
     return lines
 
 
@@ -303,8 +303,7 @@ def _seal_lines(seals: dict[str, Any]) -> list[str]:
 
 
 def _drift(drift: Drift) -> str:
-    said = "no number" if drift.posted is None else in_digits(drift.posted)
-    return f"drift: {drift.user}: entries add up to {drift.ledger:f}, Credits says {said}"
+    return f"drift: {drift.user}: {drift.problem_of('entries')}"
 
 
 def _fault(fault: Fault) -> str:
@@ -313,7 +312,5 @@ def _fault(fault: Fault) -> str:
 
 def _correction(correction: Correction) -> str:
     moved = f", the balance moved by {correction.moved:f}" if correction.moved else ""
-    return (
-        f"{correction.reference}, entry {correction.sequence}: {correction.amount:f} for {correction.user}{moved}:"
-        f" {correction.problem}"
-    )
+    amount = f"{correction.amount:f}{more_held(correction.held)}"
+    return f"{correction.reference}, entry {correction.sequence}: {amount} for {correction.user}{moved}: {correction.problem}"

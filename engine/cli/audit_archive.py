@@ -98,9 +98,9 @@ def audit_shown(
 
 
 def _balances(seen: ArchiveAudit) -> dict[str, Any]:
-    if seen.held is None:
+    if seen.checked is None:
         return {}
-    return {"balances": {"heldSince": seen.held.since, "drifts": [drift.problem for drift in seen.held.drifts]}}
+    return {"balances": {"checkedSince": seen.checked.since, "drifts": [drift.problem for drift in seen.checked.drifts]}}
 
 
 def _print(seen: ArchiveAudit, fine: str, *, is_known: bool) -> None:

@@ -12,6 +12,7 @@ from engine.domain.entry import Entry
 from engine.domain.facts import Facts
 from engine.domain.money import ZERO
 from engine.ledger.balances import BalancePage
+from engine.ledger.moved import Moved
 from engine.ledger.seals import Seal, SealedEntry
 from engine.ledger.stored import EntryKey, Place
 from engine.runtime.clock import Clock, Deadline
@@ -29,11 +30,20 @@ class Line:
     amount: Decimal | None
     cost: Decimal | None
     is_correction: bool = False
+    held: Decimal | None = ZERO
+    """How many credits more are held since it: 0 where it does not say."""
+    names_its_user: bool = True
+    """Whether the log is its user's by it. A hold that was refused says nothing of whose job it is."""
 
     @property
     def moved(self) -> Decimal:
         """The amount; what is none moves nothing."""
         return self.amount if self.amount is not None else ZERO
+
+    @property
+    def moves(self) -> Moved:
+        """The amount, and how many credits more are held; what is no number moves nothing."""
+        return Moved(self.moved, self.held if self.held is not None else ZERO)
 
     @property
     def key(self) -> EntryKey:
@@ -133,6 +143,15 @@ class Credit:
     is_there: bool = False
     stored: object = field(default=None, repr=False)
     """``posted`` as the store has it: a correction is written only over what was seen."""
+    held: Decimal | None = ZERO
+    """How many of the user's credits are held, in the same way."""
+    stored_held: object = field(default=None, repr=False)
+    """``held`` as the store has it."""
+
+    @property
+    def says(self) -> Moved | None:
+        """What was posted and is held by it; None where one of them is no number."""
+        return Moved(self.posted, self.held) if self.posted is not None and self.held is not None else None
 
 
 @frozen
@@ -170,25 +189,25 @@ class AuditStore(Protocol):
         """Return those of the entries that are there."""
 
     def credit(self, user: str, deadline: Deadline) -> Credit:
-        """Return what a user's row says was posted."""
+        """Return what a user's row says was posted, and is held."""
 
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
-        """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""
+        """Yield what every user's row says was posted and is held, ``with_remaining`` the balance too: all of one moment."""
 
     # --- repairs ---
 
     def append(self, entry: Entry, deadline: Deadline) -> bool:
         """Append an entry that moves no balance. False where its sequence is taken: somebody was faster."""
 
-    def append_with_posted(self, entry: Entry, seen: Credit, posted: Decimal, moved: Decimal, deadline: Deadline) -> bool:
-        """Append an entry, and let the user's row say ``posted``, its balance moved by ``moved``; both or none.
+    def append_with_row(self, entry: Entry, seen: Credit, says: Moved, moved: Decimal, deadline: Deadline) -> bool:
+        """Append an entry, and let the user's row say what was posted and is held, its balance ``moved``: both or none.
 
         False where the row is no longer as it was ``seen``, or the sequence is taken. An application moves the balance at any
         moment, so it may be another by now; but not where it alone is moved, since then it is what was wrong.
         """
 
-    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline) -> bool:
-        """Put entries of one log back, append corrections to it, and move the balance of each one's user by its number.
+    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Moved]], deadline: Deadline) -> bool:
+        """Put entries of one log back, append corrections to it, and move the row of each one's user by what is beside it.
 
         All together, but for more put back than a transaction holds: those come first. False where something is no longer as
         it was found, a correction's place is taken, or a user whose balance would move has no row with numbers.
@@ -217,7 +236,7 @@ class AuditStore(Protocol):
     def keep(self, seal: Seal, deadline: Deadline) -> bool:
         """Store a header. False where its number is taken, by another than itself: somebody was faster."""
 
-    # --- balances that are held to the ledger ---
+    # --- balances that are checked against the ledger ---
 
     def balance_pages(self, deadline: Deadline) -> Iterator[BalancePage]:
         """Yield the pages of the book of balances, in their order. Raises LedgerRefused for what is none."""

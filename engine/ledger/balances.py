@@ -1,4 +1,4 @@
-"""The book of balances: what users had when their balances began to be held to the ledger, and what was found since.
+"""The book of balances: what users had when their balances began to be checked against the ledger, and what was found since.
 
 Where only events grant, ``remaining = opening + posted`` holds for every user. The openings stand in the table of seals, which
 nothing that serves events can write, on pages that audits append. A page is never changed; what the pages come to is the book.
@@ -29,7 +29,7 @@ class PageKind(StrEnum):
     FOUND = "found"
     """By how much balances are off that were right before; 0 of those that are right again."""
     CLOSED = "closed"
-    """Balances are held no longer."""
+    """Balances are checked no longer."""
 
 
 @frozen
@@ -46,7 +46,7 @@ class BalancePage:
 
 @define
 class BalanceBook:
-    """What the pages come to. ``since`` is the audit that took the openings; empty where balances are not held."""
+    """What the pages come to. ``since`` is the audit that took the openings; empty where balances are not checked."""
 
     number: int = 0
     since: str = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 from typing import Protocol
 
 from attrs import frozen
@@ -12,13 +11,14 @@ from attrs import frozen
 from engine.ledger.archive.chain import HeadStore
 from engine.ledger.archive.originals import Told
 from engine.ledger.audits import Credit
+from engine.ledger.moved import Moved
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
 
 @frozen
 class UserRow:
-    """A user's row: what it says was posted, and whether it has a balance."""
+    """A user's row: what it says was posted and is held, and whether it has a balance."""
 
     credit: Credit
     has_balance: bool
@@ -56,8 +56,11 @@ class RestoreStore(Protocol):
     def rows(self, deadline: Deadline) -> Iterator[UserRow]:
         """Yield what every user's row says."""
 
-    def set_posted(self, seen: Credit, posted: Decimal, deadline: Deadline) -> bool:
-        """Let a user's row say what was posted; nothing else of it changes. False where it is no longer as it was seen."""
+    def set_row(self, seen: Credit, says: Moved, deadline: Deadline) -> bool:
+        """Let a user's row say what was posted and is held; nothing else of it changes.
+
+        False where it is no longer as it was seen.
+        """
 
     def heads(self) -> HeadStore:
         """Return where the head of the archive's chain stands."""

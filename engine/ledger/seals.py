@@ -18,6 +18,9 @@ from typing import Any
 
 from attrs import asdict, frozen
 
+from engine.domain.money import ZERO
+from engine.ledger.moved import Moved
+
 
 @frozen
 class SealedEntry:
@@ -31,19 +34,28 @@ class SealedEntry:
     digest: str
     facts: str = ""
     """The digest of what the entry knows of its job; empty in seals of the first form, which kept none."""
+    held: Decimal = ZERO
+    """How many credits more were held since it. Written only where that is not 0: most lines end before it."""
 
     def text(self) -> str:
         """Return the line that stands for the entry in a part."""
         sequence = self.sequence if isinstance(self.sequence, int) else format(self.sequence, "f")
         place = [self.posted_at, self.reference, sequence, self.user, format(self.amount, "f")]
-        return canonical([*place, self.digest, *([self.facts] if self.facts else [])])
+        rest = [self.facts, format(self.held, "f")] if self.held else [self.facts] if self.facts else []
+        return canonical([*place, self.digest, *rest])
+
+    @property
+    def moves(self) -> Moved:
+        """What it moved of its user's row."""
+        return Moved(self.amount, self.held)
 
     @classmethod
     def read(cls, text: str) -> SealedEntry:
         """Return the entry that a line stands for. Raises ValueError for what is none."""
-        posted_at, reference, sequence, user, amount, digest, *facts = json.loads(text)
+        posted_at, reference, sequence, user, amount, digest, *rest = json.loads(text)
         at = sequence if isinstance(sequence, int) else Decimal(sequence)
-        return cls(posted_at, reference, at, user, Decimal(amount), digest, *facts)
+        facts, held = [*rest, "", "0"][:2] if not rest else [*rest, "0"][:2]
+        return cls(posted_at, reference, at, user, Decimal(amount), digest, facts, Decimal(held))
 
 
 @frozen

@@ -149,12 +149,14 @@ def test_every_column_has_what_the_entry_says(chain: Chain) -> None:
         "type": "debit",
         "amount": Decimal(LARGE),
         "cost": -Decimal(LARGE),
+        "held": Decimal(0),
         "quantity": Decimal("8.3333333333"),
         "occurred_at": datetime(2026, 11, 28, 11, 59, 59, 999000),  # noqa: DTZ001  columns are UTC, without saying so
         "posted_at": datetime(2026, 11, 28, 12, 0, 0, 123000),  # noqa: DTZ001  the same
         "rule": "debit-rendered",
         "policy": "video@0123456789ab",
         "model": "veo-3",
+        "attempt": 0,
         "source": "event",
         "price": {
             "book": "render-second",
@@ -184,6 +186,23 @@ def test_every_column_has_what_the_entry_says(chain: Chain) -> None:
         "anomalies": ["costs-over-50", "no-result"],
         "archived_at": datetime(2026, 11, 28, 12),  # noqa: DTZ001  the same
     }
+
+
+def test_what_is_held_and_for_which_attempt_have_columns(chain: Chain) -> None:
+    """An entry that does not say holds nothing; one that knows nothing is about no attempt."""
+    hold = {"amount": Decimal("0.8"), "at": "2026-11-28T12:00:00Z", "expiresAt": "2026-11-28T14:00:00Z", "attempt": 2}
+    facts = {"hold": hold}
+    chain.add(inserted("j-1", held=Decimal("0.8"), facts=facts), inserted("j-2", facts={}), inserted("j-3", held="much"))
+    chain.add(days=1)
+
+    _, made = chain.compact()
+
+    assert [("job#j-1", Decimal("0.8"), 2), ("job#j-2", Decimal(0), None), ("job#j-3", None, 0)] == chain.rows(
+        "reference, held, attempt"
+    )
+    assert ["job#j-3/1: `amount`, `cost` or `held` is no number of a credit"] == [
+        problem.partition(": ")[2] for problem in made.problems
+    ]
 
 
 def test_a_correction_says_who_and_why(chain: Chain) -> None:

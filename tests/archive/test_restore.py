@@ -25,6 +25,7 @@ from engine.ledger.dynamodb.heads import DynamoHeads
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.stream import Told as Kind
 from engine.ledger.dynamodb.stream import record_of
+from engine.ledger.moved import Moved
 from engine.ledger.store import Tables
 from engine.policy import parse_policy
 from tests.support.archived import Archived
@@ -522,10 +523,10 @@ def test_a_line_that_is_no_record_is_a_problem_of_the_archive(place: Place) -> N
 def test_an_original_without_a_user_is_in_no_sum() -> None:
     """Somebody has put it there: no row of Credits can be asked for it."""
     with Originals() as originals:
-        told = Told(("job#j-1", 1), "ab", is_whole=True, user="u-1", amount=Decimal(2))
-        originals.take("ab" * 32, [(0, told), (1, evolve(told, key=("job#j-1", 2), user="", amount=Decimal(500)))])
+        told = Told(("job#j-1", 1), "ab", is_whole=True, user="u-1", moves=Moved(Decimal(-2), Decimal(2)))
+        originals.take("ab" * 32, [(0, told), (1, evolve(told, key=("job#j-1", 2), user="", moves=Moved(Decimal(500))))])
 
-        assert (2, {"u-1": Decimal(2)}) == (originals.count, dict(originals.sums))
+        assert (2, {"u-1": Moved(Decimal(-2), Decimal(2))}) == (originals.count, dict(originals.sums))
 
 
 def test_states_have_the_names_that_the_answer_gives() -> None:

@@ -53,7 +53,7 @@ def test_the_first_run_opens_the_book_and_later_ones_hold_balances_to_it(world: 
     second, counted_then = run(world)
 
     assert [PageKind.OPENING] == kinds(world)
-    assert {"heldSince": "2026-01-05T13:00:01Z", "drifts": []} == first["balances"] == second["balances"]
+    assert {"checkedSince": "2026-01-05T13:00:01Z", "drifts": []} == first["balances"] == second["balances"]
     assert (0, 0, 0) == counted == counted_then
 
 
@@ -111,7 +111,7 @@ def test_a_book_that_cannot_be_read_or_kept_leaves_the_rest_found(world: Archive
     assert ({"removed": 1}, "may not") == (told["counts"], told["balances"]["problem"][-7:])
     assert (None, 1, 1) == counted
     assert (0, 0, 0) == counted_later
-    assert later["balances"]["heldSince"] is not None
+    assert later["balances"]["checkedSince"] is not None
 
 
 # --- with more users than one audit keeps in memory ------------------------------------------------------------------

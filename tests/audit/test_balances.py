@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.audit.balances import BalanceDrift, BalanceKeeper, HeldBalances
+from engine.audit.balances import BalanceDrift, BalanceKeeper, CheckedBalances
 from engine.audit.books import Audit, audit
 from engine.audit.check import check_books
 from engine.domain.entry import EntryType
@@ -74,13 +74,13 @@ def test_the_first_run_takes_the_openings_and_later_ones_hold_balances_to_them(d
     thousand = Decimal(1000)
     lines = ("u-1", thousand), ("u-2", thousand), ("u-3", thousand)
     assert [BalancePage(1, PageKind.OPENING, "2026-01-05T13:16:00Z", lines)] == pages(day)
-    assert {"heldSince": "2026-01-05T13:16:00Z", "drifts": []} == first["balances"] == second["balances"]
-    assert HeldBalances("2026-01-05T13:16:00Z") == look(day).held
+    assert {"checkedSince": "2026-01-05T13:16:00Z", "drifts": []} == first["balances"] == second["balances"]
+    assert CheckedBalances("2026-01-05T13:16:00Z") == look(day).checked
 
 
 def test_a_balance_that_was_changed_by_hand_is_named_with_the_audit_that_saw_it_first(day: Day) -> None:
     """By how much, in each audit until it is right again. Of u-1 -1.3 was posted, then -2.1; of u-2 -3.2."""
-    since = run(day)["balances"]["heldSince"]
+    since = run(day)["balances"]["checkedSince"]
     day.change_row("u-1", "ADD remaining :n", n=n("250"))
     found = run(day)
     day.world.deliver(rendered("j-8"))
@@ -95,7 +95,7 @@ def test_a_balance_that_was_changed_by_hand_is_named_with_the_audit_that_saw_it_
         f"u-1: the balance is 1247.9; 997.9 follows: 250 too much, first seen by the audit of {first}",
         f"u-2: the balance is 996.3; 996.8 follows: 0.5 too little, first seen by the audit of {second}",
     ] == again["balances"]["drifts"]
-    assert seen.held == HeldBalances(
+    assert seen.checked == CheckedBalances(
         since,
         (
             BalanceDrift("u-1", Decimal("1247.9"), Decimal("997.9"), first),
@@ -106,7 +106,7 @@ def test_a_balance_that_was_changed_by_hand_is_named_with_the_audit_that_saw_it_
 
     day.change_row("u-1", "ADD remaining :n", n=n("-250"))
     day.change_row("u-2", "ADD remaining :n", n=n("0.5"))
-    assert {"heldSince": since, "drifts": []} == run(day)["balances"]
+    assert {"checkedSince": since, "drifts": []} == run(day)["balances"]
     day.change_row("u-1", "ADD remaining :n", n=n("1"))
     assert ["2026-01-05T17:16:00Z"] == [said.partition("audit of ")[2] for said in run(day)["balances"]["drifts"]]
 
@@ -183,9 +183,9 @@ def test_where_the_application_gives_credits_nothing_is_held(day: Day) -> None:
 
     assert "balances" not in told
     assert [] == pages(day)
-    assert "userId, posted" in [request.get("ProjectionExpression") for request in requests]
+    assert "userId, posted, held" in [request.get("ProjectionExpression") for request in requests]
     day.change_row("u-1", "ADD remaining :n", n=n("250"))
-    assert (True, None) == ((seen := look(day)).is_clean, seen.held)
+    assert (True, None) == ((seen := look(day)).is_clean, seen.checked)
 
 
 def test_a_policy_that_lets_the_application_give_again_ends_it_and_openings_are_taken_anew(day: Day) -> None:
@@ -195,10 +195,10 @@ def test_a_policy_that_lets_the_application_give_again_ends_it_and_openings_are_
     run(day)
     run(day, APPLICATION)
     day.change_row("u-2", "ADD remaining :n", n=n("100"))
-    assert look(day).held is None
+    assert look(day).checked is None
     anew = run(day)
 
-    assert {"heldSince": "2026-01-05T16:16:00Z", "drifts": []} == anew["balances"]
+    assert {"checkedSince": "2026-01-05T16:16:00Z", "drifts": []} == anew["balances"]
     assert [PageKind.OPENING, PageKind.FOUND, PageKind.CLOSED, PageKind.OPENING] == kinds(day)
     assert (("u-1", Decimal(1250)), ("u-2", Decimal(1100)), ("u-3", Decimal(1000))) == pages(day)[-1].lines
 
@@ -217,8 +217,8 @@ def test_of_two_audits_at_once_one_takes_the_openings(day: Day) -> None:
 
     slower = run(day, client=DisturbedClient(day.world.client, second_run))
 
-    assert [{"heldSince": "2026-01-05T14:16:00Z", "drifts": []}] == told
-    assert {"heldSince": None, "drifts": []} == slower["balances"]
+    assert [{"checkedSince": "2026-01-05T14:16:00Z", "drifts": []}] == told
+    assert {"checkedSince": None, "drifts": []} == slower["balances"]
     assert ("u-1", Decimal(1250)) == pages(day)[0].lines[0]
     assert [] == run(day)["balances"]["drifts"]
     assert [PageKind.OPENING] == kinds(day)
@@ -236,7 +236,7 @@ def test_a_page_whose_answer_was_lost_stands_once(day: Day) -> None:
     client = DisturbedClient(day.world.client, deaf)
     told = run(day, client=client)
 
-    assert {"heldSince": "2026-01-05T13:16:00Z", "drifts": []} == told["balances"]
+    assert {"checkedSince": "2026-01-05T13:16:00Z", "drifts": []} == told["balances"]
     assert [PageKind.OPENING] == kinds(day)
 
 

@@ -135,13 +135,13 @@ def test_balances_are_held_once_openings_were_taken(day: Day, policy: Path) -> N
     found, told = audit(), answer()
 
     assert "balances" not in before.stdout
-    since = sealed["balances"]["heldSince"]
+    since = sealed["balances"]["checkedSince"]
     assert [] == sealed["balances"]["drifts"]
     assert FAILED == found.exit_code
     assert "balance: u-2: the balance is 1246.8; 996.8 follows: 250 too much, first seen by the audit of" in found.stdout
     assert f"balances have to follow from the ledger since {since}: 1 balances do not" in found.stdout
     assert (since, [("u-2", "1246.8", "996.8", "250.0")]) == (
-        told["balances"]["heldSince"],
+        told["balances"]["checkedSince"],
         [(drift["user"], drift["remaining"], drift["expected"], drift["by"]) for drift in told["balances"]["drifts"]],
     )
     day.change_row("u-2", "ADD remaining :n", n={"N": "-250"})

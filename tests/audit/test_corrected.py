@@ -115,7 +115,7 @@ def test_an_honest_ledger_with_corrections_raises_no_alarm(corrected: Corrected)
     before, after = corrected.look(), corrected.look(writes=True)
 
     assert (True, True) == (before.is_clean, after.is_clean)
-    assert after.held is not None
+    assert after.checked is not None
     assert () == corrected.day.verify().deviations
     assert [] == users_found(corrected.day.ledger, corrected.world.deadline(600))
     counted = [

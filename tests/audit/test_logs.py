@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from engine.audit.logs import Fault, faults, posted, settled
+from engine.audit.logs import Fault, faults, settled
 from engine.ledger.audits import Line
+from engine.ledger.moved import sum_of
 
 
 def line(sequence: int, kind: str, amount: str | None, cost: str | None, **more: object) -> Line:
@@ -23,7 +24,18 @@ AGAIN = line(3, "debit", "-0.5", "0.5")
 REFUSED = line(1, "flag", "0", "0.8")
 
 
-KNOWN = "debit, refund, grant, revoke, adjust, reprice, flag, void"
+KNOWN = "debit, refund, grant, revoke, adjust, reprice, hold, settle, release, flag, void"
+
+
+def held(sequence: int, kind: str, amount: str, cost: str, more: str | None, **fields: object) -> Line:
+    """Return an entry after which so many credits more are held."""
+    return line(sequence, kind, amount, cost, held=Decimal(more) if more is not None else None, **fields)
+
+
+HOLD = held(1, "hold", "-2", "2", "2")
+SETTLE = held(2, "settle", "0.5", "1.5", "-2")
+RELEASE = held(2, "release", "2", "0", "-2")
+OF_ANOTHER = line(1, "flag", "0", "0", user="u-2", names_its_user=False)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +52,17 @@ KNOWN = "debit, refund, grant, revoke, adjust, reprice, flag, void"
         [DEBIT, line(2, "refund", "0.4", "0.4")],
         [line(1, "grant", "100", "-100"), line(2, "grant", "-40", "-60")],
         [line(1, "debit", "-0.8", None)],
+        [HOLD, SETTLE],
+        [HOLD, RELEASE],
+        [HOLD, RELEASE, held(3, "hold", "-3", "3", "3")],
+        [HOLD, held(2, "hold", "1", "1", "-1")],
+        [HOLD, held(2, "settle", "0", "2", "-2")],
+        [HOLD, held(2, "settle", "0", "5", "-2"), line(3, "debit", "-3", "5")],
+        [line(1, "flag", "0", "5"), held(2, "hold", "-3", "8", "3"), held(3, "release", "3", "5", "-3")],
+        [HOLD, held(2, "adjust", "0.5", "1.5", "-0.5"), held(3, "settle", "0", "1.5", "-1.5")],
+        [line(1, "debit", "-5", "5"), held(2, "hold", "0", "5", "0"), held(3, "release", "0", "5", "0")],
+        [OF_ANOTHER, held(2, "hold", "-2", "2", "2")],
+        [OF_ANOTHER],
     ],
     ids=[
         "nothing",
@@ -53,12 +76,23 @@ KNOWN = "debit, refund, grant, revoke, adjust, reprice, flag, void"
         "half refunded",
         "a grant that was too large",
         "an entry of the first form",
+        "held, then charged less",
+        "held and released",
+        "held again",
+        "a smaller hold of a higher attempt",
+        "charged just what was held",
+        "charged more than was held, the rest refused and then paid",
+        "held above a charge that was refused",
+        "conceded while it is held",
+        "a hold below what is charged already",
+        "another's request was refused before",
+        "nothing but a request that was refused",
     ],
 )
 def test_what_the_engine_writes_follows(log: list[Line]) -> None:
     """No alarm for any of it."""
     assert [] == faults(log)
-    assert settled(log) == posted(log)
+    assert settled(log) == sum_of(line.moves for line in log).amount
 
 
 @pytest.mark.parametrize(
@@ -77,6 +111,14 @@ def test_what_the_engine_writes_follows(log: list[Line]) -> None:
         ([line(1, "gift", "5", "-5")], 1, f"its type is 'gift'; one of {KNOWN} is needed"),
         ([DEBIT, line(2, "refund", "0.8", "0", user="u-2")], 2, "its user is 'u-2'; the log is of 'u-1'"),
         ([line(1, "void", "0", "0.8")], 1, "with it the entries add up to 0; -0.8 follows from its cost"),
+        ([held(1, "hold", "-2", "2", None)], 1, "what it holds is no number"),
+        ([held(1, "hold", "-2", "2", "0.5")], 1, "with it the entries add up to -2; -0.5 follows from its cost"),
+        ([HOLD, held(2, "settle", "0.5", "1.5", "-1.5")], 2, "it ends the hold, and 0.5 are still held"),
+        ([HOLD, held(2, "release", "2", "0", "-3")], 2, "with it -1 are held; less than nothing cannot be"),
+        ([HOLD, held(2, "settle", "0.4", "1.5", "-2")], 2, "with it the entries add up to -1.6; -1.5 follows from its cost"),
+        ([line(1, "refund", "0", "0")], 1, "its amount is 0; of a refund it is above 0"),
+        ([HOLD, held(2, "settle", "0.5", "1.5", "-2", user="u-2")], 2, "its user is 'u-2'; the log is of 'u-1'"),
+        ([line(1, "flag", "0", "0", user=None, names_its_user=False)], 1, "its user is missing; the log is of missing"),
     ],
 )
 def test_what_was_done_to_a_log_is_named_with_its_place(log: list[Line], where: int, problem: str) -> None:

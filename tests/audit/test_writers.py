@@ -85,7 +85,7 @@ def test_no_false_alarm_while_eight_writers_post(
     assert all(posted), "the test is void unless all have written"
     assert len(before) > 1
     assert [] == [seen for seen in before if not seen.is_clean]
-    assert all(seen.held is not None for seen in (*before, *after))
+    assert all(seen.checked is not None for seen in (*before, *after))
     assert all([QUIET] == [drift.user for drift in seen.drifts] and not seen.faults for seen in after)
     assert {(STILL, 1)} == {(drift.user, drift.by) for seen in after for drift in seen.balances}
     assert all(len(seen.balances) == 1 for seen in after)

@@ -29,6 +29,7 @@ from engine.domain.instants import posting_text
 from engine.domain.references import spread
 from engine.ledger.stored import HOLD_SHARDS
 from engine.policy.compiled import compile_policy
+from tests.support.holding import held, holding, submitted
 from tests.support.model_server import KEY, Exchange, ModelServer
 from tests.support.roles import Role, as_list, reduced, roles_of
 from tests.support.stack import entries, explained, failed, give, hold, inserted, put_job, rendered, renew_containers, set_key
@@ -144,6 +145,16 @@ def a_batch_told_by_its_rows(stack: Deployment) -> None:
             raise RefusedError("\n".join(stack.log_lines()[before:]))
 
 
+def a_request_to_hold(stack: Deployment) -> None:
+    """It is answered with what the user has left; where that cannot be read, the hold stands all the same."""
+    with holding(stack):
+        answer = stack.invoke(submitted(*new(stack)))
+    assert "held" == answer["outcome"]
+    if answer["remaining"] is None:
+        raise RefusedError("remaining: nobody could read it")
+    assert "99.2" == answer["remaining"]
+
+
 def a_scan(stack: Deployment) -> None:
     """Charges a job whose event was lost."""
     user, job = new(stack)
@@ -240,7 +251,7 @@ def an_audit_that_holds_balances(stack: Deployment) -> None:
     stack.invoke({"parts": []}, stack.catch_up_function)
     raise_problem(audit)
     raise_problem(audit["balances"])
-    assert audit["balances"]["heldSince"]
+    assert audit["balances"]["checkedSince"]
 
 
 def an_explanation(stack: Deployment) -> None:
@@ -273,6 +284,17 @@ def an_explanation_that_is_told(stack: Deployment) -> None:
     lines = stack.log_lines(stack.explain_function)[before:]
     if any('"message": "untold"' in line for line in lines):
         raise RefusedError("told to nobody")
+
+
+def a_low_balance(stack: Deployment) -> None:
+    """The balance is read; that it could not be is told, and the record comes again."""
+    user, _ = new(stack)
+    give(stack, user, "0.10")
+    with holding(stack):
+        before = len(stack.log_lines(stack.explain_function))
+        failures = stack.invoke({"Records": [held(stack, user)]}, stack.explain_function)["batchItemFailures"]
+    if failures:
+        raise RefusedError("\n".join(stack.log_lines(stack.explain_function)[before:]))
 
 
 def an_explanation_that_knows_the_user(stack: Deployment) -> None:
@@ -330,6 +352,7 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
     ("ReconcilerRole", "AppendToTheLedger", "dynamodb:PutItem"): an_event,
     ("ReconcilerRole", "ReadTheLedger", "dynamodb:Query"): a_refund,
     ("ReconcilerRole", "MoveBalances", "dynamodb:UpdateItem"): an_event,
+    ("ReconcilerRole", "ReadBalances", "dynamodb:GetItem"): a_request_to_hold,
     ("ReconcilerRole", "MarkJobs", "dynamodb:UpdateItem"): an_event,
     ("ReconcilerRole", "ReadRowsOfJobs", "dynamodb:BatchGetItem"): a_batch_told_by_its_rows,
     ("ReconcilerRole", "ReadRowsOfJobs", "dynamodb:GetItem"): an_event_told_by_its_row,
@@ -368,6 +391,7 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
     ("ExplainRole", "ReadStatements", "dynamodb:Query"): an_explanation_that_knows_the_user,
     ("ExplainRole", "ReadBaselines", "dynamodb:GetItem"): an_explanation_of_one_like_another,
     ("ExplainRole", "KeepTheBudget", "dynamodb:UpdateItem"): an_explanation,
+    ("ExplainRole", "ReadBalances", "dynamodb:GetItem"): a_low_balance,
     ("ExplainRole", "ReadTheKey", "secretsmanager:GetSecretValue"): an_explanation_with_a_new_key,
     ("ExplainRole", "TellTheBus", "events:PutEvents"): an_explanation_that_is_told,
 }
@@ -375,6 +399,7 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
 
 SAYS_NO_REASON = {
     ("ReconcilerRole", "ReadBaselines", "dynamodb:GetItem"): "baselines: unreadable",
+    ("ReconcilerRole", "ReadBalances", "dynamodb:GetItem"): "remaining: nobody could read it",
     ("ExplainRole", "ReadStatements", "dynamodb:Query"): "the model was told of no entry before",
     ("ExplainRole", "ReadBaselines", "dynamodb:GetItem"): "the model was asked again",
     ("ExplainRole", "KeepTheBudget", "dynamodb:UpdateItem"): "explained by the rules: ",

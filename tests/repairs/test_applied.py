@@ -15,6 +15,7 @@ from engine.domain.money import ZERO
 from engine.ledger.audits import PutBack
 from engine.ledger.dynamodb.audits import AuditedItem
 from engine.ledger.dynamodb.store import DynamoStore
+from engine.ledger.moved import Moved
 from engine.reconcile.plan_file import PlanFile, PlanFileError
 from tests.repairs.conftest import Place
 from tests.support.events import failed, rendered
@@ -75,7 +76,7 @@ def test_what_events_did_on_a_damaged_log_is_put_right_by_desired_less_posted(pl
 
     assert right("-0.8") == place.balance("u-1")
     assert [(2, ZERO, "u-1", Decimal("0.8"))] == [
-        (each.entry.sequence, each.entry.amount, each.entry.user, each.moves) for each in planned.steps[0].corrections
+        (each.entry.sequence, each.entry.amount, each.entry.user, each.moves.amount) for each in planned.steps[0].corrections
     ]
     assert [] == faults([entry.line for entry in place.store.log("job#j-1", place.deadline)])
 
@@ -217,7 +218,7 @@ def test_more_than_a_transaction_holds_is_put_back_in_several(place: Place) -> N
     last = readable(AuditedItem({**item, "sequence": {"N": "152"}}))
     assert last is not None
 
-    assert place.store.put_back([PutBack(each, None) for each in lost], [(last, CHARGED)], place.deadline)
+    assert place.store.put_back([PutBack(each, None) for each in lost], [(last, Moved(CHARGED))], place.deadline)
 
     assert 152 == len(place.items())
     assert right("-0.8", "-0.8") == place.balance("u-1")

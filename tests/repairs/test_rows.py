@@ -213,7 +213,7 @@ def test_a_balance_that_was_changed_by_hand_is_taken_back_once(desk: Place) -> N
     assert "5 too much" in left
     assert "only a person can say whether that is wrong; `--wrong balance` takes it back" in left
     assert ("repair#u-1", Decimal(0), Decimal(-5)) == (
-        (step := planned.steps[0]).reference, step.correction.entry.amount, step.correction.moves,
+        (step := planned.steps[0]).reference, step.correction.entry.amount, step.correction.moves.amount,
     )  # fmt: skip
     assert ((1, 0), (0, 1)) == tuple((each.count(State.DONE), each.count(State.DONE_BEFORE)) for each in (first, second))
     assert (CHARGED, []) == (desk.balance("u-1"), desk.audit())
@@ -258,7 +258,7 @@ def test_a_balance_that_somebody_puts_right_meanwhile_is_not_moved_twice(
         assert {"repair#u-1": State.CHANGED} == desk.apply(file, store).states
     else:
         with pytest.raises(RepairRefused, match="its row has changed meanwhile"):
-            Repairer(store, "u-1", "a change by hand", desk.deadline).held(drift)
+            Repairer(store, "u-1", "a change by hand", desk.deadline).taken_back(drift)
 
     assert (CHARGED, []) == (desk.balance("u-1"), desk.audit())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from engine.audit.repairer import Wrong
+from engine.ledger.moved import NOTHING
 from tests.repairs.conftest import Place
 from tests.support.events import failed, rendered
 from tests.support.policies import example
@@ -148,7 +149,7 @@ def test_nobody_is_paid_for_an_entry_that_was_put_there(desk: Place) -> None:
     planned = desk.repair("u-3", wrong=Wrong.BALANCE)
 
     assert CHARGED == desk.balance("u-3")
-    assert [Decimal(0)] == [each.moves for step in planned.steps for each in getattr(step, "corrections", ())]
+    assert [NOTHING] == [each.moves for step in planned.steps for each in getattr(step, "corrections", ())]
     assert [] == desk.audit()
 
 

@@ -16,10 +16,12 @@ from engine.audit.repairs.planning import Drafts, drafts
 from engine.audit.repairs.suspects import Books as UserBooks
 from engine.domain.adjustment import AdjustmentRequest, Identity
 from engine.domain.entry import Correction, Entry
+from engine.domain.facts import Facts
 from engine.domain.instants import read_instant
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.dynamodb.audits import AuditedItem
 from engine.ledger.dynamodb.postings import item_of
+from engine.ledger.moved import Moved, sum_of
 from engine.ledger.store import Store
 from engine.policy import Policy
 from engine.reconcile.corrections import Adjuster
@@ -102,17 +104,17 @@ class Ledger:
         log.append((entry, FIRST))
         log.sort(key=lambda kept: kept[0].sequence)
         if moves:
-            self.move(entry.user, entry.amount)
+            self.move(entry.user, Moved(entry.amount, entry.held))
         if is_seen:
             self.see()
         else:
             self._tick(entry.reference, entry.sequence)
 
-    def move(self, user: str, amount: Decimal) -> None:
-        """Move a balance, and what the row says was posted."""
+    def move(self, user: str, by: Moved) -> None:
+        """Move a balance, what the row says was posted, and what is held."""
         row = self.row(user)
-        for name in ("remaining", "posted"):
-            row[name] = EXACT.add(row.get(name, ZERO), amount)
+        for name, number in {"remaining": by.amount, "posted": by.amount, "held": by.held}.items():
+            row[name] = EXACT.add(row.get(name, ZERO), number)
 
     def row(self, user: str) -> dict[str, Any]:
         """Return a user's row itself."""
@@ -139,12 +141,10 @@ class Ledger:
         return {user: self._books_of(user, first.values()) for user in users}
 
     def _books_of(self, user: str, first: Iterable[AuditedItem]) -> UserBooks:
-        entries = tuple((seen.line.key, seen.line.moved) for seen in first if seen.line.user == user)
-        posted = self.books.store.credits.get(user, {}).get("posted", ZERO)
-        total = ZERO
-        for _, amount in entries:
-            total = EXACT.add(total, amount)
-        return UserBooks(total, posted, entries)
+        entries = tuple((seen.line.key, seen.line.moves) for seen in first if seen.line.user == user)
+        row = self.books.store.credits.get(user, {})
+        says = Moved(row.get("posted", ZERO), row.get("held", ZERO))
+        return UserBooks(sum_of(moves for _, moves in entries), says, entries)
 
     def plan(self, forged: Iterable[tuple[str, int]] = ()) -> Drafts:
         """Return what puts everything right."""
@@ -192,10 +192,14 @@ type Act = Callable[[Ledger], None]
 
 def state(one: Ledger) -> dict[str, Any]:
     """Return what counts of a ledger: balances, and of each log whose it is, what is known and what it costs."""
-    rows = {user: (row.get("remaining"), row.get("posted", ZERO)) for user, row in one.books.store.credits.items()}
+    said = ("remaining", "posted", "held")
+    rows = {user: tuple(row.get(name, ZERO) for name in said) for user, row in one.books.store.credits.items()}
     logs = {each: one.books.store.read(each, one.books.run.deadline) for each in one.references()}
-    known = {name: (log.user, log.facts.work, log.cost, log.posted) for name, log in logs.items() if log.facts.work != NOTHING}
-    return {"rows": rows, "logs": known}
+    known = {name: log for name, log in logs.items() if any(log.facts.work)}
+    counts = {name: (log.user, _work(log.facts), log.cost, log.posted, log.held) for name, log in known.items()}
+    return {"rows": rows, "logs": counts}
 
 
-NOTHING = ((),) * 8
+def _work(facts: Facts) -> tuple[Any, ...]:
+    """Return what is known, of holds only the one that is open: what has ended, or came too late to begin, says nothing."""
+    return evolve(facts, holds=(facts.hold,) if facts.hold else ()).work

@@ -85,7 +85,7 @@ MUTANTS: dict[str, tuple[Any, str, Callable[[Any], Any], str]] = {
         "sealed: an entry is given to another user",
     ),
     "a repair moves the balance of posted": (
-        DynamoAuditStore, "append_with_posted",
+        DynamoAuditStore, "append_with_row",
         lambda old: lambda self, entry, seen, says, moved, deadline: old(self, entry, seen, says, moved + 1, deadline),
         "row: posted is lowered",
     ),

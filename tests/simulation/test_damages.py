@@ -67,7 +67,7 @@ def test_a_repair_that_is_wrong_is_seen() -> None:
     right = [became.right for became in Trial(1, WithoutArchive, kinds).play()]
     with (
         patch.object(DynamoAuditStore, "append", lambda *_values: True),
-        patch.object(DynamoAuditStore, "append_with_posted", lambda *_values: True),
+        patch.object(DynamoAuditStore, "append_with_row", lambda *_values: True),
     ):
         wrong = [became.right for became in Trial(1, WithoutArchive, kinds).play()]
 

@@ -25,7 +25,7 @@ from engine.audit.archived.seen import Archive, ArchiveAudit
 from engine.audit.archived.sums import Sums, SumsError
 from engine.audit.archived.tally import Tally
 from engine.audit.archived.whole import Whole, of_the_ledger, tally_until
-from engine.audit.balances import BalanceKeeper, HeldBalances
+from engine.audit.balances import BalanceKeeper, CheckedBalances
 from engine.audit.books import UNEXPLAINED_AFTER, UNEXPLAINED_UNTIL
 from engine.audit.differences import Difference, Kind
 from engine.domain.errors import LedgerError, LedgerUnavailable
@@ -63,7 +63,7 @@ def audit_archive(
 ) -> ArchiveAudit:
     """Audit what came since the last checkpoint, or the ``whole`` chain; ``writes`` a checkpoint at the end.
 
-    ``keeper`` holds balances to the ledger; ``also`` is what was found otherwise, and is looked at again from now on.
+    ``keeper`` checks balances against the ledger; ``also`` is what was found otherwise, and is looked at again from now on.
 
     Raises LedgerError where tables or bucket give no answer.
     """
@@ -114,7 +114,7 @@ class Auditor:
     _silent: dict[EntryKey, str] = field(init=False)
     _off: set[str] = Factory(set)
     """Users whose balance the audit before has found off."""
-    unheld: str = ""
+    unchecked: str = ""
     _again: dict[str, list[Open]] = field(init=False)
     """What was found before, by its object: looked at again in the first part."""
 
@@ -132,12 +132,12 @@ class Auditor:
         """Audit, and keep a checkpoint."""
         self.tell(Difference(Kind.ARCHIVE, problem) for problem in self._breaks)
         busy: tuple[str, ...] = ()
-        held = None
+        checked = None
         is_at_the_end = self._parts()
         if is_at_the_end and self.tally is not None:
             self._compare_all(self.tally)
         if is_at_the_end:
-            is_at_the_end, busy, held = self._books(keeper)
+            is_at_the_end, busy, checked = self._books(keeper)
         is_kept = self.writes and len(self._open) + len(self._undecided) <= OPEN_MAX and self._keep()
         counts = {kind: self.counts[kind] for kind in Kind}
         told = tuple(self.differences)
@@ -151,11 +151,11 @@ class Auditor:
             counts,
             busy,
             is_at_the_end and not self._undecided,
-            held,
+            checked,
             new=self.new,
             is_kept=is_kept,
             unexplained=unexplained,
-            unheld=self.unheld,
+            unchecked=self.unchecked,
         )
 
     def _ago(self, span: timedelta) -> str:
@@ -250,7 +250,7 @@ class Auditor:
                 if self.tally is not None:
                     self.tally.add(spot.original, spot.digest)
                 if (user := spot.original.line.user) is not None and spot.is_entry:
-                    self.sums.add(user, spot.original.line.moved, spot.number, self.deadline)
+                    self.sums.add(user, spot.original.line.moves, spot.number, self.deadline)
         self._note_silent(part)
         self._undecided -= part.spots.keys()
         self._undecided |= {spot.key for spot in part.spots.values() if spot.is_undecided}
@@ -294,7 +294,7 @@ class Auditor:
 
     # --- the books ---
 
-    def _books(self, keeper: BalanceKeeper | None) -> tuple[bool, tuple[str, ...], HeldBalances | None]:
+    def _books(self, keeper: BalanceKeeper | None) -> tuple[bool, tuple[str, ...], CheckedBalances | None]:
         """Compare the users' sums with their rows. Says first whether that came to its end."""
         place = self.sums, self.head, self.at, self.deadline, self.begun.written, self.begun.count
         books = ArchivedBooks(self.archive.bucket, self.store, self.archive.reads, *place)
@@ -311,19 +311,19 @@ class Auditor:
             return False, tuple(books.busy), None
         self._open_users = {*books.busy, *(user for each in drifts for user in each.users)}
         self.tell(late(entry) for entry in books.late.values())
-        return True, tuple(books.busy), self._held(keeper, books.rows) if keeper is not None else None
+        return True, tuple(books.busy), self._checked(keeper, books.rows) if keeper is not None else None
 
-    def _held(self, keeper: BalanceKeeper, rows: Mapping[str, Credit]) -> HeldBalances | None:
-        """Hold balances to the ledger, or end that where nobody wants it any more. What else was found stays found."""
+    def _checked(self, keeper: BalanceKeeper, rows: Mapping[str, Credit]) -> CheckedBalances | None:
+        """Check balances against the ledger, or end that where nobody wants it any more. What else was found stays found."""
         self._off = set(keeper.book.off)
         try:
-            held = keeper.look(rows, self._open_users)
+            checked = keeper.look(rows, self._open_users)
         except LedgerError as error:
-            self.unheld = f"{type(error).__name__}: {error}"
+            self.unchecked = f"{type(error).__name__}: {error}"
             return None
-        for each in held.drifts if held is not None else ():
+        for each in checked.drifts if checked is not None else ():
             self.tell([Difference(Kind.BALANCE, each.problem, users=frozenset({each.user}))])
-        return held
+        return checked
 
     def _keep(self) -> bool:
         self.sums.save(self.deadline)

@@ -1,4 +1,4 @@
-"""What the archive says was posted for each user against what the users' rows say.
+"""What the archive says was posted and is held for each user against what the users' rows say.
 
 Writers are at work, and the archive trails the ledger by a minute: what is on its way is added up from the ledger. A user
 whose sums still differ is looked at again, and counts where nobody wrote in between.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
-from decimal import Decimal
 from hashlib import sha256
 from math import ceil
 
@@ -18,13 +17,13 @@ from engine.audit.archived.back import keys_back, objects_back, read_object
 from engine.audit.archived.older import DAY, FIRST_DAY, Read, Written, records_of, repeated
 from engine.audit.archived.part import DATED_WITHIN
 from engine.audit.archived.sums import Sums, UserSum
-from engine.audit.books import BUSY, LOOKS_MAX, SECONDS_BETWEEN_LOOKS, check_time, total
+from engine.audit.books import BUSY, LOOKS_MAX, SECONDS_BETWEEN_LOOKS, Drift, check_time
 from engine.audit.differences import Difference, Kind
 from engine.domain.instants import posting_text, read_instant
-from engine.domain.money import EXACT
 from engine.ledger.archive.bucket import Bucket
 from engine.ledger.archive.chain import Head
 from engine.ledger.audits import ArchivedRecord, AuditedEntry, AuditStore, Credit
+from engine.ledger.moved import NOTHING, Moved, sum_of
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
@@ -43,16 +42,13 @@ EVIDENCE_OBJECTS_MAX = 20_000
 class Look:
     """What was seen of a user: what the archive says (with what is on its way), and what the row does."""
 
-    user: str
-    posted: Decimal | None
-    expected: Decimal
-    late: tuple[AuditedEntry, ...] = ()
+    row: Credit
+    expected: Moved
 
     @property
     def problem(self) -> str:
-        """What the archive and the row say."""
-        said = "no number" if self.posted is None else f"{self.posted:f}"
-        return f"the archived entries add up to {self.expected:f}, Credits says {said}"
+        """What the archive and the row say, of what they disagree in."""
+        return Drift.of(self.expected, self.row).problem_of("the archived entries")
 
 
 @define
@@ -107,11 +103,11 @@ class ArchivedBooks:
             check_time(self.deadline)
             for found in page:
                 left.discard(found.user)
-                if self.rows.get(found.user, Credit(found.user)).posted == found.amount:
+                if self.rows.get(found.user, Credit(found.user)).says == found.moves:
                     self.sums.agree(found, self.head.number, self.deadline)
                 else:
                     yield found
-        yield from (UserSum(user) for user in sorted(left) if self.rows[user].posted != 0)
+        yield from (UserSum(user) for user in sorted(left) if self.rows[user].says != NOTHING)
 
     def _suspects_of_some(self, also: frozenset[str]) -> Iterator[UserSum]:
         """Yield suspects among the users of this turn, those for whom something was posted, and those of the audit before."""
@@ -130,9 +126,9 @@ class ArchivedBooks:
     def _is_suspect(self, found: UserSum, rows: Mapping[str, Credit]) -> bool:
         """Say whether a row does not say what the archive does; where it does, that is noted."""
         row = rows.get(found.user) or self.store.credit(found.user, self.deadline)
-        if row.posted == found.amount:
+        if row.says == found.moves:
             self.sums.agree(found, self.head.number, self.deadline)
-        return row.posted != found.amount
+        return row.says != found.moves
 
     def _differs(self, found: UserSum) -> Look | str | None:
         """Return what is different of a user, as ``_look`` does. Where nothing is, that is noted."""
@@ -152,11 +148,11 @@ class ArchivedBooks:
                 self.store.clock.wait(SECONDS_BETWEEN_LOOKS)
             row = self.store.credit(found.user, self.deadline)
             coming = self._on_their_way(found.user)
-            expected = EXACT.add(found.amount, total(entry.line.moved for entry in coming))
-            if expected == row.posted:
+            expected = sum_of((entry.line.moves for entry in coming), found.moves)
+            if expected == row.says:
                 return None
             if (row, len(coming)) == before and row == self.store.credit(found.user, self.deadline):
-                return Look(found.user, row.posted, expected)
+                return Look(row, expected)
             before = row, len(coming)
         return BUSY
 
@@ -216,25 +212,25 @@ class ArchivedBooks:
         came = self.came[found.user] = {
             key: record for key, record in self.came.get(found.user, {}).items() if key not in before
         }
-        amount = total((record.entry.line.moved for record in came.values() if record.entry is not None), found.agreed_amount)
-        if amount == found.amount or not found.entries:
+        moves = sum_of((record.entry.line.moves for record in came.values() if record.entry is not None), found.agreed_moves)
+        if moves == found.moves or not found.entries:
             return found
-        return self.sums.correct(found, amount, found.entries, self.deadline)
+        return self.sums.correct(found, moves, found.entries, self.deadline)
 
     # --- what it can come from ---
 
     def _difference(self, look: Look, found: UserSum) -> Difference:
         """Return the difference of a user, with the one entry that makes it up, where there is just one of several."""
         since = f"; they agreed at object {found.agreed}" if found.agreed else ""
-        by = EXACT.subtract(look.expected, look.posted) if look.posted is not None else None
+        by = look.expected - look.row.says if look.row.says is not None else None
         came = self.came.get(found.user, {})
-        making_up = [record for record in came.values() if record.entry and record.entry.line.moved == by]
+        making_up = [record for record in came.values() if record.entry and record.entry.line.moves == by]
         problem = f"{look.problem}{since}"
         if len(making_up) != 1 or len(came) == found.entries > 1:
-            return Difference(Kind.DRIFT, problem, users=frozenset({look.user}))
+            return Difference(Kind.DRIFT, problem, users=frozenset({found.user}))
         key = making_up[0].key
         problem = f"{problem}; {key[0]}, entry {key[1]} alone makes it up"
-        return Difference(Kind.DRIFT, problem, key, frozenset({look.user}), making_up[0].entry)
+        return Difference(Kind.DRIFT, problem, key, frozenset({found.user}), making_up[0].entry)
 
 
 def day_before(at: str) -> str:

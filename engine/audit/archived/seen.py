@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from engine.audit.archived.older import Read
-from engine.audit.balances import HeldBalances
+from engine.audit.balances import CheckedBalances
 from engine.audit.differences import Difference, Kind
 from engine.ledger.archive.acknowledged import Acknowledged
 from engine.ledger.archive.bucket import Bucket
@@ -42,15 +42,15 @@ class ArchiveAudit:
     counts: Mapping[Kind, int]
     busy: tuple[str, ...] = ()
     is_finished: bool = True
-    held: HeldBalances | None = None
+    checked: CheckedBalances | None = None
     new: int = 0
     """Of what was found, how much the audit before did not find."""
     is_kept: bool = False
     """Whether a checkpoint was kept."""
     unexplained: int = 0
     """Flagged entries of the last day that have no explanation after an hour."""
-    unheld: str = ""
-    """Why balances could not be held to the ledger, where that failed."""
+    unchecked: str = ""
+    """Why balances could not be checked against the ledger, where that failed."""
 
     acknowledged: tuple[Acknowledged, ...] = ()
     """What is not as it should be of the archive, and a person answers for: it is not counted."""

@@ -14,8 +14,9 @@ from hashlib import sha256
 
 from attrs import Factory, define, evolve, frozen
 
-from engine.domain.money import EXACT, ZERO
+from engine.domain.money import ZERO
 from engine.ledger.archive.bucket import Bucket
+from engine.ledger.moved import NOTHING, Moved
 from engine.runtime.clock import Deadline
 
 PREFIX = "checkpoints/sums/"
@@ -32,18 +33,18 @@ class SumsError(ValueError):
 
 @frozen
 class UserSum:
-    """What was posted for a user (credits), by so many ``entries``; the last one stands in the object ``changed``.
+    """What entries moved of a user's row, so many ``entries``; the last one stands in the object ``changed``.
 
-    ``agreed`` is the last head at which ``posted`` said the same, or the object before the user's first entry: nothing was
-    posted then. ``agreed_amount`` is what was posted there.
+    ``agreed`` is the last head at which the row said the same, or the object before the user's first entry: nothing was posted
+    then. ``agreed_moves`` is what had been moved there.
     """
 
     user: str
-    amount: Decimal = ZERO
+    moves: Moved = NOTHING
     entries: int = 0
     changed: int = 0
     agreed: int = 0
-    agreed_amount: Decimal = ZERO
+    agreed_moves: Moved = NOTHING
 
     @property
     def is_open(self) -> bool:
@@ -51,15 +52,20 @@ class UserSum:
         return self.agreed < self.changed
 
     def text(self) -> str:
-        """Return the line that stands for it in a page."""
-        amounts = [format(amount, "f") for amount in (self.amount, self.agreed_amount)]
-        return json.dumps([self.user, amounts[0], self.entries, self.changed, self.agreed, amounts[1]])
+        """Return the line that stands for it in a page. What is held stands there only of users who have held anything."""
+        amounts = [format(moves.amount, "f") for moves in (self.moves, self.agreed_moves)]
+        held = [format(moves.held, "f") for moves in (self.moves, self.agreed_moves)]
+        has_held = bool(self.moves.held or self.agreed_moves.held)
+        sums = [self.user, amounts[0], self.entries, self.changed, self.agreed, amounts[1]]
+        return json.dumps([*sums, *(held if has_held else ())])
 
     @classmethod
     def read(cls, text: str) -> UserSum:
         """Return what a line stands for. Raises ValueError for what is none."""
-        user, amount, entries, changed, agreed, agreed_amount = json.loads(text)
-        return cls(user, Decimal(amount), entries, changed, agreed, Decimal(agreed_amount))
+        user, amount, entries, changed, agreed, agreed_amount, *rest = json.loads(text)
+        held, agreed_held = map(Decimal, rest or (ZERO, ZERO))
+        moves, agreed_moves = Moved(Decimal(amount), held), Moved(Decimal(agreed_amount), agreed_held)
+        return cls(user, moves, entries, changed, agreed, agreed_moves)
 
 
 @define
@@ -89,22 +95,21 @@ class Sums:
         """Return the sum of a user. Raises SumsError."""
         return self._page(self._name(user), deadline).get(user, UserSum(user))
 
-    def add(self, user: str, amount: Decimal, number: int, deadline: Deadline) -> None:
+    def add(self, user: str, moves: Moved, number: int, deadline: Deadline) -> None:
         """Add what an entry moves that stands in an object (its number). Raises SumsError."""
         before = self.of(user, deadline)
         if not before.entries:
             before = UserSum(user, agreed=number - 1)
-        now = EXACT.add(before.amount, amount)
-        self._set(evolve(before, amount=now, entries=before.entries + 1, changed=number), deadline)
+        self._set(evolve(before, moves=before.moves + moves, entries=before.entries + 1, changed=number), deadline)
 
     def agree(self, found: UserSum, number: int, deadline: Deadline) -> None:
-        """Note that ``posted`` says the same of a user at a head (its number)."""
+        """Note that the row says the same of a user at a head (its number)."""
         if found.is_open:
-            self._set(evolve(found, agreed=number, agreed_amount=found.amount), deadline)
+            self._set(evolve(found, agreed=number, agreed_moves=found.moves), deadline)
 
-    def correct(self, found: UserSum, amount: Decimal, entries: int, deadline: Deadline) -> UserSum:
+    def correct(self, found: UserSum, moves: Moved, entries: int, deadline: Deadline) -> UserSum:
         """Let the sum of a user be another one: something was counted twice. Returns it."""
-        right = evolve(found, amount=amount, entries=entries)
+        right = evolve(found, moves=moves, entries=entries)
         self._set(right, deadline)
         return right
 

@@ -119,7 +119,7 @@ class RepairRun:
         if isinstance(step, RowStep):
             entry = evolve(step.correction.entry, correction=self.said)
             row = seen.row or Credit(step.user)
-            return self.store.append_with_posted(entry, row, step.says, step.correction.moves, self.deadline)
+            return self.store.append_with_row(entry, row, step.says, step.correction.moves.amount, self.deadline)
         there = {entry.line.sequence: entry for entry in seen.log}
         backs = [
             PutBack(self.store.entry(each.text), there.get(each.place))

@@ -24,6 +24,7 @@ from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.references import JOB
 from engine.ledger.audits import AuditedEntry, PutBack
+from engine.ledger.moved import NOTHING, Moved
 
 RULE = "repair"
 """What stands for rule and policy in a correcting entry."""
@@ -67,10 +68,10 @@ def _shown(value: object) -> str:
 
 @frozen
 class Amounts:
-    """What a user's corrections of one log come to: in the ledger, and on the balance."""
+    """What a user's corrections of one log come to: in the ledger, and in the user's row."""
 
-    amount: Decimal = ZERO
-    moved: Decimal = ZERO
+    added: Moved = NOTHING
+    moved: Moved = NOTHING
 
 
 @frozen
@@ -123,51 +124,51 @@ class Draft:
         return [each for each in odd if each.digest in forged or readable(each) is None]
 
     def amounts(self) -> dict[str, Amounts]:
-        """Return by user what is to be posted, and what is to be moved: the owner's come last."""
+        """Return by user what is to be added, and what is to be moved: the owner's come last."""
         found: dict[str, Amounts] = {}
         for suspect, has_moved in self.open_forged:
             before = found.get(suspect.user, Amounts())
-            amount = EXACT.subtract(before.amount, suspect.amount) if self._stays(suspect) else before.amount
-            moved = EXACT.subtract(before.moved, suspect.amount) if has_moved else before.moved
-            found[suspect.user] = Amounts(amount, moved)
+            added = before.added - suspect.moves if self._stays(suspect) else before.added
+            moved = before.moved - suspect.moves if has_moved else before.moved
+            found[suspect.user] = Amounts(added, moved)
         undone = found.pop(self.owner, Amounts())
-        desired = self.truth.log.posted
-        amount = EXACT.add(undone.amount, EXACT.subtract(desired, self._stands()))
-        moved = EXACT.add(undone.moved, EXACT.subtract(desired, self.truth.moved.get(self.owner, ZERO)))
-        return {**found, self.owner: Amounts(amount, moved)}
+        desired = Moved(self.truth.log.posted, self.truth.log.held)
+        added = undone.added + desired - self._stands()
+        moved = undone.moved + desired - self.truth.moved.get(self.owner, NOTHING)
+        return {**found, self.owner: Amounts(added, moved)}
 
     @property
     def outcome(self) -> tuple[object, ...]:
         """What it makes of the log, of its user and of balances."""
         return _essence(self.truth.log), self.amounts()
 
-    def _stands(self) -> Decimal:
+    def _stands(self) -> Moved:
         """Return what the owner's entries come to once all is put back, but for the forged ones."""
         numbers = {each.number for each in self.forged}
         total = self.truth.base
         for arrival in self.history.posted.values():
             if arrival.number > self.truth.since and arrival.number not in numbers:
-                total = EXACT.add(total, arrival.seen.line.moved)
+                total += arrival.seen.line.moves
         return total
 
-    def corrections(self, at: datetime, reason: str) -> list[tuple[Entry, Decimal]]:
-        """Return the entries to be added, each with what the balance moves by."""
+    def corrections(self, at: datetime, reason: str) -> list[tuple[Entry, Moved]]:
+        """Return the entries to be added, each with what its user's row moves by."""
         if not self.is_needed:
             return []
         sequence, total = int(max((*self.history.posted, *self.history.found), default=0)), self._total()
         like = self._like(at, reason)
-        corrections = list[tuple[Entry, Decimal]]()
+        corrections = list[tuple[Entry, Moved]]()
         for user, each in self.amounts().items():
             if user == self.owner or each != Amounts():
-                total = EXACT.add(total, each.amount)
+                total = EXACT.add(total, each.added.amount)
                 number = sequence + len(corrections) + 1
-                entry = evolve(like, sequence=number, user=user, amount=each.amount, cost=EXACT.minus(total))
-                corrections.append((evolve(entry, type=_type(entry)), each.moved))
+                entry = evolve(like, sequence=number, user=user, amount=each.added.amount, cost=EXACT.minus(total))
+                corrections.append((evolve(entry, type=_type(entry), held=each.added.held), each.moved))
         if self.truth.log.due:
             last = corrections[-1][0]
             waits = Anomaly(STAYS_DUE, "the balance did not cover the debit, which stays due", ())
-            due = evolve(last, sequence=last.sequence + 1, amount=ZERO, type=EntryType.FLAG, cost=self.truth.log.cost)
-            corrections.append((evolve(due, anomalies=(*last.anomalies, waits)), ZERO))
+            due = evolve(last, sequence=last.sequence + 1, amount=ZERO, held=ZERO, cost=self.truth.log.cost)
+            corrections.append((evolve(due, type=EntryType.FLAG, anomalies=(*last.anomalies, waits)), NOTHING))
         return corrections
 
     @property
@@ -216,7 +217,7 @@ class Draft:
 
 
 def _essence(log: JobLog) -> tuple[object, ...]:
-    return log.user, log.facts, log.cost, log.posted
+    return log.user, log.facts, log.cost, log.posted, log.held
 
 
 def _accusation(suspect: Suspect, *, has_moved: bool) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.domain.fact import Charge, Claim, Content, Grant, Refund, Revoke
+from engine.domain.fact import Charge, Claim, Content, Grant, Hold, Refund, Revoke
 from engine.domain.fact_kinds import KEPT
 from engine.domain.facts import Facts
 
@@ -35,11 +35,14 @@ def joined(known: Facts, told: Facts, *, is_sure: bool = True) -> Facts:
             revokes=tuple(each for each in told.revokes if not any(_is_step_again(old, each) for old in known.revokes)),
             concessions=told.concessions,
             adjustments=told.adjustments,
+            holds=_unknown_claims(told.holds, known.holds, is_sure=is_sure),
+            expiries=told.expiries,
+            refused=told.refused,
         )
     )
 
 
-def _unknown_claims[T: (Charge, Grant)](told: Iterable[T], known: Iterable[T], *, is_sure: bool) -> tuple[T, ...]:
+def _unknown_claims[T: (Charge, Grant, Hold)](told: Iterable[T], known: Iterable[T], *, is_sure: bool) -> tuple[T, ...]:
     before = tuple(known)
     return tuple(each for each in told if not any(_is_claim_again(old, each, is_sure=is_sure) for old in before))
 
@@ -50,6 +53,8 @@ def _is_claim_again(old: Claim, new: Claim, *, is_sure: bool) -> bool:
         is_of_one_moment = old.at == new.at or (bool(old.once) and old.once == new.once and new.at > old.at)
         if not is_of_one_moment or new.revision > old.revision or new.attempt != old.attempt:
             return False
+    if isinstance(old, Hold) and isinstance(new, Hold) and (old.at, old.attempt) != (new.at, new.attempt):
+        return False
     return agree(old.content, new.content) and (not is_sure or old.policy != new.policy or old.amount == new.amount)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from decimal import Decimal
 from typing import Protocol
 
 from attrs import Factory, define, field
@@ -13,8 +12,8 @@ from attrs import Factory, define, field
 from engine.audit.repairs.history import LogHistory, history
 from engine.audit.repairs.index import Index
 from engine.audit.repairs.suspects import Believes, Books
-from engine.domain.money import EXACT, ZERO
 from engine.ledger.audits import ArchivedRecord, AuditedEntry, AuditStore
+from engine.ledger.moved import Moved, sum_of
 from engine.ledger.stored import EntryKey
 from engine.runtime.clock import Deadline
 
@@ -29,7 +28,7 @@ class Archive(Protocol):
         """Return the records of one object once more."""
 
 
-type Moved = tuple[str, Decimal]
+type MovedFor = tuple[str, Moved]
 """Whose an entry is, and what it moved."""
 
 
@@ -41,7 +40,7 @@ class _Reader:
     index: Index
     of_logs: dict[str, list[ArchivedRecord]] = Factory(lambda: defaultdict(list))
     """By log what the archive tells of it, in its order."""
-    _first: dict[EntryKey, tuple[tuple[int, int], Moved]] = Factory(dict)
+    _first: dict[EntryKey, tuple[tuple[int, int], MovedFor]] = Factory(dict)
     """Of the users' entries that which came first into its place, and where it was read."""
 
     def read(self) -> None:
@@ -54,10 +53,10 @@ class _Reader:
         if self.index.has_log(record.key[0]):
             self.of_logs[record.key[0]].append(record)
         if (entry := record.entry) is not None and self.index.has_user(entry.line.user):
-            found = at, (entry.line.user or "", entry.line.moved)
+            found = at, (entry.line.user or "", entry.line.moves)
             self._first[record.key] = min(found, self._first.get(record.key, found))
 
-    def moved(self) -> Iterator[tuple[EntryKey, Moved]]:
+    def moved(self) -> Iterator[tuple[EntryKey, MovedFor]]:
         """Yield what the users' entries moved, in the order of the archive."""
         for key, (_, moved) in sorted(self._first.items(), key=lambda each: each[1][0]):
             yield key, moved
@@ -114,22 +113,20 @@ class Gathered:
             there = (*(arrival.seen for arrival in each.arrivals), *each.found.values())
             yield from (seen.line.user for seen in there if seen.line.user is not None)
 
-    def _books(self, users: AbstractSet[str], moved: Iterable[tuple[EntryKey, Moved]]) -> dict[str, Books]:
+    def _books(self, users: AbstractSet[str], moved: Iterable[tuple[EntryKey, MovedFor]]) -> dict[str, Books]:
         """Return the books of users. Of what came into one place the first counts, whosever it is."""
         first = {arrival.seen.line.key: _moved_by(arrival.seen) for each in self.histories for arrival in each.posted.values()}
         for key, each in moved:
             first.setdefault(key, each)
-        entries: dict[str, list[tuple[EntryKey, Decimal]]] = defaultdict(list)
-        for key, (user, amount) in first.items():
-            entries[user].append((key, amount))
+        entries: dict[str, list[tuple[EntryKey, Moved]]] = defaultdict(list)
+        for key, (user, moves) in first.items():
+            entries[user].append((key, moves))
         return {user: self._books_of(user, entries[user]) for user in users}
 
-    def _books_of(self, user: str, entries: list[tuple[EntryKey, Decimal]]) -> Books:
-        total = ZERO
-        for _, amount in entries:
-            total = EXACT.add(total, amount)
-        return Books(total, self.store.credit(user, self.deadline).posted, tuple(entries))
+    def _books_of(self, user: str, entries: list[tuple[EntryKey, Moved]]) -> Books:
+        total = sum_of(moves for _, moves in entries)
+        return Books(total, self.store.credit(user, self.deadline).says, tuple(entries))
 
 
-def _moved_by(entry: AuditedEntry) -> Moved:
-    return entry.line.user or "", entry.line.moved
+def _moved_by(entry: AuditedEntry) -> MovedFor:
+    return entry.line.user or "", entry.line.moves

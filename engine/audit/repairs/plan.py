@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
 from engine.audit.balances import BalanceKeeper
+from engine.audit.books import Drift
 from engine.audit.repairer import Wrong, left_of
 from engine.audit.repairs.applied import KIND
 from engine.audit.repairs.gather import Archive, Gathered
 from engine.audit.repairs.ids import against_ids
 from engine.audit.repairs.planning import Drafts, drafts
-from engine.audit.repairs.row import HeldDraft, RowDraft, RowStep
+from engine.audit.repairs.row import BalanceDraft, RowDraft, RowStep
 from engine.audit.repairs.steps import Step, step_of
 from engine.audit.repairs.suspects import Believes
 from engine.domain.instants import instant_text
-from engine.domain.money import EXACT, ZERO
 from engine.domain.references import REPAIR
 from engine.ledger.audits import AuditStore, Credit
+from engine.ledger.moved import Moved, sum_of
 from engine.ledger.stored import EntryKey
 from engine.reconcile.plan_file import text_of, write
 from engine.runtime.clock import Deadline
@@ -60,11 +60,9 @@ class RepairPlan:
         logs = [step for step in self.steps if isinstance(step, Step)]
         corrections = [each for step in logs for each in step.corrections]
         corrections += [step.correction for step in self.steps if isinstance(step, RowStep)]
-        moved = ZERO
-        for each in corrections:
-            moved = EXACT.add(moved, each.moves)
+        moved = sum_of(each.moves for each in corrections)
         put_back = sum(len(step.put_back) for step in logs)
-        return {"logs": len(self.steps), "putBack": put_back, "corrections": len(corrections), "moved": moved}
+        return {"logs": len(self.steps), "putBack": put_back, "corrections": len(corrections), **moved.answer("moved")}
 
     def header(self) -> dict[str, Any]:
         """Return what stands at the head of its file."""
@@ -99,21 +97,20 @@ def _row(wish: Wish, store: AuditStore, read: Gathered, found: Drafts, deadline:
     """
     verdict, row = found.gaps[wish.user], store.credit(wish.user, deadline)
     gap = verdict.gap
-    if row.posted is not None and not gap:
-        return _held(wish, store, row, found, deadline)
-    if wish.user in found.unsettled if row.posted is not None else not verdict.is_clear:
+    if row.says is not None and not gap:
+        return _balance(wish, store, row, found, deadline)
+    if wish.user in found.unsettled if row.says is not None else not verdict.is_clear:
         return [], [f"{wish.user}: its balance waits until the entries above are in order"]
-    ledger = EXACT.subtract(row.posted, gap) if row.posted is not None else verdict.innocent
-    may_be_said = wish.wrong is not None and (wish.wrong is not Wrong.ENTRIES or row.posted is not None)
+    ledger = row.says - gap if row.says is not None else verdict.innocent
+    may_be_said = wish.wrong is not None and (wish.wrong is not Wrong.ENTRIES or row.says is not None)
     if not may_be_said or wish.wrong is None:
-        said = "no number" if row.posted is None else f"{row.posted:f}"
-        problem = f"{wish.user}: the entries add up to {ledger:f}, Credits says {said}; only a person can say what is wrong"
+        problem = f"{wish.user}: {Drift.of(ledger, row).problem}; only a person can say what is wrong"
         return [], [problem, *_proposals(read, wish.user, gap)]
     log = store.log(f"{REPAIR}{wish.user}", deadline)
     return [RowDraft(row, ledger, log).step(store, wish.wrong, wish.at, wish.reason)], []
 
 
-def _held(wish: Wish, store: AuditStore, row: Credit, found: Drafts, deadline: Deadline) -> tuple[list[RowStep], list[str]]:
+def _balance(wish: Wish, store: AuditStore, row: Credit, found: Drafts, deadline: Deadline) -> tuple[list[RowStep], list[str]]:
     """Return what is done to a balance that does not follow although its entries do, and what is left to say of it."""
     drift = BalanceKeeper(store, wish.at, deadline).drift_of(row)
     if drift is None:
@@ -123,12 +120,12 @@ def _held(wish: Wish, store: AuditStore, row: Credit, found: Drafts, deadline: D
     if drift.by is None or wish.wrong is not Wrong.BALANCE:
         return [], [f"{drift.problem}; {left_of(drift, wish.wrong)}"]
     log = store.log(f"{REPAIR}{wish.user}", deadline)
-    return [HeldDraft(row, drift, log).step(store, wish.at, wish.reason)], []
+    return [BalanceDraft(row, drift, log).step(store, wish.at, wish.reason)], []
 
 
-def _proposals(read: Gathered, user: str, gap: Decimal) -> Iterator[str]:
+def _proposals(read: Gathered, user: str, gap: Moved) -> Iterator[str]:
     """Yield which single entry would explain a difference, were it forged: no more than a few, or it says nothing."""
-    fitting = [key for key, amount in read.books[user].entries if gap and amount == EXACT.minus(gap)]
+    fitting = [key for key, moves in read.books[user].entries if gap and moves == -gap]
     if len(fitting) == 1:
         reference, sequence = fitting[0]
         yield (

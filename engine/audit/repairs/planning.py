@@ -10,11 +10,11 @@ from attrs import evolve, frozen
 from engine.audit.repairs.draft import Draft
 from engine.audit.repairs.history import LogHistory
 from engine.audit.repairs.suspects import NAMED, Believes, Books, Lineup, Suspect, Verdict, lineup, weigh
-from engine.domain.money import ZERO
 from engine.ledger.audits import AuditedEntry
+from engine.ledger.moved import NOTHING
 from engine.ledger.stored import EntryKey, Place
 
-NOBODYS = Books(ZERO, None)
+NOBODYS = Books(NOTHING, None)
 """The books of an entry that names no user: they tell nothing."""
 
 NOTHING_AGAINST: Mapping[EntryKey, str] = {}
@@ -88,7 +88,7 @@ def _decided(user: str, lineups: Iterable[Lineup], by_user: ByUser, verdicts: Ma
     if len(verdict.choices) > CHOICES_MAX:
         return verdict
     concerned = [each for each in lineups if any(suspect.user == user for suspect in each.suspects)]
-    first, *others = (evolve(verdict, moved=moved, gap=ZERO, is_clear=True) for moved in reversed(verdict.choices))
+    first, *others = (evolve(verdict, moved=moved, gap=NOTHING, is_clear=True) for moved in reversed(verdict.choices))
     for each in concerned:
         outcome = _draft(each, by_user, {**verdicts, user: first}).outcome
         if any(_draft(each, by_user, {**verdicts, user: other}).outcome != outcome for other in others):
@@ -105,7 +105,7 @@ def _in_the_dark(user: str, verdict: Verdict, lineups: Iterable[Lineup], said: f
 
 def _blind(draft: Draft, verdicts: Mapping[str, Verdict]) -> Iterator[str]:
     """Yield who has to be put right before a log: whose balance would move, or may have, where the row says no number."""
-    suspected = {each.user for each, _ in draft.open_forged if each.amount}
+    suspected = {each.user for each, _ in draft.open_forged if each.moves}
     for user, each in draft.amounts().items():
         if user and verdicts[user].is_blind and (each.moved or user in suspected):
             yield (
@@ -157,9 +157,9 @@ def _problems(each: Lineup, verdicts: Mapping[str, Verdict]) -> Iterator[str]:
         if not (suspect.is_certain or suspect.is_settled or verdicts[suspect.user].is_clear):
             place = suspect.seen.line.sequence
             yield (
-                f"{reference}, entry {place} of {suspect.amount:f} for {suspect.user} {suspect.why}, and the books do not tell"
-                f" whether it was posted; if it is forged say --forged {reference}/{place}, if it was posted say --posted"
-                f" {reference}/{place}"
+                f"{reference}, entry {place} of {suspect.moves.amount:f} for {suspect.user} {suspect.why}, and the books do"
+                f" not tell whether it was posted; if it is forged say --forged {reference}/{place}, if it was posted say"
+                f" --posted {reference}/{place}"
             )
 
 
@@ -169,7 +169,7 @@ def _draft(each: Lineup, by_user: ByUser, verdicts: Mapping[str, Verdict]) -> Dr
     for suspect in each.suspects:
         index = by_user[suspect.user].index((each.history.reference, suspect))
         has_moved = index in verdicts[suspect.user].moved
-        if not suspect.is_certain and (has_moved or not suspect.amount):
+        if not suspect.is_certain and (has_moved or not suspect.moves):
             trusted.add(suspect.number if suspect.number is not None else -1)
             continue
         if has_moved:

@@ -14,6 +14,7 @@ from engine.audit.repairs.history import UNREADABLE, log_digest
 from engine.domain.entry import Entry
 from engine.ledger.audits import AuditedEntry, AuditStore
 from engine.ledger.memory_logs import stored_row
+from engine.ledger.moved import Moved, more_held
 from engine.ledger.seals import canonical, digest
 from engine.ledger.stored import Place, entry_of
 from engine.reconcile.plan_file import PlanFileError
@@ -44,17 +45,17 @@ class Back:
 
 @frozen
 class Correcting:
-    """An entry to be added, the digest of what the plan says of it, and what the balance of its user moves by."""
+    """An entry to be added, the digest of what the plan says of it, and what the row of its user moves by."""
 
     entry: Entry
     content: str
-    moves: Decimal
+    moves: Moved
 
     def answer(self, at: Any) -> dict[str, Any]:
         """Return it as JSON-like values."""
         stored = stored_row((self.entry, at))
         said = {name: value for name, value in stored.items() if name not in NOT_OF_THE_PLAN}
-        return {"entry": said, "content": self.content, "moves": self.moves}
+        return {"entry": said, "content": self.content, **self.moves.answer("moves")}
 
 
 @frozen
@@ -85,8 +86,8 @@ class Step:
         said += [f"{self.reference}: put back: entry {each.place}, as it was posted" for each in self.put_back]
         for each in self.corrections:
             entry = each.entry
-            moved = f", the balance moves by {each.moves:f}" if each.moves else ""
-            said.append(f"{self.reference}: add: entry {entry.sequence}, {entry.amount:f} for {entry.user}{moved}")
+            what = f"{entry.amount:f}{more_held(entry.held)} for {entry.user}{each.moves.in_words}"
+            said.append(f"{self.reference}: add: entry {entry.sequence}, {what}")
         return said
 
     def is_before(self, log: Sequence[AuditedEntry]) -> bool:
@@ -110,7 +111,7 @@ class Step:
         )
 
 
-def step_of(draft: Draft, corrections: Sequence[tuple[Entry, Decimal]], store: AuditStore) -> Step:
+def step_of(draft: Draft, corrections: Sequence[tuple[Entry, Moved]], store: AuditStore) -> Step:
     """Return the step that does what a draft says."""
     return Step(
         draft.history.reference,
@@ -137,7 +138,7 @@ def step_in(line: Mapping[str, Any], name: str) -> Step:
             tuple(line["because"]),
             tuple(Back(place_of(each["sequence"]), each["found"], each["posted"], each["entry"]) for each in line["putBack"]),
             tuple(
-                Correcting(entry_of(each["entry"]), each["content"], Decimal(each["moves"])) for each in line["corrections"]
+                Correcting(entry_of(each["entry"]), each["content"], Moved.read(each, "moves")) for each in line["corrections"]
             ),
             tuple(line["forged"]),
         )

@@ -7,15 +7,14 @@ transaction; whoever puts an entry there by hand mostly does not. So ``posted`` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from itertools import combinations
 
 from attrs import evolve, field, frozen
 
 from engine.audit.repairs.history import Arrival, LogHistory
 from engine.audit.repairs.truth import truth_of
-from engine.domain.money import EXACT, ZERO
 from engine.ledger.audits import AuditedEntry
+from engine.ledger.moved import NOTHING, Moved, sum_of
 from engine.ledger.stored import EntryKey, Place
 
 type Believes = Callable[[AuditedEntry], bool]
@@ -52,9 +51,9 @@ class Suspect:
         return self.seen.line.user or ""
 
     @property
-    def amount(self) -> Decimal:
+    def moves(self) -> Moved:
         """What it says that it moved."""
-        return self.seen.line.moved
+        return self.seen.line.moves
 
 
 @frozen
@@ -146,11 +145,14 @@ def _suspect(history: LogHistory, arrival: Arrival, why: str, *, is_certain: boo
 
 @frozen
 class Books:
-    """A user's books: the sum of what came first into each place of the ledger, and what the row says was posted."""
+    """A user's books: the sum of what came first into each place of the ledger, and what the row ``says``.
 
-    archived: Decimal
-    posted: Decimal | None
-    entries: tuple[tuple[EntryKey, Decimal], ...] = field(default=(), repr=False)
+    None where that is no number.
+    """
+
+    archived: Moved
+    says: Moved | None
+    entries: tuple[tuple[EntryKey, Moved], ...] = field(default=(), repr=False)
     """The user's entries by the archive: where they are and what they moved."""
 
 
@@ -160,13 +162,13 @@ class Verdict:
 
     moved: frozenset[int] = frozenset()
     """By their index among the suspects."""
-    gap: Decimal = ZERO
+    gap: Moved = NOTHING
     is_clear: bool = True
     choices: tuple[frozenset[int], ...] = ()
     """Where several choices agree with the books: all of them, the one with the fewest suspects first."""
     is_blind: bool = False
     """Whether the row says no number: nothing tells then what has moved the balance."""
-    innocent: Decimal = ZERO
+    innocent: Moved = NOTHING
     """What the entries come to against which nothing speaks."""
 
 
@@ -180,30 +182,27 @@ def weigh(books: Books, suspects: Sequence[Suspect], *, is_row_wrong: bool = Fal
     innocent = books.archived
     for suspect in suspects:
         if suspect.is_first and suspect.number is not None and not suspect.is_settled:
-            innocent = EXACT.subtract(innocent, suspect.amount)
-    movers = [index for index, each in enumerate(suspects) if each.amount and not each.is_settled]
+            innocent -= suspect.moves
+    movers = [index for index, each in enumerate(suspects) if each.moves and not each.is_settled]
     is_certain = all(suspects[index].is_certain for index in movers)
-    if books.posted is None:
+    if books.says is None:
         return Verdict(is_clear=is_certain, is_blind=True, innocent=innocent)
-    gap = EXACT.subtract(books.posted, innocent)
+    gap = books.says - innocent
     acquitted = {index for index in movers if suspects[index].is_acquitted}
     choices = [each for each in _choices(gap, suspects, movers) if acquitted <= each] if len(movers) <= DOUBTED_MAX else []
     if len(choices) == 1 or (choices and is_certain):  # of two forged ones of one amount it is the same which has moved
         return Verdict(choices[0], innocent=innocent)
     if is_row_wrong and acquitted and acquitted == set(movers):
-        return Verdict(frozenset(movers), EXACT.subtract(gap, _sum(suspects, movers)), innocent=innocent)
+        return Verdict(frozenset(movers), gap - _sum(suspects, movers), innocent=innocent)
     return Verdict(gap=gap, is_clear=is_certain, choices=tuple(choices), innocent=innocent)
 
 
-def _choices(gap: Decimal, suspects: Sequence[Suspect], movers: Sequence[int]) -> Iterator[frozenset[int]]:
+def _choices(gap: Moved, suspects: Sequence[Suspect], movers: Sequence[int]) -> Iterator[frozenset[int]]:
     for count in range(len(movers) + 1):
         for chosen in combinations(movers, count):
             if _sum(suspects, chosen) == gap:
                 yield frozenset(chosen)
 
 
-def _sum(suspects: Sequence[Suspect], chosen: Iterable[int]) -> Decimal:
-    total = ZERO
-    for index in chosen:
-        total = EXACT.add(total, suspects[index].amount)
-    return total
+def _sum(suspects: Sequence[Suspect], chosen: Iterable[int]) -> Moved:
+    return sum_of(suspects[index].moves for index in chosen)

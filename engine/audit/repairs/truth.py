@@ -21,10 +21,12 @@ from engine.domain.fact_kinds import KEPT
 from engine.domain.facts import Facts
 from engine.domain.log import NO_ENTRIES, JobLog
 from engine.domain.money import EXACT, ZERO
+from engine.domain.references import REPAIR
 from engine.ledger.audits import AuditedEntry
+from engine.ledger.moved import NOTHING, Moved
 from engine.ledger.store import StoredEntry
 from engine.ledger.stored import Place, log_of_stored
-from engine.rating.cost import cost_of
+from engine.rating.cost import cost_of, held_of
 
 STATES_MAX = 3000
 """So many states of a damaged log are tried for an entry, those first in which the least was damaged."""
@@ -51,10 +53,10 @@ class Truth:
     log: JobLog
     since: int
     """The number of the last arrival that was a correction: it counts for all before it. -1 where there is none."""
-    moved: Mapping[str, Decimal]
+    moved: Mapping[str, Moved]
     """What the honest entries have moved, by user, since that correction and with what it says."""
     strays: tuple[Stray, ...]
-    base: Decimal = ZERO
+    base: Moved = NOTHING
     """What the owner's entries come to at that correction."""
     rests_on_damage: bool = False
     """Whether an entry behind that correction follows only from what was damaged, so that a new one has to settle it."""
@@ -79,9 +81,9 @@ class _Walk:
     trusted: frozenset[int]
     log: JobLog = NO_ENTRIES
     since: int = -1
-    moved: dict[str, Decimal] = Factory(dict)
+    moved: dict[str, Moved] = Factory(dict)
     strays: list[Stray] = Factory(list)
-    base: Decimal = ZERO
+    base: Moved = NOTHING
     rests_on_damage: bool = False
     _damaged: frozenset[Place] = field(init=False)
     _settled: int = field(init=False)
@@ -124,33 +126,45 @@ class _Walk:
             self._stray(arrival, "; ".join(problems_on(entry, self.log)) or "its facts do not follow from those before it")
 
     def _correct(self, arrival: Arrival, entry: Entry) -> None:
-        """What a correction says counts for all that came before it; a flag behind it may leave a debit open."""
-        posted, sequence = EXACT.minus(entry.cost), max(self.log.sequence, entry.sequence)
+        """What a correction says counts for all that came before it; a flag behind it may leave a debit open.
+
+        It lets the log hold what it knows of holds; that of a row, which knows none, what is said there together.
+        """
+        is_of_row = entry.reference.startswith(REPAIR)
+        held = EXACT.add(self.log.held, entry.held) if is_of_row else held_of(entry.facts, self.log, entry.money)
+        counts = Moved(EXACT.minus(entry.cost), held)
+        sequence = max(self.log.sequence, entry.sequence)
         if any(anomaly.name == STAYS_DUE for anomaly in entry.anomalies):
             self.log = evolve(self.log, sequence=sequence, facts=entry.facts, cost=entry.cost)
         else:
-            self.log = JobLog(sequence, entry.user, entry.facts, entry.cost, posted)
-            self.moved, self.base = {entry.user: posted}, posted
+            self.log = JobLog(sequence, entry.user, entry.facts, entry.cost, counts.amount, counts.held)
+            self.moved, self.base = {entry.user: counts}, counts
             self.rests_on_damage = False
         self.since = arrival.number
 
     def _then(self, entry: Entry, log: JobLog) -> None:
         self.log = log
-        self.moved[entry.user] = EXACT.add(self.moved.get(entry.user, ZERO), entry.amount)
+        self.moved[entry.user] = self.moved.get(entry.user, NOTHING) + Moved(entry.amount, entry.held)
 
     def _with(self, entry: Entry, facts: Facts) -> JobLog:
         """Return the log with the ``facts`` that are known with an entry which was posted on another state of it."""
         known = self.log
-        cost = cost_of(facts, known, entry.money)
-        posted = EXACT.minus(cost)
-        is_refused = entry.type is EntryType.FLAG and posted < known.posted
+        cost, held = cost_of(facts, known, entry.money), held_of(facts, known, entry.money)
         return JobLog(
             max(known.sequence, entry.sequence),
-            known.user or entry.user,
+            known.user or (entry.user if entry.names_its_user else None),
             facts,
             cost,
-            known.posted if is_refused else posted,
+            self._posted_with(entry, EXACT.minus(cost), EXACT.subtract(held, known.held)),
+            held,
         )
+
+    def _posted_with(self, entry: Entry, desired: Decimal, held: Decimal) -> Decimal:
+        """Return what should be posted with an entry that holds so much more: a refusal leaves due what it left due."""
+        if entry.type in {EntryType.HOLD, EntryType.RELEASE}:
+            return max(desired, EXACT.subtract(self.log.posted, held))
+        may_leave_due = entry.type is EntryType.FLAG or (entry.type is EntryType.SETTLE and entry.amount == ZERO)
+        return self.log.posted if may_leave_due and desired < self.log.posted else desired
 
     def _state_before(self, arrival: Arrival, entry: Entry) -> JobLog | None:
         states = islice(states_before(self.history, arrival), STATES_MAX)

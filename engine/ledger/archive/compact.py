@@ -89,7 +89,7 @@ class Compaction:
         beside.replace(path)
         former.append(path)
         self.problems += [
-            f"{key}: {place}: `amount` or `cost` is no number of a credit" for place in odd_places(database, path)
+            f"{key}: {place}: `amount`, `cost` or `held` is no number of a credit" for place in odd_places(database, path)
         ]
         return Part(key, written, lines.count)
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from attrs import define, field, frozen
 
-from engine.domain.money import EXACT, ZERO
+from engine.ledger.moved import NOTHING, Moved
 from engine.ledger.on_disk import OnDisk
 from engine.ledger.stored import EntryKey
 
@@ -55,7 +55,7 @@ class Told:
     explanation: str | None = None
     """As a canonical text."""
     user: str = ""
-    amount: Decimal = ZERO
+    moves: Moved = NOTHING
 
 
 @frozen
@@ -73,7 +73,7 @@ class Originals(OnDisk):
 
     TABLES: ClassVar[str] = TABLES
 
-    sums: dict[str, Decimal] = field(factory=lambda: defaultdict(lambda: ZERO))
+    sums: dict[str, Moved] = field(factory=lambda: defaultdict(lambda: NOTHING))
     count: int = 0
     again: int = 0
     """Records that came once more, as the archive may have them."""
@@ -94,7 +94,7 @@ class Originals(OnDisk):
         if self.database.execute(statement, row).rowcount:
             self.count += 1
             if told.user:
-                self.sums[told.user] = EXACT.add(self.sums[told.user], told.amount)
+                self.sums[told.user] += told.moves
         elif self.digest_of(told.key) == told.digest:
             self.again += 1
         else:

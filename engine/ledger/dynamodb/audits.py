@@ -23,7 +23,7 @@ from engine.ledger.dynamodb.attributes import Item, decode, decode_item, encode,
 from engine.ledger.dynamodb.balances import page_item, page_of, pages_request
 from engine.ledger.dynamodb.calls import KEYS_TOGETHER_MAX, Cancelled, ConditionFailed, DynamoDB, call, items, items_at
 from engine.ledger.dynamodb.postings import EXPLANATION, TOKEN_BYTES, item_of, put_entry
-from engine.ledger.dynamodb.put_back import ACTIONS_MAX, moves, put_back
+from engine.ledger.dynamodb.put_back import ACTIONS_MAX, moves, put_back, set_row
 from engine.ledger.dynamodb.seals import (
     digest_of,
     facts_digest_of,
@@ -35,6 +35,7 @@ from engine.ledger.dynamodb.seals import (
     part_of,
     text_of,
 )
+from engine.ledger.moved import Moved
 from engine.ledger.seals import NO_SEAL, Seal, SealedEntry, canonical
 from engine.ledger.shapes import read_entry
 from engine.ledger.store import Tables
@@ -60,6 +61,8 @@ class AuditedItem:
             amount=number_of(item, "amount"),
             cost=number_of(item, "cost"),
             is_correction=text_of(item, "source") == Source.REPAIR.value,
+            held=number_or_zero(item, "held"),
+            names_its_user=not _is_refused_hold(item),
         )
 
     @property
@@ -139,20 +142,23 @@ def number_of(item: Item, name: str) -> Decimal | None:
         return None
 
 
+def number_or_zero(item: Item, name: str) -> Decimal | None:
+    """Return a number, 0 where it is missing, None where it is none."""
+    return number_of(item, name) if name in item else ZERO
+
+
+def _is_refused_hold(item: Item) -> bool:
+    """Say whether an entry remembers nothing but that its event asked for a hold, and was refused."""
+    refused = item.get("facts", {}).get("M", {}).get("refused", {}).get("L", ()) if text_of(item, "type") == "flag" else ()
+    return bool(refused) and item.get("eventId") in refused
+
+
 def credit_of(user: str, row: Item | None) -> Credit:
-    """Return what a user's row says was posted, and its balance."""
+    """Return what a user's row says was posted and is held, and its balance."""
     said = row or {}
-    posted, remaining = (number_of(said, name) if name in said else ZERO for name in ("posted", "remaining"))
-    return Credit(user, posted, remaining, is_there=bool(row), stored=said.get("posted"))
-
-
-def _as_seen(seen: Credit) -> tuple[str, dict[str, Any]]:
-    """Return the condition that a row says of what was posted what it said when it was seen, and its values."""
-    if isinstance(seen.stored, Mapping):
-        return "posted = :seen", {":seen": dict(seen.stored)}
-    if seen.is_there:
-        return "attribute_exists(userId) AND attribute_not_exists(posted)", {}
-    return "attribute_not_exists(userId)", {}
+    posted, remaining, held = (number_or_zero(said, name) for name in ("posted", "remaining", "held"))
+    stored, stored_held = said.get("posted"), said.get("held")
+    return Credit(user, posted, remaining, is_there=bool(row), stored=stored, held=held, stored_held=stored_held)
 
 
 @frozen
@@ -203,13 +209,13 @@ class DynamoAuditStore:
         return found
 
     def credit(self, user: str, deadline: Deadline) -> Credit:
-        """Return what a user's row says was posted."""
+        """Return what a user's row says was posted, and is held."""
         request = {"TableName": self.tables.credits, "Key": encode_item({"userId": user}), "ConsistentRead": True}
         return credit_of(user, call(self.client.get_item, request, deadline).get("Item"))
 
     def credits(self, deadline: Deadline, *, with_remaining: bool = False) -> Iterator[Credit]:
-        """Yield what every user's row says was posted, and ``with_remaining`` the balance, both of one moment."""
-        names = "userId, posted, remaining" if with_remaining else "userId, posted"
+        """Yield what every user's row says was posted and is held, ``with_remaining`` the balance too: all of one moment."""
+        names = "userId, posted, held, remaining" if with_remaining else "userId, posted, held"
         request = {"TableName": self.tables.credits, "ProjectionExpression": names, "ConsistentRead": True}
         for item in items(self.client.scan, request, deadline):
             yield credit_of(item["userId"]["S"], item)
@@ -220,35 +226,16 @@ class DynamoAuditStore:
         """Append an entry that moves no balance. False where its sequence is taken: somebody was faster."""
         return self._write([put_entry(self.tables, item_of(entry, self.clock.now()))], deadline)
 
-    def append_with_posted(self, entry: Entry, seen: Credit, posted: Decimal, moved: Decimal, deadline: Deadline) -> bool:
-        """Append an entry, and let the user's row say ``posted``, its balance moved by ``moved``; both or none.
+    def append_with_row(self, entry: Entry, seen: Credit, says: Moved, moved: Decimal, deadline: Deadline) -> bool:
+        """Append an entry, and let the user's row say what was posted and is held, its balance ``moved``: both or none.
 
         False where the row is no longer as it was ``seen`` (its balance too where that alone is moved), or the place is taken.
         """
         put = put_entry(self.tables, item_of(entry, self.clock.now()))
-        return self._write([put, {"Update": self._posted(seen, posted, moved)}], deadline)
+        return self._write([put, {"Update": set_row(self.tables, seen, says, moved)}], deadline)
 
-    def _posted(self, seen: Credit, posted: Decimal, moved: Decimal) -> dict[str, Any]:
-        the_row_is_as_seen, values = _as_seen(seen)
-        values[":posted"] = encode(posted)
-        if moved:
-            values[":moved"] = encode(moved)
-        if moved and posted == seen.posted:
-            the_balance_is_as_seen = "remaining = :remaining"
-            if not seen.remaining:
-                the_balance_is_as_seen = f"({the_balance_is_as_seen} OR attribute_not_exists(remaining))"
-            the_row_is_as_seen += f" AND {the_balance_is_as_seen}"
-            values[":remaining"] = encode(seen.remaining)
-        return {
-            "TableName": self.tables.credits,
-            "Key": encode_item({"userId": seen.user}),
-            "UpdateExpression": "SET posted = :posted" + (" ADD remaining :moved" if moved else ""),
-            "ConditionExpression": the_row_is_as_seen,
-            "ExpressionAttributeValues": values,
-        }
-
-    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Decimal]], deadline: Deadline) -> bool:
-        """Put entries of one log back, append corrections to it, and move the balance of each one's user by its number."""
+    def put_back(self, put_backs: Sequence[PutBack], corrections: Sequence[tuple[Entry, Moved]], deadline: Deadline) -> bool:
+        """Put entries of one log back, append corrections to it, and move the row of each one's user by what is beside it."""
         now = self.clock.now()
         last = [put_entry(self.tables, item_of(entry, now)) for entry, _ in corrections]
         last += moves(self.tables, corrections)
@@ -316,7 +303,7 @@ class DynamoAuditStore:
             return False
         return True
 
-    # --- balances that are held to the ledger ---
+    # --- balances that are checked against the ledger ---
 
     def balance_pages(self, deadline: Deadline) -> Iterator[BalancePage]:
         """Yield the pages of the book of balances, in their order. Raises LedgerRefused for what is none."""

@@ -12,7 +12,7 @@ from engine.domain.digits import as_text, in_digits
 from engine.domain.fact_kinds import read_facts
 from engine.domain.instants import read_instant
 from engine.domain.models import model_named
-from engine.domain.money import EXACT
+from engine.domain.money import EXACT, ZERO
 from engine.ledger.archive.parquet import DIGITS, PLACES, Row
 from engine.ledger.dynamodb.attributes import decode
 from engine.ledger.dynamodb.stream import WHOLE, Record
@@ -45,7 +45,8 @@ def row_of_line(line: str) -> Row | None:
     if record.told not in WHOLE or record.item is None:
         return {"told": "change", **place, **words} if words else None
     stored = _decoded(record.item)
-    return {"told": "whole", **place, **words, **_columns(stored), **_figures(stored), **_whole(record, stored)}
+    columns = {**_columns(stored), **_figures(stored), **_known(stored), **_whole(record, stored)}
+    return {"told": "whole", **place, **words, **columns}
 
 
 def _decoded(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,8 +66,16 @@ def _columns(stored: Mapping[str, Any]) -> dict[str, Any]:
         "anomalies": [name for each in _list(stored.get("anomalies")) if (name := _text(_member(each, "name"))) is not None],
         "resolution": _text(_member(stored.get("resolution"), "note")),
         "correction": _correction(stored.get("correction")),
-        "model": _tried(lambda: model_named(read_facts(stored["facts"])) or None),
     }
+
+
+def _known(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what only all of an entry's facts tell: the model that was charged, and the highest attempt that is known."""
+    facts = _tried(lambda: read_facts(stored["facts"]))
+    if facts is None:
+        return {"model": None, "attempt": None}
+    attempt = max(facts.attempts, default=None)
+    return {"model": model_named(facts) or None, "attempt": attempt if _is_whole_number(attempt) else None}
 
 
 def _figures(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,6 +83,7 @@ def _figures(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "amount": _number(stored.get("amount")),
         "cost": _number(stored.get("cost")),
+        "held": _number(stored.get("held", ZERO)),
         "quantity": _rounded(stored.get("quantity")),
         "price": _price(stored.get("price")),
         "charge": _charge(_member(facts, "charge")),

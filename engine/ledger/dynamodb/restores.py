@@ -1,4 +1,4 @@
-"""A restore from the archive into the tables: whole entries over just what was seen there, and `posted` of users' rows."""
+"""A restore from the archive into the tables: whole entries over just what was seen there, and what users' rows say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -16,14 +15,16 @@ from engine.domain.money import ZERO
 from engine.ledger.archive.chain import HeadStore
 from engine.ledger.archive.originals import Told
 from engine.ledger.audits import Credit
-from engine.ledger.dynamodb.attributes import AttributeValue, Item, encode, encode_item
+from engine.ledger.dynamodb.attributes import AttributeValue, Item
 from engine.ledger.dynamodb.audits import credit_of, number_of
 from engine.ledger.dynamodb.calls import ConditionFailed, DynamoDB, call, items
 from engine.ledger.dynamodb.heads import DynamoHeads
 from engine.ledger.dynamodb.postings import EXPLANATION, REFERENCE_NAME
+from engine.ledger.dynamodb.put_back import set_row
 from engine.ledger.dynamodb.seals import digest_of, text_of
 from engine.ledger.dynamodb.stream import WHOLE, Record, key_of, record_of
 from engine.ledger.dynamodb.stream import Told as TakenIn
+from engine.ledger.moved import Moved
 from engine.ledger.restores import Standing, UserRow
 from engine.ledger.seals import canonical
 from engine.ledger.store import Tables
@@ -47,16 +48,14 @@ class DynamoRestoreStore:
         record = Record.read(line)
         item: Item = record.item or {}
         explanation = canonical(dict(record.explanation)) if record.explanation is not None else None
-        amount = number_of(item, "amount") or ZERO
-        return Told(record.key, record.digest, record.told in WHOLE, explanation, text_of(item, "userId"), amount)
+        return Told(record.key, record.digest, record.told in WHOLE, explanation, text_of(item, "userId"), _moves(item))
 
     def entries(self, deadline: Deadline) -> Iterator[Told]:
         """Yield what stands in the ledger (strongly consistent)."""
         request = {"TableName": self.tables.ledger, "ConsistentRead": True}
         for item in items(self.client.scan, request, deadline):
             explanation = canonical(item[EXPLANATION]) if EXPLANATION in item else None
-            amount = number_of(item, "amount") or ZERO
-            yield Told(key_of(item), digest_of(item), True, explanation, text_of(item, "userId"), amount)  # noqa: FBT003
+            yield Told(key_of(item), digest_of(item), True, explanation, text_of(item, "userId"), _moves(item))  # noqa: FBT003
 
     def standing(self, at: datetime, deadline: Deadline) -> Iterator[Standing]:
         """Yield what stands in the ledger (strongly consistent). A scan gives the entries of a log together, in order."""
@@ -97,28 +96,15 @@ class DynamoRestoreStore:
 
     def rows(self, deadline: Deadline) -> Iterator[UserRow]:
         """Yield what every user's row says (strongly consistent)."""
-        names = "userId, posted, remaining"
+        names = "userId, posted, held, remaining"
         request = {"TableName": self.tables.credits, "ProjectionExpression": names, "ConsistentRead": True}
         for item in items(self.client.scan, request, deadline):
             yield UserRow(credit_of(item["userId"]["S"], item), "remaining" in item)
 
-    def set_posted(self, seen: Credit, posted: Decimal, deadline: Deadline) -> bool:
-        """Let a user's row say what was posted. A row that is not there is made: it has no balance then."""
-        values = {":posted": encode(posted)}
-        if isinstance(seen.stored, Mapping):
-            the_row_is_as_seen = "posted = :seen"
-            values[":seen"] = dict(seen.stored)
-        else:
-            the_row_is_as_seen = "attribute_not_exists(posted)"
-        request = {
-            "TableName": self.tables.credits,
-            "Key": encode_item({"userId": seen.user}),
-            "UpdateExpression": "SET posted = :posted",
-            "ConditionExpression": the_row_is_as_seen,
-            "ExpressionAttributeValues": values,
-        }
+    def set_row(self, seen: Credit, says: Moved, deadline: Deadline) -> bool:
+        """Let a user's row say what was posted and is held. A row that is not there is made: it has no balance then."""
         try:
-            call(self.client.update_item, request, deadline)
+            call(self.client.update_item, set_row(self.tables, seen, says, ZERO), deadline)
         except ConditionFailed:
             return False
         return True
@@ -128,6 +114,10 @@ class DynamoRestoreStore:
     def heads(self) -> HeadStore:
         """Return where the head of the archive's chain stands."""
         return DynamoHeads(self.client, self.tables.seals)
+
+
+def _moves(item: Item) -> Moved:
+    return Moved(number_of(item, "amount") or ZERO, number_of(item, "held") or ZERO)
 
 
 def _read(explanation: str) -> AttributeValue:

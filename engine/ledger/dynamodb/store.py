@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from engine.ledger.exports import ExportStore
     from engine.ledger.holds import HoldStore
     from engine.ledger.logs import LogStore
+    from engine.ledger.low_balances import LowBalanceStore
     from engine.ledger.marks import MarkStore
     from engine.ledger.restores import RestoreStore
     from engine.ledger.wanted import Wanted
@@ -302,6 +303,12 @@ class DynamoStore:
         from engine.ledger.dynamodb.explanations import DynamoExplanationStore  # noqa: PLC0415  the same
 
         return DynamoExplanationStore(self.client, self.tables)
+
+    def low_balances(self) -> LowBalanceStore:
+        """Return the balances, and what was told of those that are low."""
+        from engine.ledger.dynamodb.low_balances import DynamoLowBalances  # noqa: PLC0415  the same
+
+        return DynamoLowBalances(self.client, self.tables)
 
     def logs(self) -> LogStore:
         """Return the entries as they are stored, many at once."""
