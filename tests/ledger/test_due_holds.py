@@ -350,7 +350,7 @@ def test_a_ledger_without_the_index_is_told_by_its_name() -> None:
     answer = desk.look("14:00")
 
     assert "table old has no index HoldDueIndex;" in answer["problem"]
-    assert ("ERROR", 1) == (desk.lines[-1]["level"], desk.lines[-1]["ExpiriesUnfinished"])
+    assert ("ERROR", 1, 1) == tuple(desk.lines[-1][name] for name in ("level", "ExpiriesUnfinished", "HoldsOverdue"))
 
 
 @pytest.fixture
