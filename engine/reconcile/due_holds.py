@@ -207,7 +207,7 @@ class ExpiryRun:
         proposal = EventProposal(assessment, reconciler.policy, reconciler.ledger, log, reconciler.tracer)
         report = reconciler.settle(proposal, self.deadline)
         milliseconds = round((reconciler.clock.steady() - started) * 1000, 3)
-        reconciler.telemetry.settled(report.told(Envelope({"id": f"{RULE} of {job}"}, Source.SCAN), milliseconds))
+        reconciler.tell(report.told(Envelope({"id": f"{RULE} of {job}"}, Source.SCAN), milliseconds), self.deadline)
         if report.entry is not None:
             self.expired += 1
             self.late = max(self.late, self.now - hold.expires_at)

@@ -25,8 +25,10 @@ from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Store, Tables
 from engine.ledger.stored import HOLD_SHARDS
 from engine.policy import parse_policy
+from engine.rating.beside import Beside
 from engine.reconcile.due_holds import OVERLAP, expire_holds
 from engine.reconcile.reconciler import Reconciler
+from engine.reconcile.shadow import SecondPolicy
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
 from tests.simulation.database import Client, Database, Seeded
@@ -35,8 +37,7 @@ from tools.local_aws import create_tables
 
 NOON = datetime.fromisoformat("2026-01-05T12:00:00Z")
 
-POLICY = parse_policy(
-    """\
+TEXT = """\
 version: 1
 name: holds
 event: {job: detail.jobId, user: detail.userId, time: time, attempt: "detail.attempt || `0`"}
@@ -52,9 +53,9 @@ rules:
 catch_up:
   - {when: {status: [completed]}, event: {source: video.generation, detail-type: rendered, time: updatedAt}}
   - {when: {status: [failed]}, event: {source: video.generation, detail-type: failed, time: updatedAt}}
-""",
-    "holds.yaml",
-)
+"""
+
+POLICY = parse_policy(TEXT, "holds.yaml")
 
 
 @define
@@ -68,6 +69,7 @@ class Desk:
     tick: float = 0.0
     """How many seconds pass whenever somebody looks at the clock."""
     lines: list[dict[str, Any]] = field(factory=list)
+    shadow: SecondPolicy | None = None
     store: Any = field(init=False)
 
     @store.default
@@ -83,7 +85,7 @@ class Desk:
     def reconciler(self) -> Reconciler:
         """Return the policy at work."""
         telemetry = Telemetry(lambda line: self.lines.append(json.loads(line)), self.store.clock)
-        return Reconciler(POLICY, cast("Store", self.store), telemetry, self.store.clock)
+        return Reconciler(POLICY, cast("Store", self.store), telemetry, self.store.clock, shadow=self.shadow)
 
     def deadline(self, seconds: float = 600) -> Deadline:
         """Return a deadline that lies so far ahead; time stands still unless a test moves it."""
@@ -309,6 +311,18 @@ def test_after_a_day_no_run_goes_back_to_what_could_not_be_expired(desks: list[D
         tries = [desk.look(f"2026-01-{at}:00Z")["errors"] for at in ("05T14:05", "06T13:55", "06T14:10", "06T14:25")]
         assert [1, 1, 1, 0] == tries
         assert [HELD] == desk.line("j-1")
+
+
+def test_a_second_policy_releases_what_it_would_have_held() -> None:
+    """It holds 0.5 where 0.8 are held: 0.3 more are left, and after the expiry the same as before."""
+    desk = Desk()
+    desk.user("u-1")
+    then = parse_policy(TEXT.replace('default: "0.1"', 'default: "0.0625"'), "then.yaml")
+    desk.shadow = SecondPolicy(Beside(POLICY, then), desk.store.clock)
+    desk.hold("j-1")
+    desk.look("14:05")
+
+    assert [0.3, -0.3] == [line["ShadowDifference"] for line in desk.lines if "ShadowDifference" in line]
 
 
 def test_all_shards_are_kept_up_to_half_an_hour_ago(desks: list[Desk]) -> None:
