@@ -122,9 +122,10 @@ class ExpiryRun:
         for page in self.reconciler.ledger.holds().due(shard, since, posting_text(self.now), self.deadline):
             if not has_time(self.deadline):
                 return False
-            untried = min([untried, *self._page(page)])
-            self._advance(shard, min([untried, *(hold.due for hold in page[-1:])]))
-            self._keep()
+            if page:
+                untried = min([untried, *self._page(page)])
+                self._advance(shard, min(untried, page[-1].due))
+                self._keep()
         self._advance(shard, untried)
         return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -33,6 +34,7 @@ from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
 from tests.simulation.database import Client, Database, Seeded
 from tests.support.events import event, instant
+from tests.support.world import DisturbedClient
 from tools.local_aws import create_tables
 
 NOON = datetime.fromisoformat("2026-01-05T12:00:00Z")
@@ -410,6 +412,22 @@ def test_a_run_that_has_no_time_for_all_pages_is_gone_on_with_behind_the_last(de
         assert (False, True) == (looks[0]["finished"], looks[0]["expired"] < 7)
         assert 7 == sum(line.get("HoldsExpired", 0) for line in desk.lines)
         assert (d("100"), d("0")) == desk.balance()
+
+
+def test_a_look_with_nothing_to_do_asks_each_shard_once_and_ended_holds_cost_a_request_a_page() -> None:
+    """Where it stood, sixteen queries, where it stands; and for an ended hold one look at what came after it."""
+    client = DisturbedClient(Client(Database()), lambda _operation, request, send: send(**request))
+    desk = Desk(client, create_tables(client, Tables("app.jobs", "app.credits", "app.ledger", "app.state", "app.seals")))
+    desk.user("u-1")
+    desk.hold("j-1")
+    desk.deliver(event("failed", {"jobId": "j-1", "userId": "u-1"}, "12:30"))
+    client.calls.clear()
+
+    desk.look("13:00")
+    assert {"get_item": 1, "query": 16, "put_item": 1} == Counter(client.calls)
+    client.calls.clear()
+    desk.look("14:05")
+    assert {"get_item": 1, "query": 16, "batch_get_item": 1, "put_item": 2} == Counter(client.calls)
 
 
 def test_an_index_that_trails_costs_a_later_run_no_hold() -> None:
