@@ -5,9 +5,9 @@ The alarm is the deployed one. What decides between them is an evaluator of ours
 local AWS's own does not know dimensions or missing data; time is moved on its clock. What it decides is set as the alarm's
 state, and the topic tells it to a queue that has subscribed.
 
-Not real: in ``holds_that_expired`` and ``a_hold_that_does_not_end`` who tells the number; in ``a_slow_init`` the milliseconds
-of the init, which the local AWS does not report (the lines are as Lambda documents them); in ``an_undeliverable_event`` and
-``an_entry_that_got_no_words`` who sends the letter, since the local EventBridge and the local stream write none.
+Not real: in ``a_slow_init`` the milliseconds of the init, which the local AWS does not report (the lines are as Lambda
+documents them); in ``an_undeliverable_event`` and ``an_entry_that_got_no_words`` who sends the letter, since the local
+EventBridge and the local stream write none.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import pytest
 from attrs import frozen
 from botocore.config import Config
 
-from engine.runtime.telemetry import embedded
 from tests.support.cloudwatch import Alarm
 from tests.support.failing_runs import (
     a_run_in_which_every_row_fails,
@@ -40,9 +39,11 @@ from tests.support.roles import roles_of
 from tests.support.slow_database import slow_database
 from tests.support.stack import (
     adjusted_item,
+    entries,
     explained,
     flag_item,
     give,
+    hold,
     inserted,
     put_job,
     rendered,
@@ -576,26 +577,37 @@ def a_bus_that_takes_nothing(stack: Deployment, watch: Watch) -> Iterator[None]:
 
 @contextmanager
 def holds_that_expired(stack: Deployment, watch: Watch) -> Iterator[None]:
-    """Eleven in an hour, as a run tells it; an hour later none has."""
-    tell_of_holds(stack, "HoldsExpired", 11)
+    """Eleven in an hour, of jobs that have no row; an hour later none has."""
+    for _ in range(11):
+        hold(stack, *new(stack))
+    look_for_holds(stack)
     yield
     watch.let_pass(AN_HOUR)
-    tell_of_holds(stack, "HoldsExpired", 0)
+    look_for_holds(stack)
 
 
 @contextmanager
 def a_hold_that_does_not_end(stack: Deployment, watch: Watch) -> Iterator[None]:
-    """As a run tells it; the next one has released it."""
-    tell_of_holds(stack, "HoldsOverdue", 1)
+    """Somebody has written a text where its user's balance was; the look after it was mended releases it."""
+    user, job = new(stack)
+    hold(stack, user, job)
+    credit = {
+        "TableName": stack.credits_table,
+        "Key": {"userId": {"S": user}},
+        "UpdateExpression": "SET remaining = :remaining",
+    }
+    stack.dynamodb.update_item(**credit, ExpressionAttributeValues={":remaining": {"S": "99.2"}})
+    look_for_holds(stack)
     yield
+    stack.dynamodb.update_item(**credit, ExpressionAttributeValues={":remaining": {"N": "99.2"}})
     watch.let_pass(AN_HOUR)
-    tell_of_holds(stack, "HoldsOverdue", 0)
+    look_for_holds(stack)
+    assert ["hold", "release"] == [entry["type"]["S"] for entry in entries(stack, job)]
 
 
-def tell_of_holds(stack: Deployment, metric: str, count: int) -> None:
-    """Write the line of a run that has looked for holds that are due into the log of the catch-up."""
-    line = embedded({metric: count}, {"FunctionName": stack.catch_up_function}, datetime.now(UTC))
-    write_lines(stack, stack.outputs["CatchUpLogGroupName"], [{"message": "holds", **line}])
+def look_for_holds(stack: Deployment) -> None:
+    """Do what the schedule of the holds does."""
+    assert stack.invoke({"expire": "holds"}, stack.catch_up_function)["holds"]["finished"]
 
 
 @contextmanager
