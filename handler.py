@@ -143,6 +143,10 @@ def _is_finish_again(event: Any) -> bool:
     return isinstance(parts, list) and all(isinstance(part, Mapping) for part in parts)
 
 
+def _is_expiry(event: Any) -> bool:
+    return isinstance(event, Mapping) and event.get("expire") == "holds"
+
+
 def _is_event(event: Any) -> bool:
     return is_event(event)
 
@@ -182,6 +186,12 @@ def _answer_finish_again(event: Any, _reconciler: Reconciler, _context: Any) -> 
     return finish_again(event)
 
 
+def _answer_expiry(_event: Any, reconciler: Reconciler, context: Any) -> Answer:
+    from engine.reconcile.due_holds import expire_holds  # noqa: PLC0415  the same
+
+    return expire_holds(reconciler, _deadline(context, reconciler.clock))
+
+
 def closing_steps() -> tuple[ClosingStep, ...]:
     """Return what a scheduled run does at its end, in this order."""
     from engine.anomalies.digest import tell_daily  # noqa: PLC0415  the same
@@ -206,6 +216,7 @@ KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Reconciler, Any], Answe
     (_is_begin, _answer_begin),
     (_is_finish, _answer_finish),
     (_is_finish_again, _answer_finish_again),
+    (_is_expiry, _answer_expiry),
     (_is_event, _answer_event),
 )
 """What an invocation can be: how it is recognised, and how it is answered. The first that fits counts."""

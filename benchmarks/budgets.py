@@ -27,6 +27,14 @@ WARM_EVENT_TO_BARE_TRANSACTION_MAX = 0.55
 client could not get below 1; the wire client alone takes 0.16, and the anomalies of the shipped policy 0.1 (0.42 was seen in
 all, and 0.62 with a read that is not needed)."""
 
+HOLD_TO_DEBIT_MAX = 1.6
+"""CPU of a request to hold, answered with what the user has left, to that of a debit by the shipped policy: 1.1 to 1.25 was
+seen. It is one transaction and one read."""
+
+SETTLE_TO_DEBIT_MAX = 1.9
+"""CPU of the charge that settles a hold, which reads the log of its job first, to that of a debit: 1.46 was seen, and 2.2
+where it was posted without that look, cancelled, and posted again."""
+
 BATCH_EVENT_TO_BARE_TRANSACTION_MAX = 0.2
 """CPU of one event of a full batch, to that of boto3's bare transaction for it. Between 0.10 and 0.13 was seen of one and the
 same code: both sides depend on what the processor's caches still hold. Since a mark asks the row for its user, sequence and

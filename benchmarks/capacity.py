@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from engine.domain.decision import Guard
 from engine.domain.entry import Entry
+from engine.domain.entry_types import EntryType
 from engine.domain.envelope import Envelope, Source
 from engine.domain.job_row import Mark
 from engine.ledger.dynamodb.postings import EncodedPosting, item_of
@@ -29,6 +30,8 @@ READ_KB = 4
 
 WRITE_UNITS_PER_MILLION = 0.625
 """Dollars, on demand."""
+
+READ_UNITS_PER_MILLION = 0.125
 
 EVENTBRIDGE_PER_MILLION = 1.00
 LAMBDA_PER_MILLION = 0.20
@@ -78,6 +81,7 @@ class Cost:
     kind: str
     entry_bytes: int
     units: Mapping[str, int]
+    read_units: int = 0
 
     @property
     def write_units(self) -> int:
@@ -87,20 +91,22 @@ class Cost:
     def dollars(self) -> float:
         compute = LAMBDA_PER_MILLION + LAMBDA_SECONDS * LAMBDA_GB * LAMBDA_GB_SECOND * 1e6
         logs = LOG_LINE_BYTES / 1e9 * LOGS_PER_GB * 1e6
-        return self.write_units * WRITE_UNITS_PER_MILLION + EVENTBRIDGE_PER_MILLION + compute + logs
+        database = self.write_units * WRITE_UNITS_PER_MILLION + self.read_units * READ_UNITS_PER_MILLION
+        return database + EVENTBRIDGE_PER_MILLION + compute + logs
 
 
 def cost_of(entry: Entry, guard: Guard, job_row_bytes: int, user_row_bytes: int = 200, kind: str | None = None) -> Cost:
     """Return what posting an entry writes. A row of Jobs or Credits counts whole, whatever of it is changed."""
-    mark = Mark("completed", sequence=1)
+    mark = Mark("completed", sequence=1) if entry.type is not EntryType.HOLD else None
     posting = EncodedPosting(entry, item_of(entry, datetime(2026, 1, 5, tzinfo=UTC)), guard, mark)
     entry_bytes = item_bytes(posting.item)
     tables = Tables()
     units = {
         "Ledger": TRANSACTIONAL * math.ceil(entry_bytes / KB),
         "UserIdIndex": math.ceil(entry_bytes / KB),
+        "HoldDueIndex": 1 if "holdShard" in posting.item else 0,
         "Credits": TRANSACTIONAL * math.ceil(user_row_bytes / KB) if guard is not Guard.NONE else 0,
-        "Jobs": TRANSACTIONAL * math.ceil(job_row_bytes / KB) if len(posting.actions(tables)) > 1 else 0,
+        "Jobs": TRANSACTIONAL * math.ceil(job_row_bytes / KB) if mark is not None and len(posting.actions(tables)) > 1 else 0,
     }
     return Cost(kind or entry.type.value, entry_bytes, units)
 
@@ -112,5 +118,36 @@ def costs(policy: Policy, events: list[dict[str, Any]], job_row_bytes: int = 100
         run.reconcile(Envelope(event, Source.EVENT))
     entries = list(run.entries())
     for entry in entries:
-        yield cost_of(entry, Guard.EXISTS if entry.amount else Guard.NONE, job_row_bytes)
+        yield cost_of(entry, Guard.EXISTS if entry.moves_credits else Guard.NONE, job_row_bytes)
     yield cost_of(entries[0], Guard.EXISTS, job_row_bytes, kind="duplicate")
+
+
+@frozen
+class Together:
+    """The cost of several events of one job, each with its own invocation."""
+
+    kind: str
+    costs: tuple[Cost, ...]
+
+    @property
+    def write_units(self) -> int:
+        return sum(cost.write_units for cost in self.costs)
+
+    @property
+    def read_units(self) -> int:
+        return sum(cost.read_units for cost in self.costs)
+
+    @property
+    def dollars(self) -> float:
+        return sum(cost.dollars for cost in self.costs)
+
+
+def held_costs(policy: Policy, events: list[dict[str, Any]], job_row_bytes: int = 1000) -> tuple[Cost, Cost, Together]:
+    """Return the cost of a request to hold and of the charge that settles it, then of both together.
+
+    The request reads the user's row, for its answer, and marks no row of Jobs. The charge reads the log of its job, which the
+    hold has opened.
+    """
+    held, settled, _ = costs(policy, events, job_row_bytes)
+    both = evolve(held, read_units=1), evolve(settled, read_units=1)
+    return *both, Together("hold and settle", both)

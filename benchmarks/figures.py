@@ -91,6 +91,22 @@ FIGURES = (
         "<= 0.50",
     ),
     Figure(
+        "test_warm_hold",
+        "hold_to_debit",
+        "CPU of a warm hold, answered with what is left",
+        "a warm debit",
+        budgets.HOLD_TO_DEBIT_MAX,
+        "",
+    ),
+    Figure(
+        "test_warm_hold",
+        "settle_to_debit",
+        "CPU of a warm charge that settles a hold",
+        "a warm debit",
+        budgets.SETTLE_TO_DEBIT_MAX,
+        "",
+    ),
+    Figure(
         "test_post",
         "to_bare_transaction",
         "CPU of posting alone",

@@ -9,7 +9,7 @@ from string import Template
 from typing import Any
 from xml.sax.saxutils import escape
 
-from benchmarks.capacity import Cost, costs
+from benchmarks.capacity import Cost, costs, held_costs
 from benchmarks.figures import FIGURES, Figure, Notes, read
 from engine.policy import load_policy
 from tools.environments import ROOT
@@ -87,18 +87,24 @@ def matching(notes: Notes) -> Iterator[list[str]]:
 
 
 def capacity() -> Iterator[list[str]]:
-    """Yield a row for each kind of event under the shipped policy."""
+    """Yield a row for each kind of event under the shipped policy, then for a hold and what settles it."""
     detail = {"jobId": "j" * 38, "userId": "u" * 38, "seconds": 8, "model": "veo-3.1-generate-001", "result_url": "s3://x"}
     event = {"id": "i" * 36, "source": "video.generation", "time": "2026-12-01T10:00:00Z"}
     rendered = {**event, "detail-type": "video.rendered", "detail": detail}
     failed = {**event, "detail-type": "video.failed", "time": "2026-12-01T11:00:00Z", "detail": detail}
     void = {**failed, "detail": {**detail, "jobId": "k" * 38}}
+    submitted = {**event, "detail-type": "video.submitted", "time": "2026-12-01T09:55:00Z", "detail": detail}
     for cost in costs(load_policy(ROOT / "policies" / "video.yaml"), [rendered, failed, void]):
         yield _cost_cells(cost)
+    *each, both = held_costs(load_policy(ROOT / "policies" / "video-with-holds.yaml"), [submitted, rendered])
+    for cost in each:
+        yield _cost_cells(cost)
+    yield [both.kind, "", f"{both.write_units}, and {both.read_units} read units", f"{both.dollars:.2f}"]
 
 
 def _cost_cells(cost: Cost) -> list[str]:
     units = " + ".join(f"{count} {table}" for table, count in cost.units.items() if count)
+    units += f" + {cost.read_units} read" if cost.read_units else ""
     return [cost.kind, str(cost.entry_bytes), f"{cost.write_units} ({units})", f"{cost.dollars:.2f}"]
 
 

@@ -9,12 +9,16 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 import handler
 from benchmarks.budgets import (
     BATCH_EVENT_TO_BARE_TRANSACTION_MAX,
     BATCH_EVENTS_PER_SECOND_TO_BARE_MIN,
     BLOCKS,
     CALLS,
+    HOLD_TO_DEBIT_MAX,
+    SETTLE_TO_DEBIT_MAX,
     WARM_EVENT_MILLISECONDS_MAX,
     WARM_EVENT_TO_BARE_TRANSACTION_MAX,
 )
@@ -31,6 +35,7 @@ from engine.rating.job_row import ASSUMED_ROW, with_row
 from engine.runtime.clock import Clock
 
 POLICY = "policies/video.yaml"
+WITH_HOLDS = "policies/video-with-holds.yaml"
 
 
 def test_warm_debit(benchmark: Any, peer: Any, tables: Tables, new_event: Callable[[], dict[str, Any]]) -> None:
@@ -68,6 +73,53 @@ def test_warm_debit(benchmark: Any, peer: Any, tables: Tables, new_event: Callab
     print(f"\nwarm debit: {benchmark.extra_info}")
     at_most(ratio, WARM_EVENT_TO_BARE_TRANSACTION_MAX)
     at_most(max(wall) * 1000, WARM_EVENT_MILLISECONDS_MAX)
+
+
+def test_warm_hold(
+    benchmark: Any, peer: Any, new_event: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CPU of a request to hold, of the charge that settles it, and of a debit alone, in interleaved blocks.
+
+    The debit is by the shipped policy. A hold is answered with what the user has left, which is a read more; what settles it
+    reads the log first.
+    """
+    assert peer
+    taken: dict[str, list[float]] = {"debit": [], "hold": [], "settle": []}
+
+    def block(name: str, policy: str, events: list[dict[str, Any]], outcome: str) -> None:
+        monkeypatch.setenv("POLICY_FILE", policy)
+        started = time.process_time()
+        answers = [handler.lambda_handler(event) for event in events]
+        taken[name].append((time.process_time() - started) / len(events))
+        assert {outcome} == {answer["outcome"] for answer in answers}
+
+    def debits() -> None:
+        block("debit", POLICY, [new_event() for _ in range(CALLS)], "debited")
+
+    def holds() -> None:
+        charges = [new_event() for _ in range(CALLS)]
+        block("hold", WITH_HOLDS, [request_of(charge) for charge in charges], "held")
+        block("settle", WITH_HOLDS, charges, "settled")
+
+    debits(), holds()
+    for times in taken.values():
+        times.clear()
+    benchmark.pedantic(holds, setup=debits, rounds=BLOCKS, iterations=1)
+
+    cpu = {name: statistics.median(times) for name, times in taken.items()}
+    benchmark.extra_info.update(
+        cpu_microseconds=round(cpu["hold"] * 1e6),
+        hold_to_debit=round(cpu["hold"] / cpu["debit"], 2),
+        settle_to_debit=round(cpu["settle"] / cpu["debit"], 2),
+    )
+    print(f"\nwarm hold: {benchmark.extra_info}")
+    at_most(cpu["hold"] / cpu["debit"], HOLD_TO_DEBIT_MAX)
+    at_most(cpu["settle"] / cpu["debit"], SETTLE_TO_DEBIT_MAX)
+
+
+def request_of(charge: dict[str, Any]) -> dict[str, Any]:
+    """Return the request to hold what a charge takes."""
+    return {**charge, "id": str(uuid.uuid4()), "detail-type": "video.submitted", "time": "2026-01-05T09:55:00Z"}
 
 
 def test_warm_batch(benchmark: Any, peer: Any, tables: Tables, new_event: Callable[[], dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ beginning: it is in the opening balance, whatever the period.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -47,13 +48,22 @@ class Order(StrEnum):
 
 @frozen
 class StatementLine:
-    """An entry, and the balance after it. ``model`` and ``how_much`` are empty where the entry does not tell them."""
+    """An entry, and the balance after it. ``model`` and ``how_much`` are empty where the entry does not tell them.
+
+    ``held`` is how many credits more (or, below 0, less) are held since it.
+    """
 
     entry: StoredEntry
     amount: Decimal
     balance: Decimal
     model: str
     how_much: str
+    held: Decimal = ZERO
+
+    @property
+    def moves_credits(self) -> bool:
+        """Whether the balance moves by it, or what is held."""
+        return self.amount != ZERO or self.held != ZERO
 
     @property
     def reference(self) -> str:
@@ -85,6 +95,7 @@ class StatementLine:
             "rule": entry.get("rule", ""),
             "anomalies": anomalies_of(entry),
             "reason": correction.get("reason", ""),
+            "held": self.held,
         }
 
 
@@ -92,8 +103,9 @@ class StatementLine:
 class Statement:
     """The entries of a user from ``since`` until before ``until`` (None: from the first, to the last), and what they come to.
 
-    ``remaining`` and ``posted`` are what the user's row says; ``granted``, ``charged`` and ``adjusted`` are of all entries,
-    whatever the period: together they come to ``balance``, which is ``remaining`` where the books agree.
+    ``remaining``, ``posted`` and ``held`` are what the user's row says; ``granted``, ``charged`` and ``adjusted`` are of all
+    entries, whatever the period: together, less what they hold (``reserved``), they come to ``balance``. Where the books agree
+    that is ``remaining``, and ``reserved`` is ``held``. What is held is no charge: it is still the user's.
     """
 
     user: str
@@ -109,6 +121,18 @@ class Statement:
     adjusted: Decimal
     posted: Decimal
     remaining: Decimal
+    held: Decimal
+    reserved: Decimal
+
+    @property
+    def owned(self) -> Decimal:
+        """What can be spent, and what is held."""
+        return EXACT.add(self.remaining, self.held)
+
+    @property
+    def has_holds(self) -> bool:
+        """Whether something is held, or was in the period."""
+        return self.held != ZERO or any(line.held for line in self.lines)
 
     @property
     def granted(self) -> Decimal:
@@ -118,12 +142,12 @@ class Statement:
     @property
     def balance(self) -> Decimal:
         """What all entries lead to."""
-        return EXACT.add(self.granted, EXACT.add(self.charged, self.adjusted))
+        return EXACT.subtract(EXACT.add(self.granted, EXACT.add(self.charged, self.adjusted)), self.reserved)
 
     @property
     def agrees(self) -> bool:
         """Whether all entries lead to what the user's row says. The index that they are read by trails by a moment."""
-        return self.balance == self.remaining
+        return (self.balance, self.reserved) == (self.remaining, self.held)
 
     def totals(self) -> dict[str, Any]:
         """Return the sums under their names, without the lines."""
@@ -135,6 +159,8 @@ class Statement:
             "adjusted": self.adjusted,
             "posted": self.posted,
             "remaining": self.remaining,
+            "held": self.held,
+            "owned": self.owned,
         }
 
     def answer(self) -> dict[str, Any]:
@@ -159,7 +185,7 @@ def statement_of(
     period: Period = ALWAYS,
 ) -> Statement:
     """Return the statement of ``entries`` (in order of posting) and of the user's ``row`` in Credits."""
-    remaining, posted = (number(row, name) for name in ("remaining", "posted"))
+    remaining, posted, held = (number(row, name) for name in ("remaining", "posted", "held"))
     entries, since, until = list(entries), *period
     granted = EXACT.subtract(remaining, posted)
     lines = list(_lines(entries, order, granted))
@@ -180,6 +206,8 @@ def statement_of(
         adjusted=_sum(entries),
         posted=posted,
         remaining=remaining,
+        held=held,
+        reserved=total(number(entry, "held") for entry in entries),
     )
 
 
@@ -200,9 +228,9 @@ def _lines(entries: Sequence[StoredEntry], order: Order, balance: Decimal) -> It
     for entry in entries:
         models[entry["reference"]] = model_of(entry) or models.get(entry["reference"], "")
     for entry in sorted(entries, key=lambda entry: moment(entry, order)):  # equal ones stay in order of posting
-        amount = number(entry, "amount")
+        amount, held = number(entry, "amount"), number(entry, "held")
         balance = EXACT.add(balance, amount)
-        yield StatementLine(entry, amount, balance, models[entry["reference"]], quantity_of(entry))
+        yield StatementLine(entry, amount, balance, models[entry["reference"]], quantity_of(entry), held)
 
 
 def model_of(entry: StoredEntry) -> str:
@@ -246,10 +274,18 @@ def _price(entry: StoredEntry) -> StoredEntry:
 
 
 def _sum(entries: Iterable[StoredEntry], log: str = "") -> Decimal:
-    """Return the sum of the entries of one kind of log; without one, of those that are neither a job's nor a grant's."""
-    total = ZERO
-    for entry in entries:
-        reference = str(entry.get("reference", ""))
-        if reference.startswith(log) if log else not reference.startswith((JOB, GRANT)):
-            total = EXACT.add(total, number(entry, "amount"))
-    return total
+    """Return the sum of the entries of one kind of log; without one, of those that are neither a job's nor a grant's.
+
+    What they hold is not counted: it is still the user's.
+    """
+    return total(EXACT.add(number(entry, "amount"), number(entry, "held")) for entry in entries if _is_of(entry, log))
+
+
+def _is_of(entry: StoredEntry, log: str) -> bool:
+    reference = str(entry.get("reference", ""))
+    return reference.startswith(log) if log else not reference.startswith((JOB, GRANT))
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Return the exact sum of amounts."""
+    return functools.reduce(EXACT.add, amounts, ZERO)

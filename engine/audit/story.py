@@ -12,13 +12,14 @@ from engine.domain.entry import Entry
 from engine.domain.entry_types import EntryType
 from engine.domain.envelope import Source
 from engine.domain.errors import quoted
-from engine.domain.fact import TOLD_BY, Adjustment, Charge, Grant, Refund, Revoke
+from engine.domain.fact import TOLD_BY, Adjustment, Charge, Expiry, Grant, Hold, Refund, Revoke
 from engine.domain.fact_kinds import FACT_KINDS, Kind
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.instants import instant_text
 from engine.domain.job_row import status_and_attempt
 from engine.domain.log import JobLog, log_of
 from engine.domain.money import ZERO, canonical
+from engine.domain.texts import plainly
 from engine.ledger.shapes import read_entry
 from engine.ledger.store import StoredEntry
 from engine.rating.cost import cost_steps
@@ -69,7 +70,8 @@ class Chapter:
         stored = self.stored
         kept = {name: stored[name] for name in KEPT if name in stored}
         counted = self.count.answer() if self.count is not None else {"agrees": False, "problems": [self.problem]}
-        return {**kept, "door": self.door, "told": list(self.told), **counted}
+        held = {"held": self.entry.held} if self.entry is not None and self.entry.held else {}
+        return {**kept, **held, "door": self.door, "told": list(self.told), **counted}
 
 
 KEPT = (
@@ -147,6 +149,7 @@ def story_of(job: str, stored: Sequence[StoredEntry], row: Mapping[str, Any] | N
 def _told(entry: Entry, known: Facts) -> Iterator[str]:
     """Yield what an entry brought in that those before did not know."""
     told = [text for kind in FACT_KINDS.values() for text in _news(kind.name, entry.facts, known)]
+    told += [_refused(event_id) for event_id in entry.facts.refused if event_id not in known.refused]
     if entry.resolution is not None:
         entries = ", ".join(str(sequence) for sequence in entry.resolution.entries)
         told.append(f"the anomalies of entry {entries} are resolved: {entry.resolution.note}")
@@ -164,6 +167,17 @@ def _news(kind: Kind, facts: Facts, known: Facts) -> Iterator[str]:
 
 def _text(fact: Any) -> str:
     """Return a fact in words, with what the event said."""
+    return _text_of_hold(fact) if isinstance(fact, Hold | Expiry) else _text_of_others(fact)
+
+
+def _text_of_hold(fact: Hold | Expiry) -> str:
+    at = instant_text(fact.at)
+    if isinstance(fact, Expiry):
+        return f"the hold of attempt {fact.attempt} had expired by {at}"
+    return f"a hold of {fact.amount:f} at {at} until {instant_text(fact.expires_at)}{_said(fact.content)}"
+
+
+def _text_of_others(fact: Any) -> str:
     match fact:
         case Charge(revision=revision) if revision:
             return f"its price: the charge of {instant_text(fact.at)} is {fact.amount:f} by policy {fact.policy}"
@@ -180,6 +194,10 @@ def _text(fact: Any) -> str:
         case _:
             name, at = fact
             return f"the flag {name} at {instant_text(at)}"
+
+
+def _refused(event_id: str) -> str:
+    return f"a request to hold, event {plainly(event_id)}: refused, and so it stays, however often it comes"
 
 
 def _said(content: Sequence[tuple[str, str]]) -> str:

@@ -87,14 +87,15 @@ def _answer(story: Story, row: dict[str, Any] | None) -> dict[str, Any]:
         "job": story.job,
         "user": log.user,
         "entries": [chapter.answer() for chapter in story.chapters],
-        "now": {"cost": log.cost, "posted": log.posted, "due": log.due, "steps": list(story.now())},
+        "now": {"cost": log.cost, "posted": log.posted, "held": log.held, "due": log.due, "steps": list(story.now())},
         "row": row,
     }
 
 
 def _print(story: Story, row: dict[str, Any] | None) -> None:
     log = story.log
-    figures = [("user", log.user or ""), ("cost", log.cost), ("posted", log.posted), ("due", log.due)]
+    held = [("held", log.held)] if any(entry.facts.holds for entry in story.entries) else []
+    figures = [("user", log.user or ""), ("cost", log.cost), ("posted", log.posted), *held, ("due", log.due)]
     print_named("Job", [("job", story.job), *(figures if story.entries else ())])
     for number, chapter in enumerate(story.chapters, start=1):
         _print_next(f"Entry {chapter.stored.get('sequence', number)}", _chapter(chapter))
@@ -127,6 +128,7 @@ def _chapter(chapter: Chapter) -> Iterator[tuple[str, object]]:
     yield "policy", entry.policy
     yield "type", entry.type.value
     yield "amount", entry.amount
+    yield from (("held", entry.held),) if entry.held else ()
     yield from _many("count", count.steps)
     yield from _many("differs", count.problems)
     yield from _flagged(chapter)

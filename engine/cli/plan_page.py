@@ -181,6 +181,9 @@ def _totals(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Difference", credits_of(net["by"], plus="+")
     yield "of that by prices", credits_of(causes["prices"], plus="+")
     yield "by all else", credits_of(causes["rest"], plus="+")
+    if any(map(Decimal, answer["held"].values())):  # no revenue: it may go back
+        yield "Beside that, held in the end", credits_of(answer["held"]["now"])
+        yield "would be held", credits_of(answer["held"]["then"])
     yield "Jobs and grants that differ", f"{jobs['concerned']:,} of {jobs['all']:,}"
     for name, count in answer["newly"].items():
         yield f"{'Entries' if name == 'flagged' else 'Events'} newly {name}", f"{count:,}"

@@ -79,6 +79,9 @@ def in_all(answer: Mapping[str, Any]) -> Iterator[str]:
     yield f"the company: users pay {net['now']} -> {net['then']} ({signed(net['by'])}{percent})"
     if Decimal(net["by"]):
         yield f"of that {signed(causes['prices'])} by prices, {signed(causes['rest'])} by all else that is edited"
+    held = answer["held"]
+    if any(map(Decimal, held.values())):
+        yield f"beside that, held in the end for work that is not done: {held['now']} -> {held['then']}"
     won, lost = signed(users["won"]), signed(users["lost"])
     yield f"the users: of {users['all']} {users['winners']} have {won}, {users['losers']} have {lost}"
     yield f"{jobs['concerned']} of {jobs['all']} jobs and grants would differ"

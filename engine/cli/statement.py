@@ -34,9 +34,12 @@ SECONDS_BETWEEN_LOOKS = 1.0
 """The index by which entries are read trails the balance by a moment: then both are read again."""
 
 COLUMNS = ("occurredAt", "reference", "type", "model", "quantity", "amount", "balance", "rule", "anomalies")
+OF_HOLDS = ("held", "owned")
+"""What is shown of a user only where something is held, or was."""
+
 SPREADSHEET = (
     *("occurredAt", "postedAt", "reference", "sequence", "job", "type", "model", "quantity"),
-    *("amount", "balance", "rule", "anomalies", "reason"),
+    *("amount", "balance", "rule", "anomalies", "reason", "held"),
 )
 
 
@@ -97,8 +100,11 @@ def read_statement(ledger: Store, user: str, order: Order, period: Period) -> St
 
 
 def _warn(found: Statement) -> None:
-    if not found.agrees:
+    if found.balance != found.remaining:
         said = f"{found.user}: the entries lead to {found.balance:f}, and the balance is {found.remaining:f}"
+        complain(f"{said}; reconciler audit says more")
+    if found.reserved != found.held:
+        said = f"{found.user}: the entries hold {found.reserved:f}, and `held` is {found.held:f}"
         complain(f"{said}; reconciler audit says more")
 
 
@@ -119,7 +125,7 @@ def _print(found: Statement) -> None:
     lines = [line.answer() for line in found.lines]
     if found.since or found.until:
         print_counts("", {"opening balance": found.opening_balance})
-    columns = (*COLUMNS, "reason") if any(line["reason"] for line in lines) else COLUMNS
+    columns = (*COLUMNS, *(name for name in ("held", "reason") if any(line[name] for line in lines)))
     rows = ([line[column] for column in columns] for line in lines)
     print_table(f"Statement of {found.user}", columns, rows, prose={"anomalies", "reason"})
     print_counts("Balance", _sums(found))
@@ -127,4 +133,6 @@ def _print(found: Statement) -> None:
 
 def _sums(found: Statement) -> Mapping[str, object]:
     named = {"closing balance": found.closing_balance} if found.since or found.until else {}
-    return {**named, **found.totals()}
+    totals = found.totals()
+    shown = totals if found.has_holds else {name: total for name, total in totals.items() if name not in OF_HOLDS}
+    return {**named, **shown}

@@ -1,7 +1,7 @@
 """A statement as one page for the customer: their words, and nothing of how it is worked out.
 
 What it leaves out on purpose: rules, policies, sequences, anomalies, ids of events, entries that move nothing, and the reason
-of a correction, which a colleague wrote for colleagues.
+of a correction, which a colleague wrote for colleagues. What is held is called reserved: it is not used yet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from engine.domain.references import GRANT, JOB
 PLACES_MIN = 2
 MINUS = "\N{MINUS SIGN}"
 
-MORE, LESS = 1, -1
+MORE, NONE, LESS = 1, 0, -1
 
 WORDS: Mapping[tuple[str, str, int], str] = {
     (JOB, "debit", LESS): "Job {name}",
@@ -31,6 +31,12 @@ WORDS: Mapping[tuple[str, str, int], str] = {
     (JOB, "adjust", LESS): "Credit for job {name} taken back",
     (JOB, "reprice", MORE): "Price correction for job {name}",
     (JOB, "reprice", LESS): "Price correction for job {name}",
+    (JOB, "hold", LESS): "Reserved for job {name}",
+    (JOB, "hold", MORE): "Less reserved for job {name}",
+    (JOB, "settle", LESS): "Job {name}, beyond what was reserved",
+    (JOB, "settle", NONE): "Job {name}, paid by what was reserved",
+    (JOB, "settle", MORE): "Job {name}, less than was reserved",
+    (JOB, "release", MORE): "Reservation for job {name} ended",
     (GRANT, "grant", MORE): "Credits added ({name})",
     (GRANT, "grant", LESS): "Correction of credits added ({name})",
     (GRANT, "revoke", LESS): "Credits taken back ({name})",
@@ -38,7 +44,7 @@ WORDS: Mapping[tuple[str, str, int], str] = {
     ("", "adjust", MORE): "Credit from our support team",
     ("", "adjust", LESS): "Correction by our support team",
 }
-"""What a line is called: by what its log begins with, its type, and whether it gives or takes credits."""
+"""What a line is called: by what its log begins with, its type, and whether it gives or takes credits, or neither."""
 
 DAY, MINUTE = "%B %Y", "%b %Y, %H:%M"
 """What stands behind the day of the month."""
@@ -60,7 +66,7 @@ class PageLine:
 
 def statement_page(statement: Statement, written: datetime) -> str:
     """Return the page of a statement, which was written at an instant."""
-    lines = [line for line in statement.lines if line.amount != ZERO]
+    lines = [line for line in statement.lines if line.moves_credits]
     totals = _totals(statement, lines)
     places = max(PLACES_MIN, *map(_places, [*totals.values(), *(line.amount for line in lines)]))
     shown = [_line(line, statement.order, places) for line in lines]
@@ -86,8 +92,12 @@ def description(line: StatementLine) -> str:
     name = plain(line.reference.removeprefix(log))
     if line.is_repair:
         return f"Correction for job {name}" if log == JOB else "Correction"
-    words = WORDS.get((log, line.type, MORE if line.amount > ZERO else LESS), "Correction")
+    words = WORDS.get((log, line.type, _sign(line.amount)), "Correction")
     return words.format(name=name)
+
+
+def _sign(amount: Decimal) -> int:
+    return (amount > ZERO) - (amount < ZERO)
 
 
 def _line(line: StatementLine, order: Order, places: int) -> PageLine:
@@ -106,14 +116,16 @@ def _line(line: StatementLine, order: Order, places: int) -> PageLine:
 
 def _totals(statement: Statement, lines: Iterable[StatementLine]) -> dict[str, Decimal]:
     """Return the sums of the period: what stands before it, what came, what was used, and what is left."""
-    sums = {"Credits added": ZERO, "Used by jobs": ZERO, "Corrections": ZERO}
+    sums = {"Credits added": ZERO, "Used by jobs": ZERO, "Reserved for jobs": ZERO, "Corrections": ZERO}
     for line in lines:
         is_corrected = line.type in {"adjust", "reprice"} or line.is_repair
         name = "Used by jobs" if line.reference.startswith(JOB) else "Credits added"
         name = "Corrections" if is_corrected or not line.reference.startswith((JOB, GRANT)) else name
-        sums[name] = EXACT.add(sums[name], line.amount)
-    if sums["Corrections"] == ZERO:
-        del sums["Corrections"]
+        sums[name] = EXACT.add(sums[name], EXACT.add(line.amount, line.held))
+        sums["Reserved for jobs"] = EXACT.subtract(sums["Reserved for jobs"], line.held)
+    for name in ("Reserved for jobs", "Corrections"):
+        if sums[name] == ZERO:
+            del sums[name]
     return {"Opening balance": statement.opening_balance, **sums, "Closing balance": statement.closing_balance}
 
 

@@ -5,10 +5,10 @@ How facts of a kind join, and which of them count, stands in ``domain.facts``.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from engine.domain.money import EXACT, ZERO
 
@@ -17,6 +17,9 @@ Content = tuple[tuple[str, str], ...]
 
 TOLD_BY = "#event"
 """Where a content has no expression but the id of the event that has told it: its time was read from the job's own row."""
+
+
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @frozen
@@ -57,6 +60,10 @@ class Hold:
     content: Content = ()
     policy: str = ""
     attempt: int = 0
+
+    def moved(self, at: datetime) -> Hold:
+        """Return the same hold at another instant, for as long."""
+        return evolve(self, at=at, expires_at=until(at, self.expires_at - self.at))
 
 
 @frozen
@@ -152,6 +159,11 @@ class Adjustment:
     at: datetime
     job: str = ""
     reverses: str = ""
+
+
+def until(at: datetime, length: timedelta) -> datetime:
+    """Return when a length of time ends; nothing is later than the end of all time."""
+    return at + length if length <= END_OF_TIME - at else END_OF_TIME
 
 
 def part_of(whole: Decimal, percent: Decimal | None, amount: Decimal | None) -> Decimal:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 JOB, GRANT, ADJUST, REPAIR = "job#", "grant#", "adjust#", "repair#"
 """What a reference of the ledger begins with: a job, a grant, an adjustment's id, a user whose row of Credits was repaired."""
 
@@ -12,3 +14,8 @@ LOGS = (JOB, GRANT, ADJUST, REPAIR)
 def log_name(reference: str) -> str:
     """Return whose log a reference names: ``job``, ``grant``, ``adjust`` or ``repair``."""
     return reference.partition("#")[0]
+
+
+def spread(name: str) -> int:
+    """Return a number by which names are spread evenly. It is for good: entries are stored by it."""
+    return zlib.crc32(name.encode("utf-8", "surrogatepass"))

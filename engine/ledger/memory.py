@@ -9,7 +9,6 @@ busy, and no answer is ever lost.
 from __future__ import annotations
 
 import copy
-import zlib
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -29,6 +28,7 @@ from engine.domain.errors import LedgerError, LedgerRefused
 from engine.domain.job_row import Mark, most_frequent, status_name
 from engine.domain.log import JobLog, log_of
 from engine.domain.money import EXACT, ZERO
+from engine.domain.references import spread
 from engine.ledger.conditions import holds, is_settled, standing_of, takes
 from engine.ledger.memory_logs import MemoryLogs, stored_row
 from engine.ledger.store import Page, Posting, Receipt, ScanSlice, Verdict, packed
@@ -38,6 +38,7 @@ from engine.runtime.clock import Clock, Deadline
 if TYPE_CHECKING:
     from engine.domain.adjustment import AdjustmentProposal
     from engine.ledger.corrections import CorrectionStore
+    from engine.ledger.holds import HoldStore
     from engine.ledger.wanted import Wanted
 
 type Row = dict[str, Any]
@@ -73,6 +74,8 @@ class MemoryStore:
     last_day: str = ""
     proposals: dict[str, AdjustmentProposal] = Factory(dict)
     """Adjustments that wait for a second person, by their id."""
+    looked_until: dict[str, str] = Factory(dict)
+    """Up to when each shard of the holds was looked through."""
 
     # --- postings ---
 
@@ -225,7 +228,7 @@ class MemoryStore:
 
     def due_jobs(self, part: ScanSlice, wanted: Wanted, deadline: Deadline) -> Page:
         """Return the next page of a slice: rows not yet settled at their status, in order of their jobs' names."""
-        jobs = sorted(job for job in self.jobs if _spread(job) % part.segments == part.segment and job > (part.after or ""))
+        jobs = sorted(job for job in self.jobs if spread(job) % part.segments == part.segment and job > (part.after or ""))
         page = jobs[: self.page_rows]
         due = [row for row in self._due(page, wanted) if not _is_one_of(row, wanted.ignored)]
         rows = tuple(row for row in due if wanted.statuses is None or _is_one_of(row, wanted.statuses))
@@ -276,6 +279,12 @@ class MemoryStore:
 
         return MemoryCorrectionStore(self, self.kept, self.proposals)
 
+    def holds(self) -> HoldStore:
+        """Return the holds by when they are due."""
+        from engine.ledger.memory_holds import MemoryHoldStore  # noqa: PLC0415  the same
+
+        return MemoryHoldStore(self.kept, self.looked_until)
+
     # --- what is usual, and what many entries show ---
 
     def load_baselines(self, policy: str, deadline: Deadline) -> Baselines:
@@ -289,7 +298,7 @@ class MemoryStore:
     def samples(self, since: datetime, entries_max: int, deadline: Deadline) -> Iterator[Sample]:
         """Yield the samples of ``entries_max`` entries posted ``since``: of any age, as references are spread."""
         found = self._posted(since, lambda entry: bool(entry.samples))
-        for entry in sorted(found, key=lambda entry: _spread(entry.reference))[:entries_max]:
+        for entry in sorted(found, key=lambda entry: spread(entry.reference))[:entries_max]:
             yield from entry.samples
 
     def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Excerpt]]:
@@ -326,11 +335,6 @@ def _write(row: Row, mark: Mark) -> None:
 def _is_one_of(row: Row, statuses: Collection[str]) -> bool:
     status = row.get("status")
     return isinstance(status, str) and status in statuses
-
-
-def _spread(name: str) -> int:
-    """Return a number by which names are spread, as the tables spread them by a hash."""
-    return zlib.crc32(name.encode("utf-8", "surrogatepass"))
 
 
 def _projected(row: Row, attributes: frozenset[str] | None) -> Row:

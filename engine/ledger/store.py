@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from engine.ledger.corrections import CorrectionStore
     from engine.ledger.explanations import ExplanationStore
     from engine.ledger.exports import ExportStore
+    from engine.ledger.holds import HoldStore
     from engine.ledger.logs import LogStore
+    from engine.ledger.low_balances import LowBalanceStore
     from engine.ledger.marks import MarkStore
     from engine.ledger.restores import RestoreStore
     from engine.ledger.wanted import Wanted
@@ -290,6 +292,9 @@ class Store(Protocol):
     def explanations(self) -> ExplanationStore:
         """Return where explanations are kept, and what they rest on."""
 
+    def low_balances(self) -> LowBalanceStore:
+        """Return its balances, and what was told of those that are low."""
+
     def logs(self) -> LogStore:
         """Return its entries as they are stored, many at once."""
 
@@ -301,3 +306,6 @@ class Store(Protocol):
 
     def exports(self) -> ExportStore:
         """Return what an export reads of its entries."""
+
+    def holds(self) -> HoldStore:
+        """Return the holds by when they are due."""

@@ -19,6 +19,7 @@ from engine.domain.instants import instant_text, posting_text
 from engine.domain.log import JobLog, with_rule
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.price import Component, Price, Tier, TierModel
+from engine.domain.references import spread
 
 type Place = int | Decimal
 """An entry's sequence. What somebody has put there by hand may have any number."""
@@ -55,7 +56,24 @@ def stored_of(entry: Entry, posted_at: datetime) -> dict[str, object]:
         "resolution": _resolution(entry.resolution) if entry.resolution else None,
         "correction": _correction(entry.correction) if entry.correction else None,
         "held": entry.held or None,
+        **(_due(entry, posted_at) if entry.type is EntryType.HOLD else {}),
     }
+
+
+HOLD_SHARDS = tuple("0123456789abcdef")
+"""Holds are found by when they are due in so many shards. They are for good: old entries stand in these."""
+
+
+def _due(entry: Entry, posted_at: datetime) -> dict[str, object]:
+    """Return by what a hold is found once it is due. One whose event came late is due when it is posted.
+
+    So nothing comes into what lies well behind the clock, where the scheduled run has looked.
+    """
+    hold = entry.facts.hold
+    if hold is None:  # by a repair's hand
+        return {}
+    shard = HOLD_SHARDS[spread(entry.reference) % len(HOLD_SHARDS)]
+    return {"holdShard": shard, "holdDue": posting_text(max(hold.expires_at, posted_at))}
 
 
 ASSUMED = "scan-start"

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from engine.domain.errors import Mistake, PolicyError
+from engine.domain.fact_kinds import Action
 from engine.domain.money import Money
 from engine.policy.adjustments import ADJUSTMENTS
 from engine.policy.anomalies import ANOMALY
 from engine.policy.consistency import check_policy
 from engine.policy.event_patterns import EventPattern, Matcher
 from engine.policy.grammar import FINDS_NUMBER, FINDS_TEXT, Duration, Key, Keys, ListOf, Name, Number, Text, Word
+from engine.policy.low_balance import LOW_BALANCE
 from engine.policy.model import (
     AdjustmentBounds,
     CatchUp,
@@ -143,6 +145,7 @@ POLICY = Keys(
             Explain(),
         ),
         "adjustments": Key(ADJUSTMENTS, AdjustmentBounds()),
+        "low_balance": Key(LOW_BALANCE, None),
     },
     check=check_policy,
 )
@@ -173,7 +176,9 @@ def _linked(values: Mapping[str, Any]) -> Policy:
         catch_up_ignore=values["catch_up_ignore"],
         explain=values["explain"],
         adjustments=values["adjustments"],
+        low_balance=values["low_balance"],
         prices=books,
+        holds=any(rule.action is Action.HOLD for rule in rules),
     )
     return evolve(policy, row_attributes=row_attributes(policy), own_row=own_row(policy))
 

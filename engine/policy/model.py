@@ -156,6 +156,18 @@ class AdjustmentBounds:
     second_person_above: Decimal | None = None
 
 
+@frozen
+class LowBalanceBounds:
+    """Below how many credits a balance is low, and from how many on it has recovered."""
+
+    below: Decimal
+    recovered: Decimal
+
+    def is_low(self, remaining: Decimal, *, was_low: bool) -> bool:
+        """Say whether a balance is low. Between the bounds it stays what it was."""
+        return remaining < self.below or (was_low and remaining < self.recovered)
+
+
 PREPARED_MAX = 50
 """How many patterns are compiled beforehand, at a tenth of a millisecond each."""
 
@@ -189,11 +201,15 @@ class Policy:
     """Statuses of rows that need no event. One that stands neither here nor in ``catch_up`` is told by each scan."""
     explain: Explain = Explain()
     adjustments: AdjustmentBounds = AdjustmentBounds()
+    low_balance: LowBalanceBounds | None = None
+    """When the event bus is told that a balance is low; None: never."""
     index: PatternIndex = field(default=PatternIndex.of(()), repr=False, eq=False)
     """The rules' patterns, so that an event costs the same under a thousand rules."""
     prices: Mapping[str, PriceBook] = {}
     row_attributes: frozenset[str] | None = None
     own_row: frozenset[str] | None = NOTHING_READ
+    holds: bool = False
+    """Whether a rule reserves credits: then what is charged mostly has a hold in its log."""
     warnings: tuple[Mistake, ...] = ()
     """What is allowed but most likely not meant."""
 

@@ -17,7 +17,7 @@ from engine.policy.hints import TIERS_ARE_A_LIST, UP_TO, two_names
 from engine.policy.price_books import Keys, PriceRow, leaves
 from engine.policy.price_differences import Kind, Paid, RateChange, shown_tiers, told_together
 from engine.policy.price_edits import Edit, edit_of
-from engine.policy.pricing import DraftTerms
+from engine.policy.pricing import DraftHold, DraftTerms
 from engine.policy.rules import DraftRule
 from engine.policy.source import Members, Notes, Place, named
 
@@ -60,7 +60,8 @@ def _first(found: Warnings) -> list[tuple[Place, str]]:
 
 def _charged_without_minimum(rules: Iterable[DraftRule]) -> set[str | None]:
     """Return the price books of charges that may come to nothing."""
-    terms = [rule.terms for rule in rules if isinstance(rule.terms, DraftTerms) and not rule.terms.terms.minimum]
+    drafts = (rule.terms.charge if isinstance(rule.terms, DraftHold) else rule.terms for rule in rules)
+    terms = [draft for draft in drafts if isinstance(draft, DraftTerms) and not draft.terms.minimum]
     return {part.book for each in terms for part in (each, *each.components)}
 
 

@@ -105,6 +105,9 @@ ABOUT: Mapping[str, str] = {
     "adjustments": "How many credits a person may adjust by `reconciler adjust`.",
     "adjustments.maximum": "The most that one adjustment may move, in credits. Left out: no bound.",
     "adjustments.second_person_above": "More than so many credits wait until another person approves. Left out: never.",
+    "low_balance": "When the event bus is told that a user has few credits left.",
+    "low_balance.below": "A balance of less is low: `credits.low` is told.",
+    "low_balance.recovered": "A low balance that is so much or more is told as `credits.recovered`. Left out: `below`.",
 }
 
 ENVELOPE_FIELDS: Mapping[str, str] = {
@@ -185,6 +188,7 @@ SECTIONS: Mapping[str, str] = {
     "catch_up_ignore": "catch_up_ignore",
     "explain": "explain",
     "adjustments": "adjustments",
+    "low_balance": "low_balance",
 }
 """Where docs/policy.md says more of a key and of what stands below it."""
 

@@ -8,10 +8,10 @@ from typing import Any
 from attrs import evolve, fields, has
 
 from engine.domain.digits import as_text
-from engine.domain.fact_kinds import BY_ACTION, PRICED
+from engine.domain.fact_kinds import BY_ACTION, PRICED, Action
 from engine.domain.instants import instant_text
 from engine.domain.price import Tier
-from engine.policy.charges import ChargeTerms
+from engine.policy.charges import ChargeTerms, HoldTerms
 from engine.policy.detectors import DETECTORS
 from engine.policy.model import AnomalyRule, Policy, Rule
 from engine.policy.price_books import PriceRow, rates_by_unit
@@ -97,8 +97,9 @@ def _named(parts: Iterable[Rule | AnomalyRule]) -> dict[str, Mapping[str, Any]]:
     return {part.name: _rule(part) if isinstance(part, Rule) else _anomaly(part) for part in parts}
 
 
-TERMS = {kind.name: " or ".join(each.key for each in PRICED) if kind.is_priced else kind.key for kind in BY_ACTION.values()}
-"""What the terms of each kind of rule are called: those with a price are all written alike."""
+FINAL = [kind for kind in PRICED if kind.action is not Action.HOLD]
+TERMS = {kind.name: " or ".join(each.key for each in FINAL) if kind in FINAL else kind.key for kind in BY_ACTION.values()}
+"""What the terms of each kind of rule are called: those with a price are all written alike, but for a hold, which ends."""
 
 
 def _rule(rule: Rule) -> Mapping[str, Any]:
@@ -106,6 +107,8 @@ def _rule(rule: Rule) -> Mapping[str, Any]:
     terms: Terms = rule.terms
     if isinstance(terms, ChargeTerms):
         terms = _without_rows(terms)
+    elif isinstance(terms, HoldTerms):
+        terms = evolve(terms, charge=_without_rows(terms.charge))
     said = {**dict.fromkeys(TERMS.values()), TERMS[rule.kind.name]: terms}
     return {"name": rule.name, "action": rule.action, "match": rule.pattern, **said}
 

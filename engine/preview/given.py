@@ -1,4 +1,4 @@
-"""What a policy test is given: events, rows of Jobs that a scan finds, and what people adjust."""
+"""What a policy test is given: events, rows of Jobs that a scan finds, holds that expire, and what people adjust."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.domain.documents import told_number
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Envelope, Source
 from engine.domain.money import ZERO
-from engine.domain.references import ADJUST
+from engine.domain.references import ADJUST, JOB
 from engine.ledger.store import Store
 from engine.policy import Policy, load_policy
 from engine.policy.event_patterns import plain
@@ -23,12 +23,14 @@ from engine.policy.grammar import WRONG, Key, Keys, Number, Text
 from engine.policy.hints import did_you_mean
 from engine.policy.source import Members, Node, Notes, named
 from engine.preview.dry_run import DryRun
+from engine.rating.expire import expiry_of
 from engine.rating.reprice import RULE as REPRICE
 from engine.reconcile.corrections import Adjuster
 from engine.reconcile.job_rows import row_event
 from engine.reconcile.plan_file import PlanFile
 from engine.reconcile.repricing.apply import Applying
 from engine.reconcile.repricing.plan import Wish, make_plan
+from engine.reconcile.settle import EventProposal, settle
 
 CREDITS = Number(-(Decimal(10) ** 30), Decimal(10) ** 30)
 SCAN_STARTED = "2100-01-01T00:00:00Z"
@@ -73,10 +75,11 @@ PEOPLE = Keys(
         "adjust": Key(ADJUSTMENT, None),
         "approve": Key(Text("the id of an adjustment"), None),
         REPRICE: Key(Text("the file of the policy whose prices are right"), None),
+        "expire": Key(Text("a job"), None),
     },
     _people,
 )
-"""What people do in a test."""
+"""What people do in a test, and the scheduled run by itself."""
 
 GIVEN_KEYS = ("row", "source", "detail-type", "time", "detail", "id", "version", "account", "region", "resources")
 """What an envelope of EventBridge has, or ``row``."""
@@ -84,7 +87,7 @@ GIVEN_KEYS = ("row", "source", "detail-type", "time", "detail", "id", "version",
 
 @frozen
 class Given:
-    """An event, ``row:`` with a row of Jobs, or what a person does; numbers of an event are read as those of any event."""
+    """An event, ``row:`` with a row of Jobs, or what a person or the run does; numbers are read as those of any event."""
 
     def read(self, node: Node, notes: Notes) -> Any:
         if isinstance(node, Members) and node.names() & PEOPLE.keys.keys():
@@ -155,7 +158,31 @@ def _reprice(policy: Policy, run: DryRun) -> None:
         Applying(plan, policy, store, FIRST.name, run.deadline).post(plan.lines_count)
 
 
-ACTS: Mapping[str, Callable[[Any, DryRun], None]] = {"row": _find, "adjust": _adjust, "approve": _approve, REPRICE: _reprice}
+def _expire(job: str, run: DryRun) -> None:
+    """Tell that a job's hold has expired, where one is open, as the scheduled run does."""
+    ledger = cast("Store", run.store)
+    log = ledger.read(f"{JOB}{job}", run.deadline)
+    if (hold := log.facts.hold) is not None:
+        expiry = expiry_of(hold, job, log.user or "", hold.expires_at)
+        settle(EventProposal(expiry, run.policy, ledger, log), ledger, run.deadline)
+
+
+ACTS: Mapping[str, Callable[[Any, DryRun], None]] = {
+    "row": _find,
+    "adjust": _adjust,
+    "approve": _approve,
+    REPRICE: _reprice,
+    "expire": _expire,
+}
+
+
+def identified(given: Mapping[str, Any], place: int, policy: Policy) -> Mapping[str, Any]:
+    """Return what a test is given: under a policy that holds an event without an ``id`` has its place for one.
+
+    EventBridge gives each event an id, and a hold needs it.
+    """
+    is_event = not given.keys() & ACTS.keys()
+    return {"id": f"given-{place}", **given} if is_event and policy.holds else given
 
 
 def with_policies(given: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
 from engine.domain.errors import CorrectionError, EventError, Mistake, PolicyError
 from engine.domain.instants import instant_text
+from engine.domain.money import ZERO
 from engine.domain.price import Tier
 from engine.domain.references import ADJUST, GRANT, JOB
 from engine.policy import Policy, load_policy
@@ -22,7 +23,7 @@ from engine.policy.hints import did_you_mean
 from engine.policy.price_books import rates_by_unit
 from engine.policy.source import Items, Members, Node, Notes, named, read_yaml
 from engine.preview.dry_run import DryRun, store_of
-from engine.preview.given import CREDITS, Given, JobsRow, do, is_claim, with_policies
+from engine.preview.given import CREDITS, Given, JobsRow, do, identified, is_claim, with_policies
 from engine.rating.baselines import Baseline, Baselines
 
 
@@ -60,6 +61,7 @@ class PolicyTest:
     expect: tuple[Expected, ...] = ()
     users: Mapping[str, Decimal] | None = None
     balances: Mapping[str, Decimal] = {}
+    held: Mapping[str, Decimal] = {}
     baselines: Mapping[str, Mapping[str, Baseline]] = {}
     error: str | None = None
     rows: tuple[Mapping[str, Any], ...] = ()
@@ -106,7 +108,7 @@ def _expected(values: Mapping[str, Any], node: Members, notes: Notes) -> Any:
 
 
 def _test(values: Mapping[str, Any], node: Members, notes: Notes) -> PolicyTest:
-    if values["error"] is not None and (values["expect"] or values["balances"]):
+    if values["error"] is not None and (values["expect"] or values["balances"] or values["held"]):
         notes.mistake(node.place, "a test that expects an `error` expects no entries and no balances")
     return PolicyTest(line=node.place.line, **values)
 
@@ -141,6 +143,7 @@ TEST = Keys(
         "expect": Key(ListOf(EXPECTED, least=0), ()),
         "users": Key(MapOf(CREDITS, least=0), None),
         "balances": Key(MapOf(CREDITS), {}),
+        "held": Key(MapOf(CREDITS), {}),
         "baselines": Key(MapOf(MapOf(BASELINE)), {}),
         "error": Key(Text("what the error says"), None),
         "rows": Key(ListOf(JobsRow()), ()),
@@ -193,8 +196,8 @@ def run_test(test: PolicyTest, policy: Policy) -> Result:
     store.jobs.update({row["jobId"]: dict(row) for row in test.rows})
     run = DryRun(policy, store)
     try:
-        for given in test.given:
-            do(given, run)
+        for place, given in enumerate(test.given, start=1):
+            do(identified(given, place, policy), run)
         run.look_back()
     except (EventError, CorrectionError) as error:
         return _failed(test, run, error)
@@ -240,6 +243,10 @@ def _balance_differences(test: PolicyTest, run: DryRun) -> Iterator[str]:
         if found != expected:
             yield f"- {user} has {expected:f}"
             yield f"+ {user} has {found:f}" if found is not None else f"+ {user} has no row"
+    for user, expected in test.held.items():
+        found = (run.store.balance(user, run.deadline) or {}).get("held", ZERO)
+        if found != expected:
+            yield from (f"- held of {user}: {expected:f}", f"+ held of {user}: {found:f}")
 
 
 def _shown(entry: Entry) -> str:

@@ -86,8 +86,13 @@ class Reasons:
 
 
 def _in_words(entry: Entry) -> str:
-    """Return who pays or gets how much, and the entry that says so."""
-    moved = f"{'pays' if entry.amount < ZERO else 'gets'} {abs(entry.amount):f} credits" if entry.amount else "pays nothing"
+    """Return who pays or gets how much, or for whom it is held, and the entry that says so."""
+    verb = "pays" if entry.amount < ZERO else "gets"
+    moved = f"{verb} {abs(entry.amount):f} credits" if entry.amount else "pays nothing"
+    if entry.held:
+        moved = f"has {entry.held:f} credits held"
+    elif entry.facts.refused:
+        moved = "is refused, and pays nothing"
     flags = ", ".join(anomaly.name for anomaly in entry.anomalies)
     posted = f"{entry.type.value} of {entry.amount:f} on {entry.reference}, by {entry.rule}"
     return f"{entry.user} {moved}: {posted}{f', flagged {flags}' if flags else ''}"
@@ -100,6 +105,7 @@ def _described(entry: Entry) -> dict[str, Any]:
         "user": entry.user,
         "type": entry.type.value,
         "amount": format(entry.amount, "f"),
+        "held": format(entry.held, "f"),
         "rule": entry.rule,
         "anomalies": [anomaly.name for anomaly in entry.anomalies],
     }

@@ -14,7 +14,7 @@ from engine.domain.fact_kinds import content_of
 from engine.domain.instants import instant_text, read_instant
 from engine.domain.money import Money, canonical
 from engine.domain.price import Price, Tier
-from engine.policy.charges import ChargeTerms
+from engine.policy.charges import ChargeTerms, HoldTerms
 from engine.policy.expressions.paths import PLAIN, Path
 from engine.policy.model import Fields, Policy
 from engine.policy.price_books import DEFAULT_RATE, PriceBook, PriceRow, Rates
@@ -30,13 +30,22 @@ def steps_of(envelope: Envelope, assessment: Assessment, policy: Policy) -> Iter
     document = with_own_row(envelope, policy).document
     yield from _field_steps(document, policy.fields)
     yield from _attempt_steps(assessment, policy.fields)
-    if assessment.price is not None and isinstance(rule.terms, ChargeTerms):
-        yield from _Priced.of(document, assessment, rule.terms).steps(rule.terms, assessment.price, policy.money)
+    terms = rule.terms.charge if isinstance(rule.terms, HoldTerms) else rule.terms
+    if assessment.price is not None and isinstance(terms, ChargeTerms):
+        yield from _Priced.of(document, assessment, terms).steps(terms, assessment.price, policy.money)
     calculations = tuple(_share_steps(document, rule.terms)) if isinstance(rule.terms, Share) else ()
     yield from calculations
     said = {step.partition(" = ")[0].rpartition(" is ")[0] for step in calculations}
     said |= {policy.fields.attempt.text} if policy.fields.attempt is not None else set()
     yield from (step for step in told_steps(assessment.fact) if step.rpartition(" is ")[0] not in said)
+    yield from _cover_steps(rule.terms) if isinstance(rule.terms, HoldTerms) else ()
+
+
+def _cover_steps(terms: HoldTerms) -> Iterator[str]:
+    if terms.may_overdraw:
+        yield "whether the balance covers it or not: `overdraft` is allow"
+    else:
+        yield "refused where the balance does not cover it: `overdraft` is refuse"
 
 
 def _share_steps(document: Document, share: Share) -> Iterator[str]:

@@ -199,6 +199,11 @@ class EventReader:
         path = self.policy.fields.attempt
         return None if path is None else self.whole_number(path)
 
+    def names_no_attempt(self) -> bool:
+        """Say whether nothing stands where the policy looks for the attempt."""
+        path = self.policy.fields.attempt
+        return path is None or self._search(path) is None
+
     def said_attempt(self, attempt: int) -> Content:
         """Return what the event said of its attempt: kept with the fact, it tells one attempt's event from another's."""
         path = self.policy.fields.attempt

@@ -17,7 +17,7 @@ from engine.domain.log import NO_ENTRIES, JobLog
 from engine.domain.money import EXACT, ZERO
 from engine.policy.model import NOTHING_READ, Policy
 from engine.rating.assess import assess
-from engine.rating.cost import desired_cost
+from engine.rating.cost import desired_cost, desired_held
 from engine.rating.decide import decide
 from engine.rating.retelling import Retelling, Untold
 
@@ -71,12 +71,12 @@ class Beside:
         if before.due != ZERO and before.sequence > 1:
             raise Untold("what was posted before a refusal is not known any more")
         posted = EXACT.minus(cost) if before.due == ZERO else ZERO
-        return JobLog(before.sequence, before.user, facts, cost, posted)
+        return JobLog(before.sequence, before.user, facts, cost, posted, desired_held(facts, self.then.money))
 
 
 def is_passed_over(told: Facts, known: Facts) -> bool:
-    """Say whether an event tells something of an instant of which a log keeps nothing, since a later one counts."""
-    strong = (told.charges, known.charges), (told.refunds, known.refunds)
+    """Say whether an event tells something of an instant of which a log keeps nothing, since another one counts."""
+    strong = (told.charges, known.charges), (told.refunds, known.refunds), (told.holds, known.holds)
     weak = (told.weak_charges, known.weak_charges), (told.weak_refunds, known.weak_refunds)
     return any(not {fact.at for fact in new} <= {fact.at for fact in old} for new, old in (*strong, *weak))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, assert_never
 
 from attrs import evolve, frozen
 
 from engine.domain.envelope import Document, Envelope
-from engine.domain.fact import Charge, Content, Grant, Hold, Refund, Revoke
+from engine.domain.fact import Charge, Content, Grant, Hold, Refund, Revoke, until
 from engine.domain.fact_kinds import Action, Kind
 from engine.domain.facts import Facts
 from engine.domain.instants import read_instant
@@ -49,11 +49,7 @@ def _hold(rule: Rule, envelope: Envelope, at: datetime, policy: Policy) -> Effec
     terms = rule.terms
     assert isinstance(terms, HoldTerms)  # noqa: S101  the loader gives every hold rule its terms
     priced = _priced(rule, envelope, at, policy)
-    try:
-        expires_at = at + terms.expires
-    except OverflowError:
-        expires_at = datetime.max.replace(tzinfo=UTC)  # nothing is later than the end of all time
-    hold = Hold(priced.amount, at, expires_at, priced.content, policy.identity)
+    hold = Hold(priced.amount, at, until(at, terms.expires), priced.content, policy.identity)
     return Effect(Facts(holds=(hold,)), priced.price, priced.quantity, may_overdraw=terms.may_overdraw)
 
 

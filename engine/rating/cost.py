@@ -179,7 +179,7 @@ def _hold_steps(facts: Facts) -> Iterator[str]:
 
 def _first_hold_steps(facts: Facts) -> Iterator[str]:
     for hold in facts.holds:
-        yield f"held until {instant_text(hold.expires_at)}, if the balance covers it"
+        yield f"held until {instant_text(hold.expires_at)} at the latest"
 
 
 def _expiry_steps(facts: Facts) -> Iterator[str]:

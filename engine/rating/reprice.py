@@ -15,7 +15,7 @@ from engine.domain.facts import Facts
 from engine.domain.log import JobLog
 from engine.domain.price import Price
 from engine.domain.references import JOB
-from engine.policy.charges import ChargeTerms, Priced, price_charge
+from engine.policy.charges import ChargeTerms, HoldTerms, Priced, price_charge
 from engine.policy.model import Policy, Rule
 from engine.policy.price_books import PriceProblem
 from engine.rating.correct import Word
@@ -108,7 +108,7 @@ class Repricer:
         return Repriced(was, now, priced.price, priced.quantity, weak, self._model(was, rule))
 
     def priced(self, was: Claim, rule: Rule) -> Priced:
-        """Return what a kept charge or grant comes to by a rule of this policy. Raises Unpriced.
+        """Return what a kept charge, hold or grant comes to by a rule of this policy. Raises Unpriced.
 
         Digits are read as texts, as numbers, and each by itself as a number: the answer must not depend on it.
         """
@@ -133,8 +133,9 @@ class Repricer:
 
     def _terms(self, rule: Rule) -> ChargeTerms:
         if rule.name not in self.terms:
-            assert isinstance(rule.terms, ChargeTerms)  # noqa: S101  the loader gives every debit and grant rule its terms
-            self.terms[rule.name] = asking(rule.terms)
+            terms = rule.terms.charge if isinstance(rule.terms, HoldTerms) else rule.terms
+            assert isinstance(terms, ChargeTerms)  # noqa: S101  the loader gives every debit, hold and grant rule its terms
+            self.terms[rule.name] = asking(terms)
         return self.terms[rule.name]
 
     def _model(self, was: Charge, rule: Rule) -> str:

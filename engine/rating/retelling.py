@@ -11,10 +11,11 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from engine.domain.fact import Charge, Content, Grant, Refund, Revoke
+from engine.domain.fact import Charge, Content, Grant, Hold, Refund, Revoke, until
 from engine.domain.fact_kinds import Action
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.log import JobLog
+from engine.policy.charges import HoldTerms
 from engine.policy.model import Policy, Rule
 from engine.policy.price_books import PriceProblem
 from engine.policy.shares import RefundTerms, RevokeTerms, Share, ShareTold, share_told
@@ -62,8 +63,7 @@ class Retelling:
         if _asked_of_each(self.now) != _asked_of_each(self.then):
             raise Untold("the policies read job, user or time of an event by different expressions")
         teller = _Teller(self, log)
-        others = Facts(flags=known.flags, concessions=known.concessions, adjustments=known.adjustments)
-        return functools.reduce(Facts.join, teller.told(), others)
+        return functools.reduce(Facts.join, teller.told(), _told_by_no_rule(known))
 
     def rule_for(self, content: Content, name: str, action: Action) -> Rule | None:
         """Return the other policy's rule that decides over an event which rule ``name`` took; None where none does.
@@ -100,6 +100,17 @@ class Retelling:
             raise Untold(str(problem)) from problem
 
 
+def _told_by_no_rule(known: Facts) -> Facts:
+    """Return what a person, the scheduled run or the balance has said: it stays, whatever a policy says."""
+    return Facts(
+        flags=known.flags,
+        concessions=known.concessions,
+        adjustments=known.adjustments,
+        expiries=known.expiries,
+        refused=known.refused,
+    )
+
+
 def _asked_of_each(policy: Policy) -> tuple[str, ...]:
     """Return the expressions that say which log an event belongs to, whose it is and when it was."""
     fields = policy.fields
@@ -129,6 +140,7 @@ class _Teller:
             "weak_charges": self._charge,
             "refunds": self._refund,
             "weak_refunds": functools.partial(self._refund, is_weak=True),
+            "holds": self._hold,
             "grants": self._grant,
             "revokes": self._revoke,
         }
@@ -150,7 +162,14 @@ class _Teller:
         rule = self.by.rule_for(was.content, self._teller(Action.GRANT), Action.GRANT)
         return self._priced(was, rule) if rule is not None else None
 
-    def _priced[T: (Charge, Grant)](self, was: T, rule: Rule) -> T:
+    def _hold(self, was: Hold) -> Hold | None:
+        rule = self.by.rule_for(was.content, self._teller(Action.HOLD), Action.HOLD)
+        if rule is None:
+            return None
+        assert isinstance(rule.terms, HoldTerms)  # noqa: S101  the loader gives every hold rule its terms
+        return evolve(self._priced(was, rule), expires_at=until(was.at, rule.terms.expires))
+
+    def _priced[T: (Charge, Grant, Hold)](self, was: T, rule: Rule) -> T:
         try:
             priced = self.by.repricer.priced(was, rule)
         except Unpriced as problem:

@@ -177,7 +177,9 @@ class EventBatch:
         conductor, proposal, deadline = self.conductor, item.proposal, self._briefly(item)
         if proposal.log is None:
             kept = self.logs.get(proposal.reference)
-            proposal.log = kept if kept is not None else likely_log(item.assessment, conductor.ledger, deadline)
+            proposal.log = (
+                kept if kept is not None else likely_log(item.assessment, conductor.policy, conductor.ledger, deadline)
+            )
         decision = proposal.decided()
         if decision.entry is not None:
             return True

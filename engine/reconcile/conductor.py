@@ -110,7 +110,7 @@ class Conductor:
         if assessment is None:
             return Report(envelope, Outcome.IGNORED)
         try:
-            log = likely_log(assessment, self.ledger, deadline)
+            log = likely_log(assessment, self.policy, self.ledger, deadline)
             return self.settle(EventProposal(assessment, self.policy, self.ledger, log, self.tracer, row), deadline)
         except LedgerError as error:
             raise error.about(envelope.id, job=assessment.job, user=assessment.user, rule=assessment.rule) from error

@@ -61,7 +61,10 @@ def _mark_of(policy: Policy, row: Document, status: str, marked: str) -> str:
     deciding = next((rule for rule in policy.matching(envelope.document) if rule.decides), None)
     if deciding is None or not deciding.kind.is_of_an_attempt:
         return status
-    attempt = EventReader(with_own_row(envelope, policy), deciding.name, policy).attempt()
+    reader = EventReader(with_own_row(envelope, policy), deciding.name, policy)
+    if marked == status and reader.names_no_attempt():
+        return marked  # before the policy numbered the tries of a job: an old row is not asked for what it cannot say
+    attempt = reader.attempt()
     return status if attempt is None else marked_status(status, attempt)
 
 

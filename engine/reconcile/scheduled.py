@@ -1,5 +1,7 @@
 """The scheduled run: it renews the baselines, charges and refunds the jobs whose events were lost, and closes.
 
+Holds that are due have a run of their own (``due_holds``), which comes more often.
+
 What it does at its end (a look back, the books, once a day a digest) stands on floors above and is handed in.
 
 A state machine does it in steps, many slices of the scan at once, each invocation of them short::
@@ -8,7 +10,7 @@ A state machine does it in steps, many slices of the scan at once, each invocati
 
 What finish finds left over is worked on once more, and ``finish_again`` says then how the whole run ended.
 
-``everything`` does the same in one invocation, as far as its time goes.
+``everything`` does the same in one invocation, as far as its time goes, and expires the holds that are due as well.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from engine.domain.instants import read_instant
 from engine.domain.texts import text_problem
 from engine.ledger.store import ScanSlice
 from engine.reconcile.catch_up import OwnAllowance, ScanReport, SharedAllowance, scan, whole_table
+from engine.reconcile.due_holds import expire_holds
 from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Deadline
 
@@ -48,6 +51,9 @@ WORK_SECONDS = 1.0
 BASELINES_SHARE = 4
 """At most a quarter of the time goes into baselines."""
 
+HOLDS_SHARE = 4
+"""At most a quarter of what is left goes into holds, where one invocation does everything."""
+
 type Answer = dict[str, Any]
 
 type ClosingStep = Callable[[Reconciler, datetime, Deadline], Answer]
@@ -57,10 +63,11 @@ type ClosingStep = Callable[[Reconciler, datetime, Deadline], Answer]
 def everything(reconciler: Reconciler, at: datetime, closing: Iterable[ClosingStep], deadline: Deadline) -> Answer:
     """Do all of it, as far as the time goes, and return what was done; ``slices`` is what is left over of the scan."""
     baselines = _renew_baselines(reconciler, deadline)
+    holds = expire_holds(reconciler, deadline.sooner(deadline.left() / HOLDS_SHARE))
     slices = whole_table(SEGMENTS, _first(at, SEGMENTS))
     report = scan(reconciler, slices, deadline, OwnAllowance(_entries_max(reconciler)))
     answer = report.answer()
-    return {**answer, **baselines, "allFailed": _all_failed(answer), **_close(reconciler, at, closing, deadline)}
+    return {**answer, **baselines, **holds, "allFailed": _all_failed(answer), **_close(reconciler, at, closing, deadline)}
 
 
 # --- in steps ---

@@ -68,12 +68,14 @@ def settle(proposal: Proposal, store: Poster, deadline: Deadline) -> tuple[Decis
     raise TimeIsUp(f"{proposal.reference}: others kept writing to it until the time was used up")
 
 
-def likely_log(assessment: Assessment, store: Store, deadline: Deadline) -> JobLog:
+def likely_log(assessment: Assessment, policy: Policy, store: Store, deadline: Deadline) -> JobLog:
     """Return the log to decide on first.
 
-    A charge is most often a job's first fact, so it is posted without a look: the condition tells if that was wrong.
+    A charge is most often a job's first fact, so it is posted without a look: the condition tells if that was wrong. Where
+    the policy reserves credits first, a look costs less than the transaction that would be cancelled.
     """
-    is_likely_first = opens_its_log(assessment.fact) and not assessment.time_is_assumed
+    follows_a_hold = policy.holds and bool(assessment.fact.charges)
+    is_likely_first = opens_its_log(assessment.fact) and not follows_a_hold and not assessment.time_is_assumed
     return JobLog() if is_likely_first else store.read(assessment.reference, deadline)
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from attrs import define, field
 
+from engine.domain.assessment import Assessment
 from engine.domain.entry_types import Outcome
 from engine.domain.errors import EventError, PolicyError
 from engine.domain.log import NO_ENTRIES
@@ -33,7 +34,7 @@ SLOW_MAX = 3
 """After so many of them a container asks the second policy no more."""
 
 BY_NOBODY_KEPT = "the running policy ignores the event: whether it was told before is not known"
-PASSED_OVER = "the ledger keeps nothing of the event, as a later one counts: whether it was told before is not known"
+PASSED_OVER = "the ledger keeps nothing of the event, as another one counts: whether it was told before is not known"
 NO_TIME = "no time was left"
 TOO_SLOW = f"the second policy took longer than {SLOW_SECONDS} s {SLOW_MAX} times; this container asks it no more"
 NOT_LOADED = "the second policy could not be loaded: see the line `shadow` of this container"
@@ -96,9 +97,8 @@ class SecondPolicy:
 
     def _judged(self, report: Report) -> Shadowed | None:
         """Raises Untold, EventError, and whatever a fault raises."""
-        assert report.envelope is not None  # noqa: S101  whoever reports on an event has it
         known = report.assessment
-        told = self.policies.assessed(report.envelope, known)
+        told = self._assessed(report)
         if known is None:
             return self._told(UNKNOWN, BY_NOBODY_KEPT, told.rule) if told is not None else None
         if told is None:
@@ -110,6 +110,14 @@ class SecondPolicy:
         if report.entry is None:
             return self._told(UNKNOWN, PASSED_OVER, told.rule) if amount else None
         return self._of(decision.outcome, amount, report, told.rule)
+
+    def _assessed(self, report: Report) -> Assessment | None:
+        """Return what the second policy makes of it; that a hold has expired no policy tells. Raises Untold and EventError."""
+        known = report.assessment
+        if known is not None and known.fact.expiries:
+            return known
+        assert report.envelope is not None  # noqa: S101  whoever reports on an event has it
+        return self.policies.assessed(report.envelope, known)
 
     def _of(self, outcome: str, amount: Decimal, report: Report, rule: str | None = None, why: str = "") -> Shadowed:
         posted = report.entry.amount if report.entry is not None else ZERO
@@ -124,6 +132,8 @@ def _may_tell(report: Report) -> bool:
     known = report.assessment
     if known is None or report.before is None:
         return report.outcome is Outcome.IGNORED
+    if report.outcome is Outcome.CLOSED:  # the ledger keeps nothing of such a hold
+        return True
     return report.outcome is Outcome.DUPLICATE and is_passed_over(known.fact, report.before.facts)
 
 

@@ -34,10 +34,11 @@ LINE = json.JSONEncoder(default=as_text)
 RETURNED = "ReturnedSeconds"
 ARCHIVE_LAG = "ArchiveLagSeconds"
 SINCE_WHOLE = "SecondsSinceWhole"
+HOLDS_LATE = "HoldsLateSeconds"
 
 UNITS: Mapping[str, str] = {
     **dict.fromkeys(("CreditsMoved", "ShadowDifference"), "None"),
-    **dict.fromkeys((RETURNED, ARCHIVE_LAG, SINCE_WHOLE), "Seconds"),
+    **dict.fromkeys((RETURNED, ARCHIVE_LAG, SINCE_WHOLE, HOLDS_LATE), "Seconds"),
 }
 """The unit of each metric that counts nothing."""
 
@@ -284,9 +285,16 @@ def settled_metrics(report: Report, lost_before: datetime | None = None) -> dict
         metrics["Flags"] = 1
     if entry.amount:
         metrics["CreditsMoved"] = float(abs(entry.amount))
-    if entry.source is Source.SCAN and (entry.time_is_assumed or lost_before is None or entry.occurred_at <= lost_before):
+    if _was_lost(report, entry, lost_before):
         metrics["Adjustments"] = 1
     return metrics
+
+
+def _was_lost(report: Report, entry: Entry, lost_before: datetime | None) -> bool:
+    """Say whether an event was lost that should have posted an entry. Of an expiry nobody sends one."""
+    is_expiry = report.assessment is not None and bool(report.assessment.fact.expiries)
+    is_old = entry.time_is_assumed or lost_before is None or entry.occurred_at <= lost_before
+    return entry.source is Source.SCAN and is_old and not is_expiry
 
 
 @functools.cache

@@ -5,9 +5,9 @@ The alarm is the deployed one. What decides between them is an evaluator of ours
 local AWS's own does not know dimensions or missing data; time is moved on its clock. What it decides is set as the alarm's
 state, and the topic tells it to a queue that has subscribed.
 
-Not real: in ``a_slow_init`` the milliseconds of the init, which the local AWS does not report (the lines are as Lambda
-documents them); in ``an_undeliverable_event`` and ``an_entry_that_got_no_words`` who sends the letter, since the local
-EventBridge and the local stream write none.
+Not real: in ``holds_that_expired`` and ``a_hold_that_does_not_end`` who tells the number; in ``a_slow_init`` the milliseconds
+of the init, which the local AWS does not report (the lines are as Lambda documents them); in ``an_undeliverable_event`` and
+``an_entry_that_got_no_words`` who sends the letter, since the local EventBridge and the local stream write none.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import pytest
 from attrs import frozen
 from botocore.config import Config
 
+from engine.runtime.telemetry import embedded
 from tests.support.cloudwatch import Alarm
 from tests.support.failing_runs import (
     a_run_in_which_every_row_fails,
@@ -33,6 +34,7 @@ from tests.support.failing_runs import (
     set_seconds,
 )
 from tests.support.findings import FOUND, counts, findings, forget_what_others_have_left, record_of
+from tests.support.holding import held
 from tests.support.model_server import KEY
 from tests.support.roles import roles_of
 from tests.support.slow_database import slow_database
@@ -215,10 +217,15 @@ def report_init(stack: Deployment, milliseconds: float) -> None:
         }
         for each in (metrics | {"initDurationMs": milliseconds}, metrics)
     ]
+    write_lines(stack, stack.log_group, lines)
+
+
+def write_lines(stack: Deployment, group: str, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write lines into a log, as of now."""
     logs, stream = stack.aws.client("logs"), uuid.uuid4().hex
-    logs.create_log_stream(logGroupName=stack.log_group, logStreamName=stream)
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
     logs.put_log_events(
-        logGroupName=stack.log_group,
+        logGroupName=group,
         logStreamName=stream,
         logEvents=[
             {"timestamp": int(uuid.uuid1().time / 10_000 - 12_219_292_800_000), "message": json.dumps(line)} for line in lines
@@ -556,6 +563,42 @@ def counted(stack: Deployment, user: str) -> int:
 
 
 @contextmanager
+def a_bus_that_takes_nothing(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """The function may not put events for a quarter of an hour; the record comes again, and then it may."""
+    batch = {"Records": [held(stack, new(stack)[0])]}
+    with roles_of(stack, "ExplainRole") as roles, roles["ExplainRole"].without("TellTheBus", "events:PutEvents"):
+        for _ in range(watch.alarm.periods):
+            assert stack.invoke(batch, stack.explain_function)["batchItemFailures"]
+            watch.let_pass(watch.alarm.period)
+        yield
+    assert [] == stack.invoke(batch, stack.explain_function)["batchItemFailures"]
+
+
+@contextmanager
+def holds_that_expired(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """Eleven in an hour, as a run tells it; an hour later none has."""
+    tell_of_holds(stack, "HoldsExpired", 11)
+    yield
+    watch.let_pass(AN_HOUR)
+    tell_of_holds(stack, "HoldsExpired", 0)
+
+
+@contextmanager
+def a_hold_that_does_not_end(stack: Deployment, watch: Watch) -> Iterator[None]:
+    """As a run tells it; the next one has released it."""
+    tell_of_holds(stack, "HoldsOverdue", 1)
+    yield
+    watch.let_pass(AN_HOUR)
+    tell_of_holds(stack, "HoldsOverdue", 0)
+
+
+def tell_of_holds(stack: Deployment, metric: str, count: int) -> None:
+    """Write the line of a run that has looked for holds that are due into the log of the catch-up."""
+    line = embedded({metric: count}, {"FunctionName": stack.catch_up_function}, datetime.now(UTC))
+    write_lines(stack, stack.outputs["CatchUpLogGroupName"], [{"message": "holds", **line}])
+
+
+@contextmanager
 def no_event_at_all(stack: Deployment, watch: Watch) -> Iterator[None]:
     """Hours pass. Then one comes."""
     yield
@@ -664,6 +707,9 @@ CAUSES: Mapping[str, Cause] = {
     "ArchiveBehindAlarm": entries_that_are_archived_late,
     "OddRecordsAlarm": what_is_no_record,
     "UnarchivedEntriesAlarm": entries_that_became_a_day_old,
+    "UntoldNoticesAlarm": a_bus_that_takes_nothing,
+    "ExpiredHoldsAlarm": holds_that_expired,
+    "OverdueHoldsAlarm": a_hold_that_does_not_end,
 }
 """The reason of each alarm: there within the ``with``, gone behind it."""
 

@@ -18,10 +18,11 @@ from typer.testing import CliRunner
 from engine.cli.app import app
 from engine.ledger.dynamodb.attributes import decode_item
 from engine.ledger.store import Tables
+from engine.policy.compiled import compile_policy
 from engine.reconcile.dead_letters import read_letter
 from tests.support.change_sets import deploy_by_change_set
 from tests.support.model_server import FINE, KEY
-from tests.support.stack import balance, give, put_job, rendered
+from tests.support.stack import balance, entries, give, put_job, rendered, renew_containers
 from tools.deployment import Deployment, delete, deploy, wait_until
 from tools.local_aws import LocalAwsError, create_tables
 from tools.template import load, resources
@@ -121,6 +122,58 @@ def test_the_catch_up_charges_a_job_that_no_event_told_of(deployed: Deployment) 
 
     assert Decimal("99.2") == balance(deployed, "u-lost")
     assert not drifts_of("u-lost", answer)
+
+
+HOLDS = """\
+version: 1
+name: holds
+event: {job: detail.jobId, user: detail.userId, time: time}
+rules:
+  - name: hold-submitted
+    match: {detail-type: [video.submitted]}
+    action: hold
+    hold: {amount: "0.80", expires: 1h}
+"""
+
+
+@pytest.fixture
+def holding(deployed: Deployment, tmp_path: Path) -> Iterator[Deployment]:
+    """Let the function serve a policy that holds credits before the work begins; the scheduled run keeps its own."""
+    functions = deployed.aws.client("lambda")
+    before = functions.get_function_configuration(FunctionName=deployed.function)["Environment"]["Variables"]
+    functions.close()
+    file = tmp_path / "holds.yaml"
+    file.write_text(HOLDS)
+    compile_policy(file)
+    renew_containers(deployed, POLICY_FILE=str(file))
+    yield deployed
+    renew_containers(deployed, POLICY_FILE=before["POLICY_FILE"])
+
+
+def look_for_holds(stack: Deployment) -> dict[str, Any]:
+    """Do what the holds' schedule does, now: call its target with its input."""
+    events = stack.aws.client("events")
+    (target,) = events.list_targets_by_rule(Rule="credit-reconciler-dev-holds")["Targets"]
+    events.close()
+    answer: dict[str, Any] = stack.invoke(json.loads(target["Input"]), target["Arn"].rpartition(":")[2])["holds"]
+    return answer
+
+
+def test_a_hold_whose_job_died_is_released_by_the_schedule(holding: Deployment) -> None:
+    """Asked for by direct invocation; of two jobs one was rendered (0.80), and its event was lost. Under IAM, all of it."""
+    give(holding, "u-held", "2")
+    submitted = [{**rendered("u-held", job), "detail-type": "video.submitted", "id": job} for job in ("j-died", "j-done")]
+    assert ["held", "held"] == [holding.invoke(event)["outcome"] for event in submitted]
+    assert Decimal("0.4") == balance(holding, "u-held")
+    put_job(holding, "u-held", "j-done")
+
+    answer = look_for_holds(holding)
+
+    assert (0, True) == (answer["errors"], answer["finished"])
+    assert ["hold", "release"] == [entry["type"]["S"] for entry in entries(holding, "j-died")]
+    assert ["hold", "settle"] == [entry["type"]["S"] for entry in entries(holding, "j-done")]
+    assert Decimal("1.2") == balance(holding, "u-held")
+    assert 0 == look_for_holds(holding)["due"]
 
 
 def drifts_of(user: str, answer: dict[str, Any]) -> list[str]:

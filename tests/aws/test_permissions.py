@@ -26,10 +26,13 @@ from botocore.exceptions import ClientError
 
 from engine.audit.seals import REST
 from engine.domain.instants import posting_text
+from engine.domain.references import spread
+from engine.ledger.stored import HOLD_SHARDS
 from engine.policy.compiled import compile_policy
+from tests.support.holding import held, holding, submitted
 from tests.support.model_server import KEY, Exchange, ModelServer
 from tests.support.roles import Role, as_list, reduced, roles_of
-from tests.support.stack import entries, explained, failed, give, inserted, put_job, rendered, renew_containers, set_key
+from tests.support.stack import entries, explained, failed, give, hold, inserted, put_job, rendered, renew_containers, set_key
 from tests.support.without_archive import held_balances, without_archive
 from tools.deployment import Deployment, wait_until
 from tools.environments import ROOT
@@ -142,6 +145,16 @@ def a_batch_told_by_its_rows(stack: Deployment) -> None:
             raise RefusedError("\n".join(stack.log_lines()[before:]))
 
 
+def a_request_to_hold(stack: Deployment) -> None:
+    """It is answered with what the user has left; where that cannot be read, the hold stands all the same."""
+    with holding(stack):
+        answer = stack.invoke(submitted(*new(stack)))
+    assert "held" == answer["outcome"]
+    if answer["remaining"] is None:
+        raise RefusedError("remaining: nobody could read it")
+    assert "99.2" == answer["remaining"]
+
+
 def a_scan(stack: Deployment) -> None:
     """Charges a job whose event was lost."""
     user, job = new(stack)
@@ -172,6 +185,33 @@ def a_step_of_a_run(stack: Deployment) -> None:
     (part,) = stack.invoke({"begin": "run-of-a-test"}, stack.catch_up_function)["parts"]
     scanned(stack, part)
     assert ["debit"] == [entry["type"]["S"] for entry in entries(stack, job)]
+
+
+def in_shard(shard: int) -> str:
+    """Return a job's id that nobody has used, whose holds are found in a shard."""
+    return next(
+        job for job in iter(lambda: f"j-{uuid.uuid4().hex[:12]}", "") if spread(f"job#{job}") % len(HOLD_SHARDS) == shard
+    )
+
+
+def looked_for_holds(stack: Deployment, *jobs: str) -> None:
+    """Make holds that are due, and let the function look for such: each is released."""
+    for job in jobs:
+        hold(stack, f"u-{job}", job)
+    answer = stack.invoke({"expire": "holds"}, stack.catch_up_function)["holds"]
+    raise_problem(answer)
+    for job in jobs:
+        assert ["hold", "release"] == [entry["type"]["S"] for entry in entries(stack, job)]
+
+
+def a_look_at_a_hold_that_is_due(stack: Deployment) -> None:
+    """Finds it by the index, asks what came after it, and reads its log and the one row of its job."""
+    looked_for_holds(stack, in_shard(0))
+
+
+def a_look_at_holds_that_are_due(stack: Deployment) -> None:
+    """Those of one shard come together: the rows of their jobs are read with one request."""
+    looked_for_holds(stack, in_shard(1), in_shard(1))
 
 
 def an_audit_that_seals(stack: Deployment) -> None:
@@ -246,6 +286,17 @@ def an_explanation_that_is_told(stack: Deployment) -> None:
         raise RefusedError("told to nobody")
 
 
+def a_low_balance(stack: Deployment) -> None:
+    """The balance is read; that it could not be is told, and the record comes again."""
+    user, _ = new(stack)
+    give(stack, user, "0.10")
+    with holding(stack):
+        before = len(stack.log_lines(stack.explain_function))
+        failures = stack.invoke({"Records": [held(stack, user)]}, stack.explain_function)["batchItemFailures"]
+    if failures:
+        raise RefusedError("\n".join(stack.log_lines(stack.explain_function)[before:]))
+
+
 def an_explanation_that_knows_the_user(stack: Deployment) -> None:
     """The model is told of the entry that the user had before."""
     user, job = new(stack)
@@ -301,6 +352,7 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
     ("ReconcilerRole", "AppendToTheLedger", "dynamodb:PutItem"): an_event,
     ("ReconcilerRole", "ReadTheLedger", "dynamodb:Query"): a_refund,
     ("ReconcilerRole", "MoveBalances", "dynamodb:UpdateItem"): an_event,
+    ("ReconcilerRole", "ReadBalances", "dynamodb:GetItem"): a_request_to_hold,
     ("ReconcilerRole", "MarkJobs", "dynamodb:UpdateItem"): an_event,
     ("ReconcilerRole", "ReadRowsOfJobs", "dynamodb:BatchGetItem"): a_batch_told_by_its_rows,
     ("ReconcilerRole", "ReadRowsOfJobs", "dynamodb:GetItem"): an_event_told_by_its_row,
@@ -309,11 +361,15 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
     ("CatchUpRole", "AppendToTheLedger", "dynamodb:PutItem"): a_scan,
     ("CatchUpRole", "ReadTheLedger", "dynamodb:Query"): a_scan_of_a_job_with_entries,
     ("CatchUpRole", "ReadTheLedger", "dynamodb:Scan"): a_run_that_begins,
+    ("CatchUpRole", "ReadTheLedger", "dynamodb:BatchGetItem"): a_look_at_holds_that_are_due,
+    ("CatchUpRole", "FindHoldsThatAreDue", "dynamodb:Query"): a_look_at_holds_that_are_due,
     ("CatchUpRole", "ReadStatements", "dynamodb:Query"): an_audit_of_books_that_do_not_agree,
     ("CatchUpRole", "MoveBalances", "dynamodb:UpdateItem"): a_scan,
     ("CatchUpRole", "ReadBalances", "dynamodb:GetItem"): an_audit_of_books_that_do_not_agree,
     ("CatchUpRole", "ReadBalances", "dynamodb:Scan"): an_audit_against_the_archive,
+    ("CatchUpRole", "FindAndMarkJobs", "dynamodb:BatchGetItem"): a_look_at_holds_that_are_due,
     ("CatchUpRole", "FindAndMarkJobs", "dynamodb:DescribeTable"): a_run_that_begins,
+    ("CatchUpRole", "FindAndMarkJobs", "dynamodb:GetItem"): a_look_at_a_hold_that_is_due,
     ("CatchUpRole", "FindAndMarkJobs", "dynamodb:Scan"): a_scan,
     ("CatchUpRole", "FindAndMarkJobs", "dynamodb:UpdateItem"): a_scan,
     ("CatchUpRole", "ReadTheHead", "dynamodb:GetItem"): an_audit_against_the_archive,
@@ -335,6 +391,7 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
     ("ExplainRole", "ReadStatements", "dynamodb:Query"): an_explanation_that_knows_the_user,
     ("ExplainRole", "ReadBaselines", "dynamodb:GetItem"): an_explanation_of_one_like_another,
     ("ExplainRole", "KeepTheBudget", "dynamodb:UpdateItem"): an_explanation,
+    ("ExplainRole", "ReadBalances", "dynamodb:GetItem"): a_low_balance,
     ("ExplainRole", "ReadTheKey", "secretsmanager:GetSecretValue"): an_explanation_with_a_new_key,
     ("ExplainRole", "TellTheBus", "events:PutEvents"): an_explanation_that_is_told,
 }
@@ -342,6 +399,7 @@ CHECKS: Mapping[tuple[str, str, str], Check] = {
 
 SAYS_NO_REASON = {
     ("ReconcilerRole", "ReadBaselines", "dynamodb:GetItem"): "baselines: unreadable",
+    ("ReconcilerRole", "ReadBalances", "dynamodb:GetItem"): "remaining: nobody could read it",
     ("ExplainRole", "ReadStatements", "dynamodb:Query"): "the model was told of no entry before",
     ("ExplainRole", "ReadBaselines", "dynamodb:GetItem"): "the model was asked again",
     ("ExplainRole", "KeepTheBudget", "dynamodb:UpdateItem"): "explained by the rules: ",

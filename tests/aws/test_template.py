@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import tomllib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from attrs import evolve
 
+from engine.anomalies.bus import EVENTS_MAX, EXPLAINED
 from engine.anomalies.corrections import CREDITS, tell_corrections
-from engine.anomalies.explain.bus import EXPLAINED
+from engine.anomalies.explain.run import AGAIN, STORE_SECONDS, TOGETHER_MAX
 from engine.anomalies.explain.run import METRICS as EXPLAIN_METRICS
-from engine.anomalies.explain.run import STORE_SECONDS, TOGETHER_MAX
+from engine.anomalies.notices import NOTICES
+from engine.anomalies.notifier import NOTICE_METRICS
 from engine.audit.differences import Kind
 from engine.domain.anomaly import Anomaly, Sample
 from engine.domain.assessment import Assessment
@@ -31,6 +33,7 @@ from engine.ledger.archive.writer import METRICS as ARCHIVE_METRICS
 from engine.ledger.archive.writer import ODD
 from engine.ledger.dynamodb.balances import PAGES
 from engine.ledger.dynamodb.heads import HEAD
+from engine.ledger.dynamodb.holds import INDEX as HOLD_INDEX
 from engine.ledger.dynamodb.postings import item_of
 from engine.ledger.store import ACTIONS_MAX
 from engine.policy.patterns import compile_pattern
@@ -105,16 +108,28 @@ def test_the_tables_have_the_keys_that_the_stored_data_has() -> None:
         "StateTable": {"HASH": "id"},
         "SealsTable": {"HASH": "id", "RANGE": "number"},
     }
-    assert types == {"id": "S", "jobId": "S", "userId": "S", "reference": "S", "sequence": "N", "postedAt": "S", "number": "N"}
+    texts = ("id", "jobId", "userId", "reference", "postedAt", "holdShard", "holdDue")
+    assert types == {**dict.fromkeys(texts, "S"), "sequence": "N", "number": "N"}
 
 
 def test_the_ledger_can_be_read_by_user() -> None:
     """Statements and the audit need every attribute of an entry."""
-    (index,) = table_schemas(TEMPLATE)["LedgerTable"]["GlobalSecondaryIndexes"]
+    index, _ = table_schemas(TEMPLATE)["LedgerTable"]["GlobalSecondaryIndexes"]
 
     assert "UserIdIndex" == index["IndexName"]
     assert ["userId", "postedAt"] == [key["AttributeName"] for key in index["KeySchema"]]
     assert {"ProjectionType": "ALL"} == index["Projection"]
+
+
+def test_holds_are_found_by_when_they_are_due() -> None:
+    """The index has their keys and no more: what became of a hold is read from its log."""
+    _, index = table_schemas(TEMPLATE)["LedgerTable"]["GlobalSecondaryIndexes"]
+
+    assert HOLD_INDEX == index["IndexName"]
+    assert [("holdShard", "HASH"), ("holdDue", "RANGE")] == [
+        (key["AttributeName"], key["KeyType"]) for key in index["KeySchema"]
+    ]
+    assert {"ProjectionType": "KEYS_ONLY"} == index["Projection"]
 
 
 @pytest.mark.parametrize("role", ["Jobs", "Credits", "Ledger"])
@@ -130,7 +145,8 @@ def test_a_table_that_exists_already_takes_the_place_of_a_new_one(role: str) -> 
         is_reached = any(
             f"${{Existing{role}Table}}" in text for statement in statements.values() for text in strings(statement)
         )
-        assert is_reached is (role == "Ledger" or name not in {"ExplainFunction", "ArchiveFunction"})
+        own = {"ExplainFunction": {"Ledger", "Credits"}, "ArchiveFunction": {"Ledger"}}
+        assert is_reached is (role in own.get(name, {role}))
 
 
 def test_seals_are_out_of_reach_of_what_serves_events() -> None:
@@ -150,6 +166,7 @@ def test_what_serves_events_may_do_what_a_posting_needs_and_nothing_else() -> No
         "AppendToTheLedger": {"dynamodb:PutItem"},
         "ReadTheLedger": {"dynamodb:Query"},
         "MoveBalances": {"dynamodb:UpdateItem"},
+        "ReadBalances": {"dynamodb:GetItem"},
         "MarkJobs": {"dynamodb:UpdateItem"},
         "ReadRowsOfJobs": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
         "ReadBaselines": {"dynamodb:GetItem"},
@@ -164,11 +181,14 @@ def test_the_catch_up_may_read_whole_tables_as_well() -> None:
     """Jobs for what is due, the ledger for the baselines; and nothing can be deleted here either."""
     assert permitted("CatchUpRole") == {
         "AppendToTheLedger": {"dynamodb:PutItem"},
-        "ReadTheLedger": {"dynamodb:Query", "dynamodb:Scan"},
+        "ReadTheLedger": {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"},
         "ReadStatements": {"dynamodb:Query"},
+        "FindHoldsThatAreDue": {"dynamodb:Query"},
         "MoveBalances": {"dynamodb:UpdateItem"},
         "ReadBalances": {"dynamodb:GetItem", "dynamodb:Scan"},
-        "FindAndMarkJobs": {"dynamodb:DescribeTable", "dynamodb:Scan", "dynamodb:UpdateItem"},
+        "FindAndMarkJobs": {
+            "dynamodb:BatchGetItem", "dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem",
+        },
         "SealEntries": {"dynamodb:PutItem", "dynamodb:Query"},
         "ReadTheHead": {"dynamodb:GetItem"},
         "KeepTheBookOfBalances": {"dynamodb:PutItem", "dynamodb:Query"},
@@ -178,7 +198,7 @@ def test_the_catch_up_may_read_whole_tables_as_well() -> None:
         "KeepBaselinesAndTheRun": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "SendTraces": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
         "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
-    }
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("role", ["ReconcilerRole", "CatchUpRole"])
@@ -190,7 +210,7 @@ def test_entries_and_balances_move_in_transactions_alone(role: str, sid: str) ->
     assert only_in_a_transaction == ROLES[role][sid]["Condition"]
 
 
-def test_what_explains_may_add_an_explanation_to_an_entry_and_nothing_else() -> None:
+def test_what_explains_may_add_an_explanation_to_an_entry_and_see_what_is_left_and_nothing_else() -> None:
     """No table of credits or jobs is named in its role, no entry can be put, and of one only the explanation written."""
     role = ROLES["ExplainRole"]
 
@@ -200,6 +220,7 @@ def test_what_explains_may_add_an_explanation_to_an_entry_and_nothing_else() -> 
         "ReadStatements": {"dynamodb:Query"},
         "ReadBaselines": {"dynamodb:GetItem"},
         "KeepTheBudget": {"dynamodb:UpdateItem"},
+        "ReadBalances": {"dynamodb:GetItem"},
         "FollowTheLedger": {
             "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
         },
@@ -209,15 +230,18 @@ def test_what_explains_may_add_an_explanation_to_an_entry_and_nothing_else() -> 
         "SendTraces": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
         "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
     }  # fmt: skip
-    assert not [text for text in strings(role) if "Credits" in text or "Jobs" in text]
+    assert not [text for text in strings(role) if "Jobs" in text]
+    assert not [sid for sid, each in role.items() if sid != "ReadBalances" and "Credits" in " ".join(strings(each))]
+    assert ["userId", "remaining"] == role["ReadBalances"]["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
     for sid in ("SeeWhetherThereIsAnExplanation", "AddAnExplanation"):
         attributes = role[sid]["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
         assert ["reference", "sequence", "explanation"] == attributes
     assert ["NONE", "UPDATED_OLD", "UPDATED_NEW"] == (
         role["AddAnExplanation"]["Condition"]["StringEqualsIfExists"]["dynamodb:ReturnValues"]
     )
-    assert {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["explain#*"]}} == role["KeepTheBudget"]["Condition"]
-    assert {"StringEquals": {"events:source": OWN_SOURCE, "events:detail-type": EXPLAINED}} == role["TellTheBus"]["Condition"]
+    assert {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["explain#*", "low#*"]}} == role["KeepTheBudget"]["Condition"]
+    told = {"events:source": OWN_SOURCE, "events:detail-type": [EXPLAINED, *NOTICES]}
+    assert {"StringEquals": told} == role["TellTheBus"]["Condition"]
 
 
 MAPPING = RESOURCES["FlaggedEntries"]["Properties"]
@@ -228,6 +252,7 @@ ENTRY = Entry(
 )  # fmt: skip
 
 
+HOLD, REFUSED = {"type": EntryType.HOLD}, {"type": EntryType.FLAG, "amount": Decimal(0)}
 FLAGGED, ADJUSTED = {"anomalies": (Anomaly("costs-over-50"),)}, {"source": Source.COMMAND, "type": EntryType.ADJUST}
 
 
@@ -245,28 +270,58 @@ FLAGGED, ADJUSTED = {"anomalies": (Anomaly("costs-over-50"),)}, {"source": Sourc
         ("INSERT", ADJUSTED | {"type": EntryType.VOID}, False),
         ("INSERT", ADJUSTED | {"source": Source.REPAIR}, False),
         ("MODIFY", ADJUSTED, False),
+        ("INSERT", HOLD, True),
+        ("INSERT", HOLD | {"amount": Decimal(0)}, True),
+        ("INSERT", HOLD | {"type": EntryType.SETTLE}, True),
+        ("INSERT", HOLD | {"type": EntryType.RELEASE}, True),
+        ("MODIFY", HOLD, False),
+        ("INSERT", REFUSED | {"anomalies": (Anomaly("overdraft"),)}, True),
+        ("INSERT", REFUSED, False),
     ],
 )
 def test_the_stream_hands_over_what_is_flagged_and_what_people_have_corrected(
     kind: str, changes: dict[str, Any], *, is_taken: bool
 ) -> None:
     """New entries, by filters that are event patterns like any other; an explanation that is stored wakes nobody."""
-    entry = evolve(ENTRY, **changes)
-    record = {"eventName": kind, "dynamodb": {"NewImage": item_of(entry, NOON)}}
-
-    assert is_taken is any(
-        compile_pattern(json.loads(each["Pattern"]))(record) for each in MAPPING["FilterCriteria"]["Filters"]
-    )
+    assert is_taken is takes(kind, changes, is_following_balances=False)
 
 
-def test_the_stream_never_stands_behind_one_record() -> None:
-    """What fails comes back alone, five times, for six hours at most, and then lies in a queue."""
+def takes(kind: str, changes: dict[str, Any], *, is_following_balances: bool) -> bool:
+    """Say whether the mapping hands over an entry, with one value of the parameter or the other."""
+    record = {"eventName": kind, "dynamodb": {"NewImage": item_of(evolve(ENTRY, **changes), NOON)}}
+    filters = [
+        each["Fn::If"][1 if is_following_balances else 2] if "Fn::If" in each else each
+        for each in MAPPING["FilterCriteria"]["Filters"]
+    ]
+    return any(compile_pattern(json.loads(each["Pattern"]))(record) for each in filters if "Pattern" in each)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "is_taken"),
+    [
+        ("INSERT", {}, True),
+        ("INSERT", {"type": EntryType.REFUND, "amount": Decimal("0.01")}, True),
+        ("INSERT", {"type": EntryType.VOID, "amount": Decimal("0.0000")}, False),
+        ("MODIFY", {}, False),
+    ],
+)
+def test_where_low_balances_are_told_all_that_moves_credits_is_handed_over(
+    kind: str, changes: dict[str, Any], *, is_taken: bool
+) -> None:
+    """A debit by itself is told to nobody; what it leaves may be."""
+    assert is_taken is takes(kind, changes, is_following_balances=True)
+    assert "TellLowBalances" == next(each["Fn::If"][0] for each in MAPPING["FilterCriteria"]["Filters"] if "Fn::If" in each)
+
+
+def test_what_is_to_be_told_comes_again_for_as_long_as_the_stream_keeps_it() -> None:
+    """A batch that fails as a whole is halved. What is a day old lies in a queue; words are given up long before."""
+    assert timedelta(seconds=MAPPING["MaximumRecordAgeInSeconds"]) > 100 * AGAIN
     assert ["ReportBatchItemFailures"] == MAPPING["FunctionResponseTypes"]
-    assert (True, 5, 21600) == tuple(
+    assert (True, -1, ONE_DAY) == tuple(
         MAPPING[key] for key in ("BisectBatchOnFunctionError", "MaximumRetryAttempts", "MaximumRecordAgeInSeconds")
     )
     assert {"OnFailure": {"Destination": {"Fn::GetAtt": ["UnexplainedEntries", "Arn"]}}} == MAPPING["DestinationConfig"]
-    assert TOGETHER_MAX == MAPPING["BatchSize"]
+    assert TOGETHER_MAX == EVENTS_MAX == MAPPING["BatchSize"]
     assert {"StreamViewType": "NEW_IMAGE"} == TABLES["LedgerTable"]["Properties"]["StreamSpecification"]
 
 
@@ -277,7 +332,7 @@ def test_the_function_that_explains_has_room_for_what_it_imports() -> None:
     assert ("handler.explain_handler", 1769) == (function["Handler"], function["MemorySize"])
     assert function["Timeout"] > 2 * STORE_SECONDS
     own = RESOURCES["ExplainFunction"]["Properties"]["Environment"]["Variables"]
-    assert {"EVENT_BUS", "LLM_MODEL", "OPENAI_SECRET_ID", "OPENAI_BASE_URL"} == set(own)
+    assert {"EVENT_BUS", "LOW_BALANCES", "LLM_MODEL", "OPENAI_SECRET_ID", "OPENAI_BASE_URL"} == set(own)
     assert '{"api_key": ""}' == RESOURCES["LlmSecret"]["Properties"]["SecretString"]
 
 
@@ -373,7 +428,7 @@ def test_each_function_has_a_role_of_its_own() -> None:
 
 
 def test_no_permission_has_a_wildcard() -> None:
-    """Each names its one resource, but for executions, rows of the budget, and traces, which have no names before."""
+    """Each names its one resource, but for executions, rows of State, and traces, which have no names before."""
     statements = [statement for role in ROLES.values() for sid, statement in role.items() if sid != "SendTraces"]
     texts = [text for part in (statements, POLICIES) for text in strings(part)]
     arn = "arn:${AWS::Partition}:{}:${AWS::Region}:${AWS::AccountId}:{}:credit-reconciler-${Environment}-catch-up"
@@ -381,7 +436,7 @@ def test_no_permission_has_a_wildcard() -> None:
     rule = f"{RULES}/*/credit-reconciler-${{Environment}}-events"
 
     folders = [f"arn:${{AWS::Partition}}:s3:::${{Name}}/{name}*" for name in ("", "checkpoints/", "entries/", "odd/")]
-    others = ["explain#*", f"{executions}:*", f"{executions}/*:*", rule, rule]
+    others = ["explain#*", "low#*", f"{executions}:*", f"{executions}/*:*", rule, rule]
     assert sorted([*folders, *others]) == sorted(text for text in texts if "*" in text)
 
 
@@ -444,7 +499,22 @@ def test_an_event_that_cannot_be_delivered_is_kept() -> None:
     assert all(source["RetryPolicy"]["MaximumRetryAttempts"] > 0 for source in sources.values())
     schedule = {"Fn::Sub": f"{RULES}/credit-reconciler-${{Environment}}-every-six-hours"}
     assert {"ArnLike": {"aws:SourceArn": [*RULE, schedule]}} == statement["Condition"]
-    assert all(source in {"VideoEvents", "CatchUpSchedule"} for source in template_rule_names())
+    assert {"VideoEvents", "CatchUpSchedule", "HoldsSchedule"} == {*template_rule_names()}
+
+
+def test_holds_that_are_due_are_looked_for_every_fifteen_minutes() -> None:
+    """By the function alone, not tried again: a look that was lost is made good by the next one, so nothing is kept of it."""
+    schedule = RESOURCES["HoldsSchedule"]["Properties"]
+    (target,) = schedule["Targets"]
+    permission = RESOURCES["HoldsPermission"]["Properties"]
+
+    assert {"Fn::Sub": "rate(${HoldsEveryMinutes} minutes)"} == schedule["ScheduleExpression"]
+    assert 15 == TEMPLATE["Parameters"]["HoldsEveryMinutes"]["Default"]
+    assert {"Fn::GetAtt": ["CatchUpFunction", "Arn"]} == target["Arn"]
+    assert {"expire": "holds"} == json.loads(target["Input"])
+    assert target["Arn"] == permission["FunctionName"]
+    assert {"Fn::Sub": f"{RULES}/credit-reconciler-${{Environment}}-holds"} == permission["SourceArn"]
+    assert 0 == FUNCTIONS["CatchUpFunction"]["EventInvokeConfig"]["MaximumRetryAttempts"]
 
 
 def template_rule_names() -> list[str]:
@@ -578,6 +648,10 @@ def test_logs_are_json_and_do_not_pile_up_for_ever() -> None:
     assert {"dev": 30, "staging": 90, "prod": 365} == TEMPLATE["Mappings"]["Logs"]["RetentionInDays"]
 
 
+HOLD_METRICS = {"HoldsExpired", "HoldsOverdue"}
+"""What a run tells that asks for holds that are due."""
+
+
 def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
     """It is well-formed, and no two widgets share a place."""
     text, _ = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
@@ -600,6 +674,8 @@ def test_the_dashboard_shows_every_metric_of_ours_and_no_other() -> None:
         "ComparisonsUnfinished",
         *CREDITS.values(),
         *SHADOW_METRICS,
+        *HOLD_METRICS,
+        *NOTICE_METRICS,
     } == shown
     assert len(widgets) == len({(widget["x"], widget["y"]) for widget in widgets})
 
@@ -695,6 +771,7 @@ def test_an_alarm_looks_at_something_that_is_there() -> None:
     tell_corrections([evolve(ENTRY, **ADJUSTED, correction=Correction("a mistake", "ann"))], telemetry)
     own = settled_metrics(Report(None, Outcome.DEBITED, assessment, entry)).keys()
     own |= {key for line in lines for key in json.loads(line)} | {*EXPLAIN_METRICS, *ARCHIVE_METRICS, *SHADOW_METRICS}
+    own |= {*HOLD_METRICS, *NOTICE_METRICS}
 
     for alarm in ALARMS.values():
         properties = alarm["Properties"]
@@ -736,7 +813,8 @@ def test_everything_with_a_name_is_named_by_its_environment() -> None:
         f"{logical_id}.{key}": name
         for logical_id, resource in RESOURCES.items()
         for key, name in resource["Properties"].items()
-        if key in {"TableName", "QueueName", "FunctionName", "LogGroupName", "AlarmName", "TopicName"} and "Ref" not in name
+        if key in {"TableName", "QueueName", "FunctionName", "LogGroupName", "AlarmName", "TopicName"}
+        and not {"Ref", "Fn::GetAtt"} & set(name)
     }
     named |= {name: rule["Properties"]["Name"] for name, rule in resources(TEMPLATE, "AWS::Events::Rule").items()}
     named |= {"CatchUpRun": RESOURCES["CatchUpRun"]["Properties"]["Name"]}

@@ -22,6 +22,7 @@ NOTES: Notes = {
         "milliseconds_init": 115, "milliseconds_first": 4.0, "milliseconds_later": 2.9,
     },
     "test_warm_debit": {"to_bare_transaction": 0.44},
+    "test_warm_hold": {"hold_to_debit": 1.24, "settle_to_debit": 1.46},
     "test_post": {"to_bare_transaction": 0.23},
     "test_warm_batch": {"cpu_to_bare_transaction": 0.11, "events_per_second_to_bare": 4.8},
     "test_scan_page": {"to_client": 0.27},
@@ -50,6 +51,8 @@ def test_the_page_shows_each_figure_beside_its_aim_and_its_gate(tmp_path: Path) 
     page = report.page(read(tmp_path / "run.json"))
 
     assert "| **0.51** | <= 0.60 | <= 0.6 |" in page
+    assert "| CPU of a warm hold, answered with what is left | a warm debit | **1.24** |" in page
+    assert "| hold and settle |  | 13, and 2 read units | 11.73 |" in page
     assert "| **4.8** | >= 3.5 | >= 2.5 |" in page
     assert "| CPU of `reconciler validate` | a Python that does nothing | **8.4** | <= 10 | <= 10 |" in page
     assert "128 ms (p95 240) on loopback, without TLS, its floor 259 ms" in page

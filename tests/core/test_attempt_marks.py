@@ -133,6 +133,20 @@ def test_a_row_that_was_marked_before_attempts_were_numbered_is_looked_at_once()
     assert {} == steps.scan().outcomes
 
 
+def test_a_row_of_before_that_names_no_attempt_stays_settled() -> None:
+    """It was charged before attempts were numbered and cannot say one; where its status changes, it is asked for it."""
+    steps = Steps(example())
+    steps.ledger.rows["j-1"] = row()
+    steps.deliver(rendered())
+    under(steps, example(NUMBERED))
+
+    assert ({}, 0) == ((done := steps.scan()).outcomes, done.errors)
+    assert (("completed", 1), Decimal("999.2")) == (mark(steps), steps.ledger.balances["u-1"])
+
+    steps.ledger.rows["j-1"] |= row(at="11:00", status="failed")
+    assert ({}, 1) == ((done := steps.scan()).outcomes, done.errors)
+
+
 def test_a_job_that_was_marked_by_hand_as_charged_elsewhere_is_not_charged() -> None:
     """The ledger knows nothing of it; an edit that numbers attempts must not charge all jobs that were taken over."""
     steps = world(reconciled=True, reconciledStatus="completed")
@@ -168,8 +182,8 @@ def test_a_failure_in_a_higher_attempt_settles_the_row_at_that_attempt() -> None
 @pytest.mark.parametrize(("attempt", "problem"), MALFORMED.values(), ids=MALFORMED)
 @pytest.mark.parametrize("is_marked", [False, True])
 def test_a_row_without_an_attempt_is_an_error_of_the_scan(attempt: Any, problem: str, is_marked: bool) -> None:  # noqa: FBT001
-    """Also one that was marked before attempts were numbered. It names the row and the field, and holds up no other row."""
-    marked = {"reconciled": True, "reconciledStatus": "completed", "reconciledSequence": 1} if is_marked else {}
+    """Also one that was marked at an attempt. It names the row and the field, and holds up no other row."""
+    marked = {"reconciled": True, "reconciledStatus": "completed#1", "reconciledSequence": 1} if is_marked else {}
     steps = world(attempt=attempt, **marked)
     steps.ledger.rows["j-2"] = row("j-2", attempt="3")
 
@@ -243,9 +257,10 @@ def test_only_a_row_that_is_marked_at_all_that_it_says_is_passed_over(
     status: Any,
     done: bool,  # noqa: FBT001
 ) -> None:
-    """Of a row that catch-up maps: its status and its attempt, both."""
+    """Of a row that catch-up maps: its status and, where it says one, its attempt."""
     said = row(status=status, attempt=attempt, reconciled=done, reconciledStatus=marked, reconciledSequence=1)
-    is_at_all = done and status in {"completed", "failed"} and marked == f"{status}#{attempt}" and attempt != "x"
+    says_all = status if attempt is None else f"{status}#{attempt}"
+    is_at_all = done and status in {"completed", "failed"} and marked == says_all and attempt != "x"
 
     assert is_at_all is is_settled(example(NUMBERED), said)
 

@@ -121,7 +121,7 @@ class Engine:
         if kind == "conceded":
             facts = Facts(concessions=(Adjustment("c-1", Decimal(str(float(CONCEDED))), MORNING),))
         else:
-            facts = Facts(charges=_anew(self.log.facts.charges), weak_charges=_anew(self.log.facts.weak_charges))
+            facts = Facts(charges=anew(self.log.facts.charges), weak_charges=anew(self.log.facts.weak_charges))
         charges = (*facts.charges, *facts.weak_charges)
         if not charges and not facts.concessions:
             return
@@ -135,7 +135,8 @@ class Engine:
             self.entries.append(entry)
 
 
-def _anew(charges: Iterable[Charge]) -> tuple[Charge, ...]:
+def anew(charges: Iterable[Charge]) -> tuple[Charge, ...]:
+    """Return charges as somebody tells them again at another price."""
     amount = Decimal(str(float(ANEW)))
     return tuple(evolve(each, amount=amount, revision=each.revision + 1, policy="cheap@1") for each in charges)
 

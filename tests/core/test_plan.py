@@ -79,7 +79,7 @@ def test_events_that_would_be_ignored_are_counted() -> None:
             ],
         ),
         ([("percent: 100", "percent: 50")], ["rule refund-failed: `refund` differs"]),
-        ([('maximum: "500"', 'maximum: "400"')], ["rule debit-rendered: `charge or grant or hold` differs"]),
+        ([('maximum: "500"', 'maximum: "400"')], ["rule debit-rendered: `charge or grant` differs"]),
         ([("name: refund-failed", "name: refund-all")], ["rule refund-failed is gone", "rule refund-all is new"]),
         ([('numeric: [">", 300]', 'numeric: [">", 200]')], ["anomaly longer-than-5-minutes: `match` differs"]),
         ([("overdraft: flag", "overdraft: refuse")], ["setting overdraft: flag -> refuse"]),

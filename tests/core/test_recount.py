@@ -75,6 +75,8 @@ rules:
      charge: {{price: second, quantity: detail.seconds, minimum: "{minimum}", maximum: "{maximum}",
               priced_at: "detail.submittedAt || time"}}}}
   - {{name: flat, match: {{detail-type: [video.copied]}}, action: debit, repeats: ignore, charge: {{amount: "{minimum}"}}}}
+  - {{name: hold, match: {{detail-type: [video.submitted]}}, action: hold,
+     hold: {{price: second, quantity: detail.seconds, minimum: "{minimum}", expires: 2h}}}}
   - {{name: slow, match: {{detail: {{error: [slow]}}}}, action: refund, refund: {{percent: "{percent}"}}}}
   - {{name: refund, match: {{detail-type: [video.failed]}}, action: refund, refund: {{percent: 100, within: {hours}h}}}}
   - {{name: credit, match: {{detail-type: [video.credited]}}, action: refund, refund: {{{credit}}}}}
@@ -102,7 +104,7 @@ EDITS: list[dict[str, Any]] = [
 """A policy and three changes of all its figures."""
 
 KINDS = {
-    "rendered": 8, "failed": 4, "copied": 1, "composed": 4, "stored": 2,
+    "submitted": 3, "rendered": 8, "failed": 4, "copied": 1, "composed": 4, "stored": 2,
     "purchased": 2, "credited": 2, "refunded": 1, "disputed": 1,
 }  # fmt: skip
 """What events tell, and how often."""
@@ -133,7 +135,7 @@ def random_event(chance: random.Random, number: int, jobs: int) -> dict[str, Any
     detail |= {"seconds": seconds, "model": model, **resolution}
     if kind in {"composed", "stored"}:
         detail |= random_composition(chance)
-    return event(f"video.{kind}", detail, at)
+    return {**event(f"video.{kind}", detail, at), "id": f"e-{number}"}
 
 
 def random_composition(chance: random.Random) -> dict[str, Any]:

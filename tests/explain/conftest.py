@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from attrs import define, field
 
+from engine.anomalies.bus import Bus
 from engine.anomalies.explain import Explainer
 from engine.anomalies.explain.budget import Budget
-from engine.anomalies.explain.bus import Bus
 from engine.anomalies.explain.function import NO_KEY_YET
 from engine.anomalies.explain.model import ModelEndpoint, connect
 from engine.anomalies.explain.secret import ModelKey
@@ -35,6 +35,8 @@ class Desk:
     world: World
     server: ModelServer
     told: list[dict[str, Any]] = field(factory=list)
+    names: list[str] = field(factory=list)
+    """What each of them is called."""
     lines: list[dict[str, Any]] = field(factory=list)
     keys: list[str | None] = field(factory=lambda: [KEY])
     """What the secret holds: now, and after each further look."""
@@ -57,6 +59,7 @@ class Desk:
         """Take what is told."""
         listen("bus", request)
         self.told += [json.loads(entry["Detail"]) for entry in request["Entries"]]
+        self.names += [entry["DetailType"] for entry in request["Entries"]]
         return {"FailedEntryCount": 0}
 
     def records(self) -> list[dict[str, Any]]:

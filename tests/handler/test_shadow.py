@@ -88,7 +88,10 @@ def test_a_second_policy_that_is_not_there_is_named(
 
     told, _ = lines_of(capsys)
     assert "policies/not-there.yaml" == told["file"]
-    assert "there is no such file; the policies of this version are mediaconvert.yaml, video.yaml" in told["problem"]
+    assert (
+        "there is no such file; the policies of this version are mediaconvert.yaml, video-with-holds.yaml, video.yaml"
+        in told["problem"]
+    )
 
 
 TELL = """

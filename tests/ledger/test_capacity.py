@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from benchmarks.capacity import KB, costs, item_bytes, read_units
+from benchmarks.capacity import KB, costs, held_costs, item_bytes, read_units
 from engine.domain.envelope import Envelope, Source
 from engine.ledger.dynamodb.attributes import encode_item
 from engine.ledger.dynamodb.store import DynamoStore
@@ -18,9 +19,18 @@ from engine.reconcile.reconciler import Reconciler
 from engine.runtime.clock import Clock
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example
+from tests.support.world import DisturbedClient, World
 from tools.environments import ROOT
 
 JOB, USER = "j-3f2b8c1e-77aa-4d10-9d3e-0a1b2c3d4e5f", "u-5d7e9a10-1234-4abc-8def-001122334455"
+
+VIDEO, WITH_HOLDS = (load_policy(ROOT / "policies" / f"{name}.yaml") for name in ("video", "video-with-holds"))
+SUBMITTED = event("video.submitted", {"jobId": "j-1", "userId": "u-1", "seconds": 10, "model": "veo-3"})
+
+
+def record(document: dict[str, Any]) -> dict[str, Any]:
+    """Return an event as the queue hands it over."""
+    return {"messageId": "m-1", "eventSource": "aws:sqs", "body": json.dumps(document)}
 
 
 @pytest.mark.parametrize(
@@ -43,19 +53,67 @@ def test_an_item_is_measured_as_documented(item: dict[str, object], size: int) -
 
 def test_an_entry_fits_into_a_kilobyte() -> None:
     """With identifiers of 38 characters and the shipped policy."""
-    policy = load_policy(ROOT / "policies" / "video.yaml")
     events = [
         rendered(JOB, user=USER, model="veo-3.1-fast-generate-001", resolution="1080p", at="2026-12-01T10:00:00Z"),
         failed(JOB, user=USER, at="2026-12-01T11:00:00Z"),
         failed(f"{JOB}-never", user=USER),
     ]
 
-    debit, refund, void, duplicate = costs(policy, events)
+    debit, refund, void, duplicate = costs(VIDEO, events)
 
     assert ["debit", "refund", "void", "duplicate"] == [cost.kind for cost in (debit, refund, void, duplicate)]
     assert max(cost.entry_bytes for cost in (debit, refund, void)) <= KB
     assert [7, 7, 5, 7] == [cost.write_units for cost in (debit, refund, void, duplicate)]
     assert debit.dollars < 7
+
+
+def test_a_hold_and_what_settles_it_fit_into_a_kilobyte_each() -> None:
+    """With identifiers of 38 characters. A hold marks no row, and is found when it is due; its answer and the log are read."""
+    events = [
+        event("video.submitted", {"jobId": JOB, "userId": USER, "seconds": 10, "model": "veo-3.1-fast-generate-001"}),
+        rendered(JOB, user=USER, model="veo-3.1-fast-generate-001", at="11:00"),
+    ]
+
+    held, settled, both = held_costs(WITH_HOLDS, events)
+
+    assert ["hold", "settle"] == [cost.kind for cost in (held, settled)]
+    assert [(6, 1), (7, 1), (13, 2)] == [(cost.write_units, cost.read_units) for cost in (held, settled, both)]
+    assert max(cost.entry_bytes for cost in both.costs) <= KB
+
+
+def test_a_hold_writes_its_entry_and_the_balance_and_reads_what_is_left(dynamodb: Any, tables: Tables) -> None:
+    """The row of its job is left as it is, though it is there."""
+    world, sent = World(dynamodb, tables, WITH_HOLDS).user().job(status="queued"), []
+
+    def noted(operation: str, request: dict[str, Any], send: Any) -> Any:
+        sent.append((operation, len(request.get("TransactItems", ()))))
+        return send(**request)
+
+    world.deliver(SUBMITTED, client=DisturbedClient(dynamodb, noted))
+
+    assert [("transact_write_items", 2), ("get_item", 0)] == sent
+    assert "reconciled" not in (world.job_row() or {})
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(
+    ("policy", "requests"), [(VIDEO, ["transact_write_items"]), (WITH_HOLDS, ["query", "transact_write_items"])]
+)
+def test_a_charge_looks_at_its_log_first_only_where_the_policy_holds(
+    policy: Policy, requests: list[str], dynamodb: Any, tables: Tables, *, together: bool
+) -> None:
+    """There a hold is mostly in the log: the transaction without a look would be cancelled, and paid."""
+    world = World(dynamodb, tables, policy).user().job()
+    world.deliver(SUBMITTED)
+    client = DisturbedClient(dynamodb, lambda _operation, request, send: send(**request))
+
+    if together:
+        assert [] == world.reconciler(client).batch([record(rendered())], world.deadline())
+    else:
+        world.deliver(rendered(), client=client)
+
+    assert requests == [call for call in client.calls if call != "get_item"]
+    assert Decimal("999.2") == (world.user_row() or {})["remaining"]
 
 
 class Reads:

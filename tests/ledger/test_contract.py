@@ -261,7 +261,7 @@ def test_a_correction_gives_a_log_to_its_user(both: Both) -> None:
 
 
 def test_a_log_is_read_with_what_is_held_for_it_and_whose_it_is(both: Both) -> None:
-    """A refused request comes first, and does not say whose it is. What is held follows from the log, so it is read with it."""
+    """A refused request comes first, and does not say whose it is. What a next entry holds follows from what is held."""
     both.user("u-1", remaining=10)
     refused = evolve(entry(amount=0, user="u-2", event_id="e-1"), type=EntryType.FLAG, facts=Facts(refused=("e-1",)))
 

@@ -275,7 +275,7 @@ def made_page(rows_max: int = 500, edits: Edits | None = None, **answer: Any) ->
         "anomalies": {}, "jobs": {"all": 1, "concerned": 1},
         "users": {"all": 1, "concerned": 1, "winners": 0, "losers": 1, "won": "0", "lost": "-1"},
         "groups": {"rule": [], "model": [], "day": [], "user": []}, "differences": [], "refused": [],
-        "new_overdrafts": None, "ledger": None, "overdrafts": [],
+        "new_overdrafts": None, "ledger": None, "overdrafts": [], "held": {"now": "0", "then": "0"},
     }  # fmt: skip
     question = Question(policy, policy, datetime(2026, 1, 9, tzinfo=UTC))
     return plan_page({**nothing, **answer}, question, edits or Edits(()), rows_max)

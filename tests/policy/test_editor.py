@@ -72,7 +72,7 @@ def test_a_word_is_completed(editor: Editor, draft: Path, right: str, typed: str
         (
             "unknown_user: refuse\n",
             "",
-            {"unknown_job", "grants", "clock", "catch_up", "catch_up_ignore", "explain", "adjustments"},
+            {"unknown_job", "grants", "clock", "catch_up", "catch_up_ignore", "explain", "adjustments", "low_balance"},
         ),
     ],
 )

@@ -42,7 +42,7 @@ TESTS = {*OPERATORS_ABOUT} - {"$or"}
             "    match:\n      detail:\n        a:\n          - numeric: |\n",
             {*map(json.dumps, EXAMPLES_OF_NUMBERS)},
         ),
-        (PRICED, "match: {c|}", {*ENVELOPE, "charge", "grant"}),
+        (PRICED, "match: {c|}", {*ENVELOPE, "charge", "hold", "grant"}),
         (PRICED, "match:\n      charge:\n        |", {*FIGURES, "components"}),
         (PRICED, "match: {charge: {unit: [{p|}]}}", TESTS),
     ],

@@ -41,7 +41,7 @@ THOUSAND = ", ".join(f"f{n}: {{$or: [{', '.join(f'{{a{m}: [x]}}' for m in range(
 
 TOP = (
     "allowed: version, name, event, money, prices, rules, overdraft, unknown_user, unknown_job, grants, clock, anomalies,"
-    " catch_up, catch_up_ignore, explain, adjustments"
+    " catch_up, catch_up_ignore, explain, adjustments, low_balance"
 )
 IN_A_RULE = "allowed: name, match, action, repeats, charge, refund, grant, revoke, hold, reason"
 ANY_AMOUNT = "write a plain decimal from 0 to 10^28"

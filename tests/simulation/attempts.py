@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-NUMBERED = frozenset({"debit", "refund"})
+DECIDING = frozenset({"debit", "refund"})
+NUMBERED = DECIDING | {"hold"}
 """What is told of a grant is of no attempt."""
 
 
@@ -22,7 +23,7 @@ def attempt_of(said: Mapping[str, str], rule: Mapping[str, Any], policy: Mapping
 def attempt_beside(new: Any, told: Mapping[str, Any], policy: Mapping[str, Any]) -> int:
     """Return the attempt of a claim: the 0th where it is no later than what was told without numbers, or has no time."""
     asked = {*number_asked(new.rule, policy)}
-    old = [claim for action in NUMBERED for claim in told[action] if claim.attempt == 0 and not asked & claim.expressions]
+    old = [claim for action in DECIDING for claim in told[action] if claim.attempt == 0 and not asked & claim.expressions]
     at = max((claim.fact.at for claim in old if not claim.fact.weak), default=None)
     is_old = bool(old) if new.fact.weak else at is not None and new.fact.at <= at
     return 0 if asked and is_old else int(new.attempt)

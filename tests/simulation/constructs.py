@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from tests.simulation.holds import EXPIRY, is_refused
 from tests.simulation.world.terms import CHANGED_AT, SALE_AT
 
 Entry = Mapping[str, Any]
@@ -51,6 +52,17 @@ CONSTRUCTS: Mapping[str, Callable[[Entry], bool]] = {
     "what the attempts below were charged comes back": lambda entry: (
         entry["type"] == "refund" and _attempt(entry, "refunds", -1) > _attempt(entry, "charge")
     ),
+    "a charge that takes the place of its hold": lambda entry: entry["type"] == "settle" and entry["amount"] != 0,
+    "a charge that is refused beyond its hold": lambda entry: (
+        entry["type"] == "settle" and entry["amount"] == 0 and -entry["cost"] < entry["held"]
+    ),
+    "a hold that ends with a failure": lambda entry: entry["type"] == "release" and entry["rule"] != EXPIRY,
+    "a hold that has expired": lambda entry: entry["rule"] == EXPIRY,
+    "a hold that costs nothing more": lambda entry: entry["type"] == "hold" and entry["amount"] == 0,
+    "a hold that gives way to an earlier one": lambda entry: entry["type"] == "hold" and entry["amount"] > 0,
+    "a hold of the second attempt or a higher one": lambda entry: entry["type"] == "hold" and _attempt(entry, "hold") > 1,
+    "what is held moves by a person's word": lambda entry: "correction" in entry and entry.get("held", 0) != 0,
+    "a request that was refused": is_refused,
     "a rule with another name": lambda entry: entry["rule"].endswith("-renamed"),
 }
 """By what is counted."""

@@ -22,7 +22,7 @@ from engine.domain.errors import LedgerUnavailable
 from engine.ledger.store import Posting, Receipt, Verdict
 from engine.reconcile.wiring import READ_SECONDS_MAX
 from engine.runtime.clock import Clock, Deadline
-from tests.simulation.watch import Moved
+from tests.simulation.watch import Moved, Refusal
 from tests.simulation.world.crew import Crew
 from tests.simulation.world.place import Place, Timeline
 
@@ -102,6 +102,7 @@ class Caller:
     ends_at: float = float("inf")
     """When the platform ends it, in the world's steady seconds."""
     is_dead: bool = False
+    begun_at: float = Factory(lambda self: self.timeline.steady, takes_self=True)
     posted_by_scan: int = 0
     """How many entries that are no flags it has posted for rows that a scan read."""
 
@@ -218,11 +219,21 @@ class FaultyStore:
                 self.place.committed[entry.reference, entry.sequence] = self.caller.timeline.steady
                 if entry.amount:
                     self.place.moved.append(self._moved(entry, had_row=entry.user in known))
+                elif entry.event_id in entry.facts.refused:
+                    self._note_refusal(entry)
+
+    def _note_refusal(self, entry: Any) -> None:
+        since, until = self.caller.begun_at, self.caller.timeline.steady
+        refusal = Refusal(entry.reference, entry.sequence, entry.user, since, until)
+        self.place.balances.refusals.append(refusal)
 
     def _moved(self, entry: Any, *, had_row: bool) -> Moved:
         left = self.place.store.credits.get(entry.user, {}).get("remaining", Decimal(0))
         flags = frozenset(anomaly.name for anomaly in entry.anomalies)
-        return Moved(entry.reference, entry.sequence, entry.user, entry.amount, flags, had_row, left)
+        self.place.balances.moved(entry.user, self.caller.timeline.steady, left)
+        return Moved(
+            entry.reference, entry.sequence, entry.user, entry.amount, flags, had_row, left, entry.type.value, entry.policy
+        )
 
     def post_all(self, postings: Iterable[Posting], deadline: Deadline) -> Iterator[Receipt]:
         """Post many entries, in the groups that a transaction holds."""
@@ -276,6 +287,12 @@ class FaultyStore:
         from tests.simulation.world.faulty_corrections import FaultyCorrections  # noqa: PLC0415  it is made of this store
 
         return FaultyCorrections(self)
+
+    def holds(self) -> Any:
+        """Return what finds holds that are due, reached by the same caller."""
+        from tests.simulation.world.faulty_corrections import FaultyHolds  # noqa: PLC0415  the same
+
+        return FaultyHolds(self)
 
     def logs(self) -> Any:
         """Return what reads whole logs, reached by the same caller."""

@@ -17,8 +17,9 @@ from engine.ledger.stored import entry_of
 from tests.simulation.claims import Fact, instant
 from tests.simulation.constructs import constructs
 from tests.simulation.faults import Caller
-from tests.simulation.judge import Case, Telling, judge
+from tests.simulation.judge import Case, judge
 from tests.simulation.tables import count_entries
+from tests.simulation.tellings import Telling
 from tests.simulation.watch import watched
 from tests.simulation.world.actors import explained_at_last
 from tests.simulation.world.aftermath import damaged
@@ -28,7 +29,7 @@ from tests.simulation.world.documents import Document
 from tests.simulation.world.place import NEVER
 from tests.simulation.world.plan import Plan, Round, Step, Told
 from tests.simulation.world.play import World
-from tests.simulation.world.terms import all_edits, is_numbered, policies_by_name
+from tests.simulation.world.terms import all_edits, is_numbered, policies_by_name, way_of_holding
 
 QUIET_ROUNDS = 12
 QUIET_SECONDS = 120.0
@@ -65,12 +66,17 @@ def play(plan: Plan, world: World | None = None) -> Verdict:
     unexplained = [*explained_at_last(world), *archived_at_last(world)]
     wrong = [*world.wrong, *seen.wrong, *capped(world, plan), *judge(case_of(world, plan)), *watched(world)]
     wrong += [*by_the_engine(world), *unexplained, *world.place.wrong()]
-    wrong += [] if wrong else damaged(world)
+    wrong += [] if wrong or holds_credits(plan) else damaged(world)
     events = sum(step.kind in {"direct", "send"} for step in plan.steps())
     entries = world.place.entries()
     count_entries(world.count, entries)
     world.count.update(constructs(entries))
     return Verdict(plan, tuple(wrong), events, len(entries), world.count, tuple(world.lines))
+
+
+def holds_credits(plan: Plan) -> bool:
+    """Say whether an edit that is at work in a history holds credits: its tables are not damaged."""
+    return any(map(way_of_holding, edits_of(plan)))
 
 
 class Witness:
@@ -104,6 +110,7 @@ def quiet(world: World, seen: Witness) -> None:
     said_again(world, seeds)
     applied_at_last(world, seeds)
     world.timeline.pass_by(AHEAD_SECONDS)
+    looked_for_holds(world, next(seeds))
     for _ in range(2):
         letters, world.queue.letters = world.queue.letters, []
         for document in letters:
@@ -113,11 +120,13 @@ def quiet(world: World, seen: Witness) -> None:
     if is_replayed(world.plan):
         replay(world, seeds)
     scan(world, next(seeds))
+    looked_for_holds(world, next(seeds))
     said_again(world, seeds)  # of a job that only a row has told, too
     seen.look()
     before = world.place.entries(), world.place.rows()
     world.timeline.pass_by(600)
     scan(world, next(seeds))
+    looked_for_holds(world, next(seeds))
     seen.look()
     if before != (world.place.entries(), world.place.rows()):
         world.wrong.append(f"a second scan has written: {_difference(before[0], world.place.entries())}")
@@ -166,6 +175,12 @@ def scan(world: World, seed: int) -> None:
     _once(world, Step("finish", seed))
 
 
+def looked_for_holds(world: World, seed: int) -> None:
+    """Let the function say which holds have expired, where anything may be held."""
+    if holds_credits(world.plan):
+        _once(world, Step("expire", seed))
+
+
 def capped(world: World, plan: Plan) -> Iterator[str]:
     """No run that was capped has posted more than it may."""
     quiet_ones = 2
@@ -195,6 +210,7 @@ def case_of(world: World, plan: Plan) -> Case:
         repricings=world.repricings,
         plans=[pricing.planned for pricing in world.pricings.values()],
         plan_policies=policies_by_name(all_edits(), plan.overdraft, plan.unknown_user),
+        lowest=world.place.balances.lowest_of_refusals(),
     )
 
 

@@ -15,41 +15,21 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from tests.simulation.attempts import attempt_of
-from tests.simulation.claims import Claim, Fact, instant, parts, rule_of, selectors, terms_of, value
+from tests.simulation.claims import Fact, instant, parts, rule_of, selectors, terms_of, value
+from tests.simulation.holds import (
+    EXPIRY,
+    is_refused,
+    told_after_refusal,
+    wrong_of_expiry,
+    wrong_of_move,
+    wrong_of_refusal,
+)
 from tests.simulation.oracle import Oracle
 from tests.simulation.repricings import REPRICE, Kept, Planned, Repricing, amount_by, is_changed, kept, price_anew
+from tests.simulation.tellings import Policies, Telling, is_fine, knows
 from tests.simulation.words import ADJUST, Word, Wrong, of_ids, standing_of, word_of
 
 Entry = Mapping[str, Any]
-Policies = Mapping[str, Mapping[str, Any]]
-
-
-@frozen
-class Telling:
-    """A fact as applications tell it: by an event, by a row of Jobs, or by both."""
-
-    event: str
-    reference: str
-    user: str
-    fact: Fact
-    by_event: bool = True
-    by_row: bool = False
-    is_timeless: bool = False
-    """Its rows have no time of their own: what they tell is weak."""
-    is_last: bool = False
-    """The last row of its job says it, and a scan reads that row."""
-    others: frozenset[str] = frozenset()
-    """The events of other facts that may have marked that row before a scan came."""
-    rows: Sequence[Mapping[str, str]] = ({},)
-    """All that the job's row has ever said of what prices read there."""
-    row_said: Mapping[str, str] = {}
-    """What the row says beside the fact, perhaps of an earlier one: an event that a scan makes of it says all of that."""
-
-    @property
-    def by_scan(self) -> Fact:
-        """The fact as a scan tells it."""
-        return evolve(self.fact, said={**self.row_said, **self.fact.said})
 
 
 # --- the whole ledger -------------------------------------------------------------------------------------------------
@@ -72,6 +52,8 @@ class Case:
     plans: Sequence[Planned] = ()
     plan_policies: Policies = MappingProxyType({})
     """The policies that people have priced by, whether or not they were deployed."""
+    lowest: Mapping[tuple[str, int], Fraction] = MappingProxyType({})
+    """By the entry that remembers a refusal: the least that its user had while it was decided on, without a row left out."""
 
 
 def judge(case: Case) -> list[str]:
@@ -84,7 +66,7 @@ def judge(case: Case) -> list[str]:
         tellings[telling.reference].append(telling)
     wrong = [*_of_words(case), *_of_logs(case, logs, tellings), *_of_users(case)]
     wrong += [f"{entry['reference']}: {entry['eventId']} makes no sense, and stands in the ledger" for entry in case.entries
-              if entry.get("eventId") in case.senseless]  # fmt: skip
+              if entry.get("eventId") in case.senseless and not is_refused(entry)]  # fmt: skip
     if case.letters != case.senseless:
         wrong.append(f"dead letters are {sorted(case.letters)}; {sorted(case.senseless)} make no sense")
     return wrong
@@ -95,12 +77,19 @@ def _of_logs(case: Case, logs: Mapping[str, list[Entry]], tellings: Mapping[str,
         log, told = sorted(logs.get(reference, ()), key=lambda entry: entry["sequence"]), tellings.get(reference, [])
         if [entry["sequence"] for entry in log] != list(range(1, len(log) + 1)):
             yield f"{reference}: the log has gaps: {[entry['sequence'] for entry in log]}"
-        if len({entry["userId"] for entry in log} | {telling.user for telling in told}) > 1:
+        if len(owners(log, told)) > 1:
             yield f"{reference}: its entries are of several users"
         try:
             yield from _of_net(case, reference, log, told)
         except Wrong as wrong:
             yield f"{reference}: {wrong}"
+
+
+def owners(log: Sequence[Entry], told: Sequence[Telling]) -> set[str]:
+    """Return whose a log is. A request that was refused says nothing of that."""
+    refused = {entry["eventId"] for entry in log if is_refused(entry)}
+    named = {entry["userId"] for entry in log if not is_refused(entry)}
+    return named | {telling.user for telling in told if telling.event not in refused}
 
 
 def _of_words(case: Case) -> Iterator[str]:
@@ -137,15 +126,16 @@ def _as_read(case: Case, reference: str, log: list[Entry], told: list[Telling], 
     posted, oracle = sum((Fraction(entry["amount"]) for entry in log), Fraction(0)), Oracle()
     known = [_kept(oracle)]
     for entry, reading in zip(log, read, strict=True):
-        if "correction" in entry:
-            hear(oracle, entry, case, known)
-        elif reading is not None:
-            oracle.tell(*reading)
+        for problem in _taken_in(oracle, entry, reading, case, known):
+            yield f"{reference}: entry {entry['sequence']} {problem}"
         known.append(_kept(oracle))
     yield from left_out(reference, log, case, known)
+    yield from (f"{reference}: {problem}" for problem in told_after_refusal(log))
+    refused = {entry["eventId"] for entry in log if is_refused(entry)}
     for telling in told:
         if not (
-            is_fine(oracle, telling, case.policies)
+            telling.event in refused
+            or is_fine(oracle, telling, case.policies)
             or any(knows(oracle, each) for each in told if each.event in telling.others)
         ):
             at = telling.fact.at
@@ -153,6 +143,27 @@ def _as_read(case: Case, reference: str, log: list[Entry], told: list[Telling], 
             return
     if posted != (expected := oracle.net()) and not (reference in case.may_be_due and expected <= posted <= 0):
         yield f"{reference}: its entries come to {float(posted)}; {float(expected)} is right"
+    if (hold := oracle.standing().hold) is not None:
+        yield f"{reference}: a hold of {hold.fact.at:%FT%TZ} is open still"
+
+
+def _taken_in(oracle: Oracle, entry: Entry, reading: Reading, case: Case, known: Sequence[Kept]) -> Iterator[str]:
+    """Tell the oracle what an entry tells, and yield what is wrong with what it moves of what is held."""
+    before = oracle.standing()
+    if "correction" in entry:
+        hear(oracle, entry, case, known)
+    elif entry["rule"] == EXPIRY:
+        yield from wrong_of_expiry(entry, before)
+        oracle.expired |= {before.hold.attempt} if before.hold else set()
+    elif reading is not None and is_refused(entry):
+        other = evolve(oracle, told={action: [*claims] for action, claims in oracle.told.items()})
+        other.tell(*reading)
+        asked = other.standing().held - before.held
+        lowest = case.lowest.get((entry["reference"], entry["sequence"]))
+        yield from wrong_of_refusal(rule_of(reading[0].kind, reading[1]), asked, lowest)
+    elif reading is not None:
+        oracle.tell(*reading)
+    yield from wrong_of_move(entry, before, oracle.standing())
 
 
 # --- what people say --------------------------------------------------------------------------------------------------
@@ -259,69 +270,21 @@ def is_priced_so(entry: Entry, terms: Mapping[str, Any], books: Mapping[str, Any
     return True
 
 
-def is_fine(oracle: Oracle, telling: Telling, policies: Policies) -> bool:
-    """Say whether what was told for sure is known, or counts no more since something later is known."""
-    fact, weak = telling.fact, evolve(telling.fact, weak=True)
-    if telling.by_event and not (knows(oracle, telling) or is_outdone(oracle, fact, policies)):
-        return False
-    if not telling.is_last:
-        return True
-    if not telling.is_timeless:
-        return telling.by_event or knows(oracle, telling) or is_outdone(oracle, fact, policies)
-    attempts = attempts_of(fact, policies)
-    of_kind = (claim for claims in oracle.told.values() for claim in claims if claim.fact.kind == fact.kind)
-    is_of_kind = any(claim.attempt in attempts for claim in of_kind)
-    return is_of_kind or is_outdone(oracle, weak, policies)
-
-
-def knows(oracle: Oracle, telling: Telling) -> bool:
-    """Say whether a log knows a fact with a time of its own."""
-    facts = (telling.fact, telling.by_scan) if telling.is_last else (telling.fact,)
-    return any(_is_known_by(claim, fact) for claims in oracle.told.values() for claim in claims for fact in facts)
-
-
-def _is_known_by(claim: Claim, fact: Fact) -> bool:
-    if not claim.is_said_by(fact):
-        return False
-    return claim.fact.at == fact.at or claim.rule["action"] == "grant" or (claim.once and claim.fact.at < fact.at)
-
-
-def attempts_of(fact: Fact, policies: Policies) -> set[int]:
-    """Return the attempts that a fact is of, by the policies under which it may have been told."""
-    return {attempt_of(fact.said, rule_of(fact.kind, policy), policy) for policy in policies.values()}
-
-
-def is_outdone(oracle: Oracle, fact: Fact, policies: Policies) -> bool:
-    """Say whether something that is known of its attempt makes a fact needless, whatever else comes."""
-    rules = [rule_of(fact.kind, policy) for policy in policies.values()]
-    return any(_is_outdone_in(attempt, oracle, fact, rules) for attempt in attempts_of(fact, policies))
-
-
-def _is_outdone_in(attempt: int, oracle: Oracle, fact: Fact, rules: Sequence[Mapping[str, Any]]) -> bool:
-    action, told = rules[0]["action"], oracle.told
-    known = [claim for claim in told[action] if not claim.fact.weak and claim.attempt == attempt]
-    if fact.weak:
-        refunds = (claim for claim in told["refund"] if not claim.fact.weak and claim.attempt == attempt)
-        return action == "debit" and bool(known or any(refunds))
-    later = [claim for claim in known if claim.fact.at > fact.at]
-    if action == "refund":
-        return any("within" not in claim.rule["refund"] for claim in later)
-    if action == "revoke":
-        return any(claim.fact.kind == fact.kind for claim in later)
-    return action == "debit" and bool(later) and not all("repeats" in rule for rule in rules)
-
-
 # --- what users have --------------------------------------------------------------------------------------------------
 
 
 def _of_users(case: Case) -> Iterator[str]:
     sums: dict[str, Fraction] = defaultdict(Fraction)
+    holds: dict[str, Fraction] = defaultdict(Fraction)
     for entry in case.entries:
         sums[entry["userId"]] += Fraction(entry["amount"])
+        holds[entry["userId"]] += Fraction(entry.get("held", 0))
     for user in sorted(sums.keys() | case.credits.keys()):
         row = case.credits.get(user, {})
-        posted, remaining = Fraction(row.get("posted", 0)), Fraction(row.get("remaining", 0))
+        posted, remaining, held = (Fraction(row.get(name, 0)) for name in ("posted", "remaining", "held"))
         if sums[user] != posted:
             yield f"{user}: entries come to {float(sums[user])}, and Credits says {float(posted)} was posted"
+        if held or holds[user]:
+            yield f"{user}: its entries hold {float(holds[user])}, and Credits {float(held)}; when all is quiet 0 is right"
         if remaining - posted != case.granted.get(user, 0):
             yield f"{user}: remaining - posted is {float(remaining - posted)}; {float(case.granted.get(user, 0))} was granted"

@@ -1,19 +1,21 @@
 """What one log must come to by the rules of the design alone, in fractions: a page, and none of it the engine's.
 
-What a telling comes to by itself stands in claims.py, what people say in words.py and repricings.py.
+What a telling comes to by itself stands in claims.py, several in sums.py, what is held in holds.py, what people say in
+words.py and repricings.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
 from attrs import Factory, define, evolve
 
 from tests.simulation.attempts import attempt_beside
-from tests.simulation.claims import Claim, Fact, claim_of, rounded
+from tests.simulation.claims import Claim, Fact, claim_of
+from tests.simulation.holds import Standing, open_hold, standing_with
+from tests.simulation.sums import given, left
 from tests.simulation.words import Word, standing
 
 
@@ -21,7 +23,8 @@ from tests.simulation.words import Word, standing
 class Oracle:
     """All that was told on a log, each in the words of its first telling, by what it is; beside it what people said."""
 
-    told: dict[str, list[Claim]] = Factory(lambda: {"debit": [], "refund": [], "grant": [], "revoke": []})
+    told: dict[str, list[Claim]] = Factory(lambda: {"debit": [], "refund": [], "hold": [], "grant": [], "revoke": []})
+    expired: set[int] = Factory(set)
     words: list[Word] = Factory(list)
 
     def tell(self, fact: Fact, policy: Mapping[str, Any], name: str, row: Mapping[str, str]) -> None:
@@ -75,18 +78,12 @@ class Oracle:
     def net(self) -> Fraction:
         """The sum that the log's entries must have; a debit is negative."""
         if self.told["grant"]:
-            granted, latest = min(claim.figure for claim in self.told["grant"]), dict[str, tuple[datetime, Fraction]]()
-            for claim in self.told["revoke"]:
-                series = claim.rule["revoke"].get("series", claim.rule["name"])
-                latest[series] = max(latest.get(series, (claim.fact.at, Fraction(0))), (claim.fact.at, claim.of(granted)))
-            return rounded(max(granted - sum(taken for _, taken in latest.values()), Fraction(0)))
-        if (charge := self.charge()) is None:
+            return given(self.told["grant"], self.told["revoke"])
+        if not (self.told["debit"] or self.told["hold"]):
             return standing(word for word in self.words if not word.job)
-        left = charge.costs
-        for attempt in sorted({back.attempt for back in self.told["refund"] if back.attempt >= charge.attempt}):
-            backs = (back for back in self.told["refund"] if back.attempt == attempt)
-            in_time = [back for back in backs if back.is_in_time(charge)]
-            in_time = [back for back in in_time if not back.fact.weak] or in_time
-            last = max((back.fact.at for back in in_time), default=None)
-            left -= max((back.of(left) for back in in_time if back.fact.at == last), default=Fraction(0))
-        return -max(min(charge.costs, rounded(left)) - standing(self.words), Fraction(0))
+        return -(self.standing().costs + self.standing().held)
+
+    def standing(self) -> Standing:
+        """What the job's work costs, and what is held for it."""
+        below = left(charge, self.told["refund"]) if (charge := self.charge()) else Fraction(0)
+        return standing_with(open_hold(self.told, self.expired), below, standing(self.words))

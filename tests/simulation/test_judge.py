@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from tests.simulation import attempts, claims, judge, oracle, repricings, words
+from tests.simulation import attempts, claims, holds, judge, oracle, repricings, sums, tellings, words
 from tests.simulation.claims import Fact, instant, rule_of
-from tests.simulation.judge import Case, Telling
+from tests.simulation.judge import Case
+from tests.simulation.tellings import Telling
 from tests.simulation.world.terms import document_of
 
 BASE, CHEAPER, DEARER, FIGURES, SELECTORS, ONCE, NEVER_ONCE, RENAMED = (
@@ -24,6 +25,8 @@ GRANTS = {"purchased", "revoked", "disputed"}
 ROW, GOLD = {"row.plan": "base", "row.size": "4"}, {"row.plan": "gold", "row.size": "8"}
 RENDER = {"seconds": "8", "frames": "5", "model": "veo", "resolution": "hd"}
 ANSWER = {"input": "1234", "output": "61", "model": "veo", "submitted": "2026-01-05T07:59:59Z"}
+
+ORACLE = ("attempts", "claims", "sums", "holds", "oracle", "tellings", "words", "repricings")
 
 type Step = tuple[Telling, str, str]
 """A telling, the amount of its entry, and the policy that is named there."""
@@ -277,24 +280,26 @@ def test_senseless_events_are_dead_letters_and_nothing_else() -> None:
     )
 
 
-@pytest.mark.parametrize("module", [attempts, claims, oracle, words, repricings, judge])
+@pytest.mark.parametrize("module", [attempts, claims, sums, holds, oracle, tellings, words, repricings, judge])
 def test_the_oracle_imports_nothing_of_the_engine(module: Any) -> None:
     """Nor anything that does: it would agree with the engine's mistakes."""
     tree = ast.parse(Path(module.__file__).read_text())
     imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
-    ours = {f"tests.simulation.{name}" for name in ("attempts", "claims", "oracle", "words", "repricings")}
+    ours = {f"tests.simulation.{name}" for name in ORACLE}
     assert ours >= {name for name in imported if name.startswith(("tests", "engine"))}
 
 
 def test_the_oracle_fits_on_a_page() -> None:
     """What is as long as the engine is as wrong as the engine. Prices take a second page, and what people say a third."""
-    tries, rules, prices, said, anew = (
+    tries, rules, prices, said, anew, held, together = (
         [line for line in Path(module.__file__).read_text().splitlines() if line.strip()]
-        for module in (attempts, oracle, claims, words, repricings)
+        for module in (attempts, oracle, claims, words, repricings, holds, sums)
     )
     assert len(tries) <= 20
     assert len(rules) <= 80
     assert len(prices) <= 125
     assert len(said) <= 80
     assert len(anew) <= 80
+    assert len(held) <= 80
+    assert len(together) <= 25

@@ -9,8 +9,8 @@ import pytest
 from attrs import evolve
 
 from tests.simulation.claims import instant
-from tests.simulation.judge import Telling
 from tests.simulation.repricings import Planned, Repricing
+from tests.simulation.tellings import Telling
 from tests.simulation.test_judge import FAILED, POLICIES, base, entries, rendered, told, verdict
 from tests.simulation.words import Word
 

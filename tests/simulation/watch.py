@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import Factory, define, frozen
 
 if TYPE_CHECKING:
+    from tests.simulation.world.plan import Plan
     from tests.simulation.world.play import World
 
 OUR_MARKS = frozenset({"reconciled", "reconciledStatus", "reconciledSequence"})
@@ -22,13 +24,13 @@ OF_AN_ENTRY = frozenset(
     {
         *("reference", "sequence", "userId", "jobId", "type", "amount", "cost", "money", "occurredAt", "occurredAtFrom"),
         *("postedAt", "rule", "policy", "price", "quantity", "facts", "anomalies", "flagged", "samples", "signs", "source"),
-        *("eventId", "resolution", "correction"),
+        *("eventId", "resolution", "correction", "held", "holdDue", "holdShard"),
     }
 )
 OF_A_PRICE = frozenset(
     ("amount", "book", "effective", "rate", "unit", "tiers", "tierModel", "minimum", "maximum", "components")
 )
-OF_A_USER = frozenset({"userId", "remaining", "posted"})
+OF_A_USER = frozenset({"userId", "remaining", "posted", "held"})
 """What items have, and nothing beside it: whatever an item says more is there for good, and somebody will read it."""
 
 
@@ -43,19 +45,66 @@ class Moved:
     flags: frozenset[str]
     had_row: bool
     left: Decimal
+    type: str = "debit"
+    policy: str = ""
+
+
+@frozen
+class Refusal:
+    """An entry that remembers that a request to hold credits was refused, and since when that was decided on."""
+
+    reference: str
+    sequence: int
+    user: str
+    since: float
+    until: float
+
+
+@define
+class Balances:
+    """What was left to each user at which moments, in the world's steady seconds; and which requests were refused."""
+
+    left: dict[str, list[tuple[float, Decimal]]] = Factory(dict)
+    refusals: list[Refusal] = Factory(list)
+
+    def moved(self, user: str, at: float, left: Decimal) -> None:
+        """Take down what is left to a user from now on."""
+        self.left.setdefault(user, []).append((at, left))
+
+    def lowest_of_refusals(self) -> dict[tuple[str, int], Fraction]:
+        """Return by entry the least that the user had meanwhile; one who had no row is left out."""
+        found = ((each.reference, each.sequence, self._lowest(each)) for each in self.refusals)
+        return {(reference, sequence): lowest for reference, sequence, lowest in found if lowest is not None}
+
+    def _lowest(self, refusal: Refusal) -> Fraction | None:
+        told = self.left.get(refusal.user, ())
+        before = [left for at, left in told if at < refusal.since][-1:]
+        meanwhile = [left for at, left in told if refusal.since <= at <= refusal.until]
+        return min(map(Fraction, (*before, *meanwhile)), default=None) if before else None
 
 
 def watched(world: World) -> Iterator[str]:
     """Yield what was done that must not be done, whatever the tables say in the end."""
+    may_overdraw = policies_that_overdraw(world.plan)
     for moved in world.place.moved:
         where = f"{moved.reference}: entry {moved.sequence} of {moved.amount:f}"
-        yield from (f"{where} {problem}" for problem in problems(moved, world.plan.overdraft, world.plan.unknown_user))
+        overdraft = world.plan.overdraft
+        if moved.type == "hold":  # it has a word of its own
+            overdraft = "allow" if moved.policy in may_overdraw else "refuse"
+        yield from (f"{where} {problem}" for problem in problems(moved, overdraft, world.plan.unknown_user))
     yield from _rows_as_written(world)
     _, users = world.place.rows()
     yield from said_too_much(world.place.entries(), users, world.plan.unknown_user)
     for event, reason in world.queue.given_up:
         if not reason.startswith("event "):
             yield f"{event}: makes sense, and was given up: {reason}"
+
+
+def policies_that_overdraw(plan: Plan) -> frozenset[str]:
+    """Return the names of the policies under which a hold goes through that the balance does not cover."""
+    from tests.simulation.world.terms import holds_that_overdraw  # noqa: PLC0415  a policy is read where it is asked for
+
+    return holds_that_overdraw(plan.overdraft, plan.unknown_user)
 
 
 def problems(moved: Moved, overdraft: str, unknown_user: str) -> Iterator[str]:

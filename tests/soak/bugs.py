@@ -17,7 +17,8 @@ HALVES = "the balance moves in a request of its own"
 RICH = re.compile(r"u-(hot|\d+)")
 """Users whose balance can always be moved: nothing but a death between the two requests is to make a difference."""
 
-BETWEEN_SECONDS = 0.01
+BETWEEN = 3
+"""So many times what the first request took lies between the two: most deaths within a posting fall there, busy or not."""
 
 type Request = dict[str, Any]
 type Call = Callable[[Any, str, Request], Any]
@@ -32,11 +33,12 @@ def in_halves(call: Call) -> Call:
         if not balances or len(balances) == len(actions):
             return call(client, operation, request)
         first = [action for action in actions if action not in balances]
+        begun = time.monotonic()
         try:
             answer = call(client, operation, {**request, "TransactItems": first})
         except ServiceError as error:
             raise of_all(error, actions, balances) from error
-        time.sleep(BETWEEN_SECONDS)
+        time.sleep(BETWEEN * (time.monotonic() - begun))
         while moves(call, client, balances):
             pass  # another transaction was at one of them
         return answer

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from tests.simulation import claims
-from tests.simulation.judge import Telling as Sure
+from tests.simulation.tellings import Telling as Sure
 from tests.simulation.world.documents import BY_ROW, SAYS, STATUSES, event_of, row_of, spoilt
 from tests.simulation.world.plan import Told
 from tests.simulation.world.stories import FIGURES, SIZES, STORIES, WORK

@@ -158,8 +158,9 @@ class _Side:
         return self.run.entries()
 
     def nets(self) -> dict[str, tuple[str, Decimal]]:
-        """Return user and sum of each reference."""
-        return {log[0].reference: (log[0].user, log_of(log).posted) for log in self.run.store.all_logs()}
+        """Return user and sum of each reference, without what is only held."""
+        logs = [(log[0], log_of(log)) for log in self.run.store.all_logs()]
+        return {first.reference: (first.user, EXACT.add(log.posted, log.held)) for first, log in logs}
 
 
 def _both[T](count: Callable[[_Side], dict[str, T]], sides: tuple[_Side, _Side], none: T) -> dict[str, tuple[T, T]]:
@@ -170,8 +171,8 @@ def _both[T](count: Callable[[_Side], dict[str, T]], sides: tuple[_Side, _Side],
 def _sums(side: _Side) -> dict[str, Decimal]:
     sums: dict[str, Decimal] = {}
     for entry in side.entries():
-        if entry.amount:
-            sums[entry.type.value] = EXACT.add(sums.get(entry.type.value, ZERO), entry.amount)
+        if amount := EXACT.add(entry.amount, entry.held):
+            sums[entry.type.value] = EXACT.add(sums.get(entry.type.value, ZERO), amount)
     return {**sums, "net": functools.reduce(EXACT.add, sums.values(), ZERO)}
 
 

@@ -6,15 +6,16 @@ import contextlib
 import json
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from engine.domain.entry import Correction, Entry, EntryType
 from engine.domain.envelope import Source
-from engine.domain.fact import Adjustment
+from engine.domain.fact import Adjustment, Hold
 from engine.domain.facts import Facts
 from engine.domain.money import Money
+from engine.ledger.dynamodb.attributes import encode_item
 from engine.ledger.dynamodb.postings import item_of
 from tests.support.canaries import DETAIL, ROW
 from tools.deployment import Deployment
@@ -155,3 +156,17 @@ def adjusted_item(user: str, amount: str, at: datetime) -> dict[str, Any]:
         source=Source.COMMAND, correction=Correction("a mistake", "arn:aws:iam::111122223333:user/ann", name),
     )  # fmt: skip
     return item_of(entry, at)
+
+
+def hold(stack: Deployment, user: str, job: str) -> None:
+    """Write an entry that holds 0.80 credits of a user, who has 100, for a job: it was due a minute ago."""
+    at = datetime.now(UTC) - timedelta(minutes=61)
+    held = Hold(Decimal("0.8"), at, at + timedelta(hours=1))
+    entry = Entry(
+        reference=f"job#{job}", job=job, sequence=1, user=user, type=EntryType.HOLD, amount=Decimal("-0.8"), occurred_at=at,
+        rule="hold-of-a-test", policy="test", facts=Facts(holds=(held,)), cost=Decimal("0.8"), money=Money(),
+        source=Source.EVENT, held=Decimal("0.8"),
+    )  # fmt: skip
+    stack.dynamodb.put_item(TableName=stack.tables.ledger, Item=item_of(entry, datetime.now(UTC)))
+    row = {"userId": user, "remaining": Decimal("99.2"), "posted": Decimal("-0.8"), "held": Decimal("0.8")}
+    stack.dynamodb.put_item(TableName=stack.tables.credits, Item=encode_item(row))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from engine.anomalies.explain.bus import EXPLAINED
+from engine.anomalies.bus import EXPLAINED
 from engine.domain.decision import Standing
 from engine.domain.envelope import OWN_SOURCE, Envelope, Source
 from engine.domain.errors import EventError

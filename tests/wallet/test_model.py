@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from attrs import evolve, frozen
 
+from engine.anomalies.bus import Bus
 from engine.anomalies.explain.answer import Judgement
 from engine.anomalies.explain.brief import INSTRUCTIONS, Names, Recent, brief
 from engine.anomalies.explain.budget import taken
-from engine.anomalies.explain.bus import Bus
 from engine.anomalies.explain.model import ANSWER_TOKENS_MAX, ATTEMPTS_MAX
 from engine.anomalies.explain.run import TOGETHER_MAX, Explainer
 from engine.domain.anomaly import Anomaly, Sample

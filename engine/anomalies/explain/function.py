@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from engine.anomalies.bus import Bus
 from engine.anomalies.explain.budget import Budget
-from engine.anomalies.explain.bus import Bus
 from engine.anomalies.explain.model import ModelEndpoint, connect
 from engine.anomalies.explain.run import Explainer
 from engine.anomalies.explain.secret import ModelKey
@@ -24,6 +24,10 @@ from engine.runtime.telemetry import Telemetry
 
 NO_KEY_YET = "init"
 """Whatever a key is, the client's modules are the same."""
+
+UNFOLLOWED = (
+    "the policy has `low_balance`, and the stack's parameter LowBalances is off: most low balances are not seen; put it on"
+)
 
 TALKATIVE = ("httpx2", "httpcore2", "openai")
 """Libraries that would write addresses and headers into the log."""
@@ -67,6 +71,8 @@ def build_explainer(
     ledger = build_ledger(settings.tables, clock)
     telemetry = Telemetry(write, clock, {"FunctionName": settings.function}, log_level(settings.log_level))
     model = build_model(policy, ledger, environment, telemetry)
+    if policy.low_balance is not None and environment.get("LOW_BALANCES") == "off":
+        telemetry.noted("unfollowed", {"problem": UNFOLLOWED}, is_wrong=True)
     return Explainer(policy, ledger, model, telemetry, clock, _bus(environment))
 
 

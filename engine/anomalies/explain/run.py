@@ -7,17 +7,20 @@ told and passed by; only what the table did not take comes back.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from attrs import Factory, define, field, frozen
 
+from engine.anomalies.bus import Bus
 from engine.anomalies.corrections import tell_corrections
 from engine.anomalies.explain.answer import Explanation, Judgement
 from engine.anomalies.explain.background import Background
 from engine.anomalies.explain.brief import Names, brief
-from engine.anomalies.explain.bus import Bus
 from engine.anomalies.explain.fallback import check_of, explained_by_rules, summary_of
 from engine.anomalies.explain.model import BUDGET, FAILED, ModelFailure
+from engine.anomalies.low_balances import BalanceWatch
+from engine.anomalies.notifier import Notifier
 from engine.domain.entry import Entry
 from engine.domain.errors import LedgerError
 from engine.domain.instants import posting_text
@@ -32,6 +35,12 @@ TOGETHER_MAX = 10
 
 STORE_SECONDS = 10.0
 """What is kept back of the time, so that every entry gets its explanation, whatever the model did."""
+
+AGAIN = timedelta(minutes=10)
+"""So old a record may be that comes again because its words could not be stored. The stream waits behind it meanwhile.
+
+What is older goes without: it counts as ``Unexplained`` in the next audit, and a person has it explained.
+"""
 
 BY_MODEL, BY_RULES = "model", "rules"
 OFF = "off"
@@ -65,6 +74,8 @@ class Record:
 
     entry: Entry
     sequence_number: str = ""
+    at: datetime | None = None
+    """When it was written, where it says so."""
 
 
 @define
@@ -87,6 +98,7 @@ class Explainer:
     bus: Bus | None = None
     background: Background = field(init=False)
     explanations: ExplanationStore = field(init=False)
+    notifier: Notifier | None = field(init=False)
 
     @background.default
     def _background(self) -> Background:
@@ -96,13 +108,21 @@ class Explainer:
     def _explanations(self) -> ExplanationStore:
         return self.background.explanations
 
+    @notifier.default
+    def _notifier(self) -> Notifier | None:
+        if self.bus is None:
+            return None
+        bounds = self.policy.low_balance
+        return Notifier(self.bus, self.telemetry, BalanceWatch(self.ledger.low_balances(), bounds) if bounds else None)
+
     def batch(self, records: Sequence[Any], deadline: Deadline) -> list[str]:
         """Explain a batch of the Ledger's stream, and return the sequence numbers of the records that must come again.
 
-        What people have corrected is counted.
+        What moved a user's credits is told before the model is asked: nobody waits for words. What people have corrected is
+        counted.
         """
-        batch = BatchResult()
         readable = [record for raw in records if (record := self._read(raw)) is not None]
+        batch = BatchResult(self._notify(readable, deadline))
         flagged = (record for record in readable if record.entry.anomalies)
         open_ones = [record for record in flagged if self._is_open(record, batch, deadline)]
         for start in range(0, len(open_ones), TOGETHER_MAX):
@@ -128,6 +148,11 @@ class Explainer:
                 self.background.remember(alike(entry), known[alike(entry)], deadline)
         return [by_entry.get(place(entry)) or self._like(entry, known.get(alike(entry)), why) for entry in entries]
 
+    def _notify(self, records: Sequence[Record], deadline: Deadline) -> list[str]:
+        if self.notifier is None:
+            return []
+        return self.notifier.batch([(record.entry, record.sequence_number) for record in records], deadline)
+
     # --- reading ---
 
     def _read(self, raw: Any) -> Record | None:
@@ -136,9 +161,9 @@ class Explainer:
             inserted = self.explanations.inserted(raw)
             if inserted is None:
                 return None
-            record = Record(*inserted)
+            record = Record(*inserted, at=written_at(raw))
             explained_by_rules(record.entry)  # what cannot be put into words is no entry, however much it looks like one
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError, RecursionError) as error:
             fields = {"problem": f"a record of the stream is no entry: {type(error).__name__}"}
             self.telemetry.noted("unexplained", fields, {SKIPPED: 1}, is_wrong=True)
             return None
@@ -223,7 +248,9 @@ class Explainer:
         batch.details.append(detail_of(entry, explanation))
 
     def _comes_again(self, record: Record, error: LedgerError, batch: BatchResult) -> None:
-        batch.failures.append(record.sequence_number)
+        is_late = record.at is not None and self.clock.now() - record.at > AGAIN
+        if not is_late and record.sequence_number not in batch.failures:
+            batch.failures.append(record.sequence_number)
         fields = {"reference": record.entry.reference, "sequence": record.entry.sequence, "problem": str(error)}
         self.telemetry.noted("unexplained", fields, {UNSTORED: 1}, is_wrong=True)
 
@@ -233,6 +260,12 @@ class Explainer:
         if untold:
             fields = {"problem": f"stored, but the event bus did not take them: {problem}", "untold": untold}
             self.telemetry.noted("untold", fields, {UNTOLD: untold}, is_wrong=True)
+
+
+def written_at(raw: Mapping[str, Any]) -> datetime | None:
+    """Return when a record of the stream was written, where it says so. Raises ValueError or its kin for no instant."""
+    seconds = raw["dynamodb"].get("ApproximateCreationDateTime")
+    return None if seconds is None else datetime.fromtimestamp(float(seconds), UTC)
 
 
 def settled_of(records: Sequence[Record], failures: Collection[str]) -> Iterator[Entry]:

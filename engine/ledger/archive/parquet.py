@@ -172,8 +172,8 @@ def rests_on(database: DuckDBPyConnection, file: Path) -> str:
 
 def odd_places(database: DuckDBPyConnection, file: Path) -> list[str]:
     """Return the places of a file (the first of them) whose entry moves what no column holds: somebody has made it."""
-    odd = "amount IS NULL OR cost IS NULL OR held IS NULL"
-    query = f"SELECT {THIS_PLACE} FROM read_parquet(?) WHERE {odd} ORDER BY 1 LIMIT {ODD_MAX}"  # noqa: S608  the same
+    is_odd = "amount IS NULL OR cost IS NULL OR held IS NULL"
+    query = f"SELECT {THIS_PLACE} FROM read_parquet(?) WHERE {is_odd} ORDER BY 1 LIMIT {ODD_MAX}"  # noqa: S608  the same
     return [place for (place,) in database.execute(query, [str(file)]).fetchall()]
 
 

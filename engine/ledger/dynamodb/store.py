@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from engine.ledger.corrections import CorrectionStore
     from engine.ledger.explanations import ExplanationStore
     from engine.ledger.exports import ExportStore
+    from engine.ledger.holds import HoldStore
     from engine.ledger.logs import LogStore
+    from engine.ledger.low_balances import LowBalanceStore
     from engine.ledger.marks import MarkStore
     from engine.ledger.restores import RestoreStore
     from engine.ledger.wanted import Wanted
@@ -302,6 +304,12 @@ class DynamoStore:
 
         return DynamoExplanationStore(self.client, self.tables)
 
+    def low_balances(self) -> LowBalanceStore:
+        """Return the balances, and what was told of those that are low."""
+        from engine.ledger.dynamodb.low_balances import DynamoLowBalances  # noqa: PLC0415  the same
+
+        return DynamoLowBalances(self.client, self.tables)
+
     def logs(self) -> LogStore:
         """Return the entries as they are stored, many at once."""
         from engine.ledger.dynamodb.logs import DynamoLogStore  # noqa: PLC0415  the same
@@ -325,3 +333,9 @@ class DynamoStore:
         from engine.ledger.dynamodb.exports import DynamoExportStore  # noqa: PLC0415  the same
 
         return DynamoExportStore(self.client, self.tables.ledger)
+
+    def holds(self) -> HoldStore:
+        """Return the holds by when they are due."""
+        from engine.ledger.dynamodb.holds import DynamoHoldStore  # noqa: PLC0415  the same
+
+        return DynamoHoldStore(self.client, self.tables)

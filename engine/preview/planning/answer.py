@@ -2,6 +2,7 @@
 
 Credits are exact strings. ``credits`` and ``differences`` are told from the users' side, as entries are: what costs
 is below 0. ``net``, ``groups`` and ``causes`` are told from the company's side: what users pay, less what they get back.
+What is only held is in none of them, for it may go back: ``held`` says how much of it is open in the end.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def answer_of(wish: Wish, outcome: Planned, asked: Asked | None = None) -> dict[
         "net": compared(map(EXACT.minus, net)),
         "causes": _causes(net, changed, asked),
         "credits": {name: _pair(pair) for name, pair in sorted({**tally.sums, "net": net}.items())},
+        "held": _pair(tally.held),
         "anomalies": {name: {"now": now, "then": then} for name, (now, then) in sorted(tally.flags.items())},
         "jobs": {"all": tally.jobs, "concerned": tally.jobs_concerned},
         "users": {

@@ -9,7 +9,7 @@ from decimal import Decimal
 from attrs import evolve, frozen
 
 from engine.domain.instants import instant_text
-from engine.policy.charges import ChargeTerms
+from engine.policy.charges import ChargeTerms, HoldTerms
 from engine.policy.model import Policy
 from engine.policy.price_books import PriceBook, PriceRow
 from engine.policy.price_differences import Kind, Paid, RateChange, rate_changes
@@ -42,10 +42,16 @@ def with_prices_of(policy: Policy, other: Policy) -> Policy:
 
 def _with_books(policy: Policy, change: Change) -> Policy:
     rules = tuple(
-        evolve(rule, terms=_with_book(rule.terms, change)) if isinstance(rule.terms, ChargeTerms) else rule
+        evolve(rule, terms=_with_terms(rule.terms, change)) if isinstance(rule.terms, ChargeTerms | HoldTerms) else rule
         for rule in policy.rules
     )
     return evolve(policy, rules=rules, prices={name: change(book) for name, book in policy.prices.items()})
+
+
+def _with_terms(terms: ChargeTerms | HoldTerms, change: Change) -> ChargeTerms | HoldTerms:
+    if isinstance(terms, HoldTerms):
+        return evolve(terms, charge=_with_book(terms.charge, change))
+    return _with_book(terms, change)
 
 
 def _with_book(terms: ChargeTerms, change: Change) -> ChargeTerms:

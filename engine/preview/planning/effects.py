@@ -136,6 +136,8 @@ class Effects:
     def __init__(self, sides: tuple[Side, Side], reads: Reads | None, folder: Path, worker: int, memo_max: int) -> None:
         self.sides, self.memo_max, self.worker = sides, memo_max, worker
         self.reduce: Reducer = reducer_of(reads) if reads is not None else _uncarried
+        if any(side.policy.holds for side in sides):
+            self.reduce = _with_an_id(self.reduce)
         self.signs = [compile_path(".".join(names)) for names in reads.signs] if reads is not None else []
         self.of_policy = tuple(_Signs(side.policy, reads) for side in sides)
         self.by_key: dict[Any, Effect] = {}
@@ -243,6 +245,17 @@ class Effects:
         with _file(self.folder, worker).open("rb") as file:
             file.seek(at)
             return file.read(int.from_bytes(file.read(4)))
+
+
+def _with_an_id(reduce: Reducer) -> Reducer:
+    """Return a reducer that leaves an event without an id to the engine: whether it has one decides over a hold."""
+
+    def reduced(document: Any) -> Reduced:
+        found = reduce(document)
+        *_, event_id, _ = found
+        return found if event_id is not None else uncarried()
+
+    return reduced
 
 
 def _uncarried(_document: Any) -> Reduced:

@@ -10,9 +10,11 @@ from decimal import Decimal
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from attrs import evolve
+
 from engine.domain.assessment import Assessment
 from engine.domain.entry import Entry
-from engine.domain.log import NO_ENTRIES
+from engine.domain.money import EXACT
 from engine.policy.model import Policy
 from engine.policy.shares import RefundTerms
 from engine.preview.planning.effects import Effect, Effects, Sign
@@ -35,7 +37,10 @@ RULE, MODEL = "rule", "model"
 
 
 class Line(NamedTuple):
-    """An entry: of which record of its log, and what a tally asks of it."""
+    """An entry: of which record of its log, and what a tally asks of it.
+
+    ``amount`` is what it moves beside what is ``held`` more or less by it: of a hold nothing, of a settled one the charge.
+    """
 
     record: int
     type: str
@@ -44,19 +49,22 @@ class Line(NamedTuple):
     model: str
     anomalies: tuple[str, ...]
     signs: tuple[Sign, ...]
+    held: Decimal
 
 
 class Folded:
     """How a log ends under both policies: what is the same for all logs that are alike. Compared by what it is."""
 
-    __slots__ = ("differs", "keys", "lines", "pairs", "posted", "problems", "records", "said", "signs")
+    __slots__ = ("differs", "held", "keys", "lines", "pairs", "posted", "problems", "records", "said", "signs")
 
     def __init__(
-        self, pairs: Any, lines: tuple[tuple[Line, ...], tuple[Line, ...]], posted: tuple[Decimal, Decimal], problems: Any
+        self, pairs: Any, lines: tuple[tuple[Line, ...], tuple[Line, ...]], endings: tuple[Ending, Ending], problems: Any
     ) -> None:
         self.pairs: tuple[tuple[str, str], ...] = pairs
         """How each event ends now and then."""
-        self.lines, self.posted = lines, posted
+        self.lines = lines
+        posted = self.posted = (endings[0].posted, endings[1].posted)
+        self.held = (endings[0].held, endings[1].held)
         self.problems: tuple[tuple[int, str], ...] = problems
         """Why events make no sense then that make sense now, by their places in the log."""
         self.differs = posted[0] != posted[1]
@@ -151,31 +159,28 @@ class Folding:
         return place if gap >= 0 else -1 - place
 
     def _folded(self, records: Sequence[Record], effects: Sequence[Effect]) -> Folded:
-        ends = [self._ends(which, records, effects) for which in (0, 1)]
-        (now, now_posted), (then, then_posted) = ends
-        pairs = tuple(zip((end for end, _, _ in now), (end for end, _, _ in then), strict=True))
+        now, then = (self._ends(which, records, effects) for which in (0, 1))
+        pairs = tuple(zip((end for end, _, _ in now.ends), (end for end, _, _ in then.ends), strict=True))
         problems = tuple(
             (place, record[MORE][1] if record[MORE] is not None and record[MORE][1] is not None else problem)
-            for place, (record, (_, problem, _), pair) in enumerate(zip(records, then, pairs, strict=True))
+            for place, (record, (_, problem, _), pair) in enumerate(zip(records, then.ends, pairs, strict=True))
             if pair[1] == REFUSED != pair[0]
         )
-        lines = tuple(tuple(_lines(each, effects, which)) for which, each in enumerate((now, then)))
-        return Folded(pairs, lines, (now_posted, then_posted), problems)  # type: ignore[arg-type]
+        lines = tuple(_lines(now.ends, effects, 0)), tuple(_lines(then.ends, effects, 1))
+        return Folded(pairs, lines, (now, then), problems)
 
-    def _ends(
-        self, which: int, records: Sequence[Record], effects: Sequence[Effect]
-    ) -> tuple[list[tuple[str, str, Entry | None]], Decimal]:
+    def _ends(self, which: int, records: Sequence[Record], effects: Sequence[Effect]) -> Ending:
         """Return how the events of a log end under one policy, also those that it does not let into the log."""
         ends = [_outside(record, effect, which) for record, effect in zip(records, effects, strict=True)]
         inside = [place for place, end in enumerate(ends) if end is None]
         ending = self._ending(which, inside, records, effects)
         for place, end in zip(inside, ending.ends, strict=True):
             ends[place] = end
-        return [end for end in ends if end is not None], ending.posted
+        return evolve(ending, ends=tuple(end for end in ends if end is not None))
 
     def _ending(self, which: int, inside: Sequence[int], records: Sequence[Record], effects: Sequence[Effect]) -> Ending:
         if not inside:
-            return Ending((), NO_ENTRIES.posted)
+            return Ending.of((), ())
         if len(inside) == 1:  # what it names plays no part where nothing is known
             return self.sides[which].first(effects[inside[0]].assessments[which])
         return self.sides[which].ending([_told(records[place], effects[place], which) for place in inside])
@@ -206,7 +211,8 @@ def _lines(ends: Sequence[tuple[str, str, Entry | None]], effects: Sequence[Effe
             names = tuple(anomaly.name for anomaly in entry.anomalies)
             model = models[place] or of_the_log
             signs = effects[place].signs[which]
-            yield Line(place, entry.type.value, entry.amount, entry.rule, model, names, signs)
+            amount = EXACT.add(entry.amount, entry.held)
+            yield Line(place, entry.type.value, amount, entry.rule, model, names, signs, entry.held)
 
 
 def _bounds(policy: Policy) -> Iterator[int]:

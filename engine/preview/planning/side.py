@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,6 +14,7 @@ from engine.domain.envelope import Document, Envelope, Source
 from engine.domain.errors import EventError, NoRow
 from engine.domain.facts import Facts
 from engine.domain.log import NO_ENTRIES, log_of
+from engine.domain.money import EXACT
 from engine.domain.references import JOB
 from engine.policy.detectors import Falling, Outlier
 from engine.policy.model import Policy
@@ -66,16 +67,28 @@ def moved(fact: Facts, at: datetime) -> Facts:
         refunds=tuple(evolve(each, at=at) for each in fact.refunds),
         grants=tuple(evolve(each, at=at) for each in fact.grants),
         revokes=tuple(evolve(each, at=at) for each in fact.revokes),
+        holds=tuple(each.moved(at) for each in fact.holds),
+        expiries=tuple(evolve(each, at=at) for each in fact.expiries),
         flags=tuple((name, at) for name, _ in fact.flags),
     )
 
 
 @frozen
 class Ending:
-    """How the events of a log end under one policy. ``ends`` has of each event its outcome, what is wrong, and its entry."""
+    """How the events of a log end under one policy. ``ends`` has of each event its outcome, what is wrong, and its entry.
+
+    ``posted`` is what all entries move in the end, but for what is only ``held``: that is no revenue, and may go back.
+    """
 
     ends: tuple[tuple[str, str, Entry | None], ...]
     posted: Decimal
+    held: Decimal
+
+    @classmethod
+    def of(cls, ends: Iterable[tuple[str, str, Entry | None]], entries: Iterable[Entry]) -> Ending:
+        """Return how events end whose log has these entries then."""
+        log = log_of(entries)
+        return cls(tuple(ends), EXACT.add(log.posted, log.held), log.held)
 
 
 @frozen(eq=False)
@@ -115,21 +128,20 @@ class Side:
         proposal = EventProposal(assessment, self.policy, self.run.reconciler.ledger, NO_ENTRIES, row=NOT_MARKED)
         decision = proposal.decided()
         entries = [] if decision.entry is None else [decision.entry]
-        return Ending(((decision.outcome.value, "", decision.entry),), log_of(entries).posted)
+        return Ending.of([(decision.outcome.value, "", decision.entry)], entries)
 
     def ending(self, told: Sequence[Told]) -> Ending:
         """Return how the events of one log end, in their order, on a ledger that knows nothing of the log."""
         store = self.run.store
         store.kept.clear()
         store.credits.clear()
-        ends = tuple(self._end(each.assessed()) for each in told)
-        entries = [entry for log in store.all_logs() for entry in log]
-        return Ending(ends, log_of(entries).posted)
+        ends = [self._end(each.assessed()) for each in told]
+        return Ending.of(ends, (entry for log in store.all_logs() for entry in log))
 
     def _end(self, assessment: Assessment) -> tuple[str, str, Entry | None]:
         run = self.run
         try:
-            log = likely_log(assessment, run.reconciler.ledger, run.deadline)
+            log = likely_log(assessment, self.policy, run.reconciler.ledger, run.deadline)
             proposal = EventProposal(assessment, self.policy, run.reconciler.ledger, log, row=NOT_MARKED)
             report = run.reconciler.settle(proposal, run.deadline)
         except EventError as error:

@@ -52,6 +52,8 @@ class Tally:
     """How many logs have an entry, now or then."""
     jobs_concerned: int = 0
     """How many of them would end otherwise."""
+    held: Pair = Factory(lambda: [ZERO, ZERO])
+    """What open holds still reserve in the end: it is in no other sum."""
     not_posted: list[int] = Factory(lambda: [0, 0])
     """How many logs would have an entry on one side alone: then but not now, now but not then."""
     empty: bool = True
@@ -65,6 +67,7 @@ class Tally:
             return
         self.jobs += count
         self.jobs_concerned += count if folded.differs else 0
+        add_to(self.held, folded.held, count)
         for which, lines in enumerate(folded.lines):
             for line in lines:
                 self._line(which, line, count)
@@ -116,6 +119,7 @@ class Tally:
                 self.key(mine, key).add(group)
         self.jobs += other.jobs
         self.jobs_concerned += other.jobs_concerned
+        add_to(self.held, other.held, 1)
 
 
 def _rule(line: Line) -> str:

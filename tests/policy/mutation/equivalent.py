@@ -49,6 +49,11 @@ def is_about_rows(mutant: Mutant, _tree: Tree) -> bool:
     return fits(mutant.path, "unknown_job", "catch_up_ignore.**", "catch_up_ignore")
 
 
+def is_longer_or_shorter_hold(mutant: Mutant, _tree: Tree) -> bool:
+    """It says when a hold expires, which the scheduled run tells; none comes by in a policy test."""
+    return fits(mutant.path, "rules.*.hold.expires") and mutant.operator.startswith("duration")
+
+
 def is_empty_text_at_another_end(mutant: Mutant, tree: Tree) -> bool:
     """Every text begins with an empty text, and ends with one."""
     spot = tree.by_path.get(mutant.path)
@@ -114,6 +119,7 @@ REASONS: Mapping[str, Reason] = {
     "what was removed is the default": is_default,
     "how anomalies are explained posts nothing": is_about_explanations,
     "no table stands behind a policy test": is_about_rows,
+    "no scheduled run lets a hold expire in a policy test": is_longer_or_shorter_hold,
     "every text begins and ends with an empty one": is_empty_text_at_another_end,
     "a list of one expression is that expression": is_list_of_one,
     "who finds no rate pays the default, which is the same": is_rate_like_the_default,

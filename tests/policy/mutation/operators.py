@@ -387,7 +387,7 @@ OPERATORS: Mapping[str, Operator] = {
     "price row dropped": dropped("prices.*.*"),
     "rates and changes confused": misused_rows,
     "rate -> null": rates_to_null,
-    "component dropped": dropped("rules.*.charge|grant.components.*"),
+    "component dropped": dropped("rules.*.charge|grant|hold.components.*"),
     "anomaly dropped": dropped("anomalies.*"),
     "catch-up dropped": dropped("catch_up.*"),
 }

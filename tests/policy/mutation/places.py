@@ -23,8 +23,8 @@ EXPRESSIONS = (
     "event.*",
     "prices.*.*.by",
     "prices.*.*.by.*",
-    "rules.*.charge|grant.quantity|priced_at",
-    "rules.*.charge|grant.components.*.quantity",
+    "rules.*.charge|grant|hold.quantity|priced_at",
+    "rules.*.charge|grant|hold.components.*.quantity",
     "rules.*.refund|revoke.percent|amount",
     "anomalies.*.outlier|drift.value|group",
     "anomalies.*.frequency.same",
@@ -50,8 +50,8 @@ WORDS: Mapping[str, Iterable[str | StrEnum]] = {
     "anomalies.*.outlier.scale": Scale,
 }
 
-USES_OF_PRICES = ("rules.*.charge|grant.price", "rules.*.charge|grant.components.*.price")
-AMOUNTS = ("rules.*.charge|grant.amount|minimum|maximum",)
+USES_OF_PRICES = ("rules.*.charge|grant|hold.price", "rules.*.charge|grant|hold.components.*.price")
+AMOUNTS = ("rules.*.charge|grant|hold.amount|minimum|maximum",)
 
 CHANGES = "prices.=.*.changes.**"
 """What rows above this one say, or no longer say, may be what this one changes."""
@@ -80,10 +80,13 @@ FELT: Mapping[str, tuple[str, ...]] = {
     "rules.*": ("rules.*", TAKEN),  # a rule that an earlier one leaves nothing to
     "rules.*.match.**": ("rules.*", TAKEN),
     "rules.*.action": ("rules.*", "rules.=.*", TAKEN),  # what one action needs has no meaning in another
-    "rules.*.charge|grant|refund": ("rules.=",),
-    "rules.*.charge|grant.*": ("rules.=.charge|grant", "rules.=.charge|grant.*"),  # the minimum is above the maximum
+    "rules.*.charge|grant|hold|refund": ("rules.=",),
+    "rules.*.charge|grant|hold.*": (
+        "rules.=.charge|grant|hold",
+        "rules.=.charge|grant|hold.*",
+    ),  # the minimum is above the maximum
     "rules.*.refund|revoke.*": ("rules.=.refund|revoke", "rules.=.refund|revoke.*"),  # percent or amount, and not both
-    "rules.*.charge|grant.components.**": ("rules.=.charge|grant.**",),  # each name once, each component of one form
+    "rules.*.charge|grant|hold.components.**": ("rules.=.charge|grant|hold.**",),  # each name once, each component of one form
     "anomalies.*.outlier|frequency|drift": ("anomalies.=",),  # an anomaly looks for something, and for one thing
 }
 """What the parts of a policy say of each other, so what is wrong with one may rightly be said of another."""

@@ -5,6 +5,7 @@ A mutant is a place, the name of what stands there, and what takes its place (it
     of_rules        what a job should cost: facts, prices, refunds, what is known already, recounting
     of_constructs   tiers, bounds, rows without a time, repeats: each construct of the policy
     of_attempts     jobs that are tried more than once: which attempt counts, and what comes back of those below
+    of_holds        which request counts, what ends a hold, what is asked of the balance, what a refusal is
     of_corrections  what people say: ids, concessions, adjustments, charges that are priced anew
     of_tables       what a posting asks of the rows that it moves, and what it writes there
     of_delivery     events that are lost or told for each other: the loop, batches, the queue, giving up
@@ -29,6 +30,7 @@ from tests.simulation.mutants import (
     of_constructs,
     of_corrections,
     of_delivery,
+    of_holds,
     of_items,
     of_order,
     of_reads,
@@ -54,5 +56,6 @@ MUTANTS: Mapping[str, Mutant] = {
     **of_order.MUTANTS,
     **of_archives.MUTANTS,
     **of_attempts.MUTANTS,
+    **of_holds.MUTANTS,
 }
 """By what they do wrong."""

@@ -25,20 +25,20 @@ def _moves_only_with_a_mark(old: Any) -> Any:
 
 
 def _adds_twice(old: Any) -> Any:
-    def move(self: Any, user: str, amount: Decimal) -> None:
+    def move(self: Any, user: str, amount: Decimal, held: Decimal) -> None:
         if user not in self.credits:
-            old(self, user, amount)
-        old(self, user, amount)
+            old(self, user, amount, held)
+        old(self, user, amount, held)
 
     return move
 
 
 def _asks_for_a_row_alone(old: Any) -> Any:
-    return lambda row, guard, debit: old(row, Guard.EXISTS if guard is Guard.COVERED else guard, debit)
+    return lambda row, guard, *asked: old(row, Guard.EXISTS if guard is Guard.COVERED else guard, *asked)
 
 
 def _asks_for_no_row(old: Any) -> Any:
-    return lambda row, guard, debit: old({} if row is None and guard is Guard.EXISTS else row, guard, debit)
+    return lambda row, guard, *asked: old({} if row is None and guard is Guard.EXISTS else row, guard, *asked)
 
 
 # --- marks ------------------------------------------------------------------------------------------------------------

@@ -29,6 +29,9 @@ SAYS: Mapping[str, tuple[str, ...]] = {
 }
 """What the event of each kind says beside whose it is."""
 
+REQUESTS: Mapping[str, tuple[str, ...]] = {"submitted": ("seconds", "model", "resolution")}
+"""What requests to hold credits say: they come in histories of their own (``reserving.py``)."""
+
 STATUSES: Mapping[str, str] = {
     "rendered": "completed",
     "hooked": "delivered",
@@ -53,7 +56,9 @@ def instant(second: int) -> str:
 def event_of(fact: Told, *, with_user: bool = True, as_text: bool = False) -> Document:
     """Return the event that tells a fact; ``as_text`` with its figures as texts."""
     name = fact.reference.partition("#")[2]
-    said = {each: fact.said[each] if as_text or each in TEXTS else number(fact.said[each]) for each in SAYS[fact.kind]}
+    said = {
+        each: fact.said[each] if as_text or each in TEXTS else number(fact.said[each]) for each in (SAYS | REQUESTS)[fact.kind]
+    }
     detail: Document = {"purchaseId" if fact.kind in ON_GRANT else "jobId": name, **said, **DETAIL}
     if with_user:
         detail["userId"] = fact.user
@@ -101,6 +106,7 @@ ALWAYS_ASKED: Mapping[str, tuple[str, ...]] = {
     "rendered": ("seconds", "frames"),
     "hooked": ("count",),
     "answered": ("input",),
+    "submitted": ("seconds",),
     "credited": ("back",),
     "purchased": ("credits",),
     "disputed": ("percent",),

@@ -13,8 +13,8 @@ from typing import Any
 
 from attrs import Factory, define, evolve, field, frozen
 
+from engine.anomalies.bus import EXPLAINED, Bus
 from engine.anomalies.explain.budget import Budget
-from engine.anomalies.explain.bus import Bus
 from engine.anomalies.explain.model import ModelEndpoint
 from engine.anomalies.explain.run import BY_MODEL, BY_RULES, Explainer
 from engine.anomalies.explain.secret import ModelKey
@@ -29,7 +29,7 @@ from tests.support.model_server import KEY
 
 BATCH_MAX = 10
 TRIES_MAX = 2
-"""So often a record comes again before it is lost. The template allows five: a history has few batches."""
+"""So often a record comes again before it is lost. The stream keeps it for a day: a history has few batches."""
 
 REPEATED, STRANGE, WITHOUT_FILTER = 0.2, 0.15, 0.1
 HOUR = 3600.0
@@ -232,7 +232,8 @@ class Told:
         self.caller.give_way()
         if self.caller.dice.happens("bus takes nothing", 0.3):
             return {"FailedEntryCount": len(request["Entries"]), "Entries": [{"ErrorCode": "ThrottlingException"}]}
-        self.desk.told += [json.loads(entry["Detail"]) for entry in request["Entries"]]
+        taken = [entry for entry in request["Entries"] if entry["DetailType"] == EXPLAINED]
+        self.desk.told += [json.loads(entry["Detail"]) for entry in taken]
         if self.caller.dice.happens("bus takes all, answer lost", 0.3):
             raise ConnectionError("no answer")
         return {"FailedEntryCount": 0}

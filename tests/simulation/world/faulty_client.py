@@ -170,6 +170,7 @@ class FaultyClient:
         known = {item["userId"]["S"] for item in new if self.place.left_of(item["userId"]["S"]) is not None}
         answer = self.client.transact_write_items(**request)
         for item in new:
+            self.place.note_refusal(item, self.caller.begun_at)
             if (moved := self.place.movement(item, known)) is not None:
                 self.place.moved.append(moved)
         self.caller.posted_by_scan += sum(map(_is_a_scans, new))

@@ -19,7 +19,7 @@ from engine.ledger.memory import MemoryStore
 from engine.ledger.seals import NO_SEAL, Seal
 from engine.ledger.store import Page, ScanSlice
 from engine.runtime.clock import Clock, Deadline
-from tests.simulation.watch import Moved
+from tests.simulation.watch import Balances, Moved
 
 START = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)
 INDEX_TRAILS_SECONDS = 0.9
@@ -63,6 +63,7 @@ class Place(Protocol):
     """When each entry was committed, in the world's steady seconds."""
     moved: list[Moved]
     """What was committed and moved a balance."""
+    balances: Balances
 
     jobs_bytes: int
     """How large the table of jobs is said to be."""
@@ -105,6 +106,7 @@ class MemoryPlace:
     store: MemoryStore = field(init=False)
     committed: dict[tuple[str, int], float] = Factory(dict)
     moved: list[Moved] = Factory(list)
+    balances: Balances = Factory(Balances)
     old_jobs: list[dict[str, Row]] = Factory(list)
     seals: dict[str, Item] = Factory(dict)
     headers: dict[int, Item] = Factory(dict)
@@ -144,6 +146,7 @@ class MemoryPlace:
         """Move a balance as an application does."""
         row = self.store.credits.setdefault(user, {"userId": user})
         row["remaining"] = row.get("remaining", Decimal(0)) + amount
+        self.balances.moved(user, self.timeline.steady, row["remaining"])
 
     def remember(self) -> None:
         """Keep the rows of Jobs."""

@@ -103,10 +103,11 @@ OFTEN = (0.0, 0.01, 0.04, 0.12, 0.25)
 def plan_of(seed: int) -> Plan:
     """Return the plan of a seed."""
     from tests.simulation.world.numbering import with_attempts  # noqa: PLC0415  they are laid over what plans are made of
+    from tests.simulation.world.reserving import with_holds  # noqa: PLC0415
     from tests.simulation.world.sayings import with_sayings  # noqa: PLC0415
     from tests.simulation.world.scenes import with_scenes  # noqa: PLC0415
 
-    return with_attempts(with_sayings(with_scenes(Planner(Random(seed), seed).plan())))
+    return with_holds(with_attempts(with_sayings(with_scenes(Planner(Random(seed), seed).plan()))))
 
 
 @define(eq=False)

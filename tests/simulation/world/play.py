@@ -260,6 +260,15 @@ class World:
             parts = [*run.done, *(part for part, _ in run.waiting)]
             self._audited(self.invoke(step, {"parts": parts, "time": f"{self.timeline.now():%FT%TZ}"}, f"end of {run.name}"))
 
+    def expire(self, step: Step) -> None:
+        """Let the function look for holds that are due, as it does between the runs as well."""
+        answer = self.invoke(step, {"expire": "holds"}, "a look for holds that are due")
+        said = (answer or {}).get("holds", {})
+        self.count["hold that has expired"] += said.get("expired", 0)
+        self.count["hold that was due, and its job's row said what became of it"] += said.get("byRow", 0)
+        if self.is_calm and not said.get("finished"):
+            self.wrong.append(f"a look for holds that are due ended with {said}")
+
     def _audited(self, answer: Answer | None) -> None:
         """An audit at work beside writers must raise no false alarm; where there is an archive it goes by that alone."""
         if answer is not None and self.archive.takes_part:

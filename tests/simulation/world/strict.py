@@ -24,17 +24,25 @@ from engine.ledger.dynamodb.wire import ServiceError
 from engine.reconcile.scheduled import SEGMENT_BYTES
 from tests.simulation.database import Client, Database, Seeded
 from tests.simulation.faults import STALE_READS, Caller
-from tests.simulation.watch import Moved
+from tests.simulation.holds import is_refused
+from tests.simulation.watch import Balances, Moved, Refusal
 from tests.simulation.world.faulty_client import TABLES, FaultyClient
 from tests.simulation.world.place import INDEX_TRAILS_SECONDS, Row, Timeline
 from tests.simulation.world.plan import Plan
 from tests.simulation.world.play import World
 
-INDEX = {
-    "IndexName": "UserIdIndex",
-    "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}, {"AttributeName": "postedAt", "KeyType": "RANGE"}],
-    "Projection": {"ProjectionType": "ALL"},
-}
+INDEXES = [
+    {
+        "IndexName": "UserIdIndex",
+        "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}, {"AttributeName": "postedAt", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "ALL"},
+    },
+    {
+        "IndexName": "HoldDueIndex",
+        "KeySchema": [{"AttributeName": "holdShard", "KeyType": "HASH"}, {"AttributeName": "holdDue", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    },
+]
 
 
 @define(eq=False)
@@ -64,6 +72,7 @@ class StrictPlace:
     client: Client = field(init=False)
     committed: dict[tuple[str, int], float] = Factory(dict)
     moved: list[Moved] = Factory(list)
+    balances: Balances = Factory(Balances)
 
     @staleness.default
     def _staleness(self) -> CountedStaleness:
@@ -115,6 +124,7 @@ class StrictPlace:
             "ExpressionAttributeValues": encode_item({":amount": amount}),
         }
         self._written(self.client.update_item, request)
+        self.balances.moved(user, self.timeline.steady, self.left_of(user) or Decimal(0))
 
     def _written(self, send: Callable[..., Any], request: Mapping[str, Any]) -> None:
         """Write, again and again while a transaction is at work on the item."""
@@ -160,6 +170,13 @@ class StrictPlace:
         found = self.client.get_item(TableName=TABLES.credits, Key=key, ConsistentRead=True)
         return decode_item(found["Item"]).get("remaining", Decimal(0)) if "Item" in found else None
 
+    def note_refusal(self, item: Mapping[str, Any], since: float) -> None:
+        """Take down a request that was refused, if an entry that was just committed remembers one."""
+        row = decode_item(item)
+        if is_refused(row):
+            refusal = Refusal(row["reference"], int(row["sequence"]), row["userId"], since, self.timeline.steady)
+            self.balances.refusals.append(refusal)
+
     def movement(self, item: Mapping[str, Any], known: set[str]) -> Moved | None:
         """Return what an entry moved that was just committed; None for one that moves nothing."""
         row = decode_item(item)
@@ -168,7 +185,8 @@ class StrictPlace:
             return None
         flags = frozenset(anomaly["name"] for anomaly in row.get("anomalies", ()))
         left = self.left_of(user) or Decimal(0)
-        return Moved(row["reference"], row["sequence"], user, amount, flags, user in known, left)
+        self.balances.moved(user, self.timeline.steady, left)
+        return Moved(row["reference"], row["sequence"], user, amount, flags, user in known, left, row["type"], row["policy"])
 
     def wrong(self) -> list[str]:
         """Return what the service would have refused as senseless."""
@@ -177,14 +195,14 @@ class StrictPlace:
 
 def _described(name: str, key: Mapping[str, str]) -> dict[str, Any]:
     is_ledger = name == TABLES.ledger
-    types = {**key, **({"userId": "S", "postedAt": "S"} if is_ledger else {})}
+    types = {**key, **(dict.fromkeys(("userId", "postedAt", "holdShard", "holdDue"), "S") if is_ledger else {})}
     kinds = ("HASH", "RANGE")
     return {
         "TableName": name,
         "AttributeDefinitions": [{"AttributeName": each, "AttributeType": kind} for each, kind in types.items()],
         "KeySchema": [{"AttributeName": each, "KeyType": kind} for each, kind in zip(key, kinds, strict=False)],
         "BillingMode": "PAY_PER_REQUEST",
-        **({"GlobalSecondaryIndexes": [INDEX]} if is_ledger else {}),
+        **({"GlobalSecondaryIndexes": INDEXES} if is_ledger else {}),
     }
 
 

@@ -181,6 +181,13 @@ CHANGES: tuple[Callable[[Document], None], ...] = (
 EDITS = len(CHANGES)
 
 
+RESERVED: Document = {"price": "unit", "quantity": "detail.seconds", "minimum": "0.01", "maximum": "5"}
+"""What a hold comes to: no edit lays a hand on it, but on the prices."""
+
+HOLDS: tuple[Document, ...] = ({"expires": "8h"}, {"expires": "390m"}, {"expires": "5h", "overdraft": "allow"})
+"""The ways in which an edit holds credits. Most holds of the second are due when a history begins, all of the third are."""
+
+
 def numbered(edit: int) -> int:
     """Return the edit that numbers the attempts of a job, and is otherwise as this one."""
     return edit % EDITS + EDITS
@@ -188,7 +195,17 @@ def numbered(edit: int) -> int:
 
 def is_numbered(edit: int) -> bool:
     """Say whether an edit numbers the attempts of a job."""
-    return edit >= EDITS
+    return edit // EDITS % 2 == 1
+
+
+def holding(edit: int, way: int = 1) -> int:
+    """Return the edit that holds credits in one of the ways of ``HOLDS`` (1 is the first), and is otherwise as this one."""
+    return edit % (2 * EDITS) + 2 * EDITS * way
+
+
+def way_of_holding(edit: int) -> int:
+    """Return in which way an edit holds credits; 0 where it does not."""
+    return edit // (2 * EDITS)
 
 
 def all_edits() -> frozenset[int]:
@@ -203,6 +220,8 @@ def document_of(edit: int, overdraft: str, unknown_user: str) -> Document:
     CHANGES[edit % EDITS](policy)
     if is_numbered(edit):
         policy["event"]["attempt"] = "detail.attempt"
+    if way := way_of_holding(edit):
+        policy["rules"].append(_other("reserve", "submitted", "hold", **RESERVED, **HOLDS[way - 1]))
     return policy
 
 
@@ -216,6 +235,14 @@ def text_of(edit: int, overdraft: str, unknown_user: str) -> str:
 def policy_of(edit: int, overdraft: str, unknown_user: str) -> Policy:
     """Return an edit of the policy, compiled."""
     return parse_policy(text_of(edit, overdraft, unknown_user), "policy.yaml")
+
+
+@functools.cache
+def holds_that_overdraw(overdraft: str, unknown_user: str) -> frozenset[str]:
+    """Return what entries name as their policy where that lets a hold go through which the balance does not cover."""
+    ways = [way for way, terms in enumerate(HOLDS, start=1) if terms.get("overdraft") == "allow"]
+    edits = frozenset(holding(edit, way) for way in ways for edit in range(2 * EDITS))
+    return frozenset(policies_by_name(edits, overdraft, unknown_user))
 
 
 @functools.cache

@@ -9,10 +9,11 @@ from typing import Any
 
 from attrs import Factory, define, evolve, frozen
 
-from engine.domain.fact import Adjustment, Charge, Expiry, Grant, Hold, Refund, Revoke
+from engine.domain.fact import Adjustment, Charge, Expiry, Grant, Hold, Refund, Revoke, until
 from engine.domain.fact_kinds import Action
 from engine.domain.facts import Facts
 from engine.domain.price import Price
+from engine.policy.charges import HoldTerms
 from engine.policy.model import Policy, Rule
 from engine.policy.price_books import PriceProblem
 from engine.policy.shares import RefundTerms, RevokeTerms, Share, ShareTold, share_told
@@ -61,8 +62,11 @@ class Anew:
     edits: Edits
     repricer: Repricer = Factory(lambda self: Repricer(self.policy), takes_self=True)
 
-    def told(self, kept: KeptFact) -> ToldAnew:
-        """Return what the policy makes of a fact. Raises Unpriced where the ledger does not keep what that follows from."""
+    def told(self, kept: KeptFact) -> ToldAnew | None:
+        """Return what the policy makes of a fact, None of a hold that it passes by.
+
+        Raises Unpriced where the ledger does not keep what that follows from.
+        """
         match kept.fact:
             case Charge() as charge:
                 return self._charge(kept, charge)
@@ -71,13 +75,19 @@ class Anew:
                 facts = kept.facts(evolve(grant, amount=priced.amount, policy=self.policy.identity))
                 return ToldAnew(kept.rule, facts, priced.price, priced.quantity)
             case Hold() as hold:
-                priced = self.repricer.priced(hold, rule_named(kept.rule, Action.HOLD, self.policy))
-                facts = kept.facts(evolve(hold, amount=priced.amount, policy=self.policy.identity))
-                return ToldAnew(kept.rule, facts, priced.price, priced.quantity)
+                return self._hold(kept, hold) if self.policy.holds else None
             case Refund() | Revoke() as share:
                 return self._share(kept, share)
             case Adjustment() | Expiry():
                 return ToldAnew(kept.rule, kept.facts())
+
+    def _hold(self, kept: KeptFact, hold: Hold) -> ToldAnew:
+        rule = rule_named(kept.rule, Action.HOLD, self.policy)
+        assert isinstance(rule.terms, HoldTerms)  # noqa: S101  the loader gives every hold rule its terms
+        priced = self.repricer.priced(hold, rule)
+        ends = until(hold.at, rule.terms.expires)
+        now = evolve(hold, amount=priced.amount, expires_at=ends, policy=self.policy.identity)
+        return ToldAnew(kept.rule, kept.facts(now), priced.price, priced.quantity)
 
     def _charge(self, kept: KeptFact, charge: Charge) -> ToldAnew:
         if kept.rule in self.edits.repeats:

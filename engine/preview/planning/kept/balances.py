@@ -88,7 +88,7 @@ def _spill_moves(folded: Folded, records: Sequence[Record], spill: Spill) -> Non
     for lines, add in zip(folded.lines, (EXACT.subtract, EXACT.add), strict=True):
         for line in lines:
             place = records[line.record][USER], records[line.record][AT]
-            moves[place] = add(moves.get(place, ZERO), line.amount)
+            moves[place] = add(moves.get(place, ZERO), EXACT.subtract(line.amount, line.held))  # what is held cannot be spent
     for (user, at), by in moves.items():
         if by:
             spill.add_by(user, (user, at, format(by, "f")))

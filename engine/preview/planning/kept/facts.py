@@ -51,7 +51,7 @@ class KeptFact:
     @property
     def attempt(self) -> int | None:
         """Which try of its job it is of; None for what is of none."""
-        return self.fact.attempt if isinstance(self.fact, Charge | Refund) else None
+        return self.fact.attempt if isinstance(self.fact, Charge | Refund | Hold | Expiry) else None
 
     @property
     def job(self) -> str | None:

@@ -14,7 +14,7 @@ from engine.domain.decision import Standing
 from engine.domain.entry import Correction, Entry
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import EventError
-from engine.domain.fact import Adjustment
+from engine.domain.fact import Adjustment, Hold
 from engine.policy.model import Policy
 from engine.preview.planning.effects import Effects
 from engine.preview.planning.kept.anew import Anew, Edits
@@ -48,6 +48,8 @@ class KeptSide(Side):
             told = self.anew.told(kept)
         except Unpriced as problem:
             return EventError(f"of {kept.reference}", kept.rule, "facts", str(problem))
+        if told is None:
+            return None
         return Assessment(
             reference=kept.reference,
             job=kept.job,
@@ -109,4 +111,5 @@ class Likeness:
         """Return all that the effect of a fact follows from; None for what a row without a time, or a person, has told."""
         if kept.is_weak or isinstance(kept.fact, Adjustment):
             return None
-        return kept.rule, bisect_right(self.moments, kept.at), evolve(kept.fact, at=EPOCH)
+        alike = kept.fact.moved(EPOCH) if isinstance(kept.fact, Hold) else evolve(kept.fact, at=EPOCH)
+        return kept.rule, bisect_right(self.moments, kept.at), alike

@@ -50,7 +50,7 @@ class Span:
 class Spooled:
     """A ledger as a plan reads it: a file of facts, and what of it is left out. It lasts as long as its folder.
 
-    ``posted`` is what the logs of these facts have moved: signed from the users' side.
+    ``posted`` is what the logs of these facts have moved, beside what is only held: signed from the users' side.
     """
 
     path: Path
@@ -142,7 +142,7 @@ class Spooling:
 
     def _count(self, log: JobLog) -> None:
         self.logs += 1
-        self.posted = EXACT.add(self.posted, log.posted)
+        self.posted = EXACT.add(self.posted, EXACT.add(log.posted, log.held))
 
 
 def whole_log(stored: Sequence[StoredEntry]) -> list[Entry]:
