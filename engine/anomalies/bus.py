@@ -38,7 +38,7 @@ class Bus:
                 "EventBusName": self.name,
                 "Source": OWN_SOURCE,
                 "DetailType": name,
-                "Detail": json.dumps(detail, default=as_text),
+                "Detail": json.dumps(detail, default=as_text, ensure_ascii=False),
             }
             for name, detail in events
         ]

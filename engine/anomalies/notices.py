@@ -12,6 +12,7 @@ from attrs import frozen
 from engine.domain.built_in_anomalies import OVERDRAFT
 from engine.domain.entry import Entry, EntryType
 from engine.domain.instants import instant_text
+from engine.domain.texts import cut
 
 HELD, SETTLED, RELEASED, REFUSED = "credits.held", "credits.settled", "credits.released", "credits.refused"
 LOW, RECOVERED = "credits.low", "credits.recovered"
@@ -48,7 +49,7 @@ def refused_of(entry: Entry) -> str | None:
     if entry.amount or entry.type not in {EntryType.FLAG, EntryType.SETTLE}:
         return None
     overdrafts = (anomaly for anomaly in entry.anomalies if anomaly.name == OVERDRAFT)
-    return next((dict(overdraft.figures).get("debit", "") for overdraft in overdrafts), None)
+    return next((cut(dict(overdraft.figures).get("debit", "")) for overdraft in overdrafts), None)
 
 
 def balance_notice(name: str, user: str, remaining: Decimal, place: str) -> Notice:
@@ -69,17 +70,18 @@ def id_of(name: str, place: str) -> str:
 
 
 def _notice(name: str, entry: Entry, figures: Mapping[str, str]) -> Notice:
+    """Return a notice of an entry. Whoever forges an entry with a text that is too long must not stop the stream with it."""
     about = {
         "id": id_of(name, place_of(entry)),
         "reference": entry.reference,
         "sequence": entry.sequence,
-        "jobId": entry.job,
+        "jobId": entry.job and cut(entry.job),
         "userId": entry.user,
         "type": entry.type.value,
         "amount": format(entry.amount, "f"),
         **figures,
-        "rule": entry.rule,
+        "rule": cut(entry.rule),
         "occurredAt": instant_text(entry.occurred_at),
-        "eventId": entry.event_id,
+        "eventId": entry.event_id and cut(entry.event_id),
     }
     return Notice(name, about)

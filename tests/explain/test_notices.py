@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from engine.anomalies.bus import EXPLAINED, Bus
+from engine.anomalies.bus import EVENTS_MAX, EXPLAINED, Bus
 from engine.anomalies.notices import HELD, LOW, RECOVERED, REFUSED, RELEASED, SETTLED, notices_of
 from engine.domain.digits import in_digits
 from engine.ledger.dynamodb.wire import ServiceError
@@ -25,6 +25,9 @@ from tests.support.world import DisturbedClient
 
 HOLDING = parse_policy(POLICY, "holding.yaml")
 """A submission holds 0.80, a render costs 0.60; a balance of less than 0.50 is low until it is 0.60."""
+
+
+WIDEST = "\N{GRINNING FACE}"
 
 
 @pytest.fixture
@@ -256,3 +259,21 @@ def test_a_charge_that_takes_a_hold_and_is_refused_the_rest_is_told_as_both(hold
     assert [SETTLED, REFUSED] == [*told]
     assert ("0.2000", "charge") == (told[REFUSED]["asked"], told[REFUSED]["of"])
     assert told[SETTLED]["id"] != told[REFUSED]["id"]
+
+
+def test_ten_of_the_longest_notices_fit_into_one_request(holding: Desk) -> None:
+    """The bus takes 256 KB at once. What is longer than an entry may keep is cut: it would hold up the stream for a day."""
+    sizes: list[int] = []
+
+    def put_events(**request: Any) -> dict[str, Any]:
+        sizes.append(sum(len(entry["Detail"].encode()) for entry in request["Entries"]))
+        return {"FailedEntryCount": 0}
+
+    holding.world.deliver(submitted("u-1", "j-1"))
+    (stored,) = holding.world.entries()
+    long = {"eventId": WIDEST * 1024, "jobId": WIDEST * 1024, "rule": "x" * 300_000, "userId": WIDEST * 512}
+    entry = entry_of({**stored, **long, "reference": WIDEST * 512})
+    notices = [(notice.name, notice.detail) for notice in notices_of(entry)] * EVENTS_MAX
+
+    assert ((), "") == Bus(put_events, "default").send(notices)
+    assert 100_000 < sizes[0] < 256 * 1024
