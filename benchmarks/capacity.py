@@ -104,6 +104,7 @@ def cost_of(entry: Entry, guard: Guard, job_row_bytes: int, user_row_bytes: int 
     units = {
         "Ledger": TRANSACTIONAL * math.ceil(entry_bytes / KB),
         "UserIdIndex": math.ceil(entry_bytes / KB),
+        "HoldDueIndex": 1 if "holdShard" in posting.item else 0,
         "Credits": TRANSACTIONAL * math.ceil(user_row_bytes / KB) if guard is not Guard.NONE else 0,
         "Jobs": TRANSACTIONAL * math.ceil(job_row_bytes / KB) if mark is not None and len(posting.actions(tables)) > 1 else 0,
     }

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from engine.domain.entry import Entry
+from engine.domain.entry import Entry, EntryType
+from engine.domain.money import EXACT, ZERO
 from engine.runtime.clock import Deadline
 
 
@@ -24,13 +25,27 @@ class Likeness:
 
 @frozen
 class RecentEntry:
-    """What the model may know of another entry of the same user. ``amount`` is signed: a debit is negative."""
+    """What the model may know of another entry of the same user. ``amount`` is signed: a debit is negative.
+
+    ``held`` is how many credits more (or, below 0, less) are held since it.
+    """
 
     reference: str
     sequence: int
     type: str
     amount: Decimal
     is_flagged: bool
+    held: Decimal = ZERO
+
+    @property
+    def charge(self) -> Decimal | None:
+        """What was charged by it (credits, >= 0), be it at once or in the place of a hold; None where nothing was."""
+        moved = EXACT.add(self.amount, self.held)
+        return EXACT.minus(moved) if self.type in CHARGING and moved <= ZERO else None
+
+
+CHARGING = frozenset({EntryType.DEBIT, EntryType.SETTLE})
+"""The types of entries by which work is charged."""
 
 
 @frozen

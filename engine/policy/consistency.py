@@ -11,6 +11,7 @@ from engine.policy.expressions.own_row import own_row_attributes
 from engine.policy.expressions.paths import Path
 from engine.policy.grammar import WRONG
 from engine.policy.hints import did_you_mean
+from engine.policy.hold_warnings import warn_of_holds
 from engine.policy.outside_warnings import warn_of_outside, warn_of_own_events
 from engine.policy.patterns import Pattern, required_values
 from engine.policy.patterns.cover import Extent
@@ -44,7 +45,7 @@ def check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> No
             warn(values, policy, notes)
 
 
-WARNINGS = (warn_of_rates, warn_of_terms, warn_of_outside, warn_of_own_events, warn_of_words)
+WARNINGS = (warn_of_rates, warn_of_terms, warn_of_holds, warn_of_outside, warn_of_own_events, warn_of_words)
 """What is most likely not meant. They look only at a policy in which nothing is wrong so far."""
 
 

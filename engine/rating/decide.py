@@ -264,9 +264,9 @@ def standing_anomalies(entry: Entry, standing: Standing) -> tuple[Anomaly, ...]:
 
 
 def _is_refused(entry: Entry, standing: Standing, policy: Policy) -> bool:
-    """Only a charge waits for a balance: what was granted is taken back at once, whatever is left."""
+    """Only a charge waits for a balance: what was granted is taken back at once, whatever is left. A hold has its own word."""
     is_covered = standing is Standing.ASSUMED_COVERED
-    may_wait = ENTRY_TYPES[entry.type].waits_for_balance and entry.amount < ZERO
+    may_wait = ENTRY_TYPES[entry.type].waits_for_balance and entry.amount < ZERO and entry.type is not EntryType.HOLD
     return may_wait and not is_covered and policy.overdraft is Overdraft.REFUSE
 
 
@@ -290,7 +290,7 @@ def _refuse(entry: Entry, assessment: Assessment, *, known: bool) -> Decision:
     """Keep the charge due. A refusal that is already in the log is not written again. What was held for it is charged."""
     if known:
         return Decision(Outcome.REFUSED)
-    flag = evolve(entry, type=EntryType.SETTLE if entry.held else EntryType.FLAG, amount=ZERO)
+    flag = evolve(entry, type=entry.type if entry.type is EntryType.SETTLE else EntryType.FLAG, amount=ZERO)
     mark = Mark(assessment.marks, settled=False, sequence=flag.sequence) if assessment.job is not None else None
     return Decision(Outcome.REFUSED, flag, Guard.EXISTS if flag.held else Guard.NONE, mark)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from engine.rating.expire import expiry_of
 from engine.reconcile.settle import EventProposal, settle
 from tests.support.books import Books
 from tests.support.events import event
+from tests.support.repricing import repriced
 
 POLICY = """\
 version: 1
@@ -216,6 +218,36 @@ def test_a_hold_needs_the_id_of_its_event():
 
     with pytest.raises(EventError, match="field id: is missing; a hold needs the id of its event"):
         books().deliver(document)
+
+
+def test_a_plan_of_new_prices_leaves_what_is_held_as_it_is(tmp_path: Path):
+    """Of a log that has not moved it reads the last entry alone, which says what moved then and not what is held in all."""
+    ledger, dearer = books(), parse_policy(POLICY.format(hold="", overdraft="flag").replace('"0.1"', '"0.2"'), "holds.yaml")
+    ledger.deliver(held(0, 8), rendered(5, 6))
+
+    assert repriced(ledger.store, dearer, tmp_path / "plan.jsonl").is_whole
+    assert ("98.8", "0", "-1.2") == row(ledger)
+
+
+def test_a_hold_of_nothing_that_ends_in_a_refusal_is_a_settle_as_any_other():
+    """A person has conceded what it would have cost; the charge is dearer than the balance."""
+    ledger = books("0", hold=", minimum: 0", overdraft="refuse")
+
+    ledger.deliver(held(0, 0), rendered(5, 6))
+
+    assert [("hold", "0"), ("settle", "0")] == [
+        (kind, str(Decimal(amount).normalize())) for kind, amount in ledger.lines("j-1")
+    ]
+    assert [] == [problem for counted in recount(ledger.entries_of("j-1")) for problem in counted.problems]
+
+
+def test_a_hold_that_may_overdraw_goes_through_for_somebody_who_has_no_row():
+    """Whatever the policy says of debits: its own word counts, and the row comes into being."""
+    text = POLICY.format(hold=", overdraft: allow", overdraft="refuse") + "unknown_user: flag\n"
+    ledger = Books(parse_policy(text, "holds.yaml"), {})
+
+    assert [Outcome.HELD] == ledger.deliver(held(0, 8))
+    assert ("-0.8", "0.8", "-0.8") == row(ledger)
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------

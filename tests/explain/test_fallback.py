@@ -20,6 +20,7 @@ from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
 from engine.domain.facts import Facts
 from engine.domain.money import Money
+from engine.ledger.explanations import RecentEntry
 from engine.rating.baselines import NO_BASELINES
 
 FIGURES = (
@@ -96,6 +97,34 @@ def test_the_rules_explain_by_their_own_figures(anomaly: Anomaly, summary: str, 
 
     assert (summary, cause, severity) == (judgement.summary, judgement.likely_cause, judgement.severity)
     assert CHECKS[cause] == judgement.suggested_check
+
+
+OF_HOLDS = [
+    (EntryType.HOLD, -70, 70, "A hold of 70 credits by debit-rendered is flagged overdraft. Behind it: debit 70."),
+    (EntryType.SETTLE, 10, -80, "A settlement of 70 credits by debit-rendered is flagged overdraft. Behind it: debit 70."),
+    (EntryType.FLAG, 0, 0, "A request to hold 70 credits by debit-rendered is flagged overdraft. Behind it: debit 70."),
+]
+
+
+@pytest.mark.parametrize(("entry_type", "amount", "held", "summary"), OF_HOLDS, ids=[str(row[0]) for row in OF_HOLDS])
+def test_what_is_held_settled_or_refused_is_called_so(entry_type: EntryType, amount: int, held: int, summary: str) -> None:
+    """A settlement by what it charges: 70 of the 80 that were held. A refused request by what was asked for."""
+    flagged = entry(Anomaly("overdraft", None, (("debit", "70"),)))
+    moved = evolve(flagged, type=entry_type, amount=Decimal(amount), held=Decimal(held), event_id="e-1")
+    facts = Facts(refused=("e-1",)) if entry_type is EntryType.FLAG else Facts()
+
+    judgement = explained_by_rules(evolve(moved, facts=facts))
+
+    assert (summary, "insufficient-balance") == (judgement.summary, judgement.likely_cause)
+
+
+def test_what_was_charged_in_the_place_of_a_hold_is_a_charge_too() -> None:
+    """0.6 of the 0.8 that were held; a hold and its release are none, and neither is a settlement that gives back."""
+    told = (("debit", "-0.5", 0), ("settle", "0.2", "-0.8"), ("hold", "-0.8", "0.8"), ("release", "0.8", "-0.8"))
+    entries = [RecentEntry("job#j-1", 1, kind, Decimal(amount), False, Decimal(held)) for kind, amount, held in told]  # noqa: FBT003
+
+    assert [Decimal("0.5"), Decimal("0.6"), None, None] == [entry.charge for entry in entries]
+    assert RecentEntry("job#j-1", 2, "settle", Decimal(1), False, Decimal("-0.5")).charge is None  # noqa: FBT003
 
 
 @pytest.mark.parametrize(

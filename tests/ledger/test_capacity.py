@@ -68,7 +68,7 @@ def test_an_entry_fits_into_a_kilobyte() -> None:
 
 
 def test_a_hold_and_what_settles_it_fit_into_a_kilobyte_each() -> None:
-    """With identifiers of 38 characters. A hold marks no row of Jobs; a read unit for its answer, and for the log."""
+    """With identifiers of 38 characters. A hold marks no row, and is found when it is due; its answer and the log are read."""
     events = [
         event("video.submitted", {"jobId": JOB, "userId": USER, "seconds": 10, "model": "veo-3.1-fast-generate-001"}),
         rendered(JOB, user=USER, model="veo-3.1-fast-generate-001", at="11:00"),
@@ -77,7 +77,7 @@ def test_a_hold_and_what_settles_it_fit_into_a_kilobyte_each() -> None:
     held, settled, both = held_costs(WITH_HOLDS, events)
 
     assert ["hold", "settle"] == [cost.kind for cost in (held, settled)]
-    assert [(5, 1), (7, 1), (12, 2)] == [(cost.write_units, cost.read_units) for cost in (held, settled, both)]
+    assert [(6, 1), (7, 1), (13, 2)] == [(cost.write_units, cost.read_units) for cost in (held, settled, both)]
     assert max(cost.entry_bytes for cost in both.costs) <= KB
 
 

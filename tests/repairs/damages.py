@@ -39,6 +39,10 @@ def _dearer(_rng: Random, entry: Entry) -> Facts:
     return evolve(entry.facts, charges=charges)
 
 
+def _dearer_hold(_rng: Random, entry: Entry) -> Facts:
+    return evolve(entry.facts, holds=tuple(evolve(hold, amount=hold.amount * 100) for hold in entry.facts.holds))
+
+
 def _shifted(_rng: Random, entry: Entry) -> Facts:
     charges = tuple(evolve(charge, at=charge.at + timedelta(minutes=7)) for charge in entry.facts.charges)
     return evolve(entry.facts, charges=charges)
@@ -119,3 +123,14 @@ DAMAGES: Mapping[str, Damage] = {
     "a place refilled": _refilled,
     "a log of its own": _elsewhere,
 }
+
+OF_HOLDS: Mapping[str, Damage] = {
+    "what it holds": _changed(held=lambda _, entry: entry.held + Decimal("0.3")),
+    "what it holds made nothing": _changed(held=lambda *_: Decimal(0)),
+    "a hold forgotten": _changed(facts=lambda _, entry: evolve(entry.facts, holds=())),
+    "a dearer hold": _changed(facts=_dearer_hold),
+    "an amount and what it holds": _changed(
+        amount=lambda _, entry: entry.amount - Decimal("0.3"), held=lambda _, entry: entry.held + Decimal("0.3")
+    ),
+}
+"""What is done where credits are held."""

@@ -17,11 +17,13 @@ import pytest
 from attrs import evolve
 
 from engine.audit.repairs import planning, suspects, truth
-from engine.audit.repairs.draft import Draft
+from engine.audit.repairs.draft import Amounts, Draft
 from engine.audit.repairs.planning import drafts
-from tests.repairs.damages import DAMAGES
+from engine.ledger.moved import Moved
+from tests.repairs.damages import DAMAGES, OF_HOLDS
 from tests.repairs.twins import Ledger, believes, ledger, state
 from tests.support.events import event, failed, rendered
+from tests.support.held import HOLD
 from tests.support.policies import example
 
 REFUND = ("refund: {percent: 100}", 'refund: {percent: 50, within: "2h"}')
@@ -168,6 +170,55 @@ def _with_attempts(told: Callable[[Random], dict[str, Any]]) -> Callable[[Random
         return {**event, "detail": {**detail, "attempt": rng.choice((0, 1, 2))}} if "jobId" in detail else event
 
     return numbered
+
+
+def with_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a third of the events about jobs ask for a hold, each be of one of three attempts, and damage hit holds too."""
+    numbered = GRANTS[0], GRANTS[1].replace("}", ", attempt: detail.attempt}")
+    dear = '{default: "0.10", premium: "0.25"}', '{default: "0.40", premium: "0.95"}'
+    monkeypatch.setattr(f"{__name__}.CHEAP", example(REFUND, numbered, RULES, ("rules:\n", HOLD)))
+    monkeypatch.setattr(f"{__name__}.DEAR", example(REFUND, numbered, RULES, ("rules:\n", HOLD), dear))
+    monkeypatch.setattr(f"{__name__}.one", _with_attempts(_with_submissions(one)))
+    monkeypatch.setattr(f"{__name__}.DAMAGES", {**DAMAGES, **OF_HOLDS})
+
+
+def _with_submissions(told: Callable[[Random], dict[str, Any]]) -> Callable[[Random], dict[str, Any]]:
+    def submitted(rng: Random) -> dict[str, Any]:
+        event, is_submission = told(rng), rng.random() < 1 / 3
+        is_of_job = is_submission and "jobId" in event.get("detail", {})
+        asks = {"detail-type": "video.submitted", "detail": {"seconds": 8, **event["detail"]}} if is_of_job else {}
+        return {**event, **asks}
+
+    return submitted
+
+
+@pytest.mark.parametrize("kind", ["", *OF_HOLDS])
+def test_a_repair_leaves_no_trace_where_credits_are_held(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """In ten histories: who holds what, and what was posted, is as where nobody did anything."""
+    with_holds(monkeypatch)
+
+    assert [] == [(seed, how) for seed in range(40_000, 40_010) if (how := play(seed, kind)[1])]
+
+
+@pytest.mark.proof
+def test_a_repair_leaves_no_trace_of_any_damage_where_credits_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In three hundred histories more."""
+    with_holds(monkeypatch)
+
+    assert [] == [(seed, how) for seed in range(41_000, 41_300) if (how := play(seed)[1])]
+
+
+def test_a_repair_that_forgets_what_is_held_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the tests above can fail: it corrects amounts alone."""
+    with_holds(monkeypatch)
+    amounts = Draft.amounts
+
+    def of_amounts_alone(draft: Draft) -> dict[str, Amounts]:
+        found = amounts(draft).items()
+        return {user: Amounts(Moved(each.added.amount), Moved(each.moved.amount)) for user, each in found}
+
+    with patch.object(Draft, "amounts", of_amounts_alone):
+        assert any(_fails(seed, "") for seed in range(40_000, 40_030))
 
 
 @pytest.mark.parametrize("seed", [10_770, 10_839])

@@ -16,6 +16,7 @@ from engine.audit.repairs.planning import Drafts, drafts
 from engine.audit.repairs.suspects import Books as UserBooks
 from engine.domain.adjustment import AdjustmentRequest, Identity
 from engine.domain.entry import Correction, Entry
+from engine.domain.facts import Facts
 from engine.domain.instants import read_instant
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.dynamodb.audits import AuditedItem
@@ -191,10 +192,14 @@ type Act = Callable[[Ledger], None]
 
 def state(one: Ledger) -> dict[str, Any]:
     """Return what counts of a ledger: balances, and of each log whose it is, what is known and what it costs."""
-    rows = {user: (row.get("remaining"), row.get("posted", ZERO)) for user, row in one.books.store.credits.items()}
+    said = ("remaining", "posted", "held")
+    rows = {user: tuple(row.get(name, ZERO) for name in said) for user, row in one.books.store.credits.items()}
     logs = {each: one.books.store.read(each, one.books.run.deadline) for each in one.references()}
-    known = {name: (log.user, log.facts.work, log.cost, log.posted) for name, log in logs.items() if log.facts.work != NOTHING}
-    return {"rows": rows, "logs": known}
+    known = {name: log for name, log in logs.items() if any(log.facts.work)}
+    counts = {name: (log.user, _work(log.facts), log.cost, log.posted, log.held) for name, log in known.items()}
+    return {"rows": rows, "logs": counts}
 
 
-NOTHING = ((),) * 8
+def _work(facts: Facts) -> tuple[Any, ...]:
+    """Return what is known, of holds only the one that is open: what has ended, or came too late to begin, says nothing."""
+    return evolve(facts, holds=(facts.hold,) if facts.hold else ()).work

@@ -288,6 +288,12 @@ class FaultyStore:
 
         return FaultyCorrections(self)
 
+    def holds(self) -> Any:
+        """Return what finds holds that are due, reached by the same caller."""
+        from tests.simulation.world.faulty_corrections import FaultyHolds  # noqa: PLC0415  the same
+
+        return FaultyHolds(self)
+
     def logs(self) -> Any:
         """Return what reads whole logs, reached by the same caller."""
         from tests.simulation.world.faulty_corrections import FaultyLogs  # noqa: PLC0415  the same

@@ -110,6 +110,7 @@ def quiet(world: World, seen: Witness) -> None:
     said_again(world, seeds)
     applied_at_last(world, seeds)
     world.timeline.pass_by(AHEAD_SECONDS)
+    looked_for_holds(world, next(seeds))
     for _ in range(2):
         letters, world.queue.letters = world.queue.letters, []
         for document in letters:
@@ -119,11 +120,13 @@ def quiet(world: World, seen: Witness) -> None:
     if is_replayed(world.plan):
         replay(world, seeds)
     scan(world, next(seeds))
+    looked_for_holds(world, next(seeds))
     said_again(world, seeds)  # of a job that only a row has told, too
     seen.look()
     before = world.place.entries(), world.place.rows()
     world.timeline.pass_by(600)
     scan(world, next(seeds))
+    looked_for_holds(world, next(seeds))
     seen.look()
     if before != (world.place.entries(), world.place.rows()):
         world.wrong.append(f"a second scan has written: {_difference(before[0], world.place.entries())}")
@@ -170,6 +173,12 @@ def scan(world: World, seed: int) -> None:
     while run.waiting:
         _once(world, Step("slice", 1 + 5 * seed))
     _once(world, Step("finish", seed))
+
+
+def looked_for_holds(world: World, seed: int) -> None:
+    """Let the function say which holds have expired, where anything may be held."""
+    if holds_credits(world.plan):
+        _once(world, Step("expire", seed))
 
 
 def capped(world: World, plan: Plan) -> Iterator[str]:

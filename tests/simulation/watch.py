@@ -24,7 +24,7 @@ OF_AN_ENTRY = frozenset(
     {
         *("reference", "sequence", "userId", "jobId", "type", "amount", "cost", "money", "occurredAt", "occurredAtFrom"),
         *("postedAt", "rule", "policy", "price", "quantity", "facts", "anomalies", "flagged", "samples", "signs", "source"),
-        *("eventId", "resolution", "correction", "held"),
+        *("eventId", "resolution", "correction", "held", "holdDue", "holdShard"),
     }
 )
 OF_A_PRICE = frozenset(

@@ -11,7 +11,7 @@ from datetime import timedelta
 from attrs import field, frozen
 
 from engine.anomalies.explain.brief import Recent
-from engine.domain.entry import Entry, EntryType
+from engine.domain.entry import Entry
 from engine.domain.errors import LedgerError
 from engine.ledger.explanations import ExplanationStore, Likeness
 from engine.ledger.store import Store
@@ -52,7 +52,7 @@ class Background:
         except UNREADABLE:
             return Recent()
         others = [entry for entry in last if (entry.reference, entry.sequence) not in in_question][:RECENT_ENTRIES_MAX]
-        charges = tuple(-entry.amount for entry in others if entry.type == EntryType.DEBIT)
+        charges = tuple(charge for entry in others if (charge := entry.charge) is not None)
         return Recent(len(others), sum(entry.is_flagged for entry in others), charges)
 
     def likeness(self, alike: tuple[str, ...], deadline: Deadline) -> Likeness | None:

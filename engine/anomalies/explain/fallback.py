@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 
 from engine.anomalies.explain.answer import ADDRESS, SUMMARY_CHARACTERS_MAX, Judgement, escaped
 from engine.anomalies.explain.texts import cleaned
+from engine.anomalies.notices import refused_of
 from engine.domain.anomaly import Anomaly
 from engine.domain.built_in_anomalies import (
     CLOSE_CALL,
@@ -20,6 +21,7 @@ from engine.domain.built_in_anomalies import (
     UNKNOWN_USER,
 )
 from engine.domain.entry import Entry, EntryType
+from engine.domain.money import EXACT
 
 CAUSES: Mapping[str, str] = {
     UNKNOWN_USER: "unknown-user",
@@ -52,7 +54,10 @@ CHECKS: Mapping[str, str] = {
 """What to look at first, by the likely cause."""
 
 PEOPLES: Mapping[EntryType, str] = {EntryType.ADJUST: "An adjustment", EntryType.REPRICE: "A repricing"}
-"""What a person's entries are called; all others are called as their types."""
+"""What a person's entries are called."""
+
+CALLED: Mapping[EntryType, str] = {**PEOPLES, EntryType.SETTLE: "A settlement"}
+"""What entries are called; all others are called as their types."""
 
 PEOPLES_CHECK = "Read the reason that the entry keeps, and ask who has told it: no event stands behind it."
 
@@ -157,8 +162,11 @@ def _subject(entry: Entry) -> str:
     """Return what is flagged: the entry, or the job, where a look back has put the flag behind all of its entries."""
     if entry.rule in {anomaly.name for anomaly in entry.anomalies}:
         return _name(entry.reference)
-    what = PEOPLES.get(entry.type, f"A {entry.type.value}")
-    return f"{what} of {abs(entry.amount):f} credits by {_word(entry.rule)}"
+    if not entry.names_its_user:
+        return f"A request to hold {_word(refused_of(entry) or '')} credits by {_word(entry.rule)}"
+    what = CALLED.get(entry.type, f"A {entry.type.value}")
+    moved = EXACT.add(entry.amount, entry.held) if entry.type is EntryType.SETTLE else entry.amount
+    return f"{what} of {abs(moved):f} credits by {_word(entry.rule)}"
 
 
 def _repeated(entry: Entry, names: str) -> str:

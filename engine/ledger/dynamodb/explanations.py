@@ -12,6 +12,7 @@ from attrs import frozen
 
 from engine.domain.entry import Entry
 from engine.domain.instants import posting_text, read_instant
+from engine.domain.money import ZERO
 from engine.domain.texts import is_key
 from engine.ledger.dynamodb.attributes import INT_END, decode_item, encode, encode_item
 from engine.ledger.dynamodb.calls import ConditionFailed, DynamoDB, call
@@ -80,7 +81,7 @@ class DynamoExplanationStore:
             "KeyConditionExpression": "userId = :user",
             "ExpressionAttributeNames": {**REFERENCE_NAME, "#sequence": "sequence", "#type": "type"},
             "ExpressionAttributeValues": {":user": encode(user)},
-            "ProjectionExpression": "#reference, #sequence, #type, amount, anomalies",
+            "ProjectionExpression": "#reference, #sequence, #type, amount, held, anomalies",
             "ScanIndexForward": False,
             "Limit": entries_max,
         }
@@ -156,7 +157,12 @@ def _is_sequence(value: object) -> bool:
 
 def _recent(stored: Mapping[str, Any]) -> RecentEntry:
     return RecentEntry(
-        stored["reference"], stored["sequence"], stored["type"], Decimal(stored["amount"]), bool(stored.get("anomalies"))
+        stored["reference"],
+        stored["sequence"],
+        stored["type"],
+        Decimal(stored["amount"]),
+        bool(stored.get("anomalies")),
+        Decimal(stored.get("held", ZERO)),
     )
 
 

@@ -149,7 +149,7 @@ class Applying:
             return self._before(line, next_one)
         if next_one is not None or last is None:
             return self.look_again(line)
-        return self._compared(line, [last], user=line.user, posted=line.posted)
+        return self._compared(line, [last], user=line.user, posted=line.posted, held=line.held)
 
     def look_again(self, line: JobLine) -> Seen:
         """Return how a job stands by its whole log."""

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from engine.domain.fact import Charge
 from engine.domain.fact_forms import CHARGES
 from engine.domain.log import JobLog
-from engine.domain.money import canonical
+from engine.domain.money import ZERO, canonical
 from engine.domain.references import JOB
 from engine.ledger.stored import price_of, stored_price
 from engine.rating.reprice import Repriced, kept_charges
@@ -22,8 +22,8 @@ from engine.rating.reprice import Repriced, kept_charges
 class JobLine:
     """A job whose charges a plan tells anew.
 
-    ``sequence`` and ``posted`` are those of its log when the plan was made. ``before`` and ``after`` are what it costs
-    (credits, >= 0), ``difference`` what is to be posted then: signed from the user's side.
+    ``sequence``, ``posted`` and ``held`` are those of its log when the plan was made. ``before`` and ``after`` are what it
+    costs (credits, >= 0), ``difference`` what is to be posted then: signed from the user's side.
     """
 
     job: str
@@ -34,6 +34,7 @@ class JobLine:
     after: Decimal
     difference: Decimal
     changes: tuple[Repriced, ...]
+    held: Decimal = ZERO
 
     @property
     def reference(self) -> str:
@@ -54,6 +55,7 @@ class JobLine:
         """Return the line as JSON-like values."""
         figures = {"before": self.before, "after": self.after, "difference": self.difference}
         log = {"job": self.job, "user": self.user, "sequence": self.sequence, "posted": self.posted}
+        log |= {"held": self.held} if self.held else {}
         return {**log, **figures, "charges": [_change(each) for each in self.changes]}
 
 
@@ -68,6 +70,7 @@ def job_line(line: Mapping[str, Any], policy: str) -> JobLine:
         after=Decimal(line["after"]),
         difference=Decimal(line["difference"]),
         changes=tuple(_change_of(each, policy) for each in line["charges"]),
+        held=Decimal(line.get("held", ZERO)),
     )
 
 

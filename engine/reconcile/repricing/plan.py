@@ -115,7 +115,7 @@ class Planning:
         entry = correct(word, log, Standing.ASSUMED_COVERED, self.wish.policy).entry
         after, difference = (entry.cost, entry.amount) if entry is not None else (log.cost, ZERO)
         job, user = reference.removeprefix(JOB), log.user or ""
-        return JobLine(job, user, log.sequence, log.posted, log.cost, after, difference, changes)
+        return JobLine(job, user, log.sequence, log.posted, log.cost, after, difference, changes, log.held)
 
     def _leave_out(self, reference: str, user: str, why: str) -> None:
         job = reference.removeprefix(JOB)

@@ -124,4 +124,5 @@ class MemoryExplanations:
 
 def _recent(stored: Mapping[str, Any]) -> RecentEntry:
     amount = Decimal(stored["amount"])
-    return RecentEntry(stored["reference"], stored["sequence"], stored["type"], amount, bool(stored.get("anomalies")))
+    held = Decimal(stored.get("held", 0))
+    return RecentEntry(stored["reference"], stored["sequence"], stored["type"], amount, bool(stored.get("anomalies")), held)

@@ -49,6 +49,16 @@ class FaultyCorrections:
 
 
 @frozen(eq=False)
+class FaultyHolds:
+    """What finds holds that are due in a store in memory. It is a ``ledger.holds.HoldStore``."""
+
+    store: FaultyStore
+
+    def __getattr__(self, name: str) -> Any:
+        return self.store.called(name, getattr(self.store.place.store.holds(), name))
+
+
+@frozen(eq=False)
 class FaultyLogs:
     """The logs of a store in memory. It is a ``ledger.logs.LogStore``; each page is a call of its own."""
 

@@ -37,7 +37,6 @@ from tests.simulation.repricings import Repricing
 from tests.simulation.world.actors import ACTS
 from tests.simulation.world.archiving import Archive
 from tests.simulation.world.crew import UNASKED, Crew
-from tests.simulation.world.expiring import expire
 from tests.simulation.world.explaining import ExplainDesk
 from tests.simulation.world.place import MemoryPlace, Place, Timeline
 from tests.simulation.world.plan import Document, Plan, Round, Step
@@ -229,7 +228,6 @@ class World:
         event = {"source": "aws.scheduler", "detail-type": "Scheduled Event", "time": f"{self.timeline.now():%FT%TZ}"}
         run = Run(f"all-{step.seed}")
         self.runs.append(run)
-        expire(self, self.reconciler(self.caller(step)))
         self._audited(self.invoke(step, event, "the whole scheduled run", run))
 
     def begin(self, step: Step) -> None:
@@ -256,12 +254,20 @@ class World:
             run.waiting.append((answer, 0))
 
     def finish(self, step: Step) -> None:
-        """Finish the latest run: it says which holds have expired, looks back, audits and seals."""
+        """Finish the latest run: it looks back, audits and seals."""
         if self.runs:
-            expire(self, self.reconciler(self.caller(step)))
             run = self.runs[-1]
             parts = [*run.done, *(part for part, _ in run.waiting)]
             self._audited(self.invoke(step, {"parts": parts, "time": f"{self.timeline.now():%FT%TZ}"}, f"end of {run.name}"))
+
+    def expire(self, step: Step) -> None:
+        """Let the function look for holds that are due, as it does between the runs as well."""
+        answer = self.invoke(step, {"expire": "holds"}, "a look for holds that are due")
+        said = (answer or {}).get("holds", {})
+        self.count["hold that has expired"] += said.get("expired", 0)
+        self.count["hold that was due, and its job's row said what became of it"] += said.get("byRow", 0)
+        if self.is_calm and not said.get("finished"):
+            self.wrong.append(f"a look for holds that are due ended with {said}")
 
     def _audited(self, answer: Answer | None) -> None:
         """An audit at work beside writers must raise no false alarm; where there is an archive it goes by that alone."""

@@ -64,6 +64,8 @@ class Reserving:
         self._never_done()
         if is_always:
             self._senseless()
+        for _ in range(self.chance.choice((1, 2, 4))):
+            self._step(self.chance.randrange(len(self.was.rounds)), "expire")
         rounds = (self._round(number, each, is_always=is_always) for number, each in enumerate(self.was.rounds))
         edit = self._edit(self.was.edit, is_always=is_always)
         plan = evolve(self.was, rounds=tuple(rounds), facts=(*self.was.facts, *self.facts), edit=edit)
@@ -134,7 +136,7 @@ class Reserving:
         if kind == "send":
             self._step(chance.randrange(place, len(self.was.rounds)), "poll", chance.choice((1, 3, 10)))
 
-    def _step(self, place: int, kind: str, subject: Any) -> None:
+    def _step(self, place: int, kind: str, subject: Any = None) -> None:
         self.more.setdefault(place, []).append(Step(kind, self.chance.getrandbits(48), subject))
 
     def _never_done(self) -> None:
