@@ -5,9 +5,9 @@ The alarm is the deployed one. What decides between them is an evaluator of ours
 local AWS's own does not know dimensions or missing data; time is moved on its clock. What it decides is set as the alarm's
 state, and the topic tells it to a queue that has subscribed.
 
-Not real: in ``holds_that_expired`` and ``a_hold_that_does_not_end`` who tells the number; in ``a_slow_init`` the milliseconds
-of the init, which the local AWS does not report (the lines are as Lambda documents them); in ``an_undeliverable_event`` and
-``an_entry_that_got_no_words`` who sends the letter, since the local EventBridge and the local stream write none.
+Not real: in ``a_slow_init`` the milliseconds of the init, which the local AWS does not report (the lines are as Lambda
+documents them); in ``an_undeliverable_event`` and ``an_entry_that_got_no_words`` who sends the letter, since the local
+EventBridge and the local stream write none.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import pytest
 from attrs import frozen
 from botocore.config import Config
 
-from engine.runtime.telemetry import embedded
 from tests.support.cloudwatch import Alarm
 from tests.support.failing_runs import (
     a_run_in_which_every_row_fails,
@@ -34,12 +33,13 @@ from tests.support.failing_runs import (
     set_seconds,
 )
 from tests.support.findings import FOUND, counts, findings, forget_what_others_have_left, record_of
-from tests.support.holding import held
+from tests.support.holding import held, holding, submitted
 from tests.support.model_server import KEY
 from tests.support.roles import roles_of
 from tests.support.slow_database import slow_database
 from tests.support.stack import (
     adjusted_item,
+    entries,
     explained,
     flag_item,
     give,
@@ -217,15 +217,10 @@ def report_init(stack: Deployment, milliseconds: float) -> None:
         }
         for each in (metrics | {"initDurationMs": milliseconds}, metrics)
     ]
-    write_lines(stack, stack.log_group, lines)
-
-
-def write_lines(stack: Deployment, group: str, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Write lines into a log, as of now."""
     logs, stream = stack.aws.client("logs"), uuid.uuid4().hex
-    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    logs.create_log_stream(logGroupName=stack.log_group, logStreamName=stream)
     logs.put_log_events(
-        logGroupName=group,
+        logGroupName=stack.log_group,
         logStreamName=stream,
         logEvents=[
             {"timestamp": int(uuid.uuid1().time / 10_000 - 12_219_292_800_000), "message": json.dumps(line)} for line in lines
@@ -576,26 +571,36 @@ def a_bus_that_takes_nothing(stack: Deployment, watch: Watch) -> Iterator[None]:
 
 @contextmanager
 def holds_that_expired(stack: Deployment, watch: Watch) -> Iterator[None]:
-    """Eleven in an hour, as a run tells it; an hour later none has."""
-    tell_of_holds(stack, "HoldsExpired", 11)
+    """Eleven, of jobs that nobody has told of since; an hour later none is left."""
+    with holding(stack):
+        for _ in range(11):
+            assert "held" == stack.invoke(submitted(*new(stack)))["outcome"]
+    expire_holds(stack)
     yield
     watch.let_pass(AN_HOUR)
-    tell_of_holds(stack, "HoldsExpired", 0)
+    expire_holds(stack)
 
 
 @contextmanager
 def a_hold_that_does_not_end(stack: Deployment, watch: Watch) -> Iterator[None]:
-    """As a run tells it; the next one has released it."""
-    tell_of_holds(stack, "HoldsOverdue", 1)
+    """Its user has no row in Credits, and has it again: then the next run releases it."""
+    user, job = new(stack)
+    with holding(stack):
+        assert "held" == stack.invoke(submitted(user, job))["outcome"]
+    key = {"userId": {"S": user}}
+    row = stack.dynamodb.get_item(TableName=stack.tables.credits, Key=key, ConsistentRead=True)["Item"]
+    stack.dynamodb.delete_item(TableName=stack.tables.credits, Key=key)
+    expire_holds(stack)
     yield
+    stack.dynamodb.put_item(TableName=stack.tables.credits, Item=row)
     watch.let_pass(AN_HOUR)
-    tell_of_holds(stack, "HoldsOverdue", 0)
+    expire_holds(stack)
+    assert ["hold", "release"] == [entry["type"]["S"] for entry in entries(stack, job)]
 
 
-def tell_of_holds(stack: Deployment, metric: str, count: int) -> None:
-    """Write the line of a run that has looked for holds that are due into the log of the catch-up."""
-    line = embedded({metric: count}, {"FunctionName": stack.catch_up_function}, datetime.now(UTC))
-    write_lines(stack, stack.outputs["CatchUpLogGroupName"], [{"message": "holds", **line}])
+def expire_holds(stack: Deployment) -> None:
+    """Do what the schedule of the holds does, now."""
+    assert stack.invoke({"expire": "holds"}, stack.catch_up_function)["holds"]["finished"]
 
 
 @contextmanager
