@@ -648,7 +648,7 @@ def test_logs_are_json_and_do_not_pile_up_for_ever() -> None:
     assert {"dev": 30, "staging": 90, "prod": 365} == TEMPLATE["Mappings"]["Logs"]["RetentionInDays"]
 
 
-HOLD_METRICS = {"HoldsExpired", "HoldsOverdue"}
+HOLD_METRICS = {"HoldsDue", "HoldsExpired", "HoldsOverdue", "HoldsLateSeconds", "ExpiriesUnfinished"}
 """What a run tells that asks for holds that are due."""
 
 

@@ -26,7 +26,7 @@ CHANGED: dict[str, str] = {
     "LlmBaseUrl": "https://models.example.com", "ExistingLlmSecretArn": "arn:aws:secretsmanager:eu-west-1:1:secret:a",
     "ExplanationFallbacksMax": "3", "AlarmEmail": "a@example.com", "AdjustmentsMax": "3", "AdjustmentsCap": "3",
     "KmsKeyArn": KEY, "RejectedEventsMax": "3", "ScansAtOnceMax": "3", "CatchUpMemory": "1024", "QuietHoursMax": "3",
-    "HoldsExpiredMax": "3", "LowBalances": "on",
+    "HoldsExpiredMax": "3", "LowBalances": "on", "HoldsEveryMinutes": "3",
     "LostEventsGraceMinutes": "7", "UnjudgedMax": "7", "ArchiveDays": "7", "CreditsAdjustedMax": "7",
     "Archive": "on", "ArchiveLockMode": "COMPLIANCE", "ArchiveRetentionDays": "7", "ExistingArchiveBucket": "archive-before",
 }  # fmt: skip

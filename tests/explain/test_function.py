@@ -6,12 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.anomalies.explain.function import UNFOLLOWED, build_explainer
+from engine.reconcile.wiring import Settings
+from engine.runtime.clock import Clock
 from tests.explain.conftest import Desk
 from tests.support.events import rendered
+from tests.support.holding import POLICY
 from tests.support.model_server import KEY
 from tools.environments import ROOT
 from tools.local_aws import tables_environment
@@ -111,3 +116,19 @@ def test_the_client_is_imported_in_init_and_never_in_an_invocation(desk: Desk, e
     assert 0 == done.returncode, done.stderr
     assert [{"batchItemFailures": []}, []] == json.loads(done.stderr.splitlines()[-1])
     assert "model" == desk.explanations("j-1")[0]["by"]
+
+
+@pytest.mark.parametrize(("parameter", "is_told"), [("off", True), ("on", False), ("", False)])
+def test_a_stack_that_does_not_follow_the_balances_of_its_policy_says_so(
+    desk: Desk, tmp_path: Path, parameter: str, *, is_told: bool
+) -> None:
+    """The policy has bounds, and the stack's parameter is off: a line of the log says what to put on."""
+    lines: list[str] = []
+    file = tmp_path / "holding.yaml"
+    file.write_text(POLICY)
+    environment = {**tables_environment(desk.world.tables), "POLICY_FILE": str(file), "LOW_BALANCES": parameter}
+
+    build_explainer(Settings.from_environment(environment), environment, lines.append, Clock())
+
+    said = [UNFOLLOWED] if is_told else []
+    assert said == [line["problem"] for line in map(json.loads, lines) if line["message"] == "unfollowed"]
