@@ -20,10 +20,11 @@ from engine.policy.model import Policy
 def beside_unnumbered(assessment: Assessment, known: Facts, policy: Policy) -> Assessment:
     """Return what an event tells beside ``known`` facts: of attempt 0 where it is not later than all that has no number.
 
-    So is what a row without a time of its own says, wherever something has no number: when that was nobody knows.
+    So is what a row without a time of its own says, wherever something has no number: when that was nobody knows. Which hold
+    has expired the run knows, whenever it looks.
     """
     path = policy.fields.attempt
-    if path is None or not assessment.attempt or 0 not in known.attempts:
+    if path is None or not assessment.attempt or assessment.fact.expiries or 0 not in known.attempts:
         return assessment
     strong, weak = (known.charges, known.refunds), (known.weak_charges, known.weak_refunds)
     told_at = [*_unnumbered(strong, path.text)]

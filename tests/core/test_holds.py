@@ -211,6 +211,24 @@ def test_what_a_refusal_left_due_is_not_taken_by_a_hold_or_its_release():
     assert ("0.4", "0", "0") == row(ledger)
 
 
+def test_a_hold_of_a_numbered_attempt_expires_beside_what_has_no_number():
+    """While the policy did not number them a render came that is dated after the run: the hold is of its own attempt still."""
+    ledger = books()
+    ledger.deliver(held(0, 8, attempt=1))
+    numbered = ledger.policy
+    ledger.policy = parse_policy(numbered_no_longer(), "holds.yaml")
+    ledger.deliver({**rendered(0, 3), "time": "2026-01-05T15:00:00Z"})
+    ledger.policy = numbered
+
+    assert Outcome.RELEASED == expire(ledger, attempt=1)
+    assert ("99.7", "0", "-0.3") == row(ledger)
+
+
+def numbered_no_longer() -> str:
+    """Return the policy's text without its attempts."""
+    return POLICY.format(hold="", overdraft="flag").replace(", attempt: detail.attempt", "")
+
+
 def test_a_hold_needs_the_id_of_its_event():
     """A request that was refused is known by it."""
     document = held(0, 8)
