@@ -97,11 +97,11 @@ def runtime_python() -> Path:
 
 
 @pytest.fixture(scope="session")
-def sandbox(environment: dict[str, str], runtime_python: Path) -> Callable[[Path, str], Sandbox]:
-    """Return what starts a fresh execution environment of a folder's handler."""
+def sandbox(environment: dict[str, str], runtime_python: Path) -> Callable[..., Sandbox]:
+    """Return what starts a fresh execution environment of a folder's handler, with more variables perhaps."""
 
-    def start(folder: Path, handler: str) -> Sandbox:
-        return Sandbox(runtime_python, folder, handler, environment)
+    def start(folder: Path, handler: str, **variables: str) -> Sandbox:
+        return Sandbox(runtime_python, folder, handler, environment | variables)
 
     return start
 

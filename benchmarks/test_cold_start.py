@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.budgets import (
+    COLD_HOLD_TO_DEBIT_MAX,
     COLD_ROUNDS,
     COLD_START_MILLISECONDS_P95,
     COLD_START_TO_FLOOR_MAX,
@@ -16,8 +17,9 @@ from benchmarks.budgets import (
 )
 from benchmarks.gates import at_most
 from benchmarks.runtime_api import Sandbox
+from benchmarks.test_warm import POLICY, WITH_HOLDS, request_of
 
-Start = Callable[[Path, str], Sandbox]
+Start = Callable[..., Sandbox]
 
 
 def test_cold_start_to_the_first_debit(
@@ -61,3 +63,31 @@ def test_cold_start_to_the_first_debit(
         at_most(p95, COLD_START_MILLISECONDS_P95)
     else:
         print("the p95 is not judged: the floor itself is slow, so this machine has other work")
+
+
+def test_cold_start_to_the_first_hold(
+    benchmark: Any, artifact: Path, sandbox: Start, new_event: Callable[[], dict[str, Any]]
+) -> None:
+    """Interleaved with the first debit by the shipped policy, each in a fresh process: a hold imports what answers it."""
+    taken: dict[str, list[float]] = {"debited": [], "held": []}
+
+    def start(policy: str, event: dict[str, Any]) -> None:
+        with sandbox(artifact, "handler.lambda_handler", POLICY_FILE=policy) as box:
+            answer = box.invoke(event)
+            taken[answer.body["outcome"]].append(box.milliseconds_to(answer))
+
+    def debit() -> None:
+        start(POLICY, new_event())
+
+    def hold() -> None:
+        start(WITH_HOLDS, request_of(new_event()))
+
+    debit(), hold()
+    for times in taken.values():
+        times.clear()
+    benchmark.pedantic(hold, setup=debit, rounds=COLD_ROUNDS, iterations=1)
+
+    ratio = statistics.median(taken["held"]) / statistics.median(taken["debited"])
+    benchmark.extra_info.update(hold_to_debit=round(ratio, 2))
+    print(f"\ncold start to the first hold: {benchmark.extra_info}")
+    at_most(ratio, COLD_HOLD_TO_DEBIT_MAX)

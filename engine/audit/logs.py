@@ -49,7 +49,7 @@ class Balance:
     def _settled(self, line: Line, desired: Decimal) -> Decimal:
         """Return what the sum should be after an entry. What an earlier refusal left due, no hold and no release posts."""
         if line.type in RESERVES:
-            return max(desired, EXACT.subtract(self.settled, line.moves.held))
+            return min(max(desired, EXACT.subtract(self.settled, line.moves.held)), ZERO)
         may_be_refused = not line.is_correction or self.posted == self.settled  # of a job that waits for its balance
         is_refused = _may_leave_due(line) and desired < self.settled and may_be_refused
         return self.settled if is_refused else desired

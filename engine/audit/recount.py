@@ -103,7 +103,7 @@ def _counted(entry: Entry, log: JobLog) -> tuple[Decimal, Decimal, Decimal]:
     facts, money = entry.facts, entry.money
     cost = cost_of(facts, log, money) if log.sequence else desired_cost(facts, money)
     held = EXACT.subtract(held_of(facts, log, money) if log.sequence else desired_held(facts, money), log.held)
-    _, amount = moving(entry.reference, log.facts, facts, due(cost, log.posted), held)
+    _, amount = moving(entry.reference, log, facts, due(cost, log.posted), held)
     is_refused = entry.type is EntryType.SETTLE and entry.amount == ZERO and amount < ZERO  # what is left stays due
     return cost, held, ZERO if _moves_nothing(entry) or is_refused else amount
 

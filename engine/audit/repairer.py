@@ -6,7 +6,7 @@ Each names the entry that it corrects, its reason, and what was found there; fou
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
@@ -26,7 +26,7 @@ from engine.domain.fact_kinds import moving_type
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.references import ADJUST, JOB, REPAIR
-from engine.ledger.audits import AuditedEntry, AuditStore, Credit
+from engine.ledger.audits import AuditedEntry, AuditStore, Credit, Line
 from engine.ledger.moved import NOTHING, Moved, sum_of
 from engine.runtime.clock import Deadline
 
@@ -145,7 +145,7 @@ class Repairer:
         for fault in (fault for fault in found.faults if fault.claim):
             log = self.store.log(fault.reference, self.deadline)
             told = told_by(log, fault.claim)
-            if {entry.line.user for entry in log} != {self.user} or told is None:
+            if named_in(entry.line for entry in log) != {self.user} or told is None:
                 continue
             figures = {"entry": str(fault.sequence), "damage": BY_LOG}
             facts = Facts(adjustments=(told,))
@@ -157,7 +157,7 @@ class Repairer:
         logs: dict[str, GrowingLog] = {}
         for reference in dict.fromkeys(fault.reference for fault in found):
             log = GrowingLog(self.store, reference, self.deadline)
-            if log_faults(log.entries) and {line.user for line in log.lines if line.names_its_user} == {self.user}:
+            if log_faults(log.entries) and named_in(log.lines) == {self.user}:
                 logs[reference] = log
         return logs
 
@@ -299,6 +299,11 @@ def users_in(deviation: Deviation) -> set[str | None]:
     """Return whom a deviation names: whose the entry was, and whose it is now."""
     named: set[str | None] = {each.user for each in (deviation.sealed, deviation.found) if each is not None}
     return (named - {NOBODY}) or {NOBODY}
+
+
+def named_in(lines: Iterable[Line]) -> set[str | None]:
+    """Return whose a log is by its entries. Who was refused a hold is not named by that."""
+    return {line.user for line in lines if line.names_its_user}
 
 
 def users_of(store: AuditStore, reference: str, verified: Verification, deadline: Deadline) -> set[str | None]:

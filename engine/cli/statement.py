@@ -33,7 +33,10 @@ LOOKS_MAX = 3
 SECONDS_BETWEEN_LOOKS = 1.0
 """The index by which entries are read trails the balance by a moment: then both are read again."""
 
-COLUMNS = ("occurredAt", "reference", "type", "model", "quantity", "amount", "balance", "rule", "anomalies")
+COLUMNS = ("occurredAt", "reference", "type", "model", "quantity", "amount", "balance", "held", "rule", "anomalies", "reason")
+SELDOM = ("held", "reason")
+"""Columns that are shown where some line says something there."""
+
 OF_HOLDS = ("held", "owned")
 """What is shown of a user only where something is held, or was."""
 
@@ -125,7 +128,7 @@ def _print(found: Statement) -> None:
     lines = [line.answer() for line in found.lines]
     if found.since or found.until:
         print_counts("", {"opening balance": found.opening_balance})
-    columns = (*COLUMNS, *(name for name in ("held", "reason") if any(line[name] for line in lines)))
+    columns = [name for name in COLUMNS if name not in SELDOM or any(line[name] for line in lines)]
     rows = ([line[column] for column in columns] for line in lines)
     print_table(f"Statement of {found.user}", columns, rows, prose={"anomalies", "reason"})
     print_counts("Balance", _sums(found))

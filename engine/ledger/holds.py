@@ -14,6 +14,10 @@ NEVER = ""
 """Before all instants: where nobody has looked yet."""
 
 
+PAGE_HOLDS = 100
+"""So many holds are one page: the entries after them are read with one request."""
+
+
 @frozen
 class DueHold:
     """An entry that has made a hold, and when that is due (sortable text). Most have ended long before."""
@@ -34,7 +38,7 @@ class HoldStore(Protocol):
     def due(self, shard: str, since: str, until: str, deadline: Deadline) -> Iterator[list[DueHold]]:
         """Yield, page by page in order, the holds of a shard that are due from ``since`` to ``until``, ended ones too.
 
-        Eventually consistent. A page has a hundred at most. Raises LedgerRefused where the index is missing.
+        Eventually consistent. A page has ``PAGE_HOLDS`` at most. Raises LedgerRefused where the index is missing.
         """
 
     def looked_until(self, deadline: Deadline) -> Mapping[str, str]:

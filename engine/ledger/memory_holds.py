@@ -8,11 +8,9 @@ from itertools import batched
 
 from attrs import frozen
 
-from engine.ledger.holds import DueHold
+from engine.ledger.holds import PAGE_HOLDS, DueHold
 from engine.ledger.memory_logs import Kept, stored_row
 from engine.runtime.clock import Deadline
-
-PAGE_HOLDS = 100
 
 
 @frozen

@@ -35,6 +35,7 @@ EMPTY = "there is no event in it"
 NOT_READY = {
     Outcome.IGNORED: NO_RULE,
     Outcome.REFUSED: "refused: the user's balance does not cover it (`overdraft: refuse`)",
+    Outcome.CLOSED: "closed: the work that it would hold for was charged, has failed or has expired",
 }
 
 

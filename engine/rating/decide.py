@@ -199,7 +199,7 @@ def _agree(known: Content, said: Content) -> bool:
 
 def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, policy: Policy) -> Entry:
     held = EXACT.subtract(held_of(facts, log, policy.money), log.held)
-    entry_type, amount = moving(assessment.reference, log.facts, facts, due(cost, log.posted), held)
+    entry_type, amount = moving(assessment.reference, log, facts, due(cost, log.posted), held)
     return Entry(
         reference=assessment.reference,
         job=assessment.job,
@@ -225,14 +225,16 @@ def _entry(assessment: Assessment, log: JobLog, facts: Facts, cost: Decimal, pol
     )
 
 
-def moving(reference: str, known: Facts, facts: Facts, amount: Decimal, held: Decimal) -> tuple[EntryType, Decimal]:
+def moving(reference: str, log: JobLog, facts: Facts, amount: Decimal, held: Decimal) -> tuple[EntryType, Decimal]:
     """Return the type of the entry that brings a log to facts, and what of the ``amount`` due it posts.
 
-    A hold posts just what is held more, its release at least what is held less. What an earlier refusal left due stays due.
+    A hold posts just what is held more, its release at least what is held less. What an earlier refusal left due stays due,
+    and a release gives back no more than was posted: of what became held while something was due nobody has paid all.
     """
-    of_hold = type_of_hold(known, facts)
+    known, of_hold = log.facts, type_of_hold(log.facts, facts)
     if of_hold is not None:
-        return of_hold, amount if of_hold is EntryType.SETTLE else max(amount, EXACT.minus(held))
+        reserved = min(max(amount, EXACT.minus(held)), EXACT.minus(log.posted))
+        return of_hold, amount if of_hold is EntryType.SETTLE else reserved
     if amount == ZERO:
         return EntryType.FLAG if facts.same_work(known) else EntryType.VOID, amount
     return moving_type(reference, amount, facts, known), amount

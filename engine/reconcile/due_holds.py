@@ -62,7 +62,7 @@ def _report(run: ExpiryRun) -> None:
     is_wrong = run.problem is not None and (holds or run.seen > 0)
     metrics: dict[str, float] = {"HoldsDue": run.due, "HoldsExpired": run.expired}
     metrics |= {
-        "HoldsOverdue": run.due - run.expired - run.by_row,
+        "HoldsOverdue": max(run.due - run.expired - run.by_row, int(is_wrong)),  # of a look that failed nobody knows how many
         HOLDS_LATE: run.late.total_seconds(),
         "ExpiriesUnfinished": int(is_wrong or not run.is_finished),
     }
@@ -122,9 +122,10 @@ class ExpiryRun:
         for page in self.reconciler.ledger.holds().due(shard, since, posting_text(self.now), self.deadline):
             if not has_time(self.deadline):
                 return False
-            untried = min([untried, *self._page(page)])
-            self._advance(shard, min([untried, *(hold.due for hold in page[-1:])]))
-            self._keep()
+            if page:
+                untried = min([untried, *self._page(page)])
+                self._advance(shard, min(untried, page[-1].due))
+                self._keep()
         self._advance(shard, untried)
         return True
 
@@ -207,7 +208,7 @@ class ExpiryRun:
         proposal = EventProposal(assessment, reconciler.policy, reconciler.ledger, log, reconciler.tracer)
         report = reconciler.settle(proposal, self.deadline)
         milliseconds = round((reconciler.clock.steady() - started) * 1000, 3)
-        reconciler.telemetry.settled(report.told(Envelope({"id": f"{RULE} of {job}"}, Source.SCAN), milliseconds))
+        reconciler.tell(report.told(Envelope({"id": f"{RULE} of {job}"}, Source.SCAN), milliseconds), self.deadline)
         if report.entry is not None:
             self.expired += 1
             self.late = max(self.late, self.now - hold.expires_at)

@@ -294,6 +294,19 @@ def test_a_refused_request_of_another_user_is_no_fault(held_day: HeldDay) -> Non
     assert [] == [fault for fault in held_day.audit().faults if fault.reference == "job#j-9"]
 
 
+def test_a_log_with_a_refused_request_of_another_user_is_repaired_for_its_own(held_day: HeldDay) -> None:
+    """Who was refused is not named by that: a new hold that was changed goes back to what it knows."""
+    held_day.change_row("u-1", "SET remaining = :n, posted = :n", n=n("0"))
+    held_day.world.deliver(submitted("j-9", seconds=200), submitted("j-9", user="u-2", seconds=10))
+    held_day.change_row("u-1", "SET remaining = :r, posted = :p", r=n("997.9"), p=n("-2.1"))
+    held_day.change("job#j-9", 2, "SET held = :n", n=n("5"))
+
+    done = repaired(held_day)
+
+    assert [("job#j-9", "u-2", Decimal(-4))] == [(each.reference, each.user, each.held) for each in done.corrections]
+    assert ({"u-1": ("-2.1", "1.3"), "u-2": ("-3", "3")}, True) == (held_day.rows(), done.after.is_clean)
+
+
 def test_the_scheduled_run_tells_whose_held_credits_are_off(held_day: HeldDay) -> None:
     """As of what was posted: the user's name, one drift of one user."""
     held_day.change_row("u-2", "SET held = held + :n", n=n("5"))

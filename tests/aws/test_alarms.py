@@ -33,7 +33,7 @@ from tests.support.failing_runs import (
     set_seconds,
 )
 from tests.support.findings import FOUND, counts, findings, forget_what_others_have_left, record_of
-from tests.support.holding import held, holding, submitted
+from tests.support.holding import held
 from tests.support.model_server import KEY
 from tests.support.roles import roles_of
 from tests.support.slow_database import slow_database
@@ -43,6 +43,7 @@ from tests.support.stack import (
     explained,
     flag_item,
     give,
+    hold,
     inserted,
     put_job,
     rendered,
@@ -217,10 +218,15 @@ def report_init(stack: Deployment, milliseconds: float) -> None:
         }
         for each in (metrics | {"initDurationMs": milliseconds}, metrics)
     ]
+    write_lines(stack, stack.log_group, lines)
+
+
+def write_lines(stack: Deployment, group: str, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write lines into a log, as of now."""
     logs, stream = stack.aws.client("logs"), uuid.uuid4().hex
-    logs.create_log_stream(logGroupName=stack.log_group, logStreamName=stream)
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
     logs.put_log_events(
-        logGroupName=stack.log_group,
+        logGroupName=group,
         logStreamName=stream,
         logEvents=[
             {"timestamp": int(uuid.uuid1().time / 10_000 - 12_219_292_800_000), "message": json.dumps(line)} for line in lines
@@ -571,35 +577,36 @@ def a_bus_that_takes_nothing(stack: Deployment, watch: Watch) -> Iterator[None]:
 
 @contextmanager
 def holds_that_expired(stack: Deployment, watch: Watch) -> Iterator[None]:
-    """Eleven, of jobs that nobody has told of since; an hour later none is left."""
-    with holding(stack):
-        for _ in range(11):
-            assert "held" == stack.invoke(submitted(*new(stack)))["outcome"]
-    expire_holds(stack)
+    """Eleven in an hour, of jobs that have no row; an hour later none has."""
+    for _ in range(11):
+        hold(stack, *new(stack))
+    look_for_holds(stack)
     yield
     watch.let_pass(AN_HOUR)
-    expire_holds(stack)
+    look_for_holds(stack)
 
 
 @contextmanager
 def a_hold_that_does_not_end(stack: Deployment, watch: Watch) -> Iterator[None]:
-    """Its user has no row in Credits, and has it again: then the next run releases it."""
+    """Somebody has written a text where its user's balance was; the look after it was mended releases it."""
     user, job = new(stack)
-    with holding(stack):
-        assert "held" == stack.invoke(submitted(user, job))["outcome"]
-    key = {"userId": {"S": user}}
-    row = stack.dynamodb.get_item(TableName=stack.tables.credits, Key=key, ConsistentRead=True)["Item"]
-    stack.dynamodb.delete_item(TableName=stack.tables.credits, Key=key)
-    expire_holds(stack)
+    hold(stack, user, job)
+    credit = {
+        "TableName": stack.credits_table,
+        "Key": {"userId": {"S": user}},
+        "UpdateExpression": "SET remaining = :remaining",
+    }
+    stack.dynamodb.update_item(**credit, ExpressionAttributeValues={":remaining": {"S": "99.2"}})
+    look_for_holds(stack)
     yield
-    stack.dynamodb.put_item(TableName=stack.tables.credits, Item=row)
+    stack.dynamodb.update_item(**credit, ExpressionAttributeValues={":remaining": {"N": "99.2"}})
     watch.let_pass(AN_HOUR)
-    expire_holds(stack)
+    look_for_holds(stack)
     assert ["hold", "release"] == [entry["type"]["S"] for entry in entries(stack, job)]
 
 
-def expire_holds(stack: Deployment) -> None:
-    """Do what the schedule of the holds does, now."""
+def look_for_holds(stack: Deployment) -> None:
+    """Do what the schedule of the holds does."""
     assert stack.invoke({"expire": "holds"}, stack.catch_up_function)["holds"]["finished"]
 
 

@@ -168,7 +168,7 @@ def test_the_screen_shows_what_is_held_where_something_is(world: World) -> None:
     screen, of_another = reconciler("statement", "u-1", columns=200).stdout, reconciler("statement", "u-2").stdout
     rows = list(csv.DictReader(io.StringIO(reconciler("statement", "u-1", "--csv").stdout)))
 
-    assert "anomalies  held" in screen
+    assert "balance  held  rule" in screen
     assert screen.endswith("remaining              0.4\nheld                     2\nowned                  2.4\n")
     assert not [word for word in ("held", "owned") if word in of_another]
     assert ["0.8", "-0.8", "2", "0"] == [row["held"] for row in rows]

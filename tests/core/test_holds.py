@@ -229,6 +229,20 @@ def test_a_plan_of_new_prices_leaves_what_is_held_as_it_is(tmp_path: Path):
     assert ("98.8", "0", "-1.2") == row(ledger)
 
 
+def test_a_release_gives_back_no_more_than_was_posted():
+    """2.8 of the first attempt were never paid when it failed: all 4.5 are held for the second then, and 1.7 are posted."""
+    ledger = books("0.5", overdraft="refuse")
+    ledger.deliver(held(0, 2), rendered(5, 30))
+    ledger.store.credits["u-1"]["remaining"] += Decimal(2)
+    ledger.deliver(held(10, 45, attempt=1), failed(7))
+    assert ("0.8", "4.5", "-1.7") == row(ledger)
+
+    expire(ledger, attempt=1)
+
+    assert ("2.5", "0", "0") == row(ledger)
+    assert [] == [problem for counted in recount(ledger.entries_of("j-1")) for problem in counted.problems]
+
+
 def test_a_hold_of_nothing_that_ends_in_a_refusal_is_a_settle_as_any_other():
     """A person has conceded what it would have cost; the charge is dearer than the balance."""
     ledger = books("0", hold=", minimum: 0", overdraft="refuse")

@@ -16,6 +16,8 @@ from engine.preview.dry_run import Silence
 from engine.preview.next_try import next_try
 from engine.reconcile.dead_letters import Letter, jobs_and_users, read_letter
 from engine.reconcile.reconciler import Reconciler
+from tests.planning.test_holds_planned import NOW as HOLDING
+from tests.planning.test_holds_planned import told
 from tests.support.clock import ManualClock
 from tests.support.events import event, failed, rendered
 from tests.support.policies import example
@@ -147,3 +149,14 @@ def test_a_letter_names_its_jobs_and_users_as_far_as_its_events_do() -> None:
     assert (["j-1", "grant#p-1"], ["u-1", "u-2"]) == jobs_and_users(letter_of(*documents), grants)
     assert (["j-1"], ["u-1", "u-2"]) == jobs_and_users(letter_of(*documents), example())
     assert ([], []) == jobs_and_users(letter_of("no json"), example())
+
+
+def test_a_request_to_hold_that_comes_too_late_is_closed() -> None:
+    """The job has failed: there is nothing to hold for. One of a job that nobody knows is ready."""
+    failed_before = ledger_with(told("failed", "j-1", "10:00"), policy=HOLDING)
+    late, other = told("submitted", "j-1", "10:05", seconds=8), told("submitted", "j-2", "10:05", seconds=8)
+
+    assert now(failed_before, late, policy=HOLDING).startswith(
+        "closed: the work that it would hold for was charged, has failed"
+    )
+    assert "ready" == now(failed_before, other, policy=HOLDING)

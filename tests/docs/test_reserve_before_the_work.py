@@ -92,7 +92,9 @@ def test_the_applications_lines_reserve_once_are_refused_and_settle(stack: Deplo
 
     assert ["held", "duplicate", "refused", "refused"] == [answer["outcome"] for answer in told]
     assert [Decimal(1), Decimal(1)] == [Decimal(answer["held"]) for answer in told[:2]]
-    assert refused.endswith("credits are missing")
+    assert Decimal("0.50") == Decimal(told[0]["remaining"])
+    assert [Decimal("0.50")] * 2 == [Decimal(answer["missing"]) for answer in told[2:]]
+    assert "0.5000 credits are missing" == refused
     assert "1 credits were held" == rendered_after, "as the second of two requests of one try, which is a duplicate"
     assert (Decimal("0.70"), Decimal(0)) == row_of_ana(stack)
     assert [("hold", Decimal(-1)), ("settle", Decimal("0.20"))] == amounts(stack, "j-201")

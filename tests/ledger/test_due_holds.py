@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,24 +17,29 @@ from engine.domain.documents import read_document
 from engine.domain.envelope import Document, Source
 from engine.domain.errors import LedgerRefused, LedgerUnavailable
 from engine.domain.instants import posting_text
+from engine.domain.references import spread
 from engine.ledger.dynamodb.attributes import decode_item, encode_item
 from engine.ledger.dynamodb.store import DynamoStore
 from engine.ledger.dynamodb.tables import KEYS
+from engine.ledger.holds import NEVER
 from engine.ledger.memory import MemoryStore
 from engine.ledger.store import Store, Tables
 from engine.ledger.stored import HOLD_SHARDS
 from engine.policy import parse_policy
+from engine.rating.beside import Beside
 from engine.reconcile.due_holds import OVERLAP, expire_holds
 from engine.reconcile.reconciler import Reconciler
+from engine.reconcile.shadow import SecondPolicy
 from engine.runtime.clock import Clock, Deadline
 from engine.runtime.telemetry import Telemetry
-from tests.simulation.database import Client, Database
+from tests.simulation.database import Client, Database, Seeded
 from tests.support.events import event, instant
+from tests.support.world import DisturbedClient
+from tools.local_aws import create_tables
 
 NOON = datetime.fromisoformat("2026-01-05T12:00:00Z")
 
-POLICY = parse_policy(
-    """\
+TEXT = """\
 version: 1
 name: holds
 event: {job: detail.jobId, user: detail.userId, time: time, attempt: "detail.attempt || `0`"}
@@ -48,9 +55,9 @@ rules:
 catch_up:
   - {when: {status: [completed]}, event: {source: video.generation, detail-type: rendered, time: updatedAt}}
   - {when: {status: [failed]}, event: {source: video.generation, detail-type: failed, time: updatedAt}}
-""",
-    "holds.yaml",
-)
+"""
+
+POLICY = parse_policy(TEXT, "holds.yaml")
 
 
 @define
@@ -61,18 +68,26 @@ class Desk:
     tables: Tables = field(factory=Tables)
     now: datetime = NOON
     steady: float = 0.0
+    tick: float = 0.0
+    """How many seconds pass whenever somebody looks at the clock."""
     lines: list[dict[str, Any]] = field(factory=list)
+    shadow: SecondPolicy | None = None
     store: Any = field(init=False)
 
     @store.default
     def _store(self) -> DynamoStore | MemoryStore:
-        clock = Clock(lambda: self.now, lambda: self.steady)
+        clock = Clock(lambda: self.now, self.passing)
         return MemoryStore(clock) if self.client is None else DynamoStore(self.client, self.tables, clock)
+
+    def passing(self) -> float:
+        """Return the seconds on the steady clock."""
+        self.steady += self.tick
+        return self.steady
 
     def reconciler(self) -> Reconciler:
         """Return the policy at work."""
         telemetry = Telemetry(lambda line: self.lines.append(json.loads(line)), self.store.clock)
-        return Reconciler(POLICY, cast("Store", self.store), telemetry, self.store.clock)
+        return Reconciler(POLICY, cast("Store", self.store), telemetry, self.store.clock, shadow=self.shadow)
 
     def deadline(self, seconds: float = 600) -> Deadline:
         """Return a deadline that lies so far ahead; time stands still unless a test moves it."""
@@ -300,6 +315,18 @@ def test_after_a_day_no_run_goes_back_to_what_could_not_be_expired(desks: list[D
         assert [HELD] == desk.line("j-1")
 
 
+def test_a_second_policy_releases_what_it_would_have_held() -> None:
+    """It holds 0.5 where 0.8 are held: 0.3 more are left, and after the expiry the same as before."""
+    desk = Desk()
+    desk.user("u-1")
+    then = parse_policy(TEXT.replace('default: "0.1"', 'default: "0.0625"'), "then.yaml")
+    desk.shadow = SecondPolicy(Beside(POLICY, then), desk.store.clock)
+    desk.hold("j-1")
+    desk.look("14:05")
+
+    assert [0.3, -0.3] == [line["ShadowDifference"] for line in desk.lines if "ShadowDifference" in line]
+
+
 def test_all_shards_are_kept_up_to_half_an_hour_ago(desks: list[Desk]) -> None:
     """Also those in which nothing was due."""
     for desk in desks:
@@ -339,17 +366,86 @@ def test_a_ledger_without_the_index_is_told_by_its_name() -> None:
     answer = desk.look("14:00")
 
     assert "table old has no index HoldDueIndex;" in answer["problem"]
-    assert ("ERROR", 1) == (desk.lines[-1]["level"], desk.lines[-1]["ExpiriesUnfinished"])
+    assert ("ERROR", 1, 1) == tuple(desk.lines[-1][name] for name in ("level", "ExpiriesUnfinished", "HoldsOverdue"))
 
 
-def test_a_page_of_more_holds_than_one_request_takes(desks: list[Desk]) -> None:
-    """130 holds of one shard would be two pages; those of all shards all expire, each once."""
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a page have three holds, as others have a hundred."""
+    monkeypatch.setattr("engine.ledger.dynamodb.holds.PAGE_HOLDS", 3)
+    monkeypatch.setattr("engine.ledger.memory_holds.PAGE_HOLDS", 3)
+
+
+def jobs_of_one_shard(count: int) -> list[str]:
+    """Return jobs whose holds are found in the first shard."""
+    jobs = (f"j-{number}" for number in itertools.count())
+    return list(itertools.islice((job for job in jobs if spread(f"job#{job}") % len(HOLD_SHARDS) == 0), count))
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_more_holds_than_a_page_are_all_found_in_order(desks: list[Desk]) -> None:
+    """Seven of one shard are three pages; four of them have ended."""
     for desk in desks:
-        for number in range(40):
-            desk.hold(f"j-{number}")
+        jobs = jobs_of_one_shard(7)
+        for minute, job in enumerate(jobs):
+            desk.hold(job, f"12:0{minute}")
+        for job in jobs[1:5]:
+            desk.deliver(event("failed", {"jobId": job, "userId": "u-1"}, "12:30"))
 
-        assert (40, 40) == (desk.look("14:05")["seen"], desk.lines[-1]["HoldsExpired"])
+        assert {"seen": 7, "due": 3, "expired": 3, "errors": 0, "byRow": 0, "finished": True} == desk.look("14:10")
         assert (d("100"), d("0")) == desk.balance()
+        found = desk.store.holds().due("0", NEVER, posting_text(desk.now), desk.deadline())
+        assert jobs == [hold.reference.removeprefix("job#") for page in found for hold in page]
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_run_that_has_no_time_for_all_pages_is_gone_on_with_behind_the_last(desks: list[Desk]) -> None:
+    """Seven holds; each look at the clock takes a second, so that the first runs have time for nothing or a part."""
+    for desk in desks:
+        for minute, job in enumerate(jobs_of_one_shard(7)):
+            desk.hold(job, f"12:0{minute}")
+        desk.tick = 1.0
+        looks = [desk.look("20:00", seconds=seconds) for seconds in (4, 16, 32)]
+        desk.tick = 0.0
+        desk.look("20:00")
+
+        assert (False, True) == (looks[0]["finished"], looks[0]["expired"] < 7)
+        assert 7 == sum(line.get("HoldsExpired", 0) for line in desk.lines)
+        assert (d("100"), d("0")) == desk.balance()
+
+
+def test_a_look_with_nothing_to_do_asks_each_shard_once_and_ended_holds_cost_a_request_a_page() -> None:
+    """Where it stood, sixteen queries, where it stands; and for an ended hold one look at what came after it."""
+    client = DisturbedClient(Client(Database()), lambda _operation, request, send: send(**request))
+    desk = Desk(client, create_tables(client, Tables("app.jobs", "app.credits", "app.ledger", "app.state", "app.seals")))
+    desk.user("u-1")
+    desk.hold("j-1")
+    desk.deliver(event("failed", {"jobId": "j-1", "userId": "u-1"}, "12:30"))
+    client.calls.clear()
+
+    desk.look("13:00")
+    assert {"get_item": 1, "query": 16, "put_item": 1} == Counter(client.calls)
+    client.calls.clear()
+    desk.look("14:05")
+    assert {"get_item": 1, "query": 16, "batch_get_item": 1, "put_item": 2} == Counter(client.calls)
+
+
+def test_an_index_that_trails_costs_a_later_run_no_hold() -> None:
+    """A request that came late is due at once; the index does not show it yet to the run of the same minute."""
+    desk = Desk()
+
+    def seconds() -> float:
+        return (desk.now - NOON).total_seconds()
+
+    desk.client = Client(Database(seconds, Seeded.of(7, share=0, index_share=1), memory_seconds=60))
+    desk.tables = create_tables(desk.client, Tables("app.jobs", "app.credits", "app.ledger", "app.state", "app.seals"))
+    desk.store = DynamoStore(desk.client, desk.tables, desk.store.clock)
+    desk.user("u-1")
+    desk.now = NOON + timedelta(hours=5)
+    desk.hold("j-1")
+
+    assert [0, 1] == [desk.look(at)["expired"] for at in ("17:00", "17:15")]
+    assert (d("100"), d("0")) == desk.balance()
 
 
 def test_a_database_that_does_not_answer_keeps_the_place() -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from engine.ledger.dynamodb.calls import DynamoDB
 from engine.ledger.store import Tables
 from engine.policy import load_policy
 from engine.reconcile.wiring import build_client
+from engine.runtime.clock import Clock
 from engine.runtime.telemetry import Report
 from tests.ledger.test_concurrency import HotUser
 from tests.support.events import event
@@ -46,6 +48,9 @@ HELD = Decimal("0.8")
 THREADS = 32
 """As many as the client has connections."""
 
+PATIENT = Clock(steady=lambda: time.monotonic() / 10)
+"""A busy machine is slow; the seconds that the requests take are simulated (``benchmarks/hot_user.py``)."""
+
 KILLED_AFTER = (2, 4)
 """How many holds each process posts before it dies; what its other threads were at may be posted as well."""
 
@@ -62,7 +67,7 @@ def requests(jobs: int) -> list[dict[str, Any]]:
 
 def world_of(client: DynamoDB, tables: Tables) -> World:
     """Return the tables under the policy with holds."""
-    return World(client, tables, load_policy(POLICY))
+    return World(client, tables, load_policy(POLICY), PATIENT)
 
 
 def application(client: Any, tables: Tables, jobs: int, covered: int) -> World:

@@ -86,14 +86,17 @@ def wrong_of_refusal(rule: Mapping[str, Any], asked: Fraction, lowest: Fraction 
         yield f"refuses a hold of {float(asked)}, which the balance covered: it was {float(lowest)} at least"
 
 
-def wrong_of_move(entry: Entry, before: Standing, after: Standing) -> Iterator[str]:
-    """Yield what is wrong with what an entry moves of what is held: a hold posts just that, its release at least."""
+def wrong_of_move(entry: Entry, before: Standing, after: Standing, posted: Fraction) -> Iterator[str]:
+    """Yield what is wrong with what an entry moves of what is held: a hold posts just that, its release at least.
+
+    Less goes back only where no more was ``posted`` before: of a refund below an open hold while something was due.
+    """
     kind, held, amount = entry.get("type"), Fraction(entry.get("held", 0)), Fraction(entry["amount"])
     if held != after.held - before.held:
         yield f"moves what is held by {float(held)}; {float(after.held - before.held)} is right"
     if kind == "hold" and amount != -held:
         yield f"holds {float(held)}, and posts {float(amount)}"
-    if kind == "release" and amount < -held:
+    if kind == "release" and amount < min(-held, -posted):
         yield f"releases {float(-held)}, and posts {float(amount)}"
     less = before.costs + before.held - after.costs - after.held
     if kind == "settle" and amount > max(less, Fraction(0)):

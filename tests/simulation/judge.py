@@ -123,11 +123,13 @@ def _of_net(case: Case, reference: str, log: list[Entry], told: list[Telling]) -
 
 
 def _as_read(case: Case, reference: str, log: list[Entry], told: list[Telling], read: Sequence[Reading]) -> Iterator[str]:
-    posted, oracle = sum((Fraction(entry["amount"]) for entry in log), Fraction(0)), Oracle()
+    posted, oracle = Fraction(0), Oracle()
     known = [_kept(oracle)]
     for entry, reading in zip(log, read, strict=True):
-        for problem in _taken_in(oracle, entry, reading, case, known):
-            yield f"{reference}: entry {entry['sequence']} {problem}"
+        before, problems = oracle.standing(), [*_taken_in(oracle, entry, reading, case, known)]
+        problems += wrong_of_move(entry, before, oracle.standing(), posted)
+        yield from (f"{reference}: entry {entry['sequence']} {problem}" for problem in problems)
+        posted += Fraction(entry["amount"])
         known.append(_kept(oracle))
     yield from left_out(reference, log, case, known)
     yield from (f"{reference}: {problem}" for problem in told_after_refusal(log))
@@ -148,7 +150,7 @@ def _as_read(case: Case, reference: str, log: list[Entry], told: list[Telling], 
 
 
 def _taken_in(oracle: Oracle, entry: Entry, reading: Reading, case: Case, known: Sequence[Kept]) -> Iterator[str]:
-    """Tell the oracle what an entry tells, and yield what is wrong with what it moves of what is held."""
+    """Tell the oracle what an entry tells, and yield what is wrong with a refusal or an expiry."""
     before = oracle.standing()
     if "correction" in entry:
         hear(oracle, entry, case, known)
@@ -163,7 +165,6 @@ def _taken_in(oracle: Oracle, entry: Entry, reading: Reading, case: Case, known:
         yield from wrong_of_refusal(rule_of(reading[0].kind, reading[1]), asked, lowest)
     elif reading is not None:
         oracle.tell(*reading)
-    yield from wrong_of_move(entry, before, oracle.standing())
 
 
 # --- what people say --------------------------------------------------------------------------------------------------

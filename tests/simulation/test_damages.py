@@ -11,8 +11,8 @@ from engine.audit.logs import Fault
 from engine.ledger.dynamodb.audits import DynamoAuditStore
 from tests.simulation.damages import report
 from tests.simulation.damages.__main__ import main
-from tests.simulation.damages.keepers import WithoutArchive
-from tests.simulation.damages.kinds import KINDS, Kind
+from tests.simulation.damages.keepers import Keeper, WithoutArchive
+from tests.simulation.damages.kinds import KINDS, OF_HELD, Kind
 from tests.simulation.damages.shares import share
 from tests.simulation.damages.trial import Trial
 from tests.simulation.damages.with_archive import WithArchive
@@ -45,6 +45,17 @@ def test_with_an_archive_each_damage_is_noticed_named_and_put_right(seed: int) -
 
     assert became
     assert [] == [*trial.wrong, *(what for each in became for what in report.unexpected(each))]
+
+
+@pytest.mark.parametrize("kind", OF_HELD)
+@pytest.mark.parametrize("keeper", [WithArchive, WithoutArchive])
+def test_damage_to_what_is_held_ends_as_if_it_had_not_been_done(kind: str, keeper: type[Keeper]) -> None:
+    """Each kind in one history, with an archive and without."""
+    trial = Trial(3, keeper, [[kind]])
+    (became,) = trial.play()
+
+    assert ([], []) == (trial.wrong, list(report.unexpected(became)))
+    assert (True, True) == (became.noticed, became.right)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -301,5 +301,5 @@ def test_the_oracle_fits_on_a_page() -> None:
     assert len(prices) <= 125
     assert len(said) <= 80
     assert len(anew) <= 80
-    assert len(held) <= 80
+    assert len(held) <= 85
     assert len(together) <= 25

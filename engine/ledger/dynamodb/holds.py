@@ -9,8 +9,8 @@ from attrs import frozen
 
 from engine.domain.errors import LedgerRefused
 from engine.ledger.dynamodb.attributes import decode_item, encode, encode_item
-from engine.ledger.dynamodb.calls import KEYS_TOGETHER_MAX, DynamoDB, call, pages
-from engine.ledger.holds import DueHold
+from engine.ledger.dynamodb.calls import DynamoDB, call, pages
+from engine.ledger.holds import PAGE_HOLDS, DueHold
 from engine.ledger.store import Tables
 from engine.runtime.clock import Deadline
 
@@ -47,7 +47,7 @@ class DynamoHoldStore:
             "IndexName": INDEX,
             "KeyConditionExpression": "holdShard = :shard AND holdDue BETWEEN :since AND :until",
             "ExpressionAttributeValues": encode_item({":shard": shard, ":since": since or FIRST, ":until": until}),
-            "Limit": KEYS_TOGETHER_MAX,
+            "Limit": PAGE_HOLDS,
         }
 
     def looked_until(self, deadline: Deadline) -> Mapping[str, str]:

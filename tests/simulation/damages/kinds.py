@@ -253,5 +253,12 @@ LATER: Mapping[str, Kind] = {
 }  # fmt: skip
 """Kinds that came later: drawn beside the others, so that a seed which was noted down goes on saying the same trial."""
 
-KINDS: Mapping[str, Kind] = {**DRAWN, **LATER}
+OF_HELD: Mapping[str, Kind] = {
+    "row: held is raised": Kind(user(has_posted), moved(held=5), POSTED),
+    "row: held is a text": Kind(user(has_posted), row_with(held=lambda _row: s("5")), POSTED),
+    "changed: what it holds": Kind(entry("moves"), changed(held=n(7))),
+}
+"""What is done to what is held of a user's credits: each is played by itself, and no seed draws it."""
+
+KINDS: Mapping[str, Kind] = {**DRAWN, **LATER, **OF_HELD}
 """By what is done."""

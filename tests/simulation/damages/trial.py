@@ -173,7 +173,7 @@ class Trial:
         """Return kinds by the seed: each seed begins with another one; some are several, some come after a repair."""
         names, chance, of_later = list(DRAWN), self.chance, Random(f"later kinds {self.seed}")
         first = [names[self.seed % len(names)], *chance.sample(names, chance.choice((0, 0, 1, 3)))]
-        if of_later.random() < len(LATER) / len(KINDS):
+        if of_later.random() < len(LATER) / len({**DRAWN, **LATER}):
             first[0] = of_later.choice(list(LATER))
         return [first, *([chance.sample(names, chance.choice((1, 2)))] if chance.random() < AFTER_A_REPAIR else [])]
 

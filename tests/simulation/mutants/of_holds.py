@@ -85,9 +85,17 @@ def _beside_what_is_below(_old: Any) -> Any:
 
 
 def _all_that_is_due(old: Any) -> Any:
-    def moving(reference: str, known: facts.Facts, now: facts.Facts, amount: Decimal, held: Decimal) -> Any:
-        of_hold = type_of_hold(known, now)
-        return (of_hold, amount) if of_hold is not None else old(reference, known, now, amount, held)
+    def moving(reference: str, log: Any, now: facts.Facts, amount: Decimal, held: Decimal) -> Any:
+        of_hold = type_of_hold(log.facts, now)
+        return (of_hold, amount) if of_hold is not None else old(reference, log, now, amount, held)
+
+    return moving
+
+
+def _all_that_was_held(old: Any) -> Any:
+    def moving(reference: str, log: Any, now: facts.Facts, amount: Decimal, held: Decimal) -> Any:
+        of_hold, posted = old(reference, log, now, amount, held)
+        return of_hold, max(amount, EXACT.minus(held)) if of_hold is EntryType.RELEASE else posted
 
     return moving
 
@@ -170,6 +178,9 @@ MUTANTS: Mapping[str, mutant.Mutant] = {
     "a hold is added to what the attempts below were charged": Mutant(cost, "desired_cost", _beside_what_is_below),
     "what a refusal left due is taken with a hold": Mutant(
         decide, "moving", _all_that_is_due, shows_in=_reserving(staged("j-due"))
+    ),
+    "a release gives back what nobody has paid": Mutant(
+        decide, "moving", _all_that_was_held, shows_in=_reserving(staged("j-below"))
     ),
     "a charge that is refused gives its hold back": Mutant(decide, "_refuse", _gives_the_hold_back),
     "a hold is not asked of the balance": Mutant(decide, "_guard", _of_a_row_alone),

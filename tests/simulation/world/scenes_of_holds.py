@@ -110,4 +110,23 @@ def _covered_later(plan: Plan, chance: Random) -> tuple[list[Told], list[Round],
     return [asked, next_one], _deployed(plan, chance, steps, rounds), frozenset()
 
 
-SCENES: tuple[Scene, ...] = (_many_at_once, _due_below, _of_nobody, _covered_later)
+def _failed_below(plan: Plan, chance: Random) -> tuple[list[Told], list[Round], frozenset[str]]:
+    """The first attempt fails while something of it is due and the second holds: what nobody has paid does not come back."""
+    if plan.overdraft != "refuse" or not is_numbered(edit_at_last(plan)):
+        return [], [], frozenset()
+    user, job = "u-below", "j-below"
+    first, second = (
+        _told(f"below-{n}", job, user, "submitted", size, late=300 * n, attempt=n) for n, size in ((1, "2"), (2, "45"))
+    )
+    done, failed = (_told(f"below-{kind}", job, user, kind, "30", late=60 * n) for n, kind in ((1, "rendered"), (2, "failed")))
+    steps = Steps(chance)
+    rounds = [
+        steps.round(("credits", (user, "0.5"))),
+        *(steps.round(("direct", requesting(fact))) for fact in (first, done)),
+        steps.round(("credits", (user, "2"))),
+        *(steps.round(("direct", requesting(fact))) for fact in (second, failed)),
+    ]
+    return [first, done, second, failed], _deployed(plan, chance, steps, rounds), frozenset()
+
+
+SCENES: tuple[Scene, ...] = (_many_at_once, _due_below, _of_nobody, _covered_later, _failed_below)
