@@ -13,11 +13,12 @@ from attrs import define, field
 from engine.anomalies.bus import EVENTS_MAX, EXPLAINED, Bus
 from engine.anomalies.notices import HELD, LOW, RECOVERED, REFUSED, RELEASED, SETTLED, notices_of
 from engine.domain.digits import in_digits
+from engine.ledger.dynamodb.attributes import encode_item
 from engine.ledger.dynamodb.wire import ServiceError
 from engine.ledger.stored import entry_of
 from engine.policy import parse_policy
 from engine.runtime.clock import Clock
-from tests.explain.conftest import SECONDS, Desk
+from tests.explain.conftest import SECONDS, Desk, record
 from tests.support.events import failed, rendered
 from tests.support.holding import POLICY, submitted
 from tests.support.model_server import Exchange
@@ -277,3 +278,25 @@ def test_ten_of_the_longest_notices_fit_into_one_request(holding: Desk) -> None:
 
     assert ((), "") == Bus(put_events, "default").send(notices)
     assert 100_000 < sizes[0] < 256 * 1024
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"type": "flag", "amount": 0, "anomalies": [{"name": "overdraft", "figures": {"debit": ["0.80"]}}]},
+        {"type": "flag", "amount": 0, "anomalies": [{"name": "overdraft", "figures": {"debit": 1}}]},
+        {"rule": 7},
+        {"jobId": 7},
+        {"type": "release", "eventId": 7},
+        {"type": "settle", "held": "NaN", "cost": "Infinity"},
+    ],
+)
+def test_a_forged_entry_holds_up_no_other(holding: Desk, forged: dict[str, Any]) -> None:
+    """Somebody writes into the Ledger what looks like an entry: the batch goes through, and what is real is told."""
+    holding.world.deliver(submitted("u-1", "j-1"), submitted("u-1", "j-2"))
+    (stored,) = holding.world.entries("j-1")
+    item = encode_item({**stored, **forged})
+    records = [record(item, 1), *holding.records()[1:]]
+
+    assert [] == holding.explainer().batch(records, Clock().deadline(SECONDS))
+    assert "j-2" in [told["jobId"] for told in holding.told]

@@ -20,6 +20,7 @@ from engine.anomalies.explain.brief import Names, brief
 from engine.anomalies.explain.fallback import check_of, explained_by_rules, summary_of
 from engine.anomalies.explain.model import BUDGET, FAILED, ModelFailure
 from engine.anomalies.low_balances import BalanceWatch
+from engine.anomalies.notices import notices_of
 from engine.anomalies.notifier import Notifier
 from engine.domain.entry import Entry
 from engine.domain.errors import LedgerError
@@ -163,6 +164,7 @@ class Explainer:
                 return None
             record = Record(*inserted, at=written_at(raw))
             explained_by_rules(record.entry)  # what cannot be put into words is no entry, however much it looks like one
+            tuple(notices_of(record.entry))  # and what cannot be told
         except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError, RecursionError) as error:
             fields = {"problem": f"a record of the stream is no entry: {type(error).__name__}"}
             self.telemetry.noted("unexplained", fields, {SKIPPED: 1}, is_wrong=True)
