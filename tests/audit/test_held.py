@@ -174,7 +174,6 @@ DAMAGE: dict[str, Planted] = {
         lambda day: day.change("job#j-3", 2, "SET held = :n", n=n("-3")),
         (
             "u-1: the entries hold -0.7, Credits says that 1.3 are held",
-            "job#j-3, entry 2: with it the entries add up to 0; 2 follows from its cost",
             "job#j-3, entry 2: with it -2 are held; less than nothing cannot be",
             "job#j-3, entry 2: was changed: what it holds is -3 more; -1 more was sealed",
         ),

@@ -16,7 +16,7 @@ from engine.audit.repair import Wrong, repair
 from engine.audit.repairer import Repairer
 from engine.domain.envelope import Source
 from engine.ledger.dynamodb.audits import DynamoAuditStore
-from tests.simulation.history import play
+from tests.simulation.history import holds_credits, play
 from tests.simulation.world.aftermath import Aftermath, damaged
 from tests.simulation.world.damage import Hands, Spot, copied
 from tests.simulation.world.damage_done import forged, n, s
@@ -27,7 +27,8 @@ from tests.simulation.world.terms import EDITS, policy_of
 
 pytestmark = pytest.mark.slow  # on one worker: it keeps the histories
 
-SEEDS = range(3_000_000, 3_000_040)
+SEEDS = [seed for seed in range(3_000_000, 3_000_052) if not holds_credits(plan_of(seed))]
+"""What a hold adds to the table is tried by hand (tests/audit, repairs): more is noticed; what was refused may be held."""
 
 
 @functools.cache
@@ -49,7 +50,7 @@ def planted(kind: str, times: int, seeds: Iterable[int] = SEEDS) -> list[str]:
         left -= world.count[f"damage {kind}"] - before
         if not left:
             break
-    assert left < times, f"{kind}: no history of {SEEDS} has anything that it could be done to"
+    assert left < times, f"{kind}: none of {len(SEEDS)} histories has anything that it could be done to"
     return wrong
 
 
