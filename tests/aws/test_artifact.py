@@ -28,7 +28,7 @@ from tools.roots import amazon_roots
 from tools.template import load
 from tools.tree import tree_digest
 
-MEGABYTES_MAX = 12
+MEGABYTES_MAX = 13
 
 UNCHECKED_HASH = (0b01).to_bytes(4, "little")
 """The flags of bytecode that is taken as it is, without a look at its source (PEP 552)."""

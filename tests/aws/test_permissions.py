@@ -642,7 +642,6 @@ DENIALS = (
     Denial(HOT, "dynamodb", "update_item", {"TableName": "{credits}", "Key": USER, **RICHER}, "no balance without its entry"),
     Denial(HOT, "dynamodb", "put_item", {"TableName": "{credits}", "Item": USER}, "a user's row is the application's"),
     Denial(HOT, "dynamodb", "delete_item", {"TableName": "{credits}", "Key": USER}, "a user's row is the application's"),
-    Denial(HOT, "dynamodb", "get_item", {"TableName": "{credits}", "Key": USER}, "conditions tell all it needs"),
     Denial(HOT, "dynamodb", "put_item", {"TableName": "{jobs}", "Item": JOB}, "no job is made or overwritten"),
     Denial(HOT, "dynamodb", "scan", {"TableName": "{ledger}"}, "an event needs one job's log"),
     Denial(HOT, "dynamodb", "scan", {"TableName": "{credits}"}, "an event needs one user"),

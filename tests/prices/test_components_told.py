@@ -271,7 +271,7 @@ def test_plan_tells_an_edit_of_a_component() -> None:
 
     assert ["price tokens-in from 2026-01-01T00:00:00Z: default 0.000003 -> 0.000004"] == list(changes(now, dearer))
     other = policy(TOKENS.replace("detail.out", "detail.o"))
-    assert ["rule debit: `charge or grant or hold` differs"] == list(changes(now, other))
+    assert ["rule debit: `charge or grant` differs"] == list(changes(now, other))
     assert [] == list(changes(now, policy(TOKENS)))
 
 

@@ -43,7 +43,7 @@ def and_explained(round_: Callable[[World, Round], None]) -> Callable[[World, Ro
     return both
 
 
-@pytest.mark.parametrize("seed", [2, 3, 8])
+@pytest.mark.parametrize("seed", [2, 3, 5])
 def test_the_ledger_is_the_same_to_the_byte_with_explanations_and_without(seed: int) -> None:
     """Each entry, each row; with a model that fails in every way, functions that are killed, and faults of requests."""
     plan = without_others(plan_of(seed))

@@ -32,6 +32,7 @@ from engine.ledger.dynamodb.audits import DynamoAuditStore
 from engine.ledger.dynamodb.heads import DynamoHeads
 from engine.ledger.dynamodb.postings import item_of
 from engine.ledger.dynamodb.stream import Record
+from engine.ledger.moved import Moved
 from engine.reconcile.plan_file import PlanFile
 from engine.runtime.clock import Clock
 from tests.support.stack import give
@@ -147,8 +148,9 @@ def keep_a_clean_checkpoint(stack: Deployment, bucket: S3Bucket) -> None:
     store = DynamoAuditStore(stack.dynamodb, stack.tables, Clock())
     sums = Sums(bucket, last.digits, dict(last.pages), last.users)
     for user in last.open_users:
-        found, posted = sums.of(user, deadline), store.credit(user, deadline).posted or Decimal(0)
-        sums.agree(sums.correct(found, posted, found.entries, deadline), last.head.number, deadline)
+        found, row = sums.of(user, deadline), store.credit(user, deadline)
+        moves = Moved(row.posted or Decimal(0), row.held or Decimal(0))
+        sums.agree(sums.correct(found, moves, found.entries, deadline), last.head.number, deadline)
     sums.save(deadline)
     clean = evolve(last, count=last.count + 1, open=(), open_users=(), breaks=(), pages=sums.pages, users=sums.users)
     checkpoints.keep(bucket, clean, deadline)
