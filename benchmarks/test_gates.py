@@ -78,7 +78,7 @@ def test_a_read_before_the_first_debit_is_caught(
     """
     monkeypatch.setattr(
         "engine.reconcile.conductor.likely_log",
-        lambda assessment, store, deadline: store.read(assessment.reference, deadline),
+        lambda assessment, _policy, store, deadline: store.read(assessment.reference, deadline),
     )
     policy = load_policy("policies/video.yaml")
     ours: list[float] = []
