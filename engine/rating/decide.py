@@ -38,6 +38,9 @@ So a job has ten thousand entries of one charge, or a hundred of a hundred refun
 are stored: a full log is some megabytes, and its reading some thousand read units.
 """
 
+REFUSED_MAX = 50
+"""So many refused requests are kept of one log: whoever asks again and again must not fill it, its charge has to find room."""
+
 FULL_FROM = 100
 """No shorter log is full: an entry tells at most one fact more than the one before."""
 
@@ -246,7 +249,9 @@ def _is_hold_refused(entry: Entry, assessment: Assessment, standing: Standing) -
 
 
 def _refuse_hold(entry: Entry, assessment: Assessment, log: JobLog) -> Decision:
-    """Remember that this request was refused, and nothing else of it."""
+    """Remember that this request was refused, and nothing else of it. After very many that is said, but not kept."""
+    if len(log.facts.refused) >= REFUSED_MAX:
+        return Decision(Outcome.REFUSED)
     assert assessment.event_id is not None  # noqa: S101  an event without one makes no sense
     facts = log.facts.join(Facts(refused=(assessment.event_id,)))
     found = standing_anomalies(entry, Standing.NOT_COVERED)

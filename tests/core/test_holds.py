@@ -171,6 +171,19 @@ def test_a_hold_that_the_balance_does_not_cover_is_refused_and_stays_refused():
     assert ["overdraft"] == ledger.anomalies("j-1")
 
 
+def test_whoever_asks_again_and_again_does_not_fill_the_log():
+    """After fifty refused requests the next are refused too, and not kept: told again, such a one is judged anew."""
+    ledger = books("0.5")
+    requests = [held(0, 8, name=f"e-{number}") for number in range(120)]
+
+    assert {Outcome.REFUSED} == set(ledger.deliver(*requests))
+    assert 50 == len(ledger.lines("j-1"))
+    ledger.balances["u-1"] += 1
+    assert [Outcome.REFUSED, Outcome.HELD] == ledger.deliver(requests[49], requests[50])
+    assert [Outcome.SETTLED] == ledger.deliver(rendered(5, 6))
+    assert ("0.9", "0", "-0.6") == row(ledger)
+
+
 def test_a_refused_request_names_no_user_for_the_job():
     """Somebody else's request comes first and is refused; the job is not that user's."""
     ledger = books("0.5")
