@@ -50,7 +50,7 @@ def is_about_rows(mutant: Mutant, _tree: Tree) -> bool:
 
 
 def is_longer_or_shorter_hold(mutant: Mutant, _tree: Tree) -> bool:
-    """It says when a hold expires, which the scheduled run tells; none comes by in a policy test."""
+    """It says when a hold expires; `expire` in a policy test lets it expire whenever that is."""
     return fits(mutant.path, "rules.*.hold.expires") and mutant.operator.startswith("duration")
 
 
@@ -119,7 +119,7 @@ REASONS: Mapping[str, Reason] = {
     "what was removed is the default": is_default,
     "how anomalies are explained posts nothing": is_about_explanations,
     "no table stands behind a policy test": is_about_rows,
-    "no scheduled run lets a hold expire in a policy test": is_longer_or_shorter_hold,
+    "a policy test lets a hold expire whenever that is due": is_longer_or_shorter_hold,
     "every text begins and ends with an empty one": is_empty_text_at_another_end,
     "a list of one expression is that expression": is_list_of_one,
     "who finds no rate pays the default, which is the same": is_rate_like_the_default,
