@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
+from engine.domain.fact import Hold
 from engine.domain.facts import Facts
 from engine.domain.money import Money
 from engine.ledger.dynamodb.postings import item_of
@@ -49,15 +50,22 @@ def submitted(user: str, job: str) -> dict[str, Any]:
 
 
 def held(stack: Deployment, user: str) -> dict[str, Any]:
-    """Write the entry of a hold, and return the record that the Ledger's stream has of it. The stream tells of it as well."""
+    """Write the entry of a hold and what it moves, and return the stream's record of it. The stream tells of it as well."""
     job, now = f"j-{uuid.uuid4().hex[:12]}", datetime.now(UTC)
+    known = Facts(holds=(Hold(Decimal("0.80"), now, now + timedelta(hours=2)),))
     entry = Entry(
         reference=f"job#{job}", job=job, sequence=1, user=user, type=EntryType.HOLD, amount=Decimal("-0.80"), occurred_at=now,
-        rule="hold-of-a-test", policy="test", facts=Facts(), cost=Decimal("0.80"), money=Money(), source=Source.EVENT,
+        rule="hold-of-a-test", policy="test", facts=known, cost=Decimal("0.80"), money=Money(), source=Source.EVENT,
         held=Decimal("0.80"),
     )  # fmt: skip
     item = item_of(entry, now)
     stack.dynamodb.put_item(TableName=stack.ledger_table, Item=item)
+    stack.dynamodb.update_item(
+        TableName=stack.credits_table,
+        Key={"userId": {"S": user}},
+        UpdateExpression="ADD posted :less, held :more",
+        ExpressionAttributeValues={":less": {"N": "-0.80"}, ":more": {"N": "0.80"}},
+    )
     change = {"SequenceNumber": "1", "ApproximateCreationDateTime": now.timestamp(), "NewImage": item}
     return {"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": change}
 
