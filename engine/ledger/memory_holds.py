@@ -8,6 +8,7 @@ from itertools import batched
 
 from attrs import frozen
 
+from engine.domain.entry_types import EntryType
 from engine.ledger.holds import PAGE_HOLDS, DueHold
 from engine.ledger.memory_logs import Kept, stored_row
 from engine.runtime.clock import Deadline
@@ -26,7 +27,8 @@ class MemoryHoldStore:
         yield from map(list, batched(sorted(found, key=lambda hold: hold.due), PAGE_HOLDS))
 
     def _holds(self, shard: str) -> Iterator[DueHold]:
-        for row in (stored_row(kept) for log in self.kept.values() for kept in log):
+        made = (kept for log in self.kept.values() for kept in log if kept[0].type is EntryType.HOLD)
+        for row in map(stored_row, made):
             if row.get("holdShard") == shard:
                 yield DueHold(row["reference"], row["sequence"], row["holdDue"])
 

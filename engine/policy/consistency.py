@@ -40,7 +40,7 @@ def check_policy(values: Mapping[str, Any], policy: Members, notes: Notes) -> No
         _check_reachable(values["rules"], notes)
         _check_catch_ups(values, policy, notes)
     _check_ignored(values, policy, notes)
-    if not notes.mistakes and "rules" in values:
+    if not notes.mistakes and {"rules", "event"} <= values.keys():
         for warn in WARNINGS:
             warn(values, policy, notes)
 

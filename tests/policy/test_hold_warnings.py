@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.domain.errors import PolicyError
 from engine.policy import parse_policy
 
 HOLDS = """\
@@ -49,6 +50,12 @@ def told(*changes: tuple[str, str]) -> list[str]:
         assert old in text, old
         text = text.replace(old, new, 1)
     return [f"{warning.line}:{warning.column}: {warning.message}" for warning in parse_policy(text, "holds.yaml").warnings]
+
+
+def test_a_policy_that_holds_and_says_nothing_of_its_events_has_that_mistake_alone() -> None:
+    """What warnings look at may be missing: then they say nothing."""
+    with pytest.raises(PolicyError, match="`event` is missing"):
+        told(("event: {job: detail.jobId, user: detail.userId, time: time, attempt: detail.attempt}\n", ""))
 
 
 def test_a_policy_that_holds_what_it_charges_is_told_nothing() -> None:
