@@ -54,7 +54,7 @@ CONSTRUCTS: Mapping[str, Callable[[Entry], bool]] = {
     ),
     "a charge that takes the place of its hold": lambda entry: entry["type"] == "settle" and entry["amount"] != 0,
     "a charge that is refused beyond its hold": lambda entry: (
-        entry["type"] == "settle" and entry["amount"] == 0 and -entry["cost"] < entry["held"]
+        entry["type"] == "settle" and entry["amount"] == 0 and -entry["cost"] < entry.get("held", 0)
     ),
     "a hold that ends with a failure": lambda entry: entry["type"] == "release" and entry["rule"] != EXPIRY,
     "a hold that has expired": lambda entry: entry["rule"] == EXPIRY,

@@ -182,10 +182,11 @@ def looked_for_holds(world: World, seed: int) -> None:
 
 
 def capped(world: World, plan: Plan) -> Iterator[str]:
-    """No run that was capped has posted more than it may."""
-    quiet_ones = 2
+    """No run that was capped has posted more than it may. What one invocation posts of holds that are due is not capped."""
+    quiet_ones, holds = 2, holds_credits(plan)
     for run in world.runs[:-quiet_ones]:
-        if plan.cap is not None and run.posted > plan.cap:
+        may_expire = holds and run.name.startswith("all-")
+        if plan.cap is not None and run.posted > plan.cap and not may_expire:
             yield f"{run.name} has posted {run.posted} entries; it may post {plan.cap}"
 
 
