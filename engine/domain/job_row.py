@@ -51,6 +51,8 @@ class JobRow:
 
     exists: bool = True
     takes_mark: bool = True
+    is_later: bool = False
+    """Its time is later than the event's: the event does not settle it. That the job is still due it is told all the same."""
     asks_user: bool = True
     asks_time: bool = True
     owner: str | None = None

@@ -65,13 +65,15 @@ def learned(document: Document, mark: Mark, assessment: Assessment, policy: Poli
         asks_user = False
     elif mark.user is not None:
         asks_user = document.get(mark.user[0], assessment.user) == assessment.user
-    if _is_overtaken(document, mark) or (mark.time is not None and _says_otherwise(document, mark.time)):
-        return JobRow(takes_mark=False, asks_user=asks_user, asks_time=mark.time is not None)
+    if _is_overtaken(document, mark):
+        return JobRow(takes_mark=False, asks_user=asks_user)
+    if mark.time is not None and _says_otherwise(document, mark.time):
+        return JobRow(is_later=True, asks_user=asks_user)
     return JobRow(asks_user=asks_user, asks_time=False)
 
 
 def _conditioned(mark: Mark, assessment: Assessment, row: JobRow, policy: Policy) -> Mark | None:
-    if not row.takes_mark:
+    if not row.takes_mark or (row.is_later and mark.settled):
         return None
     return Mark(
         mark.status,

@@ -259,7 +259,7 @@ class Turn:
     """What became of the rows that a scan posts together. Where the database did not answer for some, all come again.
 
     ``may_be_posted`` counts with the entries those whose answer was lost, also where the next try has found them known: a run
-    posts rather fewer than it may.
+    posts rather fewer than it may. A charge that is refused beyond its hold has charged what was held.
     """
 
     report: ScanReport
@@ -279,10 +279,14 @@ def _turn(report: ScanReport, results: Sequence[Report | Exception]) -> Turn:
             raise result
     if unavailable:  # rows, errors and statuses are counted when they come again
         report = ScanReport(outcomes=report.outcomes, marked=report.marked)
-    lost = sum(
-        isinstance(result, Report) and result.was_unanswered and result.outcome is Outcome.DUPLICATE for result in results
-    )
-    return Turn(report, report.adjustments + lost + len(unavailable), unavailable[0] if unavailable else None)
+    reports = [result for result in results if isinstance(result, Report)]
+    lost = sum(each.was_unanswered and each.outcome is Outcome.DUPLICATE for each in reports)
+    charged = sum(_charges_its_hold(each) for each in reports)
+    return Turn(report, report.adjustments + charged + lost + len(unavailable), unavailable[0] if unavailable else None)
+
+
+def _charges_its_hold(report: Report) -> bool:
+    return report.outcome is Outcome.REFUSED and report.entry is not None and report.entry.moves_credits
 
 
 def has_time(deadline: Deadline) -> bool:

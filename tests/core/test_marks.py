@@ -21,6 +21,7 @@ from engine.reconcile.catch_up import OwnAllowance, scan
 from engine.runtime.clock import Deadline
 from tests.support.events import event, failed, rendered
 from tests.support.examples import tries
+from tests.support.held import submitted, with_holds
 from tests.support.ledgers import FaultyStore
 from tests.support.policies import example
 from tests.support.steps import Steps
@@ -430,6 +431,19 @@ def test_a_posting_whose_answer_was_lost_counts_although_the_next_try_finds_it_k
 
     assert ({"duplicate": 1}, True) == (report.outcomes, report.is_capped)
     assert ["job#j-0"] == [reference for reference, entries in steps.ledger.entries.items() if entries]
+
+
+def test_a_charge_that_is_refused_beyond_its_hold_counts_as_an_entry_of_the_run() -> None:
+    """It charges what was held. So of two, each held at half of what it costs, a run that may post one entry settles one."""
+    steps = Steps(with_holds(REFUSE), balance="0.96")
+    for number in range(2):
+        steps.ledger.rows[f"j-{number}"] = row(f"j-{number}")
+        steps.deliver(submitted(f"j-{number}", seconds=4, at="09:59"))
+
+    report = scan(steps.reconciler, [ScanSlice()], steps.time.clock().deadline(60), OwnAllowance(1))
+
+    assert ({"refused": 1}, True) == (report.outcomes, report.is_capped)
+    assert Decimal("0.48") == steps.ledger.store.credits["u-1"]["held"]
 
 
 # --- statuses that nobody mapped --------------------------------------------------------------------------------------

@@ -99,6 +99,26 @@ def test_a_refused_charge_takes_the_mark_away() -> None:
     assert {} == steps.scan().outcomes
 
 
+def test_a_refused_charge_takes_the_mark_away_from_a_row_that_says_a_later_time() -> None:
+    """The charge of a second try, whose row still tells how the first failed: nothing but that row can bring it back.
+
+    The row takes no settled mark of so early an event. In a batch that
+    knows the log already this is learned before it is known what the balance covers.
+    """
+    numbered = ("time: time}", "time: time, attempt: 'detail.attempt || row.attempt'}")
+    steps = Steps(example(("overdraft: flag", "overdraft: refuse"), numbered), balance="0")
+    steps.ledger.rows["j-1"] = row("j-1", status="failed", attempt=1, updatedAt="2026-01-05T11:00:00Z")
+    assert {Outcome.VOIDED: 1} == steps.scan().outcomes
+
+    assert [] == steps.batch(json.dumps(failed(at="11:30", attempt=1)), json.dumps(rendered(attempt=2)))
+
+    assert (False, "failed#1") == tuple(steps.ledger.rows["j-1"][name] for name in ("reconciled", "reconciledStatus"))
+    assert {Outcome.REFUSED: 1} == steps.scan().outcomes
+    steps.ledger.balances["u-1"] += 1
+    assert {Outcome.DEBITED: 1} == steps.scan().outcomes
+    assert {} == steps.scan().outcomes
+
+
 def test_others_writing_all_the_time_end_in_an_error_that_brings_the_event_back() -> None:
     """The time is used up, nothing is posted."""
     steps = Steps(example())

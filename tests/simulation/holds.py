@@ -101,7 +101,8 @@ def wrong_of_move(entry: Entry, before: Standing, after: Standing, posted: Fract
     less = before.costs + before.held - after.costs - after.held
     if kind == "settle" and amount > max(less, Fraction(0)):
         yield f"settles {float(-held)}, and gives {float(amount)} back; {float(max(less, Fraction(0)))} is right"
-    if (kind == "hold") is not (after.hold is not None and after.hold is not before.hold):
+    is_alike = after.hold is not None and amount == held == 0  # of two that are as large and as old each may be the one
+    if not is_alike and (kind == "hold") is not (after.hold is not None and after.hold is not before.hold):
         yield f"is a {kind}, and {'a' if after.hold else 'no'} hold is open since"
 
 

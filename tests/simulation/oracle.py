@@ -66,6 +66,8 @@ class Oracle:
             ends = max((claim.fact.at for claim in beside if "within" not in claim.rule["refund"]), default=at)
             is_kept = fact.weak or at >= ends  # what counts no more is forgotten
             return is_kept and old.rule["name"] == new.rule["name"] and (at == fact.at or is_still_so)
+        if action == "hold" and at > min(claim.fact.at for claim in beside):  # of an attempt the earliest request is kept
+            return False
         return action == "grant" or (at == fact.at and (is_edited or old.figure == new.figure))
 
     def charge(self, attempts: Collection[int] = ()) -> Claim | None:

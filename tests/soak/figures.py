@@ -37,6 +37,10 @@ HEAD = "".join(f"{name:>{width}}" for name, width in COLUMNS.items())
 GROWTH_MEGABYTES_MAX = 8.0
 """So much a process that lives through all of it may grow after its beginning, however long it lives."""
 
+JUDGED_FROM_MINUTES = 3.0
+"""Growth is judged where it was watched for so long. What comes in the first minutes is buffers and caches that fill: 11 MB in
+six minutes of a soak that grew by nothing in the 24 after them."""
+
 PAGES_MEGABYTES = 32.0
 BYTES_OF_A_RECENT_ENTRY = 1500
 """What a process that looks back may hold: pages of a megabyte of JSON, and all entries of the last day, up to a bound."""
@@ -131,6 +135,8 @@ def memory(workers: Sequence[Worker], server: Sequence[Weight]) -> Iterator[str]
         kind = "never killed" if worker.is_spared else f"{worker.processes - 1} killed"
         yield weights_line(f"{worker.name} ({kind})", worker.weights)
     yield weights_line("the database", server)
+    if all(slope(worker.weights)[1] < JUDGED_FROM_MINUTES for worker in workers):
+        yield f"  not judged: none was watched for {JUDGED_FROM_MINUTES:.0f} minutes after its beginning"
 
 
 def weights_line(name: str, weights: Sequence[Weight]) -> str:
@@ -145,14 +151,15 @@ def weights_line(name: str, weights: Sequence[Weight]) -> str:
 def growth(workers: Sequence[Worker], entries: int) -> list[str]:
     """Return what is wrong with the memory of the processes that lived through all of it.
 
-    One of them never looks back, and has to stay as it is. The others hold the entries of the last day for a moment.
+    One of them never looks back, and has to stay as it is. The others hold the entries of the last day for a moment. Too
+    short a time says nothing.
     """
     wrong = []
     for worker in filter(lambda worker: worker.is_spared, workers):
         held = PAGES_MEGABYTES + entries * BYTES_OF_A_RECENT_ENTRY / 2**20
         most = GROWTH_MEGABYTES_MAX + (held if worker.place else 0)
         grown, minutes = slope(worker.weights)
-        if grown > most:
+        if minutes >= JUDGED_FROM_MINUTES and grown > most:
             wrong.append(
                 f"{worker.name} has grown by {grown:.1f} MB in {minutes:.1f} minutes; at most {most:.1f} are in order"
             )
