@@ -435,7 +435,7 @@ def test_a_posting_whose_answer_was_lost_counts_although_the_next_try_finds_it_k
 
 def test_a_charge_that_is_refused_beyond_its_hold_counts_as_an_entry_of_the_run() -> None:
     """It charges what was held. So of two, each held at half of what it costs, a run that may post one entry settles one."""
-    steps = Steps(with_holds(REFUSE), balance="0.96")
+    steps = Steps(with_holds(REFUSE), balance="0.80")
     for number in range(2):
         steps.ledger.rows[f"j-{number}"] = row(f"j-{number}")
         steps.deliver(submitted(f"j-{number}", seconds=4, at="09:59"))
@@ -443,7 +443,7 @@ def test_a_charge_that_is_refused_beyond_its_hold_counts_as_an_entry_of_the_run(
     report = scan(steps.reconciler, [ScanSlice()], steps.time.clock().deadline(60), OwnAllowance(1))
 
     assert ({"refused": 1}, True) == (report.outcomes, report.is_capped)
-    assert Decimal("0.48") == steps.ledger.store.credits["u-1"]["held"]
+    assert Decimal("0.40") == steps.ledger.store.credits["u-1"]["held"]
 
 
 # --- statuses that nobody mapped --------------------------------------------------------------------------------------
