@@ -113,7 +113,7 @@ def _decision(assessment: Assessment, now: _Situation, policy: Policy) -> Decisi
     if now.doubtful:
         entry = evolve(entry, anomalies=(*entry.anomalies, *(doubt.anomaly for doubt in now.doubtful)))
     if not entry.moves_credits:
-        return _settle(entry, Guard.NONE, assessment)
+        return _settle(entry, Guard.NONE, assessment, log)
     if standing is Standing.UNKNOWN_USER and policy.unknown_user is UnknownUser.REFUSE:
         raise error_of(assessment, policy.fields.user, f"is {assessment.user!r}; there is no such user in Credits")
     if _is_hold_refused(entry, assessment, standing):
@@ -122,7 +122,7 @@ def _decision(assessment: Assessment, now: _Situation, policy: Policy) -> Decisi
         entry = evolve(entry, anomalies=(*entry.anomalies, *found))
     if _is_refused(entry, standing, policy):
         return _refuse(entry, assessment, known=now.is_known)
-    return _settle(entry, _guard(entry, assessment, standing, policy), assessment)
+    return _settle(entry, _guard(entry, assessment, standing, policy), assessment, log)
 
 
 def mark_only(assessment: Assessment, log: JobLog, policy: Policy) -> Decision:
@@ -302,8 +302,12 @@ def _refuse(entry: Entry, assessment: Assessment, *, known: bool) -> Decision:
     return Decision(Outcome.REFUSED, flag, Guard.EXISTS if flag.held else Guard.NONE, mark)
 
 
-def _settle(entry: Entry, guard: Guard, assessment: Assessment) -> Decision:
-    return Decision(ENTRY_TYPES[entry.type].outcome, entry, guard, _mark(assessment, entry.facts, entry.sequence))
+def _settle(entry: Entry, guard: Guard, assessment: Assessment, log: JobLog) -> Decision:
+    """Post an entry. A job of which something is due all the same is not settled: a release gives back what was held alone."""
+    mark = _mark(assessment, entry.facts, entry.sequence)
+    if mark is not None and entry.type is EntryType.RELEASE and due(entry.cost, EXACT.add(log.posted, entry.amount)) != ZERO:
+        mark = evolve(mark, settled=False)
+    return Decision(ENTRY_TYPES[entry.type].outcome, entry, guard, mark)
 
 
 def _mark(assessment: Assessment, facts: Facts, sequence: int) -> Mark | None:

@@ -1,7 +1,8 @@
 """Which attempt an event is of on a log that was begun before the policy numbered attempts. Pure.
 
 Of what was told then nobody knows the attempt: it is of attempt 0. An event of those days that is told again must not count as
-a later attempt, also where the log has forgotten it, since another fact counted.
+a later attempt, also where the log has forgotten it, since a later fact of those days counted. Where one with a number did, or
+an earlier hold, it names its attempt as any other event.
 """
 
 from __future__ import annotations

@@ -446,6 +446,22 @@ def test_a_charge_that_is_refused_beyond_its_hold_counts_as_an_entry_of_the_run(
     assert Decimal("0.40") == steps.ledger.store.credits["u-1"]["held"]
 
 
+def test_a_release_that_leaves_something_due_does_not_settle_the_row() -> None:
+    """3.2 for the first try were refused, 0.8 held for the second. It fails, half of 3.2 is to be paid: 0.8 are still due."""
+    numbered = ("time: time}", "time: time, attempt: 'detail.attempt || row.attempt'}")
+    steps = Steps(with_holds(REFUSE, numbered, ("percent: 100", "percent: 50")), balance="0.80")
+    steps.deliver(submitted(seconds=8, at="09:30", attempt=2), rendered(seconds=32, at="09:31", attempt=1))
+    steps.ledger.rows["j-1"] = row(status="failed", attempt=2)
+
+    assert {Outcome.RELEASED: 1} == steps.scan().outcomes
+    assert (False, 0) == (steps.ledger.rows["j-1"]["reconciled"], steps.ledger.store.credits["u-1"]["held"])
+
+    steps.ledger.balances["u-1"] += 1
+    assert {Outcome.DEBITED: 1} == steps.scan().outcomes
+    assert Decimal("0.20") == steps.ledger.balances["u-1"]
+    assert {} == steps.scan().outcomes
+
+
 # --- statuses that nobody mapped --------------------------------------------------------------------------------------
 
 

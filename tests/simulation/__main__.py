@@ -17,12 +17,13 @@ from tests.simulation.shrinking import shrunk
 from tests.simulation.story import story_of
 from tests.simulation.tables import missing, tables
 from tests.simulation.world.plan import plan_of
+from tests.simulation.world.small import SMALL_FROM
 
 CORPUS = Path(__file__).parent / "corpus.txt"
 PROGRESS_SECONDS = 30.0
 """How often a log is told how far it is; a terminal is told twice a second."""
 
-FRESH_MAX = 10**12
+FRESH_MAX = SMALL_FROM
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,6 +69,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", default="0:200", help="FIRST:END (default 0:200)")
     parser.add_argument("--fresh", type=int, metavar="N", help="play N seeds in a row that nobody has chosen, and say which")
+    parser.add_argument(
+        "--small", action="store_true", help="play small histories, with holds in each: seed N is that of 10^12 + N"
+    )
     parser.add_argument("--corpus", action="store_true", help="play the seeds of corpus.txt instead")
     parser.add_argument("--workers", type=int, default=cores(), help="so many processes play (default: one for each core)")
     parser.add_argument(
@@ -85,13 +89,14 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 def _seeds(options: argparse.Namespace) -> Sequence[int]:
     if options.corpus:
         return sorted(set(corpus()))
+    least = SMALL_FROM if options.small else 0
     if options.fresh is None:
-        return range(*map(int, options.seeds.split(":")))
+        first, end = map(int, options.seeds.split(":"))
+        return range(least + first, least + end)
     first = secrets.randbelow(FRESH_MAX)
-    print(
-        f"seeds {first}:{first + options.fresh}, drawn just now; to play them again: --seeds {first}:{first + options.fresh}"
-    )
-    return range(first, first + options.fresh)
+    span, small = f"{first}:{first + options.fresh}", "--small " * options.small
+    print(f"seeds {span}, drawn just now; to play them again: {small}--seeds {span}")
+    return range(least + first, least + first + options.fresh)
 
 
 @define

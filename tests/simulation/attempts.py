@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 DECIDING = frozenset({"debit", "refund"})
@@ -23,7 +23,17 @@ def attempt_of(said: Mapping[str, str], rule: Mapping[str, Any], policy: Mapping
 def attempt_beside(new: Any, told: Mapping[str, Any], policy: Mapping[str, Any]) -> int:
     """Return the attempt of a claim: the 0th where it is no later than what was told without numbers, or has no time."""
     asked = {*number_asked(new.rule, policy)}
-    old = [claim for action in DECIDING for claim in told[action] if claim.attempt == 0 and not asked & claim.expressions]
+    old = [claim for claim in _kept(told) if not asked & claim.expressions]
     at = max((claim.fact.at for claim in old if not claim.fact.weak), default=None)
     is_old = bool(old) if new.fact.weak else at is not None and new.fact.at <= at
     return 0 if asked and is_old else int(new.attempt)
+
+
+def _kept(told: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the charges and refunds of the 0th attempt that are not forgotten, since a later one counts in their place."""
+    debits, refunds = ([claim for claim in told[action] if claim.attempt == 0] for action in ("debit", "refund"))
+    has_time = any(not claim.fact.weak for claim in (*debits, *refunds))
+    ends = [claim.fact.at for claim in debits if claim.fact.weak is not has_time and not claim.once]
+    yield from (claim for claim in debits if claim.fact.weak is not has_time and (claim.once or claim.fact.at == max(ends)))
+    ends = [claim.fact.at for claim in refunds if not (claim.fact.weak or "within" in claim.rule["refund"])]
+    yield from (claim for claim in refunds if claim.fact.weak or not ends or claim.fact.at >= max(ends))

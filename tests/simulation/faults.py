@@ -213,12 +213,13 @@ class FaultyStore:
 
     def note(self, postings: Iterable[Posting], receipts: Iterable[Receipt], known: set[str]) -> None:
         """Take down what was committed, whether or not anybody is told."""
+        transaction = len(self.place.moved) + 1
         for (entry, _, _), receipt in zip(postings, receipts, strict=True):
             if receipt.verdict is Verdict.POSTED:
                 self.caller.posted_by_scan += entry.source is Source.SCAN and entry.type is not EntryType.FLAG
                 self.place.committed[entry.reference, entry.sequence] = self.caller.timeline.steady
                 if entry.amount:
-                    self.place.moved.append(self._moved(entry, had_row=entry.user in known))
+                    self.place.moved.append(self._moved(entry, transaction, had_row=entry.user in known))
                 elif entry.event_id in entry.facts.refused:
                     self._note_refusal(entry)
 
@@ -227,13 +228,12 @@ class FaultyStore:
         refusal = Refusal(entry.reference, entry.sequence, entry.user, since, until)
         self.place.balances.refusals.append(refusal)
 
-    def _moved(self, entry: Any, *, had_row: bool) -> Moved:
+    def _moved(self, entry: Any, transaction: int, *, had_row: bool) -> Moved:
         left = self.place.store.credits.get(entry.user, {}).get("remaining", Decimal(0))
         flags = frozenset(anomaly.name for anomaly in entry.anomalies)
         self.place.balances.moved(entry.user, self.caller.timeline.steady, left)
-        return Moved(
-            entry.reference, entry.sequence, entry.user, entry.amount, flags, had_row, left, entry.type.value, entry.policy
-        )
+        of_entry = entry.reference, entry.sequence, entry.user, entry.amount
+        return Moved(*of_entry, flags, had_row, left, entry.type.value, entry.policy, transaction)
 
     def post_all(self, postings: Iterable[Posting], deadline: Deadline) -> Iterator[Receipt]:
         """Post many entries, in the groups that a transaction holds."""

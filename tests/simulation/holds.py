@@ -107,9 +107,10 @@ def wrong_of_move(entry: Entry, before: Standing, after: Standing, posted: Fract
 
 
 def told_after_refusal(log: Collection[Entry]) -> Iterator[str]:
-    """Yield which entries are of an event whose request was refused before: it stays refused."""
-    refused: set[str] = set()
+    """Yield which entries are of an event whose request was refused before: it stays refused, and no more than flagged."""
+    refused: dict[str, str] = {}
     for entry in log:
-        if entry.get("eventId") in refused:
+        rule = refused.get(entry.get("eventId", ""))
+        if rule is not None and (entry["type"] != "flag" or entry["rule"] == rule):
             yield f"entry {entry['sequence']} is of {entry['eventId']}, which was refused before"
-        refused |= {entry["eventId"]} if is_refused(entry) else set()
+        refused |= {entry["eventId"]: entry["rule"]} if is_refused(entry) else {}

@@ -6,12 +6,12 @@ is judged, by the rules of the design alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 if TYPE_CHECKING:
     from tests.simulation.world.plan import Plan
@@ -47,6 +47,8 @@ class Moved:
     left: Decimal
     type: str = "debit"
     policy: str = ""
+    transaction: int = 0
+    """In which it was committed, where that moved the balances of several jobs."""
 
 
 @frozen
@@ -86,18 +88,33 @@ class Balances:
 def watched(world: World) -> Iterator[str]:
     """Yield what was done that must not be done, whatever the tables say in the end."""
     may_overdraw = policies_that_overdraw(world.plan)
-    for moved in world.place.moved:
+
+    def overdraft_of(moved: Moved) -> str:
+        if moved.type != "hold":
+            return world.plan.overdraft
+        return "allow" if moved.policy in may_overdraw else "refuse"  # it has a word of its own
+
+    for moved in in_an_order(world.place.moved, lambda each: overdraft_of(each) == "allow"):
         where = f"{moved.reference}: entry {moved.sequence} of {moved.amount:f}"
-        overdraft = world.plan.overdraft
-        if moved.type == "hold":  # it has a word of its own
-            overdraft = "allow" if moved.policy in may_overdraw else "refuse"
-        yield from (f"{where} {problem}" for problem in problems(moved, overdraft, world.plan.unknown_user))
+        yield from (f"{where} {problem}" for problem in problems(moved, overdraft_of(moved), world.plan.unknown_user))
     yield from _rows_as_written(world)
     _, users = world.place.rows()
     yield from said_too_much(world.place.entries(), users, world.plan.unknown_user)
     for event, reason in world.queue.given_up:
         if not reason.startswith("event "):
             yield f"{event}: makes sense, and was given up: {reason}"
+
+
+def in_an_order(committed: Iterable[Moved], may_overdraw: Callable[[Moved], bool]) -> Iterator[Moved]:
+    """Yield what was moved as if one came after the other, also within a transaction: last whatever may overdraw."""
+    last: dict[tuple[int, str], Decimal] = {}
+    for moved in (committed := list(committed)):
+        if moved.amount < 0 and may_overdraw(moved):
+            key = moved.transaction, moved.user
+            last[key] = last.get(key, Decimal(0)) + moved.amount
+    for moved in committed:
+        taken = Decimal(0) if may_overdraw(moved) else last.get((moved.transaction, moved.user), Decimal(0))
+        yield evolve(moved, left=moved.left - taken)
 
 
 def policies_that_overdraw(plan: Plan) -> frozenset[str]:

@@ -248,7 +248,7 @@ def test_a_process_that_grows_fails_the_soak(place: int, entries: int, size: flo
 
 
 @pytest.mark.parametrize(("minutes", "is_judged"), [(0.2, False), (3, False), (4, True)])
-def test_growth_of_the_first_minutes_is_no_leak(minutes: float, is_judged: bool) -> None:
+def test_growth_of_the_first_minutes_is_no_leak(minutes: float, is_judged: bool) -> None:  # noqa: FBT001
     """Buffers fill then: 12 MB say nothing in a soak of three minutes, and the table says so; in one of four they do."""
     sizes = [Weight(60 * minutes * step / 10, 40 + 1.5 * step) for step in range(11)]
     worker = Worker(0, is_spared=True, weights=sizes)

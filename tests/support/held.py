@@ -22,7 +22,7 @@ def with_holds(*changes: tuple[str, str]) -> Policy:
     return example(("rules:\n", HOLD), *changes)
 
 
-def submitted(job: str = "j-1", *, user: str = "u-1", seconds: Any = 8, at: str = "09:00") -> dict[str, Any]:
+def submitted(job: str = "j-1", *, user: str = "u-1", seconds: Any = 8, at: str = "09:00", **more: Any) -> dict[str, Any]:
     """Return the event of a job that was submitted."""
-    detail = {"jobId": job, "userId": user, "seconds": seconds, "model": "veo-3"}
+    detail = {"jobId": job, "userId": user, "seconds": seconds, "model": "veo-3", **more}
     return event("video.submitted", detail, at)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
+from tests.simulation.world.small import is_small
+
 TAKE_PART = 0.4
 """In so many histories anybody of them takes part: what they cost is worth more seeds."""
 
@@ -15,7 +17,7 @@ OFTEN = {"explain": (2, 4, 8), "look": (0, 1, 2), "mend": (0, 0, 1), "resend": (
 def cast(seed: int, rounds: int) -> Iterator[tuple[int, str, int]]:
     """Yield the round, the kind and the seed of each further step. None is in the first round: nothing is there yet."""
     chance = Random(f"actors {seed}")
-    if rounds < 2 or chance.random() >= TAKE_PART:
+    if rounds < 2 or is_small(seed) or chance.random() >= TAKE_PART:
         return
     for kind, times in OFTEN.items():
         for _ in range(chance.choice(times)):

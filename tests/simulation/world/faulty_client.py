@@ -169,9 +169,10 @@ class FaultyClient:
         new = [item for item in entries if self.place.entry(item) is None]
         known = {item["userId"]["S"] for item in new if self.place.left_of(item["userId"]["S"]) is not None}
         answer = self.client.transact_write_items(**request)
+        transaction = len(self.place.moved) + 1
         for item in new:
             self.place.note_refusal(item, self.caller.begun_at)
-            if (moved := self.place.movement(item, known)) is not None:
+            if (moved := self.place.movement(item, known, transaction)) is not None:
                 self.place.moved.append(moved)
         self.caller.posted_by_scan += sum(map(_is_a_scans, new))
         return answer

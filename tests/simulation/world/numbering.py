@@ -35,10 +35,10 @@ FAILED_KINDS = frozenset({"failed", "cancelled", "credited", "broken"})
 EVENTS, ROWS = frozenset({"direct", "send"}), frozenset({"put", "update"})
 
 
-def with_attempts(plan: Plan) -> Plan:
+def with_attempts(plan: Plan, share: float = SHARE) -> Plan:
     """Return a plan with attempts, in a share of the histories."""
     chance = Random(f"attempts {plan.seed}")
-    return Numbering(plan, chance).plan() if chance.random() < SHARE else plan
+    return Numbering(plan, chance).plan() if chance.random() < share else plan
 
 
 @define(eq=False)

@@ -35,13 +35,16 @@ JOB = re.compile(r"job#(test-)?j-(\d+|tries)")
 LATEST = "2026-01-05T13:30:00Z"
 """What is reserved until here has expired when all is quiet."""
 
+SCENE = 0.5
+"""In so many of these histories each scene is played."""
+
 WAYS = range(1, len(HOLDS) + 1)
 
 
-def with_holds(plan: Plan) -> Plan:
-    """Return a plan with holds, in a share of the histories."""
+def with_holds(plan: Plan, share: float = SHARE, scene: float = SCENE) -> Plan:
+    """Return a plan with holds, in a ``share`` of the histories; each scene is in so many of these."""
     chance = Random(f"holds {plan.seed}")
-    return Reserving(plan, chance).plan() if chance.random() < SHARE else plan
+    return Reserving(plan, chance, scene).plan() if chance.random() < share else plan
 
 
 @define(eq=False)
@@ -50,6 +53,7 @@ class Reserving:
 
     was: Plan
     chance: Random
+    scene: float
     facts: list[Told] = Factory(list)
     senseless: set[str] = Factory(set)
     more: dict[int, list[Step]] = Factory(dict)
@@ -163,9 +167,9 @@ class Reserving:
     # --- scenes ---
 
     def _with_scenes(self, plan: Plan) -> Plan:
-        """Add what chance alone draws too seldom, each in half of these histories."""
+        """Add what chance alone draws too seldom."""
         for scene in SCENES:
-            if self.chance.random() < 0.5:
+            if self.chance.random() < self.scene:
                 facts, rounds, senseless = scene(plan, self.chance)
                 users = dict.fromkeys((*plan.users, *(fact.user for fact in facts if fact.user != POOR)))
                 plan = evolve(

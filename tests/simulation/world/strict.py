@@ -177,7 +177,7 @@ class StrictPlace:
             refusal = Refusal(row["reference"], int(row["sequence"]), row["userId"], since, self.timeline.steady)
             self.balances.refusals.append(refusal)
 
-    def movement(self, item: Mapping[str, Any], known: set[str]) -> Moved | None:
+    def movement(self, item: Mapping[str, Any], known: set[str], transaction: int) -> Moved | None:
         """Return what an entry moved that was just committed; None for one that moves nothing."""
         row = decode_item(item)
         user, amount = row["userId"], row["amount"]
@@ -186,7 +186,8 @@ class StrictPlace:
         flags = frozenset(anomaly["name"] for anomaly in row.get("anomalies", ()))
         left = self.left_of(user) or Decimal(0)
         self.balances.moved(user, self.timeline.steady, left)
-        return Moved(row["reference"], row["sequence"], user, amount, flags, user in known, left, row["type"], row["policy"])
+        of_entry = row["reference"], row["sequence"], user, amount
+        return Moved(*of_entry, flags, user in known, left, row["type"], row["policy"], transaction)
 
     def wrong(self) -> list[str]:
         """Return what the service would have refused as senseless."""
