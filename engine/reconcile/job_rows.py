@@ -84,13 +84,18 @@ def statuses_of(policy: Policy) -> frozenset[str] | None:
 def row_event(policy: Policy, row: Document, started: str | None) -> Envelope | None:
     """Return the event that a row of Jobs stands for by the policy's ``catch_up``, or None for a row it does not map.
 
-    ``started`` is the start of the scan: it counts for a row that has no time of its own.
+    ``started`` is the start of the scan: it counts for a row that has no time of its own. A status that is no text, as a list
+    of one, is none that a policy can name: no scan asks for such a row, and whoever has it in hand reads it as a scan does.
     """
     try:
-        catch_up = next((catch_up for catch_up in policy.catch_up if catch_up.matches(row)), None)
+        catch_up = next((catch_up for catch_up in policy.catch_up if _maps(catch_up, row)), None)
     except Intricate as error:
         raise error.about(f"row {row.get('jobId')}", "catch_up") from error
     return _row_event(catch_up, row, started) if catch_up else None
+
+
+def _maps(catch_up: CatchUp, row: Document) -> bool:
+    return (not catch_up.statuses or isinstance(row.get("status"), str)) and catch_up.matches(row)
 
 
 def _row_event(catch_up: CatchUp, row: Document, started: str | None) -> Envelope:

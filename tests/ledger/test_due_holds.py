@@ -192,17 +192,17 @@ def test_a_hold_is_due_at_the_instant_at_which_it_expires(desks: list[Desk]) -> 
 
 
 def test_before_a_hold_expires_the_row_of_its_job_is_asked(desks: list[Desk]) -> None:
-    """Done counts as done (0.6 of the 0.8), failed as failed; whatever else there is has expired."""
+    """Done counts as done (0.6 of the 0.8), failed as failed; whatever else there is has expired: a list is no status."""
     for desk in desks:
-        for number, status in enumerate(("completed", "failed", "rendering")):
+        for number, status in enumerate(("completed", "failed", "rendering", ["completed"])):
             desk.hold(f"j-{number}")
             desk.job(f"j-{number}", status=status)
-        desk.hold("j-3")
+        desk.hold("j-4")
 
-        assert {"seen": 4, "due": 4, "expired": 2, "errors": 0, "byRow": 2, "finished": True} == desk.look("14:05")
+        assert {"seen": 5, "due": 5, "expired": 3, "errors": 0, "byRow": 2, "finished": True} == desk.look("14:05")
         assert [HELD, ("settle", d("0.2"))] == desk.line("j-0")
-        rules = [desk.store.entries_of(f"job#j-{number}", desk.deadline())[-1].rule for number in range(4)]
-        assert ["rendered", "failed", "expiry", "expiry"] == rules
+        rules = [desk.store.entries_of(f"job#j-{number}", desk.deadline())[-1].rule for number in range(5)]
+        assert ["rendered", "failed", "expiry", "expiry", "expiry"] == rules
         assert (d("99.4"), d("0")) == desk.balance()
         assert desk.store.job_row("j-0", desk.deadline())["reconciled"] is True
         assert 2 == sum(line.get("Adjustments", 0) for line in desk.lines), "two events were lost"
