@@ -232,7 +232,8 @@ def moving(reference: str, log: JobLog, facts: Facts, amount: Decimal, held: Dec
     """Return the type of the entry that brings a log to facts, and what of the ``amount`` due it posts.
 
     A hold posts just what is held more, its release at least what is held less. What an earlier refusal left due stays due,
-    and a release gives back no more than was posted: of what became held while something was due nobody has paid all.
+    and a release gives back no more than was posted: of what became held while something was due nobody has paid all. A request
+    of the instant of the open one, which says nothing of what is held, takes nothing that is due either.
     """
     known, of_hold = log.facts, type_of_hold(log.facts, facts)
     if of_hold is not None:
@@ -240,6 +241,8 @@ def moving(reference: str, log: JobLog, facts: Facts, amount: Decimal, held: Dec
         return of_hold, amount if of_hold is EntryType.SETTLE else reserved
     if amount == ZERO:
         return EntryType.FLAG if facts.same_work(known) else EntryType.VOID, amount
+    if facts.holds != known.holds:
+        return EntryType.FLAG, ZERO
     return moving_type(reference, amount, facts, known), amount
 
 
@@ -305,7 +308,7 @@ def _refuse(entry: Entry, assessment: Assessment, *, known: bool) -> Decision:
 def _settle(entry: Entry, guard: Guard, assessment: Assessment, log: JobLog) -> Decision:
     """Post an entry. A job of which something is due all the same is not settled: a release gives back what was held alone."""
     mark = _mark(assessment, entry.facts, entry.sequence)
-    if mark is not None and entry.type is EntryType.RELEASE and due(entry.cost, EXACT.add(log.posted, entry.amount)) != ZERO:
+    if mark is not None and due(entry.cost, EXACT.add(log.posted, entry.amount)) != ZERO:
         mark = evolve(mark, settled=False)
     return Decision(ENTRY_TYPES[entry.type].outcome, entry, guard, mark)
 

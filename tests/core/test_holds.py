@@ -224,6 +224,19 @@ def test_what_a_refusal_left_due_is_not_taken_by_a_hold_or_its_release():
     assert ("0.4", "0", "0") == row(ledger)
 
 
+def test_what_a_refusal_left_due_is_not_taken_by_another_request_of_the_same_instant():
+    """0.2 of the first attempt stay due beside a hold of 0.4 for the second. The larger request is remembered and moves nothing."""
+    ledger = books("0.4", overdraft="refuse")
+    ledger.deliver(held(10, 4, attempt=1), rendered(0, 6))
+    ledger.store.credits["u-1"]["remaining"] = Decimal(5)
+
+    assert [Outcome.FLAGGED] == ledger.deliver(held(10, 8, attempt=1))
+    assert ("5", "0", "-0.4") == row(ledger)
+    assert [] == [problem for counted in recount(ledger.entries_of("j-1")) for problem in counted.problems]
+    assert [Outcome.DEBITED] == ledger.deliver(rendered(0, 6))
+    assert ("4.8", "0", "-0.6") == row(ledger)
+
+
 def test_a_hold_of_a_numbered_attempt_expires_beside_what_has_no_number():
     """While the policy did not number them a render came that is dated after the run: the hold is of its own attempt still."""
     ledger = books()

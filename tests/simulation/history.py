@@ -38,6 +38,9 @@ AHEAD_SECONDS = 36_000.0
 """After so long no event is ahead of the clocks any more."""
 
 CLOCK_SKEW = timedelta(seconds=5)
+REQUEST = "submitted"
+"""What asks for a hold. Where that is open, refused or over, it takes nothing that is due."""
+
 REPLAYED = 3
 """Of so many histories all events of one are sent again in the end."""
 
@@ -196,7 +199,9 @@ def case_of(world: World, plan: Plan) -> Case:
     tellings = tellings_of(world, plan, told)
     read = {telling.reference for telling in tellings if telling.is_last}  # a refusal takes the mark of the row away
     if is_replayed(plan):
-        read |= {telling.reference for telling in tellings if telling.by_event}
+        put_back = {telling.reference for telling in tellings if telling.by_row and not telling.is_last}
+        told_again = {telling.reference for telling in tellings if telling.by_event and telling.fact.kind != REQUEST}
+        read |= told_again - put_back  # what is due may be what a row said
     _, users = world.place.rows()
     return Case(
         tellings=tellings,
