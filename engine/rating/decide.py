@@ -232,8 +232,8 @@ def moving(reference: str, log: JobLog, facts: Facts, amount: Decimal, held: Dec
     """Return the type of the entry that brings a log to facts, and what of the ``amount`` due it posts.
 
     A hold posts just what is held more, its release at least what is held less. What an earlier refusal left due stays due,
-    and a release gives back no more than was posted: of what became held while something was due nobody has paid all. A request
-    of the instant of the open one, which says nothing of what is held, takes nothing that is due either.
+    and a release gives back no more than was posted: of what became held while something was due nobody has paid all. Another
+    request of the instant of the open one says nothing of what is held, and takes nothing that is due either.
     """
     known, of_hold = log.facts, type_of_hold(log.facts, facts)
     if of_hold is not None:
