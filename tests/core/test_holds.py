@@ -225,7 +225,7 @@ def test_what_a_refusal_left_due_is_not_taken_by_a_hold_or_its_release():
 
 
 def test_what_a_refusal_left_due_is_not_taken_by_another_request_of_the_same_instant():
-    """0.2 of the first attempt stay due beside a hold of 0.4 for the second. The larger request is remembered, and that is all."""
+    """0.2 of the first attempt stay due beside a hold of 0.4 for the second. The larger request moves nothing."""
     ledger = books("0.4", overdraft="refuse")
     ledger.deliver(held(10, 4, attempt=1), rendered(0, 6))
     ledger.store.credits["u-1"]["remaining"] = Decimal(5)
