@@ -107,10 +107,10 @@ def wrong_of_move(entry: Entry, before: Standing, after: Standing, posted: Fract
 
 
 def told_after_refusal(log: Collection[Entry]) -> Iterator[str]:
-    """Yield which entries are of an event whose request was refused before: it stays refused, and no more than flagged."""
+    """Yield which entries are of an event whose request was refused before: it stays refused. Other rules may flag it."""
     refused: dict[str, str] = {}
     for entry in log:
         rule = refused.get(entry.get("eventId", ""))
-        if rule is not None and (entry["type"] != "flag" or entry["rule"] == rule):
+        if rule is not None and (entry["type"] == "hold" or entry["rule"] == rule):
             yield f"entry {entry['sequence']} is of {entry['eventId']}, which was refused before"
         refused |= {entry["eventId"]: entry["rule"]} if is_refused(entry) else {}
