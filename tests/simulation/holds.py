@@ -33,11 +33,11 @@ def decided(told: Told, expired: Collection[int]) -> set[int]:
 
 
 def open_hold(told: Told, expired: Collection[int]) -> Claim | None:
-    """Of the highest attempt that is known the earliest, of one instant the smallest; none where that attempt is decided."""
+    """Of the highest attempt the earliest, of one instant the smallest, then what ends first; none where that is decided."""
     done = decided(told, expired)
     highest = max(done | {claim.attempt for claim in told["hold"]}, default=0)
     holds = [claim for claim in told["hold"] if claim.attempt == highest and highest not in done]
-    return min(holds, key=lambda claim: (claim.fact.at, claim.figure), default=None)
+    return min(holds, key=lambda claim: (claim.fact.at, claim.figure, expires_at(claim)), default=None)
 
 
 def standing_with(hold: Claim | None, below: Fraction, conceded: Fraction) -> Standing:
