@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from attrs import evolve, frozen
@@ -76,11 +77,16 @@ def _of_hold(assessment: Assessment, log: JobLog, standing: Standing, policy: Po
     told = recognised(_telling(assessment, policy), known)
     if {*told.holds, *told.expiries} <= {*known.holds, *known.expiries}:
         return Decision(Outcome.DUPLICATE)
-    if _is_closed(assessment, known) or (told.expiries and known.hold is None):
+    if _is_closed(assessment, known) or (told.expiries and not _is_due(known, assessment.at)):
         return Decision(Outcome.CLOSED)
     if known.join(told).work == known.work:
         return Decision(Outcome.DUPLICATE)
     return _told(assessment, log, standing, policy)
+
+
+def _is_due(known: Facts, at: datetime) -> bool:
+    """Say whether the open hold has expired. While the run tells of one an earlier request may come, which stands longer."""
+    return known.hold is not None and known.hold.expires_at <= at
 
 
 def _is_closed(assessment: Assessment, known: Facts) -> bool:

@@ -255,6 +255,21 @@ def numbered_no_longer() -> str:
     return POLICY.format(hold="", overdraft="flag").replace(", attempt: detail.attempt", "")
 
 
+def test_a_hold_that_stands_longer_and_comes_while_another_expires_is_not_released():
+    """The run has read of one that is over. Before it says so an earlier request comes, which an edit lets stand longer."""
+    ledger = books()
+    ledger.deliver(held(10, 8))
+    log = ledger.store.read("job#j-1", ledger.run.deadline)
+    ledger.policy = parse_policy(POLICY.format(hold="", overdraft="flag").replace("2h", "9h"), "holds.yaml")
+    ledger.deliver(held(5, 8))
+    told = expiry_of(log.facts.hold, "j-1", "u-1", log.facts.hold.expires_at + timedelta(minutes=5))
+
+    settled, _ = settle(EventProposal(told, ledger.policy, ledger.store, log), ledger.store, ledger.run.deadline)
+
+    assert Outcome.CLOSED is settled.outcome
+    assert ("99.2", "0.8", "-0.8") == row(ledger)
+
+
 def test_a_hold_needs_the_id_of_its_event():
     """A request that was refused is known by it."""
     document = held(0, 8)

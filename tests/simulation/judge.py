@@ -246,7 +246,9 @@ def _rows_read(entry: Entry, telling: Telling, rule: Mapping[str, Any], policy: 
     if not is_it(telling, entry, rule):
         return []
     said, terms, books = telling.fact.said, terms_of(rule), policy["prices"]
-    return [row for row in telling.rows if is_priced_so(entry, terms, books, {**said, **row})]
+    asks_row = "row." in f"{terms} {[selectors(part, books) for part in parts(terms)]}"
+    rows = [row for row in telling.rows if is_priced_so(entry, terms, books, {**said, **row})]
+    return rows if asks_row else rows[:1]
 
 
 def is_it(telling: Telling, entry: Entry, rule: Mapping[str, Any]) -> bool:
