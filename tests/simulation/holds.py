@@ -113,4 +113,5 @@ def told_after_refusal(log: Collection[Entry]) -> Iterator[str]:
         rule = refused.get(entry.get("eventId", ""))
         if rule is not None and (entry["type"] == "hold" or entry["rule"] == rule):
             yield f"entry {entry['sequence']} is of {entry['eventId']}, which was refused before"
-        refused |= {entry["eventId"]: entry["rule"]} if is_refused(entry) else {}
+        if is_refused(entry):
+            refused.setdefault(entry["eventId"], entry["rule"])
