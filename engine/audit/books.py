@@ -260,9 +260,9 @@ def faults_now(store: AuditStore, reference: str, deadline: Deadline) -> list[Fa
 
 
 def unreadable(log: Sequence[AuditedEntry]) -> Iterator[Fault]:
-    """Yield what is no entry of this system in the entries of one reference, since the last correction."""
-    since = max((index for index, entry in enumerate(log) if entry.line.is_correction), default=-1)
-    for entry in log[since + 1 :]:
+    """Yield what is no entry of this system in the entries of one reference, from the last correction on."""
+    since = max((index for index, entry in enumerate(log) if entry.line.is_correction), default=0)
+    for entry in log[since:]:
         if problem := entry.problem:
             yield Fault(entry.line.reference, entry.line.sequence, problem)
 

@@ -304,8 +304,10 @@ def _corrections(log: Sequence[AuditedEntry]) -> dict[tuple[str, str], int | Dec
 
 
 def corrections_in(entry: AuditedEntry) -> Iterator[Mapping[str, str]]:
-    """Yield the figures of what an entry corrects; nothing for what is no correction."""
+    """Yield the figures of what an entry corrects; nothing for what is no correction, and no figure that is no text."""
     if entry.line.is_correction:
         for anomaly in entry.anomalies:
-            if anomaly.get("name") == CORRECTED:
-                yield anomaly.get("figures", {})
+            if isinstance(anomaly, Mapping) and anomaly.get("name") == CORRECTED:
+                figures = anomaly.get("figures")
+                named = figures.items() if isinstance(figures, Mapping) else ()
+                yield {name: figure for name, figure in named if isinstance(figure, str)}
