@@ -275,6 +275,22 @@ def test_a_scan_reads_what_was_asked_before_an_edit_and_takes_other_work_for_no_
         assert Decimal(net) == ledger.net("j-1")
 
 
+def test_where_repeats_are_not_ignored_any_more_a_scan_is_in_doubt_about_what_it_has_not_read():
+    """Frames are asked no more: the row is taken for a repeat of what was refunded; its own event is another charge."""
+    ledger = books(("quantity: detail.seconds", "quantity: detail.frames"))
+    ledger.deliver({**rendered(at="10:00"), "detail": {**rendered()["detail"], "frames": 5}}, failed(at="10:30"))
+
+    ledger.policy = example()
+    other = {**rendered(at="11:00")["detail"], "frames": 50}
+    scanned = row_event(ledger.policy, {**other, "status": "completed", "updatedAt": instant("11:00")}, instant("12:00"))
+    assert scanned is not None
+    assert Outcome.FLAGGED == ledger.reconcile(scanned)
+    assert Decimal(0) == ledger.net("j-1")
+
+    ledger.deliver({**rendered(at="11:00"), "detail": other})
+    assert Decimal("-0.80") == ledger.net("j-1")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -114,7 +114,7 @@ def _not_held(case: Case, bound: Fraction) -> list[Word]:
 def _of_net(case: Case, reference: str, log: list[Entry], told: list[Telling]) -> Iterator[str]:
     """Yield what is wrong, whichever way the entries are read: two writings of a row may come to one quantity."""
     wrong: list[str] = []
-    for read in islice(product(*(readings(entry, told, case.policies) for entry in log)), READINGS_MAX):
+    for read in islice(product(*(readings(entry, told, case) for entry in log)), READINGS_MAX):
         found = list(_as_read(case, reference, log, told, read))
         if not found:
             return
@@ -138,7 +138,7 @@ def _as_read(case: Case, reference: str, log: list[Entry], told: list[Telling], 
         if not (
             telling.event in refused
             or is_fine(oracle, telling, case.policies)
-            or any(knows(oracle, each) for each in told if each.event in telling.others)
+            or any(knows(oracle, each, case.policies) for each in told if each.event in telling.others)
         ):
             at = telling.fact.at
             yield f"{reference}: the {telling.fact.kind} of {at:%FT%TZ} was told, and no entry knows of it"
@@ -220,20 +220,20 @@ type Reading = tuple[Fact, Mapping[str, Any], str, Mapping[str, str]] | None
 READINGS_MAX = 64
 
 
-def readings(entry: Entry, told: Sequence[Telling], policies: Policies) -> list[Reading]:
+def readings(entry: Entry, told: Sequence[Telling], case: Case) -> list[Reading]:
     """Return what an entry may tell: one thing, unless the job's row has said several and the entry does not show which."""
     if "correction" in entry:
         return [None]
-    if (policy := policies.get(entry["policy"])) is None:
+    if (policy := case.policies.get(entry["policy"])) is None:
         raise Wrong(f"an entry names policy {entry['policy']}, which was never deployed")
     rule = next((rule for rule in policy["rules"] if rule["name"] == entry["rule"] and rule["action"] != "flag"), None)
     if rule is None:  # a rule that only flags, or a look back
         return [None]
     found: dict[tuple[tuple[str, str], ...], Reading] = {}
     for telling in told:
-        fact = telling.fact if "eventId" in entry else telling.by_scan
+        fact = telling.fact if "eventId" in entry else telling.by_scan(policy)
         fact = evolve(fact, at=instant(entry["occurredAt"]), weak="occurredAtFrom" in entry)
-        for row in _rows_read(entry, telling, rule, policy):
+        for row in _rows_read(entry, telling, rule, case):
             said = tuple(sorted({**telling.fact.said, **row}.items()))
             found.setdefault(said, (fact, policy, entry["policy"], row))
     if not found:
@@ -241,12 +241,15 @@ def readings(entry: Entry, told: Sequence[Telling], policies: Policies) -> list[
     return list(found.values())
 
 
-def _rows_read(entry: Entry, telling: Telling, rule: Mapping[str, Any], policy: Mapping[str, Any]) -> list[Mapping[str, str]]:
-    """Return what the job's row may have said when an entry was made of a telling; none where it was not."""
+def _rows_read(entry: Entry, telling: Telling, rule: Mapping[str, Any], case: Case) -> list[Mapping[str, str]]:
+    """Return what the job's row may have said when an entry was made of a telling; none where it was not.
+
+    One will do where no price asks it: neither that of the telling, nor one by which a person may price it anew.
+    """
     if not is_it(telling, entry, rule):
         return []
-    said, terms, books = telling.fact.said, terms_of(rule), policy["prices"]
-    asks_row = "row." in f"{terms} {[selectors(part, books) for part in parts(terms)]}"
+    said, terms, books = telling.fact.said, terms_of(rule), case.policies[entry["policy"]]["prices"]
+    asks_row = case.repricings or "row." in f"{terms} {[selectors(part, books) for part in parts(terms)]}"
     rows = [row for row in telling.rows if is_priced_so(entry, terms, books, {**said, **row})]
     return rows if asks_row else rows[:1]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unittest.mock import ANY
 
 from attrs import evolve, frozen
 
 from tests.simulation.attempts import attempt_of
-from tests.simulation.claims import Claim, Fact, rule_of
+from tests.simulation.claims import NAMES, Claim, Fact, rule_of
 from tests.simulation.holds import says_nothing
 from tests.simulation.oracle import Oracle
 
@@ -36,10 +37,14 @@ class Telling:
     row_said: Mapping[str, str] = {}
     """What the row says beside the fact, perhaps of an earlier one: an event that a scan makes of it says all of that."""
 
-    @property
-    def by_scan(self) -> Fact:
-        """The fact as a scan tells it."""
-        return evolve(self.fact, said={**self.row_said, **self.fact.said})
+    def by_scan(self, policy: Mapping[str, Any]) -> Fact:
+        """The fact as a scan tells it. Of a row it reads what its policy asks, and all where that ignores repeats.
+
+        What was not read says nothing: it is whatever an earlier policy has been told.
+        """
+        said, asked = {**self.row_said, **self.fact.said}, {"kind", *NAMES.findall(str(policy))}
+        is_whole = any("repeats" in rule for rule in policy["rules"])
+        return evolve(self.fact, said={name: text if is_whole or name in asked else ANY for name, text in said.items()})
 
 
 def rules_of(kind: str, policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -51,13 +56,13 @@ def is_fine(oracle: Oracle, telling: Telling, policies: Policies) -> bool:
     """Say whether what was told for sure is known, or counts no more since something later is known."""
     fact, weak = telling.fact, evolve(telling.fact, weak=True)
     if is_request(fact, policies):
-        return knows(oracle, telling) or is_needless(oracle, fact, policies)
-    if telling.by_event and not (knows(oracle, telling) or is_outdone(oracle, fact, policies)):
+        return knows(oracle, telling, policies) or is_needless(oracle, fact, policies)
+    if telling.by_event and not (knows(oracle, telling, policies) or is_outdone(oracle, fact, policies)):
         return False
     if not telling.is_last:
         return True
     if not telling.is_timeless:
-        return telling.by_event or knows(oracle, telling) or is_outdone(oracle, fact, policies)
+        return telling.by_event or knows(oracle, telling, policies) or is_outdone(oracle, fact, policies)
     attempts = attempts_of(fact, policies)
     of_kind = (claim for claims in oracle.told.values() for claim in claims if claim.fact.kind == fact.kind)
     is_of_kind = any(claim.attempt in attempts for claim in of_kind)
@@ -77,9 +82,10 @@ def is_needless(oracle: Oracle, fact: Fact, policies: Policies) -> bool:
     return any(says_nothing(attempt, fact.at, oracle.told, oracle.expired) for attempt in attempts)
 
 
-def knows(oracle: Oracle, telling: Telling) -> bool:
+def knows(oracle: Oracle, telling: Telling, policies: Policies) -> bool:
     """Say whether a log knows a fact with a time of its own."""
-    facts = (telling.fact, telling.by_scan) if telling.is_last else (telling.fact,)
+    by_scan = [telling.by_scan(policy) for policy in policies.values()] if telling.is_last else []
+    facts = (telling.fact, *by_scan)
     return any(_is_known_by(claim, fact) for claims in oracle.told.values() for claim in claims for fact in facts)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from tests.simulation.claims import claim_of
 from tests.simulation.history import edits_of
 from tests.simulation.tellings import Telling
-from tests.simulation.test_judge import POLICIES, entries, rendered, told, verdict
+from tests.simulation.test_judge import NEVER_ONCE, POLICIES, ROW, entries, rendered, told, verdict
 from tests.simulation.world.numbering import with_attempts
 from tests.simulation.world.plan import plan_of
 from tests.simulation.world.terms import EDITS, HOLDS, document_of, is_numbered, numbered
@@ -68,6 +69,16 @@ def test_what_was_told_without_a_number_is_known_when_it_is_told_again() -> None
     log[1:] = entries((first, "-0.8", "base"), (evolve(first, event="again"), "-0.8", "dearer"))[1:]
     (wrong,) = verdict(log, [first, evolve(first, event="again")], "-1.6", policies=ADDED)
     assert "job#j-1: its entries come to -1.6; -0.8 is right" == wrong
+
+
+def test_what_a_scan_has_not_read_is_whatever_was_told_before() -> None:
+    """The attempt, where the policy numbers none; but of a policy that ignores repeats a scan reads whole rows."""
+    charge = claim_of(done(1).fact, NUMBERED["base"], "base", ROW)
+
+    assert charge.is_said_by(done(2).by_scan(NEVER_ONCE))
+    assert not charge.is_said_by(done(2).by_scan(POLICIES["once"]))
+    assert not charge.is_said_by(done(2, seconds="9").by_scan(NEVER_ONCE))
+    assert not charge.is_said_by(done(2).fact)
 
 
 def test_a_fact_is_outdone_in_its_own_attempt_alone() -> None:
