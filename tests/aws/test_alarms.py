@@ -552,14 +552,15 @@ def many_credits_that_people_have_given(stack: Deployment, watch: Watch) -> Iter
     user, _ = new(stack)
     for amount in ("600", "-600"):
         stack.dynamodb.put_item(TableName=stack.tables.ledger, Item=adjusted_item(user, amount, datetime.now(UTC)))
-    wait_until(lambda: counted(stack, user) == 2, "the stream has told of both")
+    wait_until(lambda: counted(stack, user, watch.begun) == 2, "the stream has told of both")
     yield
     watch.let_pass(watch.alarm.range)
 
 
-def counted(stack: Deployment, user: str) -> int:
+def counted(stack: Deployment, user: str, since: datetime) -> int:
     """Return how many corrections of a user the function has counted."""
-    lines = [json.loads(line) for line in stack.log_lines(stack.explain_function) if '"message": "corrected"' in line]
+    told = stack.log_lines(stack.explain_function, since)
+    lines = [json.loads(line) for line in told if '"message": "corrected"' in line]
     return sum(f"adjust#{user}-" in reference for line in lines for reference in line["references"])
 
 

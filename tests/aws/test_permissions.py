@@ -96,9 +96,9 @@ def a_letter(stack: Deployment) -> None:
     body = json.dumps(rendered(*new(stack), seconds="eight"))
     attributes = {"ApproximateReceiveCount": "3"}
     message = {"messageId": "m-1", "eventSource": "aws:sqs", "attributes": attributes, "body": body}
-    before = len(stack.log_lines())
+    begun = datetime.now(UTC)
     if stack.invoke({"Records": [message]})["batchItemFailures"]:
-        raise RefusedError("\n".join(stack.log_lines()[before:]))
+        raise RefusedError("\n".join(stack.log_lines(since=begun)))
     assert body in [letter["Body"] for letter in stack.failed_events()]
 
 
@@ -140,9 +140,9 @@ def a_batch_told_by_its_rows(stack: Deployment) -> None:
             {"messageId": f"m-{number}", "eventSource": "aws:sqs", "body": json.dumps(event)}
             for number, event in enumerate(events)
         ]
-        before = len(stack.log_lines())
+        begun = datetime.now(UTC)
         if stack.invoke({"Records": records})["batchItemFailures"]:
-            raise RefusedError("\n".join(stack.log_lines()[before:]))
+            raise RefusedError("\n".join(stack.log_lines(since=begun)))
 
 
 def a_request_to_hold(stack: Deployment) -> None:
@@ -279,9 +279,9 @@ def an_explanation_of_one_like_another(stack: Deployment) -> None:
 
 def an_explanation_that_is_told(stack: Deployment) -> None:
     """Puts it on the bus."""
-    before = len(stack.log_lines(stack.explain_function))
+    begun = datetime.now(UTC)
     an_explanation(stack)
-    lines = stack.log_lines(stack.explain_function)[before:]
+    lines = stack.log_lines(stack.explain_function, begun)
     if any('"message": "untold"' in line for line in lines):
         raise RefusedError("told to nobody")
 
@@ -291,10 +291,10 @@ def a_low_balance(stack: Deployment) -> None:
     user, _ = new(stack)
     give(stack, user, "0.10")
     with holding(stack):
-        before = len(stack.log_lines(stack.explain_function))
+        begun = datetime.now(UTC)
         failures = stack.invoke({"Records": [held(stack, user)]}, stack.explain_function)["batchItemFailures"]
     if failures:
-        raise RefusedError("\n".join(stack.log_lines(stack.explain_function)[before:]))
+        raise RefusedError("\n".join(stack.log_lines(stack.explain_function, begun)))
 
 
 def an_explanation_that_knows_the_user(stack: Deployment) -> None:
@@ -319,9 +319,9 @@ def an_audit_against_the_archive(stack: Deployment) -> None:
 
 def scanned(stack: Deployment, event: Mapping[str, Any] = WHOLE_TABLE) -> None:
     """Scan the table of jobs; what went wrong with a row stands in the log."""
-    before = len(stack.log_lines(stack.catch_up_function))
+    begun = datetime.now(UTC)
     if stack.invoke(event, stack.catch_up_function)["errors"]:
-        raise RefusedError("\n".join(stack.log_lines(stack.catch_up_function)[before:]))
+        raise RefusedError("\n".join(stack.log_lines(stack.catch_up_function, begun)))
 
 
 def raise_problem(answer: Mapping[str, Any]) -> None:
@@ -546,13 +546,13 @@ def test_each_permission_is_either_taken_away_or_simulated() -> None:
 def test_what_is_simulated_is_not_enforced_by_the_local_aws(deployed: Deployment, roles: dict[str, Role]) -> None:
     """All of it taken away, and nothing is refused. Where this fails, it has learnt to: move the lines to CHECKS."""
     user, job = new(deployed)
-    lines = len(deployed.log_lines())
+    begun = datetime.now(UTC)
     with ExitStack() as without:
         for role, sid, action in SIMULATED:
             without.enter_context(roles[role].without(sid, action))
         deployed.send(rendered(user, job))
         wait_until(lambda: bool(entries(deployed, job)), "the queue was polled")
-        wait_until(lambda: len(deployed.log_lines()) > lines, "it was logged")
+        wait_until(lambda: bool(deployed.log_lines(since=begun)), "it was logged")
         letter = dead_letter(deployed, rendered(user, f"{job}-wrong", seconds="eight"))
         run = started_by_a_rule(deployed, roles["CatchUpScheduleRole"])
     assert f"{job}-wrong" in letter

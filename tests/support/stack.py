@@ -120,9 +120,9 @@ def explained(stack: Deployment, user: str, anomaly: str, count: int = 1) -> lis
         {"eventName": "INSERT", "dynamodb": {"SequenceNumber": str(number), "NewImage": {**item, "anomalies": told}}}
         for number, item in enumerate(items, start=1)
     ]
-    before = len(stack.log_lines(stack.explain_function))
+    begun = datetime.now(UTC)
     if stack.invoke({"Records": records}, stack.explain_function)["batchItemFailures"]:
-        raise RuntimeError("\n".join(stack.log_lines(stack.explain_function)[before:]))
+        raise RuntimeError("\n".join(stack.log_lines(stack.explain_function, begun)))
     return [entries(stack, item["jobId"]["S"])[0] for item in items]
 
 
