@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tests.simulation.mutants import MUTANTS, Mutant, caught
+from tests.simulation.world.small import SMALL_FROM, is_small
 
 CORPUS = Path(__file__).parent / "corpus.txt"
 PROOF = Path(__file__).parents[2] / "docs" / "proof.md"
@@ -20,7 +21,7 @@ CATCHES = "catches: "
 BEGIN, END = "<!-- mutants -->\n", "<!-- end of mutants -->\n"
 HEAD = """\
 # Seeds that `make test` plays. Each ends right; a line that says `catches` names the mutant (mutants/) that its history
-# catches. Its seed is the first one that does: from seed 0 on it takes one history more than its number.
+# catches. Its seed is the first one that does: of the first small histories, else from seed 0 on.
 # `python -m tests.simulation.choose` finds them anew where the plans of all seeds have changed (world/plan.py).
 """
 
@@ -49,16 +50,17 @@ def _found(known: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     for name, mutant in MUTANTS.items():
         seed = _first(mutant, [known[name]]) if name in known else None
         if seed is None:
-            seed = _first(mutant, range(mutant.seeds_max))
+            seed = _first(mutant, mutant.seeds_from(0))
             sys.stderr.write(f"{name}: {'not caught' if seed is None else f'seed {seed}'}\n")
         if seed is not None:
             yield name, seed
 
 
-def _first(mutant: Mutant, some: Sequence[int]) -> int | None:
+def _first(mutant: Mutant, some: Iterable[int]) -> int | None:
     """Return the first seed that catches a mutant, and ends right without it: it is the mutant that is wrong there."""
-    while (tried := caught(mutant, some)) is not None:
-        seed, some = some[tried - 1], some[tried:]
+    for seed in some:
+        if caught(mutant, [seed]) is None:
+            continue
         if not mutant.is_caught_by(seed):
             return seed
         sys.stderr.write(f"seed {seed} ends wrong by itself\n")
@@ -79,10 +81,15 @@ def _write(seeds_or_none: Mapping[str, int | None]) -> None:
 def table(found: Mapping[str, int]) -> str:
     """Return the table of the mutants: what each does wrong, in which world it is seen, and how many histories it takes."""
     rows: Iterable[str] = (
-        f"| {name} | {'strict' if MUTANTS[name].is_strict else 'memory'} | {seed + 1} | {MUTANTS[name].seeds_max} |\n"
+        f"| {name} | {'strict' if MUTANTS[name].is_strict else 'memory'} | {_place(seed)} | {MUTANTS[name].seeds_max} |\n"
         for name, seed in found.items()
     )
-    return "| mutant | world | histories | at most |\n| --- | --- | --- | --- |\n" + "".join(rows)
+    return "| mutant | world | history | at most |\n| --- | --- | --- | --- |\n" + "".join(rows)
+
+
+def _place(seed: int) -> str:
+    """Return which history it is, counted from 1."""
+    return f"small {seed - SMALL_FROM + 1}" if is_small(seed) else str(seed + 1)
 
 
 if __name__ == "__main__":

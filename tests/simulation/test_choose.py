@@ -9,8 +9,10 @@ import pytest
 from engine.rating import decide
 from tests.simulation import choose, rates
 from tests.simulation.mutants import MUTANTS, Mutant, mutant
+from tests.simulation.world.small import SMALL_FROM
 
-CAUGHT, HARMLESS = "the newest row of prices counts", "a mutant that does no harm"
+CAUGHT, ARCHIVES = "the newest row of prices counts", "the archive loses explanations"
+HARMLESS = "a mutant that does no harm"
 
 
 @pytest.fixture
@@ -36,7 +38,18 @@ def test_a_mutant_without_a_seed_gets_the_first_that_catches_it(
     assert "17     a history that somebody wants to see again\n" in corpus
     assert page.startswith(f"before\n{choose.BEGIN}")
     assert page.endswith(f"{choose.END}after\n")
-    assert f"| {CAUGHT} | memory | {choose.seeds()[CAUGHT] + 1} | 900 |\n" in page
+    assert f"| {CAUGHT} | memory | small {choose.seeds()[CAUGHT] - SMALL_FROM + 1} | 900 |\n" in page
+
+
+def test_of_a_mutant_that_no_small_history_shows_the_first_other_one_is_told(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no archive in small ones."""
+    monkeypatch.setattr(choose, "MUTANTS", {ARCHIVES: MUTANTS[ARCHIVES]})
+    assert 0 == choose.main([])
+
+    assert f"| {ARCHIVES} | memory | {choose.seeds()[ARCHIVES] + 1} | 900 |\n" in files[1].read_text()
+    assert choose.seeds()[ARCHIVES] < SMALL_FROM
 
 
 def test_the_command_fails_where_a_mutant_is_not_caught(
