@@ -21,7 +21,7 @@ from engine.domain.entry_types import EntryType
 from engine.domain.errors import LedgerRefused
 from engine.domain.instants import instant_text, read_instant
 from engine.ledger.store import StoredEntry
-from engine.ledger.stored import excerpt_of
+from engine.ledger.stored import NO_ENTRY, excerpt_of
 from engine.policy.model import Policy
 from engine.rating.baselines import NO_BASELINES, Baselines
 from engine.rating.decide import mark_only
@@ -160,7 +160,7 @@ def _readable(pages: Iterator[list[Excerpt]]) -> Iterator[list[Excerpt]]:
     """Yield pages. Raises LedgerRefused where one holds what is no entry of this system."""
     try:
         yield from pages
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except NO_ENTRY as error:
         problem = f"an entry is none of this system ({type(error).__name__}: {error})"
         raise LedgerRefused(f"{problem}; reconciler audit names it, and --user looks at one user's entries") from error
 
@@ -174,5 +174,5 @@ def _excerpt(row: StoredEntry) -> Excerpt | None:
     """Return what a look back sees of an entry, None for what is no entry of this system."""
     try:
         return excerpt_of(row)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+    except NO_ENTRY:
         return None

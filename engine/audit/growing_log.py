@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from attrs import define, field
 
+from engine.audit.books import look_again
 from engine.audit.holding import held_by_facts
 from engine.audit.logs import settled
 from engine.audit.seals import Deviation, corrections_in
@@ -19,6 +20,11 @@ from engine.runtime.clock import Deadline
 
 BY_LOG = "log"
 """What the damage is called that the rest of a log proves: what was sealed of it was damaged already."""
+
+
+MADE_UP_FOR = "an entry that came later has made up for it, and the balance moved with that one"
+COUNTED_BACK = "entry {}, a correction that cannot be read any more, has counted it back"
+NOBODY_KNOWS = "entry {}, a correction, cannot be read, and nothing else tells whether it has counted that back"
 
 
 class RepairRefused(LedgerError):
@@ -62,6 +68,18 @@ class GrowingLog:
     def next(self) -> int:
         """The place behind the last entry."""
         return int(self.entries[-1].line.sequence) + 1 if self.entries else 1
+
+    @property
+    def lost_correction(self) -> int | Decimal | None:
+        """The place of the last correction that is no entry of this system: nobody can tell what it corrects."""
+        lost = (each.line.sequence for each in self.entries if each.line.is_correction and isinstance(each.entry, str))
+        return max(lost, default=None)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it comes to what it says of its cost and knows of holds, and its users' rows to all that is theirs."""
+        users = {line.user for line in self.lines if line.user is not None}
+        return not self.missing and all(look_again(self.store, user, self.deadline) is None for user in users)
 
     def append(self, entry: Entry) -> None:
         """Add an entry to what was read. Raises RepairRefused where somebody else has written to the log."""

@@ -17,7 +17,7 @@ from engine.domain.facts import Facts
 from engine.domain.instants import instant_text
 from engine.domain.log import JobLog, due, log_of
 from engine.domain.money import EXACT, ZERO
-from engine.ledger.shapes import NO_ENTRY
+from engine.ledger.stored import NO_ENTRY
 from engine.policy.charges import amount_of, unbounded
 from engine.rating.arithmetic import component_name, price_steps
 from engine.rating.cost import cost_of, cost_steps, desired_cost, desired_held, held_of

@@ -18,8 +18,9 @@ from attrs import frozen
 from engine.audit.balances import BalanceKeeper
 from engine.audit.books import Audit, audit_of
 from engine.audit.growing_log import RepairRefused
+from engine.audit.named import NOBODY, can_be_counted_back, users_in, users_of
 from engine.audit.rehearsal import Rehearsal
-from engine.audit.repairer import NOBODY, Correction, Repairer, Wrong, can_be_counted_back, users_in, users_of
+from engine.audit.repairer import Correction, Repairer, Wrong
 from engine.audit.seals import verify
 from engine.ledger.audits import AuditStore
 from engine.ledger.store import Store
@@ -70,12 +71,15 @@ def _repair(store: AuditStore, user: str, reason: str, wrong: Wrong | None, dead
     corrections = list(repairer.sealed(verified))
     before = _audit(store, deadline)
     corrections += [*repairer.logs(before), *repairer.claims(before)]
+    if repairer.left:  # a log may come to what it says by now
+        repairer.left.clear()
+        corrections += repairer.sealed(verify(store, deadline))
     found = _audit(store, deadline)
     unclear = [each for each in verified.open if not can_be_counted_back(each) and users_in(each) & {user, NOBODY}]
-    left = [f"{deviation.reference or 'seals'}: {deviation.problem}" for deviation in unclear]
+    left = [*repairer.left, *(f"{deviation.reference or 'seals'}: {deviation.problem}" for deviation in unclear)]
     faults = [fault for fault in found.faults if user in users_of(store, fault.reference, verified, deadline)]
     left += [f"{fault.reference}, entry {fault.sequence}: {fault.problem}" for fault in faults]
-    has_to_wait = bool(faults) or any(user in users_in(each) for each in unclear)
+    has_to_wait = bool(repairer.left or faults) or any(user in users_in(each) for each in unclear)
     for problem, correct in repairer.balances(found, wrong):
         if has_to_wait:
             left.append(f"{user}: its balance waits until the entries above are in order")

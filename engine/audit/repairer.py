@@ -6,17 +6,28 @@ Each names the entry that it corrects, its reason, and what was found there; fou
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, frozen
 
 from engine.audit.balances import BalanceDrift
 from engine.audit.books import Audit, Drift, log_faults, look_again
-from engine.audit.growing_log import BY_LOG, GrowingLog, RepairRefused, earlier, has_gone_on, merged_by_user
+from engine.audit.growing_log import (
+    BY_LOG,
+    COUNTED_BACK,
+    MADE_UP_FOR,
+    NOBODY_KNOWS,
+    GrowingLog,
+    RepairRefused,
+    earlier,
+    has_gone_on,
+    merged_by_user,
+)
 from engine.audit.logs import Fault
+from engine.audit.named import can_be_counted_back, named_in, users_of
 from engine.audit.seals import CORRECTED, NOT_YET, Damage, Deviation, Verification
 from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry, EntryType
@@ -26,7 +37,7 @@ from engine.domain.fact_kinds import moving_type
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.references import ADJUST, JOB, REPAIR
-from engine.ledger.audits import AuditedEntry, AuditStore, Credit, Line
+from engine.ledger.audits import AuditedEntry, AuditStore, Credit
 from engine.ledger.moved import NOTHING, Moved, sum_of
 from engine.runtime.clock import Deadline
 
@@ -63,12 +74,16 @@ class Correction:
 
 @frozen
 class Repairer:
-    """Makes the corrections of one repair, of one ``user``. ``reason`` stands in each of them."""
+    """Makes the corrections of one repair, of one ``user``. ``reason`` stands in each of them.
+
+    ``left`` is what it has found and leaves to a person.
+    """
 
     store: AuditStore
     user: str
     reason: str
     deadline: Deadline
+    left: list[str] = Factory(list)
 
     # --- what a seal proves ---
 
@@ -84,14 +99,23 @@ class Repairer:
         for reference in own:
             deviations = [deviation for deviation in countable if deviation.reference == reference]
             log = GrowingLog(self.store, reference, self.deadline)
-            is_made_up_for = has_gone_on(log.entries, deviations)
-            for deviation in deviations:
-                yield from self._count_back(log, deviation, damaged[reference], is_made_up_for=is_made_up_for)
+            lost = log.lost_correction or 0
+            made_up_for = MADE_UP_FOR if has_gone_on(log.entries, deviations) else ""
+            for deviation in sorted(deviations, key=lambda each: (each.sequence or 0) < lost):
+                if (deviation.sequence or 0) >= lost:
+                    yield from self._count_back(log, deviation, damaged[reference], made_up_for)
+                elif log.agrees:
+                    yield from self._count_back(log, deviation, damaged[reference], COUNTED_BACK.format(lost))
+                else:
+                    self.left.append(f"{reference}: {deviation.problem}; {NOBODY_KNOWS.format(lost)}")
 
     def _count_back(
-        self, log: GrowingLog, deviation: Deviation, damaged: set[int | Decimal | None], *, is_made_up_for: bool
+        self, log: GrowingLog, deviation: Deviation, damaged: set[int | Decimal | None], made_up_for: str
     ) -> Iterator[Correction]:
-        """Take back what stands there for its user, then give what was sealed to whom it was sealed for."""
+        """Take back what stands there for its user, then give what was sealed to whom it was sealed for.
+
+        Where that is ``made_up_for``, as it says, nothing moves.
+        """
         sealed, found = deviation.sealed, deviation.found
         done = {"entry": str(deviation.sequence), "found": deviation.digest, "damage": deviation.damage.value}
         if found is not None and self._came_late(deviation, str(found.user)):
@@ -102,8 +126,8 @@ class Repairer:
         steps += earlier(log.entries, deviation.sequence)
         steps += [(sealed.user, sealed.moves)] if sealed is not None else []
         merged = list(merged_by_user(steps))
-        if is_made_up_for:
-            problem = f"{deviation.problem}; an entry that came later has made up for it, and the balance moved with that one"
+        if made_up_for:
+            problem = f"{deviation.problem}; {made_up_for}"
             yield self._append(log, merged[-1][0], NOTHING, problem=problem, figures=done, damaged=damaged)
             return
         for number, (user, moves) in enumerate(merged, start=1):
@@ -289,32 +313,6 @@ class Repairer:
             source=Source.REPAIR,
             anomalies=(Anomaly(CORRECTED, f"{self.reason} ({problem})", tuple(sorted(figures.items()))),),
         )
-
-
-NOBODY: str | None = None
-"""Whose an entry without a user is, and whom damage of the seals themselves names."""
-
-
-def users_in(deviation: Deviation) -> set[str | None]:
-    """Return whom a deviation names: whose the entry was, and whose it is now."""
-    named: set[str | None] = {each.user for each in (deviation.sealed, deviation.found) if each is not None}
-    return (named - {NOBODY}) or {NOBODY}
-
-
-def named_in(lines: Iterable[Line]) -> set[str | None]:
-    """Return whose a log is by its entries. Who was refused a hold is not named by that."""
-    return {line.user for line in lines if line.names_its_user}
-
-
-def users_of(store: AuditStore, reference: str, verified: Verification, deadline: Deadline) -> set[str | None]:
-    """Return whom a log names, or did when it was sealed."""
-    sealed = (users_in(deviation) for deviation in verified.open if deviation.reference == reference)
-    return {entry.line.user for entry in store.log(reference, deadline)}.union(*sealed)
-
-
-def can_be_counted_back(deviation: Deviation) -> bool:
-    """Not what was done to seals; and of an entry without a user nothing can be taken back from anybody."""
-    return deviation.reference is not None and (deviation.found is None or deviation.found.user is not None)
 
 
 def told_by(log: Sequence[AuditedEntry], claim: str) -> Adjustment | None:

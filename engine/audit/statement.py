@@ -22,9 +22,8 @@ from engine.domain.models import model_named
 from engine.domain.money import EXACT, ZERO, canonical
 from engine.domain.references import GRANT, JOB
 from engine.ledger.conditions import is_number
-from engine.ledger.shapes import NO_ENTRY
 from engine.ledger.store import StoredEntry
-from engine.ledger.stored import correction_in
+from engine.ledger.stored import NO_ENTRY, correction_in
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 """When something happened that does not say when."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
+from engine.domain.errors import quoted
 from engine.domain.fact import Adjustment, Charge, Claim, Content, Expiry, Grant, Hold, Refund, Revoke
 from engine.domain.instants import instant_text
 
@@ -60,7 +61,7 @@ def _of_charge(charge: Charge) -> dict[str, object]:
 
 
 def _charge_of(stored: Stored) -> Charge:
-    return Charge(*_claimed(stored), stored.get("once", ""), int(stored.get("revision", 0)), int(stored.get("attempt", 0)))
+    return Charge(*_claimed(stored), _text(stored, "once"), int(stored.get("revision", 0)), int(stored.get("attempt", 0)))
 
 
 def _of_hold(hold: Hold) -> dict[str, object]:
@@ -85,7 +86,7 @@ def _write_refused(events: tuple[str, ...]) -> dict[str, object]:
 
 
 def _refused_of(stored: Stored) -> tuple[str, ...]:
-    return tuple(stored.get("refused", ()))
+    return tuple(_is_text(event) for event in stored.get("refused", ()))
 
 
 def _grant_of(stored: Stored) -> Grant:
@@ -93,7 +94,7 @@ def _grant_of(stored: Stored) -> Grant:
 
 
 def _claimed(stored: Stored) -> tuple[Decimal, datetime, Content, str]:
-    return Decimal(stored["amount"]), _instant(stored["at"]), _content(stored), stored.get("policy", "")
+    return _number(stored, "amount"), _instant(stored["at"]), _content(stored), _text(stored, "policy")
 
 
 def _refunds(name: str, field: str, first_form: str | None = None) -> Kept:
@@ -125,12 +126,12 @@ def _refund(refund: Refund) -> dict[str, object]:
 def _refund_of(stored: Stored) -> Refund:
     seconds = stored.get("withinSeconds")
     return Refund(
-        percent=None if "amount" in stored else Decimal(stored["percent"]),
+        percent=None if "amount" in stored else _number(stored, "percent"),
         at=_instant(stored["at"]),
         within=timedelta(seconds=int(seconds)) if seconds is not None else None,
-        policy=stored.get("policy", ""),
-        rule=stored.get("rule", ""),
-        amount=Decimal(stored["amount"]) if "amount" in stored else None,
+        policy=_text(stored, "policy"),
+        rule=_text(stored, "rule"),
+        amount=_number(stored, "amount") if "amount" in stored else None,
         content=_content(stored),
         attempt=int(stored.get("attempt", 0)),
     )
@@ -138,7 +139,9 @@ def _refund_of(stored: Stored) -> Refund:
 
 def _content(stored: Stored) -> Content:
     said = stored.get("content", {})
-    return tuple(sorted(said.items())) if isinstance(said, dict) else ()  # the first form kept values without expressions
+    if not isinstance(said, dict):
+        return ()  # the first form kept values without expressions
+    return tuple(sorted((expression, _is_text(found)) for expression, found in said.items()))
 
 
 def _write_revokes(revokes: tuple[Revoke, ...]) -> dict[str, object]:
@@ -162,12 +165,12 @@ def _revokes_of(stored: Stored) -> tuple[Revoke, ...]:
 
 def _revoke_of(stored: Stored) -> Revoke:
     return Revoke(
-        percent=None if "amount" in stored else Decimal(stored["percent"]),
-        amount=Decimal(stored["amount"]) if "amount" in stored else None,
+        percent=None if "amount" in stored else _number(stored, "percent"),
+        amount=_number(stored, "amount") if "amount" in stored else None,
         at=_instant(stored["at"]),
-        series=stored["series"],
+        series=_is_text(stored["series"]),
         content=_content(stored),
-        policy=stored.get("policy", ""),
+        policy=_text(stored, "policy"),
     )
 
 
@@ -192,8 +195,8 @@ def _adjustment(told: Adjustment) -> dict[str, object]:
 
 
 def _adjustment_of(stored: Stored) -> Adjustment:
-    amount, at = Decimal(stored["amount"]), _instant(stored["at"])
-    return Adjustment(stored["id"], amount, at, stored.get("job", ""), stored.get("reverses", ""))
+    amount, at = _number(stored, "amount"), _instant(stored["at"])
+    return Adjustment(_is_text(stored["id"]), amount, at, _text(stored, "job"), _text(stored, "reverses"))
 
 
 def _write_flags(flags: tuple[tuple[str, datetime], ...]) -> dict[str, object]:
@@ -206,6 +209,24 @@ def _flags_of(stored: Stored) -> tuple[tuple[str, datetime], ...]:
 
 def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _number(stored: Stored, name: str) -> Decimal:
+    number = Decimal(stored[name])
+    if not number.is_finite():
+        raise ValueError(f"its {name} is {number}; a number is needed")
+    return number
+
+
+def _text(stored: Stored, name: str) -> str:
+    return _is_text(stored[name]) if name in stored else ""
+
+
+def _is_text(said: Any) -> str:
+    """Return a text as it is. What is none could be compared with no other, or not be told from one."""
+    if said.__class__ is not str:
+        raise ValueError(f"{quoted(said)} is no text")
+    return str(said)
 
 
 CHARGES, WEAK_CHARGES = _claims("charge", "charges", _charge_of), _claims("weakCharge", "weak_charges", _charge_of)

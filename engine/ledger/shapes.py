@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from engine.domain.anomaly import Anomaly
 from engine.domain.entry import Entry
 from engine.domain.instants import read_instant
 from engine.domain.money import ROUNDINGS
-from engine.ledger.stored import entry_of
-
-NO_ENTRY = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What reading raises of something else in the place of an entry, or of a part of it."""
+from engine.ledger.stored import NO_ENTRY, entry_of
 
 PLACES_MAX = 38
 
@@ -20,7 +18,6 @@ def read_entry(stored: Mapping[str, Any]) -> Entry | str:
     """Return the entry that is stored so, or what is wrong with it. Never raises."""
     try:
         entry = entry_of(stored)
-        hash(entry.facts)  # a list somewhere in them could not be compared
         problem = next(_problems(entry, stored), "")
     except NO_ENTRY as error:
         problem = f"{type(error).__name__}: {error}"
@@ -48,7 +45,7 @@ def _part_problems(entry: Entry, stored: Mapping[str, Any]) -> Iterator[str]:
     places, rounding = entry.money.places, entry.money.rounding
     if not isinstance(places, int) or not 0 <= places <= PLACES_MAX or rounding not in ROUNDINGS:
         yield "its money has no places and rounding"
-    if not all(isinstance(text, str) for anomaly in entry.anomalies for text in (anomaly.name, anomaly.reason or "")):
+    if not all(isinstance(text, str) for anomaly in entry.anomalies for text in _texts_of(anomaly)):
         yield "its anomalies are none"
     if entry.resolution is not None and not all(isinstance(each, int) for each in entry.resolution.entries):
         yield "its resolution is none"
@@ -56,6 +53,11 @@ def _part_problems(entry: Entry, stored: Mapping[str, Any]) -> Iterator[str]:
         yield "its explanation is none"
     if entry.correction is not None and not all(isinstance(text, str) for text in _said(entry)):
         yield "its correction is none"
+
+
+def _texts_of(anomaly: Anomaly) -> Iterator[object]:
+    yield from (anomaly.name, anomaly.reason or "")
+    yield from (figure for _, figure in anomaly.figures)
 
 
 def _said(entry: Entry) -> Iterator[object]:

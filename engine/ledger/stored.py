@@ -80,21 +80,43 @@ ASSUMED = "scan-start"
 """Where the time of an entry is from, when the row of Jobs had none."""
 
 
+NO_ENTRY = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading raises of something else in the place of an entry, or of a part of it."""
+
+
+class UnreadableLogError(ValueError):
+    """An entry of a log is none of this system: nothing can be decided on it. ``sequence`` is its place."""
+
+    def __init__(self, sequence: object, error: Exception) -> None:
+        super().__init__(f"entry {sequence}: is no entry of this system ({type(error).__name__}: {error})")
+        self.sequence = sequence
+
+
 def log_of_stored(entries: Iterable[Mapping[str, Any]]) -> JobLog:
-    """Return the stored entries of one reference (in order of their sequence), summed up. Some attributes are enough."""
+    """Return the stored entries of one reference (in order of their sequence), summed up. Some attributes are enough.
+
+    Raises UnreadableLogError.
+    """
     log = JobLog()
     for entry in entries:
-        facts = read_facts(entry["facts"]) if "facts" in entry else log.facts
-        log = JobLog(
-            sequence=entry["sequence"],
-            user=entry["userId"] if entry.get("source") == Source.REPAIR else log.user or _named(entry, facts),
-            facts=facts,
-            cost=_number(entry.get("cost"), log.cost),
-            posted=EXACT.add(log.posted, _number(entry.get("amount"), ZERO)),
-            held=EXACT.add(log.held, _number(entry["held"], ZERO)) if "held" in entry else log.held,
-            rules=with_rule(log.rules, str(entry.get("rule", ""))),
-        )
+        try:
+            log = _then(log, entry)
+        except NO_ENTRY as error:
+            raise UnreadableLogError(entry.get("sequence"), error) from error
     return log
+
+
+def _then(log: JobLog, entry: Mapping[str, Any]) -> JobLog:
+    facts = read_facts(entry["facts"]) if "facts" in entry else log.facts
+    return JobLog(
+        sequence=entry["sequence"],
+        user=entry["userId"] if entry.get("source") == Source.REPAIR else log.user or _named(entry, facts),
+        facts=facts,
+        cost=_number(entry.get("cost"), log.cost),
+        posted=EXACT.add(log.posted, _number(entry.get("amount"), ZERO)),
+        held=EXACT.add(log.held, _number(entry["held"], ZERO)) if "held" in entry else log.held,
+        rules=with_rule(log.rules, str(entry.get("rule", ""))),
+    )
 
 
 def _named(entry: Mapping[str, Any], facts: Facts) -> str | None:

@@ -139,21 +139,29 @@ class ExpiryRun:
     def _page(self, page: Sequence[DueHold]) -> list[str]:
         """Expire what is open of a page, and return from when on holds have to be tried once more."""
         self.seen += len(page)
-        found = list(self._open(page))
-        self.due += len(found)
+        found, failed = self._open(page)
+        self.due += len(found) + len(failed)
         told = self._tell_rows(found)
-        failed = [each.entry.due for each in found if not self._expire(each, is_told=each.job in told)]
+        failed += [each.entry.due for each in found if not self._expire(each, is_told=each.job in told)]
         return [max(due, posting_text(self.now - TRIED_FOR)) for due in failed]
 
     # --- which of them are open ---
 
-    def _open(self, page: Sequence[DueHold]) -> Iterator[OpenHold]:
+    def _open(self, page: Sequence[DueHold]) -> tuple[list[OpenHold], list[str]]:
+        """Return the holds of a page that are open, and when those are due whose log cannot be read."""
         following = self.reconciler.ledger.logs().entries_at([hold.next_entry for hold in page], self.deadline)
         logs = {hold.reference: hold for hold in page if not _is_end(following.get(hold.next_entry))}
+        found, unreadable = list[OpenHold](), list[str]()
         for entry in logs.values():
-            log = self.reconciler.ledger.read(entry.reference, self.deadline)
+            try:
+                log = self.reconciler.ledger.read(entry.reference, self.deadline)
+            except LedgerRefused as error:
+                self._failed(f"of the hold of {entry.reference}", error)
+                unreadable.append(entry.due)
+                continue
             if (hold := self._due(log)) is not None:
-                yield OpenHold(entry, log, hold)
+                found.append(OpenHold(entry, log, hold))
+        return found, unreadable
 
     def _due(self, log: JobLog) -> Hold | None:
         hold = log.facts.hold

@@ -59,7 +59,7 @@ def test_all_facts_come_back_as_they_were() -> None:
 
     for entry in kept:
         item = item_of(entry, POSTED_AT)
-        assert entry.facts == entry_of(decode_item(item)).facts == log_of_items([item]).facts
+        assert entry.facts == entry_of(decode_item(item)).facts == log_of_items("job#j-1", [item]).facts
     assert [3, 1, 1] == [len(kept[0].facts.charges), len(kept[1].facts.weak_charges), len(kept[2].facts.weak_refunds)]
     assert 3 == len(kept[3].facts.grants)
 
@@ -100,6 +100,6 @@ def test_an_amount_or_a_cost_that_is_no_number_counts_for_nothing() -> None:
     damaged = {**charged, "amount": {"S": "-0.8"}, "cost": {"BOOL": True}}
     corrected = {**charged, "sequence": {"N": "2"}, "cost": {"NULL": True}}
 
-    assert (Decimal(0), Decimal(0)) == ((log := log_of_items([damaged])).posted, log.cost)
-    assert (Decimal("-0.8"), Decimal("0.8")) == ((log := log_of_items([charged])).posted, log.cost)
-    assert (Decimal("-0.8"), Decimal(0)) == ((log := log_of_items([damaged, corrected])).posted, log.cost)
+    assert (Decimal(0), Decimal(0)) == ((log := log_of_items("job#j-1", [damaged])).posted, log.cost)
+    assert (Decimal("-0.8"), Decimal("0.8")) == ((log := log_of_items("job#j-1", [charged])).posted, log.cost)
+    assert (Decimal("-0.8"), Decimal(0)) == ((log := log_of_items("job#j-1", [damaged, corrected])).posted, log.cost)

@@ -15,6 +15,7 @@ from engine.domain.entry import Entry
 from engine.domain.errors import LedgerError
 from engine.ledger.explanations import ExplanationStore, Likeness
 from engine.ledger.store import Store
+from engine.ledger.stored import NO_ENTRY
 from engine.rating.baselines import NO_BASELINES, Baselines
 from engine.runtime.clock import Deadline
 
@@ -22,7 +23,7 @@ RECENT_ENTRIES_MAX = 20
 LIKE_WITHIN = timedelta(hours=1)
 """How long what was said of one entry counts for others that are flagged for the same reasons."""
 
-UNREADABLE = (LedgerError, ArithmeticError, LookupError, TypeError, ValueError)
+UNREADABLE = (LedgerError, *NO_ENTRY)
 """What a store raises that gives no answer, or whose answer is not of this system."""
 
 

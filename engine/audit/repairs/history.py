@@ -10,10 +10,7 @@ from attrs import field, frozen
 from engine.domain.entry import Entry
 from engine.ledger.audits import AuditedEntry
 from engine.ledger.seals import digest
-from engine.ledger.stored import EntryKey, Place, entry_of
-
-UNREADABLE = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
-"""What reading an entry raises that somebody has made by hand."""
+from engine.ledger.stored import NO_ENTRY, EntryKey, Place, entry_of
 
 
 @frozen
@@ -40,7 +37,7 @@ def readable(seen: AuditedEntry) -> Entry | None:
     """Return the entry that stands somewhere; None where what stands there is none of this system."""
     try:
         return entry_of(seen.stored)
-    except UNREADABLE:
+    except NO_ENTRY:
         return None
 
 

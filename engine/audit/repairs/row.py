@@ -17,7 +17,6 @@ from engine.audit.balances import BalanceDrift
 from engine.audit.books import Drift
 from engine.audit.repairer import Wrong
 from engine.audit.repairs.draft import CORRECTED, RULE
-from engine.audit.repairs.history import UNREADABLE
 from engine.audit.repairs.steps import Correcting, content_of
 from engine.domain.anomaly import Anomaly
 from engine.domain.digits import as_text
@@ -29,7 +28,7 @@ from engine.domain.money import EXACT, ZERO, Money
 from engine.domain.references import REPAIR
 from engine.ledger.audits import AuditedEntry, AuditStore, Credit
 from engine.ledger.moved import NOTHING, Moved, more_held, sum_of
-from engine.ledger.stored import entry_of
+from engine.ledger.stored import NO_ENTRY, entry_of
 from engine.reconcile.plan_file import PlanFileError
 
 
@@ -162,5 +161,5 @@ def row_step_in(line: Mapping[str, Any], name: str) -> RowStep:
         (said,) = line["corrections"]
         correction = Correcting(entry_of(said["entry"]), said["content"], Moved.read(said, "moves"))
         return RowStep(line["row"], tuple(line["because"]), line["seen"], Moved.read(line, "says"), correction)
-    except UNREADABLE as error:
+    except NO_ENTRY as error:
         raise PlanFileError(f"{name}: the line of {line.get('row')} is none of a plan") from error

@@ -10,13 +10,13 @@ from typing import Any
 from attrs import field, frozen
 
 from engine.audit.repairs.draft import Draft
-from engine.audit.repairs.history import UNREADABLE, log_digest
+from engine.audit.repairs.history import log_digest
 from engine.domain.entry import Entry
 from engine.ledger.audits import AuditedEntry, AuditStore
 from engine.ledger.memory_logs import stored_row
 from engine.ledger.moved import Moved, more_held
 from engine.ledger.seals import canonical, digest
-from engine.ledger.stored import Place, entry_of
+from engine.ledger.stored import NO_ENTRY, Place, entry_of
 from engine.reconcile.plan_file import PlanFileError
 
 NOT_OF_THE_PLAN = frozenset({"postedAt", "correction"})
@@ -142,7 +142,7 @@ def step_in(line: Mapping[str, Any], name: str) -> Step:
             ),
             tuple(line["forged"]),
         )
-    except UNREADABLE as error:
+    except NO_ENTRY as error:
         raise PlanFileError(f"{name}: the line of {line.get('log')} is none of a plan") from error
 
 

@@ -14,7 +14,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from engine.audit.recount import problems_on
 from engine.audit.repairs.first_told import joined, news
-from engine.audit.repairs.history import UNREADABLE, Arrival, LogHistory
+from engine.audit.repairs.history import Arrival, LogHistory
 from engine.domain.entry import Entry, EntryType
 from engine.domain.envelope import Source
 from engine.domain.fact_kinds import KEPT
@@ -25,7 +25,7 @@ from engine.domain.references import REPAIR
 from engine.ledger.audits import AuditedEntry
 from engine.ledger.moved import NOTHING, Moved
 from engine.ledger.store import StoredEntry
-from engine.ledger.stored import Place, log_of_stored
+from engine.ledger.stored import NO_ENTRY, Place, log_of_stored
 from engine.rating.cost import cost_of, held_of
 
 STATES_MAX = 3000
@@ -246,7 +246,7 @@ def _readable(entry: AuditedEntry) -> StoredEntry | None:
     try:
         found = dict(entry.stored)
         log_of_stored([found])
-    except UNREADABLE:
+    except NO_ENTRY:
         return None
     return found
 

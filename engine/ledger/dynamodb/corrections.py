@@ -160,7 +160,8 @@ def _receipt(posting: CorrectionPosting, own: EncodedPosting, reasons: list[Mapp
     if _failed(rest[0]) and (receipt := own.receipt(rest)).verdict is Verdict.POSTED:  # its own answer was lost
         return receipt
     if _failed(claimed):
-        return Receipt(Verdict.ID_TAKEN, log=log_of_items([claimed["Item"]]) if claimed.get("Item") else None)
+        told = claimed.get("Item")
+        return Receipt(Verdict.ID_TAKEN, log=log_of_items(told["reference"]["S"], [told]) if told else None)
     if _failed(approved):
         return Receipt(_verdict_on(posting.approval, approved.get("Item")))
     return own.receipt(rest)

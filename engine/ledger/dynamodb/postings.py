@@ -19,7 +19,7 @@ from engine.ledger.dynamodb.attributes import Item, decode_item, encode_item
 from engine.ledger.dynamodb.calls import CONDITION_FAILED, TRANSIENT
 from engine.ledger.dynamodb.marks import update_mark
 from engine.ledger.store import Posting, Receipt, Tables, Verdict, actions_of
-from engine.ledger.stored import log_of_stored, stored_of
+from engine.ledger.stored import UnreadableLogError, log_of_stored, stored_of
 
 MOVED = ("remaining", "posted", "held")
 """The attributes of a user's row that move by ``ADD``: all are numbers, or not there yet."""
@@ -60,9 +60,16 @@ def item_of(entry: Entry, posted_at: datetime) -> dict[str, Any]:
     return encode_item(stored_of(entry, posted_at))
 
 
-def log_of_items(items: Iterable[Item]) -> JobLog:
-    """Return the entries of one reference (in order of their sequence), summed up."""
-    return log_of_stored(map(decode_item, items))
+def log_of_items(reference: str, items: Iterable[Item]) -> JobLog:
+    """Return the entries of a reference (in order of their sequence), summed up.
+
+    Raises LedgerRefused where one is no entry of this system: nothing is posted on it until a person has looked.
+    """
+    try:
+        return log_of_stored(map(decode_item, items))
+    except UnreadableLogError as error:
+        problem = f"{reference}, {error}; nothing is posted to this log as long as it stands there"
+        raise LedgerRefused(problem, is_of_an_item=True) from error
 
 
 def put_entry(tables: Tables, item: Item) -> dict[str, Any]:
@@ -151,7 +158,7 @@ class EncodedPosting:
         if {name: value for name, value in standing_entry.items() if name != EXPLANATION} == self.item:
             return Receipt(Verdict.POSTED)
         tells = self.entry.sequence == 1 and standing_entry.get("userId") == self.item["userId"]
-        return Receipt(Verdict.SEQUENCE_TAKEN, log=log_of_items([standing_entry]) if tells else None)
+        return Receipt(Verdict.SEQUENCE_TAKEN, log=log_of_items(self.entry.reference, [standing_entry]) if tells else None)
 
     def _standing(self, row: Item | None) -> Standing:
         if not row:

@@ -33,7 +33,7 @@ from engine.ledger.dynamodb.marks import update_mark
 from engine.ledger.dynamodb.postings import REFERENCE_NAME, TOKEN_BYTES, Batch, EncodedPosting, log_of_items
 from engine.ledger.dynamodb.runs import change_request, entries_left, run_item, run_request
 from engine.ledger.store import Page, Posting, Receipt, ScanSlice, Tables, Verdict, packed
-from engine.ledger.stored import entry_of, excerpt_of, sample_of
+from engine.ledger.stored import NO_ENTRY, entry_of, excerpt_of, sample_of
 from engine.rating.baselines import Baselines
 from engine.runtime.clock import Clock, Deadline
 
@@ -119,7 +119,7 @@ class DynamoStore:
         request = self._log_request(reference)
         request["ProjectionExpression"] = ", ".join(LOG_ATTRIBUTES)
         request["ExpressionAttributeNames"] |= LOG_ATTRIBUTES
-        return log_of_items(items(self.client.query, request, deadline))
+        return log_of_items(reference, items(self.client.query, request, deadline))
 
     def entries_of(self, reference: str, deadline: Deadline) -> list[Entry]:
         """Return the entries of a reference, whole, in order of their sequence (strongly consistent)."""
@@ -132,7 +132,7 @@ class DynamoStore:
     def _entry(self, stored: dict[str, Any]) -> Entry:
         try:
             return entry_of(stored)
-        except (KeyError, TypeError, ValueError) as error:
+        except NO_ENTRY as error:
             which = f"{stored['reference']}, entry {stored['sequence']}"
             raise LedgerRefused(f"{which}: is no entry of this system ({type(error).__name__}: {error})") from error
 

@@ -17,7 +17,7 @@ from engine.domain.errors import CorrectionError, LedgerRefused, shown
 from engine.domain.log import NO_ENTRIES, JobLog
 from engine.domain.money import EXACT, ZERO
 from engine.ledger.store import BATCHED_GUARDS, Posting, Receipt, Store, StoredEntry, Verdict
-from engine.ledger.stored import EntryKey, correction_in, log_of_stored
+from engine.ledger.stored import NO_ENTRY, EntryKey, UnreadableLogError, correction_in, log_of_stored
 from engine.policy.model import Overdraft, Policy
 from engine.rating.correct import correct
 from engine.rating.reprice import word_of
@@ -34,10 +34,6 @@ JOB_SECONDS = 60.0
 
 SHOWN_MAX = 1000
 """So many jobs that were left alone are named; all are counted."""
-
-
-UNREADABLE = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
-"""What reading an entry raises that somebody has changed by hand."""
 
 
 class State(StrEnum):
@@ -134,7 +130,7 @@ class Applying:
     def _job(self, line: Mapping[str, Any]) -> JobLine:
         try:
             return job_line(line, self.policy.identity)
-        except UNREADABLE as error:
+        except NO_ENTRY as error:
             raise PlanFileError(f"{self.plan.path}: the line of job {shown(line['job'])} is none of a plan") from error
 
     def _look(self, lines: Sequence[JobLine]) -> list[Seen]:
@@ -167,8 +163,8 @@ class Applying:
         """Compare a job with its log; ``known`` is what these entries alone do not tell of it."""
         try:
             log = evolve(log_of_stored(stored), **known)
-        except UNREADABLE as error:
-            return Seen(line, State.CHANGED, why=f"its log cannot be read ({type(error).__name__}: {error})")
+        except UnreadableLogError as error:
+            return Seen(line, State.CHANGED, why=f"its log cannot be read: {error}")
         why = changed_since(line, log)
         return Seen(line, State.DUE, log) if why is None else Seen(line, State.CHANGED, log, why=why)
 

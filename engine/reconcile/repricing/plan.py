@@ -18,7 +18,7 @@ from engine.domain.log import log_of
 from engine.domain.money import EXACT, ZERO
 from engine.domain.references import JOB
 from engine.ledger.store import Store, StoredEntry
-from engine.ledger.stored import entry_of
+from engine.ledger.stored import NO_ENTRY, entry_of
 from engine.policy.model import Policy
 from engine.rating.correct import correct
 from engine.rating.reprice import RULE, Repricer, word_of
@@ -167,7 +167,7 @@ def entries_of(stored: list[StoredEntry]) -> list[Entry]:
     for each in stored:
         try:
             entries.append(entry_of(each))
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except NO_ENTRY as error:
             raise Unpriced(f"entry {each['sequence']} is no entry of this system") from error
     return entries
 
