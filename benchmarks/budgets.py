@@ -9,9 +9,10 @@ COLD_START_TO_FLOOR_MAX = 0.6
 """Process start to first debit answered, policy loaded. The obvious good way (boto3 with Powertools) takes 1.4 of the floor
 without reading a policy; this bound catches an import that does not belong into the hot function."""
 
-COLD_HOLD_TO_DEBIT_MAX = 1.15
-"""Process start to first hold answered, to that of the first debit by the shipped policy: 0.87 was seen. The policy with holds
-is shorter, and measures nothing by what is usual; what answers a hold is one small module."""
+COLD_HOLD_TO_DEBIT_MAX = 1.25
+"""Process start to first hold answered, to that of the first debit by the shipped policy: 0.87 to 1.06 was seen, and 1.19 once
+on a busy machine. The policy with holds is shorter, and measures nothing by what is usual; what answers a hold is one small
+module. An import that does not belong there takes more than the quarter."""
 
 MEMORY_MIB_MAX = 40
 """After the first debit; boto3 with Powertools takes 55."""
@@ -67,8 +68,9 @@ VALIDATE_TO_PYTHON_MAX = 10
 attrs itself is a quarter of it, PyYAML a fifth, the making of 81 classes another one. It was 9.7 to 10.5 while their methods
 were compiled anew in each process, and Python took apart what had been imported; 34 with the imports of all commands."""
 
-BLOCKS, CALLS = 15, 20
-"""How many blocks are taken by turns, and how many calls a block has."""
+BLOCKS, CALLS = 45, 20
+"""How many blocks are taken by turns, and how many calls a block has. The ratio of the warm debit has a standard deviation of
+0.03 over runs of 15 blocks, so that one of eighty would have failed by chance; it falls with the root of their number."""
 
 PLANTED_ROUNDS = 7
 """Enough to catch what is planted."""

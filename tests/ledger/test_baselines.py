@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import define, evolve
 
 from engine.domain.anomaly import Sample
 from engine.ledger.dynamodb.attributes import encode_item
@@ -46,18 +46,53 @@ def test_baselines_come_back_as_they_were_stored(dynamodb: Any, tables: Tables) 
     assert Baselines() == ledger.load_baselines("another", deadline)
 
 
-def test_samples_are_read_from_all_segments_and_only_from_recent_entries(dynamodb: Any, tables: Tables) -> None:
-    """An entry without a sample is passed by."""
+@define
+class Pages:
+    """A client of a database whose pages of a scan have so many items, and how many it has given."""
+
+    client: Any
+    items: int
+    given: int = 0
+
+    def scan(self, **request: Any) -> dict[str, Any]:
+        """Scan, a page at a time."""
+        self.given += 1
+        answer: dict[str, Any] = self.client.scan(**request, Limit=self.items)
+        return answer
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the client has else."""
+        return getattr(self.client, name)
+
+
+def test_samples_are_read_from_all_pages_and_only_from_recent_entries(dynamodb: Any, tables: Tables) -> None:
+    """An entry without a sample is passed by. Once there are enough, no further page is read."""
     world = world_with_outliers(dynamodb, tables)
     world.deliver(*(rendered(f"j-{number}", seconds=number) for number in range(1, 41)), failed("j-1"))
-    ledger, deadline = world.reconciler().ledger, world.deadline()
+    client, deadline = Pages(dynamodb, items=7), world.deadline()
+    ledger = DynamoStore(client, tables, world.clock)
     now = datetime.now(UTC)
 
     found = list(ledger.samples(now - timedelta(minutes=10), 10_000, deadline))
 
     assert [Sample(OF, "veo-3", Decimal(number) / 10) for number in range(1, 41)] == sorted(found, key=lambda s: s.value)
+    assert client.given == 6
     assert [] == list(ledger.samples(now + timedelta(minutes=10), 10_000, deadline))
-    assert len(list(ledger.samples(now - timedelta(minutes=10), 5, deadline))) < 40
+    client.given = 0
+    assert 8 <= len(list(ledger.samples(now - timedelta(minutes=10), 8, deadline))) <= 14
+    assert client.given == 2
+
+
+def test_a_ledger_of_one_page_is_read_by_one_request(dynamodb: Any, tables: Tables) -> None:
+    """For what is usual, and for a look back."""
+    world = world_with_outliers(dynamodb, tables)
+    world.deliver(rendered("j-1"), rendered("j-2"))
+    client = Pages(dynamodb, items=1000)
+    ledger, since = DynamoStore(client, tables, world.clock), datetime.now(UTC) - timedelta(minutes=10)
+
+    assert 2 == len(list(ledger.samples(since, 100, world.deadline())))
+    assert [2] == [len(page) for page in ledger.recent(since, world.deadline())]
+    assert 2 == client.given
 
 
 def test_a_scheduled_run_learns_what_is_usual_and_the_next_container_knows_it(dynamodb: Any, tables: Tables) -> None:

@@ -71,9 +71,10 @@ def test_a_mutant_that_shows_more_seldom_than_it_says_is_named(
     """Then its number of histories is too small, and somebody's proof fails by chance."""
     harmless = Mutant(decide, "due", lambda old: old, one_in=2)
     monkeypatch.setattr(rates, "MUTANTS", {CAUGHT: MUTANTS[CAUGHT], HARMLESS: harmless})
-    assert 1 == rates.main(["--catches", "2"])
+    of_small = ["--catches", "2", "--first", str(SMALL_FROM)]
+    assert 1 == rates.main(of_small)
 
     assert f"more seldom than they say: {HARMLESS}\n" in capsys.readouterr().out
-    assert 0 == rates.main(["--catches", "2", CAUGHT])
-    counted = rates.counted(harmless, 0, 2)
+    assert 0 == rates.main([*of_small, CAUGHT])
+    counted = rates.counted(harmless, SMALL_FROM, 2)
     assert (8, ()) == (counted.played, counted.caught)

@@ -18,8 +18,9 @@ from tests.simulation.fleet import Failure, Tally, play_some, played
 from tests.simulation.history import play
 from tests.simulation.tables import BRANCH_NAMES, FAULT_NAMES
 from tests.simulation.world.plan import plan_of
+from tests.simulation.world.small import SMALL_FROM
 
-SEEDS = range(300, 305)
+SEEDS = range(SMALL_FROM + 300, SMALL_FROM + 305)
 AT_ONCE = 3
 """Two parts, of which the second is short."""
 

@@ -1,4 +1,7 @@
-"""Baselines in the State table, and what is read of the Ledger for them and for a look back at it."""
+"""Baselines in the State table, and what is read of the Ledger for them and for a look back at it.
+
+References are hashed, so that a scan gives them in no order: its beginning is a fair sample of all entries.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,6 @@ from engine.domain.money import ZERO
 from engine.ledger.dynamodb.attributes import Item, decode_item, encode, encode_item
 from engine.ledger.stored import EXCERPT_ATTRIBUTES
 from engine.rating.baselines import Baseline, Baselines
-
-SEGMENTS = 64
-"""References are hashed, so a segment of the Ledger is a fair sample of all entries, and so is the beginning of one."""
 
 
 def baselines_key(policy: str) -> dict[str, Any]:
@@ -39,12 +39,10 @@ def baselines_of(item: Item | None) -> Baselines:
     return Baselines(groups, read_instant(stored["computedAt"]))
 
 
-def samples_request(table: str, segment: int, since: datetime) -> dict[str, Any]:
-    """Return the request for the samples of a segment's entries that were posted ``since``."""
+def samples_request(table: str, since: datetime) -> dict[str, Any]:
+    """Return the request for the samples of the entries that were posted ``since``."""
     return {
         "TableName": table,
-        "Segment": segment,
-        "TotalSegments": SEGMENTS,
         "FilterExpression": "attribute_exists(samples) AND postedAt >= :since",
         "ExpressionAttributeValues": {":since": encode(instant_text(since))},
         "ProjectionExpression": "samples",
@@ -67,13 +65,11 @@ def _baseline(stored: Mapping[str, Any]) -> Baseline:
 RECENT_FILTER = "postedAt >= :since AND (attribute_exists(#signs) OR attribute_exists(#samples) OR #type = :flag)"
 
 
-def recent_request(table: str, segment: int, since: datetime) -> dict[str, Any]:
-    """Return the request for what a look back sees of a segment's entries that were posted ``since``."""
+def recent_request(table: str, since: datetime) -> dict[str, Any]:
+    """Return the request for what a look back sees of the entries that were posted ``since``."""
     names = {f"#{name}": name for name in EXCERPT_ATTRIBUTES}
     return {
         "TableName": table,
-        "Segment": segment,
-        "TotalSegments": SEGMENTS,
         "FilterExpression": RECENT_FILTER,
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": {":since": encode(instant_text(since)), ":flag": encode(EntryType.FLAG.value)},

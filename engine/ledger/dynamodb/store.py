@@ -20,14 +20,13 @@ from engine.domain.job_row import Mark
 from engine.domain.log import JobLog
 from engine.ledger.dynamodb.attributes import decode_item, encode
 from engine.ledger.dynamodb.baselines import (
-    SEGMENTS,
     baselines_item,
     baselines_key,
     baselines_of,
     recent_request,
     samples_request,
 )
-from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, DynamoDB, Response, call, items, pages, reasons_of
+from engine.ledger.dynamodb.calls import Cancelled, ConditionFailed, DynamoDB, call, items, pages, reasons_of
 from engine.ledger.dynamodb.jobs import page_of, scan_request
 from engine.ledger.dynamodb.marks import update_mark
 from engine.ledger.dynamodb.postings import REFERENCE_NAME, TOKEN_BYTES, Batch, EncodedPosting, log_of_items
@@ -267,7 +266,8 @@ class DynamoStore:
         It reads at most ``SAMPLED_PAGES_MAX`` pages, so that it costs the same whatever the ledger's size.
         """
         found = 0
-        for page in islice(self._sampled_pages(since, deadline), SAMPLED_PAGES_MAX):
+        request = samples_request(self.tables.ledger, since)
+        for page in islice(pages(self.client.scan, request, deadline), SAMPLED_PAGES_MAX):
             for item in page.get("Items", ()):
                 yield from map(sample_of, decode_item(item)["samples"])
             found += len(page.get("Items", ()))
@@ -276,13 +276,8 @@ class DynamoStore:
 
     def recent(self, since: datetime, deadline: Deadline) -> Iterator[list[Excerpt]]:
         """Yield, page by page, what a look back sees of the entries posted ``since``. An empty one need not be the last."""
-        for segment in range(SEGMENTS):
-            for page in pages(self.client.scan, recent_request(self.tables.ledger, segment, since), deadline):
-                yield [excerpt_of(decode_item(item)) for item in page.get("Items", ())]
-
-    def _sampled_pages(self, since: datetime, deadline: Deadline) -> Iterator[Response]:
-        for segment in range(SEGMENTS):
-            yield from pages(self.client.scan, samples_request(self.tables.ledger, segment, since), deadline)
+        for page in pages(self.client.scan, recent_request(self.tables.ledger, since), deadline):
+            yield [excerpt_of(decode_item(item)) for item in page.get("Items", ())]
 
     # --- stores of its own ---
 
