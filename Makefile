@@ -43,7 +43,7 @@ FRESH ?= 1000
 
 proof: setup-tests ## the tests that take minutes at full size: the whole trace, 100,000 recounts, 10,000 fuzzed policies ...
 	@echo "chance: $(CHANCE), of the last commit of code; CHANCE=NUMBER proves with the same or another"
-	PROOF=1 $(BIN)/python -m pytest $(IN_PARALLEL) -m "proof or sized or both" --timeout=3600 --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
+	PROOF=$(if $(WHOLE),whole,part) $(BIN)/python -m pytest $(IN_PARALLEL) -m "proof or sized or both" --timeout=3600 --hypothesis-seed=$(CHANCE) --durations=0 --durations-min=5
 	$(BIN)/python -m tests.simulation --seeds $(CHANCE):$$(($(CHANCE) + $(FRESH))) --complete
 
 simulate: setup ## histories of a world in which everything goes wrong, on all cores, each from its seed (SEEDS=FIRST:END)

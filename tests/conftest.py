@@ -27,6 +27,7 @@ from engine.ledger.store import Tables
 from engine.reconcile.wiring import build_client
 from tests.simulation.database import Database, Server, run_server
 from tests.support import canaries
+from tests.support.examples import IS_PROOF, left_out
 from tests.support.model_server import ModelServer, run_model_server
 from tests.support.near_database import near
 from tools import deployment, environments
@@ -88,7 +89,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if is_of_both(item, need_more):
             item.add_marker(pytest.mark.both)
+    leave_out(config, items)
     items.sort(key=turn)
+
+
+def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what chance does not draw, where it is told (``--hypothesis-seed``)."""
+    chance = config.getoption("hypothesis_seed", None)
+    if not IS_PROOF or chance is None:
+        return
+    some = left_out((item.nodeid for item in items if item.get_closest_marker("drawn")), str(chance))
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in some])
+    items[:] = [item for item in items if item.nodeid not in some]
 
 
 def is_of_both(item: pytest.Item, need_more: set[Path]) -> bool:

@@ -15,13 +15,14 @@ from engine.domain.adjustment import Identity
 from engine.domain.errors import CorrectionError
 from tests.core.test_adjusting import ANN, BEN, CID, Desk, request
 from tests.support.events import failed, rendered
+from tests.support.examples import part
 
 type Word = tuple[str, str, Fraction, str, str]
 """Id, user, amount, job, and what it takes back."""
 
 MAXIMUM, SECOND_ABOVE = 100, 20
 JOBS = {"j-1": "u-1", "j-2": "u-1", "j-3": "u-2"}
-EXAMPLES = [150, pytest.param(2000, marks=pytest.mark.proof)]
+EXAMPLES = [150, pytest.param(part(2000), marks=pytest.mark.proof)]
 
 
 @define

@@ -40,6 +40,7 @@ from tests.simulation.claims import Fact
 from tests.simulation.oracle import Oracle
 from tests.simulation.repricings import kept, price_anew
 from tests.simulation.words import Word
+from tests.support.examples import part
 
 POLICY = """\
 version: 1
@@ -211,7 +212,7 @@ def tried(many: int, examples: int, *, always_the_same: bool = False) -> None:
 SIZES = [
     (4, 60),
     pytest.param(
-        5, int(os.environ.get("EXAMPLES", "500")), marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]
+        5, int(os.environ.get("EXAMPLES", part(500))), marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]
     ),
 ]
 

@@ -21,6 +21,7 @@ from engine.rating.expire import expiry_of
 from engine.reconcile.settle import EventProposal, settle
 from tests.support.books import Books
 from tests.support.events import event
+from tests.support.examples import part
 from tests.support.repricing import repriced
 
 POLICY = """\
@@ -393,7 +394,7 @@ def cost(document: Document) -> Decimal:
     return Decimal(document["detail"]["seconds"]) / 10
 
 
-@pytest.mark.parametrize("examples", [150, pytest.param(5_000, marks=[pytest.mark.proof, pytest.mark.slow])])
+@pytest.mark.parametrize("examples", [150, pytest.param(part(5_000), marks=[pytest.mark.proof, pytest.mark.slow])])
 def test_in_whatever_order_it_is_told_what_is_held_and_charged_is_what_the_rules_say(examples: int):
     """Each told once more at the end. That a hold has expired is told where the run finds it open."""
 

@@ -18,6 +18,7 @@ from engine.reconcile.shadow import SecondPolicy
 from engine.runtime.telemetry import Report
 from tests.planning.test_holds_planned import EDITS, NOW, policy, told
 from tests.support.books import Books
+from tests.support.examples import part
 from tests.support.shadows import Shaded
 
 
@@ -94,7 +95,7 @@ STORY = st.lists(
 )
 
 
-@pytest.mark.parametrize("examples", [80, pytest.param(3_000, marks=[pytest.mark.proof, pytest.mark.slow])])
+@pytest.mark.parametrize("examples", [80, pytest.param(part(3_000), marks=[pytest.mark.proof, pytest.mark.slow])])
 def test_in_whatever_order_the_shadow_comes_to_what_its_policy_would_have_posted(examples: int) -> None:
     """Or says that it does not know; that is so in fewer than four stories of five."""
     exact = 0

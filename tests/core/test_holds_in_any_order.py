@@ -42,6 +42,7 @@ from tests.core.test_attempts_in_any_order import POLICY as TRIES
 from tests.simulation.oracle import Oracle
 from tests.simulation.repricings import kept, price_anew
 from tests.simulation.words import Word
+from tests.support.examples import part
 
 HOLD = """\
 rules:
@@ -204,7 +205,7 @@ def tried(name: str, many: int, examples: int, *, always_the_same: bool = False)
 SIZES = [
     (4, 40),
     pytest.param(
-        5, int(os.environ.get("EXAMPLES", "150")), marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]
+        5, int(os.environ.get("EXAMPLES", part(150))), marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]
     ),
 ]
 

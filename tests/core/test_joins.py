@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from engine.domain import facts, joins
 from engine.domain.fact import Charge, Grant, Refund, Revoke
 from engine.domain.facts import NOTHING_KNOWN, Facts
+from tests.support.examples import part
 
 AMOUNTS = st.sampled_from([Decimal(0), Decimal(1), Decimal("1.5")])
 INSTANTS = st.integers(0, 3).map(lambda hour: datetime(2026, 1, 5, 10, tzinfo=UTC) + timedelta(hours=hour))
@@ -57,7 +58,7 @@ HISTORIES = st.lists(ONE, min_size=1, max_size=8).flatmap(
 )
 
 
-@pytest.mark.parametrize("examples", [600, pytest.param(5_000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("examples", [600, pytest.param(part(5_000), marks=pytest.mark.proof)])
 def test_facts_of_all_kinds_join_in_any_order_and_grouping(examples: int):
     """Charges with and without repeats, refunds and revokes by percent and by amount."""
     settings(max_examples=examples, database=None)(given(HISTORIES)(check))()

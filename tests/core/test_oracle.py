@@ -25,8 +25,9 @@ from engine.domain.facts import Facts
 from engine.policy import Policy, parse_policy
 from engine.rating import contributions, decide, recognise
 from tests.support.books import Books
+from tests.support.examples import part
 
-MANY = int(os.environ.get("EXAMPLES", "5000"))
+MANY = int(os.environ.get("EXAMPLES", part(5000)))
 EXAMPLES = [250, pytest.param(MANY, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 POLICY = """\

@@ -25,6 +25,7 @@ from engine.ledger.store import ScanSlice
 from engine.preview.reasons import reasons_for
 from engine.reconcile.catch_up import scan
 from tests.support.books import Books
+from tests.support.examples import part
 from tests.support.parts import (
     BY_ROW,
     CHARGES,
@@ -264,7 +265,7 @@ def tried(name: str, examples: int, *, always_the_same: bool = False) -> None:
     rules(given(histories)(check))()
 
 
-EXAMPLES = [40, pytest.param(300, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
+EXAMPLES = [40, pytest.param(part(300), marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 
 @pytest.mark.parametrize("examples", EXAMPLES)

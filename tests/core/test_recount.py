@@ -26,6 +26,7 @@ from engine.preview.reasons import reasons_for
 from engine.rating.baselines import Baselines
 from tests.support.books import Books
 from tests.support.events import event, failed, rendered
+from tests.support.examples import part
 from tests.support.people import People
 from tests.support.policies import example
 
@@ -225,7 +226,7 @@ def test_what_an_entry_keeps_gives_the_amount_by_another_arithmetic(
     assert of_components > entries_least / 20
 
 
-@pytest.mark.parametrize("events", [600, pytest.param(10_000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("events", [600, pytest.param(part(10_000), marks=pytest.mark.proof)])
 def test_explain_tells_beforehand_what_the_entry_is_counted_by_afterwards(events: int) -> None:
     """The arithmetic of an event that has not been posted, and of its entry as it comes back from the table."""
     chance = random.Random(20260106)  # noqa: S311  as above

@@ -22,6 +22,7 @@ from engine.policy import Policy, parse_policy
 from engine.rating.recognise import Telling
 from tests.support.books import Books
 from tests.support.events import event
+from tests.support.examples import part
 
 EDITED = """\
 version: 1
@@ -194,7 +195,7 @@ def tried(check: Any, histories: st.SearchStrategy[Any], examples: int, *, alway
     rules(given(histories)(check))()
 
 
-EXAMPLES = [150, pytest.param(1_600, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
+EXAMPLES = [150, pytest.param(part(1_600), marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 
 @pytest.mark.parametrize("examples", EXAMPLES)

@@ -23,6 +23,7 @@ from engine.domain.errors import EventError
 from engine.policy import Policy, parse_policy
 from tests.support.books import Books
 from tests.support.events import event
+from tests.support.examples import part
 from tests.support.repricing import repriced
 
 POLICY = """\
@@ -145,7 +146,7 @@ def the_wrong_world(history: History, wrong: Policy, right: Policy, folder: Path
     return books
 
 
-EXAMPLES = [50, pytest.param(2_000, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
+EXAMPLES = [50, pytest.param(part(2_000), marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 
 @pytest.mark.parametrize("examples", EXAMPLES)

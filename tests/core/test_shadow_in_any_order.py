@@ -18,6 +18,7 @@ from engine.policy import Policy, parse_policy
 from tests.core.test_reprice_in_any_order import POLICY, RIGHT, TERMS, WRONG, Prices, tellings
 from tests.support.books import Books
 from tests.support.events import event
+from tests.support.examples import part
 from tests.support.planned_by_engine import plan
 from tests.support.planning import made_lines
 from tests.support.shadows import DEARER, NOW, Shaded
@@ -77,7 +78,7 @@ def edited(prices: Prices, terms: str, edits: tuple[tuple[str, str], ...]) -> Po
     return parse_policy(text.format(**places, terms=terms.format(**places)), "video.yaml")
 
 
-EXAMPLES = [60, pytest.param(3_000, marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
+EXAMPLES = [60, pytest.param(part(3_000), marks=[pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 
 @pytest.mark.parametrize("examples", EXAMPLES)

@@ -25,10 +25,11 @@ from tests.fuzz.doors.handler import Invocation, invoke
 from tests.fuzz.doors.stream import Change, Record
 from tests.fuzz.plants import PLANTS, Plant, found_after
 from tests.support.events import rendered
+from tests.support.examples import part
 from tests.support.policies import example_text
 
 EXAMPLES = 40
-PROOF_SECONDS = 10
+PROOF_SECONDS = part(15)
 SHARES_MIN = dict.fromkeys(NAMES, 0.1)
 """What share of the branches behind a door some seconds reach at least."""
 

@@ -34,12 +34,13 @@ from engine.reconcile.job_rows import due_rows
 from engine.runtime.clock import Clock
 from tests.support.attempts import NUMBERED
 from tests.support.clock import START
+from tests.support.examples import part
 from tests.support.policies import example
 from tools.local_aws import create_tables, delete_tables, tables_named
 
 FACTS = Facts(charges=(Charge(Decimal(2), START, (("detail.seconds", "8"),), "video@1"),))
 KEYS = {"jobs": ("jobId",), "credits": ("userId",), "ledger": ("reference", "sequence"), "state": ("id",)}
-EXAMPLES = [80, pytest.param(500, marks=pytest.mark.proof)]
+EXAMPLES = [80, pytest.param(part(500), marks=pytest.mark.proof)]
 _numbers = itertools.count(1)
 
 

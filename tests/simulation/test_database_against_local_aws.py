@@ -194,6 +194,7 @@ def test_the_strict_database_answers_as_the_local_aws_does(both: tuple[Client, W
 
 @pytest.mark.proof
 @pytest.mark.slow(115)
+@pytest.mark.drawn
 @pytest.mark.parametrize("part", range(5))
 def test_ten_thousand_sequences_are_answered_alike(both: tuple[Client, WireClient], part: int) -> None:
     """In five parts of 2,000, each within a test's time."""

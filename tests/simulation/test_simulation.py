@@ -83,6 +83,7 @@ def test_the_command_fails_with_a_story(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.proof
 @pytest.mark.slow
+@pytest.mark.drawn
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_is_caught_by_fresh_seeds(name: str) -> None:

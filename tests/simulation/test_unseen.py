@@ -126,6 +126,7 @@ def test_a_bug_that_no_history_sees_is_seen_by_itself(name: str) -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", UNSEEN)
 def test_what_is_called_unseen_is_not_seen(name: str) -> None:
     """Otherwise its place is among the mutants, with a seed."""
