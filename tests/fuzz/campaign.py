@@ -59,7 +59,7 @@ def row(*cells: str) -> str:
 
 
 def ask(door: str, seconds: int, folder: Path) -> Campaign:
-    """Ask a door for some seconds of the processor; what it keeps and finds lies in the folder afterwards."""
+    """Ask a door for some seconds of the processor, once it is open; what it keeps and finds lies in the folder afterwards."""
     environments.fill(environments.FUZZ)
     folder.mkdir(parents=True, exist_ok=True)
     done = _run("guided", door, str(seconds), str(folder))
