@@ -36,7 +36,7 @@ from engine.domain.fact import Adjustment
 from engine.domain.fact_kinds import moving_type
 from engine.domain.facts import NOTHING_KNOWN, Facts
 from engine.domain.money import EXACT, ZERO, Money
-from engine.domain.references import ADJUST, JOB, REPAIR
+from engine.domain.references import ADJUST, REPAIR, job_of
 from engine.ledger.audits import AuditedEntry, AuditStore, Credit
 from engine.ledger.moved import NOTHING, Moved, sum_of
 from engine.runtime.clock import Deadline
@@ -298,7 +298,7 @@ class Repairer:
     ) -> Entry:
         return Entry(
             reference=reference,
-            job=reference.removeprefix(JOB) if reference.startswith(JOB) else None,
+            job=job_of(reference),
             sequence=sequence,
             user=user,
             type=_type(reference, moves.amount),
@@ -317,8 +317,7 @@ class Repairer:
 
 def told_by(log: Sequence[AuditedEntry], claim: str) -> Adjustment | None:
     """Return the adjustment of an id, as the log that ``claim`` is must have it; None where ``log`` does not know it."""
-    facts, reference = _known(log), log[0].line.reference if log else ""
-    job = reference.removeprefix(JOB) if reference.startswith(JOB) else ""
+    facts, job = _known(log), (job_of(log[0].line.reference) or "") if log else ""
     known = (told for told in (*facts.concessions, *facts.adjustments) if f"{ADJUST}{told.id}" == claim)
     return next((evolve(told, job=told.job or job) for told in known), None)
 

@@ -16,6 +16,11 @@ def log_name(reference: str) -> str:
     return reference.partition("#")[0]
 
 
+def job_of(reference: str) -> str | None:
+    """Return the job whose log a reference names; None where it names another log, or no job."""
+    return (reference.removeprefix(JOB) or None) if reference.startswith(JOB) else None
+
+
 def spread(name: str) -> int:
     """Return a number by which names are spread evenly. It is for good: entries are stored by it."""
     return zlib.crc32(name.encode("utf-8", "surrogatepass"))

@@ -20,7 +20,7 @@ from engine.domain.fact import Hold
 from engine.domain.fact_kinds import Action
 from engine.domain.instants import posting_text
 from engine.domain.log import JobLog
-from engine.domain.references import JOB
+from engine.domain.references import job_of
 from engine.ledger.holds import NEVER, DueHold
 from engine.ledger.shapes import read_entry
 from engine.ledger.store import StoredEntry
@@ -74,13 +74,9 @@ class OpenHold:
     """A hold that is due and open, and the log that says so."""
 
     entry: DueHold
+    job: str
     log: JobLog
     hold: Hold
-
-    @property
-    def job(self) -> str:
-        """The job that it is of."""
-        return self.entry.reference.removeprefix(JOB)
 
 
 @define(eq=False, repr=False)
@@ -148,20 +144,19 @@ class ExpiryRun:
     # --- which of them are open ---
 
     def _open(self, page: Sequence[DueHold]) -> tuple[list[OpenHold], list[str]]:
-        """Return the holds of a page that are open, and when those are due whose log cannot be read."""
+        """Return the holds of a page that are open, and when those are due whose log is none to expire them in."""
         following = self.reconciler.ledger.logs().entries_at([hold.next_entry for hold in page], self.deadline)
         logs = {hold.reference: hold for hold in page if not _is_end(following.get(hold.next_entry))}
-        found, unreadable = list[OpenHold](), list[str]()
+        found, refused = list[OpenHold](), list[str]()
         for entry in logs.values():
             try:
                 log = self.reconciler.ledger.read(entry.reference, self.deadline)
+                if (hold := self._due(log)) is not None:
+                    found.append(OpenHold(entry, _job(entry), log, hold))
             except LedgerRefused as error:
                 self._failed(f"of the hold of {entry.reference}", error)
-                unreadable.append(entry.due)
-                continue
-            if (hold := self._due(log)) is not None:
-                found.append(OpenHold(entry, log, hold))
-        return found, unreadable
+                refused.append(entry.due)
+        return found, refused
 
     def _due(self, log: JobLog) -> Hold | None:
         hold = log.facts.hold
@@ -224,6 +219,14 @@ class ExpiryRun:
     def _failed(self, event: str, error: Exception) -> None:
         self.errors += 1
         self.reconciler.telemetry.failed(Failure(Envelope({"id": event}, Source.SCAN), error, 0.0))
+
+
+def _job(entry: DueHold) -> str:
+    """Return the job of a hold. Only jobs have holds: one elsewhere is a hand's, and would be released into another log."""
+    if (job := job_of(entry.reference)) is None:
+        problem = f"{entry.reference}, entry {entry.sequence}: holds credits for no job; it has to be removed"
+        raise LedgerRefused(problem, is_of_an_item=True)
+    return job
 
 
 def _is_end(following: StoredEntry | None) -> bool:

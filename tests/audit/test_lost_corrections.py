@@ -78,9 +78,12 @@ def seal(odd: Odd) -> None:
     audit(odd.ledger, deadline, sealer=Sealer(odd.ledger.audits(), odd.time.now(), deadline))
 
 
-def test_where_the_log_and_the_row_agree_on_its_amount_that_is_put_right_first() -> None:
-    """Its amount was changed too, and no seal has it; its cost is what it was."""
+@pytest.mark.parametrize("is_sealed", [False, True], ids=["not sealed yet", "sealed"])
+def test_where_its_amount_is_told_elsewhere_that_is_put_right_first(*, is_sealed: bool) -> None:
+    """Its amount was changed too: a seal has it, or else its cost and the row agree on it. Nothing of that moves twice."""
     odd = Odd()
+    if is_sealed:
+        seal(odd)
     before = row(odd)
     odd.put({**correction(odd), "amount": {"N": "5"}, "anomalies": LOST["another list"]})
     done = repaired(odd)
@@ -102,19 +105,6 @@ def test_what_nothing_else_tells_is_left_to_a_person() -> None:
         (told, *_, waits) = done.left
         assert "entry 2, a correction, cannot be read, and nothing else tells whether it has counted that back" in told
         assert waits == "u-1: its balance waits until the entries above are in order"
-
-
-def test_damage_to_the_amount_of_a_sealed_one_is_counted_back_first() -> None:
-    """A seal has its amount. What it had counted back is so again, and nothing of that moves twice."""
-    odd = Odd()
-    seal(odd)
-    before = row(odd)
-    odd.put({**correction(odd), "amount": {"N": "5"}, "anomalies": LOST["another list"]})
-    done = repaired(odd)
-
-    assert [(each.amount, each.moved) for each in done.corrections] == [(-4, 0), (0, 0)]
-    assert (done.left, row(odd)) == ((), before)
-    assert done.after.is_clean
 
 
 def test_what_is_damaged_behind_it_is_counted_back_as_ever() -> None:

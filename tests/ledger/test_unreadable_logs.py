@@ -152,6 +152,30 @@ def test_one_hold_that_cannot_be_read_keeps_no_other_from_expiring() -> None:
     assert desk.balance() == (Decimal(100), Decimal(0))
 
 
+@pytest.mark.parametrize("reference", ["job#", "grant#g-1", "adjust#a-1", "repair#u-1", "x"])
+def test_a_hold_of_no_job_keeps_no_other_from_expiring(reference: str) -> None:
+    """Only a hand can put one there. It is told as long as it stands there, and releases nothing, in no other log either."""
+    client: Any = Client(Database())
+    desk = Desk(client, create_tables(client, Tables()))
+    desk.user("u-1")
+    for job in ("j-1", "j-2", "j-3"):
+        desk.hold(job)
+    (entry,) = [item for item in client.scan(TableName=desk.tables.ledger)["Items"] if item["reference"] == {"S": "job#j-2"}]
+    client.put_item(TableName=desk.tables.ledger, Item={**entry, "reference": {"S": reference}})
+    first, second = desk.look("14:30"), desk.look("14:35")
+
+    assert (first["due"], first["expired"], first["errors"], first["finished"]) == (4, 3, 1, True)
+    assert (second["due"], second["expired"], second["errors"], second["finished"]) == (1, 0, 1, True)
+    assert set(desk.problems()) == {f"{reference}, entry 1: holds credits for no job; it has to be removed"}
+    assert {item["reference"]["S"] for item in client.scan(TableName=desk.tables.ledger)["Items"]} == {
+        "job#j-1",
+        "job#j-2",
+        "job#j-3",
+        reference,
+    }
+    assert desk.balance() == (Decimal(100), Decimal(0))
+
+
 def refusal(world: World, event: dict[str, Any]) -> str:
     """Return why an event is not posted, empty where it is. Raises what is no error of this system."""
     try:

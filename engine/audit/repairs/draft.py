@@ -22,7 +22,7 @@ from engine.domain.envelope import Source
 from engine.domain.fact_kinds import moving_type
 from engine.domain.log import JobLog
 from engine.domain.money import EXACT, ZERO, Money
-from engine.domain.references import JOB
+from engine.domain.references import job_of
 from engine.ledger.audits import AuditedEntry, PutBack
 from engine.ledger.moved import NOTHING, Moved
 
@@ -191,7 +191,7 @@ class Draft:
         reference = self.history.reference
         return Entry(
             reference=reference,
-            job=reference.removeprefix(JOB) if reference.startswith(JOB) else None,
+            job=job_of(reference),
             sequence=0,
             user=self.owner,
             type=EntryType.FLAG,

@@ -15,7 +15,7 @@ from engine.domain.errors import EventError, NoRow
 from engine.domain.facts import Facts
 from engine.domain.log import NO_ENTRIES, log_of
 from engine.domain.money import EXACT
-from engine.domain.references import JOB
+from engine.domain.references import job_of
 from engine.policy.detectors import Falling, Outlier
 from engine.policy.model import Policy
 from engine.preview.dry_run import NOT_MARKED, DryRun, store_of
@@ -47,11 +47,10 @@ class Told:
     def assessed(self) -> Assessment:
         """Return the assessment of this very event."""
         first = self.assessment
-        job = self.reference.removeprefix(JOB) if self.reference.startswith(JOB) else first.job
         return evolve(
             first,
             reference=self.reference,
-            job=job,
+            job=job_of(self.reference) or first.job,
             user=self.user,
             at=self.at,
             event_id=self.event_id,

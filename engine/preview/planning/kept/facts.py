@@ -12,7 +12,7 @@ from engine.domain.entry import Entry
 from engine.domain.fact import Adjustment, Charge, Expiry, Fact, Grant, Hold, Refund, Revoke
 from engine.domain.fact_kinds import read_facts, written
 from engine.domain.facts import Facts
-from engine.domain.references import JOB
+from engine.domain.references import job_of
 from engine.policy.expressions.paths import PLAIN
 from engine.preview.planning.reduction import Reduced, Uncarried, microseconds
 from engine.rating.kept_event import said_by
@@ -56,7 +56,7 @@ class KeptFact:
     @property
     def job(self) -> str | None:
         """The job, where the log is a job's."""
-        return self.reference.removeprefix(JOB) if self.reference.startswith(JOB) else None
+        return job_of(self.reference)
 
     def document(self, alike: int | None) -> dict[str, Any]:
         """Return its line: beside the fact all that plain expressions have found in its event.
