@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import inspect
 import os
 import subprocess
 import uuid
@@ -17,15 +18,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import botocore.hooks
 import botocore.session
 import botocore.useragent
 import hypothesis
 import pytest
+from botocore.compat import accepts_kwargs
 from pytest_socket import socket_allow_hosts
 
 from engine.ledger.store import Tables
 from engine.reconcile.wiring import build_client
-from tests.simulation.database import Database, Server, run_server
+from tests.simulation.database import Client, Database, Server, run_server
 from tests.support import canaries
 from tests.support.examples import IS_PROOF, left_out
 from tests.support.model_server import ModelServer, run_model_server
@@ -143,13 +146,21 @@ def pytest_collection_finish() -> None:
 def one_reading_of_what_botocore_knows() -> Iterator[None]:
     """Let all sessions share one reading of botocore's own files: they do not change, and a client takes 80 ms otherwise.
 
-    Nor do the parts of its user agent, which it spells anew, letter by letter, for each call: a sixth of what a call takes.
+    Nor do the parts of its user agent, which it spells anew, letter by letter, for each call: a sixth of what a call takes;
+    nor what its handlers take, which it reads from their signatures.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))
         spell = "sanitize_user_agent_string_component"
         patch.setattr(botocore.useragent, spell, functools.cache(getattr(botocore.useragent, spell)))
+        patch.setattr(botocore.hooks, "accepts_kwargs", takes_any_name)
         yield
+
+
+def takes_any_name(function: Any) -> bool:
+    """Say whether a function has ``**kwargs``, as botocore asks of some two hundred for each session."""
+    code = getattr(function, "__code__", None)
+    return accepts_kwargs(function) if code is None else bool(code.co_flags & inspect.CO_VARKEYWORDS)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -270,17 +281,18 @@ def dynamodb(local_aws: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def new_tables(dynamodb: Any) -> Iterator[Callable[[], Tables]]:
+def new_tables(request: pytest.FixtureRequest, dynamodb: Any) -> Iterator[Callable[[], Tables]]:
     """Return a function that makes three fresh tables as template.yaml describes them; all go when the test ends."""
     made: list[Tables] = []
+    maker = Client(request.getfixturevalue("strict_server").database) if is_strict(request) else dynamodb
 
     def make() -> Tables:
-        made.append(create_tables(dynamodb, tables_named(f"test-{uuid.uuid4().hex[:12]}")))
+        made.append(create_tables(maker, tables_named(f"test-{uuid.uuid4().hex[:12]}")))
         return made[-1]
 
     yield make
     for tables in made:
-        delete_tables(dynamodb, tables)
+        delete_tables(maker, tables)
 
 
 @pytest.fixture

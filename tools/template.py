@@ -37,10 +37,12 @@ def _parsed(text: str) -> Template:
 
 def table_schemas(template: Template | None = None) -> dict[str, dict[str, Any]]:
     """Return ``create_table``'s arguments, all but the name, for each table by its logical id."""
-    return {
-        logical_id: {name: resource["Properties"][name] for name in TABLE_PROPERTIES if name in resource["Properties"]}
-        for logical_id, resource in resources(template, "AWS::DynamoDB::Table").items()
+    tables = resources(template or _parsed(TEMPLATE.read_text()), "AWS::DynamoDB::Table")
+    schemas = {
+        logical_id: {name: table["Properties"][name] for name in TABLE_PROPERTIES if name in table["Properties"]}
+        for logical_id, table in tables.items()
     }
+    return copy.deepcopy(schemas)
 
 
 def template_rules(template: Template | None = None, parameters: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:

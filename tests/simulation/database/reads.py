@@ -19,7 +19,7 @@ from tests.simulation.database.schema import Index, Key, KeySchema
 from tests.simulation.database.staleness import Staleness
 from tests.simulation.database.tables import Table, hash_of, ordering
 from tests.simulation.database.update import projected
-from tests.simulation.database.values import Item, copied
+from tests.simulation.database.values import Item, copied, copied_value
 
 PAGE_BYTES_MAX = 1024 * 1024
 BATCH_BYTES_MAX = 16 * 1024 * 1024
@@ -292,7 +292,7 @@ class _Page:
 
     def _key(self, item: Item) -> Item:
         names = {*self.table.schema.key.names, *(self.index.key.names if self.index else ())}
-        return {name: copied(item[name]) for name in item if name in names}
+        return {name: copied_value(item[name]) for name in item if name in names}
 
 
 @define(eq=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from attrs import Factory, define, frozen
@@ -156,7 +157,7 @@ class Transactions:
 
     def _forget_old(self, end: float) -> None:
         """Forget a token or two: they lie in the order of their beginning, and each request brings one."""
-        for token, (_, done) in list(self.tokens.items())[:2]:
+        for token, (_, done) in tuple(islice(self.tokens.items(), 2)):
             if done is not None and done <= end:
                 del self.tokens[token]
 

@@ -13,7 +13,7 @@ from tests.simulation.database.digits import number_of, summed
 from tests.simulation.database.errors import InvalidForItem
 from tests.simulation.database.evaluate import Scope, at, inner
 from tests.simulation.database.syntax import Path, Value
-from tests.simulation.database.values import SETS, Item, copied
+from tests.simulation.database.values import SETS, Item, copied, copied_value
 
 NO_SUCH_ATTRIBUTE = "The provided expression refers to an attribute that does not exist in the item"
 WRONG_KIND = "An operand in the update expression has an incorrect data type"
@@ -48,7 +48,7 @@ def _indexes(parts: Parts) -> list[int]:
 def _worth(assigned: Any, item: Item, scope: Scope) -> dict[str, Any]:
     match assigned:
         case Value(place):
-            value: dict[str, Any] = copied(scope.values[place])
+            value: dict[str, Any] = copied_value(scope.values[place])
             return value
         case Path():
             return _there(assigned, item, scope)
@@ -57,7 +57,7 @@ def _worth(assigned: Any, item: Item, scope: Scope) -> dict[str, Any]:
             return {"N": summed(one, other, 1 if operator == "+" else -1)}
         case Function("if_not_exists", Path() as path, second):
             found = at(item, scope.parts(path))
-            return copied(found) if found is not None else _worth(second, item, scope)
+            return copied_value(found) if found is not None else _worth(second, item, scope)
         case _:
             return {"L": _list(assigned.first, item, scope) + _list(assigned.second, item, scope)}
 
@@ -66,7 +66,7 @@ def _there(path: Path, item: Item, scope: Scope) -> dict[str, Any]:
     found = at(item, scope.parts(path))
     if found is None:
         raise InvalidForItem(NO_SUCH_ATTRIBUTE)
-    return copied(found)
+    return copied_value(found)
 
 
 def _number(value: dict[str, Any]) -> str:
@@ -85,7 +85,7 @@ def _list(operand: Any, item: Item, scope: Scope) -> list[Any]:
 def _added(found: Any, value: dict[str, Any]) -> dict[str, Any]:
     """Return the sum of two numbers, or the union of two sets; what is not there yet is nothing."""
     if found is None:
-        return copied(value)
+        return copied_value(value)
     if found.keys() != value.keys():
         raise InvalidForItem(WRONG_KIND)
     ((kind, content),) = value.items()
@@ -149,7 +149,7 @@ def _delete(item: Item, parts: Parts, value: dict[str, Any]) -> None:
 def projected(item: Item, paths: tuple[Parts, ...]) -> Item:
     """Return what stands at some paths of an item; elements of a list move together."""
     if all(len(path) == 1 for path in paths):
-        return {path[0]: copied(item[path[0]]) for path in paths if path[0] in item}
+        return {path[0]: copied_value(item[path[0]]) for path in paths if path[0] in item}
     tree: dict[str | int, Any] = {}
     for path in paths:
         branch = tree
@@ -162,7 +162,7 @@ def projected(item: Item, paths: tuple[Parts, ...]) -> Item:
 def _shown(value: Any, tree: dict[str | int, Any]) -> Any:
     """Return what a tree of paths shows of a value, or None for nothing."""
     if value is None or not tree:
-        return copied(value)
+        return copied_value(value) if value is not None else None
     parts = sorted(tree, key=lambda part: (isinstance(part, str), part))
     shown = {part: _shown(inner(value, part), tree[part]) for part in parts}
     there = {part: one for part, one in shown.items() if one is not None}

@@ -146,11 +146,19 @@ SETS = {"SS": "S", "NS": "N", "BS": "B"}
 """Each kind of set with the kind of its members."""
 
 
-def copied(value: Any) -> Any:
-    """Return a copy of what the database keeps, for somebody who may change it."""
-    if isinstance(value, dict):
-        return {name: inner if inner.__class__ is str else copied(inner) for name, inner in value.items()}
-    return [copied(inner) for inner in value] if isinstance(value, list) else value
+def copied(item: Item) -> Item:
+    """Return a copy of an item that the database keeps, for somebody who may change it. Most values are a text or a number."""
+    return {name: value.copy() if "S" in value or "N" in value else copied_value(value) for name, value in item.items()}
+
+
+def copied_value(value: Value) -> Value:
+    """Return a copy of a value."""
+    ((kind, content),) = value.items()
+    if kind == "M":
+        return {kind: copied(content)}
+    if kind == "L":
+        return {kind: [copied_value(one) for one in content]}
+    return {kind: [*content] if kind in SETS else content}
 
 
 # --- sizes ---
