@@ -117,7 +117,7 @@ class Facts:
     def attempts(self) -> frozenset[int]:
         """The attempts of which something is known."""
         told = (self.charges, self.refunds, self.weak_charges, self.weak_refunds, self.holds, self.expiries)
-        return frozenset(fact.attempt for facts in told for fact in facts)
+        return frozenset({fact.attempt for facts in told for fact in facts})
 
     def of_attempt(self, attempt: int) -> Facts:
         """Return what is known of one attempt, and with it all that is not numbered."""
@@ -163,12 +163,13 @@ class Facts:
         """
         if (charge := self.charge) is None or not (self.refunds or self.weak_refunds):
             return ()
-        counting: list[Refund] = []
+        counting, refund = list[Refund](), None
         for attempt in sorted(each for each in self.attempts if each >= charge.attempt):
+            if refund is not None:
+                charge = evolve(charge, amount=EXACT.subtract(charge.amount, refund.gives(charge)))
             told = self.of_attempt(attempt)
             if refund := _most_generous(told.refunds, charge) or _most_generous(told.weak_refunds, charge):
                 counting.append(refund)
-                charge = evolve(charge, amount=EXACT.subtract(charge.amount, refund.gives(charge)))
         return tuple(counting)
 
     @property

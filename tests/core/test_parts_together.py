@@ -62,12 +62,14 @@ def tellings(draw: Callable[..., Any], edits: int, rows: int) -> list[Telling]:
 
 
 def _told(fact: Telling, edit: int, row: int, door: str, *, is_edited: bool) -> Telling:
-    """Where policies change, rules of one instant say different things: nothing else tells whose charge is known."""
-    n = fact.n + (OFFSET.get(fact.kind, 0) if is_edited else 0)
-    return evolve(fact, n=n, edit=edit, row=row, door=door if door != "scan" or fact.kind in BY_ROW else "queue")
+    """Where policies change, rules of one instant say different things: nothing else tells whose charge or revoke is known."""
+    n, later = (OFFSET.get(fact.kind, 0), LATER.get(fact.kind, 0)) if is_edited else (0, 0)
+    door = door if door != "scan" or fact.kind in BY_ROW else "queue"
+    return evolve(fact, n=fact.n + n, minute=fact.minute + later, edit=edit, row=row, door=door)
 
 
-OFFSET = {"extended": 20, "hooked": 40, "copied": 60}
+OFFSET, LATER = {"extended": 20, "hooked": 40, "copied": 60}, {"disputed": 5}
+"""What of several rules differs in what it says; in its instant, where one policy has a rule that asks nothing."""
 CHARGES_DRAWN = ["rendered", "extended", "hooked", "hooked", "copied", "rendered"]
 BACK_DRAWN = ["failed", "cancelled", "credited", "waived"]
 
@@ -289,6 +291,17 @@ def test_a_charge_that_was_passed_over_takes_its_place_where_its_rule_has_come_t
 
     assert alone.nets() == world.nets()
     unmoved(world, [charged, passed_over])
+
+
+def test_after_an_edit_two_revokes_of_one_instant_that_say_the_same_are_one() -> None:
+    """A rule may have come to another series; nobody could tell that from another event, and nothing is taken twice."""
+    bought, disputed, returned = (Telling(kind, 660, 4) for kind in ("bought", "disputed", "returned"))
+    edited, under_one = World.of("flag"), World.of("flag")
+    edited.tell([bought, evolve(disputed, edit=1), returned])
+    under_one.tell([bought, disputed, returned])
+
+    assert (Fraction("2.4"), Fraction(0)) == (edited.nets()[1], under_one.nets()[1])
+    assert expected([bought, evolve(disputed, edit=1), returned]) == edited.nets()
 
 
 @pytest.mark.parametrize("kind", [*CHARGES_DRAWN, *BACK_DRAWN, "bought"])
