@@ -445,7 +445,7 @@ RARE: dict[str, list[Telling]] = {
 Thirty times as many are tried before one counts as missed: which are drawn hangs on what else this process has imported.
 """
 
-FOUND = [pytest.param(name, marks=pytest.mark.proof) if name in RARE else name for name in MUTANTS]
+FOUND = [pytest.param(name, marks=[pytest.mark.proof, pytest.mark.drawn]) if name in RARE else name for name in MUTANTS]
 
 
 @pytest.mark.parametrize("name", RARE)

@@ -44,6 +44,8 @@ JOB, POSTED = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILIN
 DAY = 24 * 60 * 60
 YEAR = 365 * DAY
 QUIET = ("--conf", "spark.ui.enabled=false", "--conf", "spark.ui.showConsoleProgress=false")
+LIGHT = ("--driver-java-options", "-XX:TieredStopAtLevel=1")
+"""What runs for seconds ends before Java's second compiler has paid: it takes half of all the processor's time."""
 
 FEW = ("--partitions", "1")
 """As few partitions as there can be: each costs Spark some processes, and there is little in it."""
@@ -63,7 +65,7 @@ def submit(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess
     def submitted(text: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
         script.write_text(text)
         spark = environments.SPARK.packages / "pyspark"
-        command = [spark / "bin" / "spark-submit", "--master", "local[2]", *QUIET, script, *arguments]
+        command = [spark / "bin" / "spark-submit", "--master", "local[2]", *QUIET, *LIGHT, script, *arguments]
         mine = {"SPARK_HOME": str(spark), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
         return subprocess.run(command, env=os.environ | mine, capture_output=True, text=True, check=False)
 

@@ -16,9 +16,10 @@ from tests.simulation.damages.kinds import KINDS, OF_HELD, Kind
 from tests.simulation.damages.shares import share
 from tests.simulation.damages.trial import Trial
 from tests.simulation.damages.with_archive import WithArchive
+from tests.support.examples import part
 
 SEEDS = (0, 6)
-PROVED = 40
+PROVED = part(40)
 WERE_WRONG = (1035, 1089, 1196, 3222, 3392, 20045, 20155, 20201, 40060)
 """Trials that once did not end as they should: docs/proof.md says how."""
 

@@ -18,9 +18,10 @@ from tests.simulation.tables import missing, tables
 from tests.simulation.world.plan import Plan, Step, plan_of
 from tests.simulation.world.play import World
 from tests.simulation.world.strict import strict_world
+from tests.support.examples import part
 
 IN_EVERY_RUN = range(8)
-FRESH = range(2_000_000, 2_000_080)
+FRESH = range(2_000_000, 2_000_000 + part(80))
 """About two minutes of one core."""
 CALM = 2018, 3264
 """From here on the next history in which nothing goes wrong is found at once; one in 1,600 is such a one."""
