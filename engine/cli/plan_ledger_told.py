@@ -35,10 +35,14 @@ def overdrafts(answer: Mapping[str, Any]) -> Iterator[str]:
         if answer["ledger"] is not None:
             yield f"who would fall below zero is not known: {balances['why']}"
         return
-    what = "would have a charge refused" if balances["overdraft"] == REFUSE else "would fall below zero"
-    yield f"{count} users {what}, and do not now"
+    yield f"{count} users {what_happens(answer)}, and do not now"
     if balances["unknown"]:
         yield f"{balances['unknown']} users have no row that says what they had"
+
+
+def what_happens(answer: Mapping[str, Any]) -> str:
+    """Return what becomes of a user whose balance does not cover a charge."""
+    return "would have a charge refused" if answer["balances"]["overdraft"] == REFUSE else "would fall below zero"
 
 
 def overdrawn_rows(answer: Mapping[str, Any], top: int) -> list[list[str]]:

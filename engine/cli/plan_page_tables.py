@@ -10,6 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from engine.cli.layout import plain
+from engine.cli.plan_ledger_told import OVERDRAWN, what_happens
 from engine.cli.plan_spread import Bin
 from engine.domain.money import EXACT, ZERO
 
@@ -145,6 +146,16 @@ def users_table(rows: Sequence[Mapping[str, Any]], concerned: int) -> Table:
     columns = ("user", "difference", "%", "pays now", "would pay", "jobs")
     shown = ((user, by, percent, now, then, jobs) for user, jobs, _, now, then, by, percent in map(_group_row, rows))
     return Table("users", "Users whose sum would differ", columns, tuple(shown), concerned, "users")
+
+
+def overdrawn_table(answer: Mapping[str, Any], rows_max: int) -> Table:
+    """Return who would be overdrawn and is not now, the furthest below zero first."""
+    rows = tuple(
+        (Cell(plain(row["user"])), *(Cell(credits_of(row[side]), row[side]) for side in ("now", "then")), Cell(row["at"]))
+        for row in islice(answer["overdrafts"], rows_max)
+    )
+    caption = f"Users who {what_happens(answer)}, and do not now" if rows else ""
+    return Table("overdrawn", caption, OVERDRAWN, rows, len(answer["overdrafts"]), "overdrawn users")
 
 
 def jobs_table(differences: Sequence[Mapping[str, str]], rows_max: int) -> Table:

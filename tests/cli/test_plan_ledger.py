@@ -235,10 +235,11 @@ def test_a_question_that_makes_no_sense_is_answered_with_what_would(desk: Desk, 
 
 
 def test_a_page_says_what_was_planned_and_who_would_be_overdrawn(desk: Desk):
-    """In its warnings, beside what is left out."""
+    """In its warnings, beside what is left out, and in a table."""
     page = desk.folder / "plan.html"
 
     assert FINE == desk.plan("--ledger", "--html", str(page)).exit_code
+    assert "Users who would fall below zero, and do not now: 1 overdrawn users" in page.read_text()
     assert "4 facts that the ledger keeps of 3 jobs and grants." in page.read_text()
     assert "the furthest below zero would be ann, with -0.2 at 2026-01-05T10:00:00Z" in page.read_text()
 

@@ -289,6 +289,23 @@ def test_new_overdrafts_are_told_where_balances_are_known():
     assert "3" == told[1][told[1].index("New overdrafts") + 1]
 
 
+@pytest.mark.parametrize(("overdraft", "what"), [("refuse", "would have a charge refused"), ("flag", "would fall below zero")])
+def test_whoever_would_be_overdrawn_has_a_row(overdraft: str, what: str):
+    """As many as other tables have, the furthest below zero first. Where nobody would, there is no table."""
+    at = "2026-01-05T10:00:00Z"
+    rows = [{"user": f"u-{number}", "now": "0.25", "then": str(number - 1000), "at": at} for number in range(3)]
+    balances = {"overdraft": overdraft, "unknown": 0, "why": None}
+    page = read_page(made_page(new_overdrafts=3, overdrafts=rows, balances=balances, rows_max=2))
+
+    assert [
+        ["user", "lowest now", "then", "at"],
+        ["u-0", "0.25", "\u22121,000", at],
+        ["u-1", "0.25", "\u2212999", at],
+    ] == page.tables["overdrawn"]
+    assert f"Users who {what}, and do not now: 2 of 3 overdrawn users" in page.texts
+    assert "overdrawn" not in read_page(made_page()).tables
+
+
 def test_a_page_of_any_number_of_users_has_the_same_size():
     """All of 20,000 are in the chart, the first 500 in the table; a few digits more than for 2,000."""
     sizes = []
