@@ -71,8 +71,11 @@ def _strict(folder: Path) -> Iterator[Engine]:
 
 
 def children() -> set[int]:
-    """Return the processes that this one has begun."""
-    return {int(child) for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()}
+    """Return the processes that this one has begun. A thread that ends meanwhile leaves its own to another: look again."""
+    while True:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            threads = list(Path("/proc/self/task").iterdir())
+            return {int(child) for thread in threads for child in (thread / "children").read_text().split()}
 
 
 def serve() -> None:
