@@ -90,7 +90,7 @@ def is_answered(claim: Claim, policy: Mapping[str, Any]) -> bool:
         return False
     try:
         asked = claim_of(claim.fact, policy, "", claim.row).expressions
-    except KeyError:  # of a row that was never there
+    except (KeyError, TypeError):  # of a row that was never there, or what a scan did not read (ANY)
         return False
     of_price = asked.difference(number_asked(rule, policy))
     return {*NAMES.findall(str(of_price))} <= {*NAMES.findall(str(claim.expressions))}
